@@ -1,0 +1,64 @@
+"""The register of layer rules: one function per layer type, from bottom shapes to everything that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import LayerError, suggest
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter blob of a layer.
+
+    shape: as Caffe allocates it. filler: what fills a new one (None: zeros).
+    learnable: False for statistics that the solver never touches (BatchNorm's three blobs).
+    """
+
+    shape: Shape
+    filler: pb.FillerParameter | None = None
+    learnable: bool = True
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a layer's bottoms and fields fix: top shapes, parameter blobs, MACs of one forward pass (bias excluded)."""
+
+    tops: list[Shape]
+    params: list[Param] = field(default_factory=list)
+    macs: int = 0
+
+
+Rule = Callable[[pb.LayerParameter, Sequence[Shape]], Facts]
+_RULES: dict[str, Rule] = {}
+
+
+def rule(*types: str) -> Callable[[Rule], Rule]:
+    """Register the decorated function as the rule of these layer types."""
+
+    def register(function: Rule) -> Rule:
+        for type_ in types:
+            assert type_ not in _RULES, f"two rules for {type_}"
+            _RULES[type_] = function
+        return function
+
+    return register
+
+
+def layer_types() -> list[str]:
+    """Every layer type that has a rule, sorted."""
+    return sorted(_RULES)
+
+
+def facts(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
+    """The facts of a layer over bottoms of these shapes.
+
+    Raises LayerError naming layer and field where Caffe's own SetUp or Reshape would stop, and for an unknown type.
+    """
+    if layer.type not in _RULES:
+        raise LayerError(layer.name, f"unknown layer type '{layer.type}'{suggest(layer.type, _RULES)}", "type")
+    return _RULES[layer.type](layer, bottoms)
