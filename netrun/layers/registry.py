@@ -1,0 +1,99 @@
+"""The register of the engine's layers: one class per prototxt layer type, from bottom tensors to top tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import LayerError, suggest
+from caffe_ir.rules.registry import Facts
+
+
+@dataclass
+class Context:
+    """What a layer may know of the net that it is in.
+
+    phase: pb.TRAIN or pb.TEST. device: where tensors live. seed: of the run. rank, world: this process among those of one run.
+    """
+
+    phase: int
+    device: torch.device
+    seed: int = 0
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def train(self) -> bool:
+        return self.phase == pb.TRAIN
+
+
+class Layer:
+    """One layer of a net. Autograd derives the backward pass from `forward`.
+
+    param: its prototxt. facts: its shapes when the net was built; forward goes by the bottoms that it is given, which may have
+    other shapes later. blobs: its parameters, in Caffe's order, put there and filled by the net before the first forward.
+    """
+
+    has_backward = True  # False: no top ever carries a gradient (PriorBox, DetectionOutput, data layers, ...)
+    no_gradient_to: frozenset[int] = frozenset()  # bottoms that take no gradient even under force_backward (labels)
+
+    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
+        self.param = layer
+        self.facts = facts
+        self.context = context
+        self.blobs: list[torch.Tensor] = []
+        self.overwrite = False  # the net grants: forward may compute its top in the memory of bottoms[0], which nobody else reads
+
+    @property
+    def name(self) -> str:
+        return self.param.name
+
+    @property
+    def type(self) -> str:
+        return self.param.type
+
+    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        """The tops' tensors, one per top. Bottoms stay as they are unless `overwrite` was granted."""
+        raise NotImplementedError
+
+    def seek(self, batch: int) -> None:
+        """Data layers: the next forward gives batch number `batch` (0-based) of the run. Others: nothing."""
+
+    def close(self) -> None:
+        """Let go of files and threads. Nothing to do but in data layers."""
+
+    def refuse(self, what: str, field: str | None = None) -> LayerError:
+        """The error to raise for something that this engine cannot do faithfully."""
+        return LayerError(self.name, what, field)
+
+
+_LAYERS: dict[str, type[Layer]] = {}
+L = TypeVar("L", bound=type[Layer])
+
+
+def layer(*types: str) -> Callable[[L], L]:
+    """Register the decorated class as the engine's layer of these types."""
+
+    def register(cls: L) -> L:
+        for type_ in types:
+            assert type_ not in _LAYERS, f"two engine layers for {type_}"
+            _LAYERS[type_] = cls
+        return cls
+
+    return register
+
+
+def layer_types() -> Sequence[str]:
+    """Every layer type that the engine runs, sorted."""
+    return sorted(_LAYERS)
+
+
+def create(layer: pb.LayerParameter, facts: Facts, context: Context) -> Layer:
+    """The engine's layer for this prototxt layer. Raises LayerError for a type that netrun does not have."""
+    if layer.type not in _LAYERS:
+        raise LayerError(layer.name, f"netrun has no layer type '{layer.type}'{suggest(layer.type, _LAYERS)}", "type")
+    return _LAYERS[layer.type](layer, facts, context)
