@@ -1,0 +1,1 @@
+"""What AnnotatedData needs: LMDB reader, AnnotatedDatum decoder, SSD's augmentation, prefetching loader."""

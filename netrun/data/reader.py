@@ -1,0 +1,146 @@
+"""LMDB files read without liblmdb: a B+ tree walked with bounds checks, so that no damaged file can crash the process.
+
+liblmdb maps the file and trusts it: a truncated file is a bus error, a flipped bit an abort. Caffe's files are written once and
+then only read, so a reader needs three page kinds and no locks. Format: openldap/libraries/liblmdb/mdb.c, data version 1.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from caffe_ir.errors import CaffeError
+
+_MAGIC, _VERSION = 0xBEEFC0DE, 1
+_META = struct.Struct("<IIQQ")  # magic, version, address, map size; two databases follow: free pages and main
+_DB = struct.Struct("<IHHQQQQQ")  # pad (of the first: page size), flags, depth, branch, leaf and overflow pages, entries, root
+_PAGE = struct.Struct("<QHHHH")  # number, pad, flags, lower, upper
+_NODE = struct.Struct("<HHHH")  # size low and high (of a branch: page number), flags, key size
+_BRANCH, _LEAF, _OVERFLOW = 0x01, 0x02, 0x04
+_BIG, _SUBDATABASE, _DUPLICATES = 0x01, 0x02, 0x04
+_NO_ROOT = (1 << 64) - 1
+_REMEDY = "build it again (data_prep) or copy it again"
+
+
+class Damaged(Exception):
+    """A page that cannot be what its parent says."""
+
+
+class LmdbReader:
+    """Records of one LMDB in key order. `keys[i]` is a record's key, `value(i)` its bytes; any thread may call.
+
+    source: the directory that holds data.mdb, or the file itself.
+    Raises CaffeError, naming source and remedy, when it is missing, no LMDB, truncated or empty.
+    """
+
+    def __init__(self, source: str | os.PathLike[str]) -> None:
+        self.source = str(source)
+        path = Path(source)
+        if path.is_dir():
+            path = path / "data.mdb"
+        if not path.is_file():
+            raise CaffeError(f"{self.source}: no LMDB here (no {path.name}); build it with data_prep or correct data_param.source")
+        try:
+            self._file = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise CaffeError(f"{self.source}: cannot be read: {error.strerror}") from None
+        try:
+            self._size = os.fstat(self._file).st_size
+            entries, root, depth = self._meta()
+            found = [] if root == _NO_ROOT else list(self._records(root, depth))
+            if len(found) != entries:
+                raise Damaged(f"{len(found)} records where its header counts {entries}")
+        except (Damaged, struct.error, IndexError) as error:
+            self.close()
+            raise CaffeError(f"{self.source}: truncated or damaged LMDB: {error}; {_REMEDY}") from None
+        if not found:
+            self.close()
+            raise CaffeError(f"{self.source}: empty LMDB, not one record; {_REMEDY}")
+        self.keys = [key for key, _, _ in found]
+        self._extents = [(offset, size) for _, offset, size in found]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def value(self, index: int) -> bytes:
+        """The bytes of record `index`. Raises CaffeError when the file has become shorter since it was opened."""
+        offset, size = self._extents[index]
+        value = os.pread(self._file, size, offset)
+        if len(value) != size:
+            raise CaffeError(f"{self.source}: LMDB was cut short while in use, at record {self.keys[index].decode('utf-8', 'replace')!r}; {_REMEDY}")
+        return value
+
+    def close(self) -> None:
+        """Close the file. A second call does nothing."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            self.close()
+
+    def _read(self, offset: int, size: int) -> bytes:
+        if offset + size > self._size:
+            raise Damaged(f"byte {offset + size} is needed, the file has {self._size}")
+        return os.pread(self._file, size, offset)
+
+    def _meta(self) -> tuple[int, int, int]:
+        """Entries, root page and depth of the main database, by the newer of the two valid meta pages."""
+        self._page_size = _DB.unpack_from(self._read(0, 4096), 16 + _META.size)[0]
+        if not (256 <= self._page_size <= 65536 and self._page_size & (self._page_size - 1) == 0):
+            raise Damaged("no LMDB header")
+        newest: tuple[int, int, int, int] | None = None
+        for number in range(2):
+            page = self._read(number * self._page_size, self._page_size)
+            magic, version, _, _ = _META.unpack_from(page, 16)
+            main = _DB.unpack_from(page, 16 + _META.size + _DB.size)
+            _, transaction = struct.unpack_from("<QQ", page, 16 + _META.size + 2 * _DB.size)
+            if (magic, version) == (_MAGIC, _VERSION) and (newest is None or transaction > newest[0]):
+                newest = (transaction, main[6], main[7], main[2])
+        if newest is None:
+            raise Damaged("no LMDB header")
+        return newest[1:]
+
+    def _records(self, root: int, depth: int) -> Iterator[tuple[bytes, int, int]]:
+        """(key, offset of the value in the file, its size) of each record, in key order."""
+        seen: set[int] = set()
+        stack = [(root, 1)]
+        while stack:
+            number, level = stack.pop()
+            if number in seen or level > depth:
+                raise Damaged(f"page {number} is its own ancestor")
+            seen.add(number)
+            start = number * self._page_size
+            page = self._read(start, self._page_size)
+            itself, _, flags, lower, _ = _PAGE.unpack_from(page)
+            if itself != number or not flags & (_BRANCH | _LEAF) or not 16 <= lower <= self._page_size:
+                raise Damaged(f"page {number} is neither branch nor leaf")
+            places = struct.unpack_from(f"<{(lower - 16) // 2}H", page, 16)
+            if flags & _BRANCH:
+                nodes = [_NODE.unpack_from(page, place) for place in places]
+                stack.extend((low | high << 16 | top << 32, level + 1) for low, high, top, _ in reversed(nodes))
+            else:
+                for place in places:
+                    yield self._leaf(page, start, place)
+
+    def _leaf(self, page: bytes, start: int, place: int) -> tuple[bytes, int, int]:
+        low, high, flags, key_size = _NODE.unpack_from(page, place)
+        size, data = low | high << 16, place + _NODE.size + key_size
+        if data > len(page) or flags & (_SUBDATABASE | _DUPLICATES):
+            raise Damaged("a record that Caffe would not have written")
+        key = page[place + _NODE.size : data]
+        if flags & _BIG:
+            (number,) = struct.unpack_from("<Q", page, data)
+            offset = number * self._page_size
+            itself, _, kind, _, _ = _PAGE.unpack(self._read(offset, _PAGE.size))
+            if itself != number or not kind & _OVERFLOW:
+                raise Damaged(f"page {number} does not hold the record {key.decode('utf-8', 'replace')!r}")
+            offset += _PAGE.size
+        else:
+            offset = start + data
+        if offset + size > self._size:
+            raise Damaged(f"record {key.decode('utf-8', 'replace')!r} ends at byte {offset + size}, the file has {self._size}")
+        return key, offset, size
