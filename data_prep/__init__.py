@@ -1,0 +1,1 @@
+"""From annotated photographs to the annotated LMDBs that Caffe's SSD fork and netrun read."""

@@ -1,0 +1,156 @@
+"""Builds LMDBs and the files beside them: label map, lists, name_size files, dataset.json."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from caffe_ir import text
+from caffe_ir.errors import CaffeError, suggest
+from data_prep import labelmap
+from data_prep.image import read_image
+from data_prep.lmdb_writer import LmdbWriter, check_target
+from data_prep.record import annotated_datum, box_fault, stated_size
+from data_prep.report import Report
+from data_prep.voc import Folder, Item, list_line, read_annotation
+
+LABELMAP, DESCRIPTION = "labelmap.prototxt", "dataset.json"
+
+
+@dataclass
+class Part:
+    """One LMDB to be, with its list and name_size files beside it, and what it turned out to hold."""
+
+    lmdb: Path
+    items: list[Item]
+    sizes: list[str] = field(default_factory=list)  # lines of the name_size file
+    boxes: Counter[str] = field(default_factory=Counter)  # by class
+    difficult: int = 0
+
+    @property
+    def stem(self) -> str:
+        """`train` for `train_lmdb`, `` for `lmdb`."""
+        return self.lmdb.name.removesuffix("lmdb").rstrip("_")
+
+    @property
+    def list_file(self) -> Path:
+        return self.lmdb.with_name(f"{self.stem or 'list'}.txt")
+
+    @property
+    def name_size_file(self) -> Path:
+        return self.lmdb.with_name(f"{self.stem}_name_size.txt".lstrip("_"))
+
+    def __str__(self) -> str:
+        classes = ", ".join(f"{name} {n}" for name, n in sorted(self.boxes.items()))
+        return f"{self.lmdb}: {len(self.sizes)} images, {sum(self.boxes.values())} boxes ({self.difficult} difficult): {classes}"
+
+
+def build_lmdb(folder: Folder, items: list[Item], out: Path, *, labels: str | None = None, overwrite: bool = False) -> Part:
+    """Build one LMDB with label map, list and name_size file beside it.
+
+    labels: a label map's file or built-in name; without it the one beside out, or one made of the classes that are there.
+    Raises CaffeError, with nothing written, if anything is wrong.
+    """
+    beside = out.with_name(LABELMAP)
+    part = Part(out, items)
+    labels = labels or (str(beside) if beside.is_file() else None)
+    _build(folder, [part], beside, Report(), labels=labels, overwrite=overwrite)
+    return part
+
+
+def build_dataset(
+    folder: Folder, train: list[Item], test: list[Item], out: Path, *, name: str, labels: str | None = None, overwrite: bool = False
+) -> list[Part]:
+    """Build `train_lmdb` and `test_lmdb` with all that belongs to them in the folder `out`; last comes dataset.json,
+    which `netgen build --dataset` takes (paths in it are relative to it). labels, errors: as build_lmdb.
+    """
+    parts = [Part(out / "train_lmdb", train), Part(out / "test_lmdb", test)]
+    description = out / DESCRIPTION
+    both = {i.image for i in train} & {i.image for i in test}
+    report = Report()
+    for image in sorted(both):
+        report.warn(f"{image}: in the train and in the test list", "both")
+    if description.exists() and not overwrite:
+        raise CaffeError(f"{description}: already there (--overwrite replaces it)")
+    description.unlink(missing_ok=True)  # while it is there, the rest is whole
+    _build(folder, parts, out / LABELMAP, report, labels=labels, overwrite=overwrite)
+    about = {
+        "name": name, "labelmap": LABELMAP,
+        "train_lmdb": parts[0].lmdb.name, "test_lmdb": parts[1].lmdb.name, "name_size": parts[1].name_size_file.name,
+        "train_images": len(train), "test_images": len(test),
+    }  # fmt: skip
+    text.write_atomic(description, json.dumps(about, indent=2) + "\n")
+    return parts
+
+
+def _build(folder: Folder, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool) -> None:
+    for part in parts:
+        check_target(part.lmdb, overwrite)
+    source = labelmap.find(labels) if labels else None
+    label_map = text.read_labelmap(source) if source else labelmap.make(_classes(folder, (i for p in parts for i in p.items)))
+    known = labelmap.labels_of(label_map, str(source or folder.root))
+    content = source.read_text(encoding="utf-8") if source else text.dumps(label_map)
+    with ExitStack() as stack:
+        for part in parts:
+            writer = stack.enter_context(LmdbWriter(part.lmdb, overwrite))
+            _fill(folder, part, known, source or beside, writer=writer, report=report)
+        report.print_warnings()
+        report.raise_errors()
+        files = {beside: content}
+        for part in parts:
+            files[part.list_file] = "".join(f"{list_line(i)}\n" for i in part.items)
+            files[part.name_size_file] = "".join(part.sizes)
+        for path, lines in files.items():
+            if path.exists() and not overwrite and path.read_text(encoding="utf-8") != lines:
+                raise CaffeError(f"{path}: already there with other content (--overwrite replaces it)")
+        for path, lines in files.items():
+            text.write_atomic(path, lines)
+
+
+def _fill(folder: Folder, part: Part, labels: dict[str, int], labels_from: Path, *, writer: LmdbWriter, report: Report) -> None:
+    for number, item in enumerate(tqdm(part.items, desc=part.lmdb.name, unit=" images", disable=None, leave=False)):
+        image_file, file = folder.root / item.image, folder.root / item.annotation
+        missing = [(kind, f) for kind, f in (("image", image_file), ("annotation", file)) if not f.is_file()]
+        for kind, lost in missing:
+            report.error(f"{item.place}: no {kind} {lost}" if item.place else f"{lost}: no such {kind}")
+        if missing:
+            continue
+        try:
+            image, annotation = read_image(image_file), read_annotation(file)
+        except CaffeError as error:
+            report.error(str(error) + (f" ({item.place})" if item.place else ""))
+            continue
+        width, height = stated_size(image, annotation)
+        if (width, height) != (image.width, image.height):
+            report.warn(f"{file}: says {width}x{height}, but the image is {image.width}x{image.height}", "size")
+        for o in annotation.objects:
+            if not labels.get(o.name):
+                fault = "is label 0, the background, in" if o.name in labels else "is not in"
+                near = suggest(o.name, set(labels) - {o.name})
+                report.error(f"{file}:{o.line}: class '{o.name}' {fault} {labels_from}{near}", f"class {o.name}")
+            if wrong := box_fault(o, width, height):
+                report.warn(f"{file}:{o.line}: box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' is {wrong}", wrong.split()[0])
+        if report.failed:
+            continue
+        writer.put(f"{number:08d}_{item.image}".encode(), annotated_datum(image, annotation, labels).SerializeToString())
+        part.boxes.update(o.name for o in annotation.objects)
+        part.difficult += sum(o.difficult for o in annotation.objects)
+        # A space would shift the columns for whoever reads the file by words, as Caffe does.
+        part.sizes.append(f"{'_'.join(Path(item.image).stem.split())} {image.height} {image.width}\n")
+
+
+def _classes(folder: Folder, items: Iterable[Item]) -> set[str]:
+    """Classes in the annotations that can be read; the others are reported when their turn comes."""
+    found: set[str] = set()
+    for item in items:
+        try:
+            found.update(o.name for o in read_annotation(folder.root / item.annotation).objects)
+        except (CaffeError, OSError):
+            continue
+    return found

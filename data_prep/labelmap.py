@@ -1,0 +1,47 @@
+"""Label maps: which number a class name has. Label 0 is the background."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError
+
+BACKGROUND = "none_of_the_above"
+BUILT_IN = {"voc": "labelmap_voc", "coco": "labelmap_coco", "ilsvrc": "labelmap_ilsvrc_det"}
+
+
+def find(name: str) -> Path:
+    """The file of a label map: a built-in one (voc, coco, ilsvrc) or a path. Raises CaffeError if there is neither."""
+    path = Path(__file__).parent / "labelmaps" / f"{BUILT_IN[name]}.prototxt" if name in BUILT_IN else Path(name)
+    if not path.is_file():
+        raise CaffeError(f"{name}: no such label map (a file, or one of {', '.join(BUILT_IN)})")
+    return path
+
+
+def make(classes: Iterable[str]) -> pb.LabelMap:
+    """The label map of some classes in alphabetical order, the background before them."""
+    result = pb.LabelMap()
+    result.item.add(name=BACKGROUND, label=0, display_name="background")
+    for label, name in enumerate(sorted(set(classes)), 1):
+        result.item.add(name=name, label=label, display_name=name)
+    return result
+
+
+def labels_of(label_map: pb.LabelMap, path: str) -> dict[str, int]:
+    """Class name to label; a display name counts too where no class is named so. path: for errors.
+
+    Raises CaffeError if a name or a label is there twice (the fork's --check_label) or there is no class.
+    """
+    items = label_map.item
+    for what, values in (("name", [i.name for i in items]), ("label", [i.label for i in items])):
+        twice = [v for v, n in Counter(values).items() if n > 1]
+        if twice:
+            raise CaffeError(f"{path}: {what} {twice[0]!r} is there more than once")
+    labels = {i.name: i.label for i in items}
+    if not any(labels.values()):
+        raise CaffeError(f"{path}: a label map without a class")
+    shown = Counter(i.display_name for i in items)
+    return {i.display_name: i.label for i in items if i.display_name and shown[i.display_name] == 1} | labels

@@ -1,0 +1,82 @@
+"""Contact sheets: images of an LMDB with their boxes, as one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from caffe_ir.errors import CaffeError
+from data_prep import labelmap
+from data_prep.dataset import LABELMAP
+
+TILE, GAP, COLUMNS = 240, 6, 6
+
+
+def write(path: Path, out: Path, count: int = 24, labels: str | None = None) -> None:
+    """Write a PNG with the first `count` images of the annotated LMDB at path; difficult objects are drawn thin.
+
+    labels: a label map for the names, by default the one beside the LMDB. Raises CaffeError naming LMDB and record.
+    """
+    beside = path.with_name(LABELMAP)
+    source = labelmap.find(labels) if labels else beside if beside.is_file() else None
+    names = {i.label: i.display_name or i.name for i in text.read_labelmap(source).item} if source else {}
+    tiles = [tile(record, key, path, names) for key, record in read_records(path, count)]
+    columns = min(COLUMNS, len(tiles))
+    rows = -(-len(tiles) // columns)
+    sheet = np.full((rows * (TILE + GAP) + GAP, columns * (TILE + GAP) + GAP, 3), 255, np.uint8)
+    for i, picture in enumerate(tiles):
+        y, x = (GAP + (TILE + GAP) * n for n in divmod(i, columns))
+        sheet[y : y + TILE, x : x + TILE] = picture
+    text.write_atomic(out, cv2.imencode(".png", sheet)[1].tobytes())
+
+
+def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
+    """The first `count` records of an LMDB with their keys. Raises CaffeError if it has none or one does not parse."""
+    if not (path / "data.mdb").is_file():
+        raise CaffeError(f"{path}: no such LMDB")
+    found = []
+    try:
+        with lmdb.open(str(path), readonly=True, lock=False) as env, env.begin() as transaction:
+            for key, value in transaction.cursor():
+                if len(found) == count:
+                    break
+                found.append((key.decode(errors="replace"), pb.AnnotatedDatum.FromString(value)))
+    except lmdb.Error as error:
+        raise CaffeError(f"{path}: not a whole LMDB: {error}") from None
+    except DecodeError:
+        raise CaffeError(f"{path}: record {len(found)} is no AnnotatedDatum") from None
+    if not found:
+        raise CaffeError(f"{path}: the LMDB is empty")
+    return found
+
+
+def tile(record: pb.AnnotatedDatum, key: str, path: Path, names: dict[int, str]) -> np.ndarray:
+    """A record's image with its boxes, TILE x TILE x 3."""
+    encoded = np.frombuffer(record.datum.data, np.uint8)
+    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if record.datum.encoded and len(encoded) else None
+    if image is None:
+        raise CaffeError(f"{path}: record {key} has no encoded image that OpenCV can read")
+    scale = TILE / max(image.shape[:2])
+    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = image.shape[:2]
+    for group in record.annotation_group:
+        hue = (group.group_label * 67) % 180
+        colour = cv2.cvtColor(np.uint8([[[hue, 230, 255]]]), cv2.COLOR_HSV2BGR)[0, 0].tolist()
+        for annotation in group.annotation:
+            box = annotation.bbox
+            corner = (round(box.xmin * width), round(box.ymin * height))
+            cv2.rectangle(image, corner, (round(box.xmax * width) - 1, round(box.ymax * height) - 1), colour, 1 if box.difficult else 2)
+            place = (corner[0] + 1, max(corner[1] - 3, 9))
+            for ink, thickness in (((0, 0, 0), 3), (colour, 1)):
+                cv2.putText(image, names.get(group.group_label, str(group.group_label)), place, cv2.FONT_HERSHEY_SIMPLEX, 0.36,
+                            ink, thickness, cv2.LINE_AA)  # fmt: skip
+    result = np.full((TILE, TILE, 3), 235, np.uint8)
+    y, x = (TILE - height) // 2, (TILE - width) // 2
+    result[y : y + height, x : x + width] = image
+    return result

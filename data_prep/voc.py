@@ -1,0 +1,180 @@
+"""VOC-style folders: lists of images, and the XML annotation of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+from xml.parsers import expat
+
+from caffe_ir.errors import CaffeError, ParseError, suggest
+from data_prep.image import IMAGE_NAMES
+
+IMAGES, ANNOTATIONS, SETS = "JPEGImages", "Annotations", "ImageSets/Main"
+
+
+class Item(NamedTuple):
+    """One image and its annotation, relative to the data set's folder; place: the list's `file:line`, or None."""
+
+    image: str
+    annotation: str
+    place: str | None = None
+
+
+class Object(NamedTuple):
+    """One object of an annotation. Box: pixels as the file has them, whole ones as int; line: of its box in the file."""
+
+    name: str
+    difficult: bool
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+    line: int
+
+
+class Annotation(NamedTuple):
+    """The annotation of one image; width and height in pixels, 0 where the file does not say."""
+
+    width: int
+    height: int
+    objects: list[Object]
+
+
+class Element:
+    """An XML element that knows its line."""
+
+    __slots__ = ("children", "line", "tag", "text")
+
+    def __init__(self, tag: str, line: int) -> None:
+        self.tag, self.line, self.text = tag, line, ""
+        self.children: list[Element] = []
+
+    def find(self, tag: str) -> Element | None:
+        return next((c for c in self.children if c.tag == tag), None)
+
+
+def parse_xml(path: Path) -> Element:
+    """The root element of a file. Raises ParseError with file and line."""
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    stack = [Element("", 0)]
+
+    def start(tag: str, _: dict[str, str]) -> None:
+        element = Element(tag, parser.CurrentLineNumber)
+        stack[-1].children.append(element)
+        stack.append(element)
+
+    def end(_: str) -> None:
+        stack.pop()
+
+    def text(value: str) -> None:
+        stack[-1].text += value
+
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
+    try:
+        parser.Parse(path.read_bytes(), True)
+    except expat.ExpatError as error:
+        raise ParseError(str(path), f"not well-formed XML: {expat.ErrorString(error.code)}", error.lineno) from None
+    except (ValueError, LookupError) as error:  # an encoding that Python does not have
+        raise ParseError(str(path), f"not readable as XML: {error}", 1) from None
+    return stack[0].children[0]
+
+
+def read_annotation(path: Path) -> Annotation:
+    """The VOC annotation in a file. Raises ParseError with file and line; OSError if it cannot be opened.
+
+    Only an object's own name, difficult and bndbox count, not those of its parts. Two readings differ from the SSD fork's
+    (src/caffe/util/io.cpp, ReadXMLToAnnotatedDatum): a coordinate with a fraction keeps it, where the fork reads 0; and a
+    difficult flag counts also after the box, where the fork forgets it.
+    """
+    root = parse_xml(path)
+    if root.tag != "annotation":
+        raise ParseError(str(path), f"not a VOC annotation: <{root.tag}> where <annotation> should be", root.line)
+    size = root.find("size")
+    width, height = (int(_number(path, size, side, 0)) if size else 0 for side in ("width", "height"))
+    return Annotation(width, height, [_object(path, o) for o in root.children if o.tag == "object"])
+
+
+def _object(path: Path, element: Element) -> Object:
+    name, box, difficult = (element.find(tag) for tag in ("name", "bndbox", "difficult"))
+    if name is None or not name.text.strip():
+        raise ParseError(str(path), "object without a name", element.line)
+    if box is None:
+        raise ParseError(str(path), f"object '{name.text.strip()}' without a bndbox", element.line)
+    xmin, ymin, xmax, ymax = (_number(path, box, corner) for corner in ("xmin", "ymin", "xmax", "ymax"))
+    return Object(name.text.strip(), difficult is not None and difficult.text.strip() == "1", xmin, ymin, xmax, ymax, box.line)
+
+
+def _number(path: Path, parent: Element, tag: str, default: float | None = None) -> float:
+    element = parent.find(tag)
+    if element is None and default is not None:
+        return default
+    if element is None:
+        raise ParseError(str(path), f"{parent.tag} without {tag}", parent.line)
+    try:
+        value = float(element.text)
+        return int(value) if value == int(value) else value
+    except (ValueError, OverflowError):
+        raise ParseError(str(path), f"{tag} is '{element.text.strip()}', not a number", element.line) from None
+
+
+class Folder:
+    """A VOC-style folder. Raises CaffeError if it is none."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for part in (".", IMAGES, ANNOTATIONS):
+            if not (root / part).is_dir():
+                raise CaffeError(f"{root / part}: no such folder (a VOC-style folder has {IMAGES} and {ANNOTATIONS})")
+        self._images = {p.stem: p.name for p in sorted((root / IMAGES).iterdir()) if p.suffix.lower() in IMAGE_NAMES}
+
+    def item(self, name: str, place: str | None = None) -> Item:
+        """The item of an image's name without folder and extension."""
+        return Item(f"{IMAGES}/{self._images.get(name, name + '.jpg')}", f"{ANNOTATIONS}/{name}.xml", place)
+
+    def all(self) -> list[Item]:
+        """Every annotation of the folder, by name. Raises CaffeError if there is none."""
+        names = sorted(p.stem for p in (self.root / ANNOTATIONS).glob("*.xml"))
+        if not names:
+            raise CaffeError(f"{self.root / ANNOTATIONS}: no annotation (*.xml) in it")
+        return [self.item(name) for name in names]
+
+    def sets(self) -> list[str]:
+        """Names of the folder's own image sets."""
+        return sorted(p.stem for p in (self.root / SETS).glob("*.txt"))
+
+    def read_list(self, name: str) -> list[Item]:
+        """The items of a list: a file, or the name of one in ImageSets/Main.
+
+        A line is `image annotation` (relative to the folder; a tab between them where a name has spaces), or an image's
+        name alone, as in ImageSets/Main. Raises CaffeError with file and line.
+        """
+        path = Path(name)
+        if not path.is_file():
+            path = self.root / SETS / f"{name}.txt"
+        if not path.is_file():
+            sets = self.sets()
+            known = f"; {SETS} has {', '.join(sets)}" if sets else ""
+            raise CaffeError(f"{name}: no such list{suggest(name, sets) or known}")
+        items = []
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            raise CaffeError(f"{path}: not a list, a text file with lines `image annotation`") from None
+        for number, line in enumerate(lines, 1):
+            place = f"{path}:{number}"
+            words = [w.strip() for w in line.split("\t")] if "\t" in line.strip() else line.split()
+            if len(words) == 1:
+                items.append(self.item(words[0], place))
+            elif len(words) == 2:
+                items.append(Item(words[0], words[1], place))
+            elif words:
+                raise CaffeError(f"{place}: {len(words)} words where 'image annotation' should be (with a tab if names have spaces)")
+        if not items:
+            raise CaffeError(f"{path}: the list is empty")
+        return items
+
+
+def list_line(item: Item) -> str:
+    """An item as read_list and the fork's tools read it."""
+    return ("\t" if " " in item.image + item.annotation else " ").join((item.image, item.annotation))
