@@ -1,0 +1,104 @@
+"""Log lines in glog's format with Caffe's phrases, so that Caffe's own log parsers read them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+
+from tqdm import tqdm
+
+logger = logging.getLogger("netrun")
+
+
+class GlogFormatter(logging.Formatter):
+    """`I1121 02:03:04.000000  1234 solver.cpp:243] message`: level, date, time, thread, place.
+
+    The place is the record's `at` where it has one (Caffe's own file and line for Caffe's own phrases: some parsers
+    look for "solver.cpp"), else the Python file and line.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created)
+        place = getattr(record, "at", None) or f"{record.filename}:{record.lineno}"
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        level = "F" if record.levelno >= logging.CRITICAL else record.levelname[0]
+        return f"{level}{when:%m%d %H:%M:%S.%f} {threading.get_native_id():5d} {place}] {text}"
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to the current stderr, above a progress bar if one is drawn there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+        sys.stderr.flush()
+
+
+def setup(path: str | Path | None = None) -> None:
+    """Send netrun's log to stderr, and to the end of the file `path` (its folder is made). Calling again replaces the targets."""
+    for old in list(logger.handlers):
+        logger.removeHandler(old)
+        old.close()
+    handlers: list[logging.Handler] = [_StderrHandler()]
+    if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(path, encoding="utf-8"))
+    for handler in handlers:
+        handler.setFormatter(GlogFormatter())
+        logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def info(message: str, at: str | None = None) -> None:
+    """Log a line. at: Caffe's file and line where Caffe prints the same phrase."""
+    logger.info("%s", message, extra={"at": at} if at else None, stacklevel=2)
+
+
+def warning(message: str, at: str | None = None) -> None:
+    """Log a warning, as info()."""
+    logger.warning("%s", message, extra={"at": at} if at else None, stacklevel=2)
+
+
+def number(value: float) -> str:
+    """A float as a C++ stream prints it: six significant digits."""
+    return f"{value:g}"
+
+
+class Progress:
+    """How far a run is: a bar on a terminal, elsewhere a log line with the time left about once a minute.
+
+    done, total: iterations. show: whether to show anything. Use as a context manager and call step() once an iteration.
+    """
+
+    EVERY_S = 60.0
+
+    def __init__(self, done: int, total: int, show: bool = True) -> None:
+        self.first, self.done, self.total, self.show = done, done, total, show
+        self.started = self.reported = time.monotonic()
+        drawn = show and sys.stderr.isatty()
+        self.bar = tqdm(initial=done, total=total, unit="it", dynamic_ncols=True, leave=False) if drawn else None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def step(self) -> None:
+        self.done += 1
+        if self.bar is not None:
+            self.bar.update()
+            return
+        now = time.monotonic()
+        if self.show and now - self.reported >= self.EVERY_S:
+            self.reported = now
+            each = (now - self.started) / (self.done - self.first)
+            left = round(each * (self.total - self.done))
+            info(f"Progress: {self.done} of {self.total}, {each:.3g} s each, {left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left")
