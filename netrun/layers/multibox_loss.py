@@ -1,0 +1,219 @@
+"""MultiBoxLoss: SSD's loss (SSD section 2.2), matching, mining and all, dense over the batch so that a GPU never waits for the host."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError
+from caffe_ir.rules.registry import Facts
+from netrun.boxes import decode, encode
+from netrun.layers.registry import Context, Layer, layer
+from netrun.matching import UNMATCHED, GroundTruth, ground_truth, match
+from netrun.mining import hard_examples, max_negative
+
+Options = pb.MultiBoxLossParameter
+_MAX_LOSS = 87.33654475  # -log(FLT_MIN): Caffe takes no logarithm of less
+_FOCAL_ALPHA, _FOCAL_GAMMA = 0.25, 2.0  # FocalLossParameter's defaults; the fork hands its inner FocalLoss no others
+
+
+@layer("MultiBoxLoss")
+class MultiBoxLoss(Layer):
+    """Localisation and confidence loss of a batch. Bottoms: loc (N, P*L*4), conf (N, P*C), priors (1, 2, P*4), labels (1, 1, R, 8).
+
+    L is 1 with share_location, else C. Top: the loss, a scalar. Labels may stay on the CPU while the rest is on a GPU: then nothing
+    synchronises, but for HARD_EXAMPLE thinned by NMS. Source: multibox_loss_layer.cpp of weiliu89/caffe (ssd); FOCALLOSS:
+    lzx1413/CAFFE_SSD (master).
+    """
+
+    no_gradient_to = frozenset({2, 3})
+
+    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
+        super().__init__(layer, facts, context)
+        p = self.options = layer.multibox_loss_param
+        if not p.num_classes:
+            raise self.refuse("must say how many classes there are, background included", "num_classes")
+        if p.background_label_id >= p.num_classes:
+            raise self.refuse(f"{p.background_label_id} is not one of the {p.num_classes} classes", "background_label_id")
+        mining = p.mining_type != Options.NONE
+        if p.HasField("do_neg_mining") and p.do_neg_mining != mining:
+            raise self.refuse("contradicts mining_type, which replaces it", "do_neg_mining")
+        if mining and not p.share_location:
+            raise self.refuse("mining is defined for share_location: true only; use mining_type: NONE", "mining_type")
+        if mining and p.conf_loss_type == Options.FOCALLOSS:
+            raise self.refuse("FOCALLOSS defines no loss to mine by (the fork stops too); use mining_type: NONE", "conf_loss_type")
+        if p.mining_type == Options.HARD_EXAMPLE and p.sample_size <= 0:
+            raise self.refuse("must be positive", "sample_size")
+        if p.map_object_to_agnostic and p.num_classes != 2:
+            raise self.refuse("needs num_classes: 2, background and object", "map_object_to_agnostic")
+        if any(layer.propagate_down[2:]) and context.train:
+            raise self.refuse("priors and labels take no gradient", "propagate_down")
+        self.classes, self.loc_classes = p.num_classes, 1 if p.share_location else p.num_classes
+
+    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        p = self.options
+        images, count = bottoms[0].shape[0], bottoms[2].shape[2] // 4
+        for bottom, classes, what in ((bottoms[0], self.loc_classes * 4, "location"), (bottoms[1], self.classes, "confidence")):
+            if bottom.numel() != images * count * classes:
+                raise self.refuse(f"{count} priors need {count * classes} {what} predictions an image, not {bottom.numel() // images}")
+        loc = bottoms[0].reshape(images, count, self.loc_classes, 4).transpose(1, 2)  # (N, L, P, 4)
+        conf = bottoms[1].reshape(images, count, self.classes)
+        priors, variances = bottoms[2].detach().reshape(2, count, 4)
+        try:
+            truth = ground_truth(bottoms[3], images, self.classes, p.background_label_id, p.use_difficult_gt, loc.device)
+        except CaffeError as error:
+            raise self.refuse(str(error)) from None
+
+        with torch.no_grad():
+            decoded = None if p.use_prior_for_matching and not self._thins_by_prediction else self._decode(loc, priors, variances)
+            index, overlap = self._match(priors if p.use_prior_for_matching else decoded, truth)
+            positive = index > UNMATCHED
+            label = self._labels(index, truth)
+        loc_loss = self._loc_losses(loc, index, truth, priors, variances, None if p.use_prior_for_matching else decoded)
+        conf_loss = None if p.conf_loss_type == Options.LOGISTIC else self._class_losses(conf, label)
+
+        if p.mining_type == Options.NONE:
+            selected = None
+        else:
+            with torch.no_grad():
+                mined_by = F.binary_cross_entropy_with_logits(conf, self._one_hot(label), reduction="none").sum(-1) if (
+                    conf_loss is None) else conf_loss.detach()
+                if p.mining_type == Options.MAX_NEGATIVE:
+                    negative = max_negative(index[:, 0], overlap[:, 0], mined_by, p.neg_pos_ratio, p.neg_overlap)
+                else:
+                    chosen = self._hard_examples(mined_by + loc_loss.detach()[:, 0], truth, priors, decoded)
+                    negative = chosen & (index[:, 0] == UNMATCHED)
+                    positive = positive & chosen[:, None]
+                selected = positive[:, 0] | negative
+        if conf_loss is None:
+            conf_loss = F.binary_cross_entropy_with_logits(conf, self._logistic_targets(index, label, selected), reduction="none").sum(-1)
+        if selected is not None:
+            conf_loss = torch.where(selected, conf_loss, 0)
+        terms = (torch.where(positive, loc_loss, 0).sum() * p.loc_weight, conf_loss.sum())
+        wanted = self.param.propagate_down[:2] or (True, True)
+        total = sum((term for term, want in zip(terms, wanted, strict=True) if want), conf.new_zeros(()))
+        return [total / self._normalizer(positive, images, count)]
+
+    @property
+    def _thins_by_prediction(self) -> bool:
+        p = self.options
+        return p.mining_type != Options.NONE and self._thins and not p.use_prior_for_nms
+
+    @property
+    def _thins(self) -> bool:
+        return self.options.HasField("nms_param") and self.options.nms_param.nms_threshold > 0
+
+    def _decode(self, loc: torch.Tensor, priors: torch.Tensor, variances: torch.Tensor) -> torch.Tensor:
+        return decode(loc, priors, None if self.options.encode_variance_in_target else variances, self.options.code_type)
+
+    def _match(self, candidates: torch.Tensor, truth: GroundTruth) -> tuple[torch.Tensor, torch.Tensor]:
+        """Object and best IoU of each candidate, both (N, L, P). candidates: priors (P, 4) or predictions (N, L, P, 4)."""
+        p = self.options
+
+        def matched(boxes: torch.Tensor, objects: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return match(
+                boxes,
+                objects,
+                per_prediction=p.match_type == Options.PER_PREDICTION,
+                threshold=p.overlap_threshold,
+                ignore_cross_boundary=p.ignore_cross_boundary_bbox,
+            )
+
+        classes = torch.arange(self.loc_classes, device=truth.labels.device)[:, None]
+        if candidates.dim() == 2:
+            index, overlap = (t[:, None] for t in matched(candidates[None], truth.boxes))
+            if not p.share_location:  # each class's predictions answer for the objects of that class
+                own = truth.labels.gather(1, index[:, 0].clamp(min=0))[:, None] == classes
+                index = torch.where((index > UNMATCHED) & own, index, UNMATCHED)
+            return index, overlap.expand_as(index)
+        if p.share_location:
+            index, overlap = matched(candidates[:, 0], truth.boxes)
+            return index[:, None], overlap[:, None]
+        own = (truth.labels[:, None] == classes) & (classes != p.background_label_id)  # (N, L, G)
+        objects = torch.where(own[..., None], truth.boxes[:, None], 0)
+        index, overlap = matched(candidates.flatten(0, 1), objects.flatten(0, 1))
+        return index.view(candidates.shape[:3]), overlap.view(candidates.shape[:3])
+
+    def _labels(self, index: torch.Tensor, truth: GroundTruth) -> torch.Tensor:
+        """The class (N, P) that each prior should be given; of several classes matched, the last."""
+        p = self.options
+        found = truth.labels[:, None].expand(-1, index.shape[1], -1).gather(2, index.clamp(min=0))
+        if p.map_object_to_agnostic:
+            found = torch.full_like(found, p.background_label_id + 1)
+        label = torch.where(index > UNMATCHED, found, UNMATCHED).amax(1)
+        return torch.where(label == UNMATCHED, p.background_label_id, label)
+
+    def _loc_losses(
+        self,
+        loc: torch.Tensor,
+        index: torch.Tensor,
+        truth: GroundTruth,
+        priors: torch.Tensor,
+        variances: torch.Tensor,
+        decoded: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Localisation loss (N, L, P) of every matched prediction, zero for the others."""
+        p = self.options
+        positive = index > UNMATCHED
+        place = index.clamp(min=0).flatten(1)[..., None].expand(-1, -1, 4)
+        target = encode(
+            truth.boxes.gather(1, place).view(loc.shape), priors, None if p.encode_variance_in_target else variances, p.code_type
+        )
+        counts = positive[..., None].expand_as(loc)
+        if p.bp_inside:  # a side outside the image teaches nothing
+            place_box = priors if decoded is None else decoded
+            counts = counts & (place_box >= 0) & (place_box <= 1)
+        if p.encode_variance_in_target:  # the fork scales both here, and its gradient passes over the scaling
+            target = target / variances
+            loc = loc + (loc / variances - loc).detach()
+        difference = torch.where(counts, loc - target, 0)
+        if p.loc_loss_type == Options.L2:
+            return (difference * difference).sum(-1) / 2
+        return F.smooth_l1_loss(difference, torch.zeros_like(difference), reduction="none").sum(-1)
+
+    def _class_losses(self, conf: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Softmax or focal loss (N, P) of each prior's class."""
+        log_p = F.log_softmax(conf, -1).gather(-1, label[..., None])[..., 0]
+        log_p = log_p + (log_p.clamp(min=-_MAX_LOSS) - log_p).detach()
+        if self.options.conf_loss_type == Options.FOCALLOSS:
+            return -_FOCAL_ALPHA * (1 - log_p.exp()) ** _FOCAL_GAMMA * log_p
+        return -log_p
+
+    def _one_hot(self, label: torch.Tensor) -> torch.Tensor:
+        return F.one_hot(label, self.classes).float()
+
+    def _logistic_targets(self, index: torch.Tensor, label: torch.Tensor, selected: torch.Tensor | None) -> torch.Tensor:
+        """Sigmoid targets (N, P, C) as the fork lays them out: filled with the background's number, then ones."""
+        background = self.options.background_label_id
+        if selected is not None:
+            return torch.where(self._one_hot(label) > 0, 1.0, float(background))
+        # Without mining, background gets no one, and image i's ones start at i * P instead of i * P * C (EncodeConfPrediction
+        # moves its pointer by num_priors): the training run that Caffe makes is this one.
+        images, loc_classes, count = index.shape
+        targets = torch.full((images * count * self.classes + 1,), float(background), device=index.device)
+        classes = torch.arange(loc_classes, device=index.device)[:, None] if loc_classes > 1 else label[:, None]
+        if self.options.map_object_to_agnostic:
+            classes = torch.full_like(classes, background + 1)
+        image, prior = (torch.arange(n, device=index.device) for n in (images, count))
+        place = image[:, None, None] * count + prior * self.classes + classes
+        targets[torch.where(index > UNMATCHED, place, -1).flatten()] = 1.0
+        return targets[:-1].view(images, count, self.classes)
+
+    def _hard_examples(
+        self, loss: torch.Tensor, truth: GroundTruth, priors: torch.Tensor, decoded: torch.Tensor | None
+    ) -> torch.Tensor:
+        p = self.options
+        boxes = None
+        if self._thins:
+            boxes = priors[None] if p.use_prior_for_nms or decoded is None else decoded[:, 0]
+        return hard_examples(loss, truth.present, p.sample_size, boxes, p.nms_param.nms_threshold, p.nms_param.top_k)
+
+    def _normalizer(self, positive: torch.Tensor, images: int, count: int) -> torch.Tensor | float:
+        given = self.param.loss_param
+        mode = given.normalization
+        if given.HasField("normalize") and not given.HasField("normalization"):
+            mode = pb.LossParameter.VALID if given.normalize else pb.LossParameter.BATCH_SIZE
+        if mode == pb.LossParameter.VALID:
+            return positive.sum().clamp(min=1)
+        return float({pb.LossParameter.FULL: images * count, pb.LossParameter.BATCH_SIZE: images}.get(mode, 1))
