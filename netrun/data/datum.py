@@ -1,0 +1,93 @@
+"""One record of an LMDB: an AnnotatedDatum's bytes into an image and its annotations."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError
+from netrun.data.boxes import Annotations
+
+log = logging.getLogger("netrun")
+
+
+class CorruptRecord(Exception):
+    """A record that cannot be read: `str(error)` says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """image: (H, W, C) uint8, BGR or grey. annotations: its objects. label: of the whole image, for data without boxes (or None)."""
+
+    image: np.ndarray
+    annotations: Annotations
+    label: int | None
+
+
+def parse(value: bytes) -> pb.AnnotatedDatum:
+    """The message in a record. Raises CorruptRecord."""
+    try:
+        record = pb.AnnotatedDatum.FromString(value)
+    except DecodeError:
+        raise CorruptRecord("not an AnnotatedDatum") from None
+    if not record.HasField("datum"):
+        raise CorruptRecord("an AnnotatedDatum without a datum")
+    return record
+
+
+def decode(value: bytes, key: str, labels: frozenset[int] | None, force_color: bool = False, force_gray: bool = False) -> Sample:
+    """The image and objects of a record.
+
+    labels: the label ids of the labelmap, None: unchecked. An object whose box is not finite is left out, and logged with its key.
+    Raises CorruptRecord for a message or an image that cannot be decoded, CaffeError for a label that the labelmap lacks.
+    """
+    record = parse(value)
+    boxes, ids = [], []
+    for group in record.annotation_group:
+        if labels is not None and group.group_label not in labels:
+            raise CaffeError(f"record '{key}' has label {group.group_label}, which the labelmap has not: add it there or build the data again")
+        for annotation in group.annotation:
+            box = annotation.bbox
+            boxes.append((box.xmin, box.ymin, box.xmax, box.ymax, box.size if box.HasField("size") else np.nan))
+            ids.append((group.group_label, annotation.instance_id, box.difficult))
+    corners = np.array(boxes, np.float32).reshape(-1, 5)
+    found = Annotations(corners[:, :4], corners[:, 4], np.array(ids, np.float32).reshape(-1, 3))
+    finite = np.isfinite(found.boxes).all(1)
+    if not finite.all():
+        log.warning("record '%s': %d boxes that are not finite left out", key, (~finite).sum())
+        found = found.take(finite)
+    image = decode_image(record.datum, force_color, force_gray)
+    return Sample(image, found, record.datum.label if record.datum.HasField("label") else None)
+
+
+def decode_image(datum: pb.Datum, force_color: bool = False, force_gray: bool = False) -> np.ndarray:
+    """(H, W, C) uint8 of an encoded or raw datum, with its own channels unless forced. EXIF orientation is ignored, as in the fork.
+
+    Raises CorruptRecord where there is no image, or only the beginning of one.
+    """
+    data = datum.data
+    if not datum.encoded:
+        shape = (datum.channels, datum.height, datum.width)
+        if min(shape) <= 0 or len(data) != shape[0] * shape[1] * shape[2]:
+            raise CorruptRecord(f"{len(data)} bytes of raw pixels where {shape} are declared")
+        return np.ascontiguousarray(np.frombuffer(data, np.uint8).reshape(shape).transpose(1, 2, 0))
+    # libjpeg decodes what there is of a truncated file, and paints the rest grey
+    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < 0:
+        raise CorruptRecord("a truncated JPEG")
+    flag = cv2.IMREAD_UNCHANGED
+    if force_color or force_gray:
+        flag = (cv2.IMREAD_COLOR if force_color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    except cv2.error:  # an absurd size in a damaged header
+        image = None
+    if image is None:
+        raise CorruptRecord("an image that cannot be decoded")
+    if image.dtype != np.uint8:
+        raise CorruptRecord(f"an image of {image.dtype} where bytes are needed")
+    return image[:, :, None] if image.ndim == 2 else image

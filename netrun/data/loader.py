@@ -1,0 +1,173 @@
+"""Batches of an LMDB, made ahead by threads, in an order and with random numbers that depend on nothing but seed and batch number.
+
+Sample i of a run (counted over all its processes) is record i modulo the number of records in key order, and draws from a generator
+of its own, Philox keyed by (seed, i). So any batch can be sought, a resumed run goes on exactly, and the number of threads is free.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError
+from netrun.data.boxes import Annotations
+from netrun.data.datum import CorruptRecord, Sample, decode, parse
+from netrun.data.reader import LmdbReader
+from netrun.data.transform import Transformer
+
+log = logging.getLogger("netrun")
+_NO_OBJECT = np.full((1, 8), -1, np.float32)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which samples this process takes, and how.
+
+    batch_size: of this process. rank, world: its place among the processes of the run, whose batches interleave.
+    labels: the labelmap's ids, None: unchecked. strict: stop at a record that cannot be read instead of taking the next one.
+    pinned: batches in page-locked memory, for copies to a GPU. ahead: batches made in advance. threads: 0 for one per core.
+    """
+
+    batch_size: int
+    seed: int = 0
+    rank: int = 0
+    world: int = 1
+    labels: frozenset[int] | None = None
+    force_color: bool = False
+    force_gray: bool = False
+    strict: bool = False
+    pinned: bool = False
+    ahead: int = 4
+    threads: int = 0
+
+
+def cores() -> int:
+    """Cores for each process of this run on this machine."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(available // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+
+
+class Loader:
+    """Batches (data, labels) in order: data (N, C, H, W) float32, labels (1, 1, rows, 8) float32 with a row per object of the batch,
+    [item, label, instance, xmin, ymin, xmax, ymax, difficult], or one row of -1; (N,) where the records carry no annotations.
+
+    A record or image that cannot be read is logged with its key, and the next readable record takes its place.
+    Raises CaffeError when there is none, and where `decode` and `Transformer` do, naming source and record.
+    """
+
+    def __init__(self, reader: LmdbReader, transformer: Transformer, plan: Plan, annotated: bool | None = None) -> None:
+        self._reader, self._transformer, self._plan = reader, transformer, plan
+        self._unreadable: set[int] = set()
+        first = self._sample(0)
+        self.annotated = parse(reader.value(first[0])).HasField("type") if annotated is None else annotated
+        height, width, channels = first[1].image.shape
+        out_width, out_height = transformer.size(width, height)
+        self.shape = (plan.batch_size, channels, out_height, out_width)
+        resize = transformer.resize
+        self._free_size = resize is not None and resize.param.resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE
+        if self._free_size and plan.batch_size != 1:
+            raise CaffeError(f"FIT_SMALL_SIZE gives each image its own size: batch_size must be 1, is {plan.batch_size}")
+        self._threads: ThreadPoolExecutor | None = None
+        self._made: deque[tuple[torch.Tensor, list[Future]]] = deque()
+        self._next = 0  # the batch that the consumer gets next
+
+    def seek(self, batch: int) -> None:
+        """The next batch will be number `batch`, counted from 0 over the whole run."""
+        if batch != self._next:
+            self._drop()
+            self._next = batch
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return self
+
+    def __next__(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The next batch; the loader keeps no hold of its memory."""
+        while len(self._made) <= self._plan.ahead:
+            self._made.append(self._start(self._next + len(self._made)))
+        data, jobs = self._made.popleft()
+        try:
+            done = [job.result() for job in jobs]
+        except BaseException:
+            self._drop()
+            raise
+        self._next += 1
+        if self._free_size:
+            data = torch.from_numpy(done[0][2])
+        return data, self._labels([d[0] for d in done], [d[1] for d in done])
+
+    def close(self) -> None:
+        """Stop the threads and close the file."""
+        self._drop()
+        if self._threads:
+            self._threads.shutdown()
+            self._threads = None
+        self._reader.close()
+
+    def _drop(self) -> None:
+        for _, jobs in self._made:
+            for job in jobs:
+                job.cancel()
+        self._made.clear()
+
+    def _start(self, batch: int) -> tuple[torch.Tensor, list[Future]]:
+        if self._threads is None:
+            cv2.setNumThreads(0)  # images in parallel, not the rows of one
+            self._threads = ThreadPoolExecutor(self._plan.threads or min(cores(), 16), "netrun-data")
+        plan = self._plan
+        data = torch.empty(0 if self._free_size else self.shape, pin_memory=plan.pinned and not self._free_size)
+        begin = (batch * plan.world + plan.rank) * plan.batch_size
+        return data, [self._threads.submit(self._make, begin + k, data.numpy(), k) for k in range(plan.batch_size)]
+
+    def _make(self, index: int, data: np.ndarray, item: int) -> tuple[Annotations, int | None, np.ndarray]:
+        """Sample `index` of the run into data[item]; its objects, its label, and its pixels."""
+        record, sample = self._sample(index)
+        key = np.array([self._plan.seed % (1 << 64), index], np.uint64)
+        try:
+            image, found = self._transformer(sample, np.random.Generator(np.random.Philox(key=key)))
+            shape = (image.shape[2], *image.shape[:2])
+            if self._free_size:
+                data = np.empty((1, *shape), np.float32)
+            elif shape != self.shape[1:]:
+                raise CaffeError(f"its data are {shape} (channels, height, width), the batch's {self.shape[1:]}; set resize_param, force_color")
+            self._transformer.normalise(image, data[item])
+        except CaffeError as error:
+            raise CaffeError(f"{self._reader.source}: record '{self._key(record)}': {error}") from None
+        return found, sample.label, data
+
+    def _sample(self, index: int) -> tuple[int, Sample]:
+        """The number and content of the record for sample `index`, or of the next one that can be read."""
+        count, plan = len(self._reader), self._plan
+        for step in range(count):
+            record = (index + step) % count
+            try:
+                return record, decode(self._reader.value(record), self._key(record), plan.labels, plan.force_color, plan.force_gray)
+            except CorruptRecord as error:
+                where = f"{self._reader.source}: record '{self._key(record)}' cannot be read: {error}"
+                if plan.strict:
+                    raise CaffeError(where) from None
+                if record not in self._unreadable:
+                    self._unreadable.add(record)
+                    log.warning("%s; the next one takes its place", where)
+        raise CaffeError(f"{self._reader.source}: none of the {count} records can be read; build it again (data_prep)")
+
+    def _key(self, record: int) -> str:
+        return self._reader.keys[record].decode("utf-8", "replace")
+
+    def _labels(self, found: list[Annotations], labels: list[int | None]) -> torch.Tensor:
+        if not self.annotated:
+            if None in labels:
+                raise CaffeError(f"{self._reader.source}: a record has neither annotations nor a label")
+            return torch.tensor(labels, dtype=torch.float32)
+        rows = np.concatenate(
+            [np.column_stack([np.full(len(a), item, np.float32), a.ids[:, :2], a.boxes, a.ids[:, 2]]) for item, a in enumerate(found)]
+        )
+        return torch.from_numpy(rows if len(rows) else _NO_OBJECT.copy()).reshape(1, 1, -1, 8)
