@@ -1,0 +1,95 @@
+"""Binary files of Caffe's format: weights (.caffemodel), solver states (.solverstate), means (.binaryproto)."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import ParseError
+from caffe_ir.text import read_bytes, write_atomic
+from caffe_ir.upgrade import upgrade_net
+
+M = TypeVar("M", bound=Message)
+PathLike = str | os.PathLike[str]
+
+
+def read_weights(path: PathLike) -> pb.NetParameter:
+    """The net of a .caffemodel: layers in today's form with their `blobs`, whatever form the file has. Raises ParseError."""
+    net = read(path, pb.NetParameter)
+    upgrade_net(net, str(path))
+    if not net.layer:
+        raise ParseError(str(path), "holds no layers; is this a .caffemodel?")
+    return net
+
+
+def read_state(path: PathLike) -> pb.SolverState:
+    """The state of a .solverstate. Raises ParseError."""
+    state = read(path, pb.SolverState)
+    if not state.HasField("iter"):
+        raise ParseError(str(path), "holds no iteration; is this a .solverstate?")
+    return state
+
+
+def read(path: PathLike, cls: type[M]) -> M:
+    """The message of type cls that a binary file holds, as written, nothing upgraded. Raises ParseError."""
+    data = read_bytes(path)
+    message = cls()
+    if data.startswith(b"\x89HDF"):
+        raise ParseError(str(path), "is an HDF5 file; only the binary protobuf form is read (snapshot_format: BINARYPROTO)")
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        raise ParseError(str(path), _what_is_wrong(data, cls)) from None
+    return message
+
+
+def write(message: Message, path: PathLike) -> None:
+    """Write the message in binary form, atomically. Raises CaffeError where the folder cannot be written."""
+    write_atomic(path, message.SerializeToString())
+
+
+def blob_shape(blob: pb.BlobProto) -> tuple[int, ...]:
+    """The shape of a stored blob; files from before `shape` give the four of num, channels, height, width."""
+    legacy = ("num", "channels", "height", "width")
+    if any(blob.HasField(name) for name in legacy):
+        return tuple(getattr(blob, name) for name in legacy)
+    return tuple(blob.shape.dim)
+
+
+def _what_is_wrong(data: bytes, cls: type[Message]) -> str:
+    """Walk the outermost fields of bytes that do not decode, and say where they end."""
+    name, at = cls.DESCRIPTOR.name, 0
+    if data[:4096].isascii() and b"\0" not in data[:4096]:
+        return f"is a text file, not a binary {name}"
+    while at < len(data):
+        start = at
+        tag, at = _varint(data, at)
+        field, wire = tag >> 3, tag & 7
+        length = {1: 8, 5: 4}.get(wire, 0)
+        if wire == 0:
+            _, at = _varint(data, at)
+        elif wire == 2:
+            length, at = _varint(data, at)
+        if wire in (3, 4, 6, 7) or not field:
+            return f"is not a binary {name}: no field can begin at byte {start}"
+        if at + length > len(data):
+            known = cls.DESCRIPTOR.fields_by_number.get(field)
+            what = f"field '{known.name}'" if known else f"a field (number {field})"
+            return f"is truncated or not a binary {name}: {what} at byte {start} ends at byte {at + length}, the file at {len(data)}"
+        at += length
+    return f"is corrupt: a field inside the {name} does not decode"
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """(value, position after it); running past the end counts as one byte missing."""
+    value = 0
+    for i in range(10):
+        if at + i >= len(data):
+            return value, len(data) + 1
+        value |= (data[at + i] & 127) << (7 * i)
+        if data[at + i] < 128:
+            return value, at + i + 1
+    return value, at + 10

@@ -1,0 +1,40 @@
+"""Which layers of a net belong to a phase: the `include` and `exclude` rules (Caffe's Net::FilterNet)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import LayerError
+
+
+def filter_net(net: pb.NetParameter, phase: int, level: int = 0, stages: Iterable[str] = ()) -> pb.NetParameter:
+    """A copy of the net with the layers that phase (pb.TRAIN or pb.TEST), level and stages include; stages add to the net's own.
+
+    Raises LayerError for a layer that has both include and exclude rules.
+    """
+    filtered = pb.NetParameter()
+    filtered.CopyFrom(net)
+    all_stages = {*net.state.stage, *stages}
+    for i in reversed(range(len(filtered.layer))):
+        if not _included(filtered.layer[i], phase, level, all_stages):
+            del filtered.layer[i]
+    return filtered
+
+
+def _included(layer: pb.LayerParameter, phase: int, level: int, stages: Collection[str]) -> bool:
+    if layer.include and layer.exclude:
+        raise LayerError(layer.name, "has include and exclude rules; Caffe takes only one kind", "exclude")
+    if layer.include:
+        return any(_met(rule, phase, level, stages) for rule in layer.include)
+    return not any(_met(rule, phase, level, stages) for rule in layer.exclude)
+
+
+def _met(rule: pb.NetStateRule, phase: int, level: int, stages: Collection[str]) -> bool:
+    return (
+        not (rule.HasField("phase") and rule.phase != phase)
+        and not (rule.HasField("min_level") and level < rule.min_level)
+        and not (rule.HasField("max_level") and level > rule.max_level)
+        and all(stage in stages for stage in rule.stage)
+        and not any(stage in stages for stage in rule.not_stage)
+    )

@@ -1,0 +1,170 @@
+"""Text files of Caffe's format: nets, solvers, label maps. Reading upgrades old forms; every error names file, line and field."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from pathlib import Path
+from typing import TypeVar
+
+from google.protobuf import text_format
+from google.protobuf.message import Message
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError, ParseError, suggest
+from caffe_ir.upgrade import upgrade_net, upgrade_solver
+
+M = TypeVar("M", bound=Message)
+PathLike = str | os.PathLike[str]
+
+
+def read_net(path: PathLike) -> pb.NetParameter:
+    """The net of a prototxt, in today's form whatever form the file has. Raises ParseError."""
+    net = read(path, pb.NetParameter)
+    upgrade_net(net, str(path))
+    return net
+
+
+def read_solver(path: PathLike) -> pb.SolverParameter:
+    """The solver of a prototxt, in today's form. Raises ParseError."""
+    solver = read(path, pb.SolverParameter)
+    upgrade_solver(solver, str(path))
+    return solver
+
+
+def read_labelmap(path: PathLike) -> pb.LabelMap:
+    """The label map of a prototxt. Raises ParseError."""
+    return read(path, pb.LabelMap)
+
+
+def read(path: PathLike, cls: type[M]) -> M:
+    """The message of type cls that a text file holds, as written, nothing upgraded. Raises ParseError."""
+    data = read_bytes(path)
+    if b"\0" in data:
+        raise ParseError(str(path), f"is a binary file, not a {cls.DESCRIPTOR.name} in text")
+    # Comments may be in any encoding (many a published net has Chinese ones); a string that is not UTF-8 is refused by the parser.
+    return parse(data.decode("utf-8-sig", "surrogateescape"), cls, str(path))
+
+
+def read_bytes(path: PathLike) -> bytes:
+    """A file's bytes. Raises ParseError for one that cannot be read or is empty."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ParseError(str(path), error.strerror or str(error)) from None
+    if not data.strip():
+        raise ParseError(str(path), "is empty")
+    return data
+
+
+def parse(text: str, cls: type[M], path: str = "<string>") -> M:
+    """The message of type cls that text holds; path is named in errors. Raises ParseError with line and column."""
+    message = cls()
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        raise _explain(error, text, cls, path) from None
+    except UnicodeError:
+        line = 1 + text[: next(m.start() for m in re.finditer(r"[\ud800-\udfff]", _blank_comments(text)))].count("\n")
+        raise ParseError(path, "a string that is not UTF-8", line) from None
+    return message
+
+
+def dumps(message: Message) -> str:
+    """The message as text in Caffe's style; a float is the shortest decimal that reads back as the same float32."""
+    return text_format.MessageToString(message, as_utf8=True)
+
+
+def write(message: Message, path: PathLike) -> None:
+    """Write the message as text, atomically. Raises CaffeError where the folder cannot be written."""
+    write_atomic(path, dumps(message))
+
+
+def write_atomic(path: PathLike, data: bytes | str) -> None:
+    """Write a whole file or nothing: to a temporary name in the same folder, then renamed. Raises CaffeError."""
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise CaffeError(f"{path}: cannot write: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# ---- What went wrong, in words
+
+
+def _explain(error: text_format.ParseError, text: str, cls: type[Message], path: str) -> ParseError:
+    """The parser's error as one clear line. Its own wording says types by package and repeats the source line."""
+    line, column = error.GetLine(), error.GetColumn()
+    said = re.sub(r"^\d+:\d+ : ", "", str(error))
+    source = text.split("\n")[line - 1] if line else ""
+    said = said.removeprefix(f"'{source}': ").strip()
+    if found := re.match(r'Message type "(.+?)" has no field named "(.+?)"', said):
+        said = _no_field(found[1], found[2], cls)
+    elif found := re.match(r'Enum type "(.+?)" has no value (?:named|with number) (\S+?)\.?$', said):
+        said = f"{_field_before(source, column)}no {_short(found[1])} '{found[2]}'{_values(found[1], found[2])}"
+    elif found := re.match(r'Message type "(.+?)" should not have multiple "(.+?)" fields', said):
+        said = f"{_short(found[1])} has '{found[2]}' twice, but takes one"
+    elif "missing ending quote" in said:
+        said = f"{_field_before(source, column)}string has no closing quote"
+    elif said.startswith('Expected "}"') and (opened := _unclosed(text)):
+        line, column = opened
+        said = "'{' is never closed"
+    elif said == "Expected identifier or number, got }.":
+        said = "'}' without a '{'"
+    else:
+        said = _field_before(source, column) + said[:1].lower() + said[1:].rstrip(".")
+    return ParseError(path, said, line, column)
+
+
+def _short(name: str) -> str:
+    """`caffe_ir.PoolingParameter.PoolMethod` -> `PoolingParameter.PoolMethod`."""
+    return name.removeprefix(f"{pb.DESCRIPTOR.package}.")
+
+
+def _no_field(type_name: str, field: str, cls: type[Message]) -> str:
+    descriptor = pb.DESCRIPTOR.pool.FindMessageTypeByName(type_name)
+    hint = suggest(field, descriptor.fields_by_name)
+    if descriptor is not cls.DESCRIPTOR and field in cls.DESCRIPTOR.fields_by_name:
+        hint = f" (it is a field of {cls.DESCRIPTOR.name}: is a '}}' missing above?)"
+    elif not hint and (others := [m.name for m in pb.DESCRIPTOR.message_types_by_name.values() if field in m.fields_by_name]):
+        hint = f" (it is a field of {', '.join(others[:3])})"
+    return f"{_short(type_name)} has no field '{field}'{hint}"
+
+
+def _values(enum_name: str, value: str) -> str:
+    names = list(pb.DESCRIPTOR.pool.FindEnumTypeByName(enum_name).values_by_name)
+    return suggest(value, names) or f" (one of {', '.join(names)})"
+
+
+def _field_before(source: str, column: int) -> str:
+    """`num_output: ` where the error is at the value of a field of this line, else nothing."""
+    found = re.search(r"([A-Za-z_]\w*)\s*:\s*$", source[: column - 1])
+    return f"{found[1]}: " if found else ""
+
+
+_LEXEMES = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[{}]""")
+
+
+def _unclosed(text: str) -> tuple[int, int] | None:
+    """Line and column of the innermost '{' that has no '}'."""
+    opened: list[int] = []
+    for lexeme in _LEXEMES.finditer(text):
+        if lexeme[0] == "{":
+            opened.append(lexeme.start())
+        elif lexeme[0] == "}" and opened:
+            opened.pop()
+    if not opened:
+        return None
+    return text.count("\n", 0, opened[-1]) + 1, opened[-1] - text.rfind("\n", 0, opened[-1])
+
+
+def _blank_comments(text: str) -> str:
+    return _LEXEMES.sub(lambda m: " " * len(m[0]) if m[0].startswith("#") else m[0], text)
