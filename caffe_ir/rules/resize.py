@@ -1,0 +1,58 @@
+"""Layers that change a map's size without weights: Crop and the FSSD forks' Interp."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import LayerError
+from caffe_ir.rules.checks import axis_of, check, count_blobs, legacy, show
+from caffe_ir.rules.registry import Facts, Shape, rule
+
+
+@rule("Crop")
+def crop(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
+    """The first bottom's axes before `axis`, the second bottom's sizes from there on."""
+    count_blobs(layer, bottoms, 2)
+    shape, target = bottoms
+    axis = axis_of(layer, shape, layer.crop_param.axis, "axis")
+    check(len(target) >= len(shape), layer, "bottom", f"'{layer.bottom[1]}' {show(target)} lacks axes of {show(shape)}")
+    offsets, cropped = list(layer.crop_param.offset), len(shape) - axis
+    check(len(offsets) in (0, 1, cropped), layer, "offset", f"must be given once or for each of {cropped} axes, found {len(offsets)}")
+    if len(offsets) != cropped:
+        offsets = (offsets or [0]) * cropped
+    for i, offset in enumerate(offsets, axis):
+        fits = offset + target[i] <= shape[i]
+        check(fits, layer, "offset", f"{offset} + {target[i]} goes past the {shape[i]} of axis {i}")
+    return Facts([(*shape[:axis], *target[axis : len(shape)])])
+
+
+@rule("Interp")
+def interp(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
+    """N x C x the size that the fields give: the first of use_blob_size, shrink_factor alone, zoom_factor alone, height and width, both.
+
+    Source: lzx1413/CAFFE_SSD interp_layer.cpp.
+    """
+    count_blobs(layer, bottoms, (1, 2))
+    param = layer.interp_param
+    n, c, *sizes = legacy(layer, bottoms[0])
+    check(param.pad_beg <= 0, layer, "pad_beg", "must be 0 or negative (cropping)")
+    check(param.pad_end <= 0, layer, "pad_end", "must be 0 or negative (cropping)")
+    inner = [size + param.pad_beg + param.pad_end for size in sizes]
+    check(min(inner) > 0, layer, "pad_beg", f"crops all of a bottom of {show(bottoms[0])}")
+    shrinks, zooms = param.HasField("shrink_factor"), param.HasField("zoom_factor")
+    check(param.shrink_factor >= 1, layer, "shrink_factor", "must be 1 or more")
+    check(param.zoom_factor >= 1, layer, "zoom_factor", "must be 1 or more")
+    if param.use_blob_size:
+        check(len(bottoms) == 2, layer, "use_blob_size", "needs a second bottom")
+        out = list(legacy(layer, bottoms[1])[2:])
+    elif shrinks != zooms or (shrinks and not (param.HasField("height") and param.HasField("width"))):
+        # An unset factor is 1, which changes nothing.
+        out = [(size - 1) // param.shrink_factor + 1 for size in inner]
+        out = [size + (size - 1) * (param.zoom_factor - 1) for size in out]
+    elif param.HasField("height") and param.HasField("width"):
+        out = [param.height, param.width]
+    else:
+        raise LayerError(layer.name, "needs height and width, zoom_factor, shrink_factor or use_blob_size", "interp_param")
+    check(min(out) > 0, layer, "height", f"the output must not be empty, found {out[0]}x{out[1]}")
+    return Facts([(n, c, *out)])
