@@ -1,0 +1,1 @@
+"""Backbones: image blob → named feature maps."""

@@ -1,0 +1,63 @@
+"""The AnnotatedData layer with SSD's augmentation (Liu et al. 2016, §2.2 and §3.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netgen.datasets import Dataset
+from netgen.graph import Blob, Net
+
+MEAN = (104, 117, 123)  # blue, green, red: what VGG_ILSVRC_16_layers subtracts
+MIN_OVERLAPS = (0.1, 0.3, 0.5, 0.7, 0.9)  # of a sampled patch with some object
+INTERPOLATIONS = ["LINEAR", "AREA", "NEAREST", "CUBIC", "LANCZOS4"]  # one is drawn for each training image
+
+
+def batch_samplers() -> list[dict]:
+    """The patches that a training image is cut to: the whole image, one per minimum overlap, and one without any, drawn evenly (§2.2)."""
+    sampler = {"min_scale": 0.3, "max_scale": 1, "min_aspect_ratio": 0.5, "max_aspect_ratio": 2}
+    constraints = [*({"min_jaccard_overlap": overlap} for overlap in MIN_OVERLAPS), {"max_jaccard_overlap": 1}]
+    patches = [{"sampler": sampler, "sample_constraint": constraint, "max_sample": 1, "max_trials": 50} for constraint in constraints]
+    return [{"max_sample": 1, "max_trials": 1}, *patches]
+
+
+def annotated_data(net: Net, dataset: Dataset, size: int, batch: int, *, expand: float = 4) -> tuple[Blob, Blob]:
+    """Images N×3×size×size and the labels 1×1×K×8 of their objects, augmented where the net is for training.
+
+    expand: the largest canvas that an image is put on, in its own sides (the "zoom out" of §3.6).
+    """
+    train = net.phase == "train"
+    resize = {"prob": 1, "resize_mode": "WARP", "height": size, "width": size, "interp_mode": INTERPOLATIONS if train else "LINEAR"}
+    transform: dict[str, Any] = {"mean_value": MEAN, "resize_param": resize}
+    # One sampler without fields is the whole image: what the released test nets have.
+    annotated: dict[str, Any] = {"label_map_file": dataset.path(dataset.labelmap), "batch_sampler": batch_samplers() if train else {}}
+    if dataset.force_color:
+        transform["force_color"] = True
+    if train:
+        transform |= {
+            "mirror": True,
+            "emit_constraint": {"emit_type": "CENTER"},
+            "distort_param": {
+                "brightness_prob": 0.5,
+                "brightness_delta": 32,
+                "contrast_prob": 0.5,
+                "contrast_lower": 0.5,
+                "contrast_upper": 1.5,
+                "hue_prob": 0.5,
+                "hue_delta": 18,
+                "saturation_prob": 0.5,
+                "saturation_lower": 0.5,
+                "saturation_upper": 1.5,
+                "random_order_prob": 0,
+            },
+            "expand_param": {"prob": 0.5, "max_expand_ratio": expand},
+        }
+    image, label = net.add(
+        "AnnotatedData",
+        "data",
+        tops=["data", "label"],
+        include={"phase": "TRAIN" if train else "TEST"},
+        transform_param=transform,
+        data_param={"source": dataset.path(dataset.train_lmdb if train else dataset.test_lmdb), "batch_size": batch, "backend": "LMDB"},
+        annotated_data_param=annotated,
+    )
+    return image, label

@@ -1,0 +1,178 @@
+"""The data sets that detectors are trained on: where their files lie, how many images and classes they have, how they are scored."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from caffe_ir.errors import CaffeError, ParseError, suggest
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An annotated data set: two LMDBs, a labelmap and a list of the test images' names and sizes.
+
+    key: of zoo ids and file names. num_classes: with background. Paths are relative to `root`, and `root` to where Caffe is started.
+    test_images: what the test list holds (train_images likewise; 0 where the authors do not say).
+    """
+
+    name: str
+    key: str
+    num_classes: int
+    train_images: int
+    test_images: int
+    train_lmdb: str
+    test_lmdb: str
+    labelmap: str
+    name_size: str
+    root: str = "data"
+    output_format: str = "VOC"  # of the written detections: VOC, COCO or ILSVRC
+    output_prefix: str = "comp4_det_test_"  # {detector} stands for the detector's name
+    ap_version: str = "11point"
+    force_color: bool = False  # some images are grey
+    train_on_difficult: bool = True
+    small_objects: bool = False  # smaller prior boxes
+    test_labels: bool = True  # False: ground truth is not published, nothing to evaluate while training
+    own: bool = False  # a user's, not one of the papers'
+
+    def path(self, name: str) -> str:
+        """One of the data set's files, as a net names it."""
+        return f"{self.root}/{name}" if self.root not in ("", ".") else name
+
+    def under(self, data: str) -> Dataset:
+        """The same data set below another folder than `data/`; one given as a file stays where it lies."""
+        return self if self.own else replace(self, root=data.rstrip("/") or "/")
+
+
+VOC0712 = Dataset(
+    name="VOC0712",  # trained on 2007 and 2012 trainval, tested on 2007 test
+    key="voc0712",
+    num_classes=21,
+    train_images=16551,
+    test_images=4952,
+    train_lmdb="VOC0712/VOC0712_trainval_lmdb",
+    test_lmdb="VOC0712/VOC0712_test_lmdb",
+    labelmap="VOC0712/labelmap_voc.prototxt",
+    name_size="VOC0712/test_name_size.txt",
+)
+
+VOC0712PP = replace(
+    VOC0712,
+    name="VOC0712++",  # trained on 2007 trainval and test and 2012 trainval, tested on 2012 test by the VOC server
+    key="voc0712pp",
+    train_images=21503,
+    test_images=10991,
+    train_lmdb="VOC0712Plus/VOC0712Plus_trainval_lmdb",
+    test_lmdb="VOC0712Plus/VOC0712Plus_test_lmdb",
+    labelmap="VOC0712Plus/labelmap_voc.prototxt",
+    name_size="VOC0712Plus/test_name_size.txt",
+    output_prefix="comp4_det_test_",
+    ap_version="MaxIntegral",  # VOC since 2010
+    test_labels=False,
+)
+
+COCO = Dataset(
+    name="coco",  # trained on trainval35k, tested on minival2014
+    key="coco",
+    num_classes=81,
+    train_images=118287,
+    test_images=5000,
+    train_lmdb="coco/coco_train_lmdb",
+    test_lmdb="coco/coco_minival_lmdb",
+    labelmap="coco/labelmap_coco.prototxt",
+    name_size="coco/minival2014_name_size.txt",
+    output_format="COCO",
+    output_prefix="detections_minival_{detector}_results",
+    force_color=True,
+    train_on_difficult=False,
+    small_objects=True,
+)
+
+ILSVRC2016 = Dataset(
+    name="ILSVRC2016",  # DET: trained on train and val1, tested on val2
+    key="ilsvrc",
+    num_classes=201,
+    train_images=0,
+    test_images=9917,
+    train_lmdb="ILSVRC2016/ILSVRC2016_trainval1_lmdb",
+    test_lmdb="ILSVRC2016/ILSVRC2016_val2_lmdb",
+    labelmap="ILSVRC2016/labelmap_ilsvrc_det.prototxt",
+    name_size="ILSVRC2016/val2_name_size.txt",
+    output_format="ILSVRC",
+    output_prefix="val2_{detector}_results",
+    ap_version="MaxIntegral",
+    force_color=True,
+    train_on_difficult=False,
+)
+
+# What `data_prep shapes` draws by default: coloured shapes over textured backgrounds.
+SHAPES = Dataset(
+    name="shapes",
+    key="shapes",
+    num_classes=6,
+    train_images=300,
+    test_images=60,
+    train_lmdb="shapes/train_lmdb",
+    test_lmdb="shapes/test_lmdb",
+    labelmap="shapes/labelmap.prototxt",
+    name_size="shapes/test_name_size.txt",
+    ap_version="MaxIntegral",
+)
+
+DATASETS: Mapping[str, Dataset] = MappingProxyType({d.key: d for d in (VOC0712, VOC0712PP, COCO, ILSVRC2016, SHAPES)})
+
+_FIELDS = {"name": str, "labelmap": str, "train_lmdb": str, "test_lmdb": str, "name_size": str, "train_images": int, "test_images": int}
+
+
+def find(name_or_file: str) -> Dataset:
+    """A data set by key or name, in any case ("voc0712", "VOC0712++"), or a user's own from its dataset.json.
+
+    Raises CaffeError with the nearest name, and what `read` raises.
+    """
+    by_name = {alias.lower(): d for d in DATASETS.values() for alias in (d.key, d.name)}
+    if name_or_file.lower() in by_name:
+        return by_name[name_or_file.lower()]
+    if os.path.exists(name_or_file) or name_or_file.endswith(".json"):
+        return read(name_or_file)
+    raise CaffeError(
+        f"no data set '{name_or_file}'{suggest(name_or_file, DATASETS)}; there are {', '.join(DATASETS)}, or name a dataset.json of your own"
+    )
+
+
+def read(file: str) -> Dataset:
+    """A user's own data set from the dataset.json that data_prep writes; num_classes is read from its labelmap.
+
+    Raises ParseError for a file that is no JSON, lacks a field or has one of the wrong type, OSError where it or the labelmap is missing.
+    """
+    from caffe_ir.text import read_labelmap  # noqa: PLC0415
+
+    path = Path(file)
+    if path.is_dir():
+        path /= "dataset.json"
+    try:
+        values = json.loads(path.read_text())
+    except UnicodeDecodeError as error:
+        raise ParseError(str(path), f"not a text file ({error.reason})") from None
+    except json.JSONDecodeError as error:
+        raise ParseError(str(path), error.msg, error.lineno, error.colno) from None
+    if not isinstance(values, dict):
+        raise ParseError(str(path), "a data set is a JSON object")
+    for name, type in _FIELDS.items():
+        if name not in values:
+            near = suggest(name, set(values) - set(_FIELDS)).replace("did you mean", "there is")
+            raise ParseError(str(path), f"field '{name}' is missing{near}")
+        if not isinstance(values[name], type) or isinstance(values[name], bool):
+            raise ParseError(str(path), f"field '{name}' should be {'a number' if type is int else 'a string'}, not {values[name]!r}")
+    if values["test_images"] < 1 or values["train_images"] < 1:
+        raise ParseError(str(path), "train_images and test_images count at least one image each")
+    root = path.parent.as_posix()
+    labels = {item.label for item in read_labelmap(str(path.parent / values["labelmap"])).item}
+    if 0 not in labels or max(labels) + 1 != len(labels):
+        raise ParseError(str(path.parent / values["labelmap"]), f"labels should count from 0 (background) without gaps, not {sorted(labels)}")
+    own = {name: values[name] for name in _FIELDS}
+    key = "".join(c if c.isalnum() else "_" for c in values["name"]).strip("_").lower() or "own"
+    return Dataset(key=key, num_classes=len(labels), root=root, ap_version="MaxIntegral", own=True, **own)

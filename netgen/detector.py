@@ -1,0 +1,145 @@
+"""A detector: features, heads and data put together into train, test and deploy nets and their solver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError, suggest
+from netgen.data_layer import annotated_data
+from netgen.datasets import Dataset
+from netgen.graph import PHASES, Blob, Net
+from netgen.multibox import Source, detection_evaluate, detection_output, multibox_head, multibox_loss
+from netgen.priors import SSD300, SSD300_SMALL, SSD512, SSD512_SMALL, Scales, derive
+from netgen.schedules import Plan, Schedule, plan, solver_message
+
+VGG_WEIGHTS = "models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel"
+TARGETS = ("ssd", "fssd")
+Features = Callable[[Net, Blob], list[Source]]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Everything that a detector's files follow from.
+
+    name: with its input size, "fssd300"; the zoo id is name, data set and suffix. size: of the square input, in pixels.
+    features: image → source maps, largest first. scales: prior sizes, SSD's for this input size and data set where left out.
+    ratios: aspect ratios per map where they are not SSD's. weights: what training starts from; "" for from scratch.
+    """
+
+    name: str
+    size: int
+    features: Features
+    dataset: Dataset
+    schedule: Schedule
+    suffix: str = ""
+    scales: Scales | None = None
+    ratios: Sequence[Sequence[float]] | None = None
+    head_lr_mult: float = 1
+    weights: str = VGG_WEIGHTS
+    expand: float = 4
+    overlap_threshold: float = 0.5  # of a detection that counts as right while training
+    output_prefix: str = ""  # of written detections, where the data set's is not used
+    folder: str = ""  # where the files lie; "" for the repository's own places
+    gpus: Sequence[int] | None = None  # to train on; [] for the CPU, None for the schedule's own
+    batch_per_gpu: int | None = None  # images; None for what `schedules.plan` works out
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}_{self.dataset.key}{self.suffix}"
+
+    @property
+    def devices(self) -> tuple[int, ...]:
+        """The GPUs to train on, none for the CPU."""
+        return tuple(self.schedule.gpus if self.gpus is None else self.gpus)
+
+    @property
+    def plan(self) -> Plan:
+        """How a batch is spread over the devices."""
+        return plan(self.schedule, self.devices, self.batch_per_gpu)
+
+    def on(self, dataset: Dataset) -> Detector:
+        """The same detector for another data set; a user's own is tested in batches that divide its test images where there are such."""
+        schedule = self.schedule
+        if dataset.own:
+            batches = range(schedule.test_batch, schedule.test_batch // 2, -1)
+            schedule = replace(schedule, test_batch=next((b for b in batches if dataset.test_images % b == 0), schedule.test_batch))
+        return replace(self, dataset=dataset, schedule=schedule, output_prefix="")
+
+    # Where files lie.
+
+    @property
+    def net_folder(self) -> str:
+        return self.folder or f"prototxt/{self.id}"
+
+    @property
+    def run_folder(self) -> str:
+        return self.folder or f"runs/{self.id}"
+
+    @property
+    def snapshot_prefix(self) -> str:
+        return f"{self.run_folder}/snapshots/{self.id}"
+
+    # What they hold.
+
+    def build(self, phase: str, target: str = "ssd") -> pb.NetParameter:
+        """The net of a phase ("train", "test" or "deploy") for a Caffe build ("ssd" or "fssd").
+
+        Raises CaffeError for another phase or target, LayerError where a layer cannot be built.
+        """
+        for value, choices, what in ((phase, PHASES, "phase"), (target, TARGETS, "target")):
+            if value not in choices:
+                raise CaffeError(f"no {what} '{value}'{suggest(value, choices)}; there are {', '.join(choices)}")
+        net = Net(f"{self.id}_{phase}", phase, target)
+        data, classes = self.dataset, self.dataset.num_classes
+        label = None
+        if phase == "deploy":
+            image = net.input("data", (1, 3, self.size, self.size))
+        else:
+            batch = self.plan.per_gpu if phase == "train" else self.schedule.test_batch
+            image, label = annotated_data(net, data, self.size, batch, expand=self.expand)
+        sources = self.features(net, image)
+        priors = derive(self.scales or self._standard_scales(), self.size, len(sources), self.ratios)
+        loc, conf, boxes = multibox_head(net, image, sources, priors, classes, lr_mult=self.head_lr_mult)
+        if phase == "train":
+            assert label
+            multibox_loss(net, loc, conf, boxes, label, classes, train_on_difficult=data.train_on_difficult)
+            return net.proto
+        # Released deploy nets write their detections for the benchmark's server; one for a user's own photographs only returns them.
+        save = None if phase == "deploy" and data.own else self._save_output()
+        detections = detection_output(net, loc, conf, boxes, classes, save)
+        if label:
+            detection_evaluate(net, detections, label, classes, data.path(data.name_size), self.overlap_threshold)
+        return net.proto
+
+    def solver(self) -> pb.SolverParameter:
+        """The solver, with paths of `net_folder` and `run_folder`."""
+        return solver_message(
+            self.schedule,
+            self.plan.iter_size,
+            self.devices,
+            train_net=f"{self.net_folder}/train.prototxt",
+            test_net=f"{self.net_folder}/test.prototxt",
+            snapshot_prefix=self.snapshot_prefix,
+            test_images=self.dataset.test_images,
+            ap_version=self.dataset.ap_version,
+            test_labels=self.dataset.test_labels,
+        )
+
+    def _standard_scales(self) -> Scales:
+        small = self.dataset.small_objects
+        if self.size < 512:
+            return SSD300_SMALL if small else SSD300
+        return SSD512_SMALL if small else SSD512
+
+    def _save_output(self) -> dict:
+        data = self.dataset
+        return {
+            "output_directory": f"{self.run_folder}/results",
+            "output_name_prefix": self.output_prefix or data.output_prefix.format(detector=self.name),
+            "output_format": data.output_format,
+            "label_map_file": data.path(data.labelmap),
+            "name_size_file": data.path(data.name_size),
+            "num_test_image": data.test_images,
+        }

@@ -1,0 +1,124 @@
+"""The multibox head over any list of source maps, its loss, and its detections (Liu et al. 2016, §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netgen.blocks import conv
+from netgen.graph import Blob, Net
+from netgen.priors import VARIANCE, Priors
+
+
+@dataclass(frozen=True)
+class Source:
+    """A map that heads look at. step: pixels between the centres of its prior boxes; 0 leaves it to PriorBox (image / cells)."""
+
+    blob: Blob
+    step: float = 0
+
+
+def pixel_step(image: Blob, x: Blob) -> int:
+    """Stride of a map in pixels, the power of two by which the image was halved on the way (300 → 38: 8)."""
+    step = 1
+    while -(-max(image.size) // step) > max(x.size):
+        step *= 2
+    return step
+
+
+def multibox_head(
+    net: Net, image: Blob, sources: Sequence[Source], priors: Sequence[Priors], num_classes: int, *, lr_mult: float = 1
+) -> tuple[Blob, Blob, Blob]:
+    """A 3×3 convolution for offsets and one for classes on each source, and its prior boxes, each kind concatenated.
+
+    Returns mbox_loc N×(4·boxes), mbox_conf N×(num_classes·boxes), mbox_priorbox 1×2×(4·boxes), the boxes in the order of sources, rows,
+    columns, and priors of a cell. num_classes counts the background.
+    """
+    kinds: dict[str, list[Blob]] = {"loc": [], "conf": [], "priorbox": []}
+    for source, prior in zip(sources, priors, strict=True):
+        x = source.blob
+        for kind, values in (("loc", 4), ("conf", num_classes)):
+            name = f"{x.name}_mbox_{kind}"
+            y = conv(net, name, x, prior.count * values, 3, pad=1, stride=1, lr_mult=lr_mult)
+            y = net.add("Permute", f"{name}_perm", y, order=[0, 2, 3, 1])  # N×H×W×C: a cell's values lie together
+            kinds[kind].append(net.add("Flatten", f"{name}_flat", y, axis=1))
+        box = {"min_size": prior.min_size, "max_size": prior.max_size, "aspect_ratio": prior.aspect_ratios, "variance": VARIANCE}
+        step = {"step": source.step} if source.step else {}
+        kinds["priorbox"].append(net.add("PriorBox", f"{x.name}_mbox_priorbox", x, image, flip=True, clip=False, offset=0.5, **box, **step))
+    loc, conf, boxes = (
+        net.add("Concat", f"mbox_{kind}", *blobs, axis=2 if kind == "priorbox" else 1) for kind, blobs in kinds.items()
+    )
+    return loc, conf, boxes
+
+
+def multibox_loss(net: Net, loc: Blob, conf: Blob, boxes: Blob, label: Blob, num_classes: int, *, train_on_difficult: bool = True) -> Blob:
+    """SSD's loss (§2.2): smooth L1 over matched boxes, softmax over them and three hard negatives each, divided by the number of matches."""
+    neg_pos_ratio = 3
+    return net.add(
+        "MultiBoxLoss",
+        "mbox_loss",
+        loc,
+        conf,
+        boxes,
+        label,
+        include={"phase": "TRAIN"},
+        propagate_down=[True, True, False, False],
+        loss_param={"normalization": "VALID"},
+        loc_loss_type="SMOOTH_L1",
+        conf_loss_type="SOFTMAX",
+        loc_weight=(neg_pos_ratio + 1) / 4,  # offsets weigh as much as a positive and its negatives together, a quarter each
+        num_classes=num_classes,
+        share_location=True,
+        match_type="PER_PREDICTION",
+        overlap_threshold=0.5,
+        use_prior_for_matching=True,
+        background_label_id=0,
+        use_difficult_gt=train_on_difficult,
+        neg_pos_ratio=neg_pos_ratio,
+        neg_overlap=0.5,
+        code_type="CENTER_SIZE",
+        ignore_cross_boundary_bbox=False,
+        mining_type="MAX_NEGATIVE",
+    )
+
+
+def detection_output(net: Net, loc: Blob, conf: Blob, boxes: Blob, num_classes: int, save: dict | None) -> Blob:
+    """Softmax over each box's classes, then non-maximum suppression at 0.45 (§3): 1×1×K×7 rows of image, label, score, box.
+
+    save: SaveOutputParameter's fields, or None to write no files.
+    """
+    conf = net.add("Reshape", "mbox_conf_reshape", conf, shape={"dim": [0, -1, num_classes]})
+    conf = net.add("Softmax", "mbox_conf_softmax", conf, axis=2)
+    conf = net.add("Flatten", "mbox_conf_flatten", conf, axis=1)
+    return net.add(
+        "DetectionOutput",
+        "detection_out",
+        loc,
+        conf,
+        boxes,
+        include={"phase": "TEST"},
+        num_classes=num_classes,
+        share_location=True,
+        background_label_id=0,
+        nms_param={"nms_threshold": 0.45, "top_k": 400},
+        code_type="CENTER_SIZE",
+        keep_top_k=200,
+        confidence_threshold=0.01,
+        **({"save_output_param": save} if save else {}),
+    )
+
+
+def detection_evaluate(net: Net, detections: Blob, label: Blob, num_classes: int, name_size_file: str, overlap_threshold: float = 0.5) -> Blob:
+    """True and false positives of each class, for the solver's mAP; difficult objects do not count."""
+    return net.add(
+        "DetectionEvaluate",
+        "detection_eval",
+        detections,
+        label,
+        include={"phase": "TEST"},
+        num_classes=num_classes,
+        background_label_id=0,
+        overlap_threshold=overlap_threshold,
+        evaluate_difficult_gt=False,
+        name_size_file=name_size_file,
+    )

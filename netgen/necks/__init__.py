@@ -1,0 +1,1 @@
+"""Necks: a backbone's feature maps → the maps that the heads look at."""

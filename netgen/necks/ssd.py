@@ -1,0 +1,32 @@
+"""SSD's pyramid (Liu et al. 2016, Figure 2): conv4_3, fc7 and a chain of ever smaller maps."""
+
+from __future__ import annotations
+
+from netgen.blocks import conv_relu, shrink, shrinking
+from netgen.graph import Blob, Net
+from netgen.multibox import Source, pixel_step
+
+CHANNELS = (512, 256)  # of conv6_2, and of every later map; the 1×1 convolution before each has half as many
+L2_SCALE = 20  # conv4_3's values are larger than the others': L2-normalised and scaled by a learned 20 (ParseNet, §3.1 of SSD)
+
+
+def ssd_neck(net: Net, maps: dict[str, Blob], image: Blob, *, width: float = 1) -> list[Source]:
+    """The source maps of SSD for an image of any size, down to one cell: 6 at 300, 7 at 512.
+
+    maps: of a backbone, with conv4_3 and fc7. Prior steps are the maps' strides in pixels, 8 and 16 and then twice the last one
+    while maps are halved; where they lose their border instead, the image divided by the cells (100 and 300 at 300).
+    """
+    sources = [Source(maps["fc7"], pixel_step(image, maps["fc7"]))]
+    x, number = maps["fc7"], 6
+    while max(x.size) > 1:
+        channels = max(1, round((CHANNELS[0] if number == 6 else CHANNELS[1]) * width))
+        halved = shrinking(max(x.size))[-1] == 2
+        x = conv_relu(net, f"conv{number}_1", x, channels // 2, 1)
+        x = shrink(net, f"conv{number}_2", x, channels)
+        sources.append(Source(x, sources[-1].step * 2 if halved else max(image.size) / max(x.size)))
+        number += 1
+    conv4_3 = maps["conv4_3"]
+    norm = net.add(
+        "Normalize", "conv4_3_norm", conv4_3, across_spatial=False, scale_filler={"type": "constant", "value": L2_SCALE}, channel_shared=False
+    )
+    return [Source(norm, pixel_step(image, conv4_3)), *sources]

@@ -1,0 +1,133 @@
+"""How long a detector learns, how fast, over how many GPUs: a paper's schedule and the solver that carries it out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A multistep schedule: the rate is divided by ten at each step, a number of iterations.
+
+    batch: images per iteration over all GPUs and `iter_size` passes. per_gpu: the most that one GPU took at the authors'.
+    """
+
+    steps: tuple[int, ...]
+    max_iter: int
+    # SSD's 4e-5 for one image of one GPU, ×25 because the VALID normalisation divides by the matched boxes, not by the images.
+    base_lr: float = 4e-5 * 25
+    batch: int = 32
+    per_gpu: int = 8
+    gpus: tuple[int, ...] = (0, 1, 2, 3)
+    test_batch: int = 8
+    snapshot: int = 10000
+    test_interval: int = 10000
+    momentum: float = 0.9
+    weight_decay: float = 0.0005
+    display: int = 10
+    per_class: bool = False  # log each class's average precision, not only their mean
+
+    def shortened(self, iterations: int) -> Schedule:
+        """The same schedule, shrunk to so many iterations: steps in proportion, everything periodic at least once. Raises CaffeError below 1."""
+        if iterations < 1:
+            raise CaffeError(f"a run takes at least 1 iteration, not {iterations}")
+        steps = sorted({max(1, step * iterations // self.max_iter) for step in self.steps})
+        return replace(
+            self,
+            steps=tuple(steps),
+            max_iter=iterations,
+            snapshot=min(self.snapshot, iterations),
+            test_interval=min(self.test_interval, iterations),
+            display=max(1, min(self.display, iterations // 10)),
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one iteration's images are spread: per_gpu images on each of `devices` GPUs (1 for the CPU), iter_size times over."""
+
+    per_gpu: int
+    devices: int
+    iter_size: int
+    wanted: int
+
+    @property
+    def effective(self) -> int:
+        """Images that one update of the weights really sees."""
+        return self.per_gpu * self.devices * self.iter_size
+
+    def __str__(self) -> str:
+        text = f"batch {self.per_gpu} x {self.devices} device{'s' * (self.devices > 1)} x iter_size {self.iter_size} = {self.effective}"
+        return text if self.effective == self.wanted else f"{text}, not the {self.wanted} of the schedule, which these devices do not divide"
+
+
+def plan(schedule: Schedule, gpus: Sequence[int], per_gpu: int | None = None) -> Plan:
+    """Spread the schedule's batch over these GPUs (none: the CPU) so that the effective batch stays, or comes as near as it can.
+
+    per_gpu: images per GPU and pass; left out, it is the most that fits in what the authors' GPUs took and divides the batch.
+    Raises CaffeError for a batch below 1 and a GPU named twice.
+    """
+    if per_gpu is not None and per_gpu < 1:
+        raise CaffeError(f"the batch per GPU is at least 1, not {per_gpu}")
+    if len(set(gpus)) < len(gpus) or any(gpu < 0 for gpu in gpus):
+        raise CaffeError(f"GPUs {','.join(map(str, gpus))}: each should be named once, counting from 0")
+    devices, batch = max(1, len(gpus)), schedule.batch
+    if per_gpu is None:
+        # Exactly divided first: the largest batch that does so without falling below half of what fits.
+        exact = [b for b in range(schedule.per_gpu, schedule.per_gpu // 2, -1) if batch % (b * devices) == 0]
+        passes = math.ceil(batch / (devices * schedule.per_gpu))
+        per_gpu = exact[0] if exact else max(1, round(batch / (devices * passes)))
+    return Plan(per_gpu, devices, max(1, round(batch / (devices * per_gpu))), batch)
+
+
+def solver_message(
+    schedule: Schedule,
+    iter_size: int,
+    gpus: Sequence[int],
+    *,
+    train_net: str,
+    test_net: str,
+    snapshot_prefix: str,
+    test_images: int,
+    ap_version: str,
+    test_labels: bool = True,
+) -> pb.SolverParameter:
+    """The SolverParameter of a schedule, in the SSD fork's form (SGD, detection evaluation).
+
+    test_iter covers every test image at least once. test_labels: False puts the first test after the last iteration.
+    """
+    message = pb.SolverParameter(
+        train_net=train_net,
+        test_net=[test_net],
+        test_iter=[math.ceil(test_images / schedule.test_batch)],
+        test_interval=schedule.test_interval if test_labels else schedule.max_iter + 1,
+        base_lr=schedule.base_lr,
+        display=schedule.display,
+        max_iter=schedule.max_iter,
+        lr_policy="multistep",
+        gamma=0.1,
+        momentum=schedule.momentum,
+        weight_decay=schedule.weight_decay,
+        snapshot=schedule.snapshot,
+        snapshot_prefix=snapshot_prefix,
+        solver_mode=pb.SolverParameter.GPU if gpus else pb.SolverParameter.CPU,
+        debug_info=False,
+        snapshot_after_train=True,
+        test_initialization=False,
+        average_loss=schedule.display,
+        stepvalue=schedule.steps,
+        iter_size=iter_size,
+        type="SGD",
+        eval_type="detection",
+        ap_version=ap_version,
+    )
+    if gpus:
+        message.device_id = gpus[0]
+    if schedule.per_class:
+        message.show_per_class_result = True
+    return message

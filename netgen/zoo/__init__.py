@@ -1,0 +1,54 @@
+"""The zoo: every detector that the papers print or their authors released, by id.
+
+An id is `<detector><size>_<dataset>`, what the paper prints; `<id>_release` is what the authors released where that differs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+
+from caffe_ir.errors import CaffeError, suggest
+from netgen.detector import Detector
+
+Entry = Callable[[], Detector]
+_MODULES = ("ssd", "fssd", "shapes")
+_ENTRIES: dict[str, Entry] = {}
+
+
+def entry(function: Entry) -> Entry:
+    """Register a function without arguments, whose name is the zoo id and whose docstring is the detector's card."""
+    assert function.__name__ not in _ENTRIES, function.__name__
+    _ENTRIES[function.__name__] = function
+    return function
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Every entry by zoo id, in the order of the papers."""
+    for module in _MODULES:
+        importlib.import_module(f"netgen.zoo.{module}")
+    return _ENTRIES
+
+
+def resolve(name: str) -> str:
+    """The zoo id that a name means: itself, or the VOC 07+12 one of a detector ("fssd300"), or the only one that starts so.
+
+    Raises CaffeError with the nearest id.
+    """
+    ids = entries()
+    if name in ids:
+        return name
+    if f"{name}_voc0712" in ids:
+        return f"{name}_voc0712"
+    starting = [zoo_id for zoo_id in ids if zoo_id.startswith(f"{name}_")]
+    if len(starting) == 1:
+        return starting[0]
+    names = [*ids, *(zoo_id.removesuffix("_voc0712") for zoo_id in ids)]
+    raise CaffeError(f"no detector '{name}' in the zoo{suggest(name, names)}; `netgen list` shows them all")
+
+
+def get(name: str) -> Detector:
+    """The detector of a zoo id or short name (see `resolve`)."""
+    return entries()[resolve(name)]()
