@@ -1,0 +1,9 @@
+"""`python -m netrun`"""
+
+from __future__ import annotations
+
+import sys
+
+from netrun.cli import entry
+
+sys.exit(entry())

@@ -1,0 +1,67 @@
+"""`netrun <command> <flags>`: Caffe's command line (`caffe train -solver …`), and commands to look at what it made."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from collections.abc import Sequence
+from typing import NoReturn
+
+from caffe_ir.errors import CaffeError, run_command, suggest
+
+COMMANDS = {
+    "train": "train or finetune a model",
+    "test": "score a model",
+    "detect": "draw a detector's boxes on images",
+    "plot": "draw the loss curve of a log",
+    "time": "benchmark a model's execution time",
+    "device_query": "show what this machine computes with",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose errors are CaffeErrors, one line each, and name the nearest flag."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CaffeError(f"{message} (see {self.prog} --help)")
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Like parse_args. Raises CaffeError."""
+        args, unknown = self.parse_known_args([_double_dash(a) for a in argv])
+        if unknown:
+            name = unknown[0].split("=")[0]
+            what = "unknown flag" if name.startswith("-") else "unexpected argument"
+            raise CaffeError(f"{what} '{name}'{suggest(name, self._option_string_actions)} (see {self.prog} --help)")
+        return args
+
+
+def _double_dash(argument: str) -> str:
+    """gflags' spellings in argparse's: `-solver=x` and `--sigint_effect=x` become `--solver=x` and `--sigint-effect=x`."""
+    match = re.fullmatch(r"--?([A-Za-z][\w-]+)(=.*)?", argument, re.DOTALL)
+    return f"--{match[1].replace('_', '-')}{match[2] or ''}" if match else argument
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {what}" for name, what in COMMANDS.items()]
+    return "\n".join(["usage: netrun <command> <flags>", "", "commands:", *lines, "", "netrun <command> --help lists a command's flags."])
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command. Raises CaffeError."""
+    if not argv or argv[0] in ("-h", "--help", "-help", "help"):
+        print(_usage())
+        return 0
+    name = argv[0].replace("-", "_")
+    if name not in COMMANDS:
+        raise CaffeError(f"unknown command '{argv[0]}'{suggest(name, COMMANDS)}; there are {', '.join(COMMANDS)}")
+    command = importlib.import_module(f"netrun.commands.{name}")  # only this one: torch or matplotlib take seconds
+    parser = Parser(prog=f"netrun {name}", description=command.__doc__, allow_abbrev=False)
+    command.add_flags(parser)
+    return int(command.run(parser.parse(argv[1:])))
+
+
+def entry() -> int:
+    """The console script `netrun`."""
+    return run_command("netrun", main)

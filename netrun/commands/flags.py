@@ -1,0 +1,51 @@
+"""Flags that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+
+from caffe_ir.errors import CaffeError
+from netrun import log
+
+
+def positive(value: str) -> int:
+    """An integer of at least 1, for argparse."""
+    number = int(value)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+positive.__name__ = "positive number"  # argparse: "invalid positive number value: '0'"
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gpu", metavar="ID", help="GPU to run on; without it the CPU")
+    parser.add_argument("--cpu", action="store_true", help="run on the CPU, whatever the solver says")
+    parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: PyTorch's own choice)")
+
+
+def add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--level", type=int, default=0, help="network level")
+    parser.add_argument("--stage", default="", help="network stages, separated by ','")
+
+
+def add_log(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log", metavar="FILE", help="append the log to this file as well as to stderr")
+
+
+def set_up(args: argparse.Namespace) -> None:
+    """Start the log, and as many threads as --threads says. Raises CaffeError."""
+    path = getattr(args, "log", None)
+    try:
+        log.setup(path)
+    except OSError as error:
+        raise CaffeError(f"--log {path}: {error.strerror}") from None
+    if args.threads:
+        torch.set_num_threads(args.threads)
+
+
+def stages(args: argparse.Namespace) -> list[str]:
+    return [s for s in args.stage.split(",") if s]
