@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
             raise CaffeError(f"unknown argument {unknown[1]}{suggest(unknown[1].split('=')[0], flags)}; see {self.prog} --help")
         raise CaffeError(f"{message}; see {self.prog} --help")
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+    def parse_known_args(self, args=None, namespace=None):
         """Refuse what is unknown here, where the sub-command's own flags are known."""
         found, rest = super().parse_known_args(args, namespace)
         if rest:

@@ -18,8 +18,8 @@ from data_prep.voc import ANNOTATIONS, IMAGES, SETS, Folder, Object
 
 CLASSES = ("circle", "ring", "square", "star", "triangle")
 SMALLEST_SIZE = 64
-DIFFICULT_SHARE = 0.45  # less than this share of a shape in sight: difficult
-DIFFICULT_SIDE = 12  # pixels; smaller: difficult
+DIFFICULT_SHARE = 0.5  # less than this share of a shape in sight: difficult
+DIFFICULT_SIDE = 0.05  # of the image's side; a smaller box: difficult
 DROPPED_PIXELS = 16  # fewer pixels in sight: no object
 SHIFT = 4  # fractional bits of OpenCV's drawing
 
@@ -66,7 +66,7 @@ def draw_scene(size: int, rng: np.random.Generator) -> tuple[np.ndarray, list[Ob
     shapes: list[Shape] = []
     owner = np.zeros((size, size), np.uint8)  # number of the shape in sight at a pixel, from 1
     for _ in range(int(rng.choice([1, 2, 3, 4, 5, 6, 8], p=[0.1, 0.2, 0.2, 0.2, 0.15, 0.1, 0.05]))):
-        shape, mask = _place(size, rng, owner)
+        shape, mask = _place(size, rng, shapes, owner)
         shapes.append(shape)
         textures.paint(image, mask, shape.radius, rng)
         owner[mask > 127] = len(shapes)
@@ -74,19 +74,24 @@ def draw_scene(size: int, rng: np.random.Generator) -> tuple[np.ndarray, list[Ob
     return image, [o for number, shape in enumerate(shapes, 1) if (o := _object(shape, owner == number))]
 
 
-def _place(size: int, rng: np.random.Generator, owner: np.ndarray) -> tuple[Shape, np.ndarray]:
-    """A random shape and its mask; most keep clear of the others, some do not."""
-    allowed = rng.choice([0.05, 0.3, 0.9], p=[0.65, 0.25, 0.1])  # share of an older shape it may hide, and of itself over others
-    kind = str(rng.choice(CLASSES))
+def _place(size: int, rng: np.random.Generator, shapes: list[Shape], owner: np.ndarray) -> tuple[Shape, np.ndarray]:
+    """A random shape and its mask. Most keep clear of the older shapes; one in eight is put in front of one of its own size."""
+    kind, stretch = str(rng.choice(CLASSES)), np.exp(rng.uniform(-0.2, 0.2))
+    if shapes and rng.random() < 0.125:
+        hidden = shapes[rng.integers(len(shapes))]
+        radius, away, side = hidden.radius * rng.uniform(0.8, 1.2), hidden.radius * rng.uniform(0.3, 1), rng.uniform(0, 2 * np.pi)
+        center = hidden.center + away * np.array([np.cos(side), np.sin(side)])
+        shape = Shape(kind, center, radius, rng.uniform(0, 2 * np.pi), stretch)
+        return shape, draw_mask(shape, size)
+    allowed = rng.choice([0.05, 0.4], p=[0.7, 0.3])  # share of an older shape that this one may hide
+    before = np.bincount(owner.ravel(), minlength=len(shapes) + 1)
     for _ in range(12):
-        radius = size * np.exp(rng.uniform(np.log(0.045), np.log(0.26)))
-        margin = radius * rng.choice([1.0, 0.3], p=[0.85, 0.15])
-        center = rng.uniform(margin, size - margin, 2)
-        shape = Shape(kind, center, radius, rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(-0.2, 0.2)))
+        radius = size * np.exp(rng.uniform(np.log(0.04), np.log(0.26)))
+        margin = radius * rng.choice([1.0, 0.3], p=[0.85, 0.15])  # 0.3: the image's edge may cut it
+        shape = Shape(kind, rng.uniform(margin, size - margin, 2), radius, rng.uniform(0, 2 * np.pi), stretch)
         mask = draw_mask(shape, size)
-        hidden = np.bincount(owner[mask > 127], minlength=2)[1:]
-        before = np.bincount(owner.ravel(), minlength=len(hidden) + 1)[1 : len(hidden) + 1]
-        if not hidden.any() or (hidden / np.maximum(before, 1)).max() <= allowed:
+        covered = np.bincount(owner[mask > 127], minlength=len(shapes) + 1)
+        if (covered[1:] <= allowed * before[1:]).all():
             break
     return shape, mask
 
@@ -98,7 +103,7 @@ def _object(shape: Shape, seen: np.ndarray) -> Object | None:
         return None
     columns, rows = np.flatnonzero(seen.any(0)), np.flatnonzero(seen.any(1))
     xmin, xmax, ymin, ymax = int(columns[0]), int(columns[-1]) + 1, int(rows[0]), int(rows[-1]) + 1
-    difficult = pixels < DIFFICULT_SHARE * area(shape) or min(xmax - xmin, ymax - ymin) < DIFFICULT_SIDE
+    difficult = pixels < DIFFICULT_SHARE * area(shape) or min(xmax - xmin, ymax - ymin) < DIFFICULT_SIDE * len(seen)
     return Object(shape.kind, difficult, xmin, ymin, xmax, ymax, 0)
 
 

@@ -40,7 +40,7 @@ def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
     """The first `count` records of an LMDB with their keys. Raises CaffeError if it has none or one does not parse."""
     if not (path / "data.mdb").is_file():
         raise CaffeError(f"{path}: no such LMDB")
-    found = []
+    found: list[tuple[str, pb.AnnotatedDatum]] = []
     try:
         with lmdb.open(str(path), readonly=True, lock=False) as env, env.begin() as transaction:
             for key, value in transaction.cursor():
@@ -67,7 +67,7 @@ def tile(record: pb.AnnotatedDatum, key: str, path: Path, names: dict[int, str])
     height, width = image.shape[:2]
     for group in record.annotation_group:
         hue = (group.group_label * 67) % 180
-        colour = cv2.cvtColor(np.uint8([[[hue, 230, 255]]]), cv2.COLOR_HSV2BGR)[0, 0].tolist()
+        colour = cv2.cvtColor(np.array([[[hue, 230, 255]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].tolist()
         for annotation in group.annotation:
             box = annotation.bbox
             corner = (round(box.xmin * width), round(box.ymin * height))

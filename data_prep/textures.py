@@ -8,7 +8,7 @@ import numpy as np
 
 def colour(rng: np.random.Generator, saturation: tuple[int, int] = (60, 255), value: tuple[int, int] = (60, 255)) -> np.ndarray:
     """A random BGR colour, float32."""
-    hsv = np.uint8([[[rng.integers(180), rng.integers(*saturation), rng.integers(*value)]]])
+    hsv = np.array([[[rng.integers(180), rng.integers(*saturation), rng.integers(*value)]]], np.uint8)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0].astype(np.float32)
 
 
@@ -55,28 +55,35 @@ def background(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def paint(image: np.ndarray, mask: np.ndarray, radius: float, rng: np.random.Generator) -> None:
-    """Paint a shape onto the image, in place: shadow, filling that stands out from what is behind it, rim."""
-    size = len(mask)
+    """Paint a shape onto the image, in place: shadow, filling that stands out from what is behind it, rim.
+
+    mask: size x size, uint8, the shape's coverage; radius: pixels.
+    """
+    offset = max(1.0, radius * 0.08)
+    x, y, width, height = cv2.boundingRect(mask)
+    reach = int(4 * offset) + 1  # of the shadow; beyond it nothing changes
+    y0, y1, x0, x1 = max(y - reach, 0), y + height + reach, max(x - reach, 0), x + width + reach
+    image, mask = image[y0:y1, x0:x1], mask[y0:y1, x0:x1]
+    rows, columns = mask.shape
+    side = max(rows, columns)
+
     behind = np.array(cv2.mean(image, mask)[:3], np.float32)
     for _ in range(8):
         fill = colour(rng)
         if np.abs(fill - behind).max() > 80:
             break
-    other = colour(rng)
-    pattern = (ramp, stripes, clouds)[int(rng.choice(3, p=[0.6, 0.2, 0.2]))](size, rng)
-    light = 0.8 + 0.35 * ramp(size, rng)
-    filled = (fill + (other - fill) * rng.uniform(0, 0.3) * pattern[..., None]) * light[..., None]
-
-    offset = max(1.0, radius * 0.08)
-    shifted = cv2.warpAffine(mask, np.float32([[1, 0, offset], [0, 1, offset]]), (size, size))
-    shadow = cv2.GaussianBlur(shifted, (0, 0), max(1.0, radius * 0.08)).astype(np.float32) / 255
-    shaded = image * (1 - 0.45 * shadow[..., None])
-
+    pattern = (ramp, stripes, clouds)[int(rng.choice(3, p=[0.6, 0.2, 0.2]))](side, rng)[:rows, :columns, None]
+    light = 0.8 + 0.35 * ramp(side, rng)[:rows, :columns, None]
     thickness = max(1, round(radius * 0.05))
-    core = cv2.erode(mask, np.ones((2 * thickness + 1,) * 2, np.uint8), borderValue=255)
-    filled *= np.where(core > 127, 1.0, rng.uniform(0.45, 0.75)).astype(np.float32)[..., None]
+    core = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * thickness + 1,) * 2), borderValue=255)
+    light *= np.where(core > 127, 1.0, rng.uniform(0.45, 0.75)).astype(np.float32)[..., None]
+    filled = (fill + (colour(rng) - fill) * np.float32(rng.uniform(0, 0.3)) * pattern) * light
+
+    shifted = cv2.warpAffine(mask, np.array([[1, 0, offset], [0, 1, offset]], np.float32), (columns, rows))
+    shadow = cv2.GaussianBlur(shifted, (0, 0), offset).astype(np.float32)[..., None] / 255
     alpha = mask[..., None].astype(np.float32) / 255
-    image[:] = np.clip(shaded * (1 - alpha) + filled * alpha, 0, 255)
+    shaded = image * (1 - 0.45 * shadow)
+    image[:] = np.clip(shaded + (filled - shaded) * alpha, 0, 255)
 
 
 def finish(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
