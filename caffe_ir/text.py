@@ -53,7 +53,7 @@ def read_bytes(path: PathLike) -> bytes:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ParseError(str(path), error.strerror or str(error)) from None
-    if not data.strip():
+    if not data or data.isspace():
         raise ParseError(str(path), "is empty")
     return data
 
@@ -61,13 +61,12 @@ def read_bytes(path: PathLike) -> bytes:
 def parse(text: str, cls: type[M], path: str = "<string>") -> M:
     """The message of type cls that text holds; path is named in errors. Raises ParseError with line and column."""
     message = cls()
+    if "\\" in text:
+        _check_escapes(text, path)
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
         raise _explain(error, text, cls, path) from None
-    except UnicodeError:
-        line = 1 + text[: next(m.start() for m in re.finditer(r"[\ud800-\udfff]", _blank_comments(text)))].count("\n")
-        raise ParseError(path, "a string that is not UTF-8", line) from None
     return message
 
 
@@ -102,10 +101,10 @@ def write_atomic(path: PathLike, data: bytes | str) -> None:
 
 def _explain(error: text_format.ParseError, text: str, cls: type[Message], path: str) -> ParseError:
     """The parser's error as one clear line. Its own wording says types by package and repeats the source line."""
-    line, column = error.GetLine(), error.GetColumn()
+    line, column = error.GetLine() or 1, error.GetColumn() or 1
     said = re.sub(r"^\d+:\d+ : ", "", str(error))
-    source = text.split("\n")[line - 1] if line else ""
-    said = said.removeprefix(f"'{source}': ").strip()
+    source = text.split("\n")[line - 1]
+    said = said.removeprefix(f"'{source}': ").removeprefix("'': ").strip()
     if found := re.match(r'Message type "(.+?)" has no field named "(.+?)"', said):
         said = _no_field(found[1], found[2], cls)
     elif found := re.match(r'Enum type "(.+?)" has no value (?:named|with number) (\S+?)\.?$', said):
@@ -114,8 +113,10 @@ def _explain(error: text_format.ParseError, text: str, cls: type[Message], path:
         said = f"{_short(found[1])} has '{found[2]}' twice, but takes one"
     elif "missing ending quote" in said:
         said = f"{_field_before(source, column)}string has no closing quote"
-    elif said.startswith('Expected "}"') and (opened := _unclosed(text)):
-        line, column = opened
+    elif "codec can't" in said:
+        said = f"{_field_before(source, column)}string is not UTF-8"
+    elif said.startswith('Expected "}"') and (opened := _unclosed(text)) is not None:
+        line, column = _place(text, opened)
         said = "'{' is never closed"
     elif said == "Expected identifier or number, got }.":
         said = "'}' without a '{'"
@@ -153,18 +154,27 @@ def _field_before(source: str, column: int) -> str:
 _LEXEMES = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[{}]""")
 
 
-def _unclosed(text: str) -> tuple[int, int] | None:
-    """Line and column of the innermost '{' that has no '}'."""
+def _place(text: str, at: int) -> tuple[int, int]:
+    """Line and column, from 1, of a position in the text."""
+    return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+
+
+def _check_escapes(text: str, path: str) -> None:
+    """Refuse what Caffe's parser refuses and Python's lets pass: a string with an escape that does not exist, as in "C:\\data"."""
+    for lexeme in _LEXEMES.finditer(text):
+        if lexeme[0][0] in "\"'":
+            for escape in re.finditer(r"\\(.)", lexeme[0]):
+                if escape[1] not in "abfnrtv\\?'\"01234567xXuU":
+                    place = _place(text, lexeme.start() + escape.start())
+                    raise ParseError(path, f"strings have no escape '{escape[0]}'; write a backslash as '\\\\'", *place)
+
+
+def _unclosed(text: str) -> int | None:
+    """Where the innermost '{' that has no '}' stands."""
     opened: list[int] = []
     for lexeme in _LEXEMES.finditer(text):
         if lexeme[0] == "{":
             opened.append(lexeme.start())
         elif lexeme[0] == "}" and opened:
             opened.pop()
-    if not opened:
-        return None
-    return text.count("\n", 0, opened[-1]) + 1, opened[-1] - text.rfind("\n", 0, opened[-1])
-
-
-def _blank_comments(text: str) -> str:
-    return _LEXEMES.sub(lambda m: " " * len(m[0]) if m[0].startswith("#") else m[0], text)
+    return opened[-1] if opened else None

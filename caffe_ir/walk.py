@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError, suggest
+from caffe_ir.errors import CaffeError, LayerError, suggest
 from caffe_ir.rules import Facts, Param, Shape, facts
 from caffe_ir.rules.checks import show
 
@@ -46,20 +46,24 @@ def walk(net: pb.NetParameter, inputs: Mapping[str, Shape] | None = None) -> Wal
     """Walk a net that is already filtered for its phase (see caffe_ir.phase).
 
     inputs: shapes by blob name, which take the place of what Input, data and Python layers say, or of blobs that no layer makes.
-    Raises LayerError naming layer and field where Caffe would refuse the net.
+    Raises CaffeError for a name in inputs that the net lacks, LayerError naming layer and field where Caffe would refuse the net.
     """
     given = {name: tuple(shape) for name, shape in (inputs or {}).items()}
     made = {top for layer in net.layer for top in layer.top}
+    read = {bottom for layer in net.layer for bottom in layer.bottom}
+    for name in given:
+        if name not in made | read:
+            raise CaffeError(f"net '{net.name}' has no blob '{name}'{suggest(name, made | read)}")
     found = Walk(blobs={name: shape for name, shape in given.items() if name not in made})
     found.inputs = list(found.blobs)
     unread = set(found.blobs)
-    owners: dict[str, tuple[pb.LayerParameter, Param, pb.ParamSpec]] = {}
+    shared: dict[str, _Shared] = {}
     for layer in net.layer:
         bottoms = [_bottom(layer, name, found.blobs) for name in layer.bottom]
         layer_facts = _facts(layer, bottoms, given)
         _check_repeated(layer, layer_facts)
         unread -= set(layer.bottom)
-        for i, (name, shape) in enumerate(zip(layer.top, layer_facts.tops)):
+        for i, (name, shape) in enumerate(zip(layer.top, layer_facts.tops, strict=False)):
             in_place = i < len(layer.bottom) and layer.bottom[i] == name
             if name in found.blobs and not in_place:
                 raise LayerError(layer.name, f"blob '{name}' is already the top of another layer", "top")
@@ -69,13 +73,13 @@ def walk(net: pb.NetParameter, inputs: Mapping[str, Shape] | None = None) -> Wal
             unread.add(name)
             if layer.type == "Input":
                 found.inputs.append(name)
-        _count_params(layer, layer_facts.params, owners, found)
+        _count_params(layer, layer_facts.params, shared, found)
         found.macs += layer_facts.macs
         if layer.type == "PriorBox":
             found.priors += layer_facts.tops[0][2] // 4
         found.layers.append(WalkedLayer(layer, bottoms, layer_facts))
     found.outputs = sorted(unread)
-    found.frozen += sum(prod(param.shape) for _, param, spec in owners.values() if param.learnable and spec.lr_mult == 0)
+    found.frozen += sum(prod(named.param.shape) for named in shared.values() if named.spec.lr_mult == 0)
     return found
 
 
@@ -86,59 +90,66 @@ def _bottom(layer: pb.LayerParameter, name: str, blobs: Mapping[str, Shape]) -> 
 
 
 def _facts(layer: pb.LayerParameter, bottoms: Sequence[Shape], given: Mapping[str, Shape]) -> Facts:
-    """The rule's facts, or, for a layer whose shapes may be given, the given ones."""
-    replaceable = not layer.bottom or layer.type == "Python"
-    if replaceable and layer.top and all(top in given for top in layer.top):
-        return Facts([given[top] for top in layer.top])
-    result = facts(layer, bottoms)
-    if replaceable and any(top in given for top in layer.top):
-        return Facts([given.get(top, shape) for top, shape in zip(layer.top, result.tops)], result.params, result.macs)
-    return result
+    """The rule's facts, with the given shapes for the tops that have one."""
+    named = [given.get(top) for top in layer.top]
+    if not any(shape is not None for shape in named):
+        return facts(layer, bottoms)
+    if layer.bottom and layer.type != "Python":
+        raise LayerError(layer.name, "computes its top from its bottoms; only inputs can be given a shape", "top")
+    if all(shape is not None for shape in named) and layer.type != "Parameter":
+        return Facts([shape for shape in named if shape is not None])
+    ruled = facts(layer, bottoms)
+    return Facts([there if shape is None else shape for shape, there in zip(named, ruled.tops, strict=True)], ruled.params)
 
 
 def _check_repeated(layer: pb.LayerParameter, found: Facts) -> None:
     """Fields that are written once per bottom, top or parameter blob."""
-    for name, wanted in (("propagate_down", len(layer.bottom)), ("loss_weight", len(layer.top))):
+    # A loss may leave its top out, and still weigh it.
+    for name, wanted in (("propagate_down", len(layer.bottom)), ("loss_weight", max(len(layer.top), len(found.tops)))):
         written = len(getattr(layer, name))
-        if written and written != max(wanted, len(found.tops) if name == "loss_weight" else 0):
+        if written and written != wanted:
             raise LayerError(layer.name, f"must be given {wanted} times or not at all, found {written}", name)
     if len(layer.param) > len(found.params):
-        raise LayerError(layer.name, f"is given {len(layer.param)} times, but {layer.type} has {len(found.params)} parameter blobs", "param")
+        raise LayerError(layer.name, f"given {len(layer.param)} times, but {layer.type} has {len(found.params)} parameter blobs", "param")
 
 
-def _count_params(
-    layer: pb.LayerParameter, params: Sequence[Param], owners: dict[str, tuple[pb.LayerParameter, Param, pb.ParamSpec]], found: Walk
-) -> None:
-    """Add up parameter blobs; one whose name was seen before is the earlier one's, and must fit it."""
+@dataclass
+class _Shared:
+    """A named parameter: the layer that had it first, and the multipliers that it or a later sharer set."""
+
+    layer: pb.LayerParameter
+    param: Param
+    spec: pb.ParamSpec
+
+    def join(self, layer: pb.LayerParameter, param: Param, spec: pb.ParamSpec) -> None:
+        """Check that another layer's parameter fits this one, and take over the multipliers that are still open."""
+        here, there = param.shape, self.param.shape
+        if prod(here) != prod(there) if spec.share_mode == pb.ParamSpec.PERMISSIVE else here != there:
+            message = f"shared parameter '{spec.name}' is {show(here)} here, {show(there)} in layer '{self.layer.name}'"
+            raise LayerError(layer.name, message, "param")
+        for name in ("lr_mult", "decay_mult"):
+            if not spec.HasField(name):
+                continue
+            if self.spec.HasField(name) and getattr(spec, name) != getattr(self.spec, name):
+                message = f"shared parameter '{spec.name}' has another {name} in layer '{self.layer.name}'"
+                raise LayerError(layer.name, message, f"param.{name}")
+            setattr(self.spec, name, getattr(spec, name))
+
+
+def _count_params(layer: pb.LayerParameter, params: Sequence[Param], shared: dict[str, _Shared], found: Walk) -> None:
+    """Add up parameter blobs; one whose name was seen before is the earlier one's."""
     for i, param in enumerate(params):
         spec = layer.param[i] if i < len(layer.param) else pb.ParamSpec()
-        if spec.name in owners:
-            _check_shared(layer, param, spec, *owners[spec.name])
+        if spec.name in shared:
+            shared[spec.name].join(layer, param, spec)
             continue
-        size = prod(param.shape)
         if not param.learnable:
-            found.statistics += size
-        else:
-            found.learnable += size
+            found.statistics += prod(param.shape)
+            continue
+        found.learnable += prod(param.shape)
         if spec.name:
-            # A copy: a later sharer may set the multipliers that this one leaves open.
             own = pb.ParamSpec()
             own.CopyFrom(spec)
-            owners[spec.name] = (layer, param, own)
-        elif param.learnable and spec.lr_mult == 0:
-            found.frozen += size
-
-
-def _check_shared(
-    layer: pb.LayerParameter, param: Param, spec: pb.ParamSpec, owner: pb.LayerParameter, owned: Param, owned_spec: pb.ParamSpec
-) -> None:
-    shapes = f"{show(param.shape)} here, {show(owned.shape)} in layer '{owner.name}'"
-    permissive = spec.share_mode == pb.ParamSpec.PERMISSIVE
-    if (prod(param.shape) != prod(owned.shape)) if permissive else (param.shape != owned.shape):
-        raise LayerError(layer.name, f"shared parameter '{spec.name}' is {shapes}", "param")
-    for name in ("lr_mult", "decay_mult"):
-        if not spec.HasField(name):
-            continue
-        if owned_spec.HasField(name) and getattr(spec, name) != getattr(owned_spec, name):
-            raise LayerError(layer.name, f"shared parameter '{spec.name}' has another {name} in layer '{owner.name}'", f"param.{name}")
-        setattr(owned_spec, name, getattr(spec, name))
+            shared[spec.name] = _Shared(layer, param, own)
+        elif spec.lr_mult == 0:
+            found.frozen += prod(param.shape)

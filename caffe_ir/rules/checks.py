@@ -57,7 +57,7 @@ def four_axes(layer: pb.LayerParameter, shape: Shape) -> tuple[int, int, int, in
 
 def same_shapes(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> None:
     """Refuse bottoms of different shapes."""
-    for name, shape in zip(layer.bottom, bottoms):
+    for name, shape in zip(layer.bottom, bottoms, strict=True):
         if tuple(shape) != tuple(bottoms[0]):
             shapes = f"'{layer.bottom[0]}' {show(bottoms[0])}, '{name}' {show(shape)}"
             raise LayerError(layer.name, f"bottoms must have the same shape: {shapes}", "bottom")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.checks import MANY, axis_of, check, count_blobs, four_axes, same_shapes, show
@@ -26,8 +27,8 @@ def concat(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     count_blobs(layer, bottoms, (1, MANY))
     axis = _axis_or_dim(layer, bottoms[0], "concat_param", "concat_dim")
     top = list(bottoms[0])
-    for name, shape in zip(layer.bottom[1:], bottoms[1:]):
-        fits = len(shape) == len(top) and all(a == b for i, (a, b) in enumerate(zip(shape, bottoms[0])) if i != axis)
+    for name, shape in zip(layer.bottom[1:], bottoms[1:], strict=True):
+        fits = len(shape) == len(top) and (*shape[:axis], *shape[axis + 1 :]) == (*top[:axis], *top[axis + 1 :])
         shapes = f"'{layer.bottom[0]}' {show(bottoms[0])}, '{name}' {show(shape)}"
         check(fits, layer, "bottom", f"bottoms may differ only along axis {axis}: {shapes}")
         top[axis] += shape[axis]
@@ -44,9 +45,9 @@ def slice_(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     if points:
         check(len(points) == tops - 1, layer, "slice_point", f"must be given {tops - 1} times for {tops} tops, found {len(points)}")
         ends = [0, *points, size]
-        rising = all(a < b for a, b in zip(ends, ends[1:]))
+        rising = all(a < b for a, b in pairwise(ends))
         check(rising, layer, "slice_point", f"{', '.join(map(str, points))} must rise between 0 and {size}")
-        sizes = [b - a for a, b in zip(ends, ends[1:])]
+        sizes = [b - a for a, b in pairwise(ends)]
     else:
         check(size % tops == 0, layer, "top", f"{tops} tops do not divide the size {size} of axis {axis}")
         sizes = [size // tops] * tops
@@ -88,6 +89,6 @@ def filter_(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     count_blobs(layer, bottoms, (2, MANY), len(bottoms) - 1)
     selector = bottoms[-1]
     check(all(size == 1 for size in selector[1:]), layer, "bottom", f"the selector must be N or Nx1..., found {show(selector)}")
-    for name, shape in zip(layer.bottom, bottoms):
+    for name, shape in zip(layer.bottom, bottoms, strict=True):
         check(shape[:1] == selector[:1], layer, "bottom", f"'{name}' {show(shape)} and the selector {show(selector)} differ in N")
     return Facts(list(bottoms[:-1]))

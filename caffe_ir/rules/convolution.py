@@ -46,7 +46,7 @@ def _convolve(layer: pb.LayerParameter, bottoms: Sequence[Shape], transposed: bo
     check(group > 0 and channels % group == 0, layer, "group", f"{group} does not divide the {channels} channels of the bottom")
     check(outputs % group == 0, layer, "group", f"{group} does not divide num_output {outputs}")
     sizes = []
-    for size, k, s, p, d in zip(inputs, kernel, stride, pad, dilation):
+    for size, k, s, p, d in zip(inputs, kernel, stride, pad, dilation, strict=True):
         extent = d * (k - 1) + 1
         if transposed:
             sizes.append(s * (size - 1) + extent - 2 * p)

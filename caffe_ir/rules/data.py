@@ -33,7 +33,7 @@ def dummy_data(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
         return Facts(_one_or_each(layer, [tuple(shape.dim) for shape in param.shape], "shape"))
     check(not param.shape, layer, "shape", "give either shape or num, channels, height and width")
     columns = [_one_or_each(layer, list(getattr(param, name)), name) for name in names]
-    return Facts([tuple(shape) for shape in zip(*columns)])
+    return Facts([tuple(shape) for shape in zip(*columns, strict=True)])
 
 
 def _one_or_each(layer: pb.LayerParameter, values: list, field: str) -> list:

@@ -38,7 +38,7 @@ def prior_box(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     check(all(ratio > 0 for ratio in param.aspect_ratio), layer, "aspect_ratio", "must be positive")
     if param.max_size:
         check(len(param.max_size) == len(param.min_size), layer, "max_size", "must be given for each min_size or none")
-        larger = all(large > small for small, large in zip(param.min_size, param.max_size))
+        larger = all(large > small for small, large in zip(param.min_size, param.max_size, strict=True))
         check(larger, layer, "max_size", "must be larger than its min_size")
     check(len(param.variance) in (0, 1, 4), layer, "variance", f"must be given once or 4 times, found {len(param.variance)}")
     check(all(value > 0 for value in param.variance), layer, "variance", "must be positive")
@@ -108,7 +108,8 @@ def detection_evaluate(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Fa
     check(param.num_classes >= 1, layer, "num_classes", "must be specified and positive")
     check(param.overlap_threshold > 0, layer, "overlap_threshold", "must be positive")
     shapes = [legacy(layer, shape) for shape in bottoms]
-    for name, (num, channels, _, width), values in zip(layer.bottom, shapes, (7, 8)):
+    for name, (num, channels, _, width), values in zip(layer.bottom, shapes, (7, 8), strict=True):
         fits = (num, channels, width) == (1, 1, values)
         check(fits, layer, "bottom", f"'{name}' must be 1x1xRx{values}, found {show((num, channels, _, width))}")
-    return Facts([(1, 1, param.num_classes - 1 + shapes[0][2], 5)])
+    no_background = param.background_label_id == 0xFFFFFFFF  # -1 in a field without sign
+    return Facts([(1, 1, param.num_classes - (not no_background) + shapes[0][2], 5)])

@@ -54,7 +54,7 @@ def paired_loss(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
 def smooth_l1_loss(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """A scalar. Bottoms: predictions, targets and, optionally, weights, all of one shape. Source: smooth_L1_loss_layer.cpp of SSD."""
     loss_blobs(layer, bottoms, (2, 3))
-    for name, shape in zip(layer.bottom[1:], bottoms[1:]):
+    for name, shape in zip(layer.bottom[1:], bottoms[1:], strict=True):
         alike = legacy(layer, shape)[1:] == legacy(layer, bottoms[0])[1:]
         check(alike, layer, "bottom", f"'{layer.bottom[0]}' {show(bottoms[0])} and '{name}' {show(shape)} must be alike")
     return Facts([()])

@@ -50,6 +50,6 @@ def pooling(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     count_blobs(layer, bottoms, 1, (1, most_tops))
     n, c, *sizes = four_axes(layer, bottoms[0])
     kernel, stride, pad = window(layer, *sizes)
-    pooled = [pooled_size(size, k, s, p, any(pad)) for size, k, s, p in zip(sizes, kernel, stride, pad)]
+    pooled = [pooled_size(size, k, s, p, any(pad)) for size, k, s, p in zip(sizes, kernel, stride, pad, strict=True)]
     check(min(pooled) > 0, layer, "kernel_size", f"{kernel[0]}x{kernel[1]} is too large for a bottom of {sizes[0]}x{sizes[1]}")
     return Facts([(n, c, *pooled)] * len(layer.top))
