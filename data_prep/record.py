@@ -45,5 +45,5 @@ def box_fault(o: Object, width: int, height: int) -> str | None:
     if o.xmin == o.xmax or o.ymin == o.ymax:
         return "without area"
     if any(isinstance(x, float) for x in o[2:6]):
-        return "not in whole pixels (kept as it is; the SSD fork's tool would read 0)"
+        return "not in whole pixels (kept as it is; the fork's tool reads 0)"
     return None

@@ -1,0 +1,56 @@
+"""What the tests of data_prep share: BCCD, a folder of three drawn images to spoil, and an LMDB as a dict."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from caffe_ir.errors import run_command
+from data_prep.cli import main
+from tests.support import SHARED
+
+BCCD = SHARED / "data/bccd"
+GOLDEN = SHARED / "golden/data"
+
+
+def records(path: Path) -> dict[bytes, bytes]:
+    with lmdb.open(str(path), readonly=True, lock=False) as env, env.begin() as transaction:
+        return dict(transaction.cursor())
+
+
+def build(folder: Path, out: Path, *more: object) -> dict[bytes, bytes]:
+    main([str(a) for a in ("voc", folder, "--out", out, *more)])
+    return records(out)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: object) -> str:
+    """The one line on stderr of a command that fails."""
+    assert run_command("data_prep", main, [str(a) for a in argv]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("data_prep: error: ")
+    return lines[0].removeprefix("data_prep: error: ")
+
+
+XML = """<annotation>
+  <size><width>64</width><height>48</height><depth>3</depth></size>
+  <object>
+    <name>{name}</name><difficult>0</difficult>
+    <bndbox><xmin>4</xmin><ymin>5</ymin><xmax>20</xmax><ymax>25</ymax></bndbox>
+  </object>
+</annotation>
+"""
+
+
+def voc_folder(root: Path, image: bytes, count: int = 3) -> Path:
+    """A VOC-style folder of `count` 64x48 images, each with one 'cat'."""
+    shutil.rmtree(root, ignore_errors=True)
+    for part in ("JPEGImages", "Annotations"):
+        (root / part).mkdir(parents=True)
+    for i in range(count):
+        (root / f"JPEGImages/{i}.jpg").write_bytes(image)
+        (root / f"Annotations/{i}.xml").write_text(XML.format(name="cat"))
+    return root
