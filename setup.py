@@ -1,0 +1,32 @@
+"""Installs the four packages and their commands: netgen, data_prep, netrun. `make` does this in .venv from constraints.txt."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="ssd-zoo",
+    version="0.1.0",
+    description="The SSD family of object detectors for Caffe: net generators, data preparation, and an engine that runs them on PyTorch",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_packages(include=["caffe_ir*", "netgen*", "netrun*", "data_prep*"]),
+    package_data={"caffe_ir": ["caffe_ir.proto", "caffe_ir_pb2.pyi"], "data_prep": ["labelmaps/*.prototxt"]},
+    install_requires=[
+        "protobuf>=4.21",
+        "numpy>=1.24",
+        "lmdb>=1.4",
+        "opencv-python-headless>=4.8,<5",
+        "matplotlib>=3.7",
+        "tqdm>=4.64",
+        "torch>=2.4",
+    ],
+    extras_require={"dev": ["pytest>=8", "ruff", "mypy", "types-protobuf"]},
+    entry_points={
+        "console_scripts": [
+            "netgen = netgen.cli:entry",
+            "data_prep = data_prep.cli:entry",
+            "netrun = netrun.cli:entry",
+        ]
+    },
+)

@@ -1,0 +1,57 @@
+"""Who may import whom: the rooms meet only through Caffe's own files."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+# room -> what it may import beside the standard library and itself
+MAY_IMPORT = {
+    "caffe_ir": {"google"},
+    "netgen": {"google", "caffe_ir"},
+    "data_prep": {"google", "caffe_ir", "netgen.datasets", "numpy", "lmdb", "cv2", "tqdm"},
+    "netrun": {"google", "caffe_ir", "numpy", "lmdb", "cv2", "torch", "tqdm", "matplotlib"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, at the top or inside a function; relative imports do not occur (ruff's TID252)."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            found.add(node.module or "")
+    return found
+
+
+def allowed(module: str, room: str) -> bool:
+    top = module.split(".")[0]
+    if top in sys.stdlib_module_names or top == room:
+        return True
+    return any(module == name or module.startswith(name + ".") for name in MAY_IMPORT[room])
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_room_imports_only_what_it_may(room: str) -> None:
+    files = sorted((ROOT / room).rglob("*.py"))
+    assert files
+    wrong = [f"{f.relative_to(ROOT)} imports {m}" for f in files for m in sorted(imports(f)) if not allowed(m, room)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_files_stay_short() -> None:
+    """About 300 lines a file: one that grows past that has more than one subject."""
+    long = [
+        f"{f.relative_to(ROOT)}: {n} lines"
+        for room in [*MAY_IMPORT, "tests", "scripts"]
+        for f in sorted((ROOT / room).rglob("*.py"))
+        if not f.name.endswith("_pb2.py") and (n := len(f.read_text().splitlines())) > 330
+    ]
+    assert not long, "\n".join(long)
