@@ -12,7 +12,7 @@ ZERO = {"type": "constant", "value": 0}
 
 
 def learning(lr_mult: float = 1, *, bias: bool = True) -> list[dict]:
-    """`param` of a layer with weights and (where `bias`) biases: biases learn twice as fast and do not decay, as Caffe's examples have it."""
+    """`param` of a layer with weights and (where `bias`) biases: biases learn twice as fast and do not decay."""
     weights = {"lr_mult": lr_mult, "decay_mult": 1}
     return [weights, {"lr_mult": 2 * lr_mult, "decay_mult": 0}] if bias else [weights]
 
@@ -24,7 +24,14 @@ def conv(net: Net, name: str, x: Blob, num_output: int, kernel_size: int, *, lr_
     else:
         fields["bias_term"] = False
     return net.add(
-        "Convolution", name, x, param=learning(lr_mult, bias=bias), num_output=num_output, kernel_size=kernel_size, weight_filler=XAVIER, **fields
+        "Convolution",
+        name,
+        x,
+        param=learning(lr_mult, bias=bias),
+        num_output=num_output,
+        kernel_size=kernel_size,
+        weight_filler=XAVIER,
+        **fields,
     )
 
 
@@ -41,7 +48,16 @@ def batch_norm(net: Net, name: str, x: Blob) -> Blob:
 
 
 def conv_relu(
-    net: Net, name: str, x: Blob, num_output: int, kernel_size: int, pad: int = 0, stride: int = 1, *, lr_mult: float = 1, normalise: bool = False
+    net: Net,
+    name: str,
+    x: Blob,
+    num_output: int,
+    kernel_size: int,
+    *,
+    pad: int = 0,
+    stride: int = 1,
+    lr_mult: float = 1,
+    normalise: bool = False,
 ) -> Blob:
     """Convolution, BatchNorm and Scale where `normalise`, and ReLU, under the names of the SSD fork's added layers."""
     x = conv(net, name, x, num_output, kernel_size, pad=pad, stride=stride, lr_mult=lr_mult, bias=not normalise)
@@ -62,7 +78,8 @@ def shrinking(cells: int) -> tuple[int, int, int]:
 
 def shrink(net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1, normalise: bool = False) -> Blob:
     """The next smaller map of an SSD pyramid, after ReLU: see `shrinking`."""
-    return conv_relu(net, name, x, num_output, *shrinking(max(x.size)), lr_mult=lr_mult, normalise=normalise)
+    kernel_size, pad, stride = shrinking(max(x.size))
+    return conv_relu(net, name, x, num_output, kernel_size, pad=pad, stride=stride, lr_mult=lr_mult, normalise=normalise)
 
 
 def resize(net: Net, name: str, x: Blob, size: tuple[int, int]) -> Blob:

@@ -37,6 +37,7 @@ class Dataset:
     train_on_difficult: bool = True
     small_objects: bool = False  # smaller prior boxes
     test_labels: bool = True  # False: ground truth is not published, nothing to evaluate while training
+    deploy_saves: bool = True  # the released deploy nets write detections for the benchmark's server, too
     own: bool = False  # a user's, not one of the papers'
 
     def path(self, name: str) -> str:
@@ -121,6 +122,7 @@ SHAPES = Dataset(
     labelmap="shapes/labelmap.prototxt",
     name_size="shapes/test_name_size.txt",
     ap_version="MaxIntegral",
+    deploy_saves=False,
 )
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType({d.key: d for d in (VOC0712, VOC0712PP, COCO, ILSVRC2016, SHAPES)})
@@ -139,7 +141,7 @@ def find(name_or_file: str) -> Dataset:
     if os.path.exists(name_or_file) or name_or_file.endswith(".json"):
         return read(name_or_file)
     raise CaffeError(
-        f"no data set '{name_or_file}'{suggest(name_or_file, DATASETS)}; there are {', '.join(DATASETS)}, or name a dataset.json of your own"
+        f"no data set '{name_or_file}'{suggest(name_or_file, DATASETS)}; there are {', '.join(DATASETS)}, or your own's dataset.json"
     )
 
 
@@ -172,7 +174,9 @@ def read(file: str) -> Dataset:
     root = path.parent.as_posix()
     labels = {item.label for item in read_labelmap(str(path.parent / values["labelmap"])).item}
     if 0 not in labels or max(labels) + 1 != len(labels):
-        raise ParseError(str(path.parent / values["labelmap"]), f"labels should count from 0 (background) without gaps, not {sorted(labels)}")
+        raise ParseError(
+            str(path.parent / values["labelmap"]), f"labels should count from 0 (background) without gaps, not {sorted(labels)}"
+        )
     own = {name: values[name] for name in _FIELDS}
     key = "".join(c if c.isalnum() else "_" for c in values["name"]).strip("_").lower() or "own"
-    return Dataset(key=key, num_classes=len(labels), root=root, ap_version="MaxIntegral", own=True, **own)
+    return Dataset(key=key, num_classes=len(labels), root=root, ap_version="MaxIntegral", deploy_saves=False, own=True, **own)

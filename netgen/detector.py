@@ -101,16 +101,15 @@ class Detector:
             image, label = annotated_data(net, data, self.size, batch, expand=self.expand)
         sources = self.features(net, image)
         priors = derive(self.scales or self._standard_scales(), self.size, len(sources), self.ratios)
-        loc, conf, boxes = multibox_head(net, image, sources, priors, classes, lr_mult=self.head_lr_mult)
+        predictions = multibox_head(net, image, sources, priors, classes, lr_mult=self.head_lr_mult)
         if phase == "train":
             assert label
-            multibox_loss(net, loc, conf, boxes, label, classes, train_on_difficult=data.train_on_difficult)
+            multibox_loss(net, predictions, label, classes, train_on_difficult=data.train_on_difficult)
             return net.proto
-        # Released deploy nets write their detections for the benchmark's server; one for a user's own photographs only returns them.
-        save = None if phase == "deploy" and data.own else self._save_output()
-        detections = detection_output(net, loc, conf, boxes, classes, save)
+        save = self._save_output() if phase == "test" or data.deploy_saves else None
+        detections = detection_output(net, predictions, classes, save)
         if label:
-            detection_evaluate(net, detections, label, classes, data.path(data.name_size), self.overlap_threshold)
+            detection_evaluate(net, detections, label, classes, data.path(data.name_size), overlap_threshold=self.overlap_threshold)
         return net.proto
 
     def solver(self) -> pb.SolverParameter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from netgen.blocks import conv
 from netgen.graph import Blob, Net
@@ -18,6 +19,14 @@ class Source:
     step: float = 0
 
 
+class Predictions(NamedTuple):
+    """What the heads give: loc N×(4·boxes), conf N×(classes·boxes), boxes 1×2×(4·boxes): corners, then variances."""
+
+    loc: Blob
+    conf: Blob
+    boxes: Blob
+
+
 def pixel_step(image: Blob, x: Blob) -> int:
     """Stride of a map in pixels, the power of two by which the image was halved on the way (300 → 38: 8)."""
     step = 1
@@ -28,11 +37,10 @@ def pixel_step(image: Blob, x: Blob) -> int:
 
 def multibox_head(
     net: Net, image: Blob, sources: Sequence[Source], priors: Sequence[Priors], num_classes: int, *, lr_mult: float = 1
-) -> tuple[Blob, Blob, Blob]:
+) -> Predictions:
     """A 3×3 convolution for offsets and one for classes on each source, and its prior boxes, each kind concatenated.
 
-    Returns mbox_loc N×(4·boxes), mbox_conf N×(num_classes·boxes), mbox_priorbox 1×2×(4·boxes), the boxes in the order of sources, rows,
-    columns, and priors of a cell. num_classes counts the background.
+    Boxes come in the order of sources, rows, columns, and priors of a cell. num_classes counts the background.
     """
     kinds: dict[str, list[Blob]] = {"loc": [], "conf": [], "priorbox": []}
     for source, prior in zip(sources, priors, strict=True):
@@ -42,24 +50,25 @@ def multibox_head(
             y = conv(net, name, x, prior.count * values, 3, pad=1, stride=1, lr_mult=lr_mult)
             y = net.add("Permute", f"{name}_perm", y, order=[0, 2, 3, 1])  # N×H×W×C: a cell's values lie together
             kinds[kind].append(net.add("Flatten", f"{name}_flat", y, axis=1))
-        box = {"min_size": prior.min_size, "max_size": prior.max_size, "aspect_ratio": prior.aspect_ratios, "variance": VARIANCE}
-        step = {"step": source.step} if source.step else {}
-        kinds["priorbox"].append(net.add("PriorBox", f"{x.name}_mbox_priorbox", x, image, flip=True, clip=False, offset=0.5, **box, **step))
-    loc, conf, boxes = (
-        net.add("Concat", f"mbox_{kind}", *blobs, axis=2 if kind == "priorbox" else 1) for kind, blobs in kinds.items()
-    )
-    return loc, conf, boxes
+        box: dict[str, Any] = {
+            "min_size": prior.min_size,
+            "max_size": prior.max_size,
+            "aspect_ratio": prior.aspect_ratios,
+            "variance": VARIANCE,
+        }
+        if source.step:
+            box["step"] = source.step
+        kinds["priorbox"].append(net.add("PriorBox", f"{x.name}_mbox_priorbox", x, image, flip=True, clip=False, offset=0.5, **box))
+    return Predictions(*(net.add("Concat", f"mbox_{kind}", *blobs, axis=2 if kind == "priorbox" else 1) for kind, blobs in kinds.items()))
 
 
-def multibox_loss(net: Net, loc: Blob, conf: Blob, boxes: Blob, label: Blob, num_classes: int, *, train_on_difficult: bool = True) -> Blob:
-    """SSD's loss (§2.2): smooth L1 over matched boxes, softmax over them and three hard negatives each, divided by the number of matches."""
+def multibox_loss(net: Net, predictions: Predictions, label: Blob, num_classes: int, *, train_on_difficult: bool = True) -> Blob:
+    """SSD's loss (§2.2): smooth L1 over matched boxes, softmax over them and three negatives each, over the number of matches."""
     neg_pos_ratio = 3
     return net.add(
         "MultiBoxLoss",
         "mbox_loss",
-        loc,
-        conf,
-        boxes,
+        *predictions,
         label,
         include={"phase": "TRAIN"},
         propagate_down=[True, True, False, False],
@@ -82,20 +91,21 @@ def multibox_loss(net: Net, loc: Blob, conf: Blob, boxes: Blob, label: Blob, num
     )
 
 
-def detection_output(net: Net, loc: Blob, conf: Blob, boxes: Blob, num_classes: int, save: dict | None) -> Blob:
+def detection_output(net: Net, predictions: Predictions, num_classes: int, save: dict | None) -> Blob:
     """Softmax over each box's classes, then non-maximum suppression at 0.45 (§3): 1×1×K×7 rows of image, label, score, box.
 
     save: SaveOutputParameter's fields, or None to write no files.
     """
-    conf = net.add("Reshape", "mbox_conf_reshape", conf, shape={"dim": [0, -1, num_classes]})
+    fields: dict[str, Any] = {"save_output_param": save} if save else {}
+    conf = net.add("Reshape", "mbox_conf_reshape", predictions.conf, shape={"dim": [0, -1, num_classes]})
     conf = net.add("Softmax", "mbox_conf_softmax", conf, axis=2)
     conf = net.add("Flatten", "mbox_conf_flatten", conf, axis=1)
     return net.add(
         "DetectionOutput",
         "detection_out",
-        loc,
+        predictions.loc,
         conf,
-        boxes,
+        predictions.boxes,
         include={"phase": "TEST"},
         num_classes=num_classes,
         share_location=True,
@@ -104,11 +114,13 @@ def detection_output(net: Net, loc: Blob, conf: Blob, boxes: Blob, num_classes: 
         code_type="CENTER_SIZE",
         keep_top_k=200,
         confidence_threshold=0.01,
-        **({"save_output_param": save} if save else {}),
+        **fields,
     )
 
 
-def detection_evaluate(net: Net, detections: Blob, label: Blob, num_classes: int, name_size_file: str, overlap_threshold: float = 0.5) -> Blob:
+def detection_evaluate(
+    net: Net, detections: Blob, label: Blob, num_classes: int, name_size_file: str, *, overlap_threshold: float = 0.5
+) -> Blob:
     """True and false positives of each class, for the solver's mAP; difficult objects do not count."""
     return net.add(
         "DetectionEvaluate",

@@ -52,7 +52,8 @@ def derive(scales: Scales, size: int, maps: int, ratios: Sequence[Sequence[float
     """Prior boxes of `maps` source maps over an image of `size` pixels.
 
     The step between maps is whole percents, rounded down (examples/ssd/ssd_pascal.py of weiliu89/caffe): SSD300 on VOC has
-    (90 − 20) // 4 = 17, so min sizes 10, 20, 37, 54, 71, 88 % = 30, 60, 111, 162, 213, 264 pixels; a map's max size is the next one's min size.
+    (90 − 20) // 4 = 17, so min sizes 10, 20, 37, 54, 71, 88 % = 30, 60, 111, 162, 213, 264 pixels;
+    a map's max size is the next one's min size.
     """
     step = (scales.high - scales.low) // (maps - 2)
     percents = [scales.low + step * index for index in range(maps - 1)]

@@ -33,7 +33,7 @@ class Schedule:
     per_class: bool = False  # log each class's average precision, not only their mean
 
     def shortened(self, iterations: int) -> Schedule:
-        """The same schedule, shrunk to so many iterations: steps in proportion, everything periodic at least once. Raises CaffeError below 1."""
+        """The same schedule in so many iterations: steps in proportion, everything periodic at least once. Raises CaffeError."""
         if iterations < 1:
             raise CaffeError(f"a run takes at least 1 iteration, not {iterations}")
         steps = sorted({max(1, step * iterations // self.max_iter) for step in self.steps})
@@ -63,7 +63,9 @@ class Plan:
 
     def __str__(self) -> str:
         text = f"batch {self.per_gpu} x {self.devices} device{'s' * (self.devices > 1)} x iter_size {self.iter_size} = {self.effective}"
-        return text if self.effective == self.wanted else f"{text}, not the {self.wanted} of the schedule, which these devices do not divide"
+        return (
+            text if self.effective == self.wanted else f"{text}, not the {self.wanted} of the schedule, which these devices do not divide"
+        )
 
 
 def plan(schedule: Schedule, gpus: Sequence[int], per_gpu: int | None = None) -> Plan:

@@ -36,10 +36,10 @@ def fssd_neck(
 
     conv4_3 = None if conv4_3_last else project("conv4_3")
     x = conv_relu(net, "conv6_1", maps["fc7"], channels(256), 1, normalise=normalise)
-    x = conv_relu(net, "conv6_2", x, channels(512), 3, 1, normalise=normalise)
+    x = conv_relu(net, "conv6_2", x, channels(512), 3, pad=1, normalise=normalise)
     x = conv_relu(net, "conv7_1", x, channels(128), 1, normalise=normalise)
     conv7_2_lr_mult = lr_mult if conv7_2_lr_mult is None else conv7_2_lr_mult
-    conv7_2 = conv_relu(net, "conv7_2", x, channels(FUSED_CHANNELS), 3, 1, 2, lr_mult=conv7_2_lr_mult, normalise=normalise)
+    conv7_2 = conv_relu(net, "conv7_2", x, channels(FUSED_CHANNELS), 3, pad=1, stride=2, lr_mult=conv7_2_lr_mult, normalise=normalise)
     conv4_3 = conv4_3 or project("conv4_3")
     fc7 = project("fc7")
     fc7 = resize(net, "fc7_us", fc7, conv4_3.size)
@@ -48,7 +48,7 @@ def fssd_neck(
     fused = net.add("BatchNorm", "fea_concat_bn", fused, in_place=True)
 
     name, factor = "fea_concat_bn_ds_{}", 1
-    x = conv_relu(net, name.format(1), fused, channels(PYRAMID_CHANNELS[0]), 3, 1, lr_mult=lr_mult, normalise=normalise)
+    x = conv_relu(net, name.format(1), fused, channels(PYRAMID_CHANNELS[0]), 3, pad=1, lr_mult=lr_mult, normalise=normalise)
     sources = [Source(x)]
     while max(x.size) > 1:
         factor *= 2

@@ -27,6 +27,11 @@ def ssd_neck(net: Net, maps: dict[str, Blob], image: Blob, *, width: float = 1) 
         number += 1
     conv4_3 = maps["conv4_3"]
     norm = net.add(
-        "Normalize", "conv4_3_norm", conv4_3, across_spatial=False, scale_filler={"type": "constant", "value": L2_SCALE}, channel_shared=False
+        "Normalize",
+        "conv4_3_norm",
+        conv4_3,
+        across_spatial=False,
+        scale_filler={"type": "constant", "value": L2_SCALE},
+        channel_shared=False,
     )
     return [Source(norm, pixel_step(image, conv4_3)), *sources]

@@ -7,12 +7,14 @@ To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from netgen.backbones.vgg16 import vgg16
 from netgen.datasets import COCO, VOC0712, VOC0712PP, Dataset
-from netgen.detector import Detector
+from netgen.detector import Detector, Features
 from netgen.graph import Blob, Net
 from netgen.multibox import Source
 from netgen.necks.fssd import fssd_neck
@@ -20,26 +22,28 @@ from netgen.priors import SSD512
 from netgen.schedules import Schedule
 from netgen.zoo import entry
 
-ON_2 = {"gpus": (0, 1), "per_gpu": 16}  # the paper's two GPUs
-ON_4 = {"gpus": (4, 5, 6, 7), "per_gpu": 8}
-ON_8 = {"gpus": (0, 1, 2, 3, 4, 5, 6, 7), "per_gpu": 4, "test_batch": 1}
+
+def spread(schedule: Schedule, gpus: Iterable[int], per_gpu: int, test_batch: int = 8) -> Schedule:
+    """A schedule over other GPUs."""
+    return replace(schedule, gpus=tuple(gpus), per_gpu=per_gpu, test_batch=test_batch)
+
 
 BASE = Schedule(steps=(80_000, 100_000, 120_000), max_iter=120_000, snapshot=5_000, test_interval=5_000, per_class=True)
-VOC_300 = replace(BASE, **ON_2)  # §4.2
-VOC_512 = replace(BASE, **ON_8)
+VOC_300 = spread(BASE, range(2), 16)  # §4.2: two GPUs
+VOC_512 = spread(BASE, range(8), 4, test_batch=1)
 COCO_300 = replace(BASE, steps=(280_000, 360_000, 400_000), max_iter=400_000)  # §4.3
-COCO_512 = replace(BASE, steps=(280_000, 320_000, 360_000), max_iter=360_000, **ON_8)
+COCO_512 = replace(VOC_512, steps=(280_000, 320_000, 360_000), max_iter=360_000)
 SHORT = replace(BASE, steps=(40_000, 60_000, 80_000), max_iter=80_000)  # both released VOC scripts
 
 
-def features(net: Net, image: Blob, **options) -> list[Source]:
+def features(net: Net, image: Blob, **options: Any) -> list[Source]:
     """VGG16 and the fusion neck. options: of `fssd_neck`."""
     return fssd_neck(net, vgg16(net, image), **options)
 
 
-def fssd(size: int, dataset: Dataset, schedule: Schedule, **options) -> Detector:
+def fssd(size: int, dataset: Dataset, schedule: Schedule, *, features: Features = features, **options: Any) -> Detector:
     """FSSD with VGG16 for a square input of `size` pixels. options: of Detector."""
-    return Detector(f"fssd{size}", size, **{"features": features, "dataset": dataset, "schedule": schedule} | options)
+    return Detector(f"fssd{size}", size, features, dataset, schedule, **options)
 
 
 @entry
@@ -87,7 +91,7 @@ def fssd300_voc0712_release() -> Detector:
     return fssd(
         300,
         VOC0712,
-        replace(SHORT, base_lr=5e-4, gpus=(4, 5), per_gpu=16),
+        replace(spread(SHORT, (4, 5), 16), base_lr=5e-4),
         suffix="_release",
         features=partial(features, lr_mult=2),
         ratios=((2,), (2, 3), (2, 3), (2,), (2,), (2,)),
@@ -105,7 +109,7 @@ def fssd512_voc0712_release() -> Detector:
     return fssd(
         512,
         replace(VOC0712, train_lmdb=VOC0712PP.train_lmdb, train_images=VOC0712PP.train_images),
-        replace(SHORT, base_lr=1e-4, **ON_8),
+        replace(spread(SHORT, range(8), 4, test_batch=1), base_lr=1e-4),
         suffix="_release",
         features=partial(features, lr_mult=2, conv7_2_lr_mult=1, conv4_3_last=True),
         head_lr_mult=2,
@@ -118,7 +122,7 @@ def fssd300_coco_release() -> Detector:
     return fssd(
         300,
         COCO,
-        replace(COCO_300, **ON_4),
+        spread(COCO_300, (4, 5, 6, 7), 8),
         suffix="_release",
         overlap_threshold=0.75,
         output_prefix="detections_minival_fssd300_",

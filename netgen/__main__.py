@@ -1,0 +1,7 @@
+"""`python -m netgen`."""
+
+import sys
+
+from netgen.cli import entry
+
+sys.exit(entry())

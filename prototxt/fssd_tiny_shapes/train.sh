@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Trains fssd_tiny_shapes: batch 16 x 1 device x iter_size 1 = 16.
+# Goes on from the latest snapshot where there is one. The engine is netrun, or the Caffe in $CAFFE_ROOT where that is set;
+# arguments are handed on to it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"/../..
+prefix=runs/fssd_tiny_shapes/snapshots/fssd_tiny_shapes
+
+engine=netrun
+if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+command=("$engine" train --solver=prototxt/fssd_tiny_shapes/solver.prototxt)
+
+mkdir -p "$(dirname "$prefix")"
+latest=$(find "$(dirname "$prefix")" -maxdepth 1 -name "$(basename "$prefix")_iter_*.solverstate" | sort -V | tail -n 1)
+if [[ -n $latest ]]; then
+  command+=("--snapshot=$latest")
+fi
+exec "${command[@]}" "$@"
