@@ -33,17 +33,15 @@ class Parser(argparse.ArgumentParser):
         if choice := re.match(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message):
             commands = re.findall(r"\w+", choice[2])
             raise CaffeError(f"no command '{choice[1]}'{suggest(choice[1], commands) or ' (one of ' + ', '.join(commands) + ')'}")
-        if unknown := re.match(r"unrecognized arguments: (\S+)", message):
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            raise CaffeError(f"unknown argument {unknown[1]}{suggest(unknown[1].split('=')[0], flags)}; see {self.prog} --help")
         raise CaffeError(f"{message}; see {self.prog} --help")
 
     def parse_known_args(self, args=None, namespace=None):
-        """Refuse what is unknown here, where the sub-command's own flags are known."""
-        found, rest = super().parse_known_args(args, namespace)
-        if rest:
-            self.error(f"unrecognized arguments: {rest[0]}")
-        return found, rest
+        """Refuse unknown flags here, where the command's own are known, and before it complains of what is missing instead."""
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        for word in [] if self._subparsers else args:
+            if word.startswith("--") and word.split("=")[0] not in flags:
+                self.error(f"unknown argument {word}{suggest(word.split('=')[0], flags)}")
+        return super().parse_known_args(args, namespace)
 
 
 def parser() -> Parser:

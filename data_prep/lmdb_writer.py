@@ -48,13 +48,15 @@ class LmdbWriter:
         if len(self._pending) >= COMMIT_RECORDS or self._pending_bytes >= COMMIT_BYTES:
             self._commit()
 
-    def _commit(self) -> None:
+    def _commit(self, last: bool = False) -> None:
         while True:
             try:
                 with self._env.begin(write=True) as transaction:
                     for key, value in self._pending:
                         if not transaction.put(key, value, append=True, overwrite=False):
                             raise CaffeError(f"{self.path}: key {key.decode()} is not after the one before it")
+                if last:
+                    self._env.sync(True)
                 break
             except lmdb.MapFullError:
                 self._env.set_mapsize(self._env.info()["map_size"] * 2)
@@ -65,10 +67,8 @@ class LmdbWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             if kind is None:
-                self._commit()
-                self._env.sync(True)
-            self._env.close()
-            if kind is None:
+                self._commit(last=True)
+                self._env.close()
                 replace_folder(self._folder, self.path)
         finally:
             self._env.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import NamedTuple
 from xml.parsers import expat
@@ -119,14 +120,20 @@ def _number(path: Path, parent: Element, tag: str, default: float | None = None)
 
 
 class Folder:
-    """A VOC-style folder. Raises CaffeError if it is none."""
+    """A VOC-style folder, or one above several for lists that name each file. Raises CaffeError where there is none."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for part in (".", IMAGES, ANNOTATIONS):
-            if not (root / part).is_dir():
-                raise CaffeError(f"{root / part}: no such folder (a VOC-style folder has {IMAGES} and {ANNOTATIONS})")
-        self._images = {p.stem: p.name for p in sorted((root / IMAGES).iterdir()) if p.suffix.lower() in IMAGE_NAMES}
+        if not root.is_dir():
+            raise CaffeError(f"{root}: no such folder")
+
+    @functools.cached_property
+    def _images(self) -> dict[str, str]:
+        """Name without extension to name, of every image."""
+        for part in (IMAGES, ANNOTATIONS):
+            if not (self.root / part).is_dir():
+                raise CaffeError(f"{self.root / part}: no such folder (a VOC-style folder has {IMAGES} and {ANNOTATIONS})")
+        return {p.stem: p.name for p in sorted((self.root / IMAGES).iterdir()) if p.suffix.lower() in IMAGE_NAMES}
 
     def item(self, name: str, place: str | None = None) -> Item:
         """The item of an image's name without folder and extension."""
@@ -134,25 +141,23 @@ class Folder:
 
     def all(self) -> list[Item]:
         """Every annotation of the folder, by name. Raises CaffeError if there is none."""
-        names = sorted(p.stem for p in (self.root / ANNOTATIONS).glob("*.xml"))
-        if not names:
-            raise CaffeError(f"{self.root / ANNOTATIONS}: no annotation (*.xml) in it")
-        return [self.item(name) for name in names]
+        items = [self.item(p.stem) for p in sorted((self.root / ANNOTATIONS).glob("*.xml"))]
+        if not items:
+            raise CaffeError(f"{self.root / ANNOTATIONS}: no annotation (*.xml) there (--list takes them from elsewhere)")
+        return items
 
     def sets(self) -> list[str]:
         """Names of the folder's own image sets."""
         return sorted(p.stem for p in (self.root / SETS).glob("*.txt"))
 
     def read_list(self, name: str) -> list[Item]:
-        """The items of a list: a file, or the name of one in ImageSets/Main.
+        """The items of a list: a file (here or in the folder), or the name of one in ImageSets/Main.
 
         A line is `image annotation` (relative to the folder; a tab between them where a name has spaces), or an image's
         name alone, as in ImageSets/Main. Raises CaffeError with file and line.
         """
-        path = Path(name)
-        if not path.is_file():
-            path = self.root / SETS / f"{name}.txt"
-        if not path.is_file():
+        path = next((p for p in (Path(name), self.root / name, self.root / SETS / f"{name}.txt") if p.is_file()), None)
+        if path is None:
             sets = self.sets()
             known = f"; {SETS} has {', '.join(sets)}" if sets else ""
             raise CaffeError(f"{name}: no such list{suggest(name, sets) or known}")

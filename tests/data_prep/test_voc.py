@@ -148,6 +148,12 @@ def test_a_second_lmdb_beside_takes_the_same_label_map(folder: Path, out: Path) 
     assert datum(found[b"00000000_JPEGImages/0.jpg"]).annotation_group[0].group_label == 2
 
 
+def test_list_over_several_folders(folder: Path, out: Path) -> None:
+    (folder.parent / "trainval.txt").write_text("voc/JPEGImages/2.jpg voc/Annotations/2.xml\n")
+    assert list(build(folder.parent, out, "--list", "trainval.txt")) == [b"00000000_voc/JPEGImages/2.jpg"]
+    assert out.with_name("train_name_size.txt").read_text() == "2 48 64\n"
+
+
 def test_list_with_names_that_have_spaces(folder: Path, out: Path, tmp_path: Path) -> None:
     for part, end in (("JPEGImages", "jpg"), ("Annotations", "xml")):
         (folder / part / f"0.{end}").rename(folder / part / f"my cat.{end}")
