@@ -34,11 +34,12 @@ class Context:
 class Layer:
     """One layer of a net. Autograd derives the backward pass from `forward`.
 
-    param: its prototxt. facts: its shapes when the net was built; forward goes by the bottoms that it is given, which may have
-    other shapes later. blobs: its parameters, in Caffe's order, put there and filled by the net before the first forward.
+    param: its prototxt. facts: what its rule says of the bottoms' present shapes; the net keeps it in step before each forward.
+    blobs: its parameters, in Caffe's order, put there and filled by the net before the first forward.
     """
 
     has_backward = True  # False: no top ever carries a gradient (PriorBox, DetectionOutput, data layers, ...)
+    owns_top = False  # True: each top is memory of its own that autograd needs no more, so the next layer may overwrite it
     no_gradient_to: frozenset[int] = frozenset()  # bottoms that take no gradient even under force_backward (labels)
 
     def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:

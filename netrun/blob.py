@@ -1,0 +1,141 @@
+"""Blobs as pycaffe shows them: NumPy views of a net's tensors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from caffe_ir.rules.registry import Shape
+
+
+class Blob:
+    """A net's blob or parameter: `data` and `diff` are NumPy arrays that may be written.
+
+    On the CPU `data` is the tensor's own memory. On another device it is a copy on the host, put back before the next forward.
+    After a forward, a computed blob has a new tensor: ask for `data` again rather than keeping the array.
+    """
+
+    def __init__(self, shape: Shape, device: torch.device, loss_weight: float = 0.0, tensor: torch.Tensor | None = None) -> None:
+        self._shape = shape
+        self.device = device
+        self.loss_weight = loss_weight
+        self._tensor = tensor
+        self._host: np.ndarray | None = None
+        self._diff: np.ndarray | None = None
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The values, zeros before the first forward."""
+        if self._tensor is None:
+            self._tensor = torch.zeros(self._shape, device=self.device)
+        return self._tensor
+
+    @tensor.setter
+    def tensor(self, value: torch.Tensor) -> None:
+        self._tensor, self._host = value, None
+        if self._diff is not None and self._diff.shape != value.shape:
+            self._diff = None
+
+    def leaf(self, gradient: bool) -> torch.Tensor:
+        """The same memory as the start of a new graph."""
+        self._tensor = self.tensor.detach().requires_grad_(gradient)
+        return self._tensor
+
+    @property
+    def shape(self) -> Shape:
+        return self._shape if self._tensor is None else tuple(self._tensor.shape)
+
+    @property
+    def data(self) -> np.ndarray:
+        if self.tensor.device.type == "cpu":
+            return self.tensor.detach().numpy()
+        if self._host is None:
+            self._host = self.tensor.detach().cpu().numpy()
+        return self._host
+
+    def upload(self, keep: bool = False) -> None:
+        """Put a host copy that may have been written back on the device. keep: the device never writes it, so it stays in use."""
+        if self._host is not None:
+            with torch.no_grad():
+                self.tensor.copy_(torch.from_numpy(self._host))
+            if not keep:
+                self._host = None
+
+    @property
+    def diff(self) -> np.ndarray:
+        if self._diff is None:
+            self._diff = np.full(self.shape, self.loss_weight, np.float32)
+        return self._diff
+
+    def set_diff(self, value: torch.Tensor | None) -> None:
+        """Make `diff` this gradient; None makes it zeros, or the loss weight, again."""
+        self._diff = None if value is None else value.detach().cpu().numpy()
+
+    def seed(self) -> torch.Tensor | None:
+        """The gradient that backward starts from at an output: what `diff` holds, None where that is nothing."""
+        if self._diff is None:
+            return torch.full(self.shape, self.loss_weight, device=self.device) if self.loss_weight else None
+        return torch.from_numpy(self._diff).to(self.device) if self._diff.any() else None
+
+    def reshape(self, *shape: int) -> None:
+        """Give the blob this shape. Its values stay where their count does, and are zeros otherwise."""
+        shape = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        if shape == self.shape:
+            return
+        keep = self._tensor is not None and math.prod(shape) == self._tensor.numel()
+        self.tensor = self.tensor.detach().reshape(shape) if keep else torch.zeros(shape, device=self.device)
+        self._shape, self._diff = shape, None
+
+    def _legacy(self, axis: int) -> int:
+        return self.shape[axis] if axis < len(self.shape) else 1
+
+    @property
+    def num(self) -> int:
+        return self._legacy(0)
+
+    @property
+    def channels(self) -> int:
+        return self._legacy(1)
+
+    @property
+    def height(self) -> int:
+        return self._legacy(2)
+
+    @property
+    def width(self) -> int:
+        return self._legacy(3)
+
+    @property
+    def count(self) -> int:
+        return math.prod(self.shape)
+
+
+class ParamBlob(Blob):
+    """A parameter: `diff` is the gradient that backward adds to, until somebody clears it."""
+
+    @property
+    def diff(self) -> np.ndarray:
+        if self.tensor.grad is None:
+            self.tensor.grad = torch.zeros_like(self.tensor)
+        if self.device.type == "cpu":
+            return self.tensor.grad.numpy()
+        if self._diff is None:
+            self._diff = self.tensor.grad.cpu().numpy()
+        return self._diff
+
+    def upload(self, keep: bool = False) -> None:
+        super().upload(keep)
+        if self._diff is not None and self.tensor.grad is not None:
+            self.tensor.grad.copy_(torch.from_numpy(self._diff))
+        self._diff = None
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """A layer as pycaffe's `net.layers` shows it."""
+
+    type: str
+    blobs: list[ParamBlob]

@@ -1,0 +1,226 @@
+"""Engine: a prototxt made runnable on PyTorch, tensors in and out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from caffe_ir.errors import CaffeError
+from caffe_ir.phase import filter_net
+from caffe_ir.rules import Shape, facts
+from caffe_ir.upgrade import upgrade_net
+from caffe_ir.walk import walk
+from netrun.blob import Blob, ParamBlob
+from netrun.layers import Context, Layer, create
+from netrun.parameters import allocate
+from netrun.weights import copy_into, shape_text, write
+from netrun.wiring import wire
+
+PathLike = str | os.PathLike[str]
+
+
+class Engine:
+    """A net that computes on tensors: `run`, then `loss`.
+
+    prototxt: a path or a NetParameter. phase: pb.TRAIN or pb.TEST. weights: a .caffemodel to start from. level, stages: for include
+    and exclude rules. device: where tensors live (default: the CPU). seed: of fillers and of random layers. rank, world: this process
+    among those that share a run. inputs: shapes to give Input layers in place of the prototxt's.
+
+    Raises ParseError, LayerError or CaffeError, one line that names the file or layer and the field at fault.
+    """
+
+    def __init__(
+        self,
+        prototxt: PathLike | pb.NetParameter,
+        phase: int,
+        weights: PathLike | None = None,
+        *,
+        level: int = 0,
+        stages: Iterable[str] = (),
+        device: torch.device | str | None = None,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        inputs: Mapping[str, Shape] | None = None,
+    ) -> None:
+        if phase not in (pb.TRAIN, pb.TEST):
+            raise CaffeError(f"phase must be netrun.TRAIN or netrun.TEST, not {phase!r}")
+        if isinstance(prototxt, pb.NetParameter):
+            whole = pb.NetParameter()
+            whole.CopyFrom(prototxt)
+            upgrade_net(whole, prototxt.name)
+        else:
+            whole = text.read_net(prototxt)
+        self.param = filter_net(whole, phase, level, stages)
+        self.phase = phase
+        self.device = torch.device(device or "cpu")
+        self.context = Context(phase, self.device, seed, rank, world)
+        walked = walk(self.param, dict(inputs or {}))
+        protos = [step.layer for step in walked.layers]
+        self._wiring = wire(protos)
+        self.layer_list = [create(step.layer, step.facts, self.context) for step in walked.layers]
+        self.learnable = allocate(self.layer_list, [step.facts for step in walked.layers], self.context, self.param.force_backward)
+        self.params = {
+            layer.name: [ParamBlob(tuple(t.shape), self.device, tensor=t) for t in layer.blobs] for layer in self.layer_list if layer.blobs
+        }
+        self._weights = {name: self._loss_weight(layer, i) for layer in self.layer_list for i, name in enumerate(layer.param.top)}
+        self.blobs = {name: Blob(tuple(shape), self.device, self._weights.get(name, 0.0)) for name, shape in walked.blobs.items()}
+        self._shapes = [[tuple(shape) for shape in step.bottoms] for step in walked.layers]  # facts are for these
+        self._overwrite = [
+            (source := self._wiring.overwritable(i)) is not None and self.layer_list[source.layer].owns_top for i in range(len(protos))
+        ]
+        self._wanted = self._inputs_with_gradient()
+        self._tops: dict[tuple[int, int], torch.Tensor] = {}  # by layer and top, every version of every blob, where recorded
+        self._graph = False  # whether backward can go through the last computation
+        if weights is not None:
+            self.copy_from(weights)
+
+    @staticmethod
+    def _loss_weight(layer: Layer, top: int) -> float:
+        weights = layer.param.loss_weight
+        if weights:
+            return weights[top] if top < len(weights) else 0.0
+        return 1.0 if top == 0 and layer.type.endswith("Loss") else 0.0
+
+    def _inputs_with_gradient(self) -> set[str]:
+        """The Input blobs that want a gradient: all under force_backward, else those with propagate_down set."""
+        wanted = set()
+        for layer in self.layer_list:
+            flags = layer.param.propagate_down
+            wanted |= {name for i, name in enumerate(layer.param.bottom) if self.param.force_backward or (flags and flags[i])}
+        return wanted & set(self.inputs)
+
+    @property
+    def name(self) -> str:
+        return self.param.name
+
+    @property
+    def inputs(self) -> list[str]:
+        """The tops of Input layers."""
+        return [top for layer in self.layer_list if layer.type == "Input" for top in layer.param.top]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The blobs that no layer reads."""
+        return self._wiring.outputs
+
+    output_names = outputs
+
+    def run(self, start: int = 0, end: int | None = None) -> dict[str, torch.Tensor]:
+        """Compute the layers at positions start to end - 1 and return the outputs' tensors. `loss` then is the net's loss.
+
+        In TRAIN, autograd can go back from there; nothing is kept for blobs' `diff` (`Net.forward` does that).
+        """
+        self._compute(range(start, len(self.layer_list) if end is None else end), self._trains, record=False)
+        return {name: self.blobs[name].tensor for name in self.outputs}
+
+    @property
+    def loss(self) -> torch.Tensor:
+        """The sum over all tops of loss_weight times their values, of the last run; shape ()."""
+        total = torch.zeros((), device=self.device)
+        for name, weight in self._weights.items():
+            if weight:
+                total = total + weight * self.blobs[name].tensor.sum()
+        return total
+
+    @property
+    def _trains(self) -> bool:
+        return self.phase == pb.TRAIN or self.param.force_backward
+
+    def _compute(self, positions: Sequence[int], gradients: bool, record: bool) -> None:
+        """Run layers. record: leave every version of every blob in memory and have backward fill `diff`."""
+        for blob in self.blobs.values():
+            blob.upload(keep=True)
+        for blobs in self.params.values():
+            for param in blobs:
+                param.upload()
+        self._tops = {key: top for key, top in self._tops.items() if key[0] not in positions} if record else {}
+        self._graph = gradients
+        for i in positions:
+            layer = self.layer_list[i]
+            layer.overwrite = self._overwrite[i] and not record
+            with torch.set_grad_enabled(gradients and layer.has_backward):
+                tops = self._forward_layer(i, layer)
+            for j, (name, tensor) in enumerate(zip(layer.param.top, tops, strict=True)):
+                if layer.type != "Input":
+                    self.blobs[name].tensor = tensor
+                if record:
+                    self._tops[i, j] = tensor
+
+    def _forward_layer(self, position: int, layer: Layer) -> list[torch.Tensor]:
+        p = layer.param
+        if layer.type == "Input":
+            return [self.blobs[name].leaf(torch.is_grad_enabled() and name in self._wanted) for name in p.top]
+        bottoms = [self.blobs[name].tensor for name in p.bottom]
+        shapes = [tuple(x.shape) for x in bottoms]
+        if shapes != self._shapes[position]:
+            self._refit(position, layer, shapes)
+        for j, x in enumerate(bottoms):
+            stopped = p.propagate_down and not p.propagate_down[j] and not self.param.force_backward
+            if stopped or j in layer.no_gradient_to:
+                bottoms[j] = x.detach()
+        try:
+            return layer.forward(bottoms)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise layer.refuse(f"{layer.type} failed over bottoms of shapes {shapes}: {str(error).splitlines()[0]}") from error
+
+    def _refit(self, position: int, layer: Layer, shapes: list[Shape]) -> None:
+        """Bring a layer's facts in step with bottoms of other shapes. Raises LayerError where they no longer fit."""
+        layer.facts = facts(layer.param, shapes)
+        for i, (wanted, blob) in enumerate(zip(layer.facts.params, layer.blobs, strict=True)):
+            if tuple(wanted.shape) != tuple(blob.shape):
+                found, needed = shape_text(blob.shape), shape_text(wanted.shape)
+                raise layer.refuse(f"parameter {i} has shape {found}; bottoms of shapes {shapes} would need {needed}", "bottom")
+        self._shapes[position] = shapes
+
+    def copy_from(self, path: PathLike) -> list[str]:
+        """Take the weights of a .caffemodel's layers of the same names; return the names of its other layers.
+
+        Raises ParseError for what is no .caffemodel, and CaffeError where counts or shapes of blobs differ.
+        """
+        arrays = {layer.name: [t.detach().cpu().numpy() for t in layer.blobs] for layer in self.layer_list}
+        ignored = copy_into(arrays, path)
+        if self.device.type != "cpu":
+            with torch.no_grad():
+                for layer in self.layer_list:
+                    for tensor, array in zip(layer.blobs, arrays[layer.name], strict=True):
+                        tensor.copy_(torch.from_numpy(array))
+        return ignored
+
+    def share_from(self, other: Engine) -> None:
+        """Use another net's parameters, in its memory, in layers of the same names. Raises LayerError where shapes differ."""
+        theirs = {layer.name: layer for layer in other.layer_list}
+        for layer in self.layer_list:
+            if layer.name not in theirs:
+                continue
+            blobs = theirs[layer.name].blobs
+            if [t.shape for t in layer.blobs] != [t.shape for t in blobs]:
+                shapes = [" ".join(shape_text(t.shape) for t in side) or "none" for side in (layer.blobs, blobs)]
+                raise layer.refuse(f"cannot share weights: shapes {shapes[0]} here, {shapes[1]} in net '{other.name}'")
+            for mine, source in zip(layer.blobs, blobs, strict=True):
+                mine.data = source.data
+
+    def save(self, path: PathLike) -> None:
+        """Write a .caffemodel, whole or not at all. Raises CaffeError where it cannot be written."""
+        write(self.param, {layer.name: [t.detach().cpu().numpy() for t in layer.blobs] for layer in self.layer_list}, path)
+
+    def seek(self, batch: int) -> None:
+        """Make the next run that of batch number `batch` (0-based): data and random masks follow."""
+        for layer in self.layer_list:
+            layer.seek(batch)
+
+    def close(self) -> None:
+        """Let go of files and threads."""
+        for layer in self.layer_list:
+            layer.close()
+
+    def reshape(self) -> None:
+        """Give all blobs the shapes that follow from those of the inputs now, as a forward would."""
+        for name, shape in walk(self.param, {name: self.blobs[name].shape for name in self.inputs}).blobs.items():
+            self.blobs[name].reshape(*shape)

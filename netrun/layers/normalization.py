@@ -1,0 +1,108 @@
+"""Layers that bring a blob to a scale: BatchNorm, Scale, Bias, Normalize, LRN, MVN."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from netrun.layers.registry import Layer, layer
+
+
+@layer("BatchNorm")
+class BatchNorm(Layer):
+    """Normalisation by the batch's statistics, or by the stored ones (in TEST, unless use_global_stats says otherwise).
+
+    blobs: decayed sums of means and of unbiased variances, each (C,), and of the weights of both, (1,).
+    """
+
+    owns_top = True
+
+    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        x, p = bottoms[0], self.param.batch_norm_param
+        mean_sum, variance_sum, weight = self.blobs
+        if p.use_global_stats if p.HasField("use_global_stats") else not self.context.train:
+            factor = torch.where(weight == 0, 0.0, 1.0 / weight)
+            return [F.batch_norm(x, mean_sum * factor, variance_sum * factor, eps=p.eps)]
+        # momentum 1 makes torch put this batch's own mean and unbiased variance there
+        mean, variance = torch.zeros_like(mean_sum), torch.zeros_like(variance_sum)
+        top = torch.batch_norm(x, None, None, mean, variance, True, 1.0, p.eps, torch.backends.cudnn.enabled)
+        if x.numel() == x.shape[1]:  # one value per channel: its unbiased variance is 0 / 0, Caffe's 0
+            variance.zero_()
+        fraction = p.moving_average_fraction
+        with torch.no_grad():
+            weight.mul_(fraction).add_(1)
+            mean_sum.mul_(fraction).add_(mean)
+            variance_sum.mul_(fraction).add_(variance)
+        return [top]
+
+
+def _spread(values: torch.Tensor, axis: int, x: torch.Tensor) -> torch.Tensor:
+    """`values` shaped so that its axes meet those of x from `axis` on."""
+    axis = 0 if values.dim() == 0 else axis % x.dim()
+    return values.reshape((1,) * axis + tuple(values.shape) + (1,) * (x.dim() - axis - values.dim()))
+
+
+@layer("Scale")
+class Scale(Layer):
+    """The bottom times a factor, learned or the second bottom, spread over the other axes; plus a learned bias with bias_term."""
+
+    owns_top = True
+
+    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        x, p = bottoms[0], self.param.scale_param
+        factor = _spread(bottoms[1] if len(bottoms) > 1 else self.blobs[0], p.axis, x)
+        into = x if self.overwrite and not torch.is_grad_enabled() else None
+        if not p.bias_term:
+            return [torch.mul(x, factor, out=into)]
+        return [torch.addcmul(_spread(self.blobs[-1], p.axis, x), x, factor, out=into)]
+
+
+@layer("Bias")
+class Bias(Layer):
+    """The bottom plus a term, learned or the second bottom, spread over the other axes."""
+
+    owns_top = True
+
+    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        x = bottoms[0]
+        return [x + _spread(bottoms[1] if len(bottoms) > 1 else self.blobs[0], self.param.bias_param.axis, x)]
+
+
+@layer("Normalize")
+class Normalize(Layer):
+    """Division by the L2 norm over channels at each place, or over the whole image, times a learned scale (ParseNet, SSD's conv4_3)."""
+
+    owns_top = True
+
+    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        x, p = bottoms[0], self.param.norm_param
+        axes = tuple(range(1, x.dim())) if p.across_spatial else 1
+        norm = (torch.linalg.vector_norm(x, dim=axes, keepdim=True).square() + p.eps).sqrt()
+        scale = self.blobs[0] if p.channel_shared else _spread(self.blobs[0], 1, x)
+        return [x / norm * scale]
+
+
+@layer("LRN")
+class LRN(Layer):
+    """Local response normalisation across channels or within each (Krizhevsky et al. 2012, section 3.3)."""
+
+    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        x, p = bottoms[0], self.param.lrn_param
+        if p.norm_region == p.ACROSS_CHANNELS:
+            return [F.local_response_norm(x, p.local_size, p.alpha, p.beta, p.k)]
+        around = F.avg_pool2d(x.square(), p.local_size, 1, p.local_size // 2)
+        return [x * (1 + p.alpha * around) ** -p.beta]
+
+
+@layer("MVN")
+class MVN(Layer):
+    """Mean to zero, and with normalize_variance deviation to one, of each channel or (across_channels) each image."""
+
+    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        x, p = bottoms[0].reshape(self.facts.tops[0]), self.param.mvn_param
+        axes = tuple(range(1 if p.across_channels else 2, x.dim()))
+        centred = x - x.mean(axes, keepdim=True)
+        if not p.normalize_variance:
+            return [centred]
+        count = centred[0].numel() if p.across_channels else centred[0, 0].numel()
+        return [centred / (torch.linalg.vector_norm(centred, dim=axes, keepdim=True) * count**-0.5 + p.eps)]

@@ -1,0 +1,138 @@
+"""Net: pycaffe's interface to a net that computes on PyTorch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError, suggest
+from netrun.blob import LayerView
+from netrun.engine import Engine, PathLike
+
+
+class Net(Engine):
+    """An Engine with pycaffe's `blobs`, `params`, `forward` and `backward`, NumPy in and out. Its arguments are Engine's.
+
+    A forward in TEST keeps nothing for backward, unless the net says force_backward; calling backward then computes it again.
+    After `run` in TRAIN, backward gives the parameters' diffs only.
+    """
+
+    def __init__(self, prototxt: PathLike | pb.NetParameter, phase: Any, weights: Any = None, **options: Any) -> None:
+        if isinstance(phase, (str, os.PathLike)):  # pycaffe's older Net(prototxt, weights, phase)
+            phase, weights = weights, phase
+        super().__init__(prototxt, phase, weights, **options)
+
+    @property
+    def layers(self) -> list[LayerView]:
+        return [LayerView(layer.type, self.params.get(layer.name, [])) for layer in self.layer_list]
+
+    @property
+    def layer_dict(self) -> dict[str, LayerView]:
+        return dict(zip(self._layer_names, self.layers, strict=True))
+
+    @property
+    def _layer_names(self) -> list[str]:
+        return [layer.name for layer in self.layer_list]
+
+    @property
+    def top_names(self) -> dict[str, list[str]]:
+        return {layer.name: list(layer.param.top) for layer in self.layer_list}
+
+    @property
+    def bottom_names(self) -> dict[str, list[str]]:
+        return {layer.name: list(layer.param.bottom) for layer in self.layer_list}
+
+    @property
+    def blob_loss_weights(self) -> dict[str, float]:
+        return {name: self._weights.get(name, 0.0) for name in self.blobs}
+
+    def _position(self, layer: str) -> int:
+        names = self._layer_names
+        if layer not in names:
+            raise CaffeError(f"net '{self.name}' has no layer '{layer}'{suggest(layer, names)}")
+        return names.index(layer)
+
+    def forward(
+        self, blobs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **inputs: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Write `inputs`, compute from layer `start` to layer `end` (both included), return the outputs and the named blobs.
+
+        With `end`, the blob of that name takes the outputs' place. Raises CaffeError for inputs that are not the net's, all of them.
+        """
+        if inputs and set(inputs) != set(self.inputs):
+            raise CaffeError(f"forward takes the inputs {', '.join(sorted(self.inputs)) or 'none'}, not {', '.join(sorted(inputs))}")
+        for name, values in inputs.items():
+            self._write(name, self.blobs[name].data, values)
+        self._forward(self._position(start) if start else 0, self._position(end) if end else len(self.layer_list) - 1)
+        wanted = [end] if end else self.outputs
+        return {name: self.blobs[name].data for name in [*wanted, *(blobs or ())]}
+
+    def backward(
+        self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **tops: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Write `tops` as the outputs' diffs, go back from layer `start` to layer `end`, return diffs of the inputs and the named blobs.
+
+        Parameters' diffs are added to. Outputs that are losses start from their weight, others from what their diff holds.
+        """
+        if tops and set(tops) != set(self.outputs):
+            raise CaffeError(f"backward takes the outputs {', '.join(self.outputs)}, not {', '.join(sorted(tops))}")
+        for name, values in tops.items():
+            self._write(name, self.blobs[name].diff, values)
+        self._backward(self._position(start) if start else len(self.layer_list) - 1, self._position(end) if end else 0)
+        wanted = [end] if end else self.inputs
+        return {name: self.blobs[name].diff for name in [*wanted, *(diffs or ())]}
+
+    def _write(self, name: str, array: np.ndarray, values: np.ndarray) -> None:
+        if np.shape(values)[:1] != array.shape[:1]:
+            raise CaffeError(f"blob '{name}' has shape {array.shape}, not {np.shape(values)}: reshape it first")
+        array[...] = values
+
+    def _forward(self, start: int, end: int) -> float:
+        self._compute(range(start, end + 1), self._trains, record=self._trains)
+        return float(self.loss.detach())
+
+    def _backward(self, start: int, end: int) -> None:
+        if not self._graph:  # the sources' tops are there still; the rest is computed again
+            again = [i for i, layer in enumerate(self.layer_list) if layer.param.bottom or layer.type == "Input"]
+            self._compute(again, gradients=True, record=True)
+        kept = [(tensor, tensor.grad) for layer in self.layer_list[:end] for tensor in layer.blobs]
+        tensors, seeds, hooks = [], [], []
+        for version in self._wiring.versions:
+            if version.layer > start:
+                break
+            blob, last = self.blobs[version.name], version is self._wiring.last[version.name]
+            tensor = self._tops.get((version.layer, version.top), blob.tensor if last else None)
+            read = any(reader <= start for reader in version.readers)
+            if read:
+                blob.set_diff(None)
+            if tensor is None or not tensor.requires_grad:
+                continue
+            if (seed := blob.seed()) is not None and (not read or blob.loss_weight):
+                tensors.append(tensor)
+                seeds.append(seed)
+            if version.first and self._tops:
+                hooks.append(tensor.register_hook(blob.set_diff))
+        try:
+            torch.autograd.backward(tensors, seeds, retain_graph=True)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        for name in self.inputs:
+            self.blobs[name].tensor.grad = None  # their diff has it
+        for tensor, gradient in kept:
+            tensor.grad = gradient
+
+    def share_with(self, other: Engine) -> None:
+        """pycaffe's name for share_from."""
+        self.share_from(other)
+
+    def clear_param_diffs(self) -> None:
+        """Make all parameters' diffs zeros."""
+        for blobs in self.params.values():
+            for blob in blobs:
+                blob.diff[...] = 0

@@ -1,0 +1,69 @@
+"""A net's parameters: allocated from the layer rules, filled, and shared where two layers give them one name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError
+from caffe_ir.rules import Facts, Param
+from netrun.fillers import fill
+from netrun.layers import Context, Layer
+from netrun.weights import shape_text
+
+
+@dataclass
+class LearnableParam:
+    """A parameter that layer `layer` owns as its blob `index`; lr_mult 0 marks what the solver leaves alone (BatchNorm's always)."""
+
+    tensor: torch.Tensor
+    lr_mult: float
+    decay_mult: float
+    layer: str
+    index: int
+
+
+def allocate(layers: Sequence[Layer], all_facts: Sequence[Facts], context: Context, force_backward: bool) -> list[LearnableParam]:
+    """Give every layer its blobs, new ones filled; return all that some layer owns, in Caffe's order.
+
+    force_backward: gradients even where lr_mult is 0. Raises LayerError for a filler that is none and for shapes that cannot be shared.
+    """
+    owned: list[LearnableParam] = []
+    named: dict[str, LearnableParam] = {}
+    for layer, facts in zip(layers, all_facts, strict=True):
+        for i, wanted in enumerate(facts.params):
+            spec = layer.param.param[i] if i < len(layer.param.param) else pb.ParamSpec()
+            owner = named.get(spec.name)
+            if owner is None:
+                rate = spec.lr_mult if wanted.learnable else 0.0
+                owner = LearnableParam(_new(layer, i, wanted, context), rate, spec.decay_mult, layer.name, i)
+                owned.append(owner)
+                if spec.name:
+                    named[spec.name] = owner
+            else:
+                _share(layer, wanted, spec, owner)
+            owner.tensor.requires_grad_(wanted.learnable and (owner.lr_mult != 0 or force_backward))
+            layer.blobs.append(owner.tensor)
+    return owned
+
+
+def _new(layer: Layer, index: int, wanted: Param, context: Context) -> torch.Tensor:
+    try:
+        values = fill(wanted.filler, wanted.shape, context.seed, f"{layer.name}/{index}")
+    except CaffeError as error:
+        raise layer.refuse(str(error)) from None
+    return torch.from_numpy(values).to(context.device)
+
+
+def _share(layer: Layer, wanted: Param, spec: pb.ParamSpec, owner: LearnableParam) -> None:
+    """Check that another's parameter can be this layer's too; multipliers that only this layer states hold for both."""
+    if tuple(wanted.shape) != tuple(owner.tensor.shape):
+        message = f"shape {shape_text(wanted.shape)} cannot share '{spec.name}', {shape_text(owner.tensor.shape)} in layer '{owner.layer}'"
+        raise layer.refuse(message + "; netrun shares between equal shapes only", "param.name")
+    if spec.HasField("lr_mult"):
+        owner.lr_mult = spec.lr_mult
+    if spec.HasField("decay_mult"):
+        owner.decay_mult = spec.decay_mult

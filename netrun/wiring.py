@@ -1,0 +1,56 @@
+"""Who reads what: the graph of a net's blobs, each in the versions that in-place layers make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from caffe_ir import caffe_ir_pb2 as pb
+
+
+@dataclass
+class Version:
+    """What one layer makes of a blob: `layer`'s top number `top`, read by the layers in `readers` (their positions in the net)."""
+
+    name: str
+    layer: int
+    top: int
+    first: bool
+    readers: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Wiring:
+    """versions: all, in the order in which they come to be. bottoms: of each layer, the versions that it reads. last: by blob name."""
+
+    versions: list[Version]
+    bottoms: list[list[Version]]
+    last: dict[str, Version]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The blobs that nobody reads, in Caffe's order, which is the alphabet's."""
+        return sorted(name for name, version in self.last.items() if not version.readers)
+
+    def overwritable(self, position: int) -> Version | None:
+        """The version that the in-place layer at this position alone reads, None where others read it too or it is not in place."""
+        bottoms = self.bottoms[position]
+        top = next((v for v in self.versions if v.layer == position), None)
+        if not bottoms or top is None or top.name != bottoms[0].name or bottoms[0].readers != [position]:
+            return None
+        return bottoms[0]
+
+
+def wire(layers: Sequence[pb.LayerParameter]) -> Wiring:
+    """The wiring of layers whose every bottom is some earlier layer's top."""
+    wiring = Wiring([], [], {})
+    for position, layer in enumerate(layers):
+        bottoms = [wiring.last[name] for name in layer.bottom]
+        for version in bottoms:
+            version.readers.append(position)
+        wiring.bottoms.append(bottoms)
+        for top, name in enumerate(layer.top):
+            version = Version(name, position, top, first=name not in wiring.last)
+            wiring.versions.append(version)
+            wiring.last[name] = version
+    return wiring
