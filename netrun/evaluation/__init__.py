@@ -1,0 +1,1 @@
+"""How good detections are, and the files that challenges take them in."""

@@ -1,0 +1,40 @@
+"""Detection layers run by themselves: on a golden case, or on tensors and a prototxt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from caffe_ir.rules.registry import Facts
+from netrun.layers import Context, Layer, create
+
+
+def make_layer(prototxt: str, phase: int = pb.TEST) -> Layer:
+    """The engine's layer for the last layer of a prototxt."""
+    param = text.parse(prototxt, pb.NetParameter).layer[-1]
+    return create(param, Facts([]), Context(phase, torch.device("cpu")))
+
+
+def run_golden(path: Path) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+    """Top got and wanted, and the pairs of bottom gradients got and wanted, of a golden case with one layer under test."""
+    with np.load(path) as case:
+        case = dict(case)
+    layer = make_layer(str(case["prototxt"]), pb.TRAIN if str(case["phase"]) == "TRAIN" else pb.TEST)
+    names = list(layer.param.bottom)
+    bottoms = [torch.from_numpy(case[f"in:{name}"]).requires_grad_(f"indiff:{name}" in case) for name in names]
+    [top] = layer.forward(bottoms)
+    pairs = []
+    if top.requires_grad:
+        (top * (layer.param.loss_weight[0] if layer.param.loss_weight else 1)).backward()
+        pairs = [(b.grad.numpy(), case[f"indiff:{n}"]) for b, n in zip(bottoms, names, strict=True) if b.grad is not None]
+        assert len(pairs) == sum(key.startswith("indiff:") for key in case)
+    return top.detach().numpy(), case[f"out:{layer.param.top[0]}"], pairs
+
+
+def close(got: np.ndarray, wanted: np.ndarray, tolerance: float = 1e-5) -> bool:
+    """Whether shapes agree, and values to `tolerance` of the greatest wanted."""
+    return got.shape == wanted.shape and float(np.abs(got - wanted).max(initial=0)) <= tolerance * float(np.abs(wanted).max(initial=1e-30))
