@@ -1,13 +1,14 @@
 """Photometric distortion (SSD paper, section 2.2, after Howard 2013): brightness, contrast, saturation, hue, channel order.
 
-Source of the semantics: weiliu89/caffe, branch ssd, src/caffe/util/im_transforms.cpp. What the fork computes pixel by pixel in
-float and rounds to bytes is a table of 256 bytes here, with the same result.
+Source of the semantics: weiliu89/caffe, branch ssd, src/caffe/util/im_transforms.cpp. The fork adds and multiplies in float and
+rounds to bytes; here bytes are added by the rounded amount, and multiplied by the same OpenCV kernel, with the same result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -15,15 +16,7 @@ import numpy as np
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
 
-_BYTES = np.arange(256, dtype=np.float32)
-_SAME = np.arange(256, dtype=np.uint8)
-Table = np.ndarray  # (256,) uint8: byte in, byte out
 Step = Callable[[np.ndarray], np.ndarray]
-
-
-def table(factor: float, offset: float) -> Table:
-    """Byte to byte: factor * x + offset, rounded half to even and saturated, as OpenCV's convertTo does."""
-    return np.rint(_BYTES * np.float32(factor) + np.float32(offset)).clip(0, 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -52,43 +45,52 @@ def check(param: pb.DistortionParameter) -> None:
 
 def draw(param: pb.DistortionParameter, rng: np.random.Generator) -> Distortion:
     """A random distortion. Contrast comes second or last with equal chance; each part has its own probability."""
-    contrast_second, *chances = rng.random(6)
-    amounts = rng.random(4)
+    contrast_second, *chances = rng.random(6).tolist()
+    amounts = rng.random(4).tolist()
 
     def between(k: int, low: float, high: float) -> float:
-        return float(low + amounts[k] * (high - low))
+        return low + amounts[k] * (high - low)
 
-    before, after = _SAME, _SAME
-    if chances[0] < param.brightness_prob:
-        before = table(1, between(0, -param.brightness_delta, param.brightness_delta))
-    if chances[1] < param.contrast_prob:
-        contrast = table(between(1, param.contrast_lower, param.contrast_upper), 0)
-        if contrast_second > 0.5:
-            before = contrast[before]
-        else:
-            after = contrast
     steps: list[Step] = []
-    if before is not _SAME:
-        steps.append(lambda image: cv2.LUT(image, before))
-    if chances[2] < param.saturation_prob:
-        steps.append(_hsv(1, table(between(2, param.saturation_lower, param.saturation_upper), 0)))
-    if chances[3] < param.hue_prob:
-        steps.append(_hsv(0, table(1, between(3, -param.hue_delta, param.hue_delta))))
-    if after is not _SAME:
-        steps.append(lambda image: cv2.LUT(image, after))
+    if chances[0] < param.brightness_prob:
+        steps.append(partial(brightness, amount=between(0, -param.brightness_delta, param.brightness_delta)))
+    if chances[1] < param.saturation_prob:
+        steps.append(partial(saturation, factor=between(1, param.saturation_lower, param.saturation_upper)))
+    if chances[2] < param.hue_prob:
+        steps.append(partial(hue, amount=between(2, -param.hue_delta, param.hue_delta)))
+    if chances[3] < param.contrast_prob:
+        place = int(chances[0] < param.brightness_prob) if contrast_second > 0.5 else len(steps)
+        steps.insert(place, partial(contrast, factor=between(3, param.contrast_lower, param.contrast_upper)))
     if chances[4] < param.random_order_prob:
         order = rng.permutation(3)
         steps.append(lambda image: np.ascontiguousarray(image[:, :, order]))
     return Distortion(steps)
 
 
-def _hsv(channel: int, change: Table) -> Step:
-    """Change one of hue, saturation, value by a table."""
-    tables = np.repeat(_SAME[None, :, None], 3, axis=2)
-    tables[0, :, channel] = change
+def _add(image: np.ndarray, amount: float, channels: tuple[int, int, int]) -> np.ndarray:
+    """image + amount * channels, saturated. OpenCV is six times as fast with bytes as with a negative addend."""
+    change = (*(round(abs(amount)) * c for c in channels), 0)
+    return cv2.add(image, change) if amount >= 0 else cv2.subtract(image, change)
 
-    def step(image: np.ndarray) -> np.ndarray:
-        hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-        return cv2.cvtColor(cv2.LUT(hsv, tables, dst=hsv), cv2.COLOR_HSV2BGR, dst=hsv)
 
-    return step
+def brightness(image: np.ndarray, amount: float) -> np.ndarray:
+    """Add `amount` grey levels."""
+    return _add(image, amount, (1, 1, 1))
+
+
+def contrast(image: np.ndarray, factor: float) -> np.ndarray:
+    """Multiply by `factor`; within 0.001 of 1 the fork leaves the image alone."""
+    return cv2.convertScaleAbs(image, alpha=factor) if abs(factor - 1) > 1e-3 else image
+
+
+def saturation(image: np.ndarray, factor: float) -> np.ndarray:
+    """Multiply the saturation of HSV by `factor`."""
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    cv2.insertChannel(cv2.convertScaleAbs(cv2.extractChannel(hsv, 1), alpha=factor), hsv, 1)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=hsv)
+
+
+def hue(image: np.ndarray, amount: float) -> np.ndarray:
+    """Add `amount` to the hue of HSV (180 is the full circle; below 0 it stays 0, as in the fork)."""
+    hsv = _add(cv2.cvtColor(image, cv2.COLOR_BGR2HSV), amount, (1, 0, 0))
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=hsv)

@@ -49,6 +49,9 @@ class Transformer:
         self.resize = Resize(param.resize_param) if param.HasField("resize_param") else None
         self._crop = (param.crop_size, param.crop_size) if param.crop_size else (param.crop_w, param.crop_h)
         self._canvas = Canvas(list(param.mean_value))
+        self._scale = np.float32(param.scale)
+        values = np.arange(256, dtype=np.float32)
+        self._tables = [(values - np.float32(mean_value)) * self._scale for mean_value in param.mean_value or [0.0]]
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of what comes out of an image of this size when no window is sampled."""
@@ -94,7 +97,7 @@ class Transformer:
             found = self.resize.boxes(found, cut.width, cut.height)
         found = project(found, kept, self._emit)
         if mirror:
-            out, found = out[:, ::-1], mirrored(found)
+            out, found = cv2.flip(out, 1).reshape(out.shape), mirrored(found)
         if self.resize:
             found = self.resize.extrapolated(found, cut.width, cut.height, kept)
         return out, found
@@ -115,18 +118,16 @@ class Transformer:
 
     def normalise(self, image: np.ndarray, out: np.ndarray) -> None:
         """Write (pixel - mean) * scale of an (H, W, C) uint8 image into `out`, (C, H, W) float32 and contiguous."""
-        scale = np.float32(self._param.scale)
         if self._mean is not None:
             if self._mean.shape != out.shape:
                 raise CaffeError(f"transform_param: mean_file is {self._mean.shape} (channels, height, width), the data {out.shape}")
-            np.multiply(image.transpose(2, 0, 1) - self._mean, scale, out=out)
+            np.multiply(image.transpose(2, 0, 1) - self._mean, self._scale, out=out)
             return
-        means = self._param.mean_value or [0.0]
-        if len(means) not in (1, len(out)):
-            raise CaffeError(f"transform_param: mean_value needs 1 value or {len(out)}, one per channel, has {len(means)}")
-        for channel, plane in enumerate(out):
-            table = (np.arange(256, dtype=np.float32) - np.float32(means[channel % len(means)])) * scale
-            cv2.LUT(np.ascontiguousarray(image[:, :, channel]), table, dst=plane)
+        tables = self._tables
+        if len(tables) not in (1, len(out)):
+            raise CaffeError(f"transform_param: mean_value needs 1 value or {len(out)}, one per channel, has {len(tables)}")
+        for channel, plane in enumerate(cv2.split(image)):
+            cv2.LUT(plane, tables[channel % len(tables)], dst=out[channel])
 
 
 def _seen(view: Rect, whole: Rect) -> Box:

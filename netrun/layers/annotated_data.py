@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from google.protobuf.message import DecodeError
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
@@ -95,7 +96,7 @@ def _mean(path: str) -> np.ndarray | None:
         return np.array(blob.data, np.float32).reshape(shape[-3:])
     except OSError as error:
         raise CaffeError(f"mean_file {path}: {error.strerror}") from None
-    except ValueError as error:  # protobuf's DecodeError is one
+    except (DecodeError, ValueError) as error:
         raise CaffeError(f"mean_file {path}: not a BlobProto of one image's mean: {error}") from None
 
 
