@@ -12,8 +12,6 @@ from caffe_ir.errors import CaffeError, suggest
 from netrun import log
 
 
-
-
 class Schedule:
     """Learning rates of one run, with what a policy remembers between iterations (and a `.solverstate` keeps).
 

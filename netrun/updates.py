@@ -38,63 +38,75 @@ class _Group:
     members: list[int]
 
 
-def _sgd(p: pb.SolverParameter, w: Tensors, g: Tensors, h: Tensors, _: Tensors, rate: float, iteration: int) -> None:
-    torch._foreach_mul_(h, p.momentum)
-    torch._foreach_add_(h, g, alpha=rate)
-    torch._foreach_sub_(w, h)
+@dataclass(frozen=True)
+class _Work:
+    """What a rule updates: weights, gradients (which it may spend), first and second history; rate with its lr_mult."""
+
+    p: pb.SolverParameter
+    w: Tensors
+    g: Tensors
+    h: Tensors
+    h2: Tensors
+    rate: float
+    iteration: int
 
 
-def _nesterov(p: pb.SolverParameter, w: Tensors, g: Tensors, h: Tensors, _: Tensors, rate: float, iteration: int) -> None:
-    torch._foreach_add_(w, h, alpha=p.momentum)
-    torch._foreach_mul_(h, p.momentum)
-    torch._foreach_add_(h, g, alpha=rate)
-    torch._foreach_sub_(w, h, alpha=1 + p.momentum)
+def _sgd(x: _Work) -> None:
+    torch._foreach_mul_(x.h, x.p.momentum)
+    torch._foreach_add_(x.h, x.g, alpha=x.rate)
+    torch._foreach_sub_(x.w, x.h)
 
 
-def _scaled(w: Tensors, g: Sequence[Tensor], squares: Sequence[Tensor], delta: float, rate: float) -> None:
+def _nesterov(x: _Work) -> None:
+    torch._foreach_add_(x.w, x.h, alpha=x.p.momentum)
+    torch._foreach_mul_(x.h, x.p.momentum)
+    torch._foreach_add_(x.h, x.g, alpha=x.rate)
+    torch._foreach_sub_(x.w, x.h, alpha=1 + x.p.momentum)
+
+
+def _adagrad(x: _Work) -> None:
+    torch._foreach_addcmul_(x.h, x.g, x.g)
+    _descend(x.w, x.g, x.h, x.p.delta, x.rate)
+
+
+def _rmsprop(x: _Work) -> None:
+    _average_squares(x.h, x.g, x.p.rms_decay)
+    _descend(x.w, x.g, x.h, x.p.delta, x.rate)
+
+
+def _adadelta(x: _Work) -> None:
+    _average_squares(x.h, x.g, x.p.momentum)
+    ratio = torch._foreach_add(x.h2, x.p.delta)
+    torch._foreach_div_(ratio, torch._foreach_add(x.h, x.p.delta))
+    torch._foreach_sqrt_(ratio)
+    torch._foreach_mul_(x.g, ratio)  # from here on, g is the update before its learning rate
+    _average_squares(x.h2, x.g, x.p.momentum)
+    torch._foreach_add_(x.w, x.g, alpha=-x.rate)
+
+
+def _adam(x: _Work) -> None:
+    t = x.iteration + 1
+    correction = (1 - x.p.momentum2**t) ** 0.5 / (1 - x.p.momentum**t)
+    torch._foreach_mul_(x.h, x.p.momentum)
+    torch._foreach_add_(x.h, x.g, alpha=1 - x.p.momentum)
+    _average_squares(x.h2, x.g, x.p.momentum2)
+    _descend(x.w, x.h, x.h2, x.p.delta, x.rate * correction)
+
+
+def _average_squares(h: Tensors, g: Tensors, decay: float) -> None:
+    """h = decay * h + (1 - decay) * g^2"""
+    torch._foreach_mul_(h, decay)
+    torch._foreach_addcmul_(h, g, g, 1 - decay)
+
+
+def _descend(w: Tensors, g: Tensors, squares: Tensors, delta: float, rate: float) -> None:
     """w -= rate * g / (sqrt(squares) + delta)"""
     roots = torch._foreach_sqrt(squares)
     torch._foreach_add_(roots, delta)
     torch._foreach_addcdiv_(w, g, roots, -rate)
 
 
-def _decayed_squares(h: Tensors, g: Tensors, decay: float) -> None:
-    """h = decay * h + (1 - decay) * g^2"""
-    torch._foreach_mul_(h, decay)
-    torch._foreach_addcmul_(h, g, g, 1 - decay)
-
-
-def _adagrad(p: pb.SolverParameter, w: Tensors, g: Tensors, h: Tensors, _: Tensors, rate: float, iteration: int) -> None:
-    torch._foreach_addcmul_(h, g, g)
-    _scaled(w, g, h, p.delta, rate)
-
-
-def _rmsprop(p: pb.SolverParameter, w: Tensors, g: Tensors, h: Tensors, _: Tensors, rate: float, iteration: int) -> None:
-    _decayed_squares(h, g, p.rms_decay)
-    _scaled(w, g, h, p.delta, rate)
-
-
-def _adadelta(p: pb.SolverParameter, w: Tensors, g: Tensors, h: Tensors, h2: Tensors, rate: float, iteration: int) -> None:
-    _decayed_squares(h, g, p.momentum)
-    ratio = torch._foreach_add(h2, p.delta)
-    torch._foreach_div_(ratio, torch._foreach_add(h, p.delta))
-    torch._foreach_sqrt_(ratio)
-    torch._foreach_mul_(g, ratio)  # from here on, g is the update before its learning rate
-    _decayed_squares(h2, g, p.momentum)
-    torch._foreach_add_(w, g, alpha=-rate)
-
-
-def _adam(p: pb.SolverParameter, w: Tensors, g: Tensors, h: Tensors, h2: Tensors, rate: float, iteration: int) -> None:
-    t = iteration + 1
-    correction = (1 - p.momentum2**t) ** 0.5 / (1 - p.momentum**t)
-    torch._foreach_mul_(h, p.momentum)
-    torch._foreach_add_(h, g, alpha=1 - p.momentum)
-    _decayed_squares(h2, g, p.momentum2)
-    _scaled(w, h, h2, p.delta, rate * correction)
-
-
-Rule = Callable[[pb.SolverParameter, Tensors, Tensors, Tensors, Tensors, float, int], None]
-_RULES: dict[str, Rule] = {
+_RULES: dict[str, Callable[[_Work], None]] = {
     "SGD": _sgd,
     "Nesterov": _nesterov,
     "AdaGrad": _adagrad,
@@ -165,7 +177,7 @@ class Updater:
                 torch._foreach_add_(grads, pull, alpha=decay)
             first = [self.history[i] for i in group.members]
             second = [self.history[n + i] for i in group.members] if len(self.history) > n else []
-            rule(self.param, weights, grads, first, second, rate * group.lr_mult, iteration)
+            rule(_Work(self.param, weights, grads, first, second, rate * group.lr_mult, iteration))
 
     def _clip_scale(self) -> Tensor | None:
         """The factor that brings the norm of all gradients together down to clip_gradients, or None without clipping."""

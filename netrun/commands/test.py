@@ -1,0 +1,97 @@
+"""Score a model on its test data: the mean of its outputs, or average precision if it is a detector with DetectionEvaluate."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from caffe_ir.errors import CaffeError
+from netrun import device, log, scoring
+from netrun.commands import flags
+from netrun.data.reader import LmdbReader
+from netrun.net import Net
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, metavar="FILE", help="test net prototxt")
+    parser.add_argument("--weights", required=True, metavar="FILE[,FILE]", help="trained weights")
+    parser.add_argument("--iterations", type=flags.positive, metavar="N", help="batches (default: all images once, or 50 as Caffe)")
+    parser.add_argument("--ap-version", choices=scoring.AP_VERSIONS, default="11point", help="which average precision (default: 11point)")
+    parser.add_argument("--labelmap", metavar="FILE", help="names of the classes (default: the one that the net names)")
+    flags.add_device(parser)
+    flags.add_state(parser)
+    flags.add_log(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    names = class_names(args.labelmap, text.read_net(args.model))
+    flags.set_up(args)
+    net = Net(args.model, pb.TEST, level=args.level, stages=flags.stages(args), device=device.choose(args.gpu, args.cpu))
+    try:
+        for path in args.weights.split(","):
+            net.copy_from(path)
+        iterations = args.iterations or _one_pass(net) or 50
+        detection = any(layer.type == "DetectionEvaluate" for layer in net.layer_list)
+        log.info(f"Running for {iterations} iterations.", at="caffe.cpp:285")
+
+        def show(i: int, outputs: Mapping[str, Tensor]) -> None:
+            if not detection:
+                for name, _, value in scoring.numbers(net, outputs):
+                    log.info(f"Batch {i}, {name} = {log.number(value)}", at="caffe.cpp:308")
+            progress.step()
+
+        with log.Progress(0, iterations) as progress:
+            result = scoring.score(net, iterations, "detection" if detection else "classification", on_batch=show)
+    finally:
+        net.close()
+    assert result is not None
+    log.info(f"Loss: {log.number(result.loss)}", at="caffe.cpp:313")
+    for name, weight, mean in result.means:
+        log.info(f"{name} = {scoring.weighted(mean, weight)}", at="caffe.cpp:325")
+    if detection:
+        scoring.report(result, pb.SolverParameter(ap_version=args.ap_version))
+        _print_table(result, args.ap_version, names)
+    return 0
+
+
+def class_names(path: str | None, net: pb.NetParameter) -> dict[int, str]:
+    """Names by label: from this labelmap, else from the first that the net names and that is there, else none.
+
+    Raises CaffeError where `path` is given and cannot be read.
+    """
+    named = [layer.annotated_data_param.label_map_file for layer in net.layer]
+    named += [layer.detection_output_param.save_output_param.label_map_file for layer in net.layer]
+    found = path or next((p for p in named if p and Path(p).is_file()), None)
+    items = text.read_labelmap(found).item if found else []
+    return {item.label: item.display_name or item.name for item in items}
+
+
+def _one_pass(net: Net) -> int | None:
+    """Batches that show every image of the net's LMDB once; None without one."""
+    for layer in net.layer_list:
+        if layer.type == "AnnotatedData":
+            data = layer.param.data_param
+            reader = LmdbReader(data.source)
+            records = len(reader)
+            reader.close()
+            if records % data.batch_size:
+                log.warning(f"{records} images in batches of {data.batch_size}: the last batch repeats some; they count twice")
+            return -(-records // data.batch_size)
+    return None
+
+
+def _print_table(result: scoring.Score, version: str, names: Mapping[int, str]) -> None:
+    for output, metric in result.metrics.items():
+        found = metric.compute(version)
+        if not found.per_class:
+            raise CaffeError(f"'{output}': not one detection and so no average precision; are these the weights of this net?")
+        width = max(len(names.get(label, "")) for label in found.per_class)
+        for label, ap in found.per_class.items():
+            print(f"{label:4d} {names.get(label, ''):{width}}  {ap:.4f}")
+        others = ", ".join(f"{v} {metric.compute(v).mean_ap:.4f}" for v in scoring.AP_VERSIONS if v != version)
+        print(f"mAP {found.mean_ap:.4f} ({version}; {others})")

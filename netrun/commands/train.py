@@ -1,0 +1,64 @@
+"""Train or finetune a model as its solver prototxt says, or resume training from a snapshot."""
+
+from __future__ import annotations
+
+import argparse
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from caffe_ir.errors import CaffeError
+from netrun import device, log, snapshot
+from netrun.commands import flags
+from netrun.signals import EFFECTS, Signals
+from netrun.solver import Solver
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--solver", required=True, metavar="FILE", help="solver prototxt")
+    parser.add_argument("--weights", metavar="FILE[,FILE]", help="weights to start from, matched by layer name")
+    parser.add_argument(
+        "--snapshot",
+        metavar="FILE|latest",
+        help="solver state to resume from; 'latest': the newest of snapshot_prefix, or the beginning (or --weights) where there is none",
+    )
+    flags.add_device(parser)
+    flags.add_state(parser)
+    parser.add_argument("--sigint-effect", choices=EFFECTS, default="stop", help="what SIGINT does (default: stop, with a snapshot)")
+    parser.add_argument("--sighup-effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default: snapshot)")
+    flags.add_log(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.snapshot and args.weights and args.snapshot != "latest":
+        raise CaffeError("give a --snapshot to resume training or --weights to finetune, but not both")
+    param = text.read_solver(args.solver)
+    param.train_state.level = args.level
+    param.train_state.stage.extend(flags.stages(args))
+    flags.set_up(args)
+    wanted = param.device_id if param.solver_mode == pb.SolverParameter.GPU else None
+    where = device.choose(args.gpu, args.cpu, default=wanted)
+    solver = Solver(param, where, path=args.solver)
+    try:
+        with Signals(args.sigint_effect, args.sighup_effect) as signals:
+            solver.requested_action = signals.action
+            _start(solver, args)
+            log.info("Starting Optimization", at="caffe.cpp:251")
+            solver.solve()
+            log.info("Optimization Done.", at="caffe.cpp:254")
+    finally:
+        solver.close()
+    return 0
+
+
+def _start(solver: Solver, args: argparse.Namespace) -> None:
+    """Put the solver where --snapshot or --weights says."""
+    state = args.snapshot
+    if state == "latest":
+        state = snapshot.latest(solver.param.snapshot_prefix)
+        if state is None:
+            log.info(f"No snapshot of {solver.param.snapshot_prefix} yet: starting from the beginning")
+    if state:
+        log.info(f"Resuming from {state}", at="caffe.cpp:241")
+        solver.restore(state)
+    elif args.weights:
+        solver.copy_from(args.weights)

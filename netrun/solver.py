@@ -1,0 +1,281 @@
+"""Caffe's solver: train a net by its prototxt, test it, snapshot it, resume it (weiliu89/caffe, src/caffe/solver.cpp)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from caffe_ir.errors import CaffeError, suggest
+from netrun import log, scoring, snapshot
+from netrun.health import first_non_finite
+from netrun.losses import LossWindow, NonFiniteLoss
+from netrun.net import Net
+from netrun.schedule import Schedule
+from netrun.sources import NetSource, source_of_train, sources_of_tests
+from netrun.updates import Updater
+
+EVAL_TYPES = ("classification", "detection")
+
+
+class Action(enum.Enum):
+    """What somebody outside (a signal handler) wants of a running solver."""
+
+    NONE = 0
+    STOP = 1
+    SNAPSHOT = 2
+
+
+class Callback(Protocol):
+    """Called in every iteration: before its first pass, and when all gradients are there but no weight has changed.
+
+    Data parallelism is such a callback: it averages `p.tensor.grad` over `solver.net.learnable` among the processes.
+    """
+
+    def on_start(self, solver: Solver) -> None: ...
+
+    def on_gradients_ready(self, solver: Solver) -> None: ...
+
+
+class Solver:
+    """One training run.
+
+    param: a solver prototxt, or its message (path: the file that it came from). device: where to compute (None: the CPU).
+    rank, world: this process among those that train together; only rank 0 tests and writes snapshots.
+    net: the train net; test_nets: they use the train net's own tensors. iter: how often the weights have been updated.
+    Without random_seed (Caffe: seeded by the clock) the seed is 0, so that a resumed run can repeat its random draws.
+    Raises CaffeError for whatever is wrong with the solver, its nets or their data, before anything is trained or written.
+    """
+
+    def __init__(
+        self,
+        param: pb.SolverParameter | str | Path,
+        device: torch.device | str | None = None,
+        rank: int = 0,
+        world: int = 1,
+        path: str | Path | None = None,
+    ) -> None:
+        if not isinstance(param, pb.SolverParameter):
+            path, param = param, text.read_solver(param)
+        folder = Path(path).parent if path is not None else None
+        self.param = param
+        self.root = rank == 0
+        _check(param)
+        self.schedule = Schedule(param)
+        train = source_of_train(param, folder)
+        tests = sources_of_tests(param, folder) if self.root else []
+        if self.root:
+            snapshot.prepare(param)
+            log.info(f"Initializing solver from parameters:\n{text.dumps(param)}", at="solver.cpp:63")
+
+        def build(source: NetSource) -> Net:
+            net = pb.NetParameter()
+            net.CopyFrom(source.net)
+            net.ClearField("state")  # it has gone into source.state
+            state = source.state
+            seed, stages = max(param.random_seed, 0), list(state.stage)
+            return Net(net, state.phase, level=state.level, stages=stages, device=device, seed=seed, rank=rank, world=world)
+
+        log.info(f"Creating training net from {train.origin}", at="solver.cpp:107")
+        self.net = build(train)
+        self.updater = Updater(param, self.net.learnable)
+        self.test_nets: list[Net] = []
+        for i, source in enumerate(tests):
+            log.info(f"Creating test net (#{i}) specified by {source.origin}", at="solver.cpp:197")
+            self.test_nets.append(build(source))
+        log.info("Solver scaffolding done.", at="solver.cpp:75")
+        self.iter = 0
+        self.callbacks: list[Callback] = []
+        self.requested_action: Callable[[], Action] = lambda: Action.NONE
+        self.last_snapshot: str | None = None
+        self._losses = LossWindow(param.average_loss)
+        self._stopping = False
+        self._seek_tests = False
+
+    # ---- running
+
+    def solve(self, resume_file: str | Path | None = None) -> bool:
+        """Train up to max_iter, with tests, snapshots and the last look at the loss that Caffe takes. False: stopped early."""
+        log.info(f"Solving {self.net.name}", at="solver.cpp:294")
+        log.info(f"Learning Rate Policy: {self.param.lr_policy}", at="solver.cpp:295")
+        self._stopping = False
+        if resume_file is not None:
+            self.restore(resume_file)
+        with log.Progress(self.iter, self.param.max_iter, show=self.root) as progress:
+            self.step(self.param.max_iter - self.iter, progress.step)
+        every = self.param.snapshot
+        if self._stopping or (self.param.snapshot_after_train and not (every and self.iter % every == 0)):
+            self.snapshot()
+        if self._stopping:
+            log.info("Optimization stopped early.", at="solver.cpp:316")
+            return False
+        if self.param.display and self.iter % self.param.display == 0:
+            self.net.run()
+            self._losses.push(self.net.loss)
+            log.info(f"Iteration {self.iter}, loss = {log.number(self._smoothed_loss())}", at="solver.cpp:332")
+        if self._test_due():
+            self.test_all()
+        log.info("Optimization Done.", at="solver.cpp:337")
+        return True
+
+    def step(self, iterations: int, progress: Callable[[], object] = lambda: None) -> None:
+        """Train for so many iterations, or until stopped. progress: called after each of them.
+
+        Raises CaffeError where the loss is not finite any more.
+        """
+        stop = self.iter + iterations
+        self._losses = LossWindow(self.param.average_loss)
+        while self.iter < stop:
+            if self._test_due() and (self.iter > 0 or self.param.test_initialization):
+                self.test_all()
+                if self._stopping:
+                    break
+            self._iterate()
+            progress()
+            action = self.requested_action()
+            if action is Action.SNAPSHOT or (self.param.snapshot and self.iter % self.param.snapshot == 0):
+                self.snapshot()
+            if action is Action.STOP:
+                self._stopping = True
+                break
+        if self._losses.waiting:
+            self._smoothed_loss()
+
+    def _iterate(self) -> None:
+        """One iteration: iter_size passes forward and backward, then one update."""
+        self.updater.clear()
+        for callback in self.callbacks:
+            callback.on_start(self)
+        display = bool(self.param.display) and self.iter % self.param.display == 0
+        total: Tensor | None = None
+        for _ in range(self.param.iter_size):
+            outputs = self.net.run()
+            loss = self.net.loss
+            if loss.requires_grad:
+                loss.backward()
+            total = loss.detach() if total is None else total + loss.detach()
+        assert total is not None
+        self._losses.push(total / self.param.iter_size)
+        if self._losses.waiting >= LossWindow.PATIENCE or total.device.type == "cpu":
+            self._smoothed_loss()
+        if display and self.root:
+            log.info(f"Iteration {self.iter}, loss = {log.number(self._smoothed_loss())}", at="solver.cpp:243")
+            for i, (name, weight, value) in enumerate(scoring.numbers(self.net, outputs)):
+                log.info(f"    Train net output #{i}: {name} = {scoring.weighted(value, weight)}", at="solver.cpp:259")
+        for callback in self.callbacks:
+            callback.on_gradients_ready(self)
+        rate = self.schedule.rate(self.iter, self._smoothed_loss() if self.param.lr_policy == "plateau" else 0.0)
+        if display and self.root:
+            log.info(f"Iteration {self.iter}, lr = {log.number(rate)}", at="sgd_solver.cpp:138")
+        self.updater.apply(rate, self.iter)
+        self.iter += 1
+
+    def _smoothed_loss(self) -> float:
+        try:
+            return self._losses.value()
+        except NonFiniteLoss as error:
+            culprit = first_non_finite(self.net)
+            kept = f"the last good snapshot is {self.last_snapshot}" if self.last_snapshot else "this run has no snapshot yet"
+            at = self.iter - error.passes_ago
+            raise CaffeError(f"iteration {at}: the loss is {error.loss:g}; first non-finite blob: {culprit}; {kept}") from None
+
+    # ---- testing
+
+    def _test_due(self) -> bool:
+        return self.root and bool(self.param.test_interval) and self.iter % self.param.test_interval == 0
+
+    def test_all(self) -> None:
+        """Score every test net with the present weights and log it as Caffe does; a signal in between is obeyed."""
+        for i, (net, iterations) in enumerate(zip(self.test_nets, self.param.test_iter, strict=True)):
+            where = "solver.cpp:433" if self.param.eval_type == "detection" else "solver.cpp:358"
+            log.info(f"Iteration {self.iter}, Testing net (#{i})", at=where)
+            net.share_from(self.net)
+            if self._seek_tests:  # where the uninterrupted run's test data would stand
+                done = self.iter // self.param.test_interval - (not self.param.test_initialization)
+                net.seek(max(done, 0) * iterations)
+            result = scoring.score(net, iterations, self.param.eval_type, self._obey)
+            if result is None:
+                log.info("Test interrupted.", at="solver.cpp:407")
+                return
+            if self.param.test_compute_loss:
+                log.info(f"Test loss: {log.number(result.loss)}", at="solver.cpp:412")
+            scoring.report(result, self.param)
+        self._seek_tests = False
+
+    def _obey(self) -> bool:
+        """Between test batches: do what signals ask for; False to stop."""
+        while (action := self.requested_action()) is not Action.NONE:
+            if action is Action.SNAPSHOT:
+                self.snapshot()
+            else:
+                self._stopping = True
+        return not self._stopping
+
+    # ---- on disk
+
+    def snapshot(self) -> str | None:
+        """Write the run to snapshot_prefix; the path of the `.solverstate`, or None in a process that writes none.
+
+        Raises CaffeError, and leaves what is there, where weights are not finite or the disk refuses.
+        """
+        if not self.root:
+            return None
+        if self._losses.waiting:
+            self._smoothed_loss()
+        kept = f" (the last good snapshot is {self.last_snapshot})" if self.last_snapshot else ""
+        if bad := next((p for p in self.net.learnable if not p.tensor.isfinite().all()), None):
+            raise CaffeError(f"iteration {self.iter}: not writing a snapshot: blob {bad.index} of layer '{bad.layer}' is not finite{kept}")
+        try:
+            self.last_snapshot = snapshot.write(self.param, self.iter, self.net, self.updater.history, self.schedule)
+        except CaffeError as error:
+            raise CaffeError(f"{error}{kept}") from None
+        return self.last_snapshot
+
+    def restore(self, path: str | Path) -> None:
+        """Continue a run from a `.solverstate`, with the data and the random draws that come next. Raises CaffeError."""
+        log.info(f"Restoring previous solver status from {path}", at="solver.cpp:301")
+        state = snapshot.read(path)
+        self.updater.restore(state.history)
+        if state.model is not None:
+            self.net.copy_from(state.model)
+        log.info("SGDSolver: restoring history", at="sgd_solver.cpp:356")
+        self.iter = state.iteration
+        self.schedule.current_step = state.current_step
+        self.schedule.minimum_loss, self.schedule.last_event = state.minimum_loss, state.last_event
+        self.net.seek(self.iter * self.param.iter_size)
+        self._seek_tests = True
+        self.last_snapshot = str(path)
+
+    def copy_from(self, weights: str) -> None:
+        """Start from trained weights: one `.caffemodel`, or several separated by commas. Raises CaffeError."""
+        for path in weights.split(","):
+            log.info(f"Finetuning from {path}", at="caffe.cpp:155")
+            self.net.copy_from(path)
+
+    def close(self) -> None:
+        """Let go of data files and threads."""
+        for net in [self.net, *self.test_nets]:
+            net.close()
+
+
+def get_solver(path: str | Path, device: torch.device | str | None = None) -> Solver:
+    """The solver of a prototxt, as pycaffe's get_solver. Raises CaffeError."""
+    return Solver(path, device)
+
+
+def _check(param: pb.SolverParameter) -> None:
+    """Refuse, before a net is built, what would stop the run later."""
+    if param.average_loss < 1:
+        raise CaffeError(f"solver: average_loss must be at least 1, not {param.average_loss}")
+    if param.iter_size < 1:
+        raise CaffeError(f"solver: iter_size must be at least 1, not {param.iter_size}")
+    if param.eval_type not in EVAL_TYPES:
+        raise CaffeError(f"solver: unknown eval_type '{param.eval_type}'{suggest(param.eval_type, EVAL_TYPES)}")
+    if param.eval_type == "detection" and param.ap_version not in scoring.AP_VERSIONS:
+        raise CaffeError(f"solver: unknown ap_version '{param.ap_version}'{suggest(param.ap_version, scoring.AP_VERSIONS)}")

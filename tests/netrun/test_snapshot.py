@@ -1,0 +1,202 @@
+"""Snapshots: what they hold, and that a resumed run is the uninterrupted one, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caffe_ir import binary, text
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError
+from netrun import snapshot
+from netrun.solver import Solver
+from netrun.weights import blob_array
+from tests.netrun.test_solver import TINY
+from tests.support import ROOT, SHARED, needs_shared
+
+DETECTOR = """name: "narrow_ssd"
+layer {{ name: "data" type: "AnnotatedData" top: "data" top: "label" include {{ phase: TRAIN }}
+  transform_param {{ mirror: true mean_value: 104 mean_value: 117 mean_value: 123
+    resize_param {{ prob: 1 resize_mode: WARP height: 64 width: 64 interp_mode: LINEAR }}
+    emit_constraint {{ emit_type: CENTER }}
+    distort_param {{ brightness_prob: 0.5 brightness_delta: 32 }}
+    expand_param {{ prob: 0.5 max_expand_ratio: 4.0 }} }}
+  data_param {{ source: "{lmdb}" batch_size: 2 backend: LMDB }}
+  annotated_data_param {{ batch_sampler {{ sampler {{ min_scale: 0.3 max_scale: 1.0 min_aspect_ratio: 0.5 max_aspect_ratio: 2.0 }}
+    sample_constraint {{ min_jaccard_overlap: 0.5 }} max_sample: 1 max_trials: 50 }} }} }}
+layer {{ name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param {{ num_output: 4 kernel_size: 3 stride: 4 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "bn1" type: "BatchNorm" bottom: "conv1" top: "conv1" }}
+layer {{ name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }}
+layer {{ name: "drop1" type: "Dropout" bottom: "conv1" top: "conv1" dropout_param {{ dropout_ratio: 0.3 }} }}
+layer {{ name: "loc" type: "Convolution" bottom: "conv1" top: "loc"
+  convolution_param {{ num_output: 16 kernel_size: 3 pad: 1 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "loc_perm" type: "Permute" bottom: "loc" top: "loc_perm" permute_param {{ order: 0 order: 2 order: 3 order: 1 }} }}
+layer {{ name: "loc_flat" type: "Flatten" bottom: "loc_perm" top: "loc_flat" flatten_param {{ axis: 1 }} }}
+layer {{ name: "conf" type: "Convolution" bottom: "conv1" top: "conf"
+  convolution_param {{ num_output: 84 kernel_size: 3 pad: 1 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "conf_perm" type: "Permute" bottom: "conf" top: "conf_perm" permute_param {{ order: 0 order: 2 order: 3 order: 1 }} }}
+layer {{ name: "conf_flat" type: "Flatten" bottom: "conf_perm" top: "conf_flat" flatten_param {{ axis: 1 }} }}
+layer {{ name: "prior" type: "PriorBox" bottom: "conv1" bottom: "data" top: "prior"
+  prior_box_param {{ min_size: 16 max_size: 32 aspect_ratio: 2 flip: true variance: 0.1 variance: 0.1 variance: 0.2 variance: 0.2 }} }}
+layer {{ name: "mbox_loss" type: "MultiBoxLoss" bottom: "loc_flat" bottom: "conf_flat" bottom: "prior" bottom: "label" top: "mbox_loss"
+  propagate_down: true propagate_down: true propagate_down: false propagate_down: false loss_param {{ normalization: VALID }}
+  multibox_loss_param {{ num_classes: 21 neg_pos_ratio: 3 neg_overlap: 0.5 code_type: CENTER_SIZE mining_type: MAX_NEGATIVE }} }}
+"""
+FIELDS = """base_lr: 0.001 lr_policy: "multistep" gamma: 0.1 stepvalue: 3 stepvalue: 5 momentum: 0.9 weight_decay: 0.0005
+iter_size: 2 max_iter: 6 random_seed: 3 snapshot: 2 snapshot_prefix: "snap/n" """
+
+
+def solver_file(folder: Path, net: str, fields: str = FIELDS) -> str:
+    (folder / "net.prototxt").write_text(net)
+    (folder / "solver.prototxt").write_text(f'net: "net.prototxt" {fields}')
+    return str(folder / "solver.prototxt")
+
+
+@pytest.fixture
+def detector(tmp_path: Path, monkeypatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    return solver_file(tmp_path, DETECTOR.format(lmdb=SHARED / "golden" / "data" / "lmdb"))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    return solver_file(tmp_path, TINY)
+
+
+@needs_shared
+@pytest.mark.parametrize("kept", [2, 4])
+def test_a_resumed_run_is_the_uninterrupted_one(detector: str, kept: int) -> None:
+    """Data order, augmentation, Dropout, BatchNorm's averages and the schedule included."""
+    whole = Solver(detector)
+    whole.solve()
+    whole.close()
+    reference = [Path(f"snap/n_iter_6.{kind}").read_bytes() for kind in ("caffemodel", "solverstate")]
+    for file in Path("snap").glob("n_iter_6.*"):
+        file.unlink()
+    resumed = Solver(detector)
+    resumed.solve(f"snap/n_iter_{kept}.solverstate")
+    resumed.close()
+    assert [Path(f"snap/n_iter_6.{kind}").read_bytes() for kind in ("caffemodel", "solverstate")] == reference
+
+
+def test_state_is_caffes(tiny: str) -> None:
+    solver = Solver(tiny)
+    solver.step(4)
+    state = binary.read_state("snap/n_iter_4.solverstate")
+    assert (state.iter, state.learned_net, state.current_step) == (4, "snap/n_iter_4.caffemodel", 1)
+    assert [tuple(blob.shape.dim) for blob in state.history] == [(2, 3), (2,)]
+    for blob, mine in zip(state.history, solver.updater.history, strict=True):
+        np.testing.assert_array_equal(blob_array(blob), mine.numpy())
+    saved = {layer.name: layer.blobs for layer in binary.read_weights(state.learned_net).layer}
+    np.testing.assert_array_equal(blob_array(saved["ip"][0]), solver.net.params["ip"][0].data)
+
+
+@needs_shared
+@pytest.mark.parametrize("case", ["sgd_multistep", "adam"])
+def test_reads_caffes_own(case: str, monkeypatch) -> None:
+    monkeypatch.chdir(SHARED / "golden" / "solver" / case)
+    state = snapshot.read("final.solverstate")
+    assert (state.iteration, len(state.history)) == (20, {"sgd_multistep": 15, "adam": 30}[case])
+
+
+def test_latest_passes_over_what_does_not_read(tiny: str) -> None:
+    assert snapshot.latest("snap/n") is None
+    Solver(tiny).step(6)
+    assert snapshot.latest("snap/n") == "snap/n_iter_6.solverstate"
+    os.truncate("snap/n_iter_6.solverstate", 20)
+    assert snapshot.latest("snap/n") == "snap/n_iter_4.solverstate"
+    Path("snap/n_iter_4.caffemodel").unlink()
+    assert snapshot.latest("snap/n") == "snap/n_iter_2.solverstate"
+    Path("snap/other_iter_9.solverstate").touch()
+    assert snapshot.latest("snap/n") == "snap/n_iter_2.solverstate"
+
+
+def test_a_moved_run_resumes(tiny: str) -> None:
+    """The state names its weights by the path that they were written to; beside the state they are found as well."""
+    Solver(tiny).step(2)
+    Path("snap").rename("elsewhere")
+    solver = Solver(tiny)
+    solver.restore("elsewhere/n_iter_2.solverstate")
+    assert solver.iter == 2
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda p: os.truncate(p, p.stat().st_size // 2), "truncated"),
+        (lambda p: p.write_bytes(b""), "empty"),
+        (lambda p: p.unlink(), "n_iter_2.solverstate"),
+        (lambda p: _without_history(p), "1 history blobs"),
+        (lambda p: _other_shape(p), r"history blob 1 .* shape \(3,\), this net's has \(2,\)"),
+    ],
+)
+def test_a_damaged_state_is_refused_whole(tiny: str, damage, message: str) -> None:
+    Solver(tiny).step(2)
+    damage(Path("snap/n_iter_2.solverstate"))
+    solver = Solver(tiny)
+    start = [p.tensor.detach().numpy().copy() for p in solver.net.learnable]
+    with pytest.raises(CaffeError, match=message):
+        solver.restore("snap/n_iter_2.solverstate")
+    assert solver.iter == 0
+    for before, p in zip(start, solver.net.learnable, strict=True):
+        np.testing.assert_array_equal(before, p.tensor.detach().numpy())
+
+
+def _without_history(path: Path) -> None:
+    state = binary.read_state(path)
+    del state.history[1:]
+    binary.write(state, path)
+
+
+def _other_shape(path: Path) -> None:
+    state = binary.read_state(path)
+    state.history[1].shape.dim[:] = [3]
+    state.history[1].data.append(0)
+    binary.write(state, path)
+
+
+def test_left_overs_of_a_killed_run_are_cleared(tiny: str) -> None:
+    Path("snap").mkdir()
+    for name in (".n_iter_4.caffemodel.1234.tmp", ".other_iter_4.caffemodel.1234.tmp"):
+        Path("snap", name).touch()
+    Solver(tiny)
+    assert [p.name for p in Path("snap").iterdir()] == [".other_iter_4.caffemodel.1234.tmp"]
+
+
+def test_an_unwritable_prefix_is_refused_before_training(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    param = text.parse(FIELDS.replace("snap/n", "file/n"), pb.SolverParameter)
+    param.net_param.CopyFrom(text.parse(TINY, pb.NetParameter))
+    with pytest.raises(CaffeError, match="cannot write to snapshot_prefix 'file/n'"):
+        Solver(param)
+
+
+def test_kill_9_leaves_whole_snapshots(tiny: str, tmp_path: Path) -> None:
+    """A run that snapshots in every iteration, killed at three moments: the latest snapshot always resumes."""
+    fields = FIELDS.replace("max_iter: 6", "max_iter: 1000000").replace("snapshot: 2", "snapshot: 1")
+    solver_file(tmp_path, TINY, fields)
+    command = [sys.executable, "-m", "netrun", "train", "--solver", "solver.prototxt", "--snapshot", "latest", "--threads", "1"]
+    reached = 0
+    for _ in range(2):
+        run = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 60
+        while time.monotonic() < until and len(list(tmp_path.glob("snap/*.solverstate"))) < reached + 20 and run.poll() is None:
+            time.sleep(0.01)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        newest = snapshot.latest("snap/n")
+        assert newest is not None
+        state = snapshot.read(newest)
+        assert state.iteration >= reached + 20
+        assert state.iteration == max(int(p.stem.rsplit("_", 1)[1]) for p in tmp_path.glob("snap/*.solverstate"))
+        reached = state.iteration
