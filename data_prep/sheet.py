@@ -70,8 +70,8 @@ def tile(record: pb.AnnotatedDatum, key: str, path: Path, names: dict[int, str])
         colour = cv2.cvtColor(np.array([[[hue, 230, 255]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].tolist()
         for annotation in group.annotation:
             box = annotation.bbox
-            corner = (round(box.xmin * width), round(box.ymin * height))
-            cv2.rectangle(image, corner, (round(box.xmax * width) - 1, round(box.ymax * height) - 1), colour, 1 if box.difficult else 2)
+            corner = (round(box.xmin * width) - 1, round(box.ymin * height) - 1)  # around the object, not over its edge
+            cv2.rectangle(image, corner, (round(box.xmax * width), round(box.ymax * height)), colour, 1 if box.difficult else 2)
             place = (corner[0] + 1, max(corner[1] - 3, 9))
             for ink, thickness in (((0, 0, 0), 3), (colour, 1)):
                 cv2.putText(image, names.get(group.group_label, str(group.group_label)), place, cv2.FONT_HERSHEY_SIMPLEX, 0.36,

@@ -74,9 +74,9 @@ def paint(image: np.ndarray, mask: np.ndarray, radius: float, rng: np.random.Gen
             break
     pattern = (ramp, stripes, clouds)[int(rng.choice(3, p=[0.6, 0.2, 0.2]))](side, rng)[:rows, :columns, None]
     light = 0.8 + 0.35 * ramp(side, rng)[:rows, :columns, None]
-    thickness = max(1, round(radius * 0.05))
-    core = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * thickness + 1,) * 2), borderValue=255)
-    light *= np.where(core > 127, 1.0, rng.uniform(0.45, 0.75)).astype(np.float32)[..., None]
+    inside = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    rim = np.clip(max(1.0, radius * 0.05) + 0.5 - inside, 0, 1)[..., None]
+    light *= 1 - rim * np.float32(rng.uniform(0.25, 0.55))
     filled = (fill + (colour(rng) - fill) * np.float32(rng.uniform(0, 0.3)) * pattern) * light
 
     shifted = cv2.warpAffine(mask, np.array([[1, 0, offset], [0, 1, offset]], np.float32), (columns, rows))
