@@ -101,18 +101,19 @@ class Net(Engine):
             again = [i for i, layer in enumerate(self.layer_list) if layer.param.bottom or layer.type == "Input"]
             self._compute(again, gradients=True, record=True)
         kept = [(tensor, tensor.grad) for layer in self.layer_list[:end] for tensor in layer.blobs]
+        for tensor, _ in kept:
+            tensor.grad = None
         tensors, seeds, hooks = [], [], []
-        for version in self._wiring.versions:
-            if version.layer > start:
-                break
+        versions = [version for version in self._wiring.versions if version.layer <= start]
+        unread = [version for version in versions if all(reader > start for reader in version.readers)]
+        for name in {version.name for version in versions} - {version.name for version in unread}:
+            self.blobs[name].set_diff(None)
+        for version in versions:
             blob, last = self.blobs[version.name], version is self._wiring.last[version.name]
             tensor = self._tops.get((version.layer, version.top), blob.tensor if last else None)
-            read = any(reader <= start for reader in version.readers)
-            if read:
-                blob.set_diff(None)
             if tensor is None or not tensor.requires_grad:
                 continue
-            if (seed := blob.seed()) is not None and (not read or blob.loss_weight):
+            if (version in unread or blob.loss_weight) and (seed := blob.seed()) is not None:
                 tensors.append(tensor)
                 seeds.append(seed)
             if version.first and self._tops:

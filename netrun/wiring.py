@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from caffe_ir import caffe_ir_pb2 as pb
 
 
-@dataclass
+@dataclass(eq=False)
 class Version:
     """What one layer makes of a blob: `layer`'s top number `top`, read by the layers in `readers` (their positions in the net)."""
 

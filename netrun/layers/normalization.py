@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
@@ -68,6 +70,31 @@ class Bias(Layer):
         return [x + _spread(bottoms[1] if len(bottoms) > 1 else self.blobs[0], self.param.bias_param.axis, x)]
 
 
+class _Normalize(torch.autograd.Function):
+    """x / norm * scale with Caffe's gradient.
+
+    Where scale differs between channels that gradient is not the derivative: the part that goes through the norm leaves the scale out
+    (normalize_layer.cpp of the SSD fork). SSD was trained with it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, scale: torch.Tensor, axes: tuple[int, ...], eps: float) -> torch.Tensor:
+        norm = (torch.linalg.vector_norm(x, dim=axes, keepdim=True).square() + eps).sqrt()
+        ctx.save_for_backward(x, scale, norm)
+        ctx.axes = axes
+        return x / norm * scale
+
+    @staticmethod
+    def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+        x, scale, norm = ctx.saved_tensors
+        dx = dscale = None
+        if ctx.needs_input_grad[0]:
+            dx = (dy - x * ((x * dy).sum(ctx.axes, keepdim=True) / norm.square())) / norm * scale
+        if ctx.needs_input_grad[1]:
+            dscale = (x / norm * dy).sum_to_size(scale.shape)
+        return dx, dscale, None, None
+
+
 @layer("Normalize")
 class Normalize(Layer):
     """Division by the L2 norm over channels at each place, or over the whole image, times a learned scale (ParseNet, SSD's conv4_3)."""
@@ -76,10 +103,8 @@ class Normalize(Layer):
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         x, p = bottoms[0], self.param.norm_param
-        axes = tuple(range(1, x.dim())) if p.across_spatial else 1
-        norm = (torch.linalg.vector_norm(x, dim=axes, keepdim=True).square() + p.eps).sqrt()
-        scale = self.blobs[0] if p.channel_shared else _spread(self.blobs[0], 1, x)
-        return [x / norm * scale]
+        scale = _spread(self.blobs[0], 0 if p.channel_shared else 1, x)
+        return [_Normalize.apply(x, scale, tuple(range(1, x.dim())) if p.across_spatial else (1,), p.eps)]
 
 
 @layer("LRN")
