@@ -87,9 +87,9 @@ def greedy_keep(boxes: torch.Tensor, valid: torch.Tensor, threshold: float, eta:
     if boxes.device.type != "cpu" and eta >= 1:
         step = max(1, _PAIRS // max(1, boxes.shape[1] ** 2))
         return torch.cat([_keep_by_rounds(b, v, threshold) for b, v in zip(boxes.split(step), valid.split(step), strict=True)])
-    keep = np.zeros(valid.shape, bool)
-    for row, (ranked, count) in enumerate(zip(boxes.cpu(), valid.sum(-1).tolist(), strict=True)):
-        ranked = ranked[:count]
+    lists, keep = boxes.cpu(), np.zeros(valid.shape, bool)
+    for row, count in enumerate(valid.sum(-1).tolist()):
+        ranked = lists[row, :count]
         keep[row, _keep_by_blocks(ranked, threshold) if eta >= 1 else _keep_adaptive(ranked, threshold, eta)] = True
     return torch.from_numpy(keep).to(valid.device)
 

@@ -30,7 +30,9 @@ class GroundTruth:
     present: torch.Tensor
 
 
-def ground_truth(rows: torch.Tensor, images: int, classes: int, background: int, difficult: bool, device: torch.device) -> GroundTruth:
+def ground_truth(
+    rows: torch.Tensor, images: int, device: torch.device, *, classes: int, background: int = 0, difficult: bool = True
+) -> GroundTruth:
     """Ground truth from a label blob (1, 1, R, 8) of rows [image, label, instance, xmin, ymin, xmax, ymax, difficult].
 
     Rows of image -1 are padding; difficult: whether difficult objects count. The layout is worked out on the host: where the blob

@@ -68,7 +68,7 @@ def _without_padding(boxes: np.ndarray, height: int, width: int, resize: pb.Resi
     else:
         inner[0] = (_f(resize.width) - _f(resize.height) * aspect) / 2 / resize.width
         inner[2] = 1 - inner[0]
-    beside = (boxes[:, :2] >= inner[2:]).any(1) | (boxes[:, 2:] <= inner[:2]).any(1)
+    beside = np.any(boxes[:, :2] >= inner[2:], 1) | np.any(boxes[:, 2:] <= inner[:2], 1)
     size = inner[2:] - inner[:2]
     moved = (boxes - np.tile(inner[:2], 2)) / np.tile(size, 2)
-    return np.where(beside[:, None], boxes, moved)
+    return np.where(np.expand_dims(beside, 1), boxes, moved)

@@ -17,8 +17,8 @@ def overlaps(a: np.ndarray, b: np.ndarray, area_a: np.ndarray, area_b: np.ndarra
     """IoU (A, B) as JaccardOverlap takes it, areas given. In pixels both edges count, and boxes apart share one pixel at (0, 0)."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    apart = ((a[:, None, :2] > b[None, :, 2:]) | (b[None, :, :2] > a[:, None, 2:])).any(-1)
-    side = np.where(apart[..., None], _f(0), high - low) + _f(0 if normalized else 1)
+    apart = np.any((a[:, None, :2] > b[None, :, 2:]) | (b[None, :, :2] > a[:, None, 2:]), -1, keepdims=True)
+    side = np.where(apart, _f(0), high - low) + _f(0 if normalized else 1)
     shared = side.prod(-1)
     meet = (side > 0).all(-1)
     union = area_a[:, None] + area_b[None] - shared

@@ -11,7 +11,7 @@ from caffe_ir.rules.registry import Facts
 from netrun.boxes import decode, encode
 from netrun.layers.registry import Context, Layer, layer
 from netrun.matching import UNMATCHED, GroundTruth, ground_truth, match
-from netrun.mining import hard_examples, max_negative
+from netrun.mining import Thinning, hard_examples, max_negative
 
 Options = pb.MultiBoxLossParameter
 _MAX_LOSS = 87.33654475  # -log(FLT_MIN): Caffe takes no logarithm of less
@@ -23,7 +23,7 @@ class MultiBoxLoss(Layer):
     """Localisation and confidence loss of a batch. Bottoms: loc (N, P*L*4), conf (N, P*C), priors (1, 2, P*4), labels (1, 1, R, 8).
 
     L is 1 with share_location, else C. Top: the loss, a scalar. Labels may stay on the CPU while the rest is on a GPU: then nothing
-    synchronises, but for HARD_EXAMPLE thinned by NMS. Source: multibox_loss_layer.cpp of weiliu89/caffe (ssd); FOCALLOSS:
+    synchronises, but where NMS thins the examples to mine. Source: multibox_loss_layer.cpp of weiliu89/caffe (ssd); FOCALLOSS:
     lzx1413/CAFFE_SSD (master).
     """
 
@@ -59,30 +59,41 @@ class MultiBoxLoss(Layer):
                 raise self.refuse(f"{count} priors need {count * classes} {what} predictions an image, not {bottom.numel() // images}")
         loc = bottoms[0].reshape(images, count, self.loc_classes, 4).transpose(1, 2)  # (N, L, P, 4)
         conf = bottoms[1].reshape(images, count, self.classes)
-        priors, variances = bottoms[2].detach().reshape(2, count, 4)
+        priors = bottoms[2].detach().reshape(2, count, 4)  # boxes, variances
         try:
-            truth = ground_truth(bottoms[3], images, self.classes, p.background_label_id, p.use_difficult_gt, loc.device)
+            truth = ground_truth(
+                bottoms[3],
+                images,
+                loc.device,
+                classes=self.classes,
+                background=p.background_label_id,
+                difficult=p.use_difficult_gt,
+            )
         except CaffeError as error:
             raise self.refuse(str(error)) from None
 
         with torch.no_grad():
-            decoded = None if p.use_prior_for_matching and not self._thins_by_prediction else self._decode(loc, priors, variances)
-            index, overlap = self._match(priors if p.use_prior_for_matching else decoded, truth)
+            predicted = decode(loc, priors[0], self._variances(priors), p.code_type) if self._needs_predictions else None
+            index, overlap = self._match(priors[0] if p.use_prior_for_matching or predicted is None else predicted, truth)
             positive = index > UNMATCHED
             label = self._labels(index, truth)
-        loc_loss = self._loc_losses(loc, index, truth, priors, variances, None if p.use_prior_for_matching else decoded)
+        loc_loss = self._loc_losses(loc, index, truth, priors)
         conf_loss = None if p.conf_loss_type == Options.LOGISTIC else self._class_losses(conf, label)
 
         if p.mining_type == Options.NONE:
             selected = None
         else:
             with torch.no_grad():
-                mined_by = F.binary_cross_entropy_with_logits(conf, self._one_hot(label), reduction="none").sum(-1) if (
-                    conf_loss is None) else conf_loss.detach()
+                mined_by = (
+                    F.binary_cross_entropy_with_logits(conf, self._one_hot(label), reduction="none").sum(-1)
+                    if (conf_loss is None)
+                    else conf_loss.detach()
+                )
+                thinning = self._thinning(priors[0], predicted)
                 if p.mining_type == Options.MAX_NEGATIVE:
-                    negative = max_negative(index[:, 0], overlap[:, 0], mined_by, p.neg_pos_ratio, p.neg_overlap)
+                    negative = max_negative(index[:, 0], overlap[:, 0], mined_by, p.neg_pos_ratio, p.neg_overlap, thinning=thinning)
                 else:
-                    chosen = self._hard_examples(mined_by + loc_loss.detach()[:, 0], truth, priors, decoded)
+                    chosen = hard_examples(mined_by + loc_loss.detach()[:, 0], truth.present, p.sample_size, thinning)
                     negative = chosen & (index[:, 0] == UNMATCHED)
                     positive = positive & chosen[:, None]
                 selected = positive[:, 0] | negative
@@ -96,16 +107,19 @@ class MultiBoxLoss(Layer):
         return [total / self._normalizer(positive, images, count)]
 
     @property
-    def _thins_by_prediction(self) -> bool:
+    def _thins(self) -> bool:
+        """Whether NMS thins the examples to mine."""
         p = self.options
-        return p.mining_type != Options.NONE and self._thins and not p.use_prior_for_nms
+        return p.mining_type != Options.NONE and p.HasField("nms_param") and p.nms_param.nms_threshold > 0
 
     @property
-    def _thins(self) -> bool:
-        return self.options.HasField("nms_param") and self.options.nms_param.nms_threshold > 0
+    def _needs_predictions(self) -> bool:
+        """Whether boxes must be decoded: to be matched, or to thin examples by."""
+        p = self.options
+        return not p.use_prior_for_matching or (self._thins and not p.use_prior_for_nms)
 
-    def _decode(self, loc: torch.Tensor, priors: torch.Tensor, variances: torch.Tensor) -> torch.Tensor:
-        return decode(loc, priors, None if self.options.encode_variance_in_target else variances, self.options.code_type)
+    def _variances(self, priors: torch.Tensor) -> torch.Tensor | None:
+        return None if self.options.encode_variance_in_target else priors[1]
 
     def _match(self, candidates: torch.Tensor, truth: GroundTruth) -> tuple[torch.Tensor, torch.Tensor]:
         """Object and best IoU of each candidate, both (N, L, P). candidates: priors (P, 4) or predictions (N, L, P, 4)."""
@@ -144,29 +158,20 @@ class MultiBoxLoss(Layer):
         label = torch.where(index > UNMATCHED, found, UNMATCHED).amax(1)
         return torch.where(label == UNMATCHED, p.background_label_id, label)
 
-    def _loc_losses(
-        self,
-        loc: torch.Tensor,
-        index: torch.Tensor,
-        truth: GroundTruth,
-        priors: torch.Tensor,
-        variances: torch.Tensor,
-        decoded: torch.Tensor | None,
-    ) -> torch.Tensor:
+    def _loc_losses(self, loc: torch.Tensor, index: torch.Tensor, truth: GroundTruth, priors: torch.Tensor) -> torch.Tensor:
         """Localisation loss (N, L, P) of every matched prediction, zero for the others."""
         p = self.options
         positive = index > UNMATCHED
         place = index.clamp(min=0).flatten(1)[..., None].expand(-1, -1, 4)
-        target = encode(
-            truth.boxes.gather(1, place).view(loc.shape), priors, None if p.encode_variance_in_target else variances, p.code_type
-        )
+        variances = self._variances(priors)
+        target = encode(truth.boxes.gather(1, place).view(loc.shape), priors[0], variances, p.code_type)
         counts = positive[..., None].expand_as(loc)
         if p.bp_inside:  # a side outside the image teaches nothing
-            place_box = priors if decoded is None else decoded
-            counts = counts & (place_box >= 0) & (place_box <= 1)
+            matched = priors[0] if p.use_prior_for_matching else decode(loc.detach(), priors[0], variances, p.code_type)
+            counts = counts & (matched >= 0) & (matched <= 1)
         if p.encode_variance_in_target:  # the fork scales both here, and its gradient passes over the scaling
-            target = target / variances
-            loc = loc + (loc / variances - loc).detach()
+            target = target / priors[1]
+            loc = loc + (loc / priors[1] - loc).detach()
         difference = torch.where(counts, loc - target, 0)
         if p.loc_loss_type == Options.L2:
             return (difference * difference).sum(-1) / 2
@@ -200,14 +205,12 @@ class MultiBoxLoss(Layer):
         targets[torch.where(index > UNMATCHED, place, -1).flatten()] = 1.0
         return targets[:-1].view(images, count, self.classes)
 
-    def _hard_examples(
-        self, loss: torch.Tensor, truth: GroundTruth, priors: torch.Tensor, decoded: torch.Tensor | None
-    ) -> torch.Tensor:
+    def _thinning(self, priors: torch.Tensor, predicted: torch.Tensor | None) -> Thinning | None:
         p = self.options
-        boxes = None
-        if self._thins:
-            boxes = priors[None] if p.use_prior_for_nms or decoded is None else decoded[:, 0]
-        return hard_examples(loss, truth.present, p.sample_size, boxes, p.nms_param.nms_threshold, p.nms_param.top_k)
+        if not self._thins:
+            return None
+        boxes = priors[None] if p.use_prior_for_nms or predicted is None else predicted[:, 0]
+        return Thinning(boxes, p.nms_param.nms_threshold, p.nms_param.top_k)
 
     def _normalizer(self, positive: torch.Tensor, images: int, count: int) -> torch.Tensor | float:
         given = self.param.loss_param

@@ -70,6 +70,7 @@ class PriorBox(Layer):
         feature, image = bottoms
         key = (feature.shape[2:], image.shape[2:], feature.device)
         if key != self._key:
-            table = prior_boxes(self.param.prior_box_param, tuple(feature.shape[2:]), tuple(image.shape[2:]))
+            sizes = ((blob.shape[2], blob.shape[3]) for blob in bottoms)
+            table = prior_boxes(self.param.prior_box_param, *sizes)
             self._top, self._key = torch.from_numpy(table[None]).to(feature.device), key
         return [self._top]

@@ -21,8 +21,8 @@ def make_layer(prototxt: str, phase: int = pb.TEST) -> Layer:
 
 def run_golden(path: Path) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
     """Top got and wanted, and the pairs of bottom gradients got and wanted, of a golden case with one layer under test."""
-    with np.load(path) as case:
-        case = dict(case)
+    with np.load(path) as file:
+        case = dict(file)
     layer = make_layer(str(case["prototxt"]), pb.TRAIN if str(case["phase"]) == "TRAIN" else pb.TEST)
     names = list(layer.param.bottom)
     bottoms = [torch.from_numpy(case[f"in:{name}"]).requires_grad_(f"indiff:{name}" in case) for name in names]

@@ -15,13 +15,15 @@ from netrun.ranking import stable_topk
 
 def test_area_and_iou():
     a = torch.tensor([[0.0, 0.0, 0.4, 0.5]])  # area .2
-    b = torch.tensor([
-        [0.2, 0.0, 0.6, 0.5],  # shares .2 x .5 = .1 of .2 + .2 - .1 = .3: 1/3
-        [0.4, 0.0, 0.6, 0.5],  # touches: 0
-        [0.5, 0.6, 0.7, 0.9],  # apart: 0
-        [0.3, 0.4, 0.1, 0.5],  # inverted: no area, 0
-        [0.1, 0.1, 0.1, 0.1],  # a point: 0
-    ])
+    b = torch.tensor(
+        [
+            [0.2, 0.0, 0.6, 0.5],  # shares .2 x .5 = .1 of .2 + .2 - .1 = .3: 1/3
+            [0.4, 0.0, 0.6, 0.5],  # touches: 0
+            [0.5, 0.6, 0.7, 0.9],  # apart: 0
+            [0.3, 0.4, 0.1, 0.5],  # inverted: no area, 0
+            [0.1, 0.1, 0.1, 0.1],  # a point: 0
+        ]
+    )
     torch.testing.assert_close(boxes.area(b), torch.tensor([0.2, 0.1, 0.06, 0.0, 0.0]))
     torch.testing.assert_close(boxes.iou(a, b), torch.tensor([[1 / 3, 0, 0, 0, 0]]))
     assert boxes.iou(b[4:], b[4:]).item() == 0

@@ -77,5 +77,5 @@ def test_refusals(tmp_path):
         evaluator()([[0, 0, 0.5, 0, 0, 1, 1]], [OBJECT])
     with pytest.raises(LayerError, match="overlap_threshold: must be positive"):
         evaluator("overlap_threshold: 0")
-    with pytest.raises(ParseError, match="none.txt: No such file"):
+    with pytest.raises(ParseError, match=r"none\.txt: No such file"):
         evaluator(f'name_size_file: "{tmp_path}/none.txt"')

@@ -111,14 +111,14 @@ def test_refuses(options, said):
 def test_refuses_files_that_do_not_serve(tmp_path):
     with pytest.raises(LayerError, match=r"no output_format 'VOCC' \(did you mean 'VOC'\?\)"):
         run(saving(tmp_path, "VOCC"), TWO_IMAGES)
-    with pytest.raises(LayerError, match="num_test_image is 3, but .*sizes.txt names 2 images"):
+    with pytest.raises(LayerError, match=r"num_test_image is 3, but .*sizes\.txt names 2 images"):
         run(saving(tmp_path, "VOC", "num_test_image: 3"), TWO_IMAGES)
-    with pytest.raises(LayerError, match="sizes.txt:2: expected 'name height width', found 'b 50'"):
+    with pytest.raises(LayerError, match=r"sizes\.txt:2: expected 'name height width', found 'b 50'"):
         run(saving(tmp_path, "VOC", names="a 1 2\nb 50\n"), TWO_IMAGES)
     options = saving(tmp_path, "VOC")
     (tmp_path / "map.prototxt").unlink()
-    with pytest.raises(LayerError, match="map.prototxt: No such file.*without save_output_param"):
+    with pytest.raises(LayerError, match=r"map\.prototxt: No such file.*without save_output_param"):
         run(options, TWO_IMAGES)
     (tmp_path / "map.prototxt").write_text('item { name: "cat" label: 1 }')
-    with pytest.raises(LayerError, match="map.prototxt has no label 2"):
+    with pytest.raises(LayerError, match=r"map\.prototxt has no label 2"):
         run(options, TWO_IMAGES)

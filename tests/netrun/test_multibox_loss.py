@@ -11,7 +11,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import LayerError
 from netrun.boxes import iou
 from netrun.matching import IGNORED, UNMATCHED, ground_truth, match
-from netrun.mining import hard_examples, max_negative
+from netrun.mining import Thinning, hard_examples, max_negative
 from tests.netrun.detection_support import close, make_layer, run_golden
 from tests.support import golden
 
@@ -100,11 +100,11 @@ def test_matching_agrees_with_the_plain_greedy_loop_on_a_coarse_grid_full_of_tie
 
 def test_ground_truth_is_sorted_into_images():
     rows = torch.tensor([[1, 3, 0, 0, 0, 1, 1, 0], [0, 2, 0, 0, 0, 0.5, 1, 1], [-1] * 8, [1, 4, 1, 0, 0, 0.2, 1, 0]])[None, None]
-    truth = ground_truth(rows, 3, 5, 0, True, torch.device("cpu"))
+    truth = ground_truth(rows, 3, torch.device("cpu"), classes=5)
     assert truth.labels.tolist() == [[2, 0], [3, 4], [0, 0]]
     assert truth.boxes[1].tolist() == boxes(UNIT, (0, 0, 0.2, 1)).tolist()
     assert truth.present.tolist() == [True, True, False]
-    assert ground_truth(rows, 3, 5, 0, False, torch.device("cpu")).present.tolist() == [False, True, False]
+    assert ground_truth(rows, 3, torch.device("cpu"), classes=5, difficult=False).present.tolist() == [False, True, False]
 
 
 def test_max_negative_takes_three_for_one_by_loss_and_ties_in_order():
@@ -114,15 +114,18 @@ def test_max_negative_takes_three_for_one_by_loss_and_ties_in_order():
     # One match allows int(1 * 2.9) = 2. Candidate 3 overlaps too much and 6 is ignored: 2 (loss 2), then the earliest of loss 1.
     assert max_negative(index, overlap, loss, 2.9, 0.5).nonzero()[:, 1].tolist() == [1, 2]
     assert not max_negative(torch.full((1, 7), -1), overlap, loss, 3, 0.5).any()
+    # Thinned by boxes of which 1, 2, 4 and 5 are one and the same, 2 stands for all.
+    same = Thinning(boxes(*[UNIT] * 7)[None], 0.7)
+    assert max_negative(index, overlap, loss, 2.9, 0.5, thinning=same).nonzero()[:, 1].tolist() == [2]
 
 
 def test_hard_examples_thins_by_nms_and_skips_images_without_objects():
     loss = torch.tensor([[3.0, 4.0, 2.0, 5.0], [3.0, 4.0, 2.0, 5.0]])
     present = torch.tensor([True, False])
-    assert hard_examples(loss, present, 2, None, 0, 0).tolist() == [[False, True, False, True], [False] * 4]
+    assert hard_examples(loss, present, 2).tolist() == [[False, True, False, True], [False] * 4]
     # Loss 5 has no area and is no example; loss 4 beats its double of loss 3; loss 2 lies apart.
     places = boxes((0, 0, 0.5, 1), (0, 0, 0.5, 1), (0.5, 0, 1, 1), (0.2, 0, 0.2, 1))
-    assert hard_examples(loss, present, 2, places[None], 0.7, 100)[0].tolist() == [False, True, True, False]
+    assert hard_examples(loss, present, 2, Thinning(places[None], 0.7))[0].tolist() == [False, True, True, False]
 
 
 LAYER = (
