@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TypeVar
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from caffe_ir import caffe_ir_pb2 as pb
@@ -59,25 +61,31 @@ def blob_shape(blob: pb.BlobProto) -> tuple[int, ...]:
     return tuple(blob.shape.dim)
 
 
+_FIXED = {1: 8, 5: 4}  # bytes of a value by wire type; 0 is a varint, 2 a length and as many bytes
+_WITH_LENGTH = (FieldDescriptor.CPPTYPE_STRING, FieldDescriptor.CPPTYPE_MESSAGE)
+
+
 def _what_is_wrong(data: bytes, cls: type[Message]) -> str:
-    """Walk the outermost fields of bytes that do not decode, and say where they end."""
+    """Walk the outermost fields of bytes that do not decode, and say where they go wrong."""
     name, at = cls.DESCRIPTOR.name, 0
-    if data[:4096].isascii() and b"\0" not in data[:4096]:
+    if re.fullmatch(rb"[\t\n\r -~]*", data[:4096]):
         return f"is a text file, not a binary {name}"
     while at < len(data):
         start = at
         tag, at = _varint(data, at)
-        field, wire = tag >> 3, tag & 7
-        length = {1: 8, 5: 4}.get(wire, 0)
+        number, wire = tag >> 3, tag & 7
+        if wire in (3, 4, 6, 7) or not number:
+            return f"is not a binary {name}: no field can begin at byte {start}"
+        field = cls.DESCRIPTOR.fields_by_number.get(number)
+        if field and field.cpp_type in _WITH_LENGTH and wire != 2:
+            return f"is not a binary {name}: its field '{field.name}' is of another type"
+        length = _FIXED.get(wire, 0)
         if wire == 0:
             _, at = _varint(data, at)
         elif wire == 2:
             length, at = _varint(data, at)
-        if wire in (3, 4, 6, 7) or not field:
-            return f"is not a binary {name}: no field can begin at byte {start}"
         if at + length > len(data):
-            known = cls.DESCRIPTOR.fields_by_number.get(field)
-            what = f"field '{known.name}'" if known else f"a field (number {field})"
+            what = f"field '{field.name}'" if field else f"a field (number {number})"
             return f"is truncated or not a binary {name}: {what} at byte {start} ends at byte {at + length}, the file at {len(data)}"
         at += length
     return f"is corrupt: a field inside the {name} does not decode"
