@@ -1,0 +1,111 @@
+"""Data sets by name and a user's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import netgen
+from caffe_ir.errors import CaffeError
+from netgen.datasets import COCO, VOC0712, find
+
+OWN = {
+    "name": "My Shapes",
+    "labelmap": "labelmap.prototxt",
+    "train_lmdb": "train_lmdb",
+    "test_lmdb": "test_lmdb",
+    "name_size": "test_name_size.txt",
+    "train_images": 300,
+    "test_images": 61,
+}
+
+
+def labelmap(labels: list[int]) -> str:
+    return "".join(f'item {{ name: "c{label}" label: {label} display_name: "c{label}" }}\n' for label in labels)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    (tmp_path / "labelmap.prototxt").write_text(labelmap([0, 1, 2, 3]))
+    file = tmp_path / "dataset.json"
+    file.write_text(json.dumps(OWN))
+    return file
+
+
+def test_by_name() -> None:
+    assert find("coco") is COCO
+    assert find("VOC0712") is VOC0712
+    assert find("voc0712++").key == "voc0712pp"
+    with pytest.raises(CaffeError, match=r"no data set 'coc'.*did you mean 'coco'"):
+        find("coc")
+
+
+def test_another_data_set_changes_what_follows_from_it() -> None:
+    test = netgen.build("fssd300", "test", dataset="coco")
+    evaluate = test.layer[-1].detection_evaluate_param
+    assert (evaluate.num_classes, evaluate.name_size_file) == (81, "data/coco/minival2014_name_size.txt")
+    assert test.layer[0].transform_param.force_color
+    sizes = [layer.prior_box_param.min_size[0] for layer in test.layer if layer.type == "PriorBox"]
+    assert sizes[0] == 21, "COCO's smaller boxes"
+    assert netgen.solver("fssd300", dataset="coco").test_iter == [625]
+    assert netgen.configure("fssd300", dataset="coco").id == "fssd300_coco"
+
+
+def test_own(own: Path) -> None:
+    net = netgen.build("ssd300", "test", dataset=str(own))
+    data = net.layer[0]
+    assert data.data_param.source == f"{own.parent.as_posix()}/test_lmdb"
+    assert data.annotated_data_param.label_map_file == f"{own.parent.as_posix()}/labelmap.prototxt"
+    output = next(layer for layer in net.layer if layer.type == "DetectionOutput").detection_output_param
+    assert output.num_classes == 4
+    assert output.save_output_param.num_test_image == 61
+    # 61 is prime: batches of 8, the last one begins anew
+    assert (data.data_param.batch_size, list(netgen.solver("ssd300", dataset=str(own)).test_iter)) == (8, [8])
+    assert netgen.configure("ssd300", dataset=str(own)).id == "ssd300_my_shapes"
+    assert "save_output_param" not in str(netgen.build("ssd300", "deploy", dataset=str(own)))
+    assert netgen.build("ssd300", "test", dataset=str(own.parent)) == net, "its folder will do"
+    assert netgen.build("ssd300", "test", dataset=str(own), data="/elsewhere") == net, "it lies where it lies"
+
+
+def test_own_is_tested_in_batches_that_divide(own: Path) -> None:
+    own.write_text(json.dumps(OWN | {"test_images": 60}))
+    # 60 = 6 x 10: the largest batch up to 8 that divides
+    assert netgen.build("ssd300", "test", dataset=str(own)).layer[0].data_param.batch_size == 6
+    assert netgen.solver("ssd300", dataset=str(own)).test_iter == [10]
+
+
+def test_data_elsewhere() -> None:
+    net = netgen.build("ssd300", "train", data="/big/disk/")
+    assert net.layer[0].data_param.source == "/big/disk/VOC0712/VOC0712_trainval_lmdb"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", ["dataset.json:1:2"]),
+        ("[]", ["JSON object"]),
+        (json.dumps({k: v for k, v in OWN.items() if k != "train_lmdb"} | {"train_lmbd": "x"}), ["'train_lmdb' is missing", "train_lmbd"]),
+        (json.dumps(OWN | {"train_images": "300"}), ["'train_images' should be a number"]),
+        (json.dumps(OWN | {"test_images": 0}), ["at least one image"]),
+    ],
+)
+def test_a_broken_description(own: Path, content: str, words: list[str]) -> None:
+    own.write_text(content)
+    with pytest.raises(CaffeError) as error:
+        find(str(own))
+    assert all(word in str(error.value) for word in [str(own), *words]), str(error.value)
+
+
+@pytest.mark.parametrize("labels", [[1, 2], [0, 2]])
+def test_a_labelmap_with_gaps(own: Path, labels: list[int]) -> None:
+    (own.parent / "labelmap.prototxt").write_text(labelmap(labels))
+    with pytest.raises(CaffeError, match=r"labelmap\.prototxt.*count from 0"):
+        find(str(own))
+
+
+def test_no_labelmap(own: Path) -> None:
+    (own.parent / "labelmap.prototxt").unlink()
+    with pytest.raises(CaffeError, match=r"labelmap\.prototxt"):
+        find(str(own))

@@ -1,0 +1,67 @@
+"""Nets and solvers equal the authors' released ones, message by message, in everything but the net's name and paths."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf.message import Message
+
+import netgen
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.text import read
+from netgen.graph import is_repeated
+from tests.support import SHARED, needs_shared
+
+RELEASED = {
+    "ssd300_voc0712": "ssd",
+    "ssd512_voc0712": "ssd",
+    "ssd300_coco_release": "ssd",
+    "ssd300_ilsvrc": "ssd",
+    "fssd300_voc0712_release": "fssd",
+    "fssd512_voc0712_release": "fssd",
+    "fssd300_coco_release": "fssd",
+}
+PATHS = {"source", "label_map_file", "name_size_file", "output_directory", "train_net", "test_net", "snapshot_prefix"}
+
+
+def reference(zoo_id: str, file: str, cls: type) -> Message:
+    return read(SHARED / "reference/prototxt" / zoo_id.removesuffix("_release") / f"{file}.prototxt", cls)
+
+
+def without_paths(message: Message) -> Message:
+    for field, value in message.ListFields():
+        if field.name in PATHS:
+            message.ClearField(field.name)
+        elif field.message_type:
+            for part in value if is_repeated(field) else [value]:
+                without_paths(part)
+    return message
+
+
+@needs_shared
+@pytest.mark.parametrize("phase", ["train", "test", "deploy"])
+@pytest.mark.parametrize("zoo_id", RELEASED)
+def test_nets_equal_the_released_ones(zoo_id: str, phase: str) -> None:
+    want = without_paths(reference(zoo_id, phase, pb.NetParameter))
+    got = without_paths(netgen.build(zoo_id, phase, RELEASED[zoo_id]))
+    assert [layer.name for layer in got.layer] == [layer.name for layer in want.layer]
+    for ours, theirs in zip(got.layer, want.layer, strict=True):
+        assert ours == theirs
+    got.name = want.name
+    assert got == want
+
+
+@needs_shared
+@pytest.mark.parametrize("zoo_id", RELEASED)
+def test_solvers_equal_the_released_ones(zoo_id: str) -> None:
+    assert without_paths(netgen.solver(zoo_id)) == without_paths(reference(zoo_id, "solver", pb.SolverParameter))
+
+
+@needs_shared
+@pytest.mark.parametrize("zoo_id", [i for i, target in RELEASED.items() if target == "fssd"])
+def test_stock_layers_change_only_the_resize(zoo_id: str) -> None:
+    """For target ssd, every layer but the resize is the released one, and downstream of it reads the same blobs."""
+    want = [layer for layer in without_paths(reference(zoo_id, "deploy", pb.NetParameter)).layer if layer.type != "Interp"]
+    got = [
+        layer for layer in without_paths(netgen.build(zoo_id, "deploy", "ssd")).layer if not layer.name.startswith(("fc7_us", "conv7_2_us"))
+    ]
+    assert got == want

@@ -1,0 +1,119 @@
+"""What holds for every detector of the zoo, in every phase, for every target."""
+
+from __future__ import annotations
+
+import pytest
+
+import netgen
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError
+from netgen.report import walk_net
+from netgen.zoo import entries, get, resolve
+
+IDS = list(entries())
+PHASES = ("train", "test", "deploy")
+# Boxes: the papers print 8732 and 24564; release_facts.md counts 8682 in the released FSSD300 on VOC.
+# Tiny: (20² + 3² + 1²)·4 + (10² + 5²)·6 = 1640 + 750 = 2390.
+BOXES = {"fssd300_voc0712_release": 8682, "fssd_tiny_shapes": 2390}
+PAPER_BOXES = {300: 8732, 512: 24564}
+# Learnable parameters of the released nets, release_facts.md section 2 (biases counted, frozen filters and statistics not).
+PARAMETERS = {
+    "ssd300_voc0712": 26_285_486,
+    "ssd300_coco": 34_305_206,
+    "ssd300_ilsvrc": 50_344_646,
+    "ssd512_voc0712": 27_188_676,
+    "ssd512_coco": 36_038_196,
+    "fssd300_voc0712_release": 33_719_932,
+    "fssd512_voc0712_release": 35_229_764,
+    "fssd300_coco": 39_366_582,
+    "fssd512_coco": 41_590_964,
+}
+
+
+@pytest.mark.parametrize("target", ["ssd", "fssd"])
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("zoo_id", IDS)
+def test_every_net_is_sound(zoo_id: str, phase: str, target: str) -> None:
+    net = netgen.build(zoo_id, phase, target)
+    found = walk_net(net, phase)  # shapes, and heads against prior boxes
+    detector = get(zoo_id)
+    assert net.name == f"{zoo_id}_{phase}"
+    assert found.priors == BOXES.get(zoo_id, PAPER_BOXES.get(detector.size))
+    assert found.blobs["data"][1:] == (3, detector.size, detector.size)
+    assert found.blobs["mbox_conf"][1] == found.priors * detector.dataset.num_classes
+    outputs = {"train": ["mbox_loss"], "test": ["detection_eval"], "deploy": ["detection_out"]}[phase]
+    assert found.outputs == outputs
+    types = {layer.type for layer in net.layer}
+    assert ("Interp" in types) == (target == "fssd" and "fssd" in zoo_id)
+    if target == "ssd":
+        trainable = {layer.name for layer in net.layer if layer.type == "Deconvolution" and any(p.lr_mult for p in layer.param)}
+        assert not trainable
+    assert zoo_id not in PARAMETERS or found.learnable - found.frozen == PARAMETERS[zoo_id]
+
+
+@pytest.mark.parametrize("zoo_id", IDS)
+def test_phases_share_their_weights(zoo_id: str) -> None:
+    """The test and deploy nets take every parameter of the training net, by name and shape, and add none."""
+
+    def parameters(phase: str) -> dict[str, list[tuple[int, ...]]]:
+        walked = walk_net(netgen.build(zoo_id, phase), phase).layers
+        return {w.layer.name: [p.shape for p in w.facts.params] for w in walked if w.facts.params}
+
+    assert parameters("train") == parameters("test") == parameters("deploy")
+
+
+@pytest.mark.parametrize("zoo_id", IDS)
+def test_every_solver_is_sound(zoo_id: str) -> None:
+    solver, detector = netgen.solver(zoo_id), get(zoo_id)
+    assert list(solver.stepvalue) == sorted(solver.stepvalue)
+    assert solver.stepvalue[-1] <= solver.max_iter
+    assert solver.test_iter[0] * detector.schedule.test_batch >= detector.dataset.test_images
+    assert detector.plan.effective == detector.schedule.batch
+    assert solver.eval_type == "detection"
+    assert solver.solver_mode == (pb.SolverParameter.GPU if detector.devices else pb.SolverParameter.CPU)
+
+
+@pytest.mark.parametrize("zoo_id", IDS)
+def test_every_entry_has_a_card(zoo_id: str) -> None:
+    card = entries()[zoo_id].__doc__ or ""
+    assert card.strip().splitlines()[0].endswith((".", ".)"))
+    assert get(zoo_id).id == zoo_id
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "steps", "max_iter", "base_lr"),
+    [
+        ("ssd300_voc0712", [80_000, 100_000, 120_000], 120_000, 1e-3),
+        ("ssd300_coco", [320_000, 400_000, 480_000], 480_000, 1e-3),  # 2 x (160k + 40k + 40k)
+        ("ssd512_coco", [320_000, 400_000, 480_000], 480_000, 1e-3),
+        ("fssd300_voc0712", [80_000, 100_000, 120_000], 120_000, 1e-3),
+        ("fssd300_coco", [280_000, 360_000, 400_000], 400_000, 1e-3),
+        ("fssd512_coco", [280_000, 320_000, 360_000], 360_000, 1e-3),
+        ("fssd512_coco_release", [280_000, 320_000, 360_000], 380_000, 1e-3),
+    ],
+)
+def test_schedules_are_the_papers(zoo_id: str, steps: list[int], max_iter: int, base_lr: float) -> None:
+    solver = netgen.solver(zoo_id)
+    assert (list(solver.stepvalue), solver.max_iter) == (steps, max_iter)
+    assert solver.base_lr == pytest.approx(base_lr)
+
+
+@pytest.mark.parametrize(
+    ("short", "zoo_id"),
+    [("fssd300", "fssd300_voc0712"), ("ssd512_coco", "ssd512_coco"), ("fssd_tiny", "fssd_tiny_shapes"), ("ssd512", "ssd512_voc0712")],
+)
+def test_short_names(short: str, zoo_id: str) -> None:
+    assert resolve(short) == zoo_id
+
+
+@pytest.mark.parametrize(("wrong", "near"), [("fsd300", "fssd300"), ("ssd300_coc", "ssd300_coco"), ("FSSD300", "fssd300")])
+def test_an_unknown_id_gets_the_nearest(wrong: str, near: str) -> None:
+    with pytest.raises(CaffeError, match=f"'{wrong}'.*did you mean '{near}"):
+        netgen.build(wrong, "train")
+
+
+def test_unknown_phase_and_target() -> None:
+    with pytest.raises(CaffeError, match=r"no phase 'trian'.*did you mean 'train'"):
+        netgen.build("ssd300", "trian")
+    with pytest.raises(CaffeError, match=r"no target 'caffe'.*ssd, fssd"):
+        netgen.build("ssd300", "train", "caffe")
