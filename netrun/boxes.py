@@ -14,7 +14,7 @@ from netrun.ranking import stable_topk
 CORNER, CENTER_SIZE, CORNER_SIZE = pb.PriorBoxParameter.CORNER, pb.PriorBoxParameter.CENTER_SIZE, pb.PriorBoxParameter.CORNER_SIZE
 
 _TINY = torch.finfo(torch.float32).tiny
-_BLOCK = 128  # candidates that greedy suppression compares at a time: IoU blocks stay in cache, long lists need little memory
+_BLOCK = 192  # candidates that greedy suppression compares at a time: IoU blocks stay in cache, long lists need little memory
 _PAIRS = 1 << 27  # box pairs whose IoU may be held at once on a device
 
 

@@ -18,6 +18,10 @@ _MAX_LOSS = 87.33654475  # -log(FLT_MIN): Caffe takes no logarithm of less
 _FOCAL_ALPHA, _FOCAL_GAMMA = 0.25, 2.0  # FocalLossParameter's defaults; the fork hands its inner FocalLoss no others
 
 
+def _sigmoid_losses(conf: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return F.binary_cross_entropy_with_logits(conf, targets, reduction="none").sum(-1)
+
+
 @layer("MultiBoxLoss")
 class MultiBoxLoss(Layer):
     """Localisation and confidence loss of a batch. Bottoms: loc (N, P*L*4), conf (N, P*C), priors (1, 2, P*4), labels (1, 1, R, 8).
@@ -75,30 +79,21 @@ class MultiBoxLoss(Layer):
         with torch.no_grad():
             predicted = decode(loc, priors[0], self._variances(priors), p.code_type) if self._needs_predictions else None
             index, overlap = self._match(priors[0] if p.use_prior_for_matching or predicted is None else predicted, truth)
-            positive = index > UNMATCHED
+            positive, selected = index > UNMATCHED, None
             label = self._labels(index, truth)
         loc_loss = self._loc_losses(loc, index, truth, priors)
-        conf_loss = None if p.conf_loss_type == Options.LOGISTIC else self._class_losses(conf, label)
-
-        if p.mining_type == Options.NONE:
-            selected = None
-        else:
+        conf_loss = self._class_losses(conf, label)
+        if p.mining_type != Options.NONE:
             with torch.no_grad():
-                mined_by = (
-                    F.binary_cross_entropy_with_logits(conf, self._one_hot(label), reduction="none").sum(-1)
-                    if (conf_loss is None)
-                    else conf_loss.detach()
-                )
                 thinning = self._thinning(priors[0], predicted)
                 if p.mining_type == Options.MAX_NEGATIVE:
-                    negative = max_negative(index[:, 0], overlap[:, 0], mined_by, p.neg_pos_ratio, p.neg_overlap, thinning=thinning)
+                    negative = max_negative(index[:, 0], overlap[:, 0], conf_loss, p.neg_pos_ratio, p.neg_overlap, thinning=thinning)
                 else:
-                    chosen = hard_examples(mined_by + loc_loss.detach()[:, 0], truth.present, p.sample_size, thinning)
-                    negative = chosen & (index[:, 0] == UNMATCHED)
-                    positive = positive & chosen[:, None]
+                    chosen = hard_examples(conf_loss + loc_loss[:, 0], truth.present, p.sample_size, thinning)
+                    negative, positive = chosen & (index[:, 0] == UNMATCHED), positive & chosen[:, None]
                 selected = positive[:, 0] | negative
-        if conf_loss is None:
-            conf_loss = F.binary_cross_entropy_with_logits(conf, self._logistic_targets(index, label, selected), reduction="none").sum(-1)
+        if p.conf_loss_type == Options.LOGISTIC:  # what is mined by and what is learnt differ in their targets
+            conf_loss = _sigmoid_losses(conf, self._logistic_targets(index, label, selected))
         if selected is not None:
             conf_loss = torch.where(selected, conf_loss, 0)
         terms = (torch.where(positive, loc_loss, 0).sum() * p.loc_weight, conf_loss.sum())
@@ -178,7 +173,9 @@ class MultiBoxLoss(Layer):
         return F.smooth_l1_loss(difference, torch.zeros_like(difference), reduction="none").sum(-1)
 
     def _class_losses(self, conf: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Softmax or focal loss (N, P) of each prior's class."""
+        """Softmax, focal or sigmoid loss (N, P) of each prior's class."""
+        if self.options.conf_loss_type == Options.LOGISTIC:
+            return _sigmoid_losses(conf, self._one_hot(label))
         log_p = F.log_softmax(conf, -1).gather(-1, label[..., None])[..., 0]
         log_p = log_p + (log_p.clamp(min=-_MAX_LOSS) - log_p).detach()
         if self.options.conf_loss_type == Options.FOCALLOSS:
@@ -186,7 +183,7 @@ class MultiBoxLoss(Layer):
         return -log_p
 
     def _one_hot(self, label: torch.Tensor) -> torch.Tensor:
-        return F.one_hot(label, self.classes).float()
+        return (label[..., None] == torch.arange(self.classes, device=label.device)).float()
 
     def _logistic_targets(self, index: torch.Tensor, label: torch.Tensor, selected: torch.Tensor | None) -> torch.Tensor:
         """Sigmoid targets (N, P, C) as the fork lays them out: filled with the background's number, then ones."""
