@@ -2,6 +2,8 @@
 
 The paper's iterations are doubled where it trains with the "zoom out" augmentation (§3.6: "we double the training iterations"), which
 is what its printed figures for 300* and 512* and the released models have. Hardware: Titan X; batch 32 over four of them.
+Not checked against the paper's text: its section numbers, VOC 07++12's iterations and ILSVRC's mAP. The other figures are also printed in
+the DSSD, DSOD and FSSD papers.
 To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 """
 
@@ -79,7 +81,7 @@ def ssd300_coco_release() -> Detector:
 
 @entry
 def ssd512_coco_release() -> Detector:
-    """SSD512 on COCO over the iterations of examples/ssd/ssd_coco.py, with that script's own notes for 512."""
+    """SSD512 on COCO over the iterations of examples/ssd/ssd_coco.py; no file of the authors' is known for it."""
     return ssd(512, COCO, COCO_RELEASE, "_release")
 
 
