@@ -32,9 +32,9 @@ def spatial(layer: pb.LayerParameter, field: str, axes: int, default: int | None
 
 
 def _convolve(layer: pb.LayerParameter, bottoms: Sequence[Shape], transposed: bool) -> Facts:
-    param, shape = layer.convolution_param, bottoms[0]
-    count_blobs(layer, bottoms, (1, MANY), (len(bottoms), len(bottoms)))
+    count_blobs(layer, bottoms, (1, MANY), len(bottoms))
     same_shapes(layer, bottoms)
+    param, shape = layer.convolution_param, bottoms[0]
     axis = axis_of(layer, shape, param.axis, "axis")
     channels, inputs = shape[axis], shape[axis + 1 :]
     kernel = spatial(layer, "kernel_size", len(inputs), None)

@@ -88,6 +88,7 @@ def argmax(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """With an axis, top_k long along it; without, N x 1 x top_k (N x 2 x top_k with values), and 1s up to the bottom's axes."""
     count_blobs(layer, bottoms)
     shape, param = bottoms[0], layer.argmax_param
+    check(shape, layer, "bottom", "takes at least 1 axis, found a scalar")
     axis = axis_of(layer, shape, param.axis, "axis") if param.HasField("axis") else None
     choices = count(shape[1:]) if axis is None else shape[axis]
     check(1 <= param.top_k <= choices, layer, "top_k", f"must lie between 1 and {choices}, found {param.top_k}")
