@@ -28,11 +28,13 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """Like parse_args. Raises CaffeError."""
-        args, unknown = self.parse_known_args([_double_dash(a) for a in argv])
-        if unknown:
-            name = unknown[0].split("=")[0]
-            what = "unknown flag" if name.startswith("-") else "unexpected argument"
-            raise CaffeError(f"{what} '{name}'{suggest(name, self._option_string_actions)} (see {self.prog} --help)")
+        argv = [_double_dash(a) for a in argv]
+        for name in (a.split("=")[0] for a in argv if a.startswith("--")):  # before argparse misses the flag that was meant
+            if name not in self._option_string_actions:
+                raise CaffeError(f"unknown flag '{name}'{suggest(name, self._option_string_actions)} (see {self.prog} --help)")
+        args, unexpected = self.parse_known_args(argv)
+        if unexpected:
+            raise CaffeError(f"unexpected argument '{unexpected[0]}' (see {self.prog} --help)")
         return args
 
 

@@ -16,12 +16,9 @@ _INK = (40, 40, 40)
 
 @dataclass(frozen=True)
 class Box:
-    """A box to be drawn. xmin, ymin, xmax, ymax: normalised to [0, 1]. label: number of its class. score: None for ground truth."""
+    """A box to be drawn. corners: xmin, ymin, xmax, ymax, normalised. label: number of its class. score: None for ground truth."""
 
-    xmin: float
-    ymin: float
-    xmax: float
-    ymax: float
+    corners: Sequence[float]
     label: int
     name: str
     score: float | None = None
@@ -29,6 +26,11 @@ class Box:
     @property
     def caption(self) -> str:
         return self.name if self.score is None else f"{self.name} {self.score:.2f}"
+
+    def pixels(self, image: np.ndarray) -> np.ndarray:
+        """Its corners in pixels of an image (H, W, ...)."""
+        height, width = image.shape[:2]
+        return np.array(self.corners) * [width, height, width, height]
 
 
 def colour(label: int) -> tuple[int, int, int]:
@@ -45,9 +47,8 @@ def draw(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     height, width = canvas.shape[:2]
     line = max(1, round(min(height, width) / 200))
     for box in sorted(boxes, key=lambda b: b.score or 0):
-        corners = np.array([box.xmin * width, box.ymin * height, box.xmax * width, box.ymax * height])
         limits = [width - 1, height - 1, width - 1, height - 1]
-        x0, y0, x1, y1 = np.clip(np.nan_to_num(corners), 0, limits).round().astype(int).tolist()
+        x0, y0, x1, y1 = np.clip(np.nan_to_num(box.pixels(canvas)), 0, limits).round().astype(int).tolist()
         cv2.rectangle(canvas, (x0, y0), (x1, y1), colour(box.label), line)
         _tag(canvas, box.caption, (x0, y0), colour(box.label), line)
     return canvas

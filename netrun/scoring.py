@@ -61,7 +61,7 @@ def score(
         if not go_on():
             return None
         outputs = net.run()
-        result.loss += float(net.loss) / iterations
+        result.loss += float(net.loss.detach()) / iterations
         if eval_type == "detection":
             for name, rows in outputs.items():
                 if rows.shape[-1] != 5:

@@ -96,7 +96,6 @@ class Solver:
         self.last_snapshot: str | None = None
         self._losses = LossWindow(param.average_loss)
         self._stopping = False
-        self._seek_tests = False
 
     # ---- running
 
@@ -196,9 +195,6 @@ class Solver:
             where = "solver.cpp:433" if self.param.eval_type == "detection" else "solver.cpp:358"
             log.info(f"Iteration {self.iter}, Testing net (#{i})", at=where)
             net.share_from(self.net)
-            if self._seek_tests:  # where the uninterrupted run's test data would stand
-                done = self.iter // self.param.test_interval - (not self.param.test_initialization)
-                net.seek(max(done, 0) * iterations)
             result = scoring.score(net, iterations, self.param.eval_type, self._obey)
             if result is None:
                 log.info("Test interrupted.", at="solver.cpp:407")
@@ -206,7 +202,6 @@ class Solver:
             if self.param.test_compute_loss:
                 log.info(f"Test loss: {log.number(result.loss)}", at="solver.cpp:412")
             scoring.report(result, self.param)
-        self._seek_tests = False
 
     def _obey(self) -> bool:
         """Between test batches: do what signals ask for; False to stop."""
@@ -249,7 +244,6 @@ class Solver:
         self.schedule.current_step = state.current_step
         self.schedule.minimum_loss, self.schedule.last_event = state.minimum_loss, state.last_event
         self.net.seek(self.iter * self.param.iter_size)
-        self._seek_tests = True
         self.last_snapshot = str(path)
 
     def copy_from(self, weights: str) -> None:

@@ -28,7 +28,7 @@ def locate(path: str, folder: Path | None) -> str:
 
 def source_of_train(param: pb.SolverParameter, folder: Path | None) -> NetSource:
     """The one train net. folder: of the solver file. Raises CaffeError where there is none, or more than one, or it does not read."""
-    fields = [f for f in ("net", "net_param", "train_net", "train_net_param") if param.HasField(f)]  # type: ignore[arg-type]
+    fields = [f for f in ("net", "net_param", "train_net", "train_net_param") if param.HasField(f)]
     if len(fields) != 1:
         found = ", ".join(fields) or "none"
         raise CaffeError(f"solver: a train net must be given in exactly one of net, net_param, train_net, train_net_param (found {found})")
@@ -39,7 +39,7 @@ def source_of_train(param: pb.SolverParameter, folder: Path | None) -> NetSource
 def sources_of_tests(param: pb.SolverParameter, folder: Path | None) -> list[NetSource]:
     """The test nets in Caffe's order: test_net_param, test_net, then net for every test_iter that is left. Raises CaffeError."""
     nets = [(n, "test_net_param") for n in param.test_net_param] + [_read(n, "test_net", folder) for n in param.test_net]
-    general = [f for f in ("net_param", "net") if param.HasField(f)]  # type: ignore[arg-type]
+    general = [f for f in ("net_param", "net") if param.HasField(f)]
     iters = len(param.test_iter)
     if iters < len(nets) or (iters > len(nets) and not general):
         raise CaffeError(f"solver: {len(nets)} test nets but {iters} test_iter; each test net needs one")
@@ -59,9 +59,9 @@ def _read(net: str | pb.NetParameter, field: str, folder: Path | None) -> tuple[
     return text.read_net(path), f"{field} file: {path}"
 
 
-def _state(phase: pb.Phase.ValueType, net: pb.NetParameter, asked: pb.NetState) -> pb.NetState:
+def _state(phase: int, net: pb.NetParameter, asked: pb.NetState) -> pb.NetState:
     """Caffe's precedence: the phase's default, then the net's own state, then what the solver asks for."""
-    state = pb.NetState(phase=phase)
+    state = pb.NetState(phase=phase)  # type: ignore[arg-type]
     state.MergeFrom(net.state)
     state.MergeFrom(asked)
     return state

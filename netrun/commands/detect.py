@@ -55,6 +55,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if missing := next((source for source in args.images if not Path(source).exists()), None):
+        raise CaffeError(f"{missing}: no such image, folder or LMDB")
     flags.set_up(args)
     around = [text.read_net(p) for p in (Path(args.model), *_nets_beside(args.model))]
     nets = pb.NetParameter(layer=[layer for net in around for layer in net.layer])
@@ -64,10 +66,10 @@ def run(args: argparse.Namespace) -> int:
         raise CaffeError(f"{args.model}: not a deploy net: it lacks an Input or a DetectionOutput layer")
     transformer = _transformer(args, net, nets)
     out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
     listed, shown = [], []
     for batch in _batches(_pictures(args.images, names, args.limit), args.batch):
         detect(net, transformer, batch, names, args.threshold)
+        out.mkdir(parents=True, exist_ok=True)
         for picture in batch:
             target = out / (picture.name.replace("/", "_") + ".png")
             _save(target, draw(picture.image, picture.found))
@@ -97,7 +99,7 @@ def detect(net: Net, transformer: Transformer, batch: list[Picture], names: dict
     for image, label, score, *corners in rows.tolist():
         if image >= 0 and score >= threshold:
             name = names.get(int(label), str(int(label)))
-            batch[int(image)].found.append(Box(*corners, label=int(label), name=name, score=score))
+            batch[int(image)].found.append(Box(corners, int(label), name, score))
     for picture in batch:
         picture.found.sort(key=lambda box: -(box.score or 0))
 
@@ -149,8 +151,6 @@ def _of_files(source: str) -> Iterator[Picture]:
     if not files:
         raise CaffeError(f"{source}: no images in this folder")
     for path in files:
-        if not path.is_file():
-            raise CaffeError(f"{path}: no such image")
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
         if image is None:
             raise CaffeError(f"{path}: not an image that can be read")
@@ -167,7 +167,7 @@ def _of_lmdb(source: str, names: dict[int, str]) -> Iterator[Picture]:
             raise CaffeError(f"{source}: record '{name}': {error}") from None
         found = sample.annotations
         labels = [int(ids[0]) for ids in found.ids]
-        truth = [Box(*box.tolist(), label=n, name=names.get(n, str(n))) for box, n in zip(found.boxes, labels, strict=True)]
+        truth = [Box(box.tolist(), n, names.get(n, str(n))) for box, n in zip(found.boxes, labels, strict=True)]
         yield Picture(name, sample.image, truth)
     reader.close()
 
@@ -185,9 +185,8 @@ def _batches(pictures: Iterator[Picture], size: int) -> Iterator[list[Picture]]:
 
 def _entry(box: Box, image: np.ndarray) -> dict:
     """A box for detections.json, in pixels of its image."""
-    height, width = image.shape[:2]
-    corners = [box.xmin * width, box.ymin * height, box.xmax * width, box.ymax * height]
-    return {"label": box.label, "name": box.name, "score": round(box.score or 0, 4), "box": [round(v, 1) for v in corners]}
+    corners = [round(v, 1) for v in box.pixels(image).tolist()]
+    return {"label": box.label, "name": box.name, "score": round(box.score or 0, 4), "box": corners}
 
 
 def _write_sheet(path: Path, pictures: list[Picture]) -> None:

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         log.info("Performing Forward", at="caffe.cpp:355")
         net.run()
-        log.info(f"Initial loss: {log.number(float(net.loss))}", at="caffe.cpp:360")
+        log.info(f"Initial loss: {log.number(float(net.loss.detach()))}", at="caffe.cpp:360")
         for layer in net.layer_list:
             if layer.type != "Input":  # nothing is computed there
                 clock.watch(layer)

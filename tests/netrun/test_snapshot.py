@@ -18,38 +18,10 @@ from caffe_ir.errors import CaffeError
 from netrun import snapshot
 from netrun.solver import Solver
 from netrun.weights import blob_array
+from tests.netrun.narrow import train_test_net
 from tests.netrun.test_solver import TINY
 from tests.support import ROOT, SHARED, needs_shared
 
-DETECTOR = """name: "narrow_ssd"
-layer {{ name: "data" type: "AnnotatedData" top: "data" top: "label" include {{ phase: TRAIN }}
-  transform_param {{ mirror: true mean_value: 104 mean_value: 117 mean_value: 123
-    resize_param {{ prob: 1 resize_mode: WARP height: 64 width: 64 interp_mode: LINEAR }}
-    emit_constraint {{ emit_type: CENTER }}
-    distort_param {{ brightness_prob: 0.5 brightness_delta: 32 }}
-    expand_param {{ prob: 0.5 max_expand_ratio: 4.0 }} }}
-  data_param {{ source: "{lmdb}" batch_size: 2 backend: LMDB }}
-  annotated_data_param {{ batch_sampler {{ sampler {{ min_scale: 0.3 max_scale: 1.0 min_aspect_ratio: 0.5 max_aspect_ratio: 2.0 }}
-    sample_constraint {{ min_jaccard_overlap: 0.5 }} max_sample: 1 max_trials: 50 }} }} }}
-layer {{ name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
-  convolution_param {{ num_output: 4 kernel_size: 3 stride: 4 weight_filler {{ type: "xavier" }} }} }}
-layer {{ name: "bn1" type: "BatchNorm" bottom: "conv1" top: "conv1" }}
-layer {{ name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }}
-layer {{ name: "drop1" type: "Dropout" bottom: "conv1" top: "conv1" dropout_param {{ dropout_ratio: 0.3 }} }}
-layer {{ name: "loc" type: "Convolution" bottom: "conv1" top: "loc"
-  convolution_param {{ num_output: 16 kernel_size: 3 pad: 1 weight_filler {{ type: "xavier" }} }} }}
-layer {{ name: "loc_perm" type: "Permute" bottom: "loc" top: "loc_perm" permute_param {{ order: 0 order: 2 order: 3 order: 1 }} }}
-layer {{ name: "loc_flat" type: "Flatten" bottom: "loc_perm" top: "loc_flat" flatten_param {{ axis: 1 }} }}
-layer {{ name: "conf" type: "Convolution" bottom: "conv1" top: "conf"
-  convolution_param {{ num_output: 84 kernel_size: 3 pad: 1 weight_filler {{ type: "xavier" }} }} }}
-layer {{ name: "conf_perm" type: "Permute" bottom: "conf" top: "conf_perm" permute_param {{ order: 0 order: 2 order: 3 order: 1 }} }}
-layer {{ name: "conf_flat" type: "Flatten" bottom: "conf_perm" top: "conf_flat" flatten_param {{ axis: 1 }} }}
-layer {{ name: "prior" type: "PriorBox" bottom: "conv1" bottom: "data" top: "prior"
-  prior_box_param {{ min_size: 16 max_size: 32 aspect_ratio: 2 flip: true variance: 0.1 variance: 0.1 variance: 0.2 variance: 0.2 }} }}
-layer {{ name: "mbox_loss" type: "MultiBoxLoss" bottom: "loc_flat" bottom: "conf_flat" bottom: "prior" bottom: "label" top: "mbox_loss"
-  propagate_down: true propagate_down: true propagate_down: false propagate_down: false loss_param {{ normalization: VALID }}
-  multibox_loss_param {{ num_classes: 21 neg_pos_ratio: 3 neg_overlap: 0.5 code_type: CENTER_SIZE mining_type: MAX_NEGATIVE }} }}
-"""
 FIELDS = """base_lr: 0.001 lr_policy: "multistep" gamma: 0.1 stepvalue: 3 stepvalue: 5 momentum: 0.9 weight_decay: 0.0005
 iter_size: 2 max_iter: 6 random_seed: 3 snapshot: 2 snapshot_prefix: "snap/n" """
 
@@ -63,7 +35,8 @@ def solver_file(folder: Path, net: str, fields: str = FIELDS) -> str:
 @pytest.fixture
 def detector(tmp_path: Path, monkeypatch) -> str:
     monkeypatch.chdir(tmp_path)
-    return solver_file(tmp_path, DETECTOR.format(lmdb=SHARED / "golden" / "data" / "lmdb"))
+    lmdb = str(SHARED / "golden" / "data" / "lmdb")
+    return solver_file(tmp_path, train_test_net(lmdb, lmdb))
 
 
 @pytest.fixture
@@ -129,14 +102,27 @@ def test_a_moved_run_resumes(tiny: str) -> None:
     assert solver.iter == 2
 
 
+def _without_history(path: Path) -> None:
+    state = binary.read_state(path)
+    del state.history[1:]
+    binary.write(state, path)
+
+
+def _other_shape(path: Path) -> None:
+    state = binary.read_state(path)
+    state.history[1].shape.dim[:] = [3]
+    state.history[1].data.append(0)
+    binary.write(state, path)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda p: os.truncate(p, p.stat().st_size // 2), "truncated"),
         (lambda p: p.write_bytes(b""), "empty"),
-        (lambda p: p.unlink(), "n_iter_2.solverstate"),
-        (lambda p: _without_history(p), "1 history blobs"),
-        (lambda p: _other_shape(p), r"history blob 1 .* shape \(3,\), this net's has \(2,\)"),
+        (Path.unlink, "n_iter_2.solverstate"),
+        (_without_history, "1 history blobs"),
+        (_other_shape, r"history blob 1 .* shape \(3,\), this net's has \(2,\)"),
     ],
 )
 def test_a_damaged_state_is_refused_whole(tiny: str, damage, message: str) -> None:
@@ -149,19 +135,6 @@ def test_a_damaged_state_is_refused_whole(tiny: str, damage, message: str) -> No
     assert solver.iter == 0
     for before, p in zip(start, solver.net.learnable, strict=True):
         np.testing.assert_array_equal(before, p.tensor.detach().numpy())
-
-
-def _without_history(path: Path) -> None:
-    state = binary.read_state(path)
-    del state.history[1:]
-    binary.write(state, path)
-
-
-def _other_shape(path: Path) -> None:
-    state = binary.read_state(path)
-    state.history[1].shape.dim[:] = [3]
-    state.history[1].data.append(0)
-    binary.write(state, path)
 
 
 def test_left_overs_of_a_killed_run_are_cleared(tiny: str) -> None:
