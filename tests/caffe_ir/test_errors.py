@@ -40,5 +40,5 @@ def test_commands_end_with_one_line(raised: BaseException, status: int, said: st
 
 
 def test_a_commands_own_status() -> None:
-    assert run_command("prog", lambda argv: len(argv), ["x", "y"]) == 2
+    assert run_command("prog", len, ["x", "y"]) == 2
     assert run_command("prog", lambda argv: None, []) == 0
