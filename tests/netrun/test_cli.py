@@ -20,9 +20,9 @@ from netrun.cli import entry
 from tests.netrun.narrow import deploy_net, train_test_net
 from tests.support import ROOT
 
-SOLVER = """net: "test.prototxt" test_iter: 3 test_interval: 4 test_initialization: false eval_type: "detection"
-ap_version: "11point"
-show_per_class_result: true base_lr: 0.01 lr_policy: "fixed" momentum: 0.9 max_iter: 8 display: 2 snapshot: 4 snapshot_prefix: "snap/n" random_seed: 1
+SOLVER = """net: "test.prototxt" test_iter: 3 test_interval: 4 test_initialization: false
+eval_type: "detection" ap_version: "11point" show_per_class_result: true
+base_lr: 0.01 lr_policy: "fixed" momentum: 0.9 max_iter: 8 display: 2 snapshot: 4 snapshot_prefix: "snap/n" random_seed: 1
 solver_mode: CPU
 """
 
