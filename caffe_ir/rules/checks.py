@@ -23,7 +23,8 @@ def count_blobs(
         least, most = wanted if isinstance(wanted, tuple) else (wanted, wanted)
         if not least <= found <= most:
             range_ = f"{least}" if least == most else f"at least {least}" if most == MANY else f"{least} to {most}"
-            raise LayerError(layer.name, f"{layer.type} takes {range_} {kind}{'' if most == 1 else 's'}, found {found}", kind)
+            plural = "" if range_.endswith(" 1") or most == 1 else "s"
+            raise LayerError(layer.name, f"{layer.type} takes {range_} {kind}{plural}, found {found}", kind)
 
 
 def check(ok: object, layer: pb.LayerParameter, field: str | None, message: str) -> None:

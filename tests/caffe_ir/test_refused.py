@@ -25,7 +25,7 @@ REFUSED = {
     "kernel too large": (conv("num_output: 3 kernel_size: 13 pad: 1"), [MAP], "kernel_size: 13 is larger than the padded bottom, 9 + 2 x 1"),
     "filler": (conv('num_output: 3 kernel_size: 1 weight_filler { type: "xaver" }'), [MAP], "weight_filler.type: unknown filler 'xaver' (did you mean 'xavier'?)"),
     "bilinear filler": (conv('num_output: 3 kernel_size: [1, 2] weight_filler { type: "bilinear" }'), [MAP], "weight_filler: a bilinear filler takes square"),
-    "conv without bottom": (conv("num_output: 3 kernel_size: 1"), [], "bottom: Convolution takes at least 1 bottoms, found 0"),
+    "conv without bottom": (conv("num_output: 3 kernel_size: 1"), [], "bottom: Convolution takes at least 1 bottom, found 0"),
     "conv axis": (conv("num_output: 3 kernel_size: 1 axis: 4"), [MAP], "axis: axis 4 is out of range for a bottom of shape 2x6x9x11"),
     "pool without kernel": (pool("stride: 2"), [MAP], "kernel_size: give either kernel_size or both"),
     "pool with two kernels": (pool("kernel_size: 2 kernel_h: 2 kernel_w: 2"), [MAP], "kernel_size: give either kernel_size or both"),
