@@ -50,7 +50,7 @@ def decode(value: bytes, key: str, labels: frozenset[int] | None, force_color: b
     boxes, ids = [], []
     for group in record.annotation_group:
         if labels is not None and group.group_label not in labels:
-            raise CaffeError(f"record '{key}' has label {group.group_label}, which the labelmap has not: add it there or build the data again")
+            raise CaffeError(f"record '{key}' has label {group.group_label}, which the labelmap has not; add it or build the data again")
         for annotation in group.annotation:
             box = annotation.bbox
             boxes.append((box.xmin, box.ymin, box.xmax, box.ymax, box.size if box.HasField("size") else np.nan))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -69,7 +70,7 @@ def draw(param: pb.DistortionParameter, rng: np.random.Generator) -> Distortion:
 
 def _add(image: np.ndarray, amount: float, channels: tuple[int, int, int]) -> np.ndarray:
     """image + amount * channels, saturated. OpenCV is six times as fast with bytes as with a negative addend."""
-    change = (*(round(abs(amount)) * c for c in channels), 0)
+    change: Any = (*(round(abs(amount)) * c for c in channels), 0)  # OpenCV's stubs know no scalars
     return cv2.add(image, change) if amount >= 0 else cv2.subtract(image, change)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -66,7 +67,8 @@ class Loader:
 
     def __init__(self, reader: LmdbReader, transformer: Transformer, plan: Plan, annotated: bool | None = None) -> None:
         self._reader, self._transformer, self._plan = reader, transformer, plan
-        self._unreadable: set[int] = set()
+        self._unreadable: set[int] = set()  # records that were logged
+        self._lock = threading.Lock()
         first = self._sample(0)
         self.annotated = parse(reader.value(first[0])).HasField("type") if annotated is None else annotated
         height, width, channels = first[1].image.shape
@@ -137,7 +139,7 @@ class Loader:
             if self._free_size:
                 data = np.empty((1, *shape), np.float32)
             elif shape != self.shape[1:]:
-                raise CaffeError(f"its data are {shape} (channels, height, width), the batch's {self.shape[1:]}; set resize_param, force_color")
+                raise CaffeError(f"its data are {shape} (C, H, W), the batch's {self.shape[1:]}; set resize_param or force_color")
             self._transformer.normalise(image, data[item])
         except CaffeError as error:
             raise CaffeError(f"{self._reader.source}: record '{self._key(record)}': {error}") from None
@@ -154,8 +156,10 @@ class Loader:
                 where = f"{self._reader.source}: record '{self._key(record)}' cannot be read: {error}"
                 if plan.strict:
                     raise CaffeError(where) from None
-                if record not in self._unreadable:
+                with self._lock:
+                    known = record in self._unreadable
                     self._unreadable.add(record)
+                if not known:
                     log.warning("%s; the next one takes its place", where)
         raise CaffeError(f"{self._reader.source}: none of the {count} records can be read; build it again (data_prep)")
 

@@ -42,7 +42,7 @@ def apply(image: np.ndarray, param: pb.NoiseParameter, rng: np.random.Generator)
     if param.jpeg > 0:
         colour = image.ndim == 3 and image.shape[2] == 3
         _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(param.jpeg)])
-        image = cv2.imdecode(coded, cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)
+        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE))
     if param.erode:
         image = cv2.erode(image, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3), (1, 1)))
     if param.posterize:

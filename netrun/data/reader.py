@@ -69,7 +69,8 @@ class LmdbReader:
         offset, size = self._extents[index]
         value = os.pread(self._file, size, offset)
         if len(value) != size:
-            raise CaffeError(f"{self.source}: LMDB was cut short while in use, at record {self.keys[index].decode('utf-8', 'replace')!r}; {_REMEDY}")
+            key = self.keys[index].decode("utf-8", "replace")
+            raise CaffeError(f"{self.source}: LMDB was cut short while in use, at record '{key}'; {_REMEDY}")
         return value
 
     def close(self) -> None:

@@ -93,7 +93,8 @@ class Resize:
     def extrapolated(self, found: Annotations, width: int, height: int, window: Box) -> Annotations:
         """FIT_SMALL_SIZE with height_scale and width_scale: boxes relative to that size instead of to the window that was cut out.
 
-        width, height: of the image before the policy. window: what was cut out after it. Raises CaffeError when it is smaller than the scales.
+        width, height: of the image before the policy. window: what was cut out after it.
+        Raises CaffeError when that is smaller than the scales.
         """
         scale = np.array([self.param.width_scale, self.param.height_scale], np.float32)
         if self.param.resize_mode != R.FIT_SMALL_SIZE or not scale.all():
@@ -107,5 +108,5 @@ class Resize:
         view = np.array(window, np.float32)
         cut = size * (view[2:] - view[:2])
         if (cut < scale).any():
-            raise CaffeError(f"resize_param: width_scale and height_scale must not exceed what is cut out, {cut[0]:g} x {cut[1]:g} pixels here")
+            raise CaffeError(f"resize_param: width_scale and height_scale must not exceed the {cut[0]:g} x {cut[1]:g} pixels cut out")
         return Annotations(found.boxes * np.tile(cut, 2) / np.tile(scale, 2), found.sizes, found.ids)

@@ -32,7 +32,8 @@ class BatchSamplers:
             if not 0 < box.min_scale <= box.max_scale <= 1:
                 raise CaffeError(f"sampler: needs 0 < min_scale <= max_scale <= 1, has {box.min_scale:g} and {box.max_scale:g}")
             if not 0 < box.min_aspect_ratio <= box.max_aspect_ratio < np.inf:
-                raise CaffeError(f"sampler: needs 0 < min_aspect_ratio <= max_aspect_ratio, has {box.min_aspect_ratio:g} and {box.max_aspect_ratio:g}")
+                ratios = f"{box.min_aspect_ratio:g} and {box.max_aspect_ratio:g}"
+                raise CaffeError(f"sampler: needs 0 < min_aspect_ratio <= max_aspect_ratio, has {ratios}")
         trials = [s.max_trials for s in used]
         starts = np.cumsum([0, *trials])
         self._spans = [

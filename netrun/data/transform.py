@@ -3,7 +3,8 @@
 Source of the semantics: weiliu89/caffe, branch ssd, src/caffe/data_transformer.cpp and layers/annotated_data_layer.cpp: same order,
 same distributions. One thing is not repeated: the fork codes the image as JPEG again after each of distort, expand and crop, and so
 reads its own compression artefacts; here pixels pass from step to step as they are. Since distortion works pixel by pixel and the
-geometry does not depend on pixels, the window is cut out first and only what it shows is distorted, which changes nothing.
+geometry does not depend on pixels, the window is cut out first and only what it shows is distorted, which changes nothing (but for
+OpenCV's HSV to BGR, whose vectorised and scalar columns differ by one grey level).
 Raw (not encoded) images take the same way; the fork does not distort those and cannot resize them.
 """
 
@@ -31,7 +32,9 @@ class Transformer:
     Raises CaffeError for parameters that the fork refuses.
     """
 
-    def __init__(self, param: pb.TransformationParameter, samplers: Sequence[pb.BatchSampler], phase: int, mean: np.ndarray | None = None) -> None:
+    def __init__(
+        self, param: pb.TransformationParameter, samplers: Sequence[pb.BatchSampler], phase: int, mean: np.ndarray | None = None
+    ) -> None:
         self._param, self._phase, self._mean = param, phase, mean
         if mean is not None and param.mean_value:
             raise CaffeError("transform_param: mean_file and mean_value exclude each other")

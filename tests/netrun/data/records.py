@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import lmdb
@@ -20,7 +20,6 @@ from tests.support import SHARED
 
 BCCD = SHARED / "data" / "bccd"
 LABELS = ("none_of_the_above", "RBC", "WBC", "Platelets")
-KINDS = ("xmin", "ymin", "xmax", "ymax")
 
 
 def write(folder: Path, records: Iterable[tuple[str, bytes]]) -> Path:
@@ -39,7 +38,8 @@ def record(image: bytes, boxes: Iterable[tuple[int, tuple[float, float, float, f
     for of, corners, difficult in boxes:
         if of not in groups:
             groups[of] = out.annotation_group.add(group_label=of)
-        bbox = pb.NormalizedBBox(difficult=difficult, **dict(zip(KINDS, corners, strict=True)))
+        xmin, ymin, xmax, ymax = corners
+        bbox = pb.NormalizedBBox(difficult=difficult, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
         groups[of].annotation.add(instance_id=len(groups[of].annotation), bbox=bbox)
     return out.SerializeToString()
 
@@ -53,9 +53,9 @@ def bccd(folder: Path, split: str, count: int | None = None) -> Path:
         width, height = (np.float32(root.findtext(f"size/{side}")) for side in ("width", "height"))
         boxes = []
         for obj in root.iter("object"):
-            corners = [np.float32(obj.findtext(f"bndbox/{kind}")) for kind in KINDS]
-            scaled = tuple(float(v) for v in np.array(corners) / np.array([width, height, width, height]))
-            boxes.append((LABELS.index(obj.findtext("name") or ""), scaled, obj.findtext("difficult") == "1"))
+            xmin, ymin, xmax, ymax = (np.float32(obj.findtext(f"bndbox/{kind}")) for kind in ("xmin", "ymin", "xmax", "ymax"))
+            corners = (float(xmin / width), float(ymin / height), float(xmax / width), float(ymax / height))
+            boxes.append((LABELS.index(obj.findtext("name") or ""), corners, obj.findtext("difficult") == "1"))
         value = record((BCCD / f"JPEGImages/{name}.jpg").read_bytes(), boxes)
         records.append((f"{number:08d}_JPEGImages/{name}.jpg", value))
     return write(folder, records)
@@ -71,11 +71,13 @@ def coded(image: np.ndarray, kind: str = ".png") -> bytes:
     return cv2.imencode(kind, image)[1].tobytes()
 
 
-def layer(source: object, batch: int, transform: str = "", annotated: str = "", phase: int = pb.TRAIN, **context: int) -> AnnotatedData:
+def layer(
+    source: object, batch: int, transform: str = "", annotated: str = "", *, phase: int = pb.TRAIN, backend: str = "LMDB", **context: int
+) -> AnnotatedData:
     """An AnnotatedData layer on the CPU; context: seed, rank, world."""
     prototxt = (
         f'name: "data" type: "AnnotatedData" top: "data" top: "label" transform_param {{ {transform} }} '
-        f'data_param {{ source: "{source}" batch_size: {batch} backend: LMDB }} annotated_data_param {{ {annotated} }}'
+        f'data_param {{ source: "{source}" batch_size: {batch} backend: {backend} }} annotated_data_param {{ {annotated} }}'
     )
     param = text.parse(prototxt, pb.LayerParameter)
     return AnnotatedData(param, Facts([]), Context(phase, torch.device("cpu"), **context))

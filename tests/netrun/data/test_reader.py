@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from caffe_ir.errors import CaffeError
+from netrun.data.reader import LmdbReader
+from tests.netrun.data.records import write
+
+
+def values(count: int, least: int, most: int) -> list[tuple[str, bytes]]:
+    draw = random.Random(count)
+    return [(f"{i:08d}_a/b.jpg", draw.randbytes(draw.randint(least, most))) for i in range(count)]
+
+
+@pytest.mark.parametrize(("count", "least", "most"), [(1, 0, 0), (3000, 1, 3), (40, 90, 110), (200, 0, 9000), (5, 1_000_000, 2_000_000)])
+def test_reads_what_lmdb_reads(tmp_path: Path, count: int, least: int, most: int) -> None:
+    source = write(tmp_path / "db", values(count, least, most))
+    with lmdb.open(str(source), map_size=1 << 28) as db:
+        with db.begin(write=True) as transaction:  # a second commit: the other header page, and pages freed
+            for number in range(0, count - 1, 7):
+                transaction.delete(f"{number:08d}_a/b.jpg".encode())
+        with db.begin() as transaction:
+            expected = list(transaction.cursor())
+    reader = LmdbReader(source)
+    assert list(zip(reader.keys, map(reader.value, range(len(reader))), strict=True)) == [(bytes(k), bytes(v)) for k, v in expected]
+    assert LmdbReader(source / "data.mdb").keys == reader.keys
+
+
+def refusal(source: Path) -> str:
+    with pytest.raises(CaffeError) as caught:
+        LmdbReader(source)
+    assert str(source) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_refuses_what_is_no_lmdb(tmp_path: Path) -> None:
+    assert "no LMDB here" in refusal(tmp_path / "nowhere")
+    assert "no LMDB here" in refusal(tmp_path)
+    assert "empty LMDB" in refusal(write(tmp_path / "empty", []))
+    (tmp_path / "data.mdb").write_bytes(b"")
+    assert "truncated or damaged" in refusal(tmp_path)
+    (tmp_path / "data.mdb").write_bytes(bytes(100_000))
+    assert "no LMDB header" in refusal(tmp_path)
+
+
+def test_refuses_every_truncation(tmp_path: Path) -> None:
+    whole = (write(tmp_path / "db", values(60, 0, 9000)) / "data.mdb").read_bytes()
+    for size in range(0, len(whole), 4096):
+        (tmp_path / "data.mdb").write_bytes(whole[:size])
+        assert "build it again" in refusal(tmp_path)
+
+
+def test_file_cut_short_in_use(tmp_path: Path) -> None:
+    source = write(tmp_path / "db", values(60, 5000, 9000))
+    reader = LmdbReader(source)
+    with open(source / "data.mdb", "r+b") as file:
+        file.truncate(8192)
+    with pytest.raises(CaffeError, match="cut short while in use"):
+        [reader.value(i) for i in range(len(reader))]
+
+
+def test_flipped_bits_never_crash(tmp_path: Path) -> None:
+    """Every outcome is a clean refusal or records of the file; flips in the pages that say where records are must often be noticed."""
+    whole = (write(tmp_path / "db", values(200, 0, 300)) / "data.mdb").read_bytes()
+    draw, refused = random.Random(0), 0
+    for _ in range(500):
+        damaged = bytearray(whole)
+        for _ in range(draw.randint(1, 20)):
+            damaged[draw.randrange(len(damaged))] ^= 1 << draw.randrange(8)
+        (tmp_path / "data.mdb").write_bytes(damaged)
+        try:
+            reader = LmdbReader(tmp_path)
+        except CaffeError:
+            refused += 1
+        else:
+            assert all(isinstance(reader.value(i), bytes) for i in range(len(reader)))
+            reader.close()
+    assert 0 < refused < 500
