@@ -37,7 +37,7 @@ def choose(gpu: str | None, cpu: bool = False, default: int | None = None) -> to
     if len(numbers) > 1:
         raise CaffeError(f"--gpu {gpu}: netrun runs on one GPU for now; give one number and raise iter_size to keep the batch")
     if not numbers and not cpu and default is not None and torch.cuda.is_available():
-        numbers = [default]
+        numbers = parse(str(default))
     if not numbers:
         log.info("Use CPU.", at="caffe.cpp:210")
         return torch.device("cpu")

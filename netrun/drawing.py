@@ -42,15 +42,18 @@ def colour(label: int) -> tuple[int, int, int]:
 
 
 def draw(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
-    """A copy of the image (H, W, 3, BGR, uint8) with its boxes; the surest are drawn last, and so lie on top."""
+    """A copy of the image (H, W, 3, BGR, uint8) with its boxes, their captions above all lines, the surest ones' on top."""
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
     line = max(1, round(min(height, width) / 200))
+    limits = [width - 1, height - 1, width - 1, height - 1]
+    tags = []
     for box in sorted(boxes, key=lambda b: b.score or 0):
-        limits = [width - 1, height - 1, width - 1, height - 1]
         x0, y0, x1, y1 = np.clip(np.nan_to_num(box.pixels(canvas)), 0, limits).round().astype(int).tolist()
         cv2.rectangle(canvas, (x0, y0), (x1, y1), colour(box.label), line)
-        _tag(canvas, box.caption, (x0, y0), colour(box.label), line)
+        tags.append((box, (x0, y0)))
+    for box, corner in tags:
+        _tag(canvas, box.caption, corner, colour(box.label), line)
     return canvas
 
 

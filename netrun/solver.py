@@ -250,7 +250,10 @@ class Solver:
         """Start from trained weights: one `.caffemodel`, or several separated by commas. Raises CaffeError."""
         for path in weights.split(","):
             log.info(f"Finetuning from {path}", at="caffe.cpp:155")
-            self.net.copy_from(path)
+            for name in self.net.copy_from(path):
+                log.info(f"Ignoring source layer {name}", at="net.cpp:761")
+            for net in self.test_nets:  # they may have layers that the train net has not
+                net.copy_from(path)
 
     def close(self) -> None:
         """Let go of data files and threads."""

@@ -67,18 +67,18 @@ def run(args: argparse.Namespace) -> int:
     transformer = _transformer(args, net, nets)
     out = Path(args.out)
     listed, shown = [], []
+    taken: set[str] = set()
     for batch in _batches(_pictures(args.images, names, args.limit), args.batch):
         detect(net, transformer, batch, names, args.threshold)
         out.mkdir(parents=True, exist_ok=True)
         for picture in batch:
-            target = out / (picture.name.replace("/", "_") + ".png")
-            _save(target, draw(picture.image, picture.found))
-            entries = [_entry(box, picture.image) for box in picture.found]
-            listed.append({"image": picture.name, "drawn": target.name, "detections": entries})
+            drawn = _file_name(picture.name, len(listed), taken)
+            _save(out / drawn, draw(picture.image, picture.found))
+            listed.append({"image": picture.name, "drawn": drawn, "detections": [_entry(box, picture.image) for box in picture.found]})
             print(f"{picture.name}: " + (", ".join(box.caption for box in picture.found) or "nothing"))
             if args.sheet:
                 shown.append(picture)
-    text.write_atomic(out / "detections.json", json.dumps(listed, indent=1) + "\n")
+    text.write_atomic(out / "detections.json", "[\n" + ",\n".join(map(json.dumps, listed)) + "\n]\n")
     if args.sheet:
         _write_sheet(Path(args.sheet), shown)
     return 0
@@ -154,7 +154,7 @@ def _of_files(source: str) -> Iterator[Picture]:
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
         if image is None:
             raise CaffeError(f"{path}: not an image that can be read")
-        yield Picture(path.stem, image)
+        yield Picture(str(path), image)
 
 
 def _of_lmdb(source: str, names: dict[int, str]) -> Iterator[Picture]:
@@ -181,6 +181,16 @@ def _batches(pictures: Iterator[Picture], size: int) -> Iterator[list[Picture]]:
             batch = []
     if batch:
         yield batch
+
+
+def _file_name(picture: str, index: int, taken: set[str]) -> str:
+    """A name for the drawn image, after its source's; with a number where another has it already."""
+    path = Path(picture)
+    name = (str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES and not path.is_absolute() else path.stem).replace("/", "_")
+    if name in taken:
+        name = f"{name}_{index}"
+    taken.add(name)
+    return name + ".png"
 
 
 def _entry(box: Box, image: np.ndarray) -> dict:
