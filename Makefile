@@ -34,7 +34,7 @@ $(STAMP): setup.py constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	@scripts/demo.sh
+	@scripts/run.sh fssd_tiny_shapes
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest

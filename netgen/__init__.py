@@ -24,13 +24,14 @@ def configure(
     data: str | None = None,
     gpus: Sequence[int] | None = None,
     batch_per_gpu: int | None = None,
+    batch: int | None = None,
     iterations: int | None = None,
     out: str = "",
 ) -> Detector:
     """A detector of the zoo, as these options change it.
 
     zoo_id: "fssd300_voc0712", or "fssd300" for short. dataset: another data set's name, or the path of a dataset.json.
-    data: the folder in place of `data/`. gpus: those to train on ([]: the CPU); the effective batch stays. iterations: a shorter run.
+    data: the folder in place of `data/`. gpus: those to train on ([]: the CPU); the effective batch stays, unless `batch` sets it. iterations: a shorter run.
     out: the folder that the files will lie in. Raises CaffeError with the nearest name for one that there is not.
     """
     from dataclasses import replace  # noqa: PLC0415
@@ -43,6 +44,8 @@ def configure(
         found = found.on(find(dataset))
     if data is not None:
         found = replace(found, dataset=found.dataset.under(data))
+    if batch is not None:
+        found = replace(found, schedule=found.schedule.with_batch(batch))
     if iterations is not None:
         found = replace(found, schedule=found.schedule.shortened(iterations))
     return replace(found, folder=out, gpus=gpus, batch_per_gpu=batch_per_gpu)

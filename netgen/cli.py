@@ -65,6 +65,7 @@ def parser() -> Parser:
         "--gpus", type=_gpus, metavar="0,1", help="GPUs to train on, or cpu; the effective batch stays (default: the authors')"
     )
     build.add_argument("--batch-per-gpu", type=int, metavar="N", help="images per GPU and pass; iter_size makes up for the rest")
+    build.add_argument("--batch", type=int, metavar="N", help="another effective batch, for a trial run; the learning rate stays")
     build.add_argument("--iters", type=int, metavar="N", help="a run of N iterations, the schedule in proportion")
     build.add_argument("--out", metavar="DIR", help="for files, snapshots and results (default: prototxt/ID; runs/ID with other options)")
     build.add_argument("--quiet", action="store_true", help="do not list what was written")
@@ -106,13 +107,19 @@ def _detector(args: argparse.Namespace, zoo_id: str) -> Detector:
     import netgen  # noqa: PLC0415
 
     detector = netgen.configure(
-        zoo_id, dataset=args.dataset, data=args.data, gpus=args.gpus, batch_per_gpu=args.batch_per_gpu, iterations=args.iters
+        zoo_id,
+        dataset=args.dataset,
+        data=args.data,
+        gpus=args.gpus,
+        batch_per_gpu=args.batch_per_gpu,
+        batch=args.batch,
+        iterations=args.iters,
     )
     if args.out is not None:
         # Named outright, the default place means the default layout, with what training writes in runs/.
         folder = os.path.normpath(args.out)
         return detector if folder == os.path.normpath(detector.net_folder) else replace(detector, folder=folder)
-    changed = [args.dataset, args.data, args.gpus, args.batch_per_gpu, args.iters]
+    changed = [args.dataset, args.data, args.gpus, args.batch_per_gpu, args.batch, args.iters]
     if args.target == "ssd" and all(option is None for option in changed):
         return detector
     return replace(detector, folder=f"runs/{detector.id}")  # the committed nets stay as the papers have them

@@ -32,6 +32,12 @@ class Schedule:
     display: int = 10
     per_class: bool = False  # log each class's average precision, not only their mean
 
+    def with_batch(self, images: int) -> Schedule:
+        """The same schedule with another effective batch; the learning rate stays. Raises CaffeError."""
+        if images < 1:
+            raise CaffeError(f"a batch has at least 1 image, not {images}")
+        return replace(self, batch=images, per_gpu=min(self.per_gpu, images))
+
     def shortened(self, iterations: int) -> Schedule:
         """The same schedule in so many iterations: steps in proportion, everything periodic at least once. Raises CaffeError."""
         if iterations < 1:

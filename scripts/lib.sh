@@ -6,7 +6,7 @@ all_exist() { local f; for f in "$@"; do [[ -e $f ]] || return 1; done; }
 
 # draw_shapes DIR: the embedded data set and its LMDBs, once.
 draw_shapes() {
-  if [[ -e $1/dataset.json ]]; then echo "$1 is there"; else data_prep shapes --out "$1"; fi
+  if [[ -e $1/dataset.json ]]; then echo "$1: drawn already"; else data_prep shapes --out "$1" --train 1200 --test 60; fi
 }
 
 # prepare_run ID RUN OPTION...: the nets of a run. Where more than the batch size changed, the earlier run is put aside.
@@ -25,7 +25,56 @@ prepare_run() {
 
 net_text() { grep -v 'batch_size:' "$1" 2>/dev/null || true; }
 
+solver_field() { sed -n "s/^$2: *//p" "$1/solver.prototxt" | tr -d '"' | tail -n 1; }
+
 # latest_weights RUN: the newest snapshot's caffemodel, or nothing.
-latest_weights() {
-  find "$1/snapshots" -name '*_iter_*.caffemodel' 2>/dev/null | sort -V | tail -n 1
+latest_weights() { { find "$1/snapshots" -name '*_iter_*.caffemodel' 2>/dev/null || true; } | sort -V | tail -n 1; }
+
+iteration_of() { local n=${1##*_iter_}; echo "${n%%.*}"; }
+
+# train_run RUN: train to max_iter, from the latest snapshot where there is one; RUN/train.log grows.
+train_run() {
+  local run=$1 latest
+  latest=$(latest_weights "$run")
+  if [[ -n $latest && $(iteration_of "$latest") -ge $(solver_field "$run" max_iter) ]]; then
+    echo "already trained to iteration $(iteration_of "$latest"): $latest"
+  elif [[ -n ${CAFFE_ROOT:-} ]]; then
+    "$run/train.sh" 2>&1 | tee -a "$run/train.log"
+  else
+    "$run/train.sh" --log "$run/train.log"
+  fi
+}
+
+# evaluate_run RUN GPU|'' DATA...: scores, loss curve and pictures of the latest snapshot; what is newer than it stays.
+evaluate_run() {
+  local run=$1 gpu=$2 weights device=(--cpu)
+  weights=$(latest_weights "$run")
+  [[ -z $gpu ]] || device=(--gpu "${gpu%%,*}")
+  if [[ $run/pictures/detections.json -nt $weights ]]; then
+    echo "already evaluated: $run/pictures"
+    return
+  fi
+  if ! grep -q "Iteration $(iteration_of "$weights"), Testing net" "$run/train.log"; then
+    netrun test --model "$run/test.prototxt" --weights "$weights" "${device[@]}" --log "$run/train.log"
+  fi
+  netrun plot "$run/train.log" --out "$run/loss.png" --title "$(basename "$run")"
+  netrun detect --model "$run/deploy.prototxt" --weights "$weights" "${device[@]}" --limit 8 --threshold 0.3 \
+    --out "$run/pictures" --sheet "$run/pictures/sheet.png" "$(test_lmdb "$run")"
+}
+
+test_lmdb() { sed -n 's/^ *source: "\(.*\)"/\1/p' "$1/test.prototxt"; }
+
+# report_run RUN WHAT: what was trained on, how far, how well, and where everything lies.
+report_run() {
+  local run=$1 what=$2 weights losses
+  weights=$(latest_weights "$run")
+  losses=$(sed -n 's/.*Iteration [0-9]*, loss = //p' "$run/train.log")
+  cat <<EOF
+trained     $(iteration_of "$weights") of $(solver_field "$run" max_iter) iterations on $what
+loss        $(head -n 1 <<<"$losses") -> $(tail -n 1 <<<"$losses")
+mAP         $(sed -n 's/.*detection_eval = //p' "$run/train.log" | tail -n 1) on the test images ($(solver_field "$run" ap_version) average precision at an overlap of 0.5)
+weights     $weights
+log, curve  $run/train.log $run/loss.png
+pictures    $run/pictures (sheet.png: truth beside detections)
+EOF
 }

@@ -1,0 +1,70 @@
+"""The main job from the outside: `scripts/run.sh ZOO_ID` and what `make` says to a wrong name."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+
+def run(folder: Path, zoo_id: str, **options: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k not in ("CAFFE_ROOT", "GPUS", "TARGET")}
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DATA": str(folder / "data"), "RUNS": str(folder / "runs")}
+    command = [str(ROOT / "scripts/run.sh"), zoo_id]
+    return subprocess.run(command, env=environment | options, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """One run of four iterations on a few drawn images."""
+    folder = tmp_path_factory.mktemp("run")
+    prepare = [sys.executable, "-m", "data_prep", "shapes", "--out", str(folder / "data/shapes"), "--train", "12", "--test", "10"]
+    subprocess.run(prepare, check=True, capture_output=True, cwd=ROOT)
+    return folder, run(folder, "fssd_tiny_shapes", ITERS="4", BATCH="2")
+
+
+def test_a_run_leaves_weights_log_curve_and_pictures(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = first
+    assert done.returncode == 0, done.stderr
+    where = folder / "runs/fssd_tiny_shapes"
+    assert len(list(where.glob("snapshots/*_iter_4.caffemodel"))) == 1
+    assert len(list(where.glob("snapshots/*_iter_4.solverstate"))) == 1
+    assert (where / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert len(json.loads((where / "pictures/detections.json").read_text())) == 8
+    assert (where / "pictures/sheet.png").stat().st_size > 10_000
+    assert re.search(r"trained +4 of 4 iterations", done.stdout)
+    assert re.search(r"mAP +[0-9][0-9.e-]* on", done.stdout)
+
+
+def test_a_second_run_does_nothing_again(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = first
+    weights = next(folder.glob("runs/fssd_tiny_shapes/snapshots/*_iter_4.caffemodel"))
+    before = weights.stat().st_mtime_ns
+    again = run(folder, "fssd_tiny_shapes", ITERS="4", BATCH="2")
+    assert again.returncode == 0, again.stderr
+    assert "already trained to iteration 4" in again.stdout
+    assert "already evaluated" in again.stdout
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_more_iterations_resume(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = first
+    more = run(folder, "fssd_tiny_shapes", ITERS="6", BATCH="2")
+    assert more.returncode == 0, more.stderr
+    assert "Restoring previous solver status" in more.stderr
+    assert re.search(r"trained +6 of 6 iterations", more.stdout)
+
+
+@pytest.mark.parametrize(("name", "nearest"), [("fsd300", "fssd300"), ("ssd300_cocoo", "ssd300_coco"), ("demoo", "demo")])
+def test_a_wrong_name_gets_the_nearest(name: str, nearest: str) -> None:
+    done = subprocess.run(["make", name, f"PYTHON={sys.executable}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"did you mean '{nearest}'?" in done.stderr
+    assert "Traceback" not in done.stderr
