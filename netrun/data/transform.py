@@ -18,7 +18,7 @@ import numpy as np
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
 from netrun.data import distort, expand, noise
-from netrun.data.boxes import UNIT, Annotations, Box, mirrored, project
+from netrun.data.boxes import Annotations, Box, mirrored, project
 from netrun.data.datum import Sample
 from netrun.data.expand import Canvas, Rect
 from netrun.data.resize import Resize
@@ -106,15 +106,15 @@ class Transformer:
         return out, found
 
     def _cropped(self, image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, Box]:
+        """The part of the image that crop_size, or crop_h and crop_w, leave, and its window. One of the two alone starts at the corner."""
         height, width = image.shape[:2]
-        to_width, to_height = self._crop
-        if not (to_width and to_height):
-            return image, UNIT
+        to_width, to_height = self._crop[0] or width, self._crop[1] or height
         if to_width > width or to_height > height:
             raise CaffeError(f"transform_param: a crop of {to_width} x {to_height} is larger than the image, {width} x {height} pixels")
-        if self._phase == pb.TRAIN:
+        top = left = 0
+        if all(self._crop) and self._phase == pb.TRAIN:
             top, left = int(rng.integers(height - to_height + 1)), int(rng.integers(width - to_width + 1))
-        else:
+        elif all(self._crop):
             top, left = (height - to_height) // 2, (width - to_width) // 2
         kept = Rect(left, top, to_width, to_height)
         return kept.of(image), _seen(kept, Rect(0, 0, width, height))

@@ -299,6 +299,9 @@ def test_crop_in_the_middle_and_at_random() -> None:
     np.testing.assert_array_equal(out, image[20:40, 20:60])
     # 20 .. 60 across is the window; 15 .. 30 of 20 .. 40 down: 0 .. 0.5
     np.testing.assert_allclose(kept.boxes, [[0, 0, 1, 0.5]], atol=1e-6)
+    np.testing.assert_array_equal(run("crop_h: 20", image, objects())[0], image[:20])
+    with pytest.raises(CaffeError, match="a crop of 61 x 61 is larger than the image, 80 x 60"):
+        run("crop_size: 61", image, objects())
     corners = {run("crop_size: 59", image, objects(), pb.TRAIN, seed)[0].tobytes() for seed in range(400)}
     assert corners == {image[y : y + 59, x : x + 59].tobytes() for y in range(2) for x in range(22)}
 
