@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -30,6 +31,16 @@ class LossWindow:
         self._window: list[float] = []
         self._count = 0
         self._smoothed = 0.0
+
+    def state(self) -> list[float]:
+        """What a resumed run needs to smooth on as if it had never stopped."""
+        return [self._count, self.value(), *self._window]
+
+    def restore(self, state: Sequence[float]) -> None:
+        """Go on from another window's state(), unless that was a longer window's."""
+        if len(state) - 2 > self.size:
+            return
+        self._count, self._smoothed, self._window = int(state[0]), state[1], list(state[2:])
 
     @property
     def waiting(self) -> int:

@@ -10,6 +10,7 @@ import glob
 import math
 import os
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
 from netrun import log
+from netrun.losses import LossWindow
 from netrun.net import Net
 from netrun.schedule import Schedule
 from netrun.weights import blob_array, blob_message
@@ -28,7 +30,7 @@ from netrun.weights import blob_array, blob_message
 
 @dataclass
 class State:
-    """What a `.solverstate` holds. model: path of the weights, or None where the state names none."""
+    """What a `.solverstate` holds. model: path of the weights, or None where the state names none. losses: LossWindow.state(), or []."""
 
     iteration: int
     model: str | None
@@ -36,6 +38,7 @@ class State:
     current_step: int
     minimum_loss: float
     last_event: int
+    losses: list[float]
 
 
 def prepare(param: pb.SolverParameter) -> None:
@@ -58,8 +61,19 @@ def prepare(param: pb.SolverParameter) -> None:
             raise CaffeError(f"solver: cannot write to snapshot_prefix '{param.snapshot_prefix}': {error.strerror}") from None
 
 
-def write(param: pb.SolverParameter, iteration: int, net: Net, history: Sequence[Tensor], schedule: Schedule) -> str:
-    """Write `PREFIX_iter_N.caffemodel` and `.solverstate`; the latter's path. Raises CaffeError where the disk refuses."""
+# A repeated double of netrun's own in the `.solverstate`, number 1000, which Caffe's reader skips: LossWindow.state(). Caffe begins
+# a new window when it resumes; under lr_policy "plateau" with average_loss above 1 the rate would then not be the uninterrupted run's.
+_LOSS = struct.Struct("<2sd")
+_LOSS_TAG = b"\xc1\x3e"  # 1000 << 3 | 1 as a varint
+
+
+def write(
+    param: pb.SolverParameter, iteration: int, net: Net, history: Sequence[Tensor], schedule: Schedule, *, losses: LossWindow | None = None
+) -> str:
+    """Write `PREFIX_iter_N.caffemodel` and `.solverstate`; the latter's path. losses: where the schedule goes by them.
+
+    Raises CaffeError where the disk refuses.
+    """
     stem = f"{param.snapshot_prefix}_iter_{iteration}"
     model, state_path = stem + ".caffemodel", stem + ".solverstate"
     state = pb.SolverState(
@@ -70,6 +84,8 @@ def write(param: pb.SolverParameter, iteration: int, net: Net, history: Sequence
         iter_last_event=schedule.last_event,
         history=[blob_message(h.detach().cpu().numpy()) for h in history],
     )
+    if losses is not None:
+        state.MergeFromString(b"".join(_LOSS.pack(_LOSS_TAG, value) for value in losses.state()))
     log.info(f"Snapshotting to binary proto file {model}", at="solver.cpp:596")
     net.save(model)
     _sync(Path(model).parent)
@@ -100,7 +116,17 @@ def read(path: str | Path) -> State:
         current_step=state.current_step,
         minimum_loss=state.minimum_loss if not math.isnan(state.minimum_loss) else Schedule.NO_LOSS_YET,
         last_event=state.iter_last_event,
+        losses=_losses(state),
     )
+
+
+def _losses(state: pb.SolverState) -> list[float]:
+    """netrun's own field: what is left of a state without Caffe's fields. Spends the state."""
+    for known, _ in state.ListFields():
+        state.ClearField(known.name)
+    rest = state.SerializeToString()
+    whole = len(rest) % _LOSS.size == 0 and all(tag == _LOSS_TAG for tag, _ in _LOSS.iter_unpack(rest))
+    return [value for _, value in _LOSS.iter_unpack(rest)] if whole else []
 
 
 def _beside(model: str, state: Path) -> str:

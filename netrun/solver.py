@@ -95,6 +95,7 @@ class Solver:
         self.requested_action: Callable[[], Action] = lambda: Action.NONE
         self.last_snapshot: str | None = None
         self._losses = LossWindow(param.average_loss)
+        self._resumed = False
         self._stopping = False
 
     # ---- running
@@ -129,7 +130,9 @@ class Solver:
         Raises CaffeError where the loss is not finite any more.
         """
         stop = self.iter + iterations
-        self._losses = LossWindow(self.param.average_loss)
+        if not self._resumed:
+            self._losses = LossWindow(self.param.average_loss)
+        self._resumed = False
         while self.iter < stop:
             if self._test_due() and (self.iter > 0 or self.param.test_initialization):
                 self.test_all()
@@ -227,7 +230,9 @@ class Solver:
         if bad := next((p for p in self.net.learnable if not p.tensor.isfinite().all()), None):
             raise CaffeError(f"iteration {self.iter}: not writing a snapshot: blob {bad.index} of layer '{bad.layer}' is not finite{kept}")
         try:
-            self.last_snapshot = snapshot.write(self.param, self.iter, self.net, self.updater.history, self.schedule)
+            plateau = self.param.lr_policy == "plateau" and self.param.average_loss > 1
+            losses = self._losses if plateau else None
+            self.last_snapshot = snapshot.write(self.param, self.iter, self.net, self.updater.history, self.schedule, losses=losses)
         except CaffeError as error:
             raise CaffeError(f"{error}{kept}") from None
         return self.last_snapshot
@@ -243,6 +248,10 @@ class Solver:
         self.iter = state.iteration
         self.schedule.current_step = state.current_step
         self.schedule.minimum_loss, self.schedule.last_event = state.minimum_loss, state.last_event
+        self._losses = LossWindow(self.param.average_loss)
+        if state.losses:
+            self._losses.restore(state.losses)
+        self._resumed = True
         self.net.seek(self.iter * self.param.iter_size)
         self.last_snapshot = str(path)
 

@@ -61,6 +61,20 @@ def test_a_resumed_run_is_the_uninterrupted_one(detector: str, kept: int) -> Non
     assert [Path(f"snap/n_iter_6.{kind}").read_bytes() for kind in ("caffemodel", "solverstate")] == reference
 
 
+def test_plateau_resumes_with_its_window_of_losses(tiny: str, tmp_path: Path) -> None:
+    """The smoothed loss steers the rate, so it must not start anew; Caffe's reader skips the field that holds it."""
+    fields = FIELDS.replace("multistep", "plateau").replace("stepvalue", "plateau_winsize").replace("max_iter: 6", "max_iter: 20")
+    solver_file(tmp_path, TINY, fields.replace("plateau_winsize: 5", "plateau_winsize: 2") + "average_loss: 4")
+    whole = Solver(tiny)
+    whole.solve()
+    reference = Path("snap/n_iter_20.solverstate").read_bytes()
+    resumed = Solver(tiny)
+    resumed.solve("snap/n_iter_6.solverstate")
+    assert Path("snap/n_iter_20.solverstate").read_bytes() == reference
+    assert resumed.schedule.current_step > 0
+    assert len(snapshot.read("snap/n_iter_20.solverstate").losses) == 2 + 4
+
+
 def test_state_is_caffes(tiny: str) -> None:
     solver = Solver(tiny)
     solver.step(4)
