@@ -41,15 +41,19 @@ class State:
     losses: list[float]
 
 
-def prepare(param: pb.SolverParameter) -> None:
-    """Make the folder of the snapshots ready and clear it of what a killed process left half written.
-
-    Raises CaffeError where the solver asks for snapshots that cannot be written, before any time is spent on training.
-    """
+def check(param: pb.SolverParameter) -> None:
+    """Raises CaffeError where the solver asks for snapshots that netrun cannot write."""
     if param.snapshot_format == pb.SolverParameter.HDF5:
         raise CaffeError("solver: snapshot_format HDF5 is not supported by netrun; use BINARYPROTO (Caffe reads it as well)")
     if param.snapshot and not param.snapshot_prefix:
         raise CaffeError("solver: snapshot is set but snapshot_prefix is not")
+
+
+def prepare(param: pb.SolverParameter) -> None:
+    """Make the folder of the snapshots, and clear it of what a killed process left half written.
+
+    Raises CaffeError where it cannot be written, before any time is spent on training.
+    """
     if param.snapshot_prefix:
         folder, name = Path(param.snapshot_prefix).parent, Path(param.snapshot_prefix).name
         try:

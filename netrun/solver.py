@@ -71,7 +71,6 @@ class Solver:
         train = source_of_train(param, folder)
         tests = sources_of_tests(param, folder) if self.root else []
         if self.root:
-            snapshot.prepare(param)
             log.info(f"Initializing solver from parameters:\n{text.dumps(param)}", at="solver.cpp:63")
 
         def build(source: NetSource) -> Net:
@@ -89,12 +88,15 @@ class Solver:
         for i, source in enumerate(tests):
             log.info(f"Creating test net (#{i}) specified by {source.origin}", at="solver.cpp:197")
             self.test_nets.append(build(source))
+        if self.root:
+            snapshot.prepare(param)  # only now: a net that cannot be built leaves no folder behind
         log.info("Solver scaffolding done.", at="solver.cpp:75")
         self.iter = 0
         self.callbacks: list[Callback] = []
         self.requested_action: Callable[[], Action] = lambda: Action.NONE
         self.last_snapshot: str | None = None
         self._losses = LossWindow(param.average_loss)
+        self._kept_iter: int | None = None
         self._resumed = False
         self._stopping = False
 
@@ -109,8 +111,7 @@ class Solver:
             self.restore(resume_file)
         with log.Progress(self.iter, self.param.max_iter, show=self.root) as progress:
             self.step(self.param.max_iter - self.iter, progress.step)
-        every = self.param.snapshot
-        if self._stopping or (self.param.snapshot_after_train and not (every and self.iter % every == 0)):
+        if self._kept_iter != self.iter and (self._stopping or self.param.snapshot_after_train):
             self.snapshot()
         if self._stopping:
             log.info("Optimization stopped early.", at="solver.cpp:316")
@@ -235,6 +236,7 @@ class Solver:
             self.last_snapshot = snapshot.write(self.param, self.iter, self.net, self.updater.history, self.schedule, losses=losses)
         except CaffeError as error:
             raise CaffeError(f"{error}{kept}") from None
+        self._kept_iter = self.iter
         return self.last_snapshot
 
     def restore(self, path: str | Path) -> None:
@@ -277,6 +279,7 @@ def get_solver(path: str | Path, device: torch.device | str | None = None) -> So
 
 def _check(param: pb.SolverParameter) -> None:
     """Refuse, before a net is built, what would stop the run later."""
+    snapshot.check(param)
     if param.average_loss < 1:
         raise CaffeError(f"solver: average_loss must be at least 1, not {param.average_loss}")
     if param.iter_size < 1:

@@ -206,7 +206,7 @@ def test_refuses_in_one_line(argv: str, message: str, here: Path, capsys) -> Non
     Path("misspelt.prototxt").write_text("base_lrr: 0.1")
     net = Path("test.prototxt").read_text()
     Path("no_lmdb_net.prototxt").write_text(net.replace("data/train_lmdb", "nowhere_lmdb"))
-    Path("no_lmdb.prototxt").write_text(SOLVER.replace("test.prototxt", "no_lmdb_net.prototxt"))
+    Path("no_lmdb.prototxt").write_text(SOLVER.replace("test.prototxt", "no_lmdb_net.prototxt").replace("snap/n", "new/n"))
     weights = Path("snap/n_iter_8.caffemodel").read_bytes()
     Path("cut.caffemodel").write_bytes(weights[: len(weights) // 2])
     if "other.caffemodel" in argv:
