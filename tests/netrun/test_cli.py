@@ -22,7 +22,7 @@ from tests.support import ROOT
 
 SOLVER = """net: "test.prototxt" test_iter: 3 test_interval: 4 test_initialization: false
 eval_type: "detection" ap_version: "11point" show_per_class_result: true
-base_lr: 0.01 lr_policy: "fixed" momentum: 0.9 max_iter: 8 display: 2 snapshot: 4 snapshot_prefix: "snap/n" random_seed: 1
+base_lr: 0.01 lr_policy: "fixed" momentum: 0.9 max_iter: 8 display: 3 snapshot: 4 snapshot_prefix: "snap/n" random_seed: 1
 solver_mode: CPU
 """
 
@@ -72,13 +72,13 @@ def test_training_leaves_snapshots_and_a_log_that_plots(here: Path, capsys) -> N
         f"n_iter_{i}.{kind}" for i in (4, 8) for kind in ("caffemodel", "solverstate")
     ]
     found = curves.read("logs/train.log")
-    assert sorted(found.loss) == [0, 2, 4, 6, 8]
+    assert sorted(found.loss) == [0, 3, 6]
     assert set(found.rate.values()) == {0.01}
     assert list(found.tests) == ["detection_eval"]
     assert sorted(found.tests["detection_eval"]) == [4, 8]
     assert netrun("plot", "logs/train.log", "--out", "plots/loss.png") == 0
     assert cv2.imread("plots/loss.png") is not None
-    assert "5 losses" in capsys.readouterr().out
+    assert "3 losses" in capsys.readouterr().out
 
 
 def test_a_resumed_log_reads_as_one_run(tmp_path: Path) -> None:
@@ -91,7 +91,10 @@ def test_a_resumed_log_reads_as_one_run(tmp_path: Path) -> None:
 
 
 def test_scores_are_the_solvers(here: Path, capsys) -> None:
-    """`netrun test` on the last snapshot finds the mAP that training logged last, over all six images by default."""
+    """`netrun test` on the last snapshot finds the mAP that training logged last, over all six images by default.
+
+    No display falls on the last iteration: its extra forward, Caffe's too, moves BatchNorm's averages after the snapshot.
+    """
     assert netrun("test", "--model", "test.prototxt", "--weights", "snap/n_iter_8.caffemodel") == 0
     said = capsys.readouterr()
     assert "Running for 3 iterations." in said.err
@@ -164,7 +167,7 @@ def test_signals(here: Path, number: signal.Signals, ends: bool) -> None:
 
     try:
         log = Path(f"{name}.log")
-        wait_for(lambda: log.exists() and "Iteration 2, loss" in log.read_text())
+        wait_for(lambda: log.exists() and "Iteration 3, loss" in log.read_text())
         run.send_signal(number)
         wait_for(lambda: list(Path(name).glob("n_iter_*.solverstate")))
         if ends:
