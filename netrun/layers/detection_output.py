@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
@@ -11,6 +14,8 @@ from netrun.boxes import decode, greedy_keep
 from netrun.evaluation.result_files import ResultFiles
 from netrun.layers.registry import Context, Layer, layer
 from netrun.ranking import stable_topk
+
+log = logging.getLogger("netrun")
 
 _LOWEST = -3.4028234663852886e38  # -FLT_MAX
 
@@ -40,7 +45,11 @@ class DetectionOutput(Layer):
             raise self.refuse("netrun opens no windows; drop the field, and draw detections with 'netrun detect'", "visualize")
         self.labels = torch.tensor([c for c in range(p.num_classes) if c != p.background_label_id], device=context.device)
         self.files: ResultFiles | None = None
-        if ResultFiles.wanted(p.save_output_param):
+        save = p.save_output_param
+        missing = [file for file in (save.label_map_file, save.name_size_file) if not Path(file).is_file()]
+        if ResultFiles.wanted(save) and missing:  # a deploy net, or no data set at hand: the detections themselves need neither
+            log.warning("layer '%s': %s: no such file; detections are not saved", layer.name, missing[0])
+        elif ResultFiles.wanted(save):
             try:
                 self.files = ResultFiles(p.save_output_param, p.background_label_id)
             except CaffeError as error:

@@ -108,6 +108,15 @@ def test_refuses(options, said):
         run(options, TWO_IMAGES)
 
 
+def test_without_its_label_map_it_detects_and_says_that_it_saves_nothing(tmp_path, caplog):
+    options = saving(tmp_path, "VOC")
+    (tmp_path / "map.prototxt").unlink()
+    rows = run(options, TWO_IMAGES)
+    assert rows.shape[-1] == 7
+    assert "map.prototxt: no such file; detections are not saved" in caplog.text
+    assert not list(tmp_path.rglob("*_cat.txt"))
+
+
 def test_refuses_files_that_do_not_serve(tmp_path):
     with pytest.raises(LayerError, match=r"no output_format 'VOCC' \(did you mean 'VOC'\?\)"):
         run(saving(tmp_path, "VOCC"), TWO_IMAGES)
@@ -116,9 +125,6 @@ def test_refuses_files_that_do_not_serve(tmp_path):
     with pytest.raises(LayerError, match=r"sizes\.txt:2: expected 'name height width', found 'b 50'"):
         run(saving(tmp_path, "VOC", names="a 1 2\nb 50\n"), TWO_IMAGES)
     options = saving(tmp_path, "VOC")
-    (tmp_path / "map.prototxt").unlink()
-    with pytest.raises(LayerError, match=r"map\.prototxt: No such file.*without save_output_param"):
-        run(options, TWO_IMAGES)
     (tmp_path / "map.prototxt").write_text('item { name: "cat" label: 1 }')
     with pytest.raises(LayerError, match=r"map\.prototxt has no label 2"):
         run(options, TWO_IMAGES)
