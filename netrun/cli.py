@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         raise CaffeError(f"{message} (see {self.prog} --help)")
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Like parse_args. Raises CaffeError."""
+        """Like parse_args; the result's argv is what was parsed. Raises CaffeError."""
         argv = [_double_dash(a) for a in argv]
         for name in (a.split("=")[0] for a in argv if a.startswith("--")):  # before argparse misses the flag that was meant
             if name not in self._option_string_actions:
@@ -35,6 +35,7 @@ class Parser(argparse.ArgumentParser):
         args, unexpected = self.parse_known_args(argv)
         if unexpected:
             raise CaffeError(f"unexpected argument '{unexpected[0]}' (see {self.prog} --help)")
+        args.argv = argv
         return args
 
 

@@ -26,21 +26,23 @@ def parse(gpu: str | None) -> list[int]:
     return numbers
 
 
-def choose(gpu: str | None, cpu: bool = False, default: int | None = None) -> torch.device:
-    """The device of a single-process run. default: the GPU that the solver prototxt asks for, taken where there is CUDA.
+def choose(gpu: str | None, cpu: bool = False, default: int | None = None, local: int = 0) -> torch.device:
+    """The device of this process. default: the GPU that the solver prototxt asks for, taken where there is CUDA.
 
-    Raises CaffeError for a GPU that is not there, and for several of them.
+    local: the process's number on its machine, which takes as many-th of the GPUs. Raises CaffeError for a GPU that is not there.
     """
     if cpu and gpu:
         raise CaffeError("--cpu and --gpu exclude each other")
     numbers = parse(gpu)
-    if len(numbers) > 1:
-        raise CaffeError(f"--gpu {gpu}: netrun runs on one GPU for now; give one number and raise iter_size to keep the batch")
     if not numbers and not cpu and default is not None and torch.cuda.is_available():
-        numbers = parse(str(default))
+        numbers = parse("all" if local else str(default))
     if not numbers:
         log.info("Use CPU.", at="caffe.cpp:210")
         return torch.device("cpu")
-    log.info(f"Use GPU with device ID {numbers[0]}", at="caffe.cpp:270")
-    log.info(f"GPU device name: {torch.cuda.get_device_name(numbers[0])}", at="caffe.cpp:274")
-    return torch.device("cuda", numbers[0])
+    if local >= len(numbers):
+        raise CaffeError(f"process {local} of this machine has no GPU: there are {len(numbers)} for it to take; start fewer processes")
+    number = numbers[local]
+    log.info(f"Use GPU with device ID {number}", at="caffe.cpp:270")
+    log.info(f"GPU device name: {torch.cuda.get_device_name(number)}", at="caffe.cpp:274")
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)

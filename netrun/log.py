@@ -39,8 +39,11 @@ class _StderrHandler(logging.Handler):
         sys.stderr.flush()
 
 
-def setup(path: str | Path | None = None) -> None:
-    """Send netrun's log to stderr, and to the end of the file `path` (its folder is made). Calling again replaces the targets."""
+def setup(path: str | Path | None = None, level: int = logging.INFO) -> None:
+    """Send netrun's log from this level on to stderr, and to the end of the file `path` (its folder is made).
+
+    Calling it again replaces the targets.
+    """
     for old in list(logger.handlers):
         logger.removeHandler(old)
         old.close()
@@ -51,7 +54,7 @@ def setup(path: str | Path | None = None) -> None:
     for handler in handlers:
         handler.setFormatter(GlogFormatter())
         logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level)
     logger.propagate = False
 
 

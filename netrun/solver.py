@@ -35,7 +35,7 @@ class Action(enum.Enum):
 class Callback(Protocol):
     """Called in every iteration: before its first pass, and when all gradients are there but no weight has changed.
 
-    Data parallelism is such a callback: it averages `p.tensor.grad` over `solver.net.learnable` among the processes.
+    Data parallelism is such a callback (netrun.distributed): it averages gradients among the processes.
     """
 
     def on_start(self, solver: Solver) -> None: ...
@@ -65,7 +65,7 @@ class Solver:
             path, param = param, text.read_solver(param)
         folder = Path(path).parent if path is not None else None
         self.param = param
-        self.root = rank == 0
+        self.root, self.alone = rank == 0, world == 1
         _check(param)
         self.schedule = Schedule(param)
         train = source_of_train(param, folder)
@@ -79,7 +79,10 @@ class Solver:
             net.ClearField("state")  # it has gone into source.state
             state = source.state
             seed, stages = max(param.random_seed, 0), list(state.stage)
-            return Net(net, state.phase, level=state.level, stages=stages, device=device, seed=seed, rank=rank, world=world)
+            share = (rank, world) if state.phase == pb.TRAIN else (0, 1)  # only rank 0 tests, and sees all test data
+            return Net(
+                net, state.phase, level=state.level, stages=stages, device=device, seed=seed, rank=share[0], world=share[1]
+            )
 
         log.info(f"Creating training net from {train.origin}", at="solver.cpp:107")
         self.net = build(train)
@@ -94,6 +97,7 @@ class Solver:
         self.iter = 0
         self.callbacks: list[Callback] = []
         self.requested_action: Callable[[], Action] = lambda: Action.NONE
+        self.agree: Callable[[Action], Action] = lambda action: action  # among processes that train together
         self.last_snapshot: str | None = None
         self._losses = LossWindow(param.average_loss)
         self._kept_iter: int | None = None
@@ -141,7 +145,7 @@ class Solver:
                     break
             self._iterate()
             progress()
-            action = self.requested_action()
+            action = self.agree(self.requested_action())
             if action is Action.SNAPSHOT or (self.param.snapshot and self.iter % self.param.snapshot == 0):
                 self.snapshot()
             if action is Action.STOP:
@@ -208,8 +212,8 @@ class Solver:
             scoring.report(result, self.param)
 
     def _obey(self) -> bool:
-        """Between test batches: do what signals ask for; False to stop."""
-        while (action := self.requested_action()) is not Action.NONE:
+        """Between test batches: do what signals ask for; False to stop. Not while other processes wait for the next update."""
+        while self.alone and (action := self.requested_action()) is not Action.NONE:
             if action is Action.SNAPSHOT:
                 self.snapshot()
             else:

@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
         raise CaffeError(f"{args.model}: not a deploy net: it lacks an Input or a DetectionOutput layer")
     transformer = _transformer(args, net, nets)
     out = Path(args.out)
-    listed, shown = [], []
+    listed: list[dict] = []
+    shown: list[Picture] = []
     taken: set[str] = set()
     for batch in _batches(_pictures(args.images, names, args.limit), args.batch):
         detect(net, transformer, batch, names, args.threshold)

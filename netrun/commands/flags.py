@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 
 import torch
 
@@ -22,7 +23,7 @@ positive.__name__ = "positive number"  # argparse: "invalid positive number valu
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--gpu", metavar="ID", help="GPU to run on; without it the CPU")
+    parser.add_argument("--gpu", metavar="ID", help="GPU to run on, or several to train on, separated by ',', or 'all'; without it the CPU")
     parser.add_argument("--cpu", action="store_true", help="run on the CPU, whatever the solver says")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: PyTorch's own choice)")
 
@@ -36,11 +37,11 @@ def add_log(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", metavar="FILE", help="append the log to this file as well as to stderr")
 
 
-def set_up(args: argparse.Namespace) -> None:
-    """Start the log, and as many threads as --threads says. Raises CaffeError."""
-    path = getattr(args, "log", None)
+def set_up(args: argparse.Namespace, quiet: bool = False) -> None:
+    """Start the log, and as many threads as --threads says. quiet: only warnings, to stderr. Raises CaffeError."""
+    path = None if quiet else getattr(args, "log", None)
     try:
-        log.setup(path)
+        log.setup(path, logging.WARNING if quiet else logging.INFO)
     except OSError as error:
         raise CaffeError(f"--log {path}: {error.strerror}") from None
     if args.threads:

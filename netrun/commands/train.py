@@ -7,7 +7,7 @@ import argparse
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
-from netrun import device, log, snapshot
+from netrun import device, distributed, log, snapshot
 from netrun.commands import flags
 from netrun.signals import EFFECTS, Signals
 from netrun.solver import Solver
@@ -34,19 +34,28 @@ def run(args: argparse.Namespace) -> int:
     param = text.read_solver(args.solver)
     param.train_state.level = args.level
     param.train_state.stage.extend(flags.stages(args))
-    flags.set_up(args)
+    here = distributed.place()
+    if here is None and not args.cpu and len(gpus := device.parse(args.gpu)) > 1:
+        return distributed.launch(["train", *args.argv], len(gpus))
+    here = here or distributed.Place()
+    flags.set_up(args, quiet=here.rank > 0)
     wanted = param.device_id if param.solver_mode == pb.SolverParameter.GPU else None
-    where = device.choose(args.gpu, args.cpu, default=wanted)
-    solver = Solver(param, where, path=args.solver)
+    where = device.choose(args.gpu, args.cpu, default=wanted, local=here.local)
+    solver = Solver(param, where, here.rank, here.world, path=args.solver)
+    together = distributed.Averaging(solver, here) if here.world > 1 else None
     try:
         with Signals(args.sigint_effect, args.sighup_effect) as signals:
             solver.requested_action = signals.action
             _start(solver, args)
+            if together:
+                together.share(solver)
             log.info("Starting Optimization", at="caffe.cpp:251")
             solver.solve()
             log.info("Optimization Done.", at="caffe.cpp:254")
     finally:
         solver.close()
+    if together:
+        together.close()
     return 0
 
 

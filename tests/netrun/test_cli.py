@@ -237,11 +237,20 @@ def test_gpu_without_cuda_is_one_line(here: Path, capsys, monkeypatch) -> None:
     assert "no CUDA device here" in refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "0")
 
 
-def test_several_gpus_are_refused_for_now(here: Path, capsys, monkeypatch) -> None:
+def test_a_gpu_that_is_not_there_is_refused(here: Path, capsys, monkeypatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    assert "one GPU for now" in refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "all")
-    assert "no device 7; this machine has 0 to 1" in refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "7")
+    assert "no device 7; this machine has 0 to 1" in refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "0,7")
+    assert "separated by commas" in refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "zero")
+
+
+def test_several_gpus_are_several_processes(here: Path, monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    started = []
+    monkeypatch.setattr("netrun.distributed.launch", lambda argv, count: started.append((argv, count)) or 0)
+    assert netrun("train", "-solver", "solver.prototxt", "-gpu=all") == 0
+    assert started == [(["train", "--solver", "solver.prototxt", "--gpu=all"], 4)]
 
 
 def test_help_lists_every_command(capsys) -> None:
