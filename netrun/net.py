@@ -62,14 +62,15 @@ class Net(Engine):
     ) -> dict[str, np.ndarray]:
         """Write `inputs`, compute from layer `start` to layer `end` (both included), return the outputs and the named blobs.
 
-        With `end`, the blob of that name takes the outputs' place. Raises CaffeError for inputs that are not the net's, all of them.
+        With `end`, that layer's tops take the outputs' place. Raises CaffeError for inputs that are not the net's, all of them.
         """
         if inputs and set(inputs) != set(self.inputs):
             raise CaffeError(f"forward takes the inputs {', '.join(sorted(self.inputs)) or 'none'}, not {', '.join(sorted(inputs))}")
         for name, values in inputs.items():
             self._write(name, self.blobs[name].data, values)
-        self._forward(self._position(start) if start else 0, self._position(end) if end else len(self.layer_list) - 1)
-        wanted = [end] if end else self.outputs
+        last = self._position(end) if end else len(self.layer_list) - 1
+        self._forward(self._position(start) if start else 0, last)
+        wanted = list(self.layer_list[last].param.top) if end else self.outputs
         return {name: self.blobs[name].data for name in [*wanted, *(blobs or ())]}
 
     def backward(
@@ -77,14 +78,16 @@ class Net(Engine):
     ) -> dict[str, np.ndarray]:
         """Write `tops` as the outputs' diffs, go back from layer `start` to layer `end`, return diffs of the inputs and the named blobs.
 
-        Parameters' diffs are added to. Outputs that are losses start from their weight, others from what their diff holds.
+        With `end`, that layer's tops take the inputs' place. Parameters' diffs are added to. Outputs that are losses start from their
+        weight, others from what their diff holds. Raises CaffeError for `tops` that are not the net's outputs, all of them.
         """
         if tops and set(tops) != set(self.outputs):
             raise CaffeError(f"backward takes the outputs {', '.join(self.outputs)}, not {', '.join(sorted(tops))}")
         for name, values in tops.items():
             self._write(name, self.blobs[name].diff, values)
-        self._backward(self._position(start) if start else len(self.layer_list) - 1, self._position(end) if end else 0)
-        wanted = [end] if end else self.inputs
+        last = self._position(end) if end else 0
+        self._backward(self._position(start) if start else len(self.layer_list) - 1, last)
+        wanted = list(self.layer_list[last].param.top) if end else self.inputs
         return {name: self.blobs[name].diff for name in [*wanted, *(diffs or ())]}
 
     def _write(self, name: str, array: np.ndarray, values: np.ndarray) -> None:

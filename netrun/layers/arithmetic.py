@@ -66,6 +66,12 @@ class Softmax(Layer):
         return [torch.softmax(bottoms[0], self.param.softmax_param.axis)]
 
 
+def _greatest(x: torch.Tensor, count: int, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The greatest values along an axis and their places, of equals the last first, as Caffe's sorting of pairs has it."""
+    values, places = x.flip(axis).sort(axis, descending=True, stable=True)
+    return values.narrow(axis, 0, count), x.shape[axis] - 1 - places.narrow(axis, 0, count)
+
+
 @layer("ArgMax")
 class ArgMax(Layer):
     """The top_k places (or values, or both) of the greatest, along `axis` or in each whole image."""
@@ -75,9 +81,9 @@ class ArgMax(Layer):
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         x, p = bottoms[0], self.param.argmax_param
         if p.HasField("axis"):
-            values, places = x.topk(p.top_k, p.axis)
+            values, places = _greatest(x, p.top_k, p.axis)
             return [values if p.out_max_val else places.to(x.dtype)]
-        values, places = x.flatten(1).topk(p.top_k, 1)
+        values, places = _greatest(x.flatten(1), p.top_k, 1)
         top = torch.stack([places.to(x.dtype), values], 1) if p.out_max_val else places.to(x.dtype)
         return [top.reshape(self.facts.tops[0])]
 
@@ -90,13 +96,11 @@ class Accuracy(Layer):
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         p = self.param.accuracy_param
-        axis = p.axis % bottoms[0].dim()
-        scores = bottoms[0].flatten(axis + 1).unsqueeze(-1) if bottoms[0].dim() == axis + 1 else bottoms[0].flatten(axis + 1)
-        scores = scores.movedim(axis, -1).reshape(-1, bottoms[0].shape[axis])
+        scores = bottoms[0].movedim(p.axis, -1).flatten(0, -2)
         labels = bottoms[1].flatten().long()
         if p.HasField("ignore_label"):
             scores, labels = scores[labels != p.ignore_label], labels[labels != p.ignore_label]
-        hit = (scores.topk(p.top_k, 1).indices == labels[:, None]).any(1).to(scores.dtype)
+        hit = (_greatest(scores, p.top_k, 1)[1] == labels[:, None]).any(1).to(scores.dtype)
         tops = [hit.sum() / len(labels)]
         if len(self.param.top) > 1:
             zeros = scores.new_zeros(scores.shape[1])

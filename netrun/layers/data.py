@@ -35,12 +35,13 @@ class DummyData(Layer):
         tops = []
         for i, shape in enumerate(self.facts.tops):
             filler = self.fillers[i if len(self.fillers) > 1 else 0]
-            if i not in self.constant:
+            top = self.constant.get(i)
+            if top is None:
                 key = f"{self.name}/{i}/{self.context.rank}/{self.passes}"
                 top = torch.from_numpy(fill(filler, shape, self.context.seed, key)).to(self.context.device)
                 if filler.type == "constant":
                     self.constant[i] = top
-            tops.append(self.constant.get(i, top))
+            tops.append(top)
         self.passes += 1
         return tops
 

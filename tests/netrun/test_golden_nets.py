@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import netrun
-from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from tests.support import SHARED, golden
 
