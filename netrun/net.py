@@ -112,8 +112,10 @@ class Net(Engine):
         for name in {version.name for version in versions} - {version.name for version in unread}:
             self.blobs[name].set_diff(None)
         for version in versions:
-            blob, last = self.blobs[version.name], version is self._wiring.last[version.name]
-            tensor = self._tops.get((version.layer, version.top), blob.tensor if last else None)
+            blob = self.blobs[version.name]
+            tensor = self._tops.get((version.layer, version.top))
+            if tensor is None and version is self._wiring.last[version.name]:
+                tensor = blob.tensor
             if tensor is None or not tensor.requires_grad:
                 continue
             if (version in unread or blob.loss_weight) and (seed := blob.seed()) is not None:

@@ -68,7 +68,7 @@ class Softmax(Layer):
 
 def _greatest(x: torch.Tensor, count: int, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The greatest values along an axis and their places, of equals the last first, as Caffe's sorting of pairs has it."""
-    values, places = x.flip(axis).sort(axis, descending=True, stable=True)
+    values, places = x.flip(axis).sort(stable=True, dim=axis, descending=True)
     return values.narrow(axis, 0, count), x.shape[axis] - 1 - places.narrow(axis, 0, count)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
+from netrun.blob import Blob
 
 
 def close(ours: np.ndarray, reference: np.ndarray, tolerance: float, what: str) -> None:
@@ -28,7 +29,7 @@ def replay(path: Path, tolerance: float = 1e-5) -> None:
         by_kind.setdefault(kind, {})[name] = value
     net = netrun.Net(text.parse(str(case["prototxt"]), pb.NetParameter), netrun.TRAIN if case["phase"] == "TRAIN" else netrun.TEST)
 
-    def param(name: str) -> netrun.net.Blob:
+    def param(name: str) -> Blob:
         layer, _, index = name.rpartition(":")
         return net.params[layer][int(index)]
 

@@ -181,17 +181,17 @@ def test_other_losses_by_hand() -> None:
         np.testing.assert_allclose(net.blobs[name].diff, slopes(net, name, 1e-3), atol=2e-3)
         return float(y)
 
-    p, l, s = [[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]], [0, 1], [[2.0, -0.5, -3], [0.5, 0, 0]]
-    assert loss("MultinomialLogisticLoss", p=p, l=l) == pytest.approx(-np.log(0.5 * 0.8) / 2, rel=1e-5)
+    p, labels, s = [[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]], [0, 1], [[2.0, -0.5, -3], [0.5, 0, 0]]
+    assert loss("MultinomialLogisticLoss", p=p, l=labels) == pytest.approx(-np.log(0.5 * 0.8) / 2, rel=1e-5)
     matrix = np.diag([1.0, 2, 3]).reshape(1, 1, 3, 3)
-    assert loss("InfogainLoss", p=p, l=l, m=matrix) == pytest.approx(-(np.log(0.5) + 2 * np.log(0.8)) / 2, rel=1e-5)
+    assert loss("InfogainLoss", p=p, l=labels, m=matrix) == pytest.approx(-(np.log(0.5) + 2 * np.log(0.8)) / 2, rel=1e-5)
     # margins: 1 - 2 -> 0, 1 - 0.5, 1 - 3 -> 0; 1 + 0.5, 1 - 0, 1 + 0
-    assert loss("HingeLoss", s=s, l=l) == pytest.approx((0.5 + 1.5 + 1 + 1) / 2)
-    assert loss("HingeLoss", "hinge_loss_param { norm: L2 }", s=s, l=l) == pytest.approx((0.25 + 2.25 + 1 + 1) / 2)
+    assert loss("HingeLoss", s=s, l=labels) == pytest.approx((0.5 + 1.5 + 1 + 1) / 2)
+    assert loss("HingeLoss", "hinge_loss_param { norm: L2 }", s=s, l=labels) == pytest.approx((0.25 + 2.25 + 1 + 1) / 2)
     a, b = [[0.3, 0.4], [0.3, 0.4]], [[0.0, 0], [0, 0]]  # distances 0.5
-    assert loss("ContrastiveLoss", a=a, b=b, l=l) == pytest.approx((0.25 + (1 - 0.5) ** 2) / 4)
+    assert loss("ContrastiveLoss", a=a, b=b, l=labels) == pytest.approx((0.25 + (1 - 0.5) ** 2) / 4)
     legacy = "contrastive_loss_param { legacy_version: true margin: 2 }"
-    assert loss("ContrastiveLoss", legacy, a=a, b=b, l=l) == pytest.approx((2 - 0.25 + 0.25) / 4)
+    assert loss("ContrastiveLoss", legacy, a=a, b=b, l=labels) == pytest.approx((2 - 0.25 + 0.25) / 4)
     ignoring = "loss_param { ignore_label: 1 normalization: VALID }"
     assert loss("SigmoidCrossEntropyLoss", ignoring, s=[[0.0, 3]], t=[[0, 1]]) == pytest.approx(np.log(2), rel=1e-5)
 
@@ -210,7 +210,7 @@ def test_layers_that_pick() -> None:
     _, (y, z) = run("Filter", tops="y z", x=x, l=[5, 6, 7], s=[1, 0, 2])
     assert (y == x[[0, 2]]).all()
     assert z.tolist() == [5, 7]
-    net, (y,) = run("Filter", x=x, s=[0, 0, 0])
+    _, (y,) = run("Filter", x=x, s=[0, 0, 0])
     assert y.shape == (0, 4)
     _, (y,) = run("ArgMax", "argmax_param { top_k: 2 }", x=[[3, 9, 7]])
     assert y.tolist() == [[[1, 2]]]
