@@ -6,7 +6,7 @@ not looked at, as in the fork.
 
 from __future__ import annotations
 
-from math import floor
+from math import ceil, floor
 
 import cv2
 import numpy as np
@@ -24,6 +24,22 @@ _INTERPOLATION = {
     R.LANCZOS4: cv2.INTER_LANCZOS4,
 }
 _BORDER = {R.CONSTANT: cv2.BORDER_CONSTANT, R.MIRRORED: cv2.BORDER_REFLECT_101, R.REPEAT_NEAREST: cv2.BORDER_REPLICATE}
+
+
+def scaled(image: np.ndarray, size: tuple[int, int], interpolation: int, end: tuple[int, int] | None = None) -> np.ndarray:
+    """The image at this (width, height). end: see Resize; what lies beyond costs next to nothing.
+
+    The result is the same but for one grey level in fewer than one of 1,000 values of CUBIC and LANCZOS4 (OpenCV's own vector tails).
+    """
+    whole = (image.shape[1], image.shape[0])
+    if end is None:
+        return cv2.resize(image, size, interpolation=interpolation)
+    # the widest kernel, LANCZOS4, reaches 4 pixels of the source to each side
+    out = [min(ceil((e + 5) * to / n) + 1, to) for n, to, e in zip(whole, size, end, strict=True)]
+    used = [min(ceil(o * n / to) + 8, n) for n, to, o in zip(whole, size, out, strict=True)]
+    part = cv2.resize(image[: used[1], : used[0]], None, fx=size[0] / whole[0], fy=size[1] / whole[1], interpolation=interpolation)
+    border = (0, size[1] - out[1], 0, size[0] - out[0])
+    return cv2.copyMakeBorder(part[: out[1], : out[0]], *border, cv2.BORDER_CONSTANT, value=image[-1, -1].tolist())
 
 
 class Resize:
@@ -56,10 +72,10 @@ class Resize:
             return to_width, max(floor(np.float32(to_width) / aspect), 1)
         return max(floor(aspect * np.float32(to_height)), 1), to_height
 
-    def __call__(self, image: np.ndarray, interpolation: int) -> np.ndarray:
-        """(H, W, C) uint8 -> resized and padded, channels kept."""
+    def __call__(self, image: np.ndarray, interpolation: int, end: tuple[int, int] | None = None) -> np.ndarray:
+        """(H, W, C) uint8 -> resized and padded, channels kept. end: (x, y) from where on the image has the colour of its last pixel."""
         inner = self._inner(image.shape[1], image.shape[0])
-        out = cv2.resize(image, inner, interpolation=interpolation)
+        out = scaled(image, inner, interpolation, end)
         if self.param.resize_mode == R.FIT_LARGE_SIZE_AND_PAD:
             spare_x, spare_y = self.param.width - inner[0], self.param.height - inner[1]
             left, top = spare_x // 2, spare_y // 2

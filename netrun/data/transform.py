@@ -92,7 +92,8 @@ class Transformer:
         else:
             place = Rect(seen.left - cut.left, seen.top - cut.top, seen.width, seen.height)
             with self._canvas.window((cut.width, cut.height), pixels, place) as canvas_pixels:
-                out = self.resize(canvas_pixels, interpolation) if self.resize else canvas_pixels.copy()
+                end = (place.left + place.width, place.top + place.height)
+                out = self.resize(canvas_pixels, interpolation, end) if self.resize else canvas_pixels.copy()
         if param.HasField("noise_param"):
             out = noise.apply(out, param.noise_param, rng)
         out, kept = self._cropped(out, rng)
