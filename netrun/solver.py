@@ -84,6 +84,9 @@ class Solver:
                 net, state.phase, level=state.level, stages=stages, device=device, seed=seed, rank=share[0], world=share[1]
             )
 
+        for field in ("debug_info", "snapshot_diff"):
+            if getattr(param, field):
+                log.warning(f"solver: {field} is set; netrun trains the same, but does not write what it asks for")
         log.info(f"Creating training net from {train.origin}", at="solver.cpp:107")
         self.net = build(train)
         self.updater = Updater(param, self.net.learnable)
