@@ -11,6 +11,28 @@ import torch
 from caffe_ir.rules.registry import Shape
 
 
+class HostCopy:
+    """What NumPy sees of a tensor on another device. It is good for as long as nobody else writes the tensor."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.array = tensor.detach().cpu().numpy()
+        self._of = self._state(tensor)
+
+    @staticmethod
+    def _state(tensor: torch.Tensor) -> tuple[int, int]:
+        return tensor.data_ptr(), tensor._version
+
+    def is_of(self, tensor: torch.Tensor) -> bool:
+        return self._of == self._state(tensor)
+
+    def put_back(self, tensor: torch.Tensor) -> None:
+        """Write the copy, which may have been written, to the tensor, unless that has changed since."""
+        if self.is_of(tensor):
+            with torch.no_grad():
+                tensor.copy_(torch.from_numpy(self.array))
+            self._of = self._state(tensor)
+
+
 class Blob:
     """A net's blob or parameter: `data` and `diff` are NumPy arrays that may be written.
 
@@ -23,7 +45,7 @@ class Blob:
         self.device = device
         self.loss_weight = loss_weight
         self._tensor = tensor
-        self._host: np.ndarray | None = None
+        self._host: HostCopy | None = None
         self._diff: np.ndarray | None = None
 
     @property
@@ -52,15 +74,14 @@ class Blob:
     def data(self) -> np.ndarray:
         if self.tensor.device.type == "cpu":
             return self.tensor.detach().numpy()
-        if self._host is None:
-            self._host = self.tensor.detach().cpu().numpy()
-        return self._host
+        if self._host is None or not self._host.is_of(self.tensor):
+            self._host = HostCopy(self.tensor)
+        return self._host.array
 
     def upload(self, keep: bool = False) -> None:
         """Put a host copy that may have been written back on the device. keep: the device never writes it, so it stays in use."""
         if self._host is not None:
-            with torch.no_grad():
-                self.tensor.copy_(torch.from_numpy(self._host))
+            self._host.put_back(self.tensor)
             if not keep:
                 self._host = None
 
@@ -116,21 +137,23 @@ class Blob:
 class ParamBlob(Blob):
     """A parameter: `diff` is the gradient that backward adds to, until somebody clears it."""
 
+    _host_diff: HostCopy | None = None
+
     @property
     def diff(self) -> np.ndarray:
         if self.tensor.grad is None:
             self.tensor.grad = torch.zeros_like(self.tensor)
         if self.device.type == "cpu":
             return self.tensor.grad.numpy()
-        if self._diff is None:
-            self._diff = self.tensor.grad.cpu().numpy()
-        return self._diff
+        if self._host_diff is None or not self._host_diff.is_of(self.tensor.grad):
+            self._host_diff = HostCopy(self.tensor.grad)
+        return self._host_diff.array
 
     def upload(self, keep: bool = False) -> None:
         super().upload(keep)
-        if self._diff is not None and self.tensor.grad is not None:
-            self.tensor.grad.copy_(torch.from_numpy(self._diff))
-        self._diff = None
+        if self._host_diff is not None and self.tensor.grad is not None:
+            self._host_diff.put_back(self.tensor.grad)
+        self._host_diff = None
 
 
 @dataclass(frozen=True)

@@ -133,11 +133,7 @@ class Engine:
 
     def _compute(self, positions: Sequence[int], gradients: bool, record: bool) -> None:
         """Run layers. record: leave every version of every blob in memory and have backward fill `diff`."""
-        for blob in self.blobs.values():
-            blob.upload(keep=True)
-        for blobs in self.params.values():
-            for param in blobs:
-                param.upload()
+        self._upload()
         self._tops = {key: top for key, top in self._tops.items() if key[0] not in positions} if record else {}
         self._graph = gradients
         for i in positions:
@@ -150,6 +146,14 @@ class Engine:
                     self.blobs[name].tensor = tensor
                 if record:
                     self._tops[i, j] = tensor
+
+    def _upload(self) -> None:
+        """Put what was written on the host back on the device."""
+        for blob in self.blobs.values():
+            blob.upload(keep=True)
+        for blobs in self.params.values():
+            for param in blobs:
+                param.upload()
 
     def _forward_layer(self, position: int, layer: Layer) -> list[torch.Tensor]:
         p = layer.param

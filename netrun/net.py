@@ -103,20 +103,24 @@ class Net(Engine):
         if not self._graph:  # the sources' tops are there still; the rest is computed again
             again = [i for i, layer in enumerate(self.layer_list) if layer.param.bottom or layer.type == "Input"]
             self._compute(again, gradients=True, record=True)
+        self._upload()
         kept = [(tensor, tensor.grad) for layer in self.layer_list[:end] for tensor in layer.blobs]
         for tensor, _ in kept:
             tensor.grad = None
-        tensors, seeds, hooks = [], [], []
+        tensors: list[torch.Tensor] = []
+        seeds: list[torch.Tensor] = []
+        hooks = []
         versions = [version for version in self._wiring.versions if version.layer <= start]
         unread = [version for version in versions if all(reader > start for reader in version.readers)]
         for name in {version.name for version in versions} - {version.name for version in unread}:
             self.blobs[name].set_diff(None)
         for version in versions:
             blob = self.blobs[version.name]
-            tensor = self._tops.get((version.layer, version.top))
-            if tensor is None and version is self._wiring.last[version.name]:
-                tensor = blob.tensor
-            if tensor is None or not tensor.requires_grad:
+            known = (version.layer, version.top) in self._tops
+            if not known and version is not self._wiring.last[version.name]:
+                continue
+            tensor = self._tops[version.layer, version.top] if known else blob.tensor
+            if not tensor.requires_grad:
                 continue
             if (version in unread or blob.loss_weight) and (seed := blob.seed()) is not None:
                 tensors.append(tensor)

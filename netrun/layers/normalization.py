@@ -85,7 +85,7 @@ class _Normalize(torch.autograd.Function):
         return x / norm * scale
 
     @staticmethod
-    def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, scale, norm = ctx.saved_tensors
         dx = dscale = None
         if ctx.needs_input_grad[0]:

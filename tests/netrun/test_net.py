@@ -11,6 +11,7 @@ import torch
 import netrun
 from caffe_ir import text
 from caffe_ir.errors import CaffeError, LayerError
+from netrun.blob import HostCopy
 from tests.netrun.small_nets import build, data, layer
 
 RNG = np.random.default_rng(0)
@@ -277,3 +278,38 @@ def test_labels_out_of_range_name_the_layer() -> None:
     net.blobs["l"].data[...] = 3
     with pytest.raises(LayerError, match="layer 'loss': SoftmaxWithLoss failed"):
         net.forward()
+
+
+def test_host_copies_go_back_unless_the_tensor_has_changed() -> None:
+    tensor = torch.zeros(3)
+    copy = HostCopy(tensor)
+    copy.array = np.ones(3, np.float32)
+    copy.put_back(tensor)
+    assert tensor.tolist() == [1, 1, 1]
+    assert copy.is_of(tensor)
+    tensor.add_(1)
+    assert not copy.is_of(tensor)
+    copy.put_back(tensor)
+    assert tensor.tolist() == [2, 2, 2]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_computes_what_the_cpu_does() -> None:
+    nets = [build("force_backward: true " + CHAIN, device=device, seed=5) for device in ("cpu", "cuda")]
+    x, d = RNG.standard_normal((2, 3)), np.ones((2, 2))
+    for net in nets:
+        net.params["a"][1].data[...] = [1, 2, 3, 4]
+        net.blobs["x"].data[...] = x
+        net.forward()
+        net.backward(y=d)
+    for name in ("x", "a", "y"):
+        np.testing.assert_allclose(nets[0].blobs[name].data, nets[1].blobs[name].data, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(nets[0].blobs[name].diff, nets[1].blobs[name].diff, rtol=1e-4, atol=1e-5)
+    for name in "ay":
+        for cpu, cuda in zip(nets[0].params[name], nets[1].params[name], strict=True):
+            np.testing.assert_allclose(cpu.diff, cuda.diff, rtol=1e-4, atol=1e-5)
+    nets[1].clear_param_diffs()
+    nets[1].forward()
+    nets[1].backward(y=d)
+    np.testing.assert_allclose(nets[0].params["a"][0].diff, nets[1].params["a"][0].diff, rtol=1e-4, atol=1e-5)
