@@ -20,16 +20,19 @@ def batch_samplers() -> list[dict]:
     return [{"max_sample": 1, "max_trials": 1}, *patches]
 
 
-def annotated_data(net: Net, dataset: Dataset, size: int, batch: int, *, expand: float = 4) -> tuple[Blob, Blob]:
+def annotated_data(
+    net: Net, dataset: Dataset, size: int, batch: int, *, expand: float = 4, crops: bool = True
+) -> tuple[Blob, Blob]:
     """Images N×3×size×size and the labels 1×1×K×8 of their objects, augmented where the net is for training.
 
-    expand: the largest canvas that an image is put on, in its own sides (the "zoom out" of §3.6).
+    expand: the largest canvas that an image is put on, in its own sides (the "zoom out" of §3.6); 1 for none.
+    crops: cut patches out of the images (§2.2), or take each image whole.
     """
     train = net.phase == "train"
     resize = {"prob": 1, "resize_mode": "WARP", "height": size, "width": size, "interp_mode": INTERPOLATIONS if train else "LINEAR"}
     transform: dict[str, Any] = {"mean_value": MEAN, "resize_param": resize}
     # One sampler without fields is the whole image: what the released test nets have.
-    annotated: dict[str, Any] = {"label_map_file": dataset.path(dataset.labelmap), "batch_sampler": batch_samplers() if train else {}}
+    annotated: dict[str, Any] = {"label_map_file": dataset.path(dataset.labelmap), "batch_sampler": batch_samplers() if train and crops else {}}
     if dataset.force_color:
         transform["force_color"] = True
     if train:
@@ -49,8 +52,9 @@ def annotated_data(net: Net, dataset: Dataset, size: int, batch: int, *, expand:
                 "saturation_upper": 1.5,
                 "random_order_prob": 0,
             },
-            "expand_param": {"prob": 0.5, "max_expand_ratio": expand},
         }
+        if expand > 1:
+            transform["expand_param"] = {"prob": 0.5, "max_expand_ratio": expand}
     image, label = net.add(
         "AnnotatedData",
         "data",

@@ -38,7 +38,8 @@ class Detector:
     ratios: Sequence[Sequence[float]] | None = None
     head_lr_mult: float = 1
     weights: str = VGG_WEIGHTS
-    expand: float = 4
+    expand: float = 4  # the largest canvas in training, in an image's own sides
+    crops: bool = True  # train on patches too, not on whole images alone
     overlap_threshold: float = 0.5  # of a detection that counts as right while training
     output_prefix: str = ""  # of written detections, where the data set's is not used
     folder: str = ""  # where the files lie; "" for the repository's own places
@@ -98,7 +99,7 @@ class Detector:
             image = net.input("data", (1, 3, self.size, self.size))
         else:
             batch = self.plan.per_gpu if phase == "train" else self.schedule.test_batch
-            image, label = annotated_data(net, data, self.size, batch, expand=self.expand)
+            image, label = annotated_data(net, data, self.size, batch, expand=self.expand, crops=self.crops)
         sources = self.features(net, image)
         priors = derive(self.scales or self._standard_scales(), self.size, len(sources), self.ratios)
         predictions = multibox_head(net, image, sources, priors, classes, lr_mult=self.head_lr_mult)
