@@ -33,9 +33,10 @@ def read_name_sizes(path: str) -> list[tuple[str, int, int]]:
 
 def area(boxes: np.ndarray, normalized: bool = True) -> np.ndarray:
     """Areas of boxes (..., 4); in pixels (not normalized) both edges belong to a box."""
-    width, height = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
     one = _f(0 if normalized else 1)
-    return np.where((width < 0) | (height < 0), _f(0), (width + one) * (height + one))
+    with np.errstate(over="ignore", invalid="ignore"):  # a net that diverges has boxes without bounds
+        width, height = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
+        return np.where((width < 0) | (height < 0), _f(0), (width + one) * (height + one))
 
 
 def to_pixels(boxes: np.ndarray, height: int, width: int, resize: pb.ResizeParameter | None) -> tuple[np.ndarray, np.ndarray]:
