@@ -45,7 +45,13 @@ if [[ -z $gpus ]] && nvidia-smi -L >/dev/null 2>&1; then echo "running on the CP
 
 heading "3/5 training in $run"
 prepare_run "$id" "$run" "${options[@]}"
+trap 'stopped=yes' INT # the engine takes a snapshot and ends well; this script should not go on then
 train_run "$run"
+if [[ -n ${stopped:-} ]]; then
+  echo "stopped; the same command goes on from $(latest_weights "$run")"
+  exit 130
+fi
+trap - INT
 
 heading "4/5 evaluation and pictures"
 evaluate_run "$run" "$gpus"
@@ -56,7 +62,7 @@ report_run "$run" "$what"
 cat <<EOF
 
 next        (commands are in .venv/bin: source .venv/bin/activate)
-  real data         make ${id%_voc0712} DATA=DIR     DIR holds $sources
+  real data         make ${id%_voc0712} DATA=DIR     where DIR holds ${sources//"$data/"/}
   own photographs   data_prep voc --help; netgen build ${id%_voc0712} --dataset OUT/dataset.json --out runs/mine; runs/mine/train.sh
   GPUs              make ${id%_voc0712} GPUS=0
   Caffe             CAFFE_ROOT=/path/to/caffe make ${id%_voc0712}

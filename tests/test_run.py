@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,15 @@ import pytest
 from tests.support import ROOT
 
 
+def environment(folder: Path, **options: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("CAFFE_ROOT", "GPUS", "TARGET")}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return kept | {"PATH": path, "DATA": str(folder / "data"), "RUNS": str(folder / "runs")} | options
+
+
 def run(folder: Path, zoo_id: str, **options: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k not in ("CAFFE_ROOT", "GPUS", "TARGET")}
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DATA": str(folder / "data"), "RUNS": str(folder / "runs")}
     command = [str(ROOT / "scripts/run.sh"), zoo_id]
-    return subprocess.run(command, env=environment | options, capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(command, env=environment(folder, **options), capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +65,25 @@ def test_more_iterations_resume(first: tuple[Path, subprocess.CompletedProcess[s
     assert more.returncode == 0, more.stderr
     assert "Restoring previous solver status" in more.stderr
     assert re.search(r"trained +6 of 6 iterations", more.stdout)
+
+
+def test_ctrl_c_keeps_what_was_learned_and_stops(first: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    folder, _ = first
+    options = environment(folder, ITERS="500", BATCH="2", RUNS=str(tmp_path / "runs"))
+    command = [str(ROOT / "scripts/run.sh"), "fssd_tiny_shapes"]
+    with subprocess.Popen(
+        command, env=options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if "Iteration 0, loss" in line:
+                os.killpg(process.pid, signal.SIGINT)  # what a terminal does: everything in the foreground gets it
+                break
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    stopped = re.search(r"goes on from (\S+\.caffemodel)", out)
+    assert stopped
+    assert Path(stopped[1]).with_suffix(".solverstate").is_file()
 
 
 @pytest.mark.parametrize(("name", "nearest"), [("fsd300", "fssd300"), ("ssd300_cocoo", "ssd300_coco"), ("demoo", "demo")])
