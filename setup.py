@@ -1,12 +1,14 @@
 """Installs the four packages and their commands: netgen, data_prep, netrun. `make` does this in .venv from constraints.txt."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 setup(
     name="ssd-zoo",
     version="0.1.0",
     description="The SSD family of object detectors for Caffe: net generators, data preparation, and an engine that runs them on PyTorch",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",

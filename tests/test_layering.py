@@ -32,7 +32,7 @@ def imports(path: Path) -> set[str]:
 
 
 def allowed(module: str, room: str) -> bool:
-    top = module.split(".")[0]
+    top = module.split(".", maxsplit=1)[0]
     if top in sys.stdlib_module_names or top == room:
         return True
     return any(module == name or module.startswith(name + ".") for name in MAY_IMPORT[room])
