@@ -46,9 +46,8 @@ def areas(boxes: np.ndarray) -> np.ndarray:
 
 def intersections(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Areas common to boxes a (…, 4) and b (…, 4), broadcast."""
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    sides = np.maximum(sides, np.float32(0))
-    return sides[..., 0] * sides[..., 1]
+    wide, high = (np.minimum(a[..., k + 2], b[..., k + 2]) - np.maximum(a[..., k], b[..., k]) for k in range(2))
+    return np.maximum(wide, np.float32(0)) * np.maximum(high, np.float32(0))
 
 
 def meets(emit: pb.EmitConstraint, window: Box, found: Annotations) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError, LayerError
+from netrun.data.buffers import Buffers
 from netrun.data.loader import Loader, Plan
 from netrun.data.reader import LmdbReader
 from tests.netrun.data.records import coded, layer, pixels, record, write
@@ -88,6 +89,21 @@ def test_processes_share_the_run(source: Path) -> None:
         rows = rows[rows[..., 0] >= 0]
         rows[:, 0] += 2
         np.testing.assert_array_equal(label[label[..., 0] >= 2].numpy(), rows.numpy())
+
+
+def test_memory_is_used_again_but_never_too_early() -> None:
+    buffers = Buffers((2, 3))
+    first = buffers.take()
+    place = first.data_ptr()
+    row = first[1]
+    del first
+    second = buffers.take()
+    array = row.numpy()
+    del row
+    third = buffers.take()
+    assert place not in {second.data_ptr(), third.data_ptr()}
+    del array
+    assert buffers.take().data_ptr() == place
 
 
 def test_threads_end(source: Path) -> None:
