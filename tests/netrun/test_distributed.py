@@ -47,6 +47,7 @@ def test_two_processes_are_one_of_double_batch(folder: Path, capfd) -> None:
     single = Solver("four_solver.prototxt")
     single.solve()
     single.close()
+    capfd.readouterr()  # an earlier test may have left the log on
     assert distributed.launch(["train", "--solver", "two_solver.prototxt", "--cpu"], 2) == 0
     said = capfd.readouterr().err
     assert len(re.findall(r"Iteration 2, Testing net", said)) == 1  # rank 0 alone tests and logs
