@@ -37,8 +37,7 @@ class BatchSamplers:
         trials = [s.max_trials for s in used]
         starts = np.cumsum([0, *trials])
         self._spans = [
-            (int(a), int(b), s.max_sample if s.HasField("max_sample") else None)
-            for a, b, s in zip(starts, starts[1:], used, strict=False)
+            (int(a), int(b), s.max_sample if s.HasField("max_sample") else None) for a, b, s in zip(starts, starts[1:], used, strict=False)
         ]
         ranges = [(s.sampler.min_scale, s.sampler.max_scale, s.sampler.min_aspect_ratio, s.sampler.max_aspect_ratio) for s in used]
         table = np.repeat(np.array(ranges, np.float32).reshape(-1, 4), trials, axis=0)

@@ -13,8 +13,8 @@ from caffe_ir.errors import CaffeError, LayerError
 from netrun.data.buffers import Buffers
 from netrun.data.loader import Loader, Plan
 from netrun.data.reader import LmdbReader
+from tests.netrun.data.augmentation import AUGMENTED, SAMPLERS, transformer
 from tests.netrun.data.records import coded, layer, pixels, record, write
-from tests.netrun.data.test_transform import AUGMENTED, SAMPLERS, transformer
 
 BOX = (0.25, 0.25, 0.5, 0.75)
 
