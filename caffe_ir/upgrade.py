@@ -154,11 +154,14 @@ _V0_FIELDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
 }
 _V0_TRANSFORM = {"scale": "scale", "meanfile": "mean_file", "cropsize": "crop_size", "mirror": "mirror"}
+_V0_NET = ("name", "input", "input_dim", "force_backward")  # what a V0 net keeps beside its layers; Caffe drops the rest
 
 
 def _upgrade_v0(net: pb.NetParameter, path: str) -> None:
     upgraded = [_upgrade_v0_layer(old, path) for old in _without_padding_layers(net, path)]
-    net.ClearField("layers")
+    for field, _ in net.ListFields():
+        if field.name not in _V0_NET:
+            net.ClearField(field.name)
     net.layers.extend(upgraded)
 
 
@@ -188,11 +191,13 @@ def _upgrade_v0_layer(old: pb.V1LayerParameter, path: str) -> pb.V1LayerParamete
     v0 = old.layer
     if v0.type not in _V0_TYPES:
         raise ParseError(path, f"layer '{v0.name}': unknown layer type '{v0.type}'{suggest(v0.type, _V0_TYPES)}")
-    new = V1(name=v0.name, type=_V0_TYPES[v0.type], bottom=old.bottom, top=old.top)
+    new = V1(type=_V0_TYPES[v0.type], bottom=old.bottom, top=old.top)
+    if v0.HasField("name"):
+        new.name = v0.name
     new.blobs.extend(v0.blobs)
     new.blobs_lr.extend(v0.blobs_lr)
     new.weight_decay.extend(v0.weight_decay)
-    if v0.HasField("hdf5_output_param"):
+    if v0.type == "hdf5_output" and v0.HasField("hdf5_output_param"):
         new.hdf5_output_param.CopyFrom(v0.hdf5_output_param)
     param_name, names = _V0_FIELDS.get(v0.type, ("", {}))
     for field, value in v0.ListFields():

@@ -31,8 +31,9 @@ def configure(
     """A detector of the zoo, as these options change it.
 
     zoo_id: "fssd300_voc0712", or "fssd300" for short. dataset: another data set's name, or the path of a dataset.json.
-    data: the folder in place of `data/`. gpus: those to train on ([]: the CPU); the effective batch stays, unless `batch` sets it. iterations: a shorter run.
-    out: the folder that the files will lie in. Raises CaffeError with the nearest name for one that there is not.
+    data: the folder in place of `data/`. gpus: those to train on ([]: the CPU); the effective batch stays, unless `batch` sets it.
+    iterations: a shorter run. out: the folder that the files will lie in.
+    Raises CaffeError with the nearest name for one that there is not.
     """
     from dataclasses import replace  # noqa: PLC0415
 

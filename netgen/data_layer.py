@@ -20,9 +20,7 @@ def batch_samplers() -> list[dict]:
     return [{"max_sample": 1, "max_trials": 1}, *patches]
 
 
-def annotated_data(
-    net: Net, dataset: Dataset, size: int, batch: int, *, expand: float = 4, crops: bool = True
-) -> tuple[Blob, Blob]:
+def annotated_data(net: Net, dataset: Dataset, size: int, batch: int, *, expand: float = 4, crops: bool = True) -> tuple[Blob, Blob]:
     """Images N×3×size×size and the labels 1×1×K×8 of their objects, augmented where the net is for training.
 
     expand: the largest canvas that an image is put on, in its own sides (the "zoom out" of §3.6); 1 for none.
@@ -32,7 +30,10 @@ def annotated_data(
     resize = {"prob": 1, "resize_mode": "WARP", "height": size, "width": size, "interp_mode": INTERPOLATIONS if train else "LINEAR"}
     transform: dict[str, Any] = {"mean_value": MEAN, "resize_param": resize}
     # One sampler without fields is the whole image: what the released test nets have.
-    annotated: dict[str, Any] = {"label_map_file": dataset.path(dataset.labelmap), "batch_sampler": batch_samplers() if train and crops else {}}
+    annotated: dict[str, Any] = {
+        "label_map_file": dataset.path(dataset.labelmap),
+        "batch_sampler": batch_samplers() if train and crops else {},
+    }
     if dataset.force_color:
         transform["force_color"] = True
     if train:

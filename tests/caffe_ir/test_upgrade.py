@@ -70,6 +70,11 @@ CASES = {
                                        context_pad: 1 crop_mode: "square" } }
            layer { name: "h" type: "HDF5Output" bottom: "i" bottom: "w" hdf5_output_param { file_name: "f" } }""",
     ),
+    "V0 fields that Caffe drops": (
+        """name: "n" force_backward: true debug_info: true state { stage: "s" } input: "x" input_shape { dim: 1 }
+           layers { layer { type: "relu" hdf5_output_param { file_name: "f" } } bottom: "x" top: "x" include { phase: TEST } }""",
+        """name: "n" force_backward: true layer { type: "ReLU" bottom: "x" top: "x" }""",
+    ),
     "V0 padding layer": (
         """input: "x" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8
            layers { layer { name: "pad" type: "padding" pad: 2 } bottom: "x" top: "padded" }
