@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
             drawn = _file_name(picture.name, len(listed), taken)
             _save(out / drawn, draw(picture.image, picture.found))
             listed.append({"image": picture.name, "drawn": drawn, "detections": [_entry(box, picture.image) for box in picture.found]})
-            print(f"{picture.name}: " + (", ".join(box.caption for box in picture.found) or "nothing"))
+            print(f"{picture.name}: {_line(picture.found)}")
             if args.sheet:
                 shown.append(picture)
     text.write_atomic(out / "detections.json", "[\n" + ",\n".join(map(json.dumps, listed)) + "\n]\n")
@@ -192,6 +192,12 @@ def _file_name(picture: str, index: int, taken: set[str]) -> str:
         name = f"{name}_{index}"
     taken.add(name)
     return name + ".png"
+
+
+def _line(found: list[Box], most: int = 8) -> str:
+    """The surest boxes in words; detections.json has them all."""
+    more = f", and {len(found) - most} more" if len(found) > most else ""
+    return (", ".join(box.caption for box in found[:most]) or "nothing") + more
 
 
 def _entry(box: Box, image: np.ndarray) -> dict:
