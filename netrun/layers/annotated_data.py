@@ -40,7 +40,7 @@ class AnnotatedData(Layer):
             raise self.refuse("netrun reads LMDB; write backend: LMDB (Caffe's default is LEVELDB)", "data_param.backend")
         if not data.batch_size:
             raise self.refuse("must be positive", "data_param.batch_size")
-        self.strict: bool = getattr(context, "strict", False)
+        self.strict: bool = context.strict
         self._batch = 0
         self._loader: Loader | None = None
         try:

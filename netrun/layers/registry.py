@@ -25,6 +25,7 @@ class Context:
     seed: int = 0
     rank: int = 0
     world: int = 1
+    strict: bool = False  # stop at a record that cannot be read, rather than take the next one
 
     @property
     def train(self) -> bool:
