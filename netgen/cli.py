@@ -130,8 +130,8 @@ def _build(args: argparse.Namespace) -> int:
 
     if args.all == bool(args.id):
         raise CaffeError("build takes either an ID or --all; `netgen list` shows the ids")
-    if args.all and args.out:
-        raise CaffeError("--out is one detector's folder; leave it out with --all")
+    if args.all and (args.out or args.dataset):
+        raise CaffeError("--all takes neither --out nor --dataset: they would put several detectors' files in one folder")
     stale: list[str] = []
     for zoo_id in entries() if args.all else [args.id]:
         detector = _detector(args, zoo_id)

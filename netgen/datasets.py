@@ -41,8 +41,8 @@ class Dataset:
     own: bool = False  # a user's, not one of the papers'
 
     def path(self, name: str) -> str:
-        """One of the data set's files, as a net names it."""
-        return f"{self.root}/{name}" if self.root not in ("", ".") else name
+        """One of the data set's files, as a net names it; one with a path from / on stays there."""
+        return os.path.join(self.root, name) if self.root != "." else name
 
     def under(self, data: str) -> Dataset:
         """The same data set below another folder than `data/`; one given as a file stays where it lies."""
@@ -156,7 +156,7 @@ def read(file: str) -> Dataset:
     if path.is_dir():
         path /= "dataset.json"
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ParseError(str(path), f"not a text file ({error.reason})") from None
     except json.JSONDecodeError as error:

@@ -61,11 +61,11 @@ class Detector:
         return plan(self.schedule, self.devices, self.batch_per_gpu)
 
     def on(self, dataset: Dataset) -> Detector:
-        """The same detector for another data set; a user's own is tested in batches that divide its test images where there are such."""
+        """The same detector for another data set; a user's own is tested in batches that divide its test images: each counts once."""
         schedule = self.schedule
         if dataset.own:
-            batches = range(schedule.test_batch, schedule.test_batch // 2, -1)
-            schedule = replace(schedule, test_batch=next((b for b in batches if dataset.test_images % b == 0), schedule.test_batch))
+            test_batch = next(b for b in range(schedule.test_batch, 0, -1) if dataset.test_images % b == 0)
+            schedule = replace(schedule, test_batch=test_batch)
         return replace(self, dataset=dataset, schedule=schedule, output_prefix="")
 
     # Where files lie.

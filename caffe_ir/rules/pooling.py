@@ -17,7 +17,7 @@ def window(layer: pb.LayerParameter, height: int, width: int) -> tuple[tuple[int
         check(not sized and not any(sided), layer, "kernel_size", "cannot be given with global_pooling")
         kernel = (height, width)
     else:
-        check(sized != all(sided) and sized != any(sided), layer, "kernel_size", "give either kernel_size or both kernel_h and kernel_w")
+        check(sized != all(sided), layer, "kernel_size", "give either kernel_size or both kernel_h and kernel_w")
         kernel = (param.kernel_size, param.kernel_size) if sized else (param.kernel_h, param.kernel_w)
     pairs = []
     for name in ("stride", "pad"):

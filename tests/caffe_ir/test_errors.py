@@ -21,6 +21,8 @@ def test_suggestions() -> None:
     assert suggest("num_ouput", ["num_output", "pad"]) == " (did you mean 'num_output'?)"
     assert suggest("convolution", ["Convolution"]) == " (did you mean 'Convolution'?)"
     assert suggest("xyz", ["num_output"]) == ""
+    assert suggest("--dateset", ["--dataset"]) == " (did you mean '--dataset'?)"
+    assert suggest("--gpus", ["--phase"]) == "", "two dashes are no likeness"
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ CASES: dict[str, tuple[str, list[Shape], list[Shape], list[Shape], int]] = {
     "pool clips the window in the padding": (pool("kernel_size: 2 stride: 2 pad: 1"), [(1, 1, 4, 5)], [(1, 1, 3, 3)], [], 0),
     "pool larger than the map": (pool("kernel_size: 3 stride: 2"), [(1, 1, 2, 2)], [(1, 1, 1, 1)], [], 0),
     "pool kernel_h and kernel_w": (pool("kernel_h: 1 kernel_w: 3 stride_h: 1 stride_w: 2 pool: AVE"), [MAP], [(2, 6, 9, 5)], [], 0),
+    # With kernel_size given, Caffe does not mind one of the pair beside it, and does not read it.
+    "pool kernel_size and kernel_h": (pool("kernel_size: 2 kernel_h: 5 stride: 2"), [MAP], [(2, 6, 5, 6)], [], 0),
     "pool global": (pool("global_pooling: true pool: AVE"), [MAP], [(2, 6, 1, 1)], [], 0),
     "relu": ('type: "ReLU"', [MAP], [MAP], [], 0),
     "prelu": ('type: "PReLU"', [MAP], [MAP], [(6,)], 0),

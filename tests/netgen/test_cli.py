@@ -126,6 +126,7 @@ def test_check_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         (["build", "ssd300", "--iters", "0"], ["at least 1"]),
         (["build", "ssd300", "--dataset", "nowhere.json"], ["nowhere.json"]),
         (["build"], ["ID or --all"]),
+        (["build", "--all", "--dataset", "coco"], ["--all", "--dataset"]),
         (["summary", "nowhere.prototxt"], ["nowhere.prototxt"]),
         (["summary", "sdd300"], ["sdd300", "ssd300"]),
         (["check", "nowhere.prototxt"], ["nowhere.prototxt"]),

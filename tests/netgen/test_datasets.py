@@ -61,19 +61,24 @@ def test_own(own: Path) -> None:
     output = next(layer for layer in net.layer if layer.type == "DetectionOutput").detection_output_param
     assert output.num_classes == 4
     assert output.save_output_param.num_test_image == 61
-    # 61 is prime: batches of 8, the last one begins anew
-    assert (data.data_param.batch_size, list(netgen.solver("ssd300", dataset=str(own)).test_iter)) == (8, [8])
     assert netgen.configure("ssd300", dataset=str(own)).id == "ssd300_my_shapes"
     assert "save_output_param" not in str(netgen.build("ssd300", "deploy", dataset=str(own)))
     assert netgen.build("ssd300", "test", dataset=str(own.parent)) == net, "its folder will do"
     assert netgen.build("ssd300", "test", dataset=str(own), data="/elsewhere") == net, "it lies where it lies"
 
 
-def test_own_is_tested_in_batches_that_divide(own: Path) -> None:
-    own.write_text(json.dumps(OWN | {"test_images": 60}))
-    # 60 = 6 x 10: the largest batch up to 8 that divides
-    assert netgen.build("ssd300", "test", dataset=str(own)).layer[0].data_param.batch_size == 6
-    assert netgen.solver("ssd300", dataset=str(own)).test_iter == [10]
+@pytest.mark.parametrize(("images", "batch", "passes"), [(60, 6, 10), (61, 1, 61), (62, 2, 31), (5, 5, 1)])  # 6 is the largest up to 8
+def test_own_is_tested_image_by_image_once(own: Path, images: int, batch: int, passes: int) -> None:
+    own.write_text(json.dumps(OWN | {"test_images": images}))
+    assert netgen.build("ssd300", "test", dataset=str(own)).layer[0].data_param.batch_size == batch
+    assert netgen.solver("ssd300", dataset=str(own)).test_iter == [passes]
+
+
+def test_own_may_lie_in_several_places(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own.write_text(json.dumps(OWN | {"train_lmdb": "/big disk/train_lmdb"}))
+    monkeypatch.chdir(own.parent)
+    assert netgen.build("ssd300", "train", dataset=str(own)).layer[0].data_param.source == "/big disk/train_lmdb"
+    assert netgen.build("ssd300", "train", dataset="dataset.json").layer[0].annotated_data_param.label_map_file == "labelmap.prototxt"
 
 
 def test_data_elsewhere() -> None:
