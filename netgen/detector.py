@@ -12,7 +12,7 @@ from netgen.datasets import Dataset
 from netgen.graph import PHASES, Blob, Net
 from netgen.multibox import Source, detection_evaluate, detection_output, multibox_head, multibox_loss
 from netgen.priors import SSD300, SSD300_SMALL, SSD512, SSD512_SMALL, Scales, derive
-from netgen.schedules import Plan, Schedule, plan, solver_message
+from netgen.schedules import Plan, Schedule, plan, solver_chain, solver_message
 
 VGG_WEIGHTS = "models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel"
 TARGETS = ("ssd", "fssd")
@@ -114,8 +114,12 @@ class Detector:
         return net.proto
 
     def solver(self) -> pb.SolverParameter:
-        """The solver, with paths of `net_folder` and `run_folder`."""
-        return solver_message(
+        """The solver, with paths of `net_folder` and `run_folder`; the last one where the schedule takes several."""
+        return self.solvers()[-1]
+
+    def solvers(self) -> list[pb.SolverParameter]:
+        """The solvers that train one after the other, each from the snapshot of the one before."""
+        final = solver_message(
             self.schedule,
             self.plan.iter_size,
             self.devices,
@@ -126,6 +130,7 @@ class Detector:
             ap_version=self.dataset.ap_version,
             test_labels=self.dataset.test_labels,
         )
+        return solver_chain(self.schedule, final)
 
     def _standard_scales(self) -> Scales:
         small = self.dataset.small_objects

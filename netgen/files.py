@@ -1,4 +1,4 @@
-"""A detector's files: four prototxts and the script that launches training."""
+"""A detector's files: three nets, its solver or the chain of them, and the script that launches training."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ from netgen.detector import Detector
 from netgen.graph import PHASES
 
 LAUNCHER = "train.sh"
+_LATEST = """latest=$(find "$(dirname "$prefix")" -maxdepth 1 -name "$(basename "$prefix")_iter_*.solverstate" | sort -V | tail -n 1)"""
 
 
 def texts(detector: Detector, target: str = "ssd") -> dict[str, str]:
     """The text of each of a detector's files by its name in `detector.net_folder`."""
     found = {f"{phase}.prototxt": text.dumps(detector.build(phase, target)) for phase in PHASES}
-    found["solver.prototxt"] = text.dumps(detector.solver())
+    for name, solver in zip(solver_names(detector), detector.solvers(), strict=True):
+        found[name] = text.dumps(solver)
     found[LAUNCHER] = launcher(detector)
     return found
+
+
+def solver_names(detector: Detector) -> list[str]:
+    """solver_1.prototxt, … of a schedule that takes several solvers; the last, or only, one is solver.prototxt."""
+    count = len(detector.solvers())
+    width = len(str(count - 1))
+    return [*(f"solver_{i:0{width}}.prototxt" for i in range(1, count)), "solver.prototxt"]
 
 
 def write(detector: Detector, target: str = "ssd") -> list[Path]:
@@ -60,7 +69,7 @@ fi"""
         else "fi"
     )
     weights = f"weights={quote(detector.weights)}\n" if detector.weights else ""
-    return f"""#!/usr/bin/env bash
+    header = f"""#!/usr/bin/env bash
 # Trains {detector.id}: {detector.plan}.
 # Goes on from the latest snapshot where there is one. The engine is netrun, or the Caffe in $CAFFE_ROOT where that is set;
 # arguments are handed on to it.
@@ -70,12 +79,42 @@ prefix={quote(detector.snapshot_prefix)}
 {weights}
 engine=netrun
 if [[ -n ${{CAFFE_ROOT:-}} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
-command=("$engine" train --solver={quote(f"{detector.net_folder}/solver.prototxt")}{gpus})
+"""
+    solvers = detector.solvers()
+    if len(solvers) == 1:
+        return f"""{header}command=("$engine" train --solver={quote(f"{detector.net_folder}/solver.prototxt")}{gpus})
 
 mkdir -p "$(dirname "$prefix")"
-latest=$(find "$(dirname "$prefix")" -maxdepth 1 -name "$(basename "$prefix")_iter_*.solverstate" | sort -V | tail -n 1)
+{_LATEST}
 if [[ -n $latest ]]; then
   command+=("--snapshot=$latest")
 {fresh}
 exec "${{command[@]}}" "$@"
+"""
+    links = "\n".join(f"  {s.max_iter}:{quote(n.removesuffix('.prototxt'))}" for s, n in zip(solvers, solver_names(detector), strict=True))
+    fresh = fresh.replace("\n", "\n  ")
+    return f"""{header}
+# No policy of Caffe's is this schedule, so several solvers run one after the other. Iterations count from the beginning of the first:
+# the one at which each ends, and its file. The next one goes on from its last snapshot, momentum included.
+chain=(
+{links}
+)
+mkdir -p "$(dirname "$prefix")"
+reached=0
+for link in "${{chain[@]}}"; do
+  {_LATEST}
+  iteration=${{latest##*_iter_}}
+  iteration=${{iteration%.solverstate}}
+  if (( ${{iteration:-0}} < reached )); then
+    echo "stopped at iteration ${{iteration:-0}}; run this script again to go on" >&2
+    exit
+  fi
+  reached=${{link%%:*}}
+  if (( ${{iteration:-0}} >= reached )) && [[ $link != "${{chain[-1]}}" ]]; then continue; fi
+  command=("$engine" train --solver={quote(detector.net_folder)}/"${{link#*:}}.prototxt"{gpus})
+  if [[ -n $latest ]]; then
+    command+=("--snapshot=$latest")
+  {fresh}
+  "${{command[@]}}" "$@"
+done
 """

@@ -11,10 +11,20 @@ from caffe_ir.errors import CaffeError
 
 
 @dataclass(frozen=True)
+class Leg:
+    """A stretch of a schedule that ends before iteration `until` and on which the rate moves evenly from `start` to `end`."""
+
+    until: int
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
 class Schedule:
     """A multistep schedule: the rate is divided by ten at each step, a number of iterations.
 
     batch: images per iteration over all GPUs and `iter_size` passes. per_gpu: the most that one GPU took at the authors'.
+    legs: what comes before (a warm-up) or instead of the steps, in order of `until`; each is a solver of its own (see `solver_chain`).
     """
 
     steps: tuple[int, ...]
@@ -31,6 +41,7 @@ class Schedule:
     weight_decay: float = 0.0005
     display: int = 10
     per_class: bool = False  # log each class's average precision, not only their mean
+    legs: tuple[Leg, ...] = ()
 
     def with_batch(self, images: int) -> Schedule:
         """The same schedule with another effective batch; the learning rate stays. Raises CaffeError."""
@@ -43,9 +54,11 @@ class Schedule:
         if iterations < 1:
             raise CaffeError(f"a run takes at least 1 iteration, not {iterations}")
         steps = sorted({max(1, step * iterations // self.max_iter) for step in self.steps})
+        legs = {until: replace(leg, until=until) for leg in self.legs if (until := leg.until * iterations // self.max_iter)}
         return replace(
             self,
             steps=tuple(steps),
+            legs=tuple(legs.values()),
             max_iter=iterations,
             snapshot=min(self.snapshot, iterations),
             test_interval=min(self.test_interval, iterations),
@@ -139,3 +152,35 @@ def solver_message(
     if schedule.per_class:
         message.show_per_class_result = True
     return message
+
+
+def solver_chain(schedule: Schedule, final: pb.SolverParameter) -> list[pb.SolverParameter]:
+    """The solvers that carry out a schedule one after the other; only `final`, that of the steps, where it has no legs.
+
+    Each starts from the snapshot that the one before it leaves at its max_iter, momentum included. Caffe goes on counting iterations
+    from there, so every solver's iterations are those of the whole run. A leg is the policy "inv" with power −1, whose rate
+    base_lr·(1 + gamma·iteration) is a straight line; it leaves the snapshot's count of steps taken at 0, where "multistep" takes over.
+    Raises CaffeError for legs that do not follow each other, and a rate that is not positive.
+    """
+    chain = []
+    start = 0
+    for leg in schedule.legs:
+        if not start < leg.until <= schedule.max_iter:
+            raise CaffeError(f"a leg of the schedule that starts at iteration {start} cannot end at {leg.until} of {schedule.max_iter}")
+        if leg.start <= 0 or leg.end < 0:
+            raise CaffeError(f"a learning rate is positive; a leg goes from {leg.start:g} to {leg.end:g}")
+        link = pb.SolverParameter()
+        link.CopyFrom(final)
+        link.ClearField("stepvalue")
+        slope = (leg.end - leg.start) / (leg.until - start)
+        if slope:
+            at_zero = leg.start - slope * start
+            if not at_zero:
+                raise CaffeError(f"no solver has a learning rate that is {slope:g} times the iteration: begin the schedule above 0")
+            link.lr_policy, link.base_lr, link.gamma, link.power = "inv", at_zero, slope / at_zero, -1
+        else:
+            link.lr_policy, link.base_lr = "fixed", leg.start
+            link.ClearField("gamma")
+        link.max_iter = start = leg.until
+        chain.append(link)
+    return chain if start == schedule.max_iter else [*chain, final]
