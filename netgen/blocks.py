@@ -18,7 +18,8 @@ def learning(lr_mult: float = 1, *, bias: bool = True) -> list[dict]:
 
 
 def conv(net: Net, name: str, x: Blob, num_output: int, kernel_size: int, *, lr_mult: float = 1, bias: bool = True, **fields) -> Blob:
-    """Convolution with Xavier weights and zero biases. fields: pad, stride, dilation, … as Caffe calls them."""
+    """Convolution with Xavier weights, where no weight_filler is given, and zero biases. fields: pad, stride, … as Caffe calls them."""
+    fields.setdefault("weight_filler", XAVIER)
     if bias:
         fields["bias_filler"] = ZERO
     else:
@@ -30,7 +31,6 @@ def conv(net: Net, name: str, x: Blob, num_output: int, kernel_size: int, *, lr_
         param=learning(lr_mult, bias=bias),
         num_output=num_output,
         kernel_size=kernel_size,
-        weight_filler=XAVIER,
         **fields,
     )
 
@@ -58,9 +58,10 @@ def conv_relu(
     stride: int = 1,
     lr_mult: float = 1,
     normalise: bool = False,
+    **fields,
 ) -> Blob:
     """Convolution, BatchNorm and Scale where `normalise`, and ReLU, under the names of the SSD fork's added layers."""
-    x = conv(net, name, x, num_output, kernel_size, pad=pad, stride=stride, lr_mult=lr_mult, bias=not normalise)
+    x = conv(net, name, x, num_output, kernel_size, pad=pad, stride=stride, lr_mult=lr_mult, bias=not normalise, **fields)
     if normalise:
         x = batch_norm(net, name, x)
     return relu(net, f"{name}_relu", x)

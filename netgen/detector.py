@@ -10,8 +10,8 @@ from caffe_ir.errors import CaffeError, suggest
 from netgen.data_layer import annotated_data
 from netgen.datasets import Dataset
 from netgen.graph import PHASES, Blob, Net
-from netgen.multibox import Source, detection_evaluate, detection_output, multibox_head, multibox_loss
-from netgen.priors import SSD300, SSD300_SMALL, SSD512, SSD512_SMALL, Scales, derive
+from netgen.multibox import SSD_SUPPRESSION, Source, Suppression, detection_evaluate, detection_output, multibox_head, multibox_loss
+from netgen.priors import SSD300, SSD300_SMALL, SSD512, SSD512_SMALL, Priors, Scales, derive
 from netgen.schedules import Plan, Schedule, plan, solver_chain, solver_message
 
 VGG_WEIGHTS = "models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel"
@@ -25,7 +25,7 @@ class Detector:
 
     name: with its input size, "fssd300"; the zoo id is name, data set and suffix. size: of the square input, in pixels.
     features: image → source maps, largest first. scales: prior sizes, SSD's for this input size and data set where left out.
-    ratios: aspect ratios per map where they are not SSD's. weights: what training starts from; "" for from scratch.
+    ratios: aspect ratios per map where they are not SSD's. priors: boxes per map, where they follow from no scales. weights: what training starts from; "" for from scratch.
     """
 
     name: str
@@ -36,6 +36,8 @@ class Detector:
     suffix: str = ""
     scales: Scales | None = None
     ratios: Sequence[Sequence[float]] | None = None
+    priors: Sequence[Priors] | None = None
+    suppression: Suppression = SSD_SUPPRESSION  # of boxes in the test and deploy nets
     head_lr_mult: float = 1
     weights: str = VGG_WEIGHTS
     expand: float = 4  # the largest canvas in training, in an image's own sides
@@ -101,14 +103,14 @@ class Detector:
             batch = self.plan.per_gpu if phase == "train" else self.schedule.test_batch
             image, label = annotated_data(net, data, self.size, batch, expand=self.expand, crops=self.crops)
         sources = self.features(net, image)
-        priors = derive(self.scales or self._standard_scales(), self.size, len(sources), self.ratios)
+        priors = self.priors or derive(self.scales or self._standard_scales(), self.size, len(sources), self.ratios)
         predictions = multibox_head(net, image, sources, priors, classes, lr_mult=self.head_lr_mult)
         if phase == "train":
             assert label
             multibox_loss(net, predictions, label, classes, train_on_difficult=data.train_on_difficult)
             return net.proto
         save = self._save_output() if phase == "test" or data.deploy_saves else None
-        detections = detection_output(net, predictions, classes, save)
+        detections = detection_output(net, predictions, classes, save, self.suppression)
         if label:
             detection_evaluate(net, detections, label, classes, data.path(data.name_size), overlap_threshold=self.overlap_threshold)
         return net.proto

@@ -19,6 +19,20 @@ class Source:
     step: float = 0
 
 
+@dataclass(frozen=True)
+class Suppression:
+    """Which boxes are left as detections: those of a score above `confidence`, the top_k best of each class and image of them without
+    those that overlap a better one by more than nms_threshold, the keep_top_k best of an image. The defaults are SSD's (§3)."""
+
+    nms_threshold: float = 0.45
+    top_k: int = 400
+    keep_top_k: int = 200
+    confidence: float = 0.01
+
+
+SSD_SUPPRESSION = Suppression()
+
+
 class Predictions(NamedTuple):
     """What the heads give: loc N×(4·boxes), conf N×(classes·boxes), boxes 1×2×(4·boxes): corners, then variances."""
 
@@ -91,8 +105,10 @@ def multibox_loss(net: Net, predictions: Predictions, label: Blob, num_classes: 
     )
 
 
-def detection_output(net: Net, predictions: Predictions, num_classes: int, save: dict | None) -> Blob:
-    """Softmax over each box's classes, then non-maximum suppression at 0.45 (§3): 1×1×K×7 rows of image, label, score, box.
+def detection_output(
+    net: Net, predictions: Predictions, num_classes: int, save: dict | None, suppression: Suppression = SSD_SUPPRESSION
+) -> Blob:
+    """Softmax over each box's classes, then non-maximum suppression: 1×1×K×7 rows of image, label, score, box.
 
     save: SaveOutputParameter's fields, or None to write no files.
     """
@@ -110,10 +126,10 @@ def detection_output(net: Net, predictions: Predictions, num_classes: int, save:
         num_classes=num_classes,
         share_location=True,
         background_label_id=0,
-        nms_param={"nms_threshold": 0.45, "top_k": 400},
+        nms_param={"nms_threshold": suppression.nms_threshold, "top_k": suppression.top_k},
         code_type="CENTER_SIZE",
-        keep_top_k=200,
-        confidence_threshold=0.01,
+        keep_top_k=suppression.keep_top_k,
+        confidence_threshold=suppression.confidence,
         **fields,
     )
 
