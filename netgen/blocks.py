@@ -40,9 +40,12 @@ def relu(net: Net, name: str, x: Blob) -> Blob:
     return net.add("ReLU", name, x, in_place=True)
 
 
-def batch_norm(net: Net, name: str, x: Blob) -> Blob:
-    """BatchNorm and a learned Scale, both in place: `<name>_bn`, `<name>_scale` (names as in chuanqi305/MobileNet-SSD)."""
-    x = net.add("BatchNorm", f"{name}_bn", x, in_place=True)
+def batch_norm(net: Net, name: str, x: Blob, **fields) -> Blob:
+    """BatchNorm and a learned Scale, both in place: `<name>_bn`, `<name>_scale` (names as in chuanqi305/MobileNet-SSD).
+
+    fields: of BatchNorm.
+    """
+    x = net.add("BatchNorm", f"{name}_bn", x, in_place=True, **fields)
     param = [{"lr_mult": 1, "decay_mult": 0}] * 2
     return net.add("Scale", f"{name}_scale", x, in_place=True, param=param, filler={"type": "constant", "value": 1}, bias_term=True)
 
@@ -112,18 +115,42 @@ def resize(net: Net, name: str, x: Blob, size: tuple[int, int]) -> Blob:
         fields["kernel_" + "hw"[axis]], fields["stride_" + "hw"[axis]] = kernel, stride
         last = index == len(layers) - 1
         step = name if last else f"{name}_{'repeat' if type == 'Deconvolution' else 'mean'}_{'hw'[axis]}"
-        if type == "Deconvolution":
-            x = net.add(
-                type,
-                step,
-                x,
-                param={"lr_mult": 0, "decay_mult": 0},
-                num_output=x.channels,
-                group=x.channels,
-                bias_term=False,
-                weight_filler={"type": "constant", "value": 1},
-                **fields,
-            )
-        else:
-            x = net.add(type, step, x, pool="AVE", **fields)
+        x = _ones(net, type, step, x, **fields) if type == "Deconvolution" else net.add(type, step, x, pool="AVE", **fields)
     return x
+
+
+def upsample_nearest(net: Net, name: str, x: Blob, like: Blob) -> Blob:
+    """Nearest-neighbour resize to the size of `like`, the last layer named `name`: of n cells on m, cell t shows cell ⌊t·n/m⌋.
+
+    Stock Caffe has no layer for it. Where every cell is to be shown s times, the last one perhaps less (5 → 10, 7 → 13), that is a frozen
+    depthwise Deconvolution of ones with kernel and stride s, and a Crop to `like`. Otherwise, with p/q = m/n in lowest terms
+    (5 → 7), every cell is shown p times, and a frozen 1×1 Convolution of ones with stride q takes every q-th. (A Pooling of stride q
+    would not: Caffe rounds its output up, to m + 1 cells.) Returns x itself where nothing is to be done.
+    """
+    axes = list(zip(x.size, like.size, strict=True))
+    times = [-(-m // n) for n, m in axes]
+    if all(t // s == t * n // m for (n, m), s in zip(axes, times, strict=True) for t in range(m)):
+        strides, whole = [1, 1], all(n * s == m for (n, m), s in zip(axes, times, strict=True))
+    else:
+        times, strides, whole = [m // gcd(m, n) for n, m in axes], [n // gcd(m, n) for n, m in axes], False
+    if times != [1, 1]:
+        step = name if whole else f"{name}_repeat"
+        x = _ones(net, "Deconvolution", step, x, kernel_h=times[0], kernel_w=times[1], stride_h=times[0], stride_w=times[1])
+    if strides != [1, 1]:
+        return _ones(net, "Convolution", name, x, kernel_size=1, stride_h=strides[0], stride_w=strides[1])
+    return x if whole else net.add("Crop", name, x, like, axis=2)
+
+
+def _ones(net: Net, type: str, name: str, x: Blob, **fields) -> Blob:
+    """A frozen depthwise Convolution or Deconvolution of ones."""
+    return net.add(
+        type,
+        name,
+        x,
+        param={"lr_mult": 0, "decay_mult": 0},
+        num_output=x.channels,
+        group=x.channels,
+        bias_term=False,
+        weight_filler={"type": "constant", "value": 1},
+        **fields,
+    )

@@ -25,7 +25,8 @@ class Detector:
 
     name: with its input size, "fssd300"; the zoo id is name, data set and suffix. size: of the square input, in pixels.
     features: image → source maps, largest first. scales: prior sizes, SSD's for this input size and data set where left out.
-    ratios: aspect ratios per map where they are not SSD's. priors: boxes per map, where they follow from no scales. weights: what training starts from; "" for from scratch.
+    ratios: aspect ratios per map where they are not SSD's. priors: boxes per map, where they follow from no scales.
+    weights: what training starts from; "" for from scratch.
     """
 
     name: str
