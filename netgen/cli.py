@@ -54,7 +54,7 @@ def parser() -> Parser:
 
     build = command("build", "write a detector's train, test, deploy and solver prototxt and its launch script")
     build.add_argument("id", nargs="?", metavar="ID", help="zoo id; without a data set VOC 07+12 is meant")
-    build.add_argument("--all", action="store_true", help="every id of the zoo, into prototxt/")
+    build.add_argument("--all", action="store_true", help="every headline of the zoo, into prototxt/")
     build.add_argument("--check", action="store_true", help="write nothing; fail if a file on disk is not what would be written")
     build.add_argument(
         "--target", default="ssd", choices=("ssd", "fssd"), help="Caffe build: ssd, or fssd, which has Interp (default: ssd)"
@@ -126,14 +126,14 @@ def _detector(args: argparse.Namespace, zoo_id: str) -> Detector:
 
 
 def _build(args: argparse.Namespace) -> int:
-    from netgen.zoo import entries  # noqa: PLC0415
+    from netgen.zoo import headlines  # noqa: PLC0415
 
     if args.all == bool(args.id):
         raise CaffeError("build takes either an ID or --all; `netgen list` shows the ids")
     if args.all and (args.out or args.dataset):
         raise CaffeError("--all takes neither --out nor --dataset: they would put several detectors' files in one folder")
     stale: list[str] = []
-    for zoo_id in entries() if args.all else [args.id]:
+    for zoo_id in headlines() if args.all else [args.id]:
         detector = _detector(args, zoo_id)
         if args.print_sources:
             data = detector.dataset

@@ -20,14 +20,16 @@ def batch_samplers() -> list[dict]:
     return [{"max_sample": 1, "max_trials": 1}, *patches]
 
 
-def annotated_data(net: Net, dataset: Dataset, size: int, batch: int, *, expand: float = 4, crops: bool = True) -> tuple[Blob, Blob]:
-    """Images N×3×size×size and the labels 1×1×K×8 of their objects, augmented where the net is for training.
+def annotated_data(
+    net: Net, dataset: Dataset, size: tuple[int, int], batch: int, *, expand: float = 4, crops: bool = True
+) -> tuple[Blob, Blob]:
+    """Images N×3×H×W and the labels 1×1×K×8 of their objects, augmented where the net is for training.
 
-    expand: the largest canvas that an image is put on, in its own sides (the "zoom out" of §3.6); 1 for none.
+    size: (height, width) in pixels. expand: the largest canvas that an image is put on, in its own sides (the "zoom out" of §3.6); 1 for none.
     crops: cut patches out of the images (§2.2), or take each image whole.
     """
     train = net.phase == "train"
-    resize = {"prob": 1, "resize_mode": "WARP", "height": size, "width": size, "interp_mode": INTERPOLATIONS if train else "LINEAR"}
+    resize = {"prob": 1, "resize_mode": "WARP", "height": size[0], "width": size[1], "interp_mode": INTERPOLATIONS if train else "LINEAR"}
     transform: dict[str, Any] = {"mean_value": MEAN, "resize_param": resize}
     # One sampler without fields is the whole image: what the released test nets have.
     annotated: dict[str, Any] = {

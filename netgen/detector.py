@@ -10,27 +10,29 @@ from caffe_ir.errors import CaffeError, suggest
 from netgen.data_layer import annotated_data
 from netgen.datasets import Dataset
 from netgen.graph import PHASES, Blob, Net
-from netgen.multibox import SSD_SUPPRESSION, Source, Suppression, detection_evaluate, detection_output, multibox_head, multibox_loss
+from netgen.multibox import SSD_SUPPRESSION, Predictions, Source, Suppression, detection_evaluate, detection_output, multibox_head, multibox_loss
 from netgen.priors import SSD300, SSD300_SMALL, SSD512, SSD512_SMALL, Priors, Scales, derive
 from netgen.schedules import Plan, Schedule, plan, solver_chain, solver_message
 
 VGG_WEIGHTS = "models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel"
 TARGETS = ("ssd", "fssd")
 Features = Callable[[Net, Blob], list[Source]]
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Detector:
     """Everything that a detector's files follow from.
 
-    name: with its input size, "fssd300"; the zoo id is name, data set and suffix. size: of the square input, in pixels.
+    name: with its input size, "fssd300"; the zoo id is name, data set and suffix. size: of the input in pixels, its side or (height, width).
     features: image → source maps, largest first. scales: prior sizes, SSD's for this input size and data set where left out.
-    ratios: aspect ratios per map where they are not SSD's. priors: boxes per map, where they follow from no scales.
-    weights: what training starts from; "" for from scratch.
+    ratios: aspect ratios per map where they are not SSD's, one row for all maps alike. priors: boxes per map, where they follow from no
+    scales. head, loss, detect: what makes predictions of source maps, and of those a loss and detections, where that is not SSD's; each is
+    called as `multibox_head`, `multibox_loss` and `detection_output` are. weights: what training starts from; "" for from scratch.
     """
 
     name: str
-    size: int
+    size: int | Size
     features: Features
     dataset: Dataset
     schedule: Schedule
@@ -39,7 +41,10 @@ class Detector:
     ratios: Sequence[Sequence[float]] | None = None
     priors: Sequence[Priors] | None = None
     suppression: Suppression = SSD_SUPPRESSION  # of boxes in the test and deploy nets
+    head: Callable[..., Predictions] = multibox_head
     head_lr_mult: float = 1
+    loss: Callable[..., Blob] = multibox_loss
+    detect: Callable[..., Blob] = detection_output
     weights: str = VGG_WEIGHTS
     expand: float = 4  # the largest canvas in training, in an image's own sides
     crops: bool = True  # train on patches too, not on whole images alone
@@ -52,6 +57,11 @@ class Detector:
     @property
     def id(self) -> str:
         return f"{self.name}_{self.dataset.key}{self.suffix}"
+
+    @property
+    def image_size(self) -> Size:
+        """(height, width) of the input in pixels."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     @property
     def devices(self) -> tuple[int, ...]:
@@ -99,19 +109,19 @@ class Detector:
         data, classes = self.dataset, self.dataset.num_classes
         label = None
         if phase == "deploy":
-            image = net.input("data", (1, 3, self.size, self.size))
+            image = net.input("data", (1, 3, *self.image_size))
         else:
             batch = self.plan.per_gpu if phase == "train" else self.schedule.test_batch
-            image, label = annotated_data(net, data, self.size, batch, expand=self.expand, crops=self.crops)
+            image, label = annotated_data(net, data, self.image_size, batch, expand=self.expand, crops=self.crops)
         sources = self.features(net, image)
-        priors = self.priors or derive(self.scales or self._standard_scales(), self.size, len(sources), self.ratios)
-        predictions = multibox_head(net, image, sources, priors, classes, lr_mult=self.head_lr_mult)
+        priors = self.priors or derive(self.scales or self._standard_scales(), min(self.image_size), len(sources), self.ratios)
+        predictions = self.head(net, image, sources, priors, classes, lr_mult=self.head_lr_mult)
         if phase == "train":
             assert label
-            multibox_loss(net, predictions, label, classes, train_on_difficult=data.train_on_difficult)
+            self.loss(net, predictions, label, classes, train_on_difficult=data.train_on_difficult)
             return net.proto
         save = self._save_output() if phase == "test" or data.deploy_saves else None
-        detections = detection_output(net, predictions, classes, save, self.suppression)
+        detections = self.detect(net, predictions, classes, save, self.suppression)
         if label:
             detection_evaluate(net, detections, label, classes, data.path(data.name_size), overlap_threshold=self.overlap_threshold)
         return net.proto
@@ -137,7 +147,7 @@ class Detector:
 
     def _standard_scales(self) -> Scales:
         small = self.dataset.small_objects
-        if self.size < 512:
+        if min(self.image_size) < 512:
             return SSD300_SMALL if small else SSD300
         return SSD512_SMALL if small else SSD512
 

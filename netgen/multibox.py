@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from caffe_ir.errors import CaffeError
 from netgen.blocks import conv
 from netgen.graph import Blob, Net
 from netgen.priors import VARIANCE, Priors
@@ -13,10 +14,14 @@ from netgen.priors import VARIANCE, Priors
 
 @dataclass(frozen=True)
 class Source:
-    """A map that heads look at. step: pixels between the centres of its prior boxes; 0 leaves it to PriorBox (image / cells)."""
+    """A map that heads look at.
+
+    step: pixels between the centres of its prior boxes; 0 leaves it to PriorBox (image / cells). offset: of the first centre, in steps.
+    """
 
     blob: Blob
     step: float = 0
+    offset: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,19 +54,36 @@ def pixel_step(image: Blob, x: Blob) -> int:
     return step
 
 
+def predictor(net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1) -> Blob:
+    """SSD's head on one map: a 3×3 convolution."""
+    return conv(net, name, x, num_output, 3, pad=1, stride=1, lr_mult=lr_mult)
+
+
 def multibox_head(
-    net: Net, image: Blob, sources: Sequence[Source], priors: Sequence[Priors], num_classes: int, *, lr_mult: float = 1
+    net: Net,
+    image: Blob,
+    sources: Sequence[Source],
+    priors: Sequence[Priors],
+    num_classes: int,
+    *,
+    lr_mult: float = 1,
+    predict: Callable[..., Blob] = predictor,
 ) -> Predictions:
-    """A 3×3 convolution for offsets and one for classes on each source, and its prior boxes, each kind concatenated.
+    """A convolution for offsets and one for classes on each source, and its prior boxes, each kind concatenated.
 
     Boxes come in the order of sources, rows, columns, and priors of a cell. num_classes counts the background.
+    predict: what makes a map of so many channels, called as `predictor` is.
+    Raises CaffeError where sources and priors differ in number.
     """
+    if len(sources) != len(priors):
+        maps = ", ".join(f"{s.blob.name} ({s.blob.size[0]}x{s.blob.size[1]})" for s in sources)
+        raise CaffeError(f"there are {len(sources)} source maps, {maps}, but prior boxes for {len(priors)}: choose another input size")
     kinds: dict[str, list[Blob]] = {"loc": [], "conf": [], "priorbox": []}
     for source, prior in zip(sources, priors, strict=True):
         x = source.blob
         for kind, values in (("loc", 4), ("conf", num_classes)):
             name = f"{x.name}_mbox_{kind}"
-            y = conv(net, name, x, prior.count * values, 3, pad=1, stride=1, lr_mult=lr_mult)
+            y = predict(net, name, x, prior.count * values, lr_mult=lr_mult)
             y = net.add("Permute", f"{name}_perm", y, order=[0, 2, 3, 1])  # N×H×W×C: a cell's values lie together
             kinds[kind].append(net.add("Flatten", f"{name}_flat", y, axis=1))
         box: dict[str, Any] = {
@@ -72,7 +94,7 @@ def multibox_head(
         }
         if source.step:
             box["step"] = source.step
-        kinds["priorbox"].append(net.add("PriorBox", f"{x.name}_mbox_priorbox", x, image, flip=True, clip=False, offset=0.5, **box))
+        kinds["priorbox"].append(net.add("PriorBox", f"{x.name}_mbox_priorbox", x, image, flip=True, clip=False, offset=source.offset, **box))
     return Predictions(*(net.add("Concat", f"mbox_{kind}", *blobs, axis=2 if kind == "priorbox" else 1) for kind, blobs in kinds.items()))
 
 

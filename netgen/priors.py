@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from caffe_ir.errors import CaffeError
+
 VARIANCE = (0.1, 0.1, 0.2, 0.2)  # of centre x, y, width, height: what the offsets are divided by
 
 
@@ -53,11 +55,15 @@ def derive(scales: Scales, size: int, maps: int, ratios: Sequence[Sequence[float
 
     The step between maps is whole percents, rounded down (examples/ssd/ssd_pascal.py of weiliu89/caffe): SSD300 on VOC has
     (90 − 20) // 4 = 17, so min sizes 10, 20, 37, 54, 71, 88 % = 30, 60, 111, 162, 213, 264 pixels;
-    a map's max size is the next one's min size.
+    a map's max size is the next one's min size. ratios: a row per map, or one for all. Raises CaffeError where they do not fit.
     """
+    if maps < 3:
+        raise CaffeError(f"sizes of prior boxes are spread over three maps or more, but there are {maps}: choose a larger input")
+    if ratios and len(ratios) not in (1, maps):
+        raise CaffeError(f"there are aspect ratios for {len(ratios)} maps, but {maps} maps: choose another input size")
     step = (scales.high - scales.low) // (maps - 2)
     percents = [scales.low + step * index for index in range(maps - 1)]
     lows = [scales.first[0], *percents]
     highs = [scales.first[1], *(percent + step for percent in percents)]
-    ratios = ratios or default_ratios(maps)
+    ratios = default_ratios(maps) if not ratios else [ratios[0]] * maps if len(ratios) == 1 else ratios
     return [Priors(size * a / 100, size * b / 100, tuple(r)) for a, b, r in zip(lows, highs, ratios, strict=True)]

@@ -21,7 +21,7 @@ class Leg:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A multistep schedule: the rate is divided by ten at each step, a number of iterations.
+    """A multistep schedule: the rate is multiplied by gamma at each step, a number of iterations.
 
     batch: images per iteration over all GPUs and `iter_size` passes. per_gpu: the most that one GPU took at the authors'.
     legs: what comes before (a warm-up) or instead of the steps, in order of `until`; each is a solver of its own (see `solver_chain`).
@@ -42,6 +42,7 @@ class Schedule:
     display: int = 10
     per_class: bool = False  # log each class's average precision, not only their mean
     legs: tuple[Leg, ...] = ()
+    gamma: float = 0.1
 
     def with_batch(self, images: int) -> Schedule:
         """The same schedule with another effective batch; the learning rate stays. Raises CaffeError."""
@@ -131,7 +132,7 @@ def solver_message(
         display=schedule.display,
         max_iter=schedule.max_iter,
         lr_policy="multistep",
-        gamma=0.1,
+        gamma=schedule.gamma,
         momentum=schedule.momentum,
         weight_decay=schedule.weight_decay,
         snapshot=schedule.snapshot,

@@ -15,13 +15,33 @@ from netgen.detector import Detector
 Entry = Callable[[], Detector]
 _MODULES = ("ssd", "fssd", "shapes")
 _ENTRIES: dict[str, Entry] = {}
+_HEADLINES: set[str] = set()
 
 
 def entry(function: Entry) -> Entry:
-    """Register a function without arguments, whose name is the zoo id and whose docstring is the detector's card."""
+    """Register a headline: a function without arguments, whose name is the zoo id and whose docstring is the detector's card.
+
+    Its files are committed in prototxt/.
+    """
+    _HEADLINES.add(function.__name__)
+    return variant(function)
+
+
+def variant(function: Entry) -> Entry:
+    """Register a function as `entry` does, for a detector whose files are written on demand only."""
     assert function.__name__ not in _ENTRIES, function.__name__
     _ENTRIES[function.__name__] = function
     return function
+
+
+def row(zoo_id: str, make: Entry, card: str) -> None:
+    """Register a variant that is a row of a table: its id, what makes the detector, and its card."""
+
+    def function() -> Detector:
+        return make()
+
+    function.__name__, function.__doc__, function.__module__ = zoo_id, card, make.__module__
+    variant(function)
 
 
 @cache
@@ -30,6 +50,11 @@ def entries() -> dict[str, Entry]:
     for module in _MODULES:
         importlib.import_module(f"netgen.zoo.{module}")
     return _ENTRIES
+
+
+def headlines() -> list[str]:
+    """The ids whose files are committed in prototxt/, in the order of the papers."""
+    return [zoo_id for zoo_id in entries() if zoo_id in _HEADLINES]
 
 
 def resolve(name: str) -> str:
