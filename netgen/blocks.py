@@ -17,8 +17,13 @@ def learning(lr_mult: float = 1, *, bias: bool = True) -> list[dict]:
     return [weights, {"lr_mult": 2 * lr_mult, "decay_mult": 0}] if bias else [weights]
 
 
-def conv(net: Net, name: str, x: Blob, num_output: int, kernel_size: int, *, lr_mult: float = 1, bias: bool = True, **fields) -> Blob:
-    """Convolution with Xavier weights, where no weight_filler is given, and zero biases. fields: pad, stride, … as Caffe calls them."""
+def conv(
+    net: Net, name: str, x: Blob, num_output: int, kernel_size: int | None = None, *, lr_mult: float = 1, bias: bool = True, **fields
+) -> Blob:
+    """Convolution with Xavier weights, where no weight_filler is given, and zero biases. fields: pad, stride, … as Caffe calls them;
+    kernel_h and kernel_w where there is no kernel_size."""
+    if kernel_size is not None:
+        fields["kernel_size"] = kernel_size
     fields.setdefault("weight_filler", XAVIER)
     if bias:
         fields["bias_filler"] = ZERO
@@ -30,7 +35,6 @@ def conv(net: Net, name: str, x: Blob, num_output: int, kernel_size: int, *, lr_
         x,
         param=learning(lr_mult, bias=bias),
         num_output=num_output,
-        kernel_size=kernel_size,
         **fields,
     )
 
@@ -55,16 +59,16 @@ def conv_relu(
     name: str,
     x: Blob,
     num_output: int,
-    kernel_size: int,
+    kernel_size: int | None = None,
     *,
-    pad: int = 0,
-    stride: int = 1,
     lr_mult: float = 1,
     normalise: bool = False,
     **fields,
 ) -> Blob:
     """Convolution, BatchNorm and Scale where `normalise`, and ReLU, under the names of the SSD fork's added layers."""
-    x = conv(net, name, x, num_output, kernel_size, pad=pad, stride=stride, lr_mult=lr_mult, bias=not normalise, **fields)
+    if kernel_size is not None:
+        fields = {"pad": 0, "stride": 1} | fields
+    x = conv(net, name, x, num_output, kernel_size, lr_mult=lr_mult, bias=not normalise, **fields)
     if normalise:
         x = batch_norm(net, name, x)
     return relu(net, f"{name}_relu", x)
@@ -74,16 +78,21 @@ def shrinking(cells: int) -> tuple[int, int, int]:
     """(kernel_size, pad, stride) of the convolution that takes an SSD pyramid from a map of `cells` × `cells` to the next smaller one.
 
     Large maps are halved (38 → 19 → 10 → 5, 64 → … → 2); maps of 5 and 3 cells lose their border instead (5 → 3 → 1), and a map of 2
-    is covered by one padded 4×4 kernel (2 → 1). Source: examples/ssd/ssd_pascal.py of weiliu89/caffe, where SSD300 ends in the
+    is covered by one padded 4×4 kernel (2 → 1). One cell stays one. Source: examples/ssd/ssd_pascal.py of weiliu89/caffe, where SSD300 ends in the
     first way and SSD512 in the second.
     """
-    return (3, 0, 1) if cells in (3, 5) else (4, 1, 1) if cells == 2 else (3, 1, 2)
+    return {1: (1, 0, 1), 2: (4, 1, 1), 3: (3, 0, 1), 5: (3, 0, 1)}.get(cells, (3, 1, 2))
 
 
 def shrink(net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1, normalise: bool = False) -> Blob:
-    """The next smaller map of an SSD pyramid, after ReLU: see `shrinking`."""
-    kernel_size, pad, stride = shrinking(max(x.size))
-    return conv_relu(net, name, x, num_output, kernel_size, pad=pad, stride=stride, lr_mult=lr_mult, normalise=normalise)
+    """The next smaller map of an SSD pyramid, after ReLU: see `shrinking`, of each axis."""
+    rows, columns = (shrinking(cells) for cells in x.size)
+    names = ("kernel_size", "pad", "stride")
+    if rows == columns:
+        fields = dict(zip(names, rows, strict=True))
+    else:
+        fields = {f"{n.removesuffix('_size')}_{axis}": v for axis, hw in (("h", rows), ("w", columns)) for n, v in zip(names, hw, strict=True)}
+    return conv_relu(net, name, x, num_output, lr_mult=lr_mult, normalise=normalise, **fields)
 
 
 def resize(net: Net, name: str, x: Blob, size: tuple[int, int]) -> Blob:

@@ -14,16 +14,18 @@ def ssd_neck(net: Net, maps: dict[str, Blob], image: Blob, *, width: float = 1) 
     """The source maps of SSD for an image of any size, down to one cell: 6 at 300, 7 at 512.
 
     maps: of a backbone, with conv4_3 and fc7. Prior steps are the maps' strides in pixels, 8 and 16 and then twice the last one
-    while maps are halved; where they lose their border instead, the image divided by the cells (100 and 300 at 300).
+    while maps are halved; where they lose their border instead, the image divided by the cells (100 and 300 at 300), which is left to
+    PriorBox where it is not the same for rows and columns.
     """
     sources = [Source(maps["fc7"], pixel_step(image, maps["fc7"]))]
     x, number = maps["fc7"], 6
     while max(x.size) > 1:
         channels = max(1, round((CHANNELS[0] if number == 6 else CHANNELS[1]) * width))
-        halved = shrinking(max(x.size))[-1] == 2
+        halved = all(shrinking(cells)[-1] == 2 for cells in x.size)
         x = conv_relu(net, f"conv{number}_1", x, channels // 2, 1)
         x = shrink(net, f"conv{number}_2", x, channels)
-        sources.append(Source(x, sources[-1].step * 2 if halved else max(image.size) / max(x.size)))
+        rows, columns = (pixels / cells for pixels, cells in zip(image.size, x.size, strict=True))
+        sources.append(Source(x, sources[-1].step * 2 if halved else rows if rows == columns else 0))
         number += 1
     conv4_3 = maps["conv4_3"]
     norm = net.add(
