@@ -16,12 +16,21 @@ from netgen.priors import VARIANCE, Priors
 class Source:
     """A map that heads look at.
 
-    step: pixels between the centres of its prior boxes; 0 leaves it to PriorBox (image / cells). offset: of the first centre, in steps.
+    step: pixels between the centres of its prior boxes; 0 leaves it to PriorBox (image / cells). across: from column to column, where that
+    is not the same. offset: of the first centre, in steps. name: of its heads, the blob's where left out. kernel_size: of its heads; 0
+    leaves it to them.
     """
 
     blob: Blob
     step: float = 0
     offset: float = 0.5
+    across: float = 0
+    name: str = ""
+    kernel_size: int = 0
+
+    @property
+    def head_name(self) -> str:
+        return self.name or self.blob.name
 
 
 @dataclass(frozen=True)
@@ -54,9 +63,9 @@ def pixel_step(image: Blob, x: Blob) -> int:
     return step
 
 
-def predictor(net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1) -> Blob:
+def predictor(net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1, kernel_size: int = 3) -> Blob:
     """SSD's head on one map: a 3×3 convolution."""
-    return conv(net, name, x, num_output, 3, pad=1, stride=1, lr_mult=lr_mult)
+    return conv(net, name, x, num_output, kernel_size, pad=kernel_size // 2, stride=1, lr_mult=lr_mult)
 
 
 def multibox_head(
@@ -68,34 +77,53 @@ def multibox_head(
     *,
     lr_mult: float = 1,
     predict: Callable[..., Blob] = predictor,
+    suffix: str = "",
+    grouped: bool = False,
+    clip: bool = False,
 ) -> Predictions:
     """A convolution for offsets and one for classes on each source, and its prior boxes, each kind concatenated.
 
     Boxes come in the order of sources, rows, columns, and priors of a cell. num_classes counts the background.
-    predict: what makes a map of so many channels, called as `predictor` is.
+    predict: what makes a map of so many channels, called as `predictor` is. suffix: of the heads' names. grouped: all predictions before
+    the layers that only arrange them, as the DSSD fork writes them. clip: cut prior boxes at the image's border.
     Raises CaffeError where sources and priors differ in number.
     """
     if len(sources) != len(priors):
         maps = ", ".join(f"{s.blob.name} ({s.blob.size[0]}x{s.blob.size[1]})" for s in sources)
         raise CaffeError(f"there are {len(sources)} source maps, {maps}, but prior boxes for {len(priors)}: choose another input size")
+
+    def arrange(y: Blob) -> Blob:
+        name = y.name
+        y = net.add("Permute", f"{name}_perm", y, order=[0, 2, 3, 1])  # N×H×W×C: a cell's values lie together
+        return net.add("Flatten", f"{name}_flat", y, axis=1)
+
     kinds: dict[str, list[Blob]] = {"loc": [], "conf": [], "priorbox": []}
     for source, prior in zip(sources, priors, strict=True):
-        x = source.blob
+        kernel = {"kernel_size": source.kernel_size} if source.kernel_size else {}
         for kind, values in (("loc", 4), ("conf", num_classes)):
-            name = f"{x.name}_mbox_{kind}"
-            y = predict(net, name, x, prior.count * values, lr_mult=lr_mult)
-            y = net.add("Permute", f"{name}_perm", y, order=[0, 2, 3, 1])  # N×H×W×C: a cell's values lie together
-            kinds[kind].append(net.add("Flatten", f"{name}_flat", y, axis=1))
-        box: dict[str, Any] = {
-            "min_size": prior.min_size,
-            "max_size": prior.max_size,
-            "aspect_ratio": prior.aspect_ratios,
-            "variance": VARIANCE,
-        }
-        if source.step:
-            box["step"] = source.step
-        kinds["priorbox"].append(net.add("PriorBox", f"{x.name}_mbox_priorbox", x, image, flip=True, clip=False, offset=source.offset, **box))
-    return Predictions(*(net.add("Concat", f"mbox_{kind}", *blobs, axis=2 if kind == "priorbox" else 1) for kind, blobs in kinds.items()))
+            name = f"{source.head_name}_mbox_{kind}{suffix}"
+            y = predict(net, name, source.blob, prior.count * values, lr_mult=lr_mult, **kernel)
+            kinds[kind].append(y if grouped else arrange(y))
+        kinds["priorbox"].append(prior_box(net, image, source, prior, clip=clip))
+    found = []
+    for kind, blobs in kinds.items():
+        if grouped and kind != "priorbox":
+            blobs = [arrange(y) for y in blobs]
+        found.append(net.add("Concat", f"mbox_{kind}", *blobs, axis=2 if kind == "priorbox" else 1))
+    return Predictions(*found)
+
+
+def prior_box(net: Net, image: Blob, source: Source, prior: Priors, *, clip: bool = False) -> Blob:
+    """The prior boxes of every cell of a source's map: 1×2×(4·boxes)."""
+    box: dict[str, Any] = {"min_size": prior.min_size, "aspect_ratio": prior.aspect_ratios, "variance": VARIANCE}
+    if prior.max_size:
+        box["max_size"] = prior.max_size
+    if source.across and source.across != source.step:
+        box["step_h"], box["step_w"] = source.step, source.across
+    elif source.step:
+        box["step"] = source.step
+    name = f"{source.head_name}_mbox_priorbox"
+    return net.add("PriorBox", name, source.blob, image, flip=True, clip=clip, offset=source.offset, **box)
 
 
 def multibox_loss(net: Net, predictions: Predictions, label: Blob, num_classes: int, *, train_on_difficult: bool = True) -> Blob:

@@ -12,7 +12,8 @@ VARIANCE = (0.1, 0.1, 0.2, 0.2)  # of centre x, y, width, height: what the offse
 
 @dataclass(frozen=True)
 class Priors:
-    """The prior boxes at one cell of a map. min_size, max_size: pixels; aspect_ratios: each stands for itself and its inverse."""
+    """The prior boxes at one cell of a map. min_size, max_size: pixels, 0 for no box between the two; aspect_ratios: each stands for
+    itself and its inverse."""
 
     min_size: float
     max_size: float
@@ -21,7 +22,7 @@ class Priors:
     @property
     def count(self) -> int:
         """Boxes per cell: the square of min_size, that of √(min_size·max_size), and two per aspect ratio."""
-        return 2 + 2 * len(self.aspect_ratios)
+        return 1 + bool(self.max_size) + 2 * len(self.aspect_ratios)
 
 
 @dataclass(frozen=True)
