@@ -1,0 +1,208 @@
+"""M2Det against the paper's figures and the authors' code: parameters, maps, boxes, attention, schedule."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+import netgen
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError
+from netgen.backbones.vgg16 import vgg16
+from netgen.graph import Net
+from netgen.necks.m2det import mlfpn
+from netgen.report import walk_net
+from netgen.zoo import get
+from netgen.zoo.m2det import TABLE_3, m2det, released
+
+# zoo.md: millions of parameters of the released code, without and with SFAM, by levels and channels.
+RELEASED = {
+    (2, 256): (49.0, 49.0),
+    (4, 256): (76.9, 77.0),
+    (8, 256): (132.6, 133.2),
+    (16, 256): (244.2, 246.3),
+    (2, 512): (101.0, 101.1),
+    (4, 512): (184.2, 184.8),
+    (8, 512): (350.8, 352.9),
+    (4, 128): (42.9, 43.0),
+    (8, 128): (63.9, 64.1),
+    (16, 128): (105.9, 106.5),
+}
+
+
+def parameters(net: pb.NetParameter) -> int:
+    found = walk_net(net, "deploy")
+    return found.learnable - found.frozen
+
+
+def unit(inputs: int, outputs: int, kernel: int) -> int:
+    """A convolution without bias, and its Scale's factors and biases."""
+    return kernel**2 * inputs * outputs + 2 * outputs
+
+
+def by_hand(levels: int, channels: int, *, sfam: bool, shared: bool, smooth: bool = True, base: bool = True) -> int:
+    """Parameters with VGG16 and 81 classes."""
+    # conv1_1 … conv5_3, then fc6 3×3×512×1024, fc7 1024×1024, all with biases.
+    widths = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    total = sum(9 * a * b + b for a, b in pairwise(widths)) + (9 * 512 + 1024) * 1024 + 2 * 1024
+    total += unit(512, 256, 3) + unit(1024, 512, 1)  # FFMv1
+    half, c = channels // 2, channels
+    total += (1 if shared or not base else levels) * unit(256 + 512, half, 1)  # FFMv2's base convolution
+    for level in range(levels):
+        inputs = half if level == 0 else c + half * base
+        # Down: from the input, and four more; laterals: of the input, and four more; top; five smoothings.
+        total += 2 * unit(inputs, c, 3) + 2 * 4 * unit(c, c, 3) + (1 + 5 * smooth) * unit(c, c, 1)
+    wide = levels * channels
+    if sfam:
+        total += (1 if shared else 6) * (2 * wide * wide // 16 + wide // 16 + wide)
+    if shared:
+        total += 2 * wide  # Scale of the largest map's BatchNorm
+    return total + 6 * (9 * wide + 1) * 6 * (4 + 81)  # heads on 6 maps, 6 boxes each
+
+
+@pytest.mark.parametrize("sfam", [False, True])
+@pytest.mark.parametrize(("levels", "channels"), RELEASED)
+def test_parameters_of_the_released_code(levels: int, channels: int, sfam: bool) -> None:
+    count = parameters(released(320, batch=16, sfam=sfam, levels=levels, channels=channels).build("deploy"))
+    assert count == by_hand(levels, channels, sfam=sfam, shared=True)
+    assert count / 1e6 == pytest.approx(RELEASED[levels, channels][sfam], rel=0.005)
+    assert round(count / 1e6, 1) == pytest.approx(RELEASED[levels, channels][sfam], abs=0.051), "all printed figures"
+
+
+def test_table_3_is_not_what_the_code_gives() -> None:
+    """By how much the card says: 98.9M against 132.6M or 133.2M for 8 levels of 256 channels; no printed row is within 3 %."""
+    assert by_hand(8, 256, sfam=True, shared=True) / 98.9e6 == pytest.approx(1.346, abs=0.001)
+    for levels, channels, _, millions in TABLE_3:
+        assert all(abs(figure / millions - 1) > 0.03 for figure in RELEASED[levels, channels])
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "want"),
+    [
+        ("m2det320_vgg_coco", by_hand(8, 256, sfam=True, shared=False)),  # 136,477,748
+        ("m2det320_vgg_coco_nosfam", by_hand(8, 256, sfam=False, shared=False)),
+        ("m2det320_vgg_coco_tum8", by_hand(8, 256, sfam=False, shared=False, base=False)),
+        ("m2det320_vgg_coco_stum8", by_hand(8, 256, sfam=False, shared=False, base=False, smooth=False)),
+        ("m2det320_vgg_coco_stum1", by_hand(1, 256, sfam=False, shared=False, smooth=False)),
+        ("m2det320_vgg_coco_l2_c512", by_hand(2, 512, sfam=True, shared=False)),
+        ("m2det704_vgg_coco_release", by_hand(8, 256, sfam=False, shared=True)),
+    ],
+)
+def test_parameters_of_entries(zoo_id: str, want: int) -> None:
+    assert parameters(netgen.build(zoo_id, "deploy")) == want
+
+
+MAPS = {  # data/anchors.py of qijiezhao/M2Det: halves, rounded up, from stride 8 on; the last map is two cells less than the one before
+    320: [40, 20, 10, 5, 3, 1],
+    512: [64, 32, 16, 8, 4, 2],
+    704: [88, 44, 22, 11, 6, 4],
+    800: [100, 50, 25, 13, 7, 5],
+}
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "size"),
+    [
+        ("m2det320_vgg_coco", 320),
+        ("m2det512_resnet101_coco", 512),
+        ("m2det704_vgg_coco_release", 704),
+        ("m2det800_vgg_coco", 800),
+        ("m2det320_resnet101_coco_release", 320),
+    ],
+)
+def test_maps_and_boxes(zoo_id: str, size: int) -> None:
+    found = walk_net(netgen.build(zoo_id, "deploy"))
+    shapes = [found.blobs[f"mlfpn_{i}"] for i in range(1, 7)]
+    assert shapes == [(1, 2048, cells, cells) for cells in MAPS[size]]
+    assert found.priors == 6 * sum(cells**2 for cells in MAPS[size])  # 12,810, 32,760, 62,022, 80,208
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "sides", "steps"),
+    [
+        # 0.08, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05 of 320
+        ("m2det320_vgg_coco", [25.6, 48, 105.6, 163.2, 220.8, 278.4, 336], [0] * 6),
+        ("m2det320_vgg_coco_release", [25.6, 48, 105.6, 163.2, 220.8, 278.4, 336], [8, 16, 32, 64, 107, 320]),
+        ("m2det512_vgg_coco", [30.72, 76.8, 168.96, 261.12, 353.28, 445.44, 537.6], [0] * 6),
+        ("m2det704_vgg_coco_release", [28.16, 77.44, 161.92, 274.56, 408.32, 563.2, 739.2], [8, 16, 32, 64, 117, 176]),
+        ("m2det800_vgg_coco", [32, 120, 264, 408, 552, 696, 840], [0] * 6),
+    ],
+)
+def test_prior_boxes(zoo_id: str, sides: list[float], steps: list[float]) -> None:
+    boxes = [layer.prior_box_param for layer in netgen.build(zoo_id, "deploy").layer if layer.type == "PriorBox"]
+    assert [p.min_size[0] for p in boxes] == pytest.approx(sides[:-1])
+    assert [p.max_size[0] for p in boxes] == pytest.approx(sides[1:])
+    assert [list(p.aspect_ratio) for p in boxes] == [[2, 3]] * 6
+    assert [p.step for p in boxes] == steps
+
+
+def test_another_size_has_boxes_of_its_own() -> None:
+    """The released steps are pixels of one size; at another the cells decide."""
+    net = Net("n", "deploy")
+    sources = released(320, batch=16, levels=2, channels=16).features(net, net.input("data", (1, 3, 352, 352)))
+    assert [(source.blob.size, source.step) for source in sources][:2] == [((44, 44), 0), ((22, 22), 0)]
+
+
+def test_the_release_shares_its_connections() -> None:
+    """One pair of full connections over the six scales, by name; one base convolution. The paper's net shares nothing."""
+    names = {layer.name: [p.name for p in layer.param] for layer in released(320, batch=16, sfam=True).build("train").layer}
+    for layer in ("fc1", "fc2"):
+        assert all(names[f"sfam_{scale}_{layer}"] == [f"sfam_{layer}_w", f"sfam_{layer}_b"] for scale in range(1, 7))
+    assert "leach" in names
+    assert "leach1" not in names
+    paper = netgen.build("m2det320_vgg_coco", "train").layer
+    assert not any(p.name for layer in paper for p in layer.param)
+    assert {f"leach{level}" for level in range(1, 9)} < {layer.name for layer in paper}
+
+
+def test_rows_of_table_2_differ_in_what_they_say() -> None:
+    layers = {n: {layer.name for layer in get(f"m2det320_vgg_coco{n}").build("train").layer} for n in ("", "_nosfam", "_tum8", "_stum8")}
+    sfam, base, smooth = (layers[a] - layers[b] for a, b in (("", "_nosfam"), ("_nosfam", "_tum8"), ("_tum8", "_stum8")))
+    assert all(name.startswith("sfam_") or name.endswith("_levels") for name in sfam)
+    assert {name.split("_")[0].rstrip("12345678") for name in base} == {"leach", "unet"}
+    assert all("_smooth" in name for name in smooth)
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "want"),
+    [
+        # 118,287 images // 32 = 3,696 iterations an epoch: 5, 90, 120 and 150 of them.
+        ("m2det320_vgg_coco", [("inv", 18_480, []), ("multistep", 554_400, [332_640, 443_520])]),
+        # // 16 = 7,392: 5, 90, 110, then 130, 150 and 160.
+        (
+            "m2det320_vgg_coco_release",
+            [("inv", 36_960, []), ("fixed", 665_280, []), ("fixed", 813_120, []), ("multistep", 1_182_720, [960_960, 1_108_800])],
+        ),
+    ],
+)
+def test_schedules(zoo_id: str, want: list) -> None:
+    chain = get(zoo_id).solvers()
+    assert [(s.lr_policy, s.max_iter, list(s.stepvalue)) for s in chain] == want
+    last = chain[0].max_iter - 1
+    reached = chain[0].base_lr * (1 + chain[0].gamma * last)
+    assert reached == pytest.approx({False: 2e-3, True: 4e-3}["release" in zoo_id], rel=1e-3)
+    assert chain[-1].base_lr == pytest.approx({False: 2e-3, True: 4e-4}["release" in zoo_id])
+
+
+def test_detections() -> None:
+    output = next(layer for layer in netgen.build("m2det320_vgg_coco", "test").layer if layer.type == "DetectionOutput")
+    assert output.detection_output_param.confidence_threshold == pytest.approx(0.05)
+    assert output.detection_output_param.nms_param.nms_threshold == pytest.approx(0.45)
+
+
+@pytest.mark.parametrize("size", [(320, 512), (352, 384)])
+def test_inputs_of_other_shapes(size: tuple[int, int]) -> None:
+    net = Net("n", "deploy")
+    maps = vgg16(net, net.input("data", (1, 3, *size)), width=1 / 16)
+    sources = mlfpn(net, maps["conv4_3"], maps["fc7"], levels=2, channels=16)
+    assert [source.blob.channels for source in sources] == [32] * 6
+    assert sources[0].blob.size == (size[0] // 8, size[1] // 8)
+
+
+def test_an_image_too_small_for_six_maps() -> None:
+    net = Net("n", "deploy")
+    maps = vgg16(net, net.input("data", (1, 3, 256, 256)), width=1 / 16)
+    with pytest.raises(CaffeError, match=r"6 scales.* 2 cells a side and needs 3"):
+        mlfpn(net, maps["conv4_3"], maps["fc7"])
+    assert m2det(320).size == 320
