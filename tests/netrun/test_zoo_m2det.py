@@ -1,0 +1,63 @@
+"""M2Det trains: forward, backward and an update at reduced size; and its modules compute what the paper prints."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import netrun
+from caffe_ir import caffe_ir_pb2 as pb
+from netgen.graph import Net
+from netgen.necks.m2det import attention
+from netgen.zoo.m2det import m2det, released
+from netrun.solver import Solver
+
+SIDE = 288  # pixels: maps of 36, 18, 9, 5, 3 and 1 cells
+
+
+@pytest.mark.parametrize("release", [False, True])
+def test_trains(release: bool) -> None:
+    small = {"levels": 2, "channels": 16}
+    detector = released(320, batch=16, sfam=True, **small) if release else m2det(320, **small)
+    net = replace(detector, size=SIDE, gpus=[], batch_per_gpu=2).build("train")
+    del net.layer[0]
+    for name, shape in (("label", (1, 1, 2, 8)), ("data", (2, 3, SIDE, SIDE))):
+        layer = pb.LayerParameter(name=name, type="Input", top=[name])
+        layer.input_param.shape.add(dim=shape)
+        net.layer.insert(0, layer)
+    solver = Solver(pb.SolverParameter(train_net_param=net, base_lr=1e-3, lr_policy="fixed", momentum=0.9, weight_decay=5e-4, max_iter=1))
+    rng = np.random.default_rng(0)
+    solver.net.blobs["data"].data[...] = rng.normal(0, 50, (2, 3, SIDE, SIDE))
+    # Image, label, instance, corners, difficult.
+    solver.net.blobs["label"].data[...] = np.array([[0, 5, 0, 0.1, 0.2, 0.5, 0.6, 0], [1, 80, 0, 0.3, 0.3, 0.9, 0.8, 0]]).reshape(
+        1, 1, 2, 8
+    )
+    before = {
+        name: blob.data.copy()
+        for name in ("conv1_1", "leach" if release else "leach2", "sfam_1_fc1", "unet2_down3")
+        for blob in solver.net.params[name][:1]
+    }
+    solver.step(1)
+    assert np.isfinite(solver.net.loss.item())
+    for name, old in before.items():
+        new = solver.net.params[name][0].data
+        assert np.isfinite(new).all()
+        assert not np.array_equal(new, old), f"{name} has not learned"
+    assert (solver.net.params["unet1_up5"][0].data == 1).all(), "the ones that repeat cells stay ones"
+    shared = np.array_equal(solver.net.params["sfam_1_fc1"][0].data, solver.net.params["sfam_4_fc1"][0].data)
+    assert shared == release
+
+
+def test_attention_by_hand() -> None:
+    """Two channels of means 1 and 3, one hidden value: 0.5·1 + 1·3 = 3.5; factors σ(2·3.5 − 7) = 1/2 and σ(−3.5 + 3.5 + ln 3) = 3/4."""
+    net = Net("n", "deploy")
+    attention(net, "se", net.input("x", (1, 2, 1, 2)), "y", shared=False)
+    engine = netrun.Net(net.proto, netrun.TEST)
+    engine.params["se_fc1"][0].data[...] = [[0.5, 1]]
+    engine.params["se_fc2"][0].data[...] = [[2], [-1]]
+    engine.params["se_fc2"][1].data[...] = [-7, 3.5 + np.log(3)]
+    engine.blobs["x"].data[...] = np.array([[0, 2], [2, 4]]).reshape(1, 2, 1, 2)
+    engine.forward()
+    assert engine.blobs["y"].data.reshape(2, 2) == pytest.approx(np.array([[0, 1], [1.5, 3]]), abs=1e-6)
