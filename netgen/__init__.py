@@ -26,14 +26,18 @@ def configure(
     batch_per_gpu: int | None = None,
     batch: int | None = None,
     iterations: int | None = None,
+    size: int | tuple[int, int] | None = None,
+    classes: int | None = None,
+    backbone: str | None = None,
     out: str = "",
 ) -> Detector:
     """A detector of the zoo, as these options change it.
 
     zoo_id: "fssd300_voc0712", or "fssd300" for short. dataset: another data set's name, or the path of a dataset.json.
     data: the folder in place of `data/`. gpus: those to train on ([]: the CPU); the effective batch stays, unless `batch` sets it.
-    iterations: a shorter run. out: the folder that the files will lie in.
-    Raises CaffeError with the nearest name for one that there is not.
+    iterations: a shorter run. size: of the input in pixels, the side or (height, width). classes: with background, in place of the data
+    set's. backbone: another one below the same neck ("vgg16", "resnet101"). out: the folder that the files will lie in.
+    Raises CaffeError with the nearest name for one that there is not, and for a change that the detector does not allow.
     """
     from dataclasses import replace  # noqa: PLC0415
 
@@ -43,6 +47,12 @@ def configure(
     found = get(zoo_id)
     if dataset is not None:
         found = found.on(find(dataset))
+    if size is not None:
+        found = found.resized(size)
+    if backbone is not None:
+        found = found.on_backbone(backbone)
+    if classes is not None:
+        found = replace(found, dataset=found.dataset.with_classes(classes))
     if data is not None:
         found = replace(found, dataset=found.dataset.under(data))
     if batch is not None:

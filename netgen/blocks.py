@@ -54,6 +54,12 @@ def batch_norm(net: Net, name: str, x: Blob, **fields) -> Blob:
     return net.add("Scale", f"{name}_scale", x, in_place=True, param=param, filler={"type": "constant", "value": 1}, bias_term=True)
 
 
+def l2_norm(net: Net, name: str, x: Blob, scale: float) -> Blob:
+    """Each cell's values divided by their L2 norm and multiplied by a learned factor per channel that starts at `scale` (ParseNet)."""
+    filler = {"type": "constant", "value": scale}
+    return net.add("Normalize", name, x, across_spatial=False, scale_filler=filler, channel_shared=False)
+
+
 def conv_relu(
     net: Net,
     name: str,
@@ -75,11 +81,11 @@ def conv_relu(
 
 
 def shrinking(cells: int) -> tuple[int, int, int]:
-    """(kernel_size, pad, stride) of the convolution that takes an SSD pyramid from a map of `cells` × `cells` to the next smaller one.
+    """(kernel_size, pad, stride) of the convolution that takes an SSD pyramid from `cells` × `cells` to the next smaller map.
 
     Large maps are halved (38 → 19 → 10 → 5, 64 → … → 2); maps of 5 and 3 cells lose their border instead (5 → 3 → 1), and a map of 2
-    is covered by one padded 4×4 kernel (2 → 1). One cell stays one. Source: examples/ssd/ssd_pascal.py of weiliu89/caffe, where SSD300 ends in the
-    first way and SSD512 in the second.
+    is covered by one padded 4×4 kernel (2 → 1). One cell stays one. Source: examples/ssd/ssd_pascal.py of weiliu89/caffe, where SSD300
+    ends in the first way and SSD512 in the second.
     """
     return {1: (1, 0, 1), 2: (4, 1, 1), 3: (3, 0, 1), 5: (3, 0, 1)}.get(cells, (3, 1, 2))
 
@@ -91,7 +97,9 @@ def shrink(net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1,
     if rows == columns:
         fields = dict(zip(names, rows, strict=True))
     else:
-        fields = {f"{n.removesuffix('_size')}_{axis}": v for axis, hw in (("h", rows), ("w", columns)) for n, v in zip(names, hw, strict=True)}
+        fields = {
+            f"{n.removesuffix('_size')}_{axis}": v for axis, hw in (("h", rows), ("w", columns)) for n, v in zip(names, hw, strict=True)
+        }
     return conv_relu(net, name, x, num_output, lr_mult=lr_mult, normalise=normalise, **fields)
 
 

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from caffe_ir.errors import CaffeError, run_command, suggest
 
@@ -60,6 +60,9 @@ def parser() -> Parser:
         "--target", default="ssd", choices=("ssd", "fssd"), help="Caffe build: ssd, or fssd, which has Interp (default: ssd)"
     )
     build.add_argument("--dataset", metavar="NAME|FILE", help="another data set: a name, or the dataset.json of your own")
+    build.add_argument("--size", type=_size, metavar="N|HxW", help="another input size in pixels: side, or height x width")
+    build.add_argument("--classes", type=int, metavar="N", help="so many classes, background included (default: the data set's)")
+    build.add_argument("--backbone", metavar="NAME", help="another backbone below the same neck: vgg16, resnet101")
     build.add_argument("--data", metavar="DIR", help="where the data sets lie (default: data)")
     build.add_argument(
         "--gpus", type=_gpus, metavar="0,1", help="GPUs to train on, or cpu; the effective batch stays (default: the authors')"
@@ -91,6 +94,14 @@ def _gpus(text: str) -> list[int]:
     return [int(gpu) for gpu in text.split(",")]
 
 
+def _size(text: str) -> int | tuple[int, int]:
+    """ "300" → 300; "512x320" → (512, 320), height first."""
+    if not re.fullmatch(r"\d+(x\d+)?", text):
+        raise argparse.ArgumentTypeError(f"'{text}' should be a number of pixels such as 300, or height and width such as 512x320")
+    numbers = tuple(int(number) for number in text.split("x"))
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
 def _list(args: argparse.Namespace) -> None:
     from netgen.report import table  # noqa: PLC0415
     from netgen.zoo import entries  # noqa: PLC0415
@@ -98,29 +109,30 @@ def _list(args: argparse.Namespace) -> None:
     rows = [("id", "input", "what")]
     for zoo_id, make in entries().items():
         card = (make.__doc__ or "").strip().splitlines()[0]
-        size = make().size
-        rows.append((zoo_id, f"{size}x{size}", card))
+        rows.append((zoo_id, "{}x{}".format(*make().image_size), card))
     print(table(rows, left=3))
 
 
 def _detector(args: argparse.Namespace, zoo_id: str) -> Detector:
     import netgen  # noqa: PLC0415
 
-    detector = netgen.configure(
-        zoo_id,
-        dataset=args.dataset,
-        data=args.data,
-        gpus=args.gpus,
-        batch_per_gpu=args.batch_per_gpu,
-        batch=args.batch,
-        iterations=args.iters,
-    )
+    changed: dict[str, Any] = {
+        "dataset": args.dataset,
+        "data": args.data,
+        "gpus": args.gpus,
+        "batch_per_gpu": args.batch_per_gpu,
+        "batch": args.batch,
+        "iterations": args.iters,
+        "size": args.size,
+        "classes": args.classes,
+        "backbone": args.backbone,
+    }
+    detector = netgen.configure(zoo_id, **changed)
     if args.out is not None:
         # Named outright, the default place means the default layout, with what training writes in runs/.
         folder = os.path.normpath(args.out)
         return detector if folder == os.path.normpath(detector.net_folder) else replace(detector, folder=folder)
-    changed = [args.dataset, args.data, args.gpus, args.batch_per_gpu, args.batch, args.iters]
-    if args.target == "ssd" and all(option is None for option in changed):
+    if args.target == "ssd" and all(option is None for option in changed.values()):
         return detector
     return replace(detector, folder=f"runs/{detector.id}")  # the committed nets stay as the papers have them
 

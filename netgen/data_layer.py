@@ -25,7 +25,7 @@ def annotated_data(
 ) -> tuple[Blob, Blob]:
     """Images N×3×H×W and the labels 1×1×K×8 of their objects, augmented where the net is for training.
 
-    size: (height, width) in pixels. expand: the largest canvas that an image is put on, in its own sides (the "zoom out" of §3.6); 1 for none.
+    size: (height, width) in pixels. expand: the largest canvas that an image is put on, in its own sides (§3.6, "zoom out"); 1: none.
     crops: cut patches out of the images (§2.2), or take each image whole.
     """
     train = net.phase == "train"

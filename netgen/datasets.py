@@ -44,6 +44,12 @@ class Dataset:
         """One of the data set's files, as a net names it; one with a path from / on stays there."""
         return os.path.join(self.root, name) if self.root != "." else name
 
+    def with_classes(self, count: int) -> Dataset:
+        """The same data set with so many classes, background included. Raises CaffeError for fewer than two."""
+        if count < 2:
+            raise CaffeError(f"there are at least 2 classes, background and another, not {count}")
+        return replace(self, num_classes=count)
+
     def under(self, data: str) -> Dataset:
         """The same data set below another folder than `data/`; one given as a file stays where it lies."""
         return self if self.own else replace(self, root=data.rstrip("/") or "/")

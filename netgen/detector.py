@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,11 +11,21 @@ from caffe_ir.errors import CaffeError, suggest
 from netgen.data_layer import annotated_data
 from netgen.datasets import Dataset
 from netgen.graph import PHASES, Blob, Net
-from netgen.multibox import SSD_SUPPRESSION, Predictions, Source, Suppression, detection_evaluate, detection_output, multibox_head, multibox_loss
+from netgen.multibox import (
+    SSD_SUPPRESSION,
+    Predictions,
+    Source,
+    Suppression,
+    detection_evaluate,
+    detection_output,
+    multibox_head,
+    multibox_loss,
+)
 from netgen.priors import SSD300, SSD300_SMALL, SSD512, SSD512_SMALL, Priors, Scales, derive
 from netgen.schedules import Plan, Schedule, plan, solver_chain, solver_message
+from netgen.stack import BACKBONES, VGG16, Stack
 
-VGG_WEIGHTS = "models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel"
+VGG_WEIGHTS = VGG16.weights
 TARGETS = ("ssd", "fssd")
 Features = Callable[[Net, Blob], list[Source]]
 Size = tuple[int, int]
@@ -24,7 +35,7 @@ Size = tuple[int, int]
 class Detector:
     """Everything that a detector's files follow from.
 
-    name: with its input size, "fssd300"; the zoo id is name, data set and suffix. size: of the input in pixels, its side or (height, width).
+    name: with its input size, "fssd300"; the zoo id is name, data set and suffix. size: of the input in pixels, side or (height, width).
     features: image → source maps, largest first. scales: prior sizes, SSD's for this input size and data set where left out.
     ratios: aspect ratios per map where they are not SSD's, one row for all maps alike. priors: boxes per map, where they follow from no
     scales. head, loss, detect: what makes predictions of source maps, and of those a loss and detections, where that is not SSD's; each is
@@ -80,6 +91,34 @@ class Detector:
             test_batch = next(b for b in range(schedule.test_batch, 0, -1) if dataset.test_images % b == 0)
             schedule = replace(schedule, test_batch=test_batch)
         return replace(self, dataset=dataset, schedule=schedule, output_prefix="")
+
+    def resized(self, size: int | Size) -> Detector:
+        """The same detector for another input size, (height, width) or the side; prior boxes of its own grow with the shorter side.
+
+        Raises CaffeError for a size below one pixel. Whether the layers fit is seen when the net is built.
+        """
+        if isinstance(size, tuple) and size[0] == size[1]:
+            size = size[0]
+        other = replace(self, size=size, name=re.sub(rf"(?<!\d){_spell(self.size)}(?!\d)", _spell(size), self.name, count=1))
+        if min(other.image_size) < 1:
+            raise CaffeError(f"an input has at least one pixel, not {_spell(size)}")
+        if not self.priors:
+            return other
+        factor = min(other.image_size) / min(self.image_size)
+        return replace(other, priors=[p.scaled(factor) for p in self.priors])
+
+    def on_backbone(self, name: str) -> Detector:
+        """The same neck and heads on another backbone, started from that one's weights.
+
+        Raises CaffeError where there is no such backbone, or the neck is made for its own alone.
+        """
+        if not isinstance(self.features, Stack):
+            raise CaffeError(f"{self.id}: this neck is made for its own backbone; others take {', '.join(BACKBONES)}")
+        features = self.features.on(name)
+        if features == self.features:
+            return self
+        weights = self.weights and BACKBONES[name].weights
+        return replace(self, features=features, name=f"{self.name}_{name}", weights=weights)
 
     # Where files lie.
 
@@ -161,3 +200,8 @@ class Detector:
             "name_size_file": data.path(data.name_size),
             "num_test_image": data.test_images,
         }
+
+
+def _spell(size: int | Size) -> str:
+    """300 → "300", (512, 320) → "512x320"."""
+    return str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from caffe_ir.errors import CaffeError
 
@@ -23,6 +23,10 @@ class Priors:
     def count(self) -> int:
         """Boxes per cell: the square of min_size, that of √(min_size·max_size), and two per aspect ratio."""
         return 1 + bool(self.max_size) + 2 * len(self.aspect_ratios)
+
+    def scaled(self, factor: float) -> Priors:
+        """The same boxes for an image that is so many times as large."""
+        return replace(self, min_size=self.min_size * factor, max_size=self.max_size * factor)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from caffe_ir.errors import CaffeError, suggest
 from netgen.detector import Detector
 
 Entry = Callable[[], Detector]
-_MODULES = ("ssd", "fssd", "shapes")
+_MODULES = ("ssd", "fssd", "m2det", "shapes")
 _ENTRIES: dict[str, Entry] = {}
 _HEADLINES: set[str] = set()
 
@@ -40,7 +40,7 @@ def row(zoo_id: str, make: Entry, card: str) -> None:
     def function() -> Detector:
         return make()
 
-    function.__name__, function.__doc__, function.__module__ = zoo_id, card, make.__module__
+    function.__name__, function.__doc__, function.__module__ = zoo_id, card, getattr(make, "func", make).__module__
     variant(function)
 
 
@@ -55,6 +55,11 @@ def entries() -> dict[str, Entry]:
 def headlines() -> list[str]:
     """The ids whose files are committed in prototxt/, in the order of the papers."""
     return [zoo_id for zoo_id in entries() if zoo_id in _HEADLINES]
+
+
+def family(zoo_id: str) -> str:
+    """The module of the zoo that an id is from: "ssd", "fssd", …"""
+    return entries()[zoo_id].__module__.rpartition(".")[-1]
 
 
 def resolve(name: str) -> str:

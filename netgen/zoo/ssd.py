@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netgen.backbones.vgg16 import vgg16
 from netgen.datasets import COCO, ILSVRC2016, VOC0712, VOC0712PP, Dataset
 from netgen.detector import Detector
-from netgen.graph import Blob, Net
-from netgen.multibox import Source
 from netgen.necks.ssd import ssd_neck
 from netgen.schedules import Schedule
+from netgen.stack import Stack
 from netgen.zoo import entry
 
 VOC_300 = Schedule(steps=(80_000, 100_000, 120_000), max_iter=120_000, snapshot=80_000)  # 2 x (40k, 10k, 10k)
@@ -30,11 +28,7 @@ ILSVRC = Schedule(steps=(320_000, 400_000, 440_000), max_iter=440_000, snapshot=
 
 def ssd(size: int, dataset: Dataset, schedule: Schedule, suffix: str = "") -> Detector:
     """SSD with VGG16 for a square input of `size` pixels."""
-
-    def features(net: Net, image: Blob) -> list[Source]:
-        return ssd_neck(net, vgg16(net, image), image)
-
-    return Detector(f"ssd{size}", size, features, dataset, schedule, suffix)
+    return Detector(f"ssd{size}", size, Stack(ssd_neck), dataset, schedule, suffix)
 
 
 @entry

