@@ -21,12 +21,12 @@ def batch_samplers() -> list[dict]:
 
 
 def annotated_data(
-    net: Net, dataset: Dataset, size: tuple[int, int], batch: int, *, expand: float = 4, crops: bool = True
+    net: Net, dataset: Dataset, size: tuple[int, int], batch: int, *, expand: float = 4, crops: bool = True, distort: bool = True
 ) -> tuple[Blob, Blob]:
     """Images N×3×H×W and the labels 1×1×K×8 of their objects, augmented where the net is for training.
 
     size: (height, width) in pixels. expand: the largest canvas that an image is put on, in its own sides (§3.6, "zoom out"); 1: none.
-    crops: cut patches out of the images (§2.2), or take each image whole.
+    crops: cut patches out of the images (§2.2), or take each image whole. distort: change their colours.
     """
     train = net.phase == "train"
     resize = {"prob": 1, "resize_mode": "WARP", "height": size[0], "width": size[1], "interp_mode": INTERPOLATIONS if train else "LINEAR"}
@@ -42,7 +42,9 @@ def annotated_data(
         transform |= {
             "mirror": True,
             "emit_constraint": {"emit_type": "CENTER"},
-            "distort_param": {
+        }
+        if distort:
+            transform["distort_param"] = {
                 "brightness_prob": 0.5,
                 "brightness_delta": 32,
                 "contrast_prob": 0.5,
@@ -54,8 +56,7 @@ def annotated_data(
                 "saturation_lower": 0.5,
                 "saturation_upper": 1.5,
                 "random_order_prob": 0,
-            },
-        }
+            }
         if expand > 1:
             transform["expand_param"] = {"prob": 0.5, "max_expand_ratio": expand}
     image, label = net.add(

@@ -22,7 +22,7 @@ from netgen.multibox import (
     multibox_loss,
 )
 from netgen.priors import SSD300, SSD300_SMALL, SSD512, SSD512_SMALL, Priors, Scales, derive
-from netgen.schedules import Plan, Schedule, plan, solver_chain, solver_message
+from netgen.schedules import Plan, Schedule, plan, solver_chain, solver_message, tests_alone, without_tests
 from netgen.stack import BACKBONES, VGG16, Stack
 
 VGG_WEIGHTS = VGG16.weights
@@ -59,6 +59,7 @@ class Detector:
     weights: str = VGG_WEIGHTS
     expand: float = 4  # the largest canvas in training, in an image's own sides
     crops: bool = True  # train on patches too, not on whole images alone
+    distort: bool = True  # the colours of training images
     overlap_threshold: float = 0.5  # of a detection that counts as right while training
     output_prefix: str = ""  # of written detections, where the data set's is not used
     folder: str = ""  # where the files lie; "" for the repository's own places
@@ -151,7 +152,8 @@ class Detector:
             image = net.input("data", (1, 3, *self.image_size))
         else:
             batch = self.plan.per_gpu if phase == "train" else self.schedule.test_batch
-            image, label = annotated_data(net, data, self.image_size, batch, expand=self.expand, crops=self.crops)
+            augmentation = {"expand": self.expand, "crops": self.crops, "distort": self.distort}
+            image, label = annotated_data(net, data, self.image_size, batch, **augmentation)
         sources = self.features(net, image)
         priors = self.priors or derive(self.scales or self._standard_scales(), min(self.image_size), len(sources), self.ratios)
         predictions = self.head(net, image, sources, priors, classes, lr_mult=self.head_lr_mult)
@@ -171,7 +173,15 @@ class Detector:
 
     def solvers(self) -> list[pb.SolverParameter]:
         """The solvers that train one after the other, each from the snapshot of the one before."""
-        final = solver_message(
+        final = self._whole_solver()
+        return solver_chain(self.schedule, without_tests(final) if self.schedule.test_apart else final)
+
+    def test_solver(self) -> pb.SolverParameter | None:
+        """The solver that tests the weights that it is given, where training does not test; or None."""
+        return tests_alone(self._whole_solver()) if self.schedule.test_apart else None
+
+    def _whole_solver(self) -> pb.SolverParameter:
+        return solver_message(
             self.schedule,
             self.plan.iter_size,
             self.devices,
@@ -182,7 +192,6 @@ class Detector:
             ap_version=self.dataset.ap_version,
             test_labels=self.dataset.test_labels,
         )
-        return solver_chain(self.schedule, final)
 
     def _standard_scales(self) -> Scales:
         small = self.dataset.small_objects

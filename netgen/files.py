@@ -19,6 +19,8 @@ def texts(detector: Detector, target: str = "ssd") -> dict[str, str]:
     found = {f"{phase}.prototxt": text.dumps(detector.build(phase, target)) for phase in PHASES}
     for name, solver in zip(solver_names(detector), detector.solvers(), strict=True):
         found[name] = text.dumps(solver)
+    if (test_solver := detector.test_solver()) is not None:
+        found["test_solver.prototxt"] = text.dumps(test_solver)
     found[LAUNCHER] = launcher(detector)
     return found
 

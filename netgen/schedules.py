@@ -43,6 +43,8 @@ class Schedule:
     per_class: bool = False  # log each class's average precision, not only their mean
     legs: tuple[Leg, ...] = ()
     gamma: float = 0.1
+    even: bool = False  # the rate falls again after every steps[0] iterations, however many (policy "step")
+    test_apart: bool = False  # test in a solver of its own, not while training
 
     def with_batch(self, images: int) -> Schedule:
         """The same schedule with another effective batch; the learning rate stays. Raises CaffeError."""
@@ -131,7 +133,6 @@ def solver_message(
         base_lr=schedule.base_lr,
         display=schedule.display,
         max_iter=schedule.max_iter,
-        lr_policy="multistep",
         gamma=schedule.gamma,
         momentum=schedule.momentum,
         weight_decay=schedule.weight_decay,
@@ -142,16 +143,37 @@ def solver_message(
         snapshot_after_train=True,
         test_initialization=False,
         average_loss=schedule.display,
-        stepvalue=schedule.steps,
         iter_size=iter_size,
         type="SGD",
         eval_type="detection",
         ap_version=ap_version,
     )
+    if schedule.even:
+        message.lr_policy, message.stepsize = "step", schedule.steps[0]
+    else:
+        message.lr_policy = "multistep"
+        message.stepvalue.extend(schedule.steps)
     if gpus:
         message.device_id = gpus[0]
     if schedule.per_class:
         message.show_per_class_result = True
+    return message
+
+
+def without_tests(whole: pb.SolverParameter) -> pb.SolverParameter:
+    """The same training, untested."""
+    message = pb.SolverParameter()
+    message.CopyFrom(whole)
+    for field in ("test_net", "test_iter", "test_interval", "test_initialization", "eval_type", "ap_version", "show_per_class_result"):
+        message.ClearField(field)
+    return message
+
+
+def tests_alone(whole: pb.SolverParameter) -> pb.SolverParameter:
+    """The same tests, once, without any training: a solver to run with the weights to be tested."""
+    message = pb.SolverParameter()
+    message.CopyFrom(whole)
+    message.max_iter, message.test_initialization, message.snapshot_after_train = 0, True, False
     return message
 
 

@@ -30,7 +30,7 @@ def ssd_neck(net: Net, maps: dict[str, Blob], image: Blob, *, width: float = 1) 
     conv4_3 = maps["conv4_3"]
     norm = net.add(
         "Normalize",
-        "conv4_3_norm",
+        f"{conv4_3.name}_norm",
         conv4_3,
         across_spatial=False,
         scale_filler={"type": "constant", "value": L2_SCALE},
