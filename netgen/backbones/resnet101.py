@@ -126,9 +126,10 @@ def residual_block(
     return net.add("ReLU", f"res{block}_relu", y, in_place=True)
 
 
-def resnet101(net: Net, image: Blob, *, width: float = 1, learning: Learning = LEARNING) -> dict[str, Blob]:
+def resnet101(net: Net, image: Blob, *, width: float = 1, learning: Learning = LEARNING, halving: str = "34") -> dict[str, Blob]:
     """ResNet-101 up to conv5. Returns the last map of each stage by layer name: res2c, res3b3, res4b22, res5c (after ReLU), of strides
-    4, 8, 16, 16. width: factor on every number of channels.
+    4, 8, 16, 16. width: factor on every number of channels. halving: the stages that begin with a stride of 2; conv5 is dilated where
+    it does not.
     """
 
     def channels(count: int) -> int:
@@ -138,10 +139,11 @@ def resnet101(net: Net, image: Blob, *, width: float = 1, learning: Learning = L
     x = net.add("Pooling", "pool1", x, pool="MAX", kernel_size=3, stride=2)
     maps: dict[str, Blob] = {}
     for count, blocks in STAGES:
-        last = count == STAGES[-1][0]
+        stage = blocks[0][0]
+        dilation = 2 if stage == "5" and stage not in halving else 1
         for block in blocks:
             first = block == blocks[0]
-            stride = 2 if first and block[0] in "34" else 1
-            x = residual_block(net, block, x, channels(count), project=first, stride=stride, dilation=1 + last, learning=learning)
+            stride = 2 if first and stage in halving else 1
+            x = residual_block(net, block, x, channels(count), project=first, stride=stride, dilation=dilation, learning=learning)
         maps[x.name] = x
     return maps

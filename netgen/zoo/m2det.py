@@ -88,16 +88,18 @@ def m2det(
     schedule: Schedule = PAPER,
     steps: Sequence[float] = (),
     confidence: float = 0.05,
+    halving: str = "34",
     **options: Any,
 ) -> Detector:
-    """M2Det for a square input of `size` pixels. backbone: "vgg" or "resnet101"; steps: of the prior boxes; options: of `mlfpn`."""
+    """M2Det for a square input of `size` pixels. backbone: "vgg" or "resnet101", `halving` of that; steps: of the prior boxes, none for
+    image / cells; options: of `mlfpn`."""
 
     def features(net: Net, image: Blob) -> list[Source]:
         if backbone == "vgg":
             maps = vgg16(net, image)
             shallow, deep = maps["conv4_3"], maps["fc7"]
         else:
-            maps = resnet101(net, image)
+            maps = resnet101(net, image, halving=halving)
             shallow, deep = maps["res3b3"], maps["res5c"]
         sources = mlfpn(net, shallow, deep, **options)
         # Steps in pixels suit one size of the image only.
@@ -251,6 +253,7 @@ def m2det800_vgg_coco_release() -> Detector:
 def m2det320_resnet101_coco_release() -> Detector:
     """M2Det320 as configs/m2det320_resnet101.py of qijiezhao/M2Det has it: no SFAM, batch 12, 160 epochs.
 
-    Its ResNet has stride 1 in conv4 and stride 2 in conv5, undilated; here conv4 has stride 2 and conv5 is dilated, with the same weights.
+    Its ResNet has stride 1 in conv4 and stride 2 in conv5, which is not dilated. (PyTorch's has these strides in the 3×3 convolutions,
+    Caffe's weights are for strides in the 1×1 ones before.)
     """
-    return released(320, "resnet101", batch=12)
+    return released(320, "resnet101", batch=12, halving="35")

@@ -156,6 +156,15 @@ def test_the_release_shares_its_connections() -> None:
     assert {f"leach{level}" for level in range(1, 9)} < {layer.name for layer in paper}
 
 
+def test_released_resnet() -> None:
+    """layers/resnet.py of qijiezhao/M2Det: conv4 keeps 40×40 cells, conv5 halves them and is not dilated."""
+    net = netgen.build("m2det320_resnet101_coco_release", "deploy")
+    found = walk_net(net)
+    assert [found.blobs[name][2] for name in ("res3b3", "res4b22", "res5c")] == [40, 40, 20]
+    assert not any(d > 1 for layer in net.layer for d in layer.convolution_param.dilation)
+    assert [walk_net(netgen.build("m2det320_resnet101_coco", "deploy")).blobs[n][2] for n in ("res4b22", "res5c")] == [20, 20]
+
+
 def test_rows_of_table_2_differ_in_what_they_say() -> None:
     layers = {n: {layer.name for layer in get(f"m2det320_vgg_coco{n}").build("train").layer} for n in ("", "_nosfam", "_tum8", "_stum8")}
     sfam, base, smooth = (layers[a] - layers[b] for a, b in (("", "_nosfam"), ("_nosfam", "_tum8"), ("_tum8", "_stum8")))
