@@ -20,6 +20,8 @@ EXAMPLES = """examples:
   netgen build fssd300 --gpus 0,1
   netgen build ssd300 --dataset data/mine/dataset.json --out runs/mine
   netgen summary fssd300 --phase train
+  netgen card fssd300
+  netgen diff ssd300 fssd300
   netgen check runs/mine/*.prototxt"""
 
 
@@ -80,6 +82,17 @@ def parser() -> Parser:
     summary.add_argument("--target", default="ssd", choices=("ssd", "fssd"), help="of an id (default: ssd)")
     summary.add_argument("--layers", action="store_true", help="every layer, too")
 
+    card = command("card", "all there is to know of a detector: paper, figures, data, schedule, boxes, costs, the command")
+    card.add_argument("id", nargs="?", metavar="ID", help="zoo id")
+    card.add_argument("--all", action="store_true", help="write every detector's card, into docs/zoo/")
+    card.add_argument("--check", action="store_true", help="write nothing; fail if a page of docs/zoo/ is not what would be written")
+
+    diff = command("diff", "how net B differs from net A; exit status 1 if it does")
+    diff.add_argument("a", metavar="A", help="zoo id, prototxt or caffemodel")
+    diff.add_argument("b", metavar="B", help="zoo id, prototxt or caffemodel")
+    diff.add_argument("--phase", choices=("train", "test", "deploy"), help="default: deploy of an id, and what a file is for")
+    diff.add_argument("--target", default="ssd", choices=("ssd", "fssd"), help="of ids (default: ssd)")
+
     check = command("check", "check nets and solvers: fields, shapes, heads against boxes, a solver's nets")
     check.add_argument("files", nargs="+", metavar="FILE")
     return top
@@ -115,6 +128,7 @@ def _list(args: argparse.Namespace) -> None:
 
 def _detector(args: argparse.Namespace, zoo_id: str) -> Detector:
     import netgen  # noqa: PLC0415
+    from netgen.zoo import headlines  # noqa: PLC0415
 
     changed: dict[str, Any] = {
         "dataset": args.dataset,
@@ -132,7 +146,7 @@ def _detector(args: argparse.Namespace, zoo_id: str) -> Detector:
         # Named outright, the default place means the default layout, with what training writes in runs/.
         folder = os.path.normpath(args.out)
         return detector if folder == os.path.normpath(detector.net_folder) else replace(detector, folder=folder)
-    if args.target == "ssd" and all(option is None for option in changed.values()):
+    if args.target == "ssd" and all(option is None for option in changed.values()) and detector.id in headlines():
         return detector
     return replace(detector, folder=f"runs/{detector.id}")  # the committed nets stay as the papers have them
 
@@ -194,6 +208,23 @@ def _summary(args: argparse.Namespace) -> None:
     print(summary(netgen.build(args.net, phase, args.target), phase, layers=args.layers))
 
 
+def _card(args: argparse.Namespace) -> None:
+    from netgen.card import card, write  # noqa: PLC0415
+
+    if (args.all or args.check) == bool(args.id):
+        raise CaffeError("card takes either an ID or --all; `netgen list` shows the ids")
+    print(card(args.id) if args.id else "\n".join(write(args.check)) or "nothing changed")
+
+
+def _diff(args: argparse.Namespace) -> int:
+    from netgen.difference import diff  # noqa: PLC0415
+
+    found = diff(args.a, args.b, args.phase, args.target)
+    if found:
+        print(found)
+    return int(bool(found))
+
+
 def _check(args: argparse.Namespace) -> int:
     from netgen.report import COLUMNS, check, table  # noqa: PLC0415
 
@@ -217,7 +248,8 @@ def _check(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str]) -> int:
     """Run one command. Raises CaffeError."""
     args = parser().parse_args(argv)
-    return {"list": _list, "build": _build, "summary": _summary, "check": _check}[args.command](args) or 0
+    commands = {"list": _list, "build": _build, "summary": _summary, "card": _card, "diff": _diff, "check": _check}
+    return commands[args.command](args) or 0
 
 
 def entry() -> int:

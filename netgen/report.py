@@ -90,8 +90,33 @@ def source_rows(found: Walk) -> list[tuple[str, ...]]:
             boxes = walked.facts.tops[0][2] // 4
             lists = [" ".join(f"{v:g}" for v in values) or "-" for values in (prior.min_size, prior.max_size, prior.aspect_ratio)]
             step = f"{prior.step:g}" if prior.HasField("step") else "auto"
+            if prior.HasField("step_h"):
+                step = f"{prior.step_h:g} x {prior.step_w:g}"
+            if prior.offset != 0.5:
+                step += f", from {prior.offset:g} steps on"
             rows.append((walked.layer.bottom[0], times(shape[1:]), str(boxes // math.prod(shape[2:])), f"{boxes:,}", *lists, step))
     return rows
+
+
+def centres_inside(found: Walk) -> float:
+    """The share of the prior boxes whose centre lies in the image, borders included."""
+    inside = boxes = 0
+    for walked in found.layers:
+        if walked.layer.type != "PriorBox":
+            continue
+        prior, (cells, image) = walked.layer.prior_box_param, walked.bottoms[:2]
+        steps = [
+            getattr(prior, f"step_{axis}") or prior.step or pixels / count
+            for axis, pixels, count in zip("hw", image[2:], cells[2:], strict=True)
+        ]
+        good = [
+            sum(0 <= (i + prior.offset) * step <= pixels for i in range(count))
+            for step, pixels, count in zip(steps, image[2:], cells[2:], strict=True)
+        ]
+        per_cell = walked.facts.tops[0][2] // 4 // math.prod(cells[2:])
+        inside += per_cell * math.prod(good)
+        boxes += per_cell * math.prod(cells[2:])
+    return inside / boxes if boxes else 1
 
 
 def is_solver(path: str) -> bool:

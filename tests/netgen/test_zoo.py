@@ -42,7 +42,7 @@ STOCK = """
     MultinomialLogisticLoss Normalize PReLU Parameter Permute Pooling Power PriorBox Python RNN RNNUnit ReLU Reduction Reshape
     SPP Scale Sigmoid SigmoidCrossEntropyLoss Silence Slice SmoothL1Loss Softmax SoftmaxWithLoss Split TanH Threshold Tile
     VideoData WindowData
-""".split()
+""".split()  # noqa: SIM905
 
 
 @pytest.mark.parametrize("phase", PHASES)
