@@ -1,0 +1,57 @@
+"""Every net of the zoo in a real Caffe, the SSD fork: it sets each of them up, in the phase that it is for, and computes nothing.
+
+Data layers become inputs and files are not named, so that no data set is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import netgen
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from netgen.zoo import entries
+from tests.support import ROOT
+
+CAFFE = Path(os.environ.get("CAFFE_ROOT", "nowhere")) / "build/tools/caffe"
+pytestmark = [pytest.mark.caffe, pytest.mark.skipif(not CAFFE.exists(), reason="no Caffe in $CAFFE_ROOT")]
+
+
+def without_files(net: pb.NetParameter) -> pb.NetParameter:
+    for layer in net.layer:
+        if layer.type == "AnnotatedData":
+            resize = layer.transform_param.resize_param
+            shapes = [(1, 3, resize.height, resize.width), (1, 1, 1, 8)]
+            layer.CopyFrom(pb.LayerParameter(name=layer.name, type="Input", top=layer.top))
+            for shape in shapes:
+                layer.input_param.shape.add(dim=shape)
+        layer.detection_output_param.ClearField("save_output_param")
+        layer.detection_evaluate_param.ClearField("name_size_file")
+        for name in ("detection_output_param", "detection_evaluate_param"):
+            if not getattr(layer, name).ListFields():
+                layer.ClearField(name)
+    return net
+
+
+@pytest.mark.parametrize("phase", ["train", "test", "deploy"])
+@pytest.mark.parametrize("zoo_id", list(entries()))
+def test_caffe_sets_it_up(tmp_path: Path, zoo_id: str, phase: str) -> None:
+    solver = pb.SolverParameter(
+        train_net_param=without_files(netgen.build(zoo_id, phase)),
+        solver_mode=pb.SolverParameter.CPU,
+        base_lr=1e-3,
+        lr_policy="fixed",
+        max_iter=0,
+        snapshot_prefix=str(tmp_path / "none"),
+        snapshot_after_train=False,
+    )
+    solver.train_state.phase = pb.TRAIN if phase == "train" else pb.TEST
+    text.write(solver, tmp_path / "solver.prototxt")
+    command = [str(CAFFE), "train", f"--solver={tmp_path / 'solver.prototxt'}"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "GLOG_logtostderr": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
