@@ -12,7 +12,7 @@ BATCH  ?=
 TARGET ?= ssd
 export DATA GPUS ITERS BATCH TARGET
 
-.PHONY: help install demo test lint types check prototxt proto clean
+.PHONY: help install demo test lint types check prototxt bench-netgen proto clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,7 +21,8 @@ help:
 	@echo "     GPUS=0,1 ITERS=N BATCH=N TARGET=ssd|fssd      CAFFE_ROOT in the environment: train with that Caffe"
 	@echo "make demo               a small detector learns the embedded data set, with pictures"
 	@echo "make test               the test suite     make lint, types, check   what CI adds to it"
-	@echo "make install            .venv only         make prototxt, proto      write the committed nets, the schema"
+	@echo "make install            .venv only         make prototxt, proto      write the committed nets and cards, the schema"
+	@echo "make bench-netgen       how long netgen takes, against its targets"
 	@echo; echo "zoo ids (without a data set: _voc0712):"; ls prototxt | sed 's/^/  /'
 
 install: $(STAMP)
@@ -46,10 +47,13 @@ types: $(STAMP)
 	@$(BIN)/mypy
 
 check: $(STAMP)
-	@$(BIN)/netgen build --all --check
+	@$(BIN)/netgen build --all --check && $(BIN)/netgen card --all --check
 
 prototxt: $(STAMP)
-	@$(BIN)/netgen build --all
+	@$(BIN)/netgen build --all && $(BIN)/netgen card --all
+
+bench-netgen: $(STAMP)
+	@$(BIN)/python scripts/bench_netgen.py
 
 # protoc 3.20 or newer writes modules that every protobuf runtime from 4.21 on accepts, as long as it is older than 26.
 proto:

@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT))
 
 from caffe_ir.errors import CaffeError, run_command, suggest  # noqa: E402
 
-TARGETS = ("help", "demo", "test", "lint", "types", "check", "install", "proto", "clean")
+TARGETS = ("help", "demo", "test", "lint", "types", "check", "install", "prototxt", "bench-netgen", "proto", "clean")
 
 
 def full_id(name: str) -> str:
