@@ -51,6 +51,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mean-value", metavar="B,G,R", help="default: the test net's beside the model, else 104,117,123")
     parser.add_argument("--scale", type=float, metavar="F", help="factor after the mean (default: the test net's beside the model, else 1)")
     parser.add_argument("--batch", type=flags.positive, default=1, metavar="N", help="images at once (default: 1)")
+    flags.add_suppression(parser)
     flags.add_device(parser)
 
 
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     net = Net(args.model, pb.TEST, args.weights, device=device.choose(args.gpu, args.cpu))
     if not net.inputs or not any(layer.type == "DetectionOutput" for layer in net.layer_list):
         raise CaffeError(f"{args.model}: not a deploy net: it lacks an Input or a DetectionOutput layer")
+    flags.soften(args, net)
     transformer = _transformer(args, net, nets)
     out = Path(args.out)
     listed: list[dict] = []

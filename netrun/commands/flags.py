@@ -9,6 +9,8 @@ import torch
 
 from caffe_ir.errors import CaffeError
 from netrun import log
+from netrun.layers.detection_output import DetectionOutput
+from netrun.net import Net
 
 
 def positive(value: str) -> int:
@@ -50,3 +52,20 @@ def set_up(args: argparse.Namespace, quiet: bool = False) -> None:
 
 def stages(args: argparse.Namespace) -> list[str]:
     return [s for s in args.stage.split(",") if s]
+
+
+def add_suppression(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--soft-nms",
+        action="store_true",
+        help="lower the scores of overlapping boxes, linearly and from the net's nms_threshold on, instead of dropping them",
+    )
+
+
+def soften(args: argparse.Namespace, net: Net) -> None:
+    """Carry out --soft-nms. Raises CaffeError for a net without detections."""
+    layers = [layer for layer in net.layer_list if isinstance(layer, DetectionOutput)]
+    if args.soft_nms and not layers:
+        raise CaffeError(f"--soft-nms: {args.model} has no DetectionOutput layer")
+    for layer in layers:
+        layer.soft = args.soft_nms

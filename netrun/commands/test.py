@@ -23,6 +23,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--iterations", type=flags.positive, metavar="N", help="batches (default: all images once, or 50 as Caffe)")
     parser.add_argument("--ap-version", choices=scoring.AP_VERSIONS, default="11point", help="which average precision (default: 11point)")
     parser.add_argument("--labelmap", metavar="FILE", help="names of the classes (default: the one that the net names)")
+    flags.add_suppression(parser)
     flags.add_device(parser)
     flags.add_state(parser)
     flags.add_log(parser)
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         for path in args.weights.split(","):
             net.copy_from(path)
+        flags.soften(args, net)
         iterations = args.iterations or _one_pass(net) or 50
         detection = any(layer.type == "DetectionEvaluate" for layer in net.layer_list)
         log.info(f"Running for {iterations} iterations.", at="caffe.cpp:285")

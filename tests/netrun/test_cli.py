@@ -125,6 +125,20 @@ def test_detections_are_drawn_and_listed(here: Path, capsys) -> None:
     assert [d["label"] for d in alone] == [d["label"] for d in listed[0]["detections"]]
 
 
+def test_soft_suppression_drops_no_box(here: Path, capsys) -> None:
+    Path("all.prototxt").write_text(Path("deploy.prototxt").read_text().replace("keep_top_k: 20", "keep_top_k: 900"))
+    argv = ["detect", "--model", "all.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--threshold", "0.02", "data/test_lmdb"]
+    found = []
+    for folder, flag in (("hard", []), ("soft", ["--soft-nms"])):
+        assert netrun(*argv, "--out", folder, *flag) == 0
+        found.append([entry["detections"] for entry in json.loads(Path(f"{folder}/detections.json").read_text())])
+    best = [[image[0] for image in kind if image] for kind in found]
+    assert best[0] == best[1], "the surest box of an image is not touched"
+    assert sum(map(len, found[1])) > sum(map(len, found[0]))
+    assert netrun("test", "--model", "test.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--soft-nms") == 0
+    assert "mAP" in capsys.readouterr().out
+
+
 def test_time_and_device_query(here: Path, capsys) -> None:
     assert netrun("time", "-model", "test.prototxt", "-iterations", "2") == 0
     said = capsys.readouterr().err
@@ -201,12 +215,14 @@ def test_signals(here: Path, number: signal.Signals, ends: bool) -> None:
         ("detect --model deploy.prototxt --weights snap/n_iter_8.caffemodel nowhere.jpg", "nowhere.jpg: no such image"),
         ("detect --model deploy.prototxt --weights snap/n_iter_8.caffemodel solver.prototxt", "not an image"),
         ("detect --model test.prototxt --weights snap/n_iter_8.caffemodel data/test_lmdb", "not a deploy net"),
+        ("test --model bare.prototxt --weights snap/n_iter_8.caffemodel --soft-nms", "--soft-nms: bare.prototxt has no DetectionOutput"),
         ("plot solver.prototxt", "no iteration"),
         ("plot logs/train.log --out a.pong", "pong"),
     ],
 )
 def test_refuses_in_one_line(argv: str, message: str, here: Path, capsys) -> None:
     Path("misspelt.prototxt").write_text("base_lrr: 0.1")
+    Path("bare.prototxt").write_text('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }')
     net = Path("test.prototxt").read_text()
     Path("no_lmdb_net.prototxt").write_text(net.replace("data/train_lmdb", "nowhere_lmdb"))
     Path("no_lmdb.prototxt").write_text(SOLVER.replace("test.prototxt", "no_lmdb_net.prototxt").replace("snap/n", "new/n"))
