@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from caffe_ir.errors import CaffeError
-from netgen.blocks import batch_norm, conv, relu, upsample_nearest
+from netgen.blocks import XAVIER, ZERO, batch_norm, conv, relu, upsample_nearest
 from netgen.graph import Blob, Net
 from netgen.multibox import Source
 
@@ -54,10 +54,11 @@ def attention(net: Net, name: str, x: Blob, excited: str, *, shared: bool) -> Bl
     """
 
     def full(layer: str, y: Blob, num_output: int) -> Blob:
-        names = [{"name": f"sfam_{layer}_{kind}"} if shared else {} for kind in "wb"]
-        param = [{"lr_mult": 1, "decay_mult": 1, **names[0]}, {"lr_mult": 2, "decay_mult": 0, **names[1]}]
-        fillers = {"weight_filler": {"type": "xavier"}, "bias_filler": {"type": "constant", "value": 0}}
-        return net.add("InnerProduct", f"{name}_{layer}", y, param=param, num_output=num_output, **fillers)
+        param = [
+            {"lr_mult": lr, "decay_mult": decay, **({"name": f"sfam_{layer}_{kind}"} if shared else {})}
+            for lr, decay, kind in ((1, 1, "w"), (2, 0, "b"))
+        ]
+        return net.add("InnerProduct", f"{name}_{layer}", y, param=param, num_output=num_output, weight_filler=XAVIER, bias_filler=ZERO)
 
     factor = net.add("Pooling", f"{name}_mean", x, pool="AVE", global_pooling=True)
     factor = relu(net, f"{name}_relu", full("fc1", factor, max(1, x.channels // REDUCTION)))

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -217,7 +218,7 @@ for _levels, _channels, _map, _millions in TABLE_3:
     _suffix = f"_l{_levels}_c{_channels}"
     row(
         f"m2det320_vgg_coco{_suffix}",
-        lambda suffix=_suffix, levels=_levels, channels=_channels: m2det(320, suffix=suffix, levels=levels, channels=channels),
+        partial(m2det, 320, suffix=_suffix, levels=_levels, channels=_channels),
         f"M2Det320 with VGG16, {_levels} levels of {_channels} channels, Table 3: {_map} mAP (0.5:0.95) on minival.\n\n"
         f"    The table prints {_millions}M parameters; see the head of this file.\n    ",
     )
