@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from caffe_ir.errors import CaffeError
-from netgen.blocks import conv
+from netgen.blocks import conv, l2_norm
 from netgen.graph import Blob, Net
 from netgen.priors import VARIANCE, Priors
 
@@ -18,7 +18,7 @@ class Source:
 
     step: pixels between the centres of its prior boxes; 0 leaves it to PriorBox (image / cells). across: from column to column, where that
     is not the same. offset: of the first centre, in steps. name: of its heads, the blob's where left out. kernel_size: of its heads; 0
-    leaves it to them.
+    leaves it to them. l2_scale: what a learned factor per channel starts from, after L2 normalisation; 0 for a map that is not normalised.
     """
 
     blob: Blob
@@ -27,6 +27,7 @@ class Source:
     across: float = 0
     name: str = ""
     kernel_size: int = 0
+    l2_scale: float = 0
 
     @property
     def head_name(self) -> str:
@@ -99,6 +100,8 @@ def multibox_head(
 
     kinds: dict[str, list[Blob]] = {"loc": [], "conf": [], "priorbox": []}
     for source, prior in zip(sources, priors, strict=True):
+        if source.l2_scale:
+            source = replace(source, blob=l2_norm(net, f"{source.blob.name}_norm", source.blob, source.l2_scale))
         kernel = {"kernel_size": source.kernel_size} if source.kernel_size else {}
         for kind, values in (("loc", 4), ("conf", num_classes)):
             name = f"{source.head_name}_mbox_{kind}{suffix}"

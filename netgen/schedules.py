@@ -45,6 +45,8 @@ class Schedule:
     gamma: float = 0.1
     even: bool = False  # the rate falls again after every steps[0] iterations, however many (policy "step")
     test_apart: bool = False  # test in a solver of its own, not while training
+    test_first: bool = False  # test before the first iteration, too
+    average_loss: int = 0  # iterations over which the logged loss is averaged; 0 for `display`
 
     def with_batch(self, images: int) -> Schedule:
         """The same schedule with another effective batch; the learning rate stays. Raises CaffeError."""
@@ -129,7 +131,7 @@ def solver_message(
         train_net=train_net,
         test_net=[test_net],
         test_iter=[math.ceil(test_images / schedule.test_batch)],
-        test_interval=schedule.test_interval if test_labels else schedule.max_iter + 1,
+        test_interval=schedule.test_interval if test_labels else max(schedule.test_interval, schedule.max_iter + 1),
         base_lr=schedule.base_lr,
         display=schedule.display,
         max_iter=schedule.max_iter,
@@ -141,8 +143,8 @@ def solver_message(
         solver_mode=pb.SolverParameter.GPU if gpus else pb.SolverParameter.CPU,
         debug_info=False,
         snapshot_after_train=True,
-        test_initialization=False,
-        average_loss=schedule.display,
+        test_initialization=schedule.test_first,
+        average_loss=schedule.average_loss or schedule.display,
         iter_size=iter_size,
         type="SGD",
         eval_type="detection",

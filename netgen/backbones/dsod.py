@@ -1,0 +1,114 @@
+"""DSOD's backbone DS/A-B-k-θ, a DenseNet trained from scratch (Shen et al. 2017, §3.1, Table 1), and the one of GRP-DSOD.
+
+Layers are BatchNorm, Scale, ReLU, convolution, in this order; GRP-DSOD has the convolution first. Xavier weights, no biases.
+Layer names are those of the released files (szq0214/DSOD, python/caffe/model_libs.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from netgen.graph import Blob
+from netgen.unnamed import Axes, Unnamed
+
+Unit = Callable[..., Blob]  # `bn_relu_conv` or `conv_bn_relu`
+POST_EPS = 1e-4  # of BatchNorm in GRP-DSOD's body
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """DS/A-B-k-θ (Table 3): the letters, and what its ablation leaves out.
+
+    first: A, channels of the first convolution. bottleneck: B, of each 1×1 convolution. growth: k. compression: θ of the transitions.
+    stem: three 3×3 convolutions, the last one with 2·A channels, and 2×2 pooling; without it DenseNet's 7×7 convolution and 3×3 pooling
+    (§3.1, principle 3). blocks: layers of the dense blocks; the first ends in a transition with pooling, the second is the last at its
+    resolution, and those after it follow each other without pooling.
+    """
+
+    first: int = 64
+    bottleneck: int = 192
+    growth: int = 48
+    compression: float = 1
+    stem: bool = True
+    blocks: tuple[int, ...] = (6, 8, 8, 8)
+
+    def __str__(self) -> str:
+        return f"DS/{self.first}-{self.bottleneck}-{self.growth}-{self.compression:g}"
+
+    def compressed(self, channels: int) -> int:
+        """Channels of a transition after a map of `channels`."""
+        return int(channels * self.compression)
+
+
+def bn_relu_conv(
+    layers: Unnamed, x: Blob, num_output: int, kernel_size: int, *, stride: int = 1, pad: Axes = 0, keep: bool = False, name: str = ""
+) -> Blob:
+    """BatchNorm, Scale, ReLU and a convolution. keep: ReLU not in place, as the released transitions have it. name: of the convolution."""
+    x = layers.relu(layers.batch_norm(x), in_place=not keep)
+    return layers.conv(x, num_output, kernel_size, stride=stride, pad=pad, name=name)
+
+
+def conv_bn_relu(
+    layers: Unnamed, x: Blob, num_output: int, kernel_size: int, *, stride: int = 1, pad: Axes = 0, keep: bool = False
+) -> Blob:
+    """A convolution, BatchNorm, Scale and ReLU, all in place (`keep` changes nothing)."""
+    x = layers.conv(x, num_output, kernel_size, stride=stride, pad=pad)
+    return layers.relu(layers.batch_norm(x, in_place=True, eps=POST_EPS))
+
+
+def stem(layers: Unnamed, x: Blob, first: int, *, eps: float | None = None) -> Blob:
+    """The stem before its pooling: 3×3 convolutions to A (stride 2), A and 2·A channels. eps: BatchNorm in place with this ε."""
+    fields: dict[str, Any] = {} if eps is None else {"in_place": True, "eps": eps}
+    for channels, stride in ((first, 2), (first, 1), (2 * first, 1)):
+        x = layers.conv(x, channels, 3, stride=stride, pad=1)
+        x = layers.relu(layers.batch_norm(x, **fields))
+    return x
+
+
+def dense_block(layers: Unnamed, x: Blob, count: int, spec: Backbone, *, unit: Unit = bn_relu_conv) -> Blob:
+    """`count` times: 1×1 convolution to B channels, 3×3 to k, concatenated with all that came before."""
+    for _ in range(count):
+        y = unit(layers, x, spec.bottleneck, 1)
+        y = unit(layers, y, spec.growth, 3, pad=1)
+        x = layers.concat(x, y)
+    return x
+
+
+def dsod(layers: Unnamed, image: Blob, spec: Backbone) -> tuple[Blob, Blob]:
+    """The maps of stride 8 ("First", after its transition) and 16 (the last dense block, before its transition) of an image."""
+    if spec.stem:
+        x = layers.max_pool(stem(layers, image, spec.first))
+    else:
+        x = layers.relu(layers.batch_norm(layers.conv(image, spec.first, 7, stride=2, pad=3)))
+        x = layers.max_pool(x, 3)
+    x = dense_block(layers, x, spec.blocks[0], spec)
+    x = layers.max_pool(bn_relu_conv(layers, x, spec.compressed(x.channels), 1, keep=True))
+    x = dense_block(layers, x, spec.blocks[1], spec)
+    first = bn_relu_conv(layers, x, spec.compressed(x.channels), 1, keep=True, name="First")
+    x = layers.max_pool(first)
+    for index, count in enumerate(spec.blocks[2:]):
+        if index:
+            x = bn_relu_conv(layers, x, spec.compressed(x.channels), 1, keep=True)
+        x = dense_block(layers, x, count, spec)
+    return first, x
+
+
+def grp_dsod(layers: Unnamed, image: Blob, spec: Backbone) -> tuple[Blob, Blob]:
+    """The same maps of GRP-DSOD: "First" also takes in the stem's map and that of stride 4, 128 channels of each."""
+
+    def block(x: Blob, count: int) -> Blob:
+        return dense_block(layers, x, count, spec, unit=conv_bn_relu)
+
+    finest = stem(layers, image, spec.first, eps=POST_EPS)
+    x = block(layers.max_pool(finest), spec.blocks[0])
+    fine = conv_bn_relu(layers, x, x.channels, 1)
+    x = block(layers.max_pool(fine), spec.blocks[1])
+    x = conv_bn_relu(layers, x, x.channels, 1)
+    finest = conv_bn_relu(layers, layers.max_pool(finest, 4, 4), 128, 1)
+    fine = conv_bn_relu(layers, layers.max_pool(fine), 128, 1)
+    first = layers.concat(x, finest, fine, name="First")
+    x = block(layers.max_pool(x), spec.blocks[2])
+    x = conv_bn_relu(layers, x, x.channels, 1)
+    return first, block(x, spec.blocks[3])

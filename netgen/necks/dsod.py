@@ -1,0 +1,128 @@
+"""DSOD's prediction layers, plain and dense (Shen et al. 2017, §3.1, Figure 1), and GRP-DSOD's pyramid and gates on top of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from netgen.backbones.dsod import POST_EPS, Unit, bn_relu_conv, conv_bn_relu
+from netgen.backbones.resnet101 import norm
+from netgen.blocks import conv
+from netgen.graph import Blob, Net
+from netgen.multibox import Source, pixel_step
+from netgen.unnamed import FROZEN, Unnamed
+
+NAMES = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth")
+DENSE = (512, 512, 256)  # channels of Second, of Third, and of every later map
+BOTTLENECKS = (256, 128)  # of plain layers: the 1×1 convolution before Third, and before every later map
+GRP = (342, 172, 172, 172, 256)
+L2_SCALE = 20  # of every map: each is concatenated from several resolutions (§3.2)
+
+
+def dsod_neck(
+    layers: Unnamed,
+    image: Blob,
+    first: Blob,
+    x: Blob,
+    *,
+    channels: Sequence[int] = DENSE,
+    dense: bool = True,
+    released: bool = False,
+    unit: Unit = bn_relu_conv,
+    names: Sequence[str] = NAMES,
+) -> list[Source]:
+    """The source maps of DSOD for an image of any size, down to one cell: 6 at 300 (38, 19, 10, 5, 3, 1 cells), 7 at 512.
+
+    first: the map of stride 8. x: the one of stride 16, before its transition. channels: of the maps that follow, the last for all later.
+    dense: each map after the first is half learned (1×1, then 3×3 convolution with stride 2), half reused: the map above it, pooled and
+    through a 1×1 convolution. Plain: all of it is learned. unit: a convolution with its BatchNorm and ReLU. names: of the maps.
+    A map of 3 cells becomes one of 1 without padding; released: one of 2, padded, and the last (Caffe's pooling rounds up).
+    Prior steps are the strides in pixels, and from 3 cells on the image divided by the cells; released: 100, then the image.
+    """
+    half = channels[0] // 2
+    if dense:
+        learned = unit(layers, x, half, 1, keep=True)
+        reused = unit(layers, layers.max_pool(first), half, 1)
+        x = layers.concat(learned, reused, name=names[1])
+    else:
+        x = unit(layers, x, channels[0], 1, keep=True, name=names[1])
+    sources = [Source(y, pixel_step(image, y), l2_scale=L2_SCALE) for y in (first, x)]
+    while max(x.size) > (2 if released else 1):
+        name, count = names[len(sources)], channels[min(len(sources) - 1, len(channels) - 1)]
+        bare = tuple(cells == 3 and not released for cells in x.size)
+        pad, kernel = (1 - bare[0], 1 - bare[1]), (2 + bare[0], 2 + bare[1])
+        if dense:
+            reused = unit(layers, layers.max_pool(x, kernel), count // 2, 1)
+            learned = unit(layers, x, count // 2, 1)
+            learned = unit(layers, learned, count // 2, 3, stride=2, pad=pad)
+            x = layers.concat(reused, learned, name=name)
+        else:
+            x = unit(layers, x, BOTTLENECKS[min(len(sources) - 2, 1)], 1)
+            x = unit(layers, x, count, 3, stride=2, pad=pad, name=name)
+        sources.append(Source(x, _step(image, x, sources[-1].step, released), l2_scale=L2_SCALE))
+    return sources
+
+
+def _step(image: Blob, x: Blob, above: float, released: bool) -> float:
+    if max(x.size) > 3:
+        return above * 2
+    if released:
+        return 100 if max(x.size) == 3 else max(image.size)
+    rows, columns = (pixels / cells for pixels, cells in zip(image.size, x.size, strict=True))
+    return rows if rows == columns else 0
+
+
+def grp_neck(layers: Unnamed, image: Blob, first: Blob, x: Blob) -> list[Source]:
+    """GRP-DSOD's source maps: each takes in the map below it, enlarged (Recurrent1, …), and is gated (Recurrent1_gate, …).
+
+    The filters of the Deconvolutions stay as they are: bilinear, each output the sum over all inputs.
+    """
+    sources = dsod_neck(layers, image, first, x, channels=GRP, released=True, unit=conv_bn_relu, names=(*NAMES[:5], "Recurrent6"))
+    maps = [source.blob for source in sources]
+    for index, (above, below, count) in enumerate(zip(maps, maps[1:], (256, *GRP), strict=False)):
+        enlarged = layers.add(
+            "Deconvolution",
+            below,
+            num_output=count // 2,
+            kernel_size=max(above.size) - 2 * (max(below.size) - 1),  # 2, or 1 where `above` has an odd number of cells
+            stride=2,
+            bias_term=False,
+            weight_filler={"type": "bilinear"},
+            param=FROZEN,
+        )
+        enlarged = layers.relu(layers.batch_norm(enlarged, in_place=True, eps=POST_EPS))
+        maps[index] = layers.concat(enlarged, above, name=f"Recurrent{index + 1}")
+    return [replace(source, blob=gate(layers, y)) for source, y in zip(sources, maps, strict=True)]
+
+
+def gate(layers: Unnamed, x: Blob) -> Blob:
+    """GRP-DSOD's gate: the map plus itself, weighted by channel (after ReLU) and as a whole, by sigmoids of its averaged channels.
+
+    As released, no weight_filler is given: the weights start, and stay, at zero, and only the last biases learn.
+    """
+    net, name = layers.net, x.name
+    summary = net.add("Pooling", f"{name}_pool", x, pool="AVE", global_pooling=True)
+    summary = net.add("InnerProduct", f"{name}_fc", summary, num_output=x.channels // 16)
+    summary = net.add("ReLU", f"{name}_relu", summary, in_place=True)
+    scale: dict[str, Any] = {"axis": 0, "bias_term": False, "bias_filler": {"value": 0}}
+    weight = layers.add("InnerProduct", summary, num_output=x.channels)
+    weight = layers.add("Sigmoid", weight, in_place=True)
+    y = net.add("ReLU", f"{name}_att", layers.add("Scale", x, weight, **scale), in_place=True)
+    weight = layers.add("InnerProduct", summary, num_output=1)
+    weight = layers.add("Sigmoid", weight, in_place=True)
+    weight = layers.add("Reshape", weight, shape={"dim": [-1]})
+    y = layers.add("Scale", y, weight, **scale)
+    return net.add("Eltwise", f"{name}_gate", x, y)
+
+
+def predictor(net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1) -> Blob:
+    """DSOD's head on one map: a 3×3 convolution, Xavier weights (§4.2), with BatchNorm and Scale instead of biases."""
+    return norm(net, f"{name}_bn", f"{name}_scale", conv(net, name, x, num_output, 3, pad=1, stride=1, lr_mult=lr_mult, bias=False))
+
+
+def released_predictor(net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1) -> Blob:
+    """The same with the weights of the released files: Gaussian, σ 0.01."""
+    filler = {"type": "gaussian", "std": 0.01}
+    y = conv(net, name, x, num_output, 3, pad=1, stride=1, lr_mult=lr_mult, bias=False, weight_filler=filler)
+    return norm(net, f"{name}_bn", f"{name}_scale", y)
