@@ -15,8 +15,15 @@ IDS = list(entries())
 PHASES = ("train", "test", "deploy")
 # Boxes: the papers print 8732 and 24564; release_facts.md counts 8682 in the released FSSD300 on VOC.
 # Tiny: (20² + 3² + 1²)·4 + (10² + 5²)·6 = 1640 + 750 = 2390.
-BOXES = {"fssd300_voc0712_release": 8682, "fssd_tiny_shapes": 2390}
-PAPER_BOXES = {300: 8732, 512: 24564}
+# SSD300 on ResNet-101: 38²·3 + (19² + 10² + 5² + 3² + 1²)·6 = 4332 + 2976; on ZF: fc7 has 20² cells, not 19²: 8732 + 39·6.
+BOXES = {
+    "fssd300_voc0712_release": 8682,
+    "fssd_tiny_shapes": 2390,
+    "ssd300_resnet101_voc0712_release": 7308,
+    "ssd300_zf_voc0712_release": 8966,
+}
+# DSSD prints 17080 and 43688, eight per cell: (40² + 20² + 10² + 5² + 3² + 1²)·8 and (64² + 32² + 16² + 8² + 4² + 2² + 1²)·8.
+PAPER_BOXES = {300: 8732, 512: 24564, 321: 17080, 513: 43688}
 # Learnable parameters of the released nets, release_facts.md section 2 (biases counted, frozen filters and statistics not).
 PARAMETERS = {
     "ssd300_voc0712": 26_285_486,
@@ -32,7 +39,7 @@ PARAMETERS = {
 
 
 # Boxes of whole families; where another number holds, BOXES has it.
-FAMILIES = {"ssd", "fssd"}
+FAMILIES = {"ssd", "resnet", "dssd", "fssd"}
 NEEDS_INTERP = {zoo_id for zoo_id in IDS if "fssd" in zoo_id}
 # Layer types of the stock SSD fork (weiliu89/caffe, branch ssd: src/caffe/layers and src/caffe/layer_factory.cpp).
 STOCK = """
@@ -94,11 +101,14 @@ def test_phases_share_their_weights(zoo_id: str) -> None:
 @pytest.mark.parametrize("zoo_id", IDS)
 def test_every_solver_is_sound(zoo_id: str) -> None:
     solver, detector = netgen.solver(zoo_id), get(zoo_id)
-    assert list(solver.stepvalue) == sorted(solver.stepvalue)
-    assert solver.stepvalue[-1] <= solver.max_iter
-    assert solver.test_iter[0] * detector.schedule.test_batch >= detector.dataset.test_images
+    steps = list(solver.stepvalue) or [solver.stepsize]
+    assert steps == sorted(steps)
+    assert 0 < steps[0] <= steps[-1] <= solver.max_iter
+    tests = detector.test_solver() or solver
+    assert (tests is solver) == bool(solver.test_net)
+    assert tests.test_iter[0] * detector.schedule.test_batch >= detector.dataset.test_images
+    assert tests.eval_type == "detection"
     assert detector.plan.effective == detector.schedule.batch
-    assert solver.eval_type == "detection"
     assert solver.solver_mode == (pb.SolverParameter.GPU if detector.devices else pb.SolverParameter.CPU)
 
 
