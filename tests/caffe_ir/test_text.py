@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
@@ -177,3 +178,12 @@ def test_write_atomic_keeps_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("x")
     text.write_atomic(tmp_path / "atomic", "x")
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_dumps_is_protobufs_own_text() -> None:
+    net = pb.NetParameter(name='a"\n\\é', force_backward=True)
+    layer = net.layer.add(type="Pooling", top=["x", "y"])
+    layer.pooling_param.pool = pb.PoolingParameter.AVE
+    layer.blobs.add(data=[0.0, -0.0, 0.0, float("nan"), float("-inf"), 1e-30, 0.1, 3], double_data=[-0.0, 0.0, 0.1], diff=[])
+    layer.softmax_param.SetInParent()
+    assert text.dumps(net) == text_format.MessageToString(net, as_utf8=True)
