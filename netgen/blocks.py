@@ -8,6 +8,7 @@ from caffe_ir.errors import LayerError
 from netgen.graph import Blob, Net
 
 XAVIER = {"type": "xavier"}
+MSRA = {"type": "msra"}  # He et al. 2015: for ReLU nets from scratch
 ZERO = {"type": "constant", "value": 0}
 
 
@@ -71,9 +72,11 @@ def conv_relu(
     normalise: bool = False,
     **fields,
 ) -> Blob:
-    """Convolution, BatchNorm and Scale where `normalise`, and ReLU, under the names of the SSD fork's added layers."""
+    """Convolution, BatchNorm and Scale where `normalise` (with MSRA weights), and ReLU, named as the SSD fork's added layers."""
     if kernel_size is not None:
         fields = {"pad": 0, "stride": 1} | fields
+    if normalise:
+        fields.setdefault("weight_filler", MSRA)
     x = conv(net, name, x, num_output, kernel_size, lr_mult=lr_mult, bias=not normalise, **fields)
     if normalise:
         x = batch_norm(net, name, x)

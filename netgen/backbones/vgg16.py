@@ -6,7 +6,7 @@ pool5 is 3×3 with stride 1, so that fc7 still has stride 16. Layer names are th
 
 from __future__ import annotations
 
-from netgen.blocks import batch_norm, conv, relu
+from netgen.blocks import MSRA, batch_norm, conv, relu
 from netgen.graph import Blob, Net
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels and number of 3×3 convolutions between two poolings
@@ -21,6 +21,8 @@ def vgg16(net: Net, image: Blob, *, width: float = 1, normalise: bool = False) -
     """
 
     def layer(name: str, relu_name: str, x: Blob, channels: int, kernel_size: int, **fields) -> Blob:
+        if normalise:
+            fields["weight_filler"] = MSRA
         x = conv(net, name, x, max(1, round(channels * width)), kernel_size, bias=not normalise, **fields)
         if normalise:
             x = batch_norm(net, name, x)

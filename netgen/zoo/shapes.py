@@ -18,7 +18,7 @@ SCALES = Scales(first=(10, 20), low=20)
 SCHEDULE = Schedule(
     steps=(600, 800),
     max_iter=900,
-    base_lr=0.01,  # ten times SSD's: batch-normalised and from scratch
+    base_lr=0.02,  # twenty times SSD's: batch-normalised and from scratch
     batch=16,
     per_gpu=16,
     gpus=(),
