@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from netgen.datasets import Dataset
 from netgen.graph import Blob, Net
 
-MEAN = (104, 117, 123)  # blue, green, red: what VGG_ILSVRC_16_layers subtracts
+
+@dataclass(frozen=True)
+class Pixels:
+    """What becomes of an image's values 0 … 255: those of blue, green and red less the mean, times the scale."""
+
+    mean: tuple[float, float, float]
+    scale: float = 1
+
+
+VGG_PIXELS = Pixels((104, 117, 123))  # what VGG_ILSVRC_16_layers subtracts
 MIN_OVERLAPS = (0.1, 0.3, 0.5, 0.7, 0.9)  # of a sampled patch with some object
 INTERPOLATIONS = ["LINEAR", "AREA", "NEAREST", "CUBIC", "LANCZOS4"]  # one is drawn for each training image
 
@@ -21,7 +31,15 @@ def batch_samplers() -> list[dict]:
 
 
 def annotated_data(
-    net: Net, dataset: Dataset, size: tuple[int, int], batch: int, *, expand: float = 4, crops: bool = True, distort: bool = True
+    net: Net,
+    dataset: Dataset,
+    size: tuple[int, int],
+    batch: int,
+    *,
+    pixels: Pixels = VGG_PIXELS,
+    expand: float = 4,
+    crops: bool = True,
+    distort: bool = True,
 ) -> tuple[Blob, Blob]:
     """Images N×3×H×W and the labels 1×1×K×8 of their objects, augmented where the net is for training.
 
@@ -30,7 +48,9 @@ def annotated_data(
     """
     train = net.phase == "train"
     resize = {"prob": 1, "resize_mode": "WARP", "height": size[0], "width": size[1], "interp_mode": INTERPOLATIONS if train else "LINEAR"}
-    transform: dict[str, Any] = {"mean_value": MEAN, "resize_param": resize}
+    transform: dict[str, Any] = {"mean_value": pixels.mean, "resize_param": resize}
+    if pixels.scale != 1:
+        transform["scale"] = pixels.scale
     # One sampler without fields is the whole image: what the released test nets have.
     annotated: dict[str, Any] = {
         "label_map_file": dataset.path(dataset.labelmap),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError, suggest
-from netgen.data_layer import annotated_data
+from netgen.data_layer import VGG_PIXELS, Pixels, annotated_data
 from netgen.datasets import Dataset
 from netgen.graph import PHASES, Blob, Net
 from netgen.multibox import (
@@ -57,6 +58,7 @@ class Detector:
     loss: Callable[..., Blob] = multibox_loss
     detect: Callable[..., Blob] = detection_output
     weights: str = VGG_WEIGHTS
+    pixels: Pixels = VGG_PIXELS
     expand: float = 4  # the largest canvas in training, in an image's own sides
     crops: bool = True  # train on patches too, not on whole images alone
     distort: bool = True  # the colours of training images
@@ -152,7 +154,7 @@ class Detector:
             image = net.input("data", (1, 3, *self.image_size))
         else:
             batch = self.plan.per_gpu if phase == "train" else self.schedule.test_batch
-            augmentation = {"expand": self.expand, "crops": self.crops, "distort": self.distort}
+            augmentation: dict[str, Any] = {"pixels": self.pixels, "expand": self.expand, "crops": self.crops, "distort": self.distort}
             image, label = annotated_data(net, data, self.image_size, batch, **augmentation)
         sources = self.features(net, image)
         priors = self.priors or derive(self.scales or self._standard_scales(), min(self.image_size), len(sources), self.ratios)

@@ -11,17 +11,22 @@ from netgen.detector import Detector
 from netgen.graph import PHASES
 
 LAUNCHER = "train.sh"
+_PYTHON_LAYERS = Path(__file__).with_name("python_layers")
 _LATEST = """latest=$(find "$(dirname "$prefix")" -maxdepth 1 -name "$(basename "$prefix")_iter_*.solverstate" | sort -V | tail -n 1)"""
 
 
 def texts(detector: Detector, target: str = "ssd") -> dict[str, str]:
     """The text of each of a detector's files by its name in `detector.net_folder`."""
-    found = {f"{phase}.prototxt": text.dumps(detector.build(phase, target)) for phase in PHASES}
+    nets = {phase: detector.build(phase, target) for phase in PHASES}
+    found = {f"{phase}.prototxt": text.dumps(net) for phase, net in nets.items()}
+    modules = sorted({layer.python_param.module for net in nets.values() for layer in net.layer if layer.type == "Python"})
+    for module in modules:  # so that the folder is all that Caffe needs
+        found[f"{module}.py"] = (_PYTHON_LAYERS / f"{module}.py").read_text(encoding="utf-8")
     for name, solver in zip(solver_names(detector), detector.solvers(), strict=True):
         found[name] = text.dumps(solver)
     if (test_solver := detector.test_solver()) is not None:
         found["test_solver.prototxt"] = text.dumps(test_solver)
-    found[LAUNCHER] = launcher(detector)
+    found[LAUNCHER] = launcher(detector, python_layers=bool(modules))
     return found
 
 
@@ -55,8 +60,11 @@ def holds(path: Path, content: str) -> bool:
         return False
 
 
-def launcher(detector: Detector) -> str:
-    """A Bash script that trains with netrun, or with Caffe where CAFFE_ROOT says so, and goes on from the latest snapshot."""
+def launcher(detector: Detector, *, python_layers: bool = False) -> str:
+    """A Bash script that trains with netrun, or with Caffe where CAFFE_ROOT says so, and goes on from the latest snapshot.
+
+    python_layers: Caffe finds some layers beside the nets.
+    """
     folder, quote = Path(detector.net_folder), shlex.quote
     # Paths in the nets count from where netgen was run: go back there, without naming this machine where it can be helped.
     home = quote(os.getcwd()) if folder.is_absolute() else f'"$(dirname "${{BASH_SOURCE[0]}}")"/{quote(os.path.relpath(".", folder))}'
@@ -71,6 +79,12 @@ fi"""
         else "fi"
     )
     weights = f"weights={quote(detector.weights)}\n" if detector.weights else ""
+    path = ""
+    if python_layers:
+        own = quote(detector.net_folder)
+        path = f"""# The loss is a Python layer: Caffe must be built with WITH_PYTHON_LAYER, and runs it on one GPU only.
+if [[ -n ${{CAFFE_ROOT:-}} ]]; then export PYTHONPATH={own}:$CAFFE_ROOT/python${{PYTHONPATH:+:$PYTHONPATH}}; fi
+"""
     header = f"""#!/usr/bin/env bash
 # Trains {detector.id}: {detector.plan}.
 # Goes on from the latest snapshot where there is one. The engine is netrun, or the Caffe in $CAFFE_ROOT where that is set;
@@ -81,7 +95,7 @@ prefix={quote(detector.snapshot_prefix)}
 {weights}
 engine=netrun
 if [[ -n ${{CAFFE_ROOT:-}} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
-"""
+{path}"""
     solvers = detector.solvers()
     if len(solvers) == 1:
         return f"""{header}command=("$engine" train --solver={quote(f"{detector.net_folder}/solver.prototxt")}{gpus})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -158,17 +159,56 @@ def multibox_loss(net: Net, predictions: Predictions, label: Blob, num_classes: 
     )
 
 
+def focal_loss(
+    net: Net,
+    predictions: Predictions,
+    label: Blob,
+    num_classes: int,
+    *,
+    train_on_difficult: bool = True,
+    alpha: float = 0.25,
+    gamma: float = 2,
+    loc_weight: float = 1,
+) -> Blob:
+    """Sigmoid focal loss of every box and class (Lin et al. 2017), smooth L1 over matched boxes, over the number of matches.
+
+    Stock Caffe has no such layer: it is a Python layer, whose file (`python_layers/ssd_focal_loss.py`) is written beside the net.
+    """
+    options = {"num_classes": num_classes, "alpha": alpha, "gamma": gamma, "loc_weight": loc_weight, "use_difficult_gt": train_on_difficult}
+    return net.add(
+        "Python",
+        "mbox_loss",
+        *predictions,
+        label,
+        include={"phase": "TRAIN"},
+        propagate_down=[True, True, False, False],
+        loss_weight=1,  # pycaffe's layers are no losses of themselves
+        module="ssd_focal_loss",
+        layer="SSDFocalLoss",
+        param_str=json.dumps(options),
+    )
+
+
 def detection_output(
-    net: Net, predictions: Predictions, num_classes: int, save: dict | None, suppression: Suppression = SSD_SUPPRESSION
+    net: Net,
+    predictions: Predictions,
+    num_classes: int,
+    save: dict | None,
+    suppression: Suppression = SSD_SUPPRESSION,
+    *,
+    sigmoid: bool = False,
 ) -> Blob:
     """Softmax over each box's classes, then non-maximum suppression: 1×1×K×7 rows of image, label, score, box.
 
-    save: SaveOutputParameter's fields, or None to write no files.
+    save: SaveOutputParameter's fields, or None to write no files. sigmoid: each class's score by itself, as the focal loss has it.
     """
     fields: dict[str, Any] = {"save_output_param": save} if save else {}
-    conf = net.add("Reshape", "mbox_conf_reshape", predictions.conf, shape={"dim": [0, -1, num_classes]})
-    conf = net.add("Softmax", "mbox_conf_softmax", conf, axis=2)
-    conf = net.add("Flatten", "mbox_conf_flatten", conf, axis=1)
+    if sigmoid:
+        conf = net.add("Sigmoid", "mbox_conf_sigmoid", predictions.conf)
+    else:
+        conf = net.add("Reshape", "mbox_conf_reshape", predictions.conf, shape={"dim": [0, -1, num_classes]})
+        conf = net.add("Softmax", "mbox_conf_softmax", conf, axis=2)
+        conf = net.add("Flatten", "mbox_conf_flatten", conf, axis=1)
     return net.add(
         "DetectionOutput",
         "detection_out",

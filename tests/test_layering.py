@@ -14,6 +14,7 @@ from tests.support import ROOT
 MAY_IMPORT = {
     "caffe_ir": {"google"},
     "netgen": {"google", "caffe_ir"},
+    "netgen/python_layers": {"numpy", "caffe"},  # files that netgen writes beside nets, for pycaffe to import
     "data_prep": {"google", "caffe_ir", "netgen.datasets", "numpy", "lmdb", "cv2", "tqdm"},
     "netrun": {"google", "caffe_ir", "numpy", "lmdb", "cv2", "torch", "tqdm", "matplotlib"},
 }
@@ -40,7 +41,7 @@ def allowed(module: str, room: str) -> bool:
 
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_room_imports_only_what_it_may(room: str) -> None:
-    files = sorted((ROOT / room).rglob("*.py"))
+    files = [f for f in sorted((ROOT / room).rglob("*.py")) if room == "netgen/python_layers" or f.parent.name != "python_layers"]
     assert files
     wrong = [f"{f.relative_to(ROOT)} imports {m}" for f in files for m in sorted(imports(f)) if not allowed(m, room)]
     assert not wrong, "\n".join(wrong)

@@ -133,10 +133,13 @@ def parameter(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
 
 @rule("Python")
 def python(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
-    """Never known: the shapes are the code's. A layer without tops needs none."""
+    """Known for netgen's focal loss, a scalar; else the shapes are the code's. A layer without tops needs none."""
+    param = layer.python_param
+    if (param.module, param.layer) == ("ssd_focal_loss", "SSDFocalLoss"):
+        count_blobs(layer, bottoms, 4)
+        return Facts([()])
     if not layer.top:
         return Facts([])
-    param = layer.python_param
     raise _unknown(layer, None, f"the Python class {param.module}.{param.layer} fixes the shapes")
 
 

@@ -13,7 +13,7 @@ from caffe_ir.errors import CaffeError, suggest
 from netgen.detector import Detector
 
 Entry = Callable[[], Detector]
-_MODULES = ("ssd", "resnet", "dssd", "fssd", "m2det", "dsod", "shapes")
+_MODULES = ("ssd", "resnet", "dssd", "fssd", "mobilenet", "m2det", "dsod", "ppn", "shapes")
 _ENTRIES: dict[str, Entry] = {}
 _HEADLINES: set[str] = set()
 

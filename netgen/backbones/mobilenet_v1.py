@@ -1,0 +1,121 @@
+"""MobileNet v1 (Howard et al. 2017, "MobileNets", arXiv 1704.04861, Table 1), with the layer names of chuanqi305/MobileNet-SSD.
+
+conv0 is a 3×3 convolution of stride 2; conv1 … conv13 are a depthwise 3×3 convolution, `<name>/dw`, and a 1×1 one each, every one
+followed by BatchNorm, Scale and ReLU. Classifier layers are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from netgen.graph import Blob, Net
+
+FIRST_CHANNELS = 32
+# Channels and stride of conv1 … conv13.
+STAGES = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
+RELU6_LIMIT = 6
+
+
+@dataclass(frozen=True)
+class Style:
+    """How MobileNet's convolutions are written; the defaults are those of chuanqi305/MobileNet-SSD's test template.
+
+    lr_mult: of weights, which then decay as much less. caffe_engine: depthwise convolutions by Caffe's own code, as cuDNN had none for
+    groups. folded: BatchNorm and Scale are folded into the convolutions, which have biases instead (that repository's merge_bn.py).
+    relu6: min(max(x, 0), 6), as TensorFlow has it, instead of max(x, 0). batch_norm: fields of BatchNorm.
+    """
+
+    lr_mult: float = 1
+    caffe_engine: bool = True
+    folded: bool = False
+    relu6: bool = False
+    weight_filler: Mapping[str, Any] = field(default_factory=lambda: {"type": "msra"})
+    batch_norm: Mapping[str, Any] = field(default_factory=dict)
+
+
+DEFAULT = Style()
+
+
+def learning(lr_mult: float, *, bias: bool) -> list[dict]:
+    """`param` of weights, whose decay falls with their rate, and (where `bias`) biases at twice the rate without decay."""
+    weights = {"lr_mult": lr_mult, "decay_mult": lr_mult}
+    return [weights, {"lr_mult": 2 * lr_mult, "decay_mult": 0}] if bias else [weights]
+
+
+def activation(net: Net, name: str, x: Blob, style: Style) -> Blob:
+    """ReLU in place, `<name>/relu`, and with `style.relu6` cut at 6.
+
+    Stock Caffe has no ReLU6: min(x, 6) = x - max(x - 6, 0) is a Power, a ReLU and an Eltwise. All of it is exact in float32 up to 12.
+    """
+    x = net.add("ReLU", f"{name}/relu", x, in_place=True)
+    if not style.relu6:
+        return x
+    over = net.add("Power", f"{name}/over6", x, shift=-RELU6_LIMIT)
+    over = net.add("ReLU", f"{name}/over6/relu", over, in_place=True)
+    return net.add("Eltwise", f"{name}/relu6", x, over, operation="SUM", coeff=[1, -1])
+
+
+def normalised(net: Net, name: str, x: Blob, style: Style) -> Blob:
+    """BatchNorm, `<name>/bn`, Scale, `<name>/scale`, both in place and left out where they are folded, and the activation."""
+    if not style.folded:
+        statistics = [{"lr_mult": 0, "decay_mult": 0}] * 3  # older Caffe's solver would train them
+        x = net.add("BatchNorm", f"{name}/bn", x, in_place=True, param=statistics, **style.batch_norm)
+        param = [{"lr_mult": style.lr_mult, "decay_mult": 0}, {"lr_mult": 2 * style.lr_mult, "decay_mult": 0}]
+        filler, bias_filler = {"value": 1}, {"value": 0}
+        x = net.add("Scale", f"{name}/scale", x, in_place=True, param=param, filler=filler, bias_term=True, bias_filler=bias_filler)
+    return activation(net, name, x, style)
+
+
+def conv_bn(
+    net: Net,
+    name: str,
+    x: Blob,
+    num_output: int,
+    kernel_size: int,
+    *,
+    style: Style = DEFAULT,
+    stride: int = 1,
+    pad: int | None = None,
+    depthwise: bool = False,
+) -> Blob:
+    """Convolution, normalisation and activation. pad: half the kernel where left out.
+
+    depthwise: each channel by itself, as many as x has.
+    """
+    fields: dict[str, Any] = {"num_output": num_output, "kernel_size": kernel_size, "weight_filler": style.weight_filler}
+    pad = kernel_size // 2 if pad is None else pad
+    if pad:
+        fields["pad"] = pad
+    if stride > 1:
+        fields["stride"] = stride
+    if depthwise:
+        fields["group"] = x.channels
+        if style.caffe_engine:
+            fields["engine"] = "CAFFE"
+    if style.folded:
+        fields["bias_filler"] = {"type": "constant", "value": 0}
+    else:
+        fields["bias_term"] = False
+    x = net.add("Convolution", name, x, param=learning(style.lr_mult, bias=style.folded), **fields)
+    return normalised(net, name, x, style)
+
+
+def separable(net: Net, name: str, x: Blob, num_output: int, *, style: Style = DEFAULT, stride: int = 1, pad: int = 1) -> Blob:
+    """A depthwise 3×3 convolution, `<name>/dw`, and a 1×1 one, `<name>` (§3.1)."""
+    x = conv_bn(net, f"{name}/dw", x, x.channels, 3, style=style, stride=stride, pad=pad, depthwise=True)
+    return conv_bn(net, name, x, num_output, 1, style=style)
+
+
+def mobilenet_v1(net: Net, image: Blob, *, style: Style = DEFAULT, layers: int = len(STAGES), width: float = 1) -> dict[str, Blob]:
+    """MobileNet v1 up to conv<layers>. Returns the maps by layer name, after ReLU: conv0 … conv13.
+
+    At 300×300: conv5 38×38×256, conv11 19×19×512, conv13 10×10×1024. width: factor on every number of channels (§3.3).
+    """
+    x = conv_bn(net, "conv0", image, max(1, round(FIRST_CHANNELS * width)), 3, style=style, stride=2)
+    maps = {"conv0": x}
+    for number, (channels, stride) in enumerate(STAGES[:layers], 1):
+        x = separable(net, f"conv{number}", x, max(1, round(channels * width)), style=style, stride=stride)
+        maps[f"conv{number}"] = x
+    return maps

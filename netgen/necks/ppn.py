@@ -1,0 +1,51 @@
+"""The Pooling Pyramid Network's neck and heads (Jin et al. 2018, §2): maps by max pooling, one predictor for all of them."""
+
+from __future__ import annotations
+
+from netgen.backbones.mobilenet_v1 import DEFAULT, Style, normalised
+from netgen.graph import Blob, Net
+from netgen.multibox import Source
+
+SHARED_CHANNELS = 512  # of the 1×1 convolution before the box and class convolutions (§3)
+SHARED_NAME = "predictor"
+
+
+def shared_conv(
+    net: Net, name: str, x: Blob, num_output: int, *, shared: str, style: Style, bias: bool = True, bias_value: float = 0
+) -> Blob:
+    """A 1×1 convolution whose weights, `<shared>_w` and `<shared>_b`, are those of every layer that names them so."""
+    param = [{"name": f"{shared}_w", "lr_mult": 1, "decay_mult": 1}]
+    fields: dict = {"bias_term": False}
+    if bias:
+        param.append({"name": f"{shared}_b", "lr_mult": 2, "decay_mult": 0})
+        fields = {"bias_filler": {"type": "constant", "value": bias_value}}
+    return net.add("Convolution", name, x, param=param, num_output=num_output, kernel_size=1, weight_filler=style.weight_filler, **fields)
+
+
+def ppn_neck(net: Net, x: Blob, *, style: Style = DEFAULT) -> list[Source]:
+    """The source maps of PPN down to one cell, each after the predictor's shared convolution: predictor1, predictor2, …
+
+    x: the base map (conv11, 19×19×512 at 300×300: then 10, 5, 3, 2, 1 cells by 2×2 max pooling of stride 2). The 1×1 convolution has
+    one set of weights, and BatchNorm, Scale and activation for each map. Prior steps are left to PriorBox: image divided by cells.
+    """
+    maps = [x]
+    while max(maps[-1].size) > 1:
+        maps.append(net.add("Pooling", f"{x.name}_pool{len(maps)}", maps[-1], pool="MAX", kernel_size=2, stride=2))
+    sources = []
+    for number, blob in enumerate(maps, 1):
+        name = f"{SHARED_NAME}{number}"
+        y = shared_conv(net, name, blob, SHARED_CHANNELS, shared=SHARED_NAME, style=style, bias=False)
+        sources.append(Source(normalised(net, name, y, style), name=name))
+    return sources
+
+
+def shared_predictor(
+    net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1, style: Style = DEFAULT, class_bias: float = 0
+) -> Blob:
+    """The box or class convolution of a map (`<map>_mbox_loc`, `<map>_mbox_conf`), shared by all maps.
+
+    class_bias: what the class convolution's biases start from. lr_mult is for heads that have a rate of their own: not these.
+    """
+    kind = name.rpartition("_")[2]
+    bias = class_bias if kind == "conf" else 0
+    return shared_conv(net, name, x, num_output, shared=f"{SHARED_NAME}_{kind}", style=style, bias_value=bias)

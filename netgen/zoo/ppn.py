@@ -1,0 +1,88 @@
+"""PPN (Jin et al. 2018, "Pooling Pyramid Network for Object Detection", arXiv 1807.03284) on MobileNet v1.
+
+The authors' code is part of TensorFlow's Object Detection API; its configuration
+ssd_mobilenet_v1_ppn_shared_box_predictor_300x300_coco14_sync is the `_release` id. Hardware: TPUs (§3); eight replicas in the configuration.
+The loss is a Python layer: a real Caffe must be built with WITH_PYTHON_LAYER, and trains on one GPU. netrun has it itself.
+To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from netgen.backbones.mobilenet_v1 import Style, mobilenet_v1
+from netgen.detector import Detector
+from netgen.graph import Blob, Net
+from netgen.multibox import Source, detection_output, focal_loss, multibox_head
+from netgen.necks.ppn import ppn_neck, shared_predictor
+from netgen.priors import Priors
+from netgen.schedules import Schedule, cosine
+from netgen.zoo import entry
+from netgen.zoo.mobilenet import CLASS_BIAS, CLASSIFIER, COCO_IDS, NORMALISATION, PIXELS, TENSORFLOW_SUPPRESSION
+
+SIDES = (45, 93, 141, 189, 237, 285, 300)  # 0.15 … 0.95 of 300 pixels in even steps, and 1
+PRIORS = [Priors(low, high, (2, 3)) for low, high in pairwise(SIDES)]
+GAUSSIAN = {"type": "gaussian", "std": 0.01}
+PAPER = Style(weight_filler=GAUSSIAN)
+RELEASE = replace(PAPER, relu6=True, batch_norm=NORMALISATION)
+SCHEDULE = Schedule(
+    steps=(),
+    max_iter=50_000,
+    legs=cosine(50_000, 0.7, warm_up=2000, warm_up_from=0.1333),
+    weight_decay=0.00004,
+    batch=512,
+    per_gpu=64,  # a replica of the authors' eight; Caffe runs a Python layer on one GPU, which takes them in turn
+    gpus=(0,),
+    snapshot=4000,
+    test_interval=4000,
+)
+
+
+def ppn300(style: Style, *, alpha: float = 0.25, loc_weight: float = 1, **options: Any) -> Detector:
+    """PPN at 300×300 on COCO, 3000 boxes. alpha, loc_weight: of `focal_loss`. options: of Detector."""
+
+    def features(net: Net, image: Blob) -> list[Source]:
+        return ppn_neck(net, mobilenet_v1(net, image, style=style, layers=11)["conv11"], style=style)
+
+    return Detector(
+        "ppn300",
+        300,
+        features,
+        COCO_IDS,
+        SCHEDULE,
+        priors=PRIORS,
+        head=partial(multibox_head, predict=partial(shared_predictor, style=style, class_bias=CLASS_BIAS)),
+        loss=partial(focal_loss, alpha=alpha, loc_weight=loc_weight),
+        detect=partial(detection_output, sigmoid=True),
+        weights=CLASSIFIER,
+        pixels=PIXELS,
+        **options,
+    )
+
+
+@entry
+def ppn300_coco() -> Detector:
+    """PPN300 on COCO, §3 and Table 1: 20.3 mAP (0.5:0.95).
+
+    2,173,818 parameters (published 2.18M; 91 classes, COCO's label ids with gaps and the background), 1.173 GMACs, at two FLOPs each 2.35G
+    as published: convolutions' multiplications and additions, biases, normalisation, activations and pooling left out.
+    Focal loss with α 0.25 and γ 2, as the paper prints it, on SSD's augmentation. It prints no schedule: the solvers are those of
+    `ppn300_coco_release`, and so is what class scores start from (0.01, as in the paper's [4]).
+    """
+    return ppn300(PAPER)
+
+
+@entry
+def ppn300_coco_release() -> Detector:
+    """PPN300 on COCO as released in TensorFlow's API: 19.7 mAP on its minival (the configuration's header).
+
+    ReLU6, written as x − max(x − 6, 0) of stock layers; BatchNorm's average decays by 0.97; α 0.75 where the paper has 0.25; boxes count
+    1.5 times, over the four numbers of one. Flips and SSD's crops alone; NMS 0.6, the 100 best of an image.
+    Batch 512, 50k iterations: 2000 of warm-up from 0.1333 to 0.7, then a cosine to 0, here as thirteen solvers one after the other,
+    nowhere off by more than 0.43 % of 0.7. Differences: biases learn at twice the rate, as Caffe's do; batches are normalised 64 images at
+    a time, like the authors' eight replicas; crops are SSD's, in which an object counts by its centre.
+    """
+    return ppn300(RELEASE, alpha=0.75, loc_weight=1.5 / 4, suffix="_release", suppression=TENSORFLOW_SUPPRESSION, expand=1, distort=False)
