@@ -28,18 +28,17 @@ from itertools import pairwise
 from typing import Any
 
 from netgen.backbones.resnet101 import resnet101
-from netgen.backbones.vgg16 import vgg16
 from netgen.datasets import COCO
-from netgen.detector import VGG_WEIGHTS, Detector
+from netgen.detector import Detector
 from netgen.graph import Blob, Net
 from netgen.multibox import Source, Suppression
 from netgen.necks.m2det import mlfpn
 from netgen.necks.ssd import ssd_neck
 from netgen.priors import Priors, Scales
 from netgen.schedules import Leg, Schedule
+from netgen.stack import RESNET101, VGG16, Maps, Stack
 from netgen.zoo import entry, row, variant
 
-RESNET_WEIGHTS = "models/ResNet-101-model.caffemodel"
 WARM_UP_FROM = 1e-6  # `end_lr` of the released configurations
 EPOCH = COCO.train_images // 32  # 118,287 // 32 = 3,696 iterations
 PAPER = Schedule(
@@ -51,7 +50,6 @@ PAPER = Schedule(
     snapshot=10 * EPOCH,
     test_interval=10 * EPOCH,
 )
-V100 = replace(PAPER, per_gpu=16, gpus=(0, 1))
 
 # Sides of the prior boxes (configs/ of qijiezhao/M2Det): SSD's on COCO but for the first map.
 SCALES = {size: Scales(first=(first, 15), low=15) for size, first in ((320, 8), (512, 6), (800, 4))}
@@ -95,28 +93,24 @@ def m2det(
     """M2Det for a square input of `size` pixels. backbone: "vgg" or "resnet101", `halving` of that; steps: of the prior boxes, none for
     image / cells; options: of `mlfpn`."""
 
-    def features(net: Net, image: Blob) -> list[Source]:
-        if backbone == "vgg":
-            maps = vgg16(net, image)
-            shallow, deep = maps["conv4_3"], maps["fc7"]
-        else:
-            maps = resnet101(net, image, halving=halving)
-            shallow, deep = maps["res3b3"], maps["res5c"]
-        sources = mlfpn(net, shallow, deep, **options)
+    home = VGG16 if backbone == "vgg" else replace(RESNET101, build=partial(resnet101, halving=halving))
+
+    def neck(net: Net, maps: Maps, image: Blob) -> list[Source]:
+        sources = mlfpn(net, *(maps[name] for name in home.maps[1:]), **options)
         # Steps in pixels suit one size of the image only.
-        return [replace(x, step=step) for x, step in zip(sources, steps, strict=True)] if steps and max(image.size) == size else sources
+        return [replace(x, step=step) for x, step in zip(sources, steps, strict=True)] if steps and image.size == (size, size) else sources
 
     return Detector(
         f"m2det{size}_{backbone}",
         size,
-        features,
+        Stack(neck, home),
         COCO,
         schedule,
         suffix,
         scales=SCALES.get(size),
         ratios=((2, 3),),
         suppression=Suppression(confidence=confidence),
-        weights=VGG_WEIGHTS if backbone == "vgg" else RESNET_WEIGHTS,
+        weights=home.weights,
     )
 
 
@@ -148,29 +142,26 @@ def m2det512_vgg_coco() -> Detector:
 @variant
 def m2det512_resnet101_coco() -> Detector:
     """M2Det512 with ResNet-101, Table 1: 38.8 mAP (0.5:0.95) on test-dev."""
-    return m2det(512, "resnet101", schedule=V100)
+    return m2det(512, "resnet101", schedule=replace(PAPER, per_gpu=16, gpus=(0, 1)))
 
 
 @entry
 def m2det800_vgg_coco() -> Detector:
     """M2Det800 with VGG16, Table 1: 41.0 mAP (0.5:0.95) on test-dev; the text counts 147M parameters for it."""
-    return m2det(800, schedule=V100)
+    return m2det(800)
 
 
 @variant
 def m2det800_resnet101_coco() -> Detector:
     """M2Det800 with ResNet-101: the paper names backbone and size, but prints no result of the two together."""
-    return m2det(800, "resnet101", schedule=V100)
+    return m2det(800, "resnet101", schedule=replace(PAPER, per_gpu=4))
 
 
 @variant
 def m2det320_vgg_coco_baseline() -> Detector:
     """SSD with VGG16 at 320×320, first column of Table 2: 25.8 mAP on minival. Prior boxes and schedule are M2Det's."""
 
-    def features(net: Net, image: Blob) -> list[Source]:
-        return ssd_neck(net, vgg16(net, image), image)
-
-    return replace(m2det(320, suffix="_baseline"), features=features)
+    return replace(m2det(320, suffix="_baseline"), features=Stack(ssd_neck))
 
 
 @variant

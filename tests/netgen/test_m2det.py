@@ -137,6 +137,22 @@ def test_prior_boxes(zoo_id: str, sides: list[float], steps: list[float]) -> Non
     assert [p.step for p in boxes] == steps
 
 
+def test_boxes_that_the_release_clamps() -> None:
+    """Wider or higher than the image: ratio 3 on 3×3 cells (0.69·√3 = 1.20), ratios 2 and 3 on the last (0.87·√2 = 1.23): 9·2 + 4 = 22."""
+    count = 0
+    for layer, cells in zip([x for x in netgen.build("m2det320_vgg_coco", "deploy").layer if x.type == "PriorBox"], MAPS[320], strict=True):
+        low, high = layer.prior_box_param.min_size[0], layer.prior_box_param.max_size[0]
+        sides = [low, (low * high) ** 0.5, *(low * ratio**0.5 for ratio in (2, 2, 3, 3))]
+        count += cells**2 * sum(side > 320 for side in sides)
+    assert count == 22
+
+
+def test_another_backbone() -> None:
+    """The same neck on ResNet-101 is the paper's own net on it."""
+    there = netgen.configure("m2det320_vgg_coco", backbone="resnet101").build("deploy")
+    assert there.layer[:-1] == netgen.build("m2det320_resnet101_coco", "deploy").layer[:-1]  # the last says where detections go
+
+
 def test_another_size_has_boxes_of_its_own() -> None:
     """The released steps are pixels of one size; at another the cells decide."""
     net = Net("n", "deploy")
