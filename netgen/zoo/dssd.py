@@ -23,7 +23,7 @@ from netgen.detector import Detector
 from netgen.graph import Blob, Net
 from netgen.multibox import Source, multibox_head, predictor
 from netgen.necks.dssd import deconvolve, ssd_resnet_neck
-from netgen.necks.prediction import deep_predictor, prediction_modules
+from netgen.necks.prediction import CHANNELS, deep_predictor, prediction_modules
 from netgen.schedules import Schedule
 from netgen.stack import RESNET101, Stack
 from netgen.zoo import entry, row, variant
@@ -37,12 +37,21 @@ STEPS_APART = {321: 2}  # stage 1 at 321 takes two passes per iteration, as rele
 
 
 def neck(
-    net: Net, maps: dict[str, Blob], image: Blob, *, module: str, method: str, encoder: Learning, decoder: Learning, pixel_offsets: bool
+    net: Net,
+    maps: dict[str, Blob],
+    image: Blob,
+    *,
+    module: str,
+    method: str,
+    encoder: Learning,
+    decoder: Learning,
+    pixel_offsets: bool,
+    width: float = 1,
 ) -> list[Source]:
-    """SSD's pyramid, the deconvolution modules over it, and a prediction module over each of their maps."""
-    sources = ssd_resnet_neck(net, maps, image, learning=encoder, pixel_offsets=pixel_offsets)
-    sources = deconvolve(net, sources, method=method, learning=decoder)
-    return prediction_modules(net, sources, module, learning=decoder)
+    """SSD's pyramid, the deconvolution modules over it, and a prediction module over each of their maps. width: factor on all channels."""
+    sources = ssd_resnet_neck(net, maps, image, width=width, learning=encoder, pixel_offsets=pixel_offsets)
+    sources = deconvolve(net, sources, method=method, width=width, learning=decoder)
+    return prediction_modules(net, sources, module, channels=(max(1, round(CHANNELS * width)),), learning=decoder)
 
 
 def final_weights(detector: Detector) -> str:
@@ -169,7 +178,7 @@ def released(size: int, dataset: Dataset, suffix: str, schedule: Schedule, start
 def dssd321_voc0712_release() -> Detector:
     """DSSD321 as ssd_pascal_resnet_deconv_321.py has it, stage 1: centres in pixels, a solver for tests alone.
 
-    A comment of the authors' has 78.6 mAP on VOC2007 test after 30k iterations.
+    The authors' README has 78.6 mAP on VOC2007 test after 30k iterations.
     """
     schedule = Schedule(steps=(20_000,), max_iter=30_000, per_gpu=4, test_batch=4)
     return released(321, VOC0712, "_release", schedule, ssd321_resnet101_voc0712_release())
@@ -177,7 +186,10 @@ def dssd321_voc0712_release() -> Detector:
 
 @variant
 def dssd321_voc0712_ft_release() -> Detector:
-    """DSSD321 as ssd_pascal_resnet_deconv_ft_321.py has it, stage 2: 1e-4, not the paper's 1e-3; no BatchNorm and no Scale learns."""
+    """DSSD321 as ssd_pascal_resnet_deconv_ft_321.py has it, stage 2: 1e-4, not the paper's 1e-3; no BatchNorm and no Scale learns.
+
+    The authors' README: everything that normalises has to be frozen, and then it helps at 513 only.
+    """
     first = dssd321_voc0712_release()
     schedule = replace(first.schedule, max_iter=40_000, base_lr=1e-4)
     return released(321, VOC0712, "_ft_release", schedule, first, encoder=FIXED_STATISTICS, decoder=FIXED_STATISTICS)

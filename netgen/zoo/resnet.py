@@ -65,7 +65,7 @@ SCHEDULES = {
 
 
 def neck(net: Net, maps: dict[str, Blob], image: Blob, *, module: str, channels: Sequence[int], pixel_offsets: bool) -> list[Source]:
-    """The pyramid, and a prediction module over each of its maps."""
+    """The pyramid, and a prediction module over each of its maps. channels: see `prediction_modules`."""
     return prediction_modules(net, ssd_resnet_neck(net, maps, image, pixel_offsets=pixel_offsets), module, channels=channels)
 
 
@@ -130,7 +130,7 @@ def ssd513_resnet101_coco() -> Detector:
 def ssd321_resnet101_voc0712_release() -> Detector:
     """SSD321 as ssd_pascal_resnet_321.py has it: 80k iterations, centres in pixels, a solver for tests alone.
 
-    A comment of the authors' has 77.5 mAP on VOC2007 test after 80k iterations.
+    The authors' README has 77.5 mAP on VOC2007 test after 80k iterations.
     """
     schedule = replace(VOC_321, max_iter=80_000, snapshot=20_000, test_apart=True)
     return ssd_resnet(321, VOC0712, "_release", schedule=schedule, released=True)

@@ -1,0 +1,343 @@
+"""SSD on ResNet-101 and DSSD: what the release has, what the paper prints, and where their prior boxes are."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+import netgen
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.text import read, read_net
+from netgen.graph import Net
+from netgen.multibox import Source
+from netgen.necks.dssd import growing
+from netgen.necks.prediction import prediction_module
+from netgen.report import walk_net
+from netgen.zoo import get
+from tests.netgen.test_parity import without_paths
+from tests.support import SHARED, needs_shared
+
+REFERENCE = SHARED / "reference/prototxt"
+PAPER_AND_RELEASE = [
+    ("ssd321_resnet101_voc0712", "ssd321_resnet101_voc0712_release"),
+    ("ssd513_resnet101_coco", "ssd513_resnet101_coco_release"),
+    ("dssd321_voc0712", "dssd321_voc0712_release"),
+    ("dssd321_voc0712_ft", "dssd321_voc0712_ft_release"),
+    ("dssd513_coco", "dssd513_coco_release"),
+]
+
+
+def parameters(net: pb.NetParameter) -> dict[str, list[tuple[int, ...]]]:
+    """Shapes of each layer's blobs: what a .caffemodel has to have."""
+    return {w.layer.name: [p.shape for p in w.facts.params] for w in walk_net(net).layers if w.facts.params}
+
+
+@needs_shared
+@pytest.mark.parametrize("zoo_id", ["ssd321_resnet101_voc0712", "dssd321_voc0712"])
+def test_test_solvers_equal_the_released_ones(zoo_id: str) -> None:
+    want = without_paths(read(REFERENCE / zoo_id / "test_solver.prototxt", pb.SolverParameter))
+    message = get(f"{zoo_id}_release").test_solver()
+    assert message
+    assert without_paths(message) == want
+
+
+@needs_shared
+@pytest.mark.parametrize("zoo_id", ["ssd321_resnet101_voc0712", "dssd321_voc0712", "dssd321_voc0712_ft", "dssd321_voc0712_ft_release"])
+def test_released_weights_find_all_their_layers(zoo_id: str) -> None:
+    """Under the paper's ids, too; both stages of DSSD have the same layers."""
+    reference = zoo_id.removesuffix("_release").removesuffix("_ft")
+    assert parameters(netgen.build(zoo_id, "deploy")) == parameters(read_net(REFERENCE / reference / "deploy.prototxt"))
+
+
+@pytest.mark.parametrize(("paper", "release"), PAPER_AND_RELEASE)
+def test_papers_and_releases_share_their_weights(paper: str, release: str) -> None:
+    assert parameters(netgen.build(paper, "deploy")) == parameters(netgen.build(release, "deploy"))
+
+
+def block(inputs: int, channels: int, output: int, kernel: int = 1, *, project: bool = True) -> int:
+    """Values that a residual block learns: three or four convolutions without bias, two values of Scale for each of their channels."""
+    shortcut = kernel**2 * inputs * output + 2 * output if project else 0
+    return shortcut + kernel**2 * inputs * channels + 9 * channels**2 + channels * output + 2 * (2 * channels + output)
+
+
+def stage(inputs: int, channels: int, blocks: int) -> int:
+    return block(inputs, channels, 4 * channels) + (blocks - 1) * block(4 * channels, channels, 4 * channels, project=False)
+
+
+RESNET = 64 * 3 * 49 + 2 * 64 + stage(64, 64, 3) + stage(256, 128, 4) + stage(512, 256, 23) + stage(1024, 512, 3)
+PYRAMID_321 = block(2048, 256, 1024, 2) + block(1024, 256, 1024, 2) + 2 * block(1024, 256, 1024, 3)
+PYRAMID_513 = block(2048, 256, 1024, 2) + 4 * block(1024, 256, 1024, 2)
+WIDE, NARROW = 25, 9  # weights per channel of a 5×5 and a 3×3 head
+
+
+def heads(values: int, channels: list[int]) -> int:
+    """values: per box, 4 and one per class, of 8 boxes in a cell; channels: of the source maps, of which the first two have 5×5 heads."""
+    return sum(8 * values * (n * (WIDE if i < 2 else NARROW) + 1) for i, n in enumerate(channels))
+
+
+def module(inputs: int, source: int, kernel: int) -> int:
+    """A deconvolution with biases, three 3×3 convolutions and their Scales."""
+    return kernel**2 * inputs * 512 + 512 + 9 * 512 * (source + 512 + 512) + 3 * 2 * 512
+
+
+def decoder(sources: list[int], kernels: list[int]) -> int:
+    """sources: channels of the maps from the second smallest on."""
+    return sum(module(512 if i else 1024, n, k) for i, (n, k) in enumerate(zip(sources, kernels, strict=True)))
+
+
+MODULES_321 = block(512, 256, 1024) + block(2048, 256, 1024) + 4 * block(1024, 256, 1024)
+DEEP = 2 * (9 * 1024 * 512 + 2 * 512)  # DSSD513's own convolutions before both heads of a map
+DSSD321 = (
+    decoder([1024, 1024, 1024, 2048, 512], [3, 3, 2, 2, 2]) + 5 * block(512, 256, 1024) + block(1024, 256, 1024) + heads(25, [1024] * 6)
+)
+
+
+def dssd513(values: int) -> int:
+    below = decoder([1024, 1024, 1024, 1024, 2048, 512], [2] * 6) + 6 * block(512, 256, 1024) + block(1024, 256, 1024)
+    return below + 7 * DEEP + heads(values, [512] * 7)
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "want", "learnable", "frozen", "statistics"),
+    [
+        ("ssd321_resnet101_voc0712", RESNET + PYRAMID_321 + MODULES_321 + heads(25, [1024] * 6), 116_526_320, 0, 156_688),
+        ("dssd321_voc0712", RESNET + PYRAMID_321 + DSSD321, 172_380_912, RESNET + PYRAMID_321, 172_063),
+        ("dssd321_voc0712_ft", RESNET + PYRAMID_321 + DSSD321, 172_380_912, 0, 172_063),
+        # Every Scale has two values, every BatchNorm two and one more, per channel and per layer: 172,063 - 159 of them.
+        ("dssd321_voc0712_ft_release", RESNET + PYRAMID_321 + DSSD321, 172_380_912, 172_063 - 159, 172_063),
+        (
+            "ssd513_resnet101_coco",
+            RESNET
+            + PYRAMID_513
+            + block(512, 128, 512)
+            + block(2048, 512, 2048)
+            + 5 * block(1024, 256, 1024)
+            + heads(85, [512, 2048, *[1024] * 5]),
+            173_145_304,
+            0,
+            169_496,
+        ),
+        ("dssd513_coco", RESNET + PYRAMID_513 + dssd513(85), 254_983_896, RESNET + PYRAMID_513, 199_736),
+        # Not released: the same arithmetic, without a module, with one whose shortcut is the map itself, and with two of them.
+        ("ssd321_resnet101_voc0712_pm_a", RESNET + PYRAMID_321 + heads(25, [512, 2048, *[1024] * 4]), 105_424_112, 0, 125_944),
+        (
+            "ssd321_resnet101_voc0712_pm_b",
+            RESNET
+            + PYRAMID_321
+            + sum(block(n, 256, n, project=False) for n in (512, 2048, *[1024] * 4))
+            + heads(25, [512, 2048, *[1024] * 4]),
+            112_390_384,
+            0,
+            145_418,
+        ),
+        (
+            "ssd321_resnet101_voc0712_pm_d",
+            RESNET + PYRAMID_321 + MODULES_321 + 6 * block(1024, 256, 1024) + heads(25, [1024] * 6),
+            129_533_168,
+            0,
+            187_432,
+        ),
+    ],
+)
+def test_parameters(zoo_id: str, want: int, learnable: int, frozen: int, statistics: int) -> None:
+    """As release_facts.md counts them (section 2), and by hand."""
+    found = walk_net(netgen.build(zoo_id, "train"), "train")
+    assert found.learnable == learnable == want
+    assert (found.frozen, found.statistics) == (frozen, statistics)
+
+
+def test_frozen_parameters_as_released() -> None:
+    assert (RESNET + PYRAMID_321, RESNET + PYRAMID_513) == (85_250_112, 78_242_880)
+
+
+def test_zf_parameters() -> None:
+    """Weights and biases of SSD300 on ZF: conv1 to fc7, SSD's pyramid, L2 factors, 25 values for each box of a cell."""
+
+    def conv(inputs: int, output: int, kernel: int) -> int:
+        return inputs * output * kernel**2 + output
+
+    body = conv(3, 96, 7) + conv(96, 256, 5) + conv(256, 384, 3) + conv(384, 384, 3) + conv(384, 256, 3) + conv(256, 1024, 3)
+    pyramid = conv(1024, 1024, 1) + conv(1024, 256, 1) + conv(256, 512, 3) + conv(512, 128, 1) + 3 * conv(128, 256, 3) + 2 * conv(256, 128, 1)
+    boxes = ((256, 4), (1024, 6), (512, 6), (256, 6), (256, 4), (256, 4))
+    want = body + pyramid + 256 + sum(conv(n, 25 * count, 3) for n, count in boxes)
+    assert walk_net(netgen.build("ssd300_zf_voc0712_release", "train"), "train").learnable == want == 12_707_310
+
+
+def centres(zoo_id: str, **options) -> list[tuple[list[float], list[float]]]:
+    """Pixels of the prior boxes' centres, down and across, of each source map."""
+    found = []
+    for walked in walk_net(netgen.build(zoo_id, "deploy", **options)).layers:
+        if walked.layer.type == "PriorBox":
+            prior = walked.layer.prior_box_param
+            steps = (prior.step_h, prior.step_w) if prior.HasField("step_h") else (prior.step, prior.step)
+            rows, columns = ([(i + prior.offset) * step for i in range(n)] for n, step in zip(walked.bottoms[0][2:], steps, strict=True))
+            found.append((rows, columns))
+    return found
+
+
+# First centre and step of each map, in pixels (release_facts.md 7.2.1).
+PLACES = {
+    321: [(2.5, 8, 40), (2.5, 16, 20), (10.5, 32, 10), (26.5, 64, 5), (90.5, 64, 3), (160.5, 321, 1)],
+    513: [(2.5, 8, 64), (2.5, 16, 32), (10.5, 32, 16), (26.5, 64, 8), (58.5, 128, 4), (122.5, 256, 2), (256.5, 513, 1)],
+}
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "size"),
+    [("ssd321_resnet101_voc0712", 321), ("dssd321_voc0712", 321), ("ssd513_resnet101_coco", 513), ("dssd513_coco", 513)],
+)
+def test_prior_boxes_sit_on_their_cells(zoo_id: str, size: int) -> None:
+    for (rows, columns), (start, step, cells) in zip(centres(zoo_id), PLACES[size], strict=True):
+        assert rows == columns == pytest.approx([start + i * step for i in range(cells)])
+        assert 0 < rows[0] <= rows[-1] < size
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "size", "inside"),
+    [
+        ("ssd321_resnet101_voc0712_release", 321, [38, 18, 0, 0, 0, 0]),
+        ("dssd321_voc0712_release", 321, [38, 18, 0, 0, 0, 0]),
+        ("dssd513_coco_release", 513, [62, 30, 6, 0, 0, 0, 0]),
+    ],
+)
+def test_released_boxes_are_where_the_release_has_them(zoo_id: str, size: int, inside: list[int]) -> None:
+    assert [sum(0 <= y <= size for y in rows) for rows, _ in centres(zoo_id)] == inside
+
+
+@pytest.mark.parametrize("size", [(512, 320), (320, 513), (300, 300), (64, 200), (97, 65)])
+@pytest.mark.parametrize("zoo_id", ["ssd321_resnet101_voc0712", "dssd321_voc0712"])
+def test_any_input_size(zoo_id: str, size: tuple[int, int]) -> None:
+    places = centres(zoo_id, size=size)
+    assert [len(axis) for axis in places[-1]] == [1, 1]
+    for axes in places:
+        for axis, side in zip(axes, size, strict=True):
+            assert 0 < axis[0] <= axis[-1] < side
+            assert len(axis) > 1 or axis[0] == pytest.approx(side / 2)
+
+
+@pytest.mark.parametrize("zoo_id", ["ssd321_resnet101_voc0712", "dssd321_voc0712"])
+def test_on_vgg16(zoo_id: str) -> None:
+    """SSD300's boxes on the maps that VGG16 itself has; nothing is frozen, because no SSD was trained with it."""
+    net = netgen.build(zoo_id, "train", backbone="vgg16", size=300)
+    assert walk_net(net, "train").frozen == 0
+    assert {layer.name for layer in net.layer} >= {"conv4_3", "fc7", "res6"}
+    places = centres(zoo_id, backbone="vgg16", size=300)
+    assert [rows[0] for rows, _ in places[:2]] == [4, 8]
+    assert all(0 < rows[0] and rows[-1] < 304 for rows, _ in places)
+
+
+def test_stage_1_freezes_ssd_and_nothing_else() -> None:
+    """What the trained SSD has below its heads keeps weights, statistics and factors; everything that comes on top learns."""
+    ssd = {layer.name for layer in netgen.build("ssd321_resnet101_voc0712_pm_a", "train").layer if "mbox" not in layer.name}
+    checked: Counter = Counter()
+    for layer in netgen.build("dssd321_voc0712", "train").layer:
+        frozen = layer.name in ssd
+        if layer.type == "BatchNorm":
+            assert layer.batch_norm_param.use_global_stats == frozen, layer.name
+        elif layer.type in ("Convolution", "Deconvolution", "Scale"):
+            assert all((p.lr_mult == 0) == frozen for p in layer.param), layer.name
+            assert not frozen or all(p.decay_mult == 0 for p in layer.param), layer.name
+        else:
+            continue
+        checked[layer.type, frozen] += 1
+    # 104 convolutions of ResNet-101 (1 + 33·3 + 4), four blocks of four above it; three per module and four per prediction module.
+    assert checked["BatchNorm", True] == checked["Convolution", True] == 1 + 33 * 3 + 4 + 4 * 4
+    assert checked["BatchNorm", False] == 5 * 3 + 6 * 4
+    assert checked["Deconvolution", False] == 5
+
+
+def test_stage_2_trains_everything() -> None:
+    for layer in netgen.build("dssd321_voc0712_ft", "train").layer:
+        assert not layer.batch_norm_param.use_global_stats
+        assert layer.type == "BatchNorm" or all(p.lr_mult for p in layer.param)
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "ssd"),
+    [
+        ("dssd321_voc0712", "runs/ssd321_resnet101_voc0712/snapshots/ssd321_resnet101_voc0712_iter_70000.caffemodel"),
+        ("dssd321_voc0712_pm_d", "runs/ssd321_resnet101_voc0712_pm_d/snapshots/ssd321_resnet101_voc0712_pm_d_iter_70000.caffemodel"),
+        ("dssd321_voc0712_ft", "runs/dssd321_voc0712/snapshots/dssd321_voc0712_iter_30000.caffemodel"),
+        ("dssd321_voc0712_ft_release", "runs/dssd321_voc0712_release/snapshots/dssd321_voc0712_release_iter_30000.caffemodel"),
+        ("dssd513_coco_release", "runs/ssd513_resnet101_coco_release/snapshots/ssd513_resnet101_coco_release_iter_250000.caffemodel"),
+    ],
+)
+def test_each_stage_starts_from_the_one_before(zoo_id: str, ssd: str) -> None:
+    assert get(zoo_id).weights == ssd
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "steps", "max_iter", "base_lr", "batch"),
+    [
+        ("ssd321_resnet101_voc0712", [40_000, 60_000], 70_000, 1e-3, (8, 4, 1)),
+        ("ssd513_resnet101_voc0712", [40_000, 60_000], 70_000, 1e-3, (5, 4, 1)),
+        ("ssd321_resnet101_voc0712pp", [60_000, 90_000], 100_000, 1e-3, (8, 4, 1)),
+        ("ssd321_resnet101_coco", [160_000, 220_000], 240_000, 1e-3, (12, 4, 1)),  # 48 images
+        ("ssd513_resnet101_coco", [160_000, 220_000], 240_000, 1e-3, (5, 4, 1)),
+        ("dssd321_voc0712", [20_000], 30_000, 1e-3, (4, 4, 2)),
+        ("dssd513_voc0712", [20_000], 30_000, 1e-3, (5, 4, 1)),
+        ("dssd321_voc0712pp", [30_000], 50_000, 1e-3, (4, 4, 2)),
+        ("dssd513_coco", [80_000], 130_000, 1e-3, (5, 4, 1)),
+        ("dssd321_voc0712_ft", [20_000], 40_000, 1e-3, (4, 4, 2)),
+        # As release_facts.md has those without a reference file.
+        ("dssd321_voc0712_ft_release", [20_000], 40_000, 1e-4, (4, 4, 2)),
+        ("ssd513_resnet101_coco_release", [130_000, 210_000], 250_000, 1e-3, (5, 4, 2)),
+        ("dssd513_coco_release", [80_000, 130_000], 150_000, 1e-3, (1, 1, 32)),
+    ],
+)
+def test_schedules(zoo_id: str, steps: list[int], max_iter: int, base_lr: float, batch: tuple[int, int, int]) -> None:
+    solver, plan = netgen.solver(zoo_id), get(zoo_id).plan
+    assert (list(solver.stepvalue), solver.max_iter) == (steps, max_iter)
+    assert solver.base_lr == pytest.approx(base_lr)
+    assert (plan.per_gpu, plan.devices, plan.iter_size) == batch
+
+
+@pytest.mark.parametrize(("zoo_id", "passes"), [("ssd513_resnet101_coco_release", 1250), ("dssd513_coco_release", 2500)])
+def test_passes_of_the_test_solvers(zoo_id: str, passes: int) -> None:
+    message = get(zoo_id).test_solver()
+    assert message
+    assert (list(message.test_iter), message.max_iter, message.test_initialization) == ([passes], 0, True)
+    assert not netgen.solver(zoo_id).test_net
+
+
+@pytest.mark.parametrize(("kind", "blocks", "channels"), [("a", 0, 512), ("b", 1, 512), ("c", 1, 1024), ("d", 2, 1024)])
+def test_prediction_modules(kind: str, blocks: int, channels: int) -> None:
+    net = Net("n", "deploy")
+    x = net.input("x", (1, 512, 10, 6))
+    found = prediction_module(net, Source(x, 8, 0.25, name="x_relu"), kind)
+    assert found.blob.shape == (1, channels, 10, 6)
+    assert (found.step, found.offset) == (8, 0.25)
+    types = Counter(layer.type for layer in net.proto.layer)
+    assert types["Eltwise"] == blocks
+    assert types["Convolution"] == blocks * (3 if kind == "b" else 4)
+    assert found.head_name == {"a": "x_relu", "d": "resx_relu_inter256_inter256"}.get(kind, "resx_relu_inter256")
+
+
+def test_the_sum_changes_the_operation_only() -> None:
+    product, total = (without_paths(netgen.build(zoo_id, "deploy")) for zoo_id in ("dssd321_voc0712", "dssd321_voc0712_sum"))
+    operations: Counter = Counter()
+    for ours, theirs in zip(total.layer, product.layer, strict=True):
+        for name in ("name", "bottom", "top"):
+            theirs.ClearField(name)
+            ours.ClearField(name)
+        if ours != theirs:
+            operations[ours.eltwise_param.operation, theirs.eltwise_param.operation] += 1
+    assert operations == {(pb.EltwiseParameter.SUM, pb.EltwiseParameter.PROD): 5}
+
+
+@pytest.mark.parametrize("cells", range(1, 80))
+def test_an_axis_grows_back(cells: int) -> None:
+    for target in range(cells + 1, 4 * cells):
+        kernel, stride = growing(cells, target)
+        assert kernel >= 1
+        assert stride * (cells - 1) + kernel == target
+    assert growing(cells, 2 * cells) == (2, 2 if cells > 1 else 1)
+
+
+def test_dimensions_of_the_maps() -> None:
+    """Table 2: 40, 20, 10, 5, 3 and 1 cells; conv5_x keeps stride 16."""
+    found = walk_net(netgen.build("ssd321_resnet101_voc0712", "deploy"))
+    assert [found.blobs[name] for name in ("res3b3", "res4b22", "res5c", "res6", "res7", "res8", "res9")] == [
+        (1, channels, n, n) for channels, n in ((512, 40), (1024, 20), (2048, 20), (1024, 10), (1024, 5), (1024, 3), (1024, 1))
+    ]
