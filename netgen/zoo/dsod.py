@@ -139,8 +139,8 @@ def dsod300_voc0712_plain() -> Detector:
 def dsod300_voc0712_lite() -> Detector:
     """DSOD300 lite, §4.1: 76.7 mAP on VOC2007 test, 25.8 images per second, 10.4M parameters, 41.8 MB.
 
-    The paper does not print its structure. The authors' demo calls it DS/64-256-64-1; with half of each block's layers (3, 4, 4, 4) that
-    has 10,436,854 values with statistics, 41.75 MB: nothing else near was found to fit both.
+    The paper does not print its structure. Copies of the authors' demo name its folder lite_DS-64-256-64-1; with half of each block's
+    layers (3, 4, 4, 4), which is taken here, that has 10,436,854 values with statistics, 41.75 MB without layer names.
     """
     return dsod300(VOC0712, VOC, suffix="_lite", features=dense(Backbone(64, 256, 64, blocks=(3, 4, 4, 4))))
 

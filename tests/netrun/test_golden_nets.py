@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import netrun
+from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from tests.support import SHARED, golden
 
@@ -55,8 +56,12 @@ def same_detections(ours: np.ndarray, reference: np.ndarray) -> None:
 
 @pytest.mark.parametrize("path", golden("nets/*.npz"))
 def test_detector(path: Path) -> None:
+    check(path, text.read_net(SHARED / "reference" / "prototxt" / path.stem / "deploy.prototxt"))
+
+
+def check(path: Path, proto: pb.NetParameter) -> None:
+    """Assert that a deploy net computes what is recorded in a case."""
     case = np.load(path)
-    proto = text.read_net(SHARED / "reference" / "prototxt" / path.stem / "deploy.prototxt")
     for layer in proto.layer:
         if layer.type == "DetectionOutput":
             layer.detection_output_param.ClearField("save_output_param")
