@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Trains m2det704_vgg_coco_release: batch 11 x 1 device x iter_size 1 = 11.
+# Goes on from the latest snapshot where there is one. The engine is netrun, or the Caffe in $CAFFE_ROOT where that is set;
+# arguments are handed on to it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"/../..
+prefix=runs/m2det704_vgg_coco_release/snapshots/m2det704_vgg_coco_release
+weights=models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel
+
+engine=netrun
+if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+
+# No policy of Caffe's is this schedule, so several solvers run one after the other. Iterations count from the beginning of the first:
+# the one at which each ends, and its file. The next one goes on from its last snapshot, momentum included.
+chain=(
+  53765:solver_1
+  967770:solver_2
+  1182830:solver_3
+  1720480:solver
+)
+mkdir -p "$(dirname "$prefix")"
+reached=0
+for link in "${chain[@]}"; do
+  latest=$(find "$(dirname "$prefix")" -maxdepth 1 -name "$(basename "$prefix")_iter_*.solverstate" | sort -V | tail -n 1)
+  iteration=${latest##*_iter_}
+  iteration=${iteration%.solverstate}
+  if (( ${iteration:-0} < reached )); then
+    echo "stopped at iteration ${iteration:-0}; run this script again to go on" >&2
+    exit
+  fi
+  reached=${link%%:*}
+  if (( ${iteration:-0} >= reached )) && [[ $link != "${chain[-1]}" ]]; then continue; fi
+  command=("$engine" train --solver=prototxt/m2det704_vgg_coco_release/"${link#*:}.prototxt" --gpu=0)
+  if [[ -n $latest ]]; then
+    command+=("--snapshot=$latest")
+  elif [[ -f $weights ]]; then
+    command+=("--weights=$weights")
+  else
+    echo "no $weights: training starts from random weights" >&2
+  fi
+  "${command[@]}" "$@"
+done
