@@ -102,7 +102,7 @@ def multibox_head(
     kinds: dict[str, list[Blob]] = {"loc": [], "conf": [], "priorbox": []}
     for source, prior in zip(sources, priors, strict=True):
         if source.l2_scale:
-            source = replace(source, blob=l2_norm(net, f"{source.blob.name}_norm", source.blob, source.l2_scale))
+            source = replace(source, blob=l2_norm(net, f"{source.blob.name}_norm", source.blob, source.l2_scale))  # noqa: PLW2901
         kernel = {"kernel_size": source.kernel_size} if source.kernel_size else {}
         for kind, values in (("loc", 4), ("conf", num_classes)):
             name = f"{source.head_name}_mbox_{kind}{suffix}"
@@ -111,9 +111,8 @@ def multibox_head(
         kinds["priorbox"].append(prior_box(net, image, source, prior, clip=clip))
     found = []
     for kind, blobs in kinds.items():
-        if grouped and kind != "priorbox":
-            blobs = [arrange(y) for y in blobs]
-        found.append(net.add("Concat", f"mbox_{kind}", *blobs, axis=2 if kind == "priorbox" else 1))
+        arranged = [arrange(y) for y in blobs] if grouped and kind != "priorbox" else blobs
+        found.append(net.add("Concat", f"mbox_{kind}", *arranged, axis=2 if kind == "priorbox" else 1))
     return Predictions(*found)
 
 

@@ -113,14 +113,15 @@ def residual_block(
     of branch1 and of the first convolution. dilation: of the 3×3 one.
     """
 
-    def branch(name: str, y: Blob, count: int, kernel_size: Axes = 1, *, relu: bool = True, **fields) -> Blob:
+    def branch(name: str, y: Blob, count: int, kernel_size: Axes = 1, *, relu: bool = True, **fields: Any) -> Blob:
         norms = f"bn{block}_{name}", f"scale{block}_{name}"
         return conv_norm(net, f"res{block}_{name}", y, count, kernel_size, norms=norms, relu=relu, learning=learning, **fields)
 
     output = output or WIDENING * channels
     shortcut = branch("branch1", x, output, kernel_size, relu=False, stride=stride) if project else x
     y = branch("branch2a", x, channels, kernel_size, stride=stride)
-    y = branch("branch2b", y, channels, 3, pad=dilation, **({"dilation": dilation} if dilation > 1 else {}))
+    dilated: dict[str, Any] = {"dilation": dilation} if dilation > 1 else {}  # not written where it is 1
+    y = branch("branch2b", y, channels, 3, pad=dilation, **dilated)
     y = branch("branch2c", y, output, relu=False)
     y = net.add("Eltwise", f"res{block}", shortcut, y)
     return net.add("ReLU", f"res{block}_relu", y, in_place=True)

@@ -34,7 +34,7 @@ def prediction_module(net: Net, source: Source, kind: str = "c", *, channels: in
 def prediction_modules(
     net: Net, sources: Sequence[Source], kind: str = "c", *, channels: Sequence[int] = (CHANNELS,), learning: Learning = LEARNING
 ) -> list[Source]:
-    """A prediction module for each source, and the sizes of its heads' kernels. channels: of the sources in turn, the last one of the rest."""
+    """A prediction module for each source, and its heads' kernels. channels: of the sources in turn, the last one for the rest."""
 
     def of(values: Sequence[int], index: int) -> int:
         return values[min(index, len(values) - 1)]

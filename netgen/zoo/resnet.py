@@ -22,7 +22,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from netgen.backbones.resnet101 import resnet101
 from netgen.backbones.zf import zf
 from netgen.datasets import COCO, VOC0712, VOC0712PP, Dataset
 from netgen.detector import Detector
@@ -64,13 +63,24 @@ SCHEDULES = {
 }
 
 
-def neck(net: Net, maps: dict[str, Blob], image: Blob, *, module: str, channels: Sequence[int], pixel_offsets: bool) -> list[Source]:
-    """The pyramid, and a prediction module over each of its maps. channels: see `prediction_modules`."""
-    return prediction_modules(net, ssd_resnet_neck(net, maps, image, pixel_offsets=pixel_offsets), module, channels=channels)
+def neck(
+    net: Net, maps: dict[str, Blob], image: Blob, *, module: str, channels: Sequence[int], pixel_offsets: bool, width: float = 1
+) -> list[Source]:
+    """The pyramid, and a prediction module over each of its maps. channels: of the modules, see `prediction_modules`; width: factor on the
+    pyramid's."""
+    sources = ssd_resnet_neck(net, maps, image, width=width, pixel_offsets=pixel_offsets)
+    return prediction_modules(net, sources, module, channels=channels)
 
 
 def ssd_resnet(
-    size: int, dataset: Dataset, suffix: str = "", *, schedule: Schedule | None = None, module: str = "c", released: bool = False, **options: Any
+    size: int,
+    dataset: Dataset,
+    suffix: str = "",
+    *,
+    schedule: Schedule | None = None,
+    module: str = "c",
+    released: bool = False,
+    **options: Any,
 ) -> Detector:
     """SSD on ResNet-101 for a square input of `size` pixels. module: of Figure 2; schedule: the paper's where left out; released: prior
     boxes where the released scripts have them; options: of Detector."""

@@ -158,7 +158,9 @@ def test_zf_parameters() -> None:
         return inputs * output * kernel**2 + output
 
     body = conv(3, 96, 7) + conv(96, 256, 5) + conv(256, 384, 3) + conv(384, 384, 3) + conv(384, 256, 3) + conv(256, 1024, 3)
-    pyramid = conv(1024, 1024, 1) + conv(1024, 256, 1) + conv(256, 512, 3) + conv(512, 128, 1) + 3 * conv(128, 256, 3) + 2 * conv(256, 128, 1)
+    pyramid = (
+        conv(1024, 1024, 1) + conv(1024, 256, 1) + conv(256, 512, 3) + conv(512, 128, 1) + 3 * conv(128, 256, 3) + 2 * conv(256, 128, 1)
+    )
     boxes = ((256, 4), (1024, 6), (512, 6), (256, 6), (256, 4), (256, 4))
     want = body + pyramid + 256 + sum(conv(n, 25 * count, 3) for n, count in boxes)
     assert walk_net(netgen.build("ssd300_zf_voc0712_release", "train"), "train").learnable == want == 12_707_310
@@ -224,7 +226,7 @@ def test_on_vgg16(zoo_id: str) -> None:
     assert {layer.name for layer in net.layer} >= {"conv4_3", "fc7", "res6"}
     places = centres(zoo_id, backbone="vgg16", size=300)
     assert [rows[0] for rows, _ in places[:2]] == [4, 8]
-    assert all(0 < rows[0] and rows[-1] < 304 for rows, _ in places)
+    assert all(rows[0] > 0 and rows[-1] <= 300 for rows, _ in places)
 
 
 def test_stage_1_freezes_ssd_and_nothing_else() -> None:
@@ -315,7 +317,9 @@ def test_prediction_modules(kind: str, blocks: int, channels: int) -> None:
 
 
 def test_the_sum_changes_the_operation_only() -> None:
-    product, total = (without_paths(netgen.build(zoo_id, "deploy")) for zoo_id in ("dssd321_voc0712", "dssd321_voc0712_sum"))
+    product, total = (netgen.build(zoo_id, "deploy") for zoo_id in ("dssd321_voc0712", "dssd321_voc0712_sum"))
+    without_paths(product)
+    without_paths(total)
     operations: Counter = Counter()
     for ours, theirs in zip(total.layer, product.layer, strict=True):
         for name in ("name", "bottom", "top"):

@@ -1,0 +1,106 @@
+"""SSD on ResNet-101 and DSSD run: the generated release detects what the reference Caffe does, and narrow ones train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+import netgen
+import netrun
+from caffe_ir import caffe_ir_pb2 as pb
+from netgen.backbones.resnet101 import FIXED_STATISTICS, FROZEN, LEARNING, Learning, resnet101
+from netgen.detector import Detector
+from netgen.stack import RESNET101, Stack
+from netgen.zoo import dssd, get, resnet
+from netrun.solver import Solver
+from tests.netrun.test_golden_nets import remake_weights, same_detections
+from tests.support import SHARED, needs_shared
+
+SIDE = 97  # pixels: maps of 12, 6, 3 and 1 cells
+WIDTH = 1 / 16  # of the channels
+
+
+@needs_shared
+def test_the_generated_release_detects_as_recorded() -> None:
+    case = np.load(SHARED / "golden/nets/dssd321_voc0712.npz")
+    proto = netgen.build("dssd321_voc0712_release", "deploy")
+    for layer in proto.layer:
+        if layer.type == "DetectionOutput":
+            layer.detection_output_param.ClearField("save_output_param")
+    net = netrun.Net(proto, netrun.TEST)
+    remake_weights(net, float(case["head_divisor"]))
+    image = case["image"].astype(np.float32) - np.array([104, 117, 123], np.float32).reshape(1, 3, 1, 1)
+    net.blobs["data"].reshape(*image.shape)
+    net.forward(data=image)
+    same_detections(net.blobs["detection_out"].data.reshape(-1, 7), case["detections"])
+
+
+def narrow(zoo_id: str, **options) -> Detector:
+    """A detector of the zoo with a sixteenth of the channels, for small images. options: of `netgen.zoo.dssd.neck`."""
+    features = partial(dssd.neck, width=WIDTH, pixel_offsets=False, **options)
+    backbone = replace(RESNET101, build=partial(resnet101, width=WIDTH, learning=options["encoder"]))
+    return replace(get(zoo_id), size=SIDE, features=Stack(features, backbone), gpus=[], batch_per_gpu=2)
+
+
+def train_once(net: pb.NetParameter) -> tuple[Solver, dict[str, np.ndarray]]:
+    """One update on two random images with an object each; and every blob that learning may change, as it was before."""
+    del net.layer[0]
+    for name, shape in (("label", (1, 1, 2, 8)), ("data", (2, 3, SIDE, SIDE))):
+        layer = pb.LayerParameter(name=name, type="Input", top=[name])
+        layer.input_param.shape.add(dim=shape)
+        net.layer.insert(0, layer)
+    solver = Solver(pb.SolverParameter(train_net_param=net, base_lr=1e-3, lr_policy="fixed", momentum=0.9, weight_decay=5e-4, max_iter=1))
+    # Statistics that a trained net would have: those of a new one, variance 0, would make every map 30 times larger.
+    for layer in net.layer:
+        if layer.type == "BatchNorm":
+            for blob, value in zip(solver.net.params[layer.name], (0, 0.01, 1), strict=True):
+                blob.data[...] = value
+    solver.net.blobs["data"].data[...] = np.random.default_rng(0).normal(0, 50, (2, 3, SIDE, SIDE))
+    # Image, label, instance, corners, difficult.
+    objects = [[0, 5, 0, 0.1, 0.2, 0.5, 0.6, 0], [1, 20, 0, 0.3, 0.3, 0.9, 0.8, 0]]
+    solver.net.blobs["label"].data[...] = np.array(objects).reshape(1, 1, 2, 8)
+    before = {f"{name}/{i}": blob.data.copy() for name, blobs in solver.net.params.items() for i, blob in enumerate(blobs)}
+    solver.step(1)
+    return solver, before
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "encoder", "decoder", "method", "module"),
+    [
+        ("dssd321_voc0712", FROZEN, LEARNING, "product", "c"),
+        ("dssd321_voc0712_sum", FROZEN, LEARNING, "sum", "b"),
+        ("dssd321_voc0712_ft_release", FIXED_STATISTICS, FIXED_STATISTICS, "product", "d"),
+        ("dssd513_voc0712_ft", LEARNING, LEARNING, "product", "c"),
+    ],
+)
+def test_dssd_trains(zoo_id: str, encoder: Learning, decoder: Learning, method: str, module: str) -> None:
+    """What learns has moved, what is frozen has not, and nothing has become infinite."""
+    detector = narrow(zoo_id, encoder=encoder, decoder=decoder, method=method, module=module)
+    assert_trains(detector.build("train"), frozen=("conv1", "res6_branch1") if encoder == FROZEN else ())
+
+
+@pytest.mark.parametrize("module", ["a", "c"])
+def test_ssd_trains(module: str) -> None:
+    features = partial(resnet.neck, width=WIDTH, channels=(16,), module=module, pixel_offsets=False)
+    backbone = replace(RESNET101, build=partial(resnet101, width=WIDTH))
+    detector = replace(get("ssd321_resnet101"), size=SIDE, features=Stack(features, backbone), gpus=[], batch_per_gpu=2)
+    assert_trains(detector.build("train"))
+
+
+def assert_trains(net: pb.NetParameter, frozen: Sequence[str] = ()) -> None:
+    rates = {f"{layer.name}/{i}": param.lr_mult for layer in net.layer for i, param in enumerate(layer.param) if layer.type != "BatchNorm"}
+    solver, before = train_once(net)
+    assert np.isfinite(solver.net.loss.item())
+    assert solver.net.loss.item() > 0
+    after = {f"{name}/{i}": blob.data for name, blobs in solver.net.params.items() for i, blob in enumerate(blobs)}
+    assert all(np.isfinite(blob).all() for blob in after.values())
+    moved = {name for name in rates if not np.array_equal(before[name], after[name])}
+    assert not {name for name in moved if not rates[name]}
+    assert {name for name in rates if name.startswith("conv1/") and rates[name]} <= moved
+    assert all(f"{name}/0" not in moved for name in frozen)
+    for kind in ("mbox_loc", "mbox_conf"):
+        assert {name for name in rates if kind in name and name.endswith("/1")} & moved
