@@ -12,6 +12,8 @@ Every Scale of the body decays, as released (no `param`).
 Parameters of Tables 3 and 4 count BatchNorm's statistics (59.2 MB for 14.8M). Dense (14.8M, 5.9M, lite 10.4M) and, without stem, plain
 (6.3M, 6.1M, 18.0M) come out. Where plain prediction layers follow a stem, Figure 1's widths give 0.9M more than printed (19.1M for 18.2M):
 18.2M and 5.2M are those of 128 channels, what a dense layer learns, on Fourth to Sixth, which these ids have. Each card says what is left.
+Not checked against the printed table: the parameters of Table 3's rows 1 to 8 and the mAP of row 8. The other mAPs are in §4.1, or follow
+from the differences there.
 To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 """
 
@@ -31,6 +33,7 @@ from netgen.schedules import Schedule
 from netgen.stack import Maps, Stack
 from netgen.unnamed import Unnamed
 from netgen.zoo import entry, row, variant
+from netgen.zoo.resnet import ssd300_resnet101_voc0712_release
 from netgen.zoo.ssd import VOC_300, ssd
 
 GPUS = tuple(range(8))
@@ -208,11 +211,19 @@ def ssd300_voc0712_scratch() -> Detector:
     return replace(ssd(300, VOC0712, SCRATCH, "_scratch"), weights="")
 
 
+@variant
+def ssd300_resnet101_voc0712_scratch() -> Detector:
+    """SSD300 on ResNet-101 from scratch, Table 4 (SSD300S): 63.8 mAP on VOC2007 test, "with the default setting of SSD"."""
+    return replace(ssd300_resnet101_voc0712_release(), suffix="_scratch", weights="")
+
+
 @entry
 def grp_dsod320_voc0712_release() -> Detector:
     """GRP-DSOD320 on VOC 07+12 as released (examples/grp_dsod/GRP_DSOD320_pascal.py of szq0214/DSOD; Shen et al. 2017, arXiv 1712.00886).
 
-    17,078 boxes, 15,928,690 parameters, 388,728 of them frozen bilinear filters. Effective batch 144: 128 does not divide by 6 x 8.
+    79.0 mAP on VOC2007 test and 16.0M parameters, 63.9 MB, says GFR-DSOD's README (320*; its nets of 14.1M and 14.2M have no script).
+    17,078 boxes, 15,928,690 parameters, 388,728 of them frozen bilinear filters, 26,637 statistics. Effective batch 144: 128 does not
+    divide by 6 x 8.
     The gates are as good as dead: their weights start at zero, where no gradient reaches them; each is a learned constant per channel.
     Three of the last map's four cells have their centres outside the image (step 320).
     """

@@ -185,6 +185,7 @@ def test_released_counts() -> None:
     frozen = 4 * (342 * 128 + 172 * 171 + 172 * 86) + 172 * 86 + 256 * 86
     assert (found.learnable, found.frozen, found.statistics) == (15_928_690, frozen, 26_637)
     assert frozen == 388_728
+    assert (found.learnable + found.statistics) / 1e6 == pytest.approx(16.0, abs=0.05)  # README, 63.9 MB
 
 
 def test_figure_1s_widths_give_more_than_is_printed_for_a_stem() -> None:
