@@ -11,8 +11,8 @@ one FFMv2 base convolution for all levels and, where SFAM is switched on, one pa
 largest map before its heads; 4e-3, 2e-3, 4e-4, 4e-5, 4e-6 up to 90, 110, 130, 150, 160 epochs, batch 16; a score of 0.1 at test time.
 Its prior boxes are clamped to the image's size about their centres, which PriorBox cannot: at 320 that concerns 22 of 12810 boxes.
 
-Test: scores above 0.05 and soft suppression with a linear kernel. Stock Caffe has the hard one at 0.45 only, which the test net does;
-`netrun detect --soft-nms` does the other on the same net.
+Test: scores above 0.05 and soft suppression with a linear kernel. Stock Caffe has the hard one only, which the test net does, at 0.45;
+`netrun test` and `netrun detect` do the other on the same nets with `--soft-nms`. Multi-scale testing is not there.
 
 Parameters: Table 3 prints 98.9M for 8 levels of 256 channels, and the released code does not give that: with 81 classes and the heads it
 has 132.6M (133.2M with SFAM); the other rows likewise. The ids here have 136.5M: the paper does not share what the code does.

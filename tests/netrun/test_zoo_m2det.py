@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from netgen.graph import Net
-from netgen.necks.m2det import attention
+from netgen.necks.m2det import attention, tum
 from netgen.zoo.m2det import m2det, released
 from netrun.solver import Solver
 
@@ -48,6 +50,40 @@ def test_trains(release: bool) -> None:
     assert (solver.net.params["unet1_up5"][0].data == 1).all(), "the ones that repeat cells stay ones"
     shared = np.array_equal(solver.net.params["sfam_1_fc1"][0].data, solver.net.params["sfam_4_fc1"][0].data)
     assert shared == release
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+@pytest.mark.parametrize(("height", "width"), [(10, 10), (13, 20)])
+def test_u_shape_module(height: int, width: int, smooth: bool) -> None:
+    """Figure 4 c, written down once more in PyTorch: 10, 5, 3 and 1 cells, and 13, 7, 4, 2 by 20, 10, 5, 3."""
+    net = Net("n", "deploy")
+    outputs = tum(net, "u", net.input("x", (1, 3, height, width)), 4, 4, smooth=smooth)
+    engine = netrun.Net(net.proto, netrun.TEST)
+    rng = np.random.default_rng(0)
+    for name, blobs in engine.params.items():
+        if name.endswith("_bn"):
+            for blob, values in zip(blobs, (rng.normal(size=4), rng.uniform(0.5, 2, 4), [2]), strict=True):
+                blob.data[...] = values
+    value = rng.normal(size=(1, 3, height, width)).astype(np.float32)
+    engine.blobs["x"].data[...] = value
+    engine.forward()
+
+    def unit(name: str, x: torch.Tensor, **options: int) -> torch.Tensor:
+        (weight,), (mean, variance, count), (gamma, beta) = (
+            [torch.from_numpy(blob.data) for blob in engine.params[name + suffix]] for suffix in ("", "_bn", "_scale")
+        )
+        return F.relu(F.batch_norm(F.conv2d(x, weight, **options), mean / count, variance / count, gamma, beta))
+
+    x = torch.from_numpy(value)
+    down2 = unit("u_down2", x, stride=2, padding=1)
+    down3 = unit("u_down3", down2, stride=2, padding=1)
+    sums = [unit("u_top", unit("u_down4", down3))]
+    for scale, source in ((3, down3), (2, down2), (1, x)):
+        lateral = unit(f"u_lat{scale}", source, padding=1)
+        sums.append(F.interpolate(sums[-1], size=lateral.shape[2:], mode="nearest") + lateral)
+    want = [unit(f"u_smooth{4 - i}", y) if smooth and i else y for i, y in enumerate(sums)]
+    for blob, expected in zip(outputs, reversed(want), strict=True):
+        assert engine.blobs[blob.name].data == pytest.approx(expected.numpy(), abs=1e-5)
 
 
 def test_attention_by_hand() -> None:
