@@ -36,7 +36,7 @@ def configure(
     zoo_id: "fssd300_voc0712", or "fssd300" for short. dataset: another data set's name, or the path of a dataset.json.
     data: the folder in place of `data/`. gpus: those to train on ([]: the CPU); the effective batch stays, unless `batch` sets it.
     iterations: a shorter run. size: of the input in pixels, the side or (height, width). classes: with background, in place of the data
-    set's. backbone: another one below the same neck ("vgg16", "resnet101"). out: the folder that the files will lie in.
+    set's. backbone: another one below the same neck ("vgg16", "resnet101", "mobilenet"). out: the folder that the files will lie in.
     Raises CaffeError with the nearest name for one that there is not, and for a change that the detector does not allow.
     """
     from dataclasses import replace  # noqa: PLC0415

@@ -22,8 +22,13 @@ VALUE = 4  # bytes of a float
 def card(name: str) -> str:
     """The card of a zoo id or short name: what the paper prints, data, schedule, sources, boxes, costs, the command. Raises CaffeError."""
     zoo_id = resolve(name)
+    return "\n\n".join([f"# {zoo_id}", prose(zoo_id), paper(zoo_id), *tables(zoo_id)])
+
+
+def tables(zoo_id: str) -> list[str]:
+    """A card below its prose."""
     detector = get(zoo_id)
-    return "\n\n".join([f"## {zoo_id}", prose(zoo_id), markdown(facts(detector)), markdown(sources(detector)), commands(zoo_id)])
+    return [markdown(facts(detector)), markdown(sources(detector)), commands(zoo_id)]
 
 
 def pages() -> dict[str, str]:
@@ -46,7 +51,6 @@ def _bold_last(line: str, zoo_id: str) -> str:
 
 def page(ids: Sequence[str]) -> str:
     """A module's cards: the paper, a table of all ids, headlines in full, variants in words."""
-    module = inspect.getdoc(sys.modules[entries()[ids[0]].__module__]) or ""
     rows = [("id", "input", "boxes", "parameters", "GMACs", "training memory")]
     for zoo_id in ids:
         detector = get(zoo_id)
@@ -54,13 +58,19 @@ def page(ids: Sequence[str]) -> str:
         counts = (f"{found.priors:,}", f"{found.learnable - found.frozen:,}", f"{found.macs / 1e9:.2f}", memory(walk(zoo_id, "train")))
         rows.append((f"[{zoo_id}](#{zoo_id})", "x".join(map(str, detector.image_size)), *counts))
     bold = set(headlines())
-    parts = [card(i) if i in bold else f"## {i}\n\n{prose(i)}\n\n{commands(i)}" for i in ids]
-    return "\n\n".join([module, markdown(rows), *parts]) + "\n"
+    parts = ["\n\n".join([f"## {i}", prose(i), *(tables(i) if i in bold else [commands(i)])]) for i in ids]
+    return "\n\n".join([f"# {family(ids[0])}", paper(ids[0]), markdown(rows), *parts]) + "\n"
 
 
 def prose(zoo_id: str) -> str:
     """What the entry's docstring says: paper and section, expected mAP, what differs from the release."""
     return inspect.getdoc(entries()[zoo_id]) or ""
+
+
+def paper(zoo_id: str) -> str:
+    """What the docstring of the entry's module says of all of them: the paper, its hardware and hours, how paper and release differ."""
+    text = inspect.getdoc(sys.modules[entries()[zoo_id].__module__]) or ""
+    return "\n".join(line for line in text.splitlines() if not line.startswith("To run one:"))
 
 
 @cache

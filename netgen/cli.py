@@ -64,7 +64,7 @@ def parser() -> Parser:
     build.add_argument("--dataset", metavar="NAME|FILE", help="another data set: a name, or the dataset.json of your own")
     build.add_argument("--size", type=_size, metavar="N|HxW", help="another input size in pixels: side, or height x width")
     build.add_argument("--classes", type=int, metavar="N", help="so many classes, background included (default: the data set's)")
-    build.add_argument("--backbone", metavar="NAME", help="another backbone below the same neck: vgg16, resnet101")
+    build.add_argument("--backbone", metavar="NAME", help="another backbone below the same neck: vgg16, resnet101, mobilenet")
     build.add_argument("--data", metavar="DIR", help="where the data sets lie (default: data)")
     build.add_argument(
         "--gpus", type=_gpus, metavar="0,1", help="GPUs to train on, or cpu; the effective batch stays (default: the authors')"

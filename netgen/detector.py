@@ -120,8 +120,9 @@ class Detector:
         features = self.features.on(name)
         if features == self.features:
             return self
-        weights = self.weights and BACKBONES[name].weights
-        return replace(self, features=features, name=f"{self.name}_{name}", weights=weights)
+        backbone = BACKBONES[name]
+        weights = self.weights and backbone.weights
+        return replace(self, features=features, name=f"{self.name}_{name}", weights=weights, pixels=backbone.pixels)
 
     # Where files lie.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 from caffe_ir.errors import CaffeError, suggest
+from netgen.backbones.mobilenet_v1 import mobilenet_v1
 from netgen.backbones.resnet101 import resnet101
 from netgen.backbones.vgg16 import vgg16
+from netgen.data_layer import VGG_PIXELS, Pixels
 from netgen.graph import Blob, Net
 from netgen.multibox import Source
 
@@ -17,17 +20,26 @@ Maps = dict[str, Blob]
 
 @dataclass(frozen=True)
 class Backbone:
-    """maps: the names of its last maps of stride 4, 8 and 16. weights: what it starts from, trained on ImageNet."""
+    """maps: the names of its last maps of stride 4, 8 and 16. weights: what it starts from, trained on ImageNet, on images
+    whose values are made of `pixels`."""
 
     name: str
     build: Callable[[Net, Blob], Maps]
     maps: tuple[str, str, str]
     weights: str
+    pixels: Pixels = VGG_PIXELS
 
 
 VGG16 = Backbone("vgg16", vgg16, ("conv3_3", "conv4_3", "fc7"), "models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel")
 RESNET101 = Backbone("resnet101", resnet101, ("res2c", "res3b3", "res5c"), "models/ResNet-101-model.caffemodel")
-BACKBONES: Mapping[str, Backbone] = MappingProxyType({b.name: b for b in (VGG16, RESNET101)})
+MOBILENET = Backbone(
+    "mobilenet",
+    partial(mobilenet_v1, layers=11),
+    ("conv3", "conv5", "conv11"),
+    "models/mobilenet.caffemodel",
+    Pixels((127.5, 127.5, 127.5), 0.007843),
+)
+BACKBONES: Mapping[str, Backbone] = MappingProxyType({b.name: b for b in (VGG16, RESNET101, MOBILENET)})
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 from netgen.backbones.mobilenet_v1 import Style
-from netgen.data_layer import Pixels
 from netgen.datasets import COCO, VOC0712, Dataset
 from netgen.detector import Detector
 from netgen.graph import Blob, Net
@@ -22,11 +21,12 @@ from netgen.multibox import Predictions, Suppression, detection_output, focal_lo
 from netgen.necks.mobilenet import light_fssd, mobilenet_ssd, predictor
 from netgen.priors import Priors
 from netgen.schedules import Schedule, cosine
+from netgen.stack import MOBILENET
 from netgen.zoo import entry, variant
 from netgen.zoo.fssd import COCO_300
 
-PIXELS = Pixels((127.5, 127.5, 127.5), 0.007843)  # −1 … 1
-CLASSIFIER = "models/mobilenet.caffemodel"  # mobilenet_v1_1.0_224_2017_06_14, converted
+PIXELS = MOBILENET.pixels  # −1 … 1
+CLASSIFIER = MOBILENET.weights  # mobilenet_v1_1.0_224_2017_06_14, converted
 PRIORS = [Priors(60, 0, (2,)), *(Priors(low, high, (2, 3)) for low, high in ((105, 150), (150, 195), (195, 240), (240, 285), (285, 300)))]
 
 # The classes are COCO's own label ids, 1 to 90, of which ten are nobody's, and the background, as TensorFlow counts them.

@@ -88,6 +88,14 @@ def test_class_counts() -> None:
 
 
 @pytest.mark.parametrize("zoo_id", ["ssd300", "fssd300"])
+def test_on_mobilenet(zoo_id: str) -> None:
+    """Its images have other values than VGG's: −1 to 1."""
+    assert sizes(zoo_id, backbone="mobilenet") == sizes(zoo_id)
+    data = netgen.build(zoo_id, "train", backbone="mobilenet").layer[0].transform_param
+    assert (list(data.mean_value), data.scale) == ([127.5] * 3, pytest.approx(0.007843))
+
+
+@pytest.mark.parametrize("zoo_id", ["ssd300", "fssd300"])
 def test_on_resnet101(zoo_id: str) -> None:
     net = netgen.build(zoo_id, "train", backbone="resnet101")
     names = {layer.name for layer in net.layer}
