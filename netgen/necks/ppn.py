@@ -6,6 +6,7 @@ from netgen.backbones.mobilenet_v1 import DEFAULT, Style, normalised
 from netgen.graph import Blob, Net
 from netgen.multibox import Source
 
+MAPS = 6
 SHARED_CHANNELS = 512  # of the 1×1 convolution before the box and class convolutions (§3)
 SHARED_NAME = "predictor"
 
@@ -23,13 +24,13 @@ def shared_conv(
 
 
 def ppn_neck(net: Net, x: Blob, *, style: Style = DEFAULT) -> list[Source]:
-    """The source maps of PPN down to one cell, each after the predictor's shared convolution: predictor1, predictor2, …
+    """The six source maps of PPN, each after the predictor's shared convolution: predictor1 … predictor6.
 
     x: the base map (conv11, 19×19×512 at 300×300: then 10, 5, 3, 2, 1 cells by 2×2 max pooling of stride 2). The 1×1 convolution has
     one set of weights, and BatchNorm, Scale and activation for each map. Prior steps are left to PriorBox: image divided by cells.
     """
     maps = [x]
-    while max(maps[-1].size) > 1:
+    while len(maps) < MAPS:
         maps.append(net.add("Pooling", f"{x.name}_pool{len(maps)}", maps[-1], pool="MAX", kernel_size=2, stride=2))
     sources = []
     for number, blob in enumerate(maps, 1):

@@ -1,7 +1,7 @@
 """PPN (Jin et al. 2018, "Pooling Pyramid Network for Object Detection", arXiv 1807.03284) on MobileNet v1.
 
-The authors' code is part of TensorFlow's Object Detection API; its configuration
-ssd_mobilenet_v1_ppn_shared_box_predictor_300x300_coco14_sync is the `_release` id. Hardware: TPUs (§3); eight replicas in the configuration.
+The authors' code is part of TensorFlow's Object Detection API; `ppn300_coco_release` is its configuration
+ssd_mobilenet_v1_ppn_shared_box_predictor_300x300_coco14_sync. Hardware: TPUs (§3); eight replicas in the configuration.
 The loss is a Python layer: a real Caffe must be built with WITH_PYTHON_LAYER, and trains on one GPU. netrun has it itself.
 To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 """

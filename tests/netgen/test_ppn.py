@@ -1,0 +1,126 @@
+"""PPN: its size, what its maps share, its schedule, and the files that it takes."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+import netgen
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.walk import Walk
+from netgen.detector import Detector
+from netgen.files import LAUNCHER, texts
+from netgen.report import walk_net
+from netgen.schedules import Schedule, cosine, solver_chain
+from netgen.zoo import get
+from tests.netgen.test_mobilenet import BACKBONE, STAGES
+from tests.support import ROOT
+
+IDS = ["ppn300_coco", "ppn300_coco_release"]
+CELLS = 19 * 19 + 10 * 10 + 5 * 5 + 3 * 3 + 2 * 2 + 1
+
+
+def walked(zoo_id: str, phase: str = "deploy") -> Walk:
+    return walk_net(netgen.build(zoo_id, phase), phase)
+
+
+def loss(detector: Detector) -> pb.LayerParameter:
+    return detector.build("train").layer[-1]
+
+
+@pytest.mark.parametrize("zoo_id", IDS)
+def test_size_is_the_published_one(zoo_id: str) -> None:
+    last = STAGES[11:]  # conv12 and conv13, which PPN does without
+    to_conv11 = BACKBONE - sum(9 * i + i * o + 2 * i + 2 * o for i, o in last)
+    assert to_conv11 == 1_613_120
+    shared = 512 * 512
+    normalised = 6 * 2 * 512  # BatchNorm's factors and terms, for each map
+    boxes, classes = 513 * 6 * 4, 513 * 6 * 91
+    found = walked(zoo_id)
+    assert found.learnable == to_conv11 + shared + normalised + boxes + classes == 2_173_818
+    assert found.learnable == pytest.approx(2.18e6, rel=0.01)
+    assert found.priors == 6 * CELLS == 3000
+    # Multiply-adds of MobileNet to conv11, 896M, and of the predictor, 277M; two FLOPs each.
+    predictor = CELLS * (512 * 512 + 512 * 6 * (4 + 91))
+    assert predictor == pytest.approx(277e6, rel=0.001)
+    assert found.macs - predictor == pytest.approx(896e6, rel=0.001)
+    assert 2 * found.macs == pytest.approx(2.35e9, rel=0.01)
+
+
+@pytest.mark.parametrize("phase", ["train", "test", "deploy"])
+def test_maps_share_one_predictor(phase: str) -> None:
+    found = walked("ppn300_coco", phase)
+    assert [found.blobs[f"predictor{i}"][1:] for i in range(1, 7)] == [(512, s, s) for s in (19, 10, 5, 3, 2, 1)]
+    names = {w.layer.name: [p.name for p in w.layer.param] for w in found.layers if w.layer.name.startswith("predictor")}
+    for number in range(1, 7):
+        assert names[f"predictor{number}"] == ["predictor_w"]
+        assert names[f"predictor{number}_mbox_loc"] == ["predictor_loc_w", "predictor_loc_b"]
+        assert names[f"predictor{number}_mbox_conf"] == ["predictor_conf_w", "predictor_conf_b"]
+        assert names[f"predictor{number}/scale"] == ["", ""]
+
+
+def test_scales_are_evenly_spread() -> None:
+    priors = get("ppn300_coco").priors
+    assert priors
+    assert [p.min_size / 300 for p in priors] == pytest.approx([0.15, 0.31, 0.47, 0.63, 0.79, 0.95])
+    assert [p.max_size / 300 for p in priors] == pytest.approx([0.31, 0.47, 0.63, 0.79, 0.95, 1])
+    assert {p.count for p in priors} == {6}
+
+
+def test_the_loss_is_the_paper_s_and_the_release_s() -> None:
+    options = [json.loads(loss(get(zoo_id)).python_param.param_str) for zoo_id in IDS]
+    common = {"num_classes": 91, "gamma": 2, "use_difficult_gt": False}
+    assert options == [common | {"alpha": 0.25, "loc_weight": 1}, common | {"alpha": 0.75, "loc_weight": 1.5 / 4}]
+    assert list(loss(get(IDS[0])).loss_weight) == [1]
+
+
+def test_a_cosine_is_drawn_in_straight_lines() -> None:
+    """Rates of the chain at every iteration against TensorFlow's formula."""
+    schedule = get("ppn300_coco_release").schedule
+    solvers = solver_chain(schedule, pb.SolverParameter(max_iter=schedule.max_iter))
+    assert len(solvers) == 13
+    start, worst = 0, 0.0
+    for solver in solvers:
+        for iteration in range(start, solver.max_iter, 50):
+            rate = solver.base_lr * (1 + solver.gamma * iteration) ** -solver.power
+            if iteration < 2000:
+                want = 0.1333 + (0.7 - 0.1333) * iteration / 2000
+            else:
+                want = 0.35 * (1 + math.cos(math.pi * (iteration - 2000) / 48_000))
+            worst = max(worst, abs(rate - want))
+        start = solver.max_iter
+    assert start == 50_000
+    assert 0.002 < worst < 0.0043 * 0.7
+    assert solvers[-1].base_lr * (1 + solvers[-1].gamma * 50_000) == pytest.approx(0, abs=1e-6)
+
+
+def test_pieces_follow_each_other() -> None:
+    legs = cosine(100, 1, warm_up=10, warm_up_from=0.1, pieces=4)
+    assert [leg.until for leg in legs] == [10, 32, 55, 77, 100]
+    assert [leg.start for leg in legs] == pytest.approx([0.1, 1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2])
+    assert legs[-1].end == 0
+    assert Schedule(steps=(), max_iter=100, legs=legs).shortened(50).legs[-1].until == 50
+
+
+@pytest.mark.parametrize("zoo_id", IDS)
+def test_the_python_layer_comes_with_the_nets(zoo_id: str) -> None:
+    files = texts(get(zoo_id))
+    assert files["ssd_focal_loss.py"] == (ROOT / "netgen/python_layers/ssd_focal_loss.py").read_text()
+    assert f"export PYTHONPATH=prototxt/{zoo_id}:$CAFFE_ROOT/python" in files[LAUNCHER]
+    assert "--gpu=0\n" in files[LAUNCHER] or "--gpu=0)" in files[LAUNCHER], "Caffe runs Python layers on one GPU"
+
+
+def test_other_nets_need_no_python() -> None:
+    files = texts(get("mobilenet_ssd300_coco"))
+    assert not [name for name in files if name.endswith(".py")]
+    assert "PYTHONPATH" not in files[LAUNCHER]
+
+
+def test_the_python_layer_is_python_2() -> None:
+    """No syntax that the Python of SSD's time lacks; ASCII without a declaration."""
+    source = Path(ROOT / "netgen/python_layers/ssd_focal_loss.py").read_bytes().decode("ascii")
+    for newer in ("annotations", "f'", 'f"', "nonlocal", "yield from", " -> "):
+        assert newer not in source
