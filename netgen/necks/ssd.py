@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netgen.blocks import conv_relu, shrink, shrinking
+from netgen.blocks import conv_relu, l2_norm, shrink, shrinking
 from netgen.graph import Blob, Net
 from netgen.multibox import Source, pixel_step
 
@@ -28,12 +28,5 @@ def ssd_neck(net: Net, maps: dict[str, Blob], image: Blob, *, width: float = 1) 
         sources.append(Source(x, sources[-1].step * 2 if halved else rows if rows == columns else 0))
         number += 1
     conv4_3 = maps["conv4_3"]
-    norm = net.add(
-        "Normalize",
-        f"{conv4_3.name}_norm",
-        conv4_3,
-        across_spatial=False,
-        scale_filler={"type": "constant", "value": L2_SCALE},
-        channel_shared=False,
-    )
+    norm = l2_norm(net, f"{conv4_3.name}_norm", conv4_3, L2_SCALE)
     return [Source(norm, pixel_step(image, conv4_3)), *sources]

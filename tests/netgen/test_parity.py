@@ -22,6 +22,7 @@ RELEASED = {
     "fssd300_voc0712_release": "fssd",
     "fssd512_voc0712_release": "fssd",
     "fssd300_coco_release": "fssd",
+    "dsod300_voc0712_release": "ssd",
 }
 PATHS = {"source", "label_map_file", "name_size_file", "output_directory", "train_net", "test_net", "snapshot_prefix"}
 
