@@ -59,6 +59,7 @@ class Detector:
     detect: Callable[..., Blob] = detection_output
     weights: str = VGG_WEIGHTS
     pixels: Pixels = VGG_PIXELS
+    needs_weights: bool = False  # some layers never learn: without weights there is nothing to train
     expand: float = 4  # the largest canvas in training, in an image's own sides
     crops: bool = True  # train on patches too, not on whole images alone
     distort: bool = True  # the colours of training images
@@ -88,12 +89,16 @@ class Detector:
         return plan(self.schedule, self.devices, self.batch_per_gpu)
 
     def on(self, dataset: Dataset) -> Detector:
-        """The same detector for another data set; a user's own is tested in batches that divide its test images: each counts once."""
+        """The same detector for another data set; a user's own is tested in batches that divide its test images: each counts once.
+
+        Weights that another detector's training leaves are then those that its training on this data set leaves.
+        """
         schedule = self.schedule
         if dataset.own:
             test_batch = next(b for b in range(schedule.test_batch, 0, -1) if dataset.test_images % b == 0)
             schedule = replace(schedule, test_batch=test_batch)
-        return replace(self, dataset=dataset, schedule=schedule, output_prefix="")
+        weights = self.weights.replace(f"_{self.dataset.key}", f"_{dataset.key}") if self.weights.startswith("runs/") else self.weights
+        return replace(self, dataset=dataset, schedule=schedule, weights=weights, output_prefix="")
 
     def resized(self, size: int | Size) -> Detector:
         """The same detector for another input size, (height, width) or the side; prior boxes of its own grow with the shorter side.
@@ -122,7 +127,7 @@ class Detector:
             return self
         backbone = BACKBONES[name]
         weights = self.weights and backbone.weights
-        return replace(self, features=features, name=f"{self.name}_{name}", weights=weights, pixels=backbone.pixels)
+        return replace(self, features=features, name=f"{self.name}_{name}", weights=weights, needs_weights=False, pixels=backbone.pixels)
 
     # Where files lie.
 

@@ -69,15 +69,18 @@ def launcher(detector: Detector, *, python_layers: bool = False) -> str:
     # Paths in the nets count from where netgen was run: go back there, without naming this machine where it can be helped.
     home = quote(os.getcwd()) if folder.is_absolute() else f'"$(dirname "${{BASH_SOURCE[0]}}")"/{quote(os.path.relpath(".", folder))}'
     gpus = f" --gpu={','.join(map(str, detector.devices))}" if detector.devices else ""
-    fresh = (
-        """elif [[ -f $weights ]]; then
+    without = (
+        '  echo "no $weights, of which a part stays as it is: train that first" >&2\n  exit 1'
+        if detector.needs_weights
+        else '  echo "no $weights: training starts from random weights" >&2'
+    )
+    fresh = f"""elif [[ -f $weights ]]; then
   command+=("--weights=$weights")
 else
-  echo "no $weights: training starts from random weights" >&2
+{without}
 fi"""
-        if detector.weights
-        else "fi"
-    )
+    if not detector.weights:
+        fresh = "fi"
     weights = f"weights={quote(detector.weights)}\n" if detector.weights else ""
     path = ""
     if python_layers:

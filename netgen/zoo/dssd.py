@@ -85,6 +85,7 @@ def dssd(
         schedule=schedule,
         head=partial(multibox_head, grouped=True, suffix="new", predict=predict),
         weights=final_weights(start),
+        needs_weights=encoder == FROZEN,
         **options,
     )
 

@@ -9,6 +9,7 @@ import pytest
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.text import read, read_net
+from netgen.files import launcher
 from netgen.graph import Net
 from netgen.multibox import Source
 from netgen.necks.dssd import growing
@@ -267,6 +268,21 @@ def test_stage_2_trains_everything() -> None:
 )
 def test_each_stage_starts_from_the_one_before(zoo_id: str, ssd: str) -> None:
     assert get(zoo_id).weights == ssd
+
+
+def test_stages_on_another_data_set() -> None:
+    """Each starts from the one before on that data set."""
+    weights = netgen.configure("dssd321", dataset="shapes").weights
+    assert weights == "runs/ssd321_resnet101_shapes/snapshots/ssd321_resnet101_shapes_iter_70000.caffemodel"
+    weights = netgen.configure("dssd321", dataset="shapes", backbone="vgg16").weights
+    assert weights == "models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel"
+
+
+@pytest.mark.parametrize(("zoo_id", "stops"), [("dssd321", True), ("dssd321_voc0712_ft", False), ("ssd321_resnet101", False)])
+def test_a_frozen_net_is_not_trained_from_nothing(zoo_id: str, stops: bool) -> None:
+    script = launcher(get(zoo_id))
+    assert ("train that first" in script) == stops
+    assert ("random weights" in script) != stops
 
 
 @pytest.mark.parametrize(
