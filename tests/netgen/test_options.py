@@ -11,8 +11,8 @@ import netgen
 from caffe_ir.errors import CaffeError
 from netgen.cli import main
 from netgen.priors import SSD300, derive
-from netgen.report import walk_net
-from netgen.zoo import get
+from netgen.report import centres_inside, walk_net
+from netgen.zoo import entries, family, get
 
 
 def sizes(zoo_id: str, **options) -> list[tuple[int, ...]]:
@@ -35,6 +35,18 @@ def sizes(zoo_id: str, **options) -> list[tuple[int, ...]]:
 )
 def test_any_size_and_aspect(zoo_id: str, size: int | tuple[int, int], want: list[tuple[int, int]]) -> None:
     assert sizes(zoo_id, size=size) == want
+
+
+@pytest.mark.parametrize("family_", sorted({family(zoo_id) for zoo_id in entries()} - {"shapes"}))
+def test_every_family_takes_images_that_are_not_square(family_: str) -> None:
+    """Heads fit the boxes (`walk_net` refuses them otherwise), and every box has its centre in the image or as near as in the square one."""
+    zoo_id = next(zoo_id for zoo_id in entries() if family(zoo_id) == family_)
+    for phase in ("train", "deploy"):
+        found = walk_net(netgen.build(zoo_id, phase, size=(512, 320), classes=5), phase)
+        assert found.blobs["data"][2:] == (512, 320)
+        assert found.blobs["mbox_conf"][1] == 5 * found.priors
+    square = walk_net(netgen.build(zoo_id, "deploy"), "deploy")
+    assert centres_inside(found) >= centres_inside(square) - 0.01
 
 
 def test_the_nets_read_images_of_that_size() -> None:
