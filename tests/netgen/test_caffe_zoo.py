@@ -40,8 +40,9 @@ def without_files(net: pb.NetParameter) -> pb.NetParameter:
 @pytest.mark.parametrize("phase", ["train", "test", "deploy"])
 @pytest.mark.parametrize("zoo_id", list(entries()))
 def test_caffe_sets_it_up(tmp_path: Path, zoo_id: str, phase: str) -> None:
+    text.write(without_files(netgen.build(zoo_id, phase)), tmp_path / "net.prototxt")  # Caffe upgrades `input` in files only
     solver = pb.SolverParameter(
-        train_net_param=without_files(netgen.build(zoo_id, phase)),
+        train_net=str(tmp_path / "net.prototxt"),
         solver_mode=pb.SolverParameter.CPU,
         base_lr=1e-3,
         lr_policy="fixed",
