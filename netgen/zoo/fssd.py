@@ -142,10 +142,13 @@ def fssd300_coco_release() -> Detector:
 
 @entry
 def fssd512_coco_release() -> Detector:
-    """FSSD512 on COCO as fssd_coco_512.py has it: 380k iterations, prior boxes of SSD512 on VOC, trained on crowds too."""
+    """FSSD512 on COCO as fssd_coco_512.py has it: 380k iterations, prior boxes of SSD512 on VOC, trained on crowds, too.
+
+    It does not ask for three channels of grey images (force_color), as fssd_coco.py does.
+    """
     return fssd(
         512,
-        replace(COCO, train_on_difficult=True),
+        replace(COCO, train_on_difficult=True, force_color=False),
         replace(COCO_512, max_iter=380_000),
         suffix="_release",
         features=features(conv4_3_last=True),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 
 import pytest
 
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
 from caffe_ir.walk import Walk
 from netgen.report import walk_net
 from netgen.zoo import entries, get
+from tests.netgen.test_parity import without_paths
 
 PLUS = "fssd300_voc0712_plus"
 # Each 1x1 convolution to 256 channels of a source: 256 inputs of conv3_3 and 256 biases.
@@ -106,3 +109,22 @@ def test_from_ssd_what_is_new_learns_twice_as_fast() -> None:
     assert get(PLUS).solver().max_iter == 60_000
     assert get("fssd300_coco_plus").solver().max_iter == 120_000
     assert get("fssd300_voc0712_scratch").weights == ""
+
+
+# Of what examples/fssd/fssd_coco_512.py of lzx1413/CAFFE_SSD (branch fssd) writes, run with its own net_spec.py and model_libs.py, without
+# names and paths.
+DIGESTS = {
+    "train": "f0f66708c6149e00",
+    "test": "22cbe2919ef7bb17",
+    "deploy": "15a0bae2678a3792",
+    "solver": "82fd48070350e5a5",
+}
+
+
+@pytest.mark.parametrize("file", DIGESTS)
+def test_fssd512_coco_is_what_the_released_script_writes(file: str) -> None:
+    zoo_id = "fssd512_coco_release"
+    message = without_paths(netgen.solver(zoo_id) if file == "solver" else netgen.build(zoo_id, file, "fssd"))
+    if file != "solver":
+        message.ClearField("name")
+    assert hashlib.sha256(text.dumps(message).encode()).hexdigest().startswith(DIGESTS[file])
