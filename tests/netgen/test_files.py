@@ -30,6 +30,7 @@ def test_committed_files_are_what_netgen_writes(zoo_id: str) -> None:
 
 def test_nothing_else_is_committed() -> None:
     assert {path.name for path in (ROOT / "prototxt").iterdir()} == set(headlines())
+    assert sum(path.stat().st_size for path in (ROOT / "prototxt").glob("*/*")) < 12e6  # bytes
 
 
 @needs_bash

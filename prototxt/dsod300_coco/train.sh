@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Trains dsod300_coco: batch 8 x 8 devices x iter_size 2 = 128.
+# Goes on from the latest snapshot where there is one. The engine is netrun, or the Caffe in $CAFFE_ROOT where that is set;
+# arguments are handed on to it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"/../..
+prefix=runs/dsod300_coco/snapshots/dsod300_coco
+
+engine=netrun
+if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+command=("$engine" train --solver=prototxt/dsod300_coco/solver.prototxt --gpu=0,1,2,3,4,5,6,7)
+
+mkdir -p "$(dirname "$prefix")"
+latest=$(find "$(dirname "$prefix")" -maxdepth 1 -name "$(basename "$prefix")_iter_*.solverstate" | sort -V | tail -n 1)
+if [[ -n $latest ]]; then
+  command+=("--snapshot=$latest")
+fi
+exec "${command[@]}" "$@"

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Trains dssd321_voc0712_release: batch 4 x 4 devices x iter_size 2 = 32.
+# Goes on from the latest snapshot where there is one. The engine is netrun, or the Caffe in $CAFFE_ROOT where that is set;
+# arguments are handed on to it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"/../..
+prefix=runs/dssd321_voc0712_release/snapshots/dssd321_voc0712_release
+weights=runs/ssd321_resnet101_voc0712_release/snapshots/ssd321_resnet101_voc0712_release_iter_80000.caffemodel
+
+engine=netrun
+if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+command=("$engine" train --solver=prototxt/dssd321_voc0712_release/solver.prototxt --gpu=0,1,2,3)
+
+mkdir -p "$(dirname "$prefix")"
+latest=$(find "$(dirname "$prefix")" -maxdepth 1 -name "$(basename "$prefix")_iter_*.solverstate" | sort -V | tail -n 1)
+if [[ -n $latest ]]; then
+  command+=("--snapshot=$latest")
+elif [[ -f $weights ]]; then
+  command+=("--weights=$weights")
+else
+  echo "no $weights, of which a part stays as it is: train that first" >&2
+  exit 1
+fi
+exec "${command[@]}" "$@"

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Trains grp_dsod320_voc0712_release: batch 6 x 8 devices x iter_size 3 = 144.
+# Goes on from the latest snapshot where there is one. The engine is netrun, or the Caffe in $CAFFE_ROOT where that is set;
+# arguments are handed on to it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"/../..
+prefix=runs/grp_dsod320_voc0712_release/snapshots/grp_dsod320_voc0712_release
+
+engine=netrun
+if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+command=("$engine" train --solver=prototxt/grp_dsod320_voc0712_release/solver.prototxt --gpu=0,1,2,3,4,5,6,7)
+
+mkdir -p "$(dirname "$prefix")"
+latest=$(find "$(dirname "$prefix")" -maxdepth 1 -name "$(basename "$prefix")_iter_*.solverstate" | sort -V | tail -n 1)
+if [[ -n $latest ]]; then
+  command+=("--snapshot=$latest")
+fi
+exec "${command[@]}" "$@"

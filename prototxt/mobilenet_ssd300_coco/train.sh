@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Trains mobilenet_ssd300_coco: batch 24 x 1 device x iter_size 1 = 24.
+# Goes on from the latest snapshot where there is one. The engine is netrun, or the Caffe in $CAFFE_ROOT where that is set;
+# arguments are handed on to it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"/../..
+prefix=runs/mobilenet_ssd300_coco/snapshots/mobilenet_ssd300_coco
+weights=models/mobilenet.caffemodel
+
+engine=netrun
+if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+command=("$engine" train --solver=prototxt/mobilenet_ssd300_coco/solver.prototxt --gpu=0)
+
+mkdir -p "$(dirname "$prefix")"
+latest=$(find "$(dirname "$prefix")" -maxdepth 1 -name "$(basename "$prefix")_iter_*.solverstate" | sort -V | tail -n 1)
+if [[ -n $latest ]]; then
+  command+=("--snapshot=$latest")
+elif [[ -f $weights ]]; then
+  command+=("--weights=$weights")
+else
+  echo "no $weights: training starts from random weights" >&2
+fi
+exec "${command[@]}" "$@"
