@@ -29,11 +29,9 @@ from netgen.stack import RESNET101, Stack
 from netgen.zoo import entry, row, variant
 from netgen.zoo.resnet import ssd321_resnet101_voc0712_release, ssd513_resnet101_coco_release, ssd_resnet
 
-SUM, PRODUCT = "sum", "product"
 # Iterations until the one step, and altogether (§4): stage 1 by data set, and stage 2.
 STAGE_1 = {VOC0712: (20_000, 30_000), VOC0712PP: (30_000, 50_000), COCO: (80_000, 130_000)}
 STAGE_2 = (20_000, 40_000)
-STEPS_APART = {321: 2}  # stage 1 at 321 takes two passes per iteration, as released
 
 
 def neck(
@@ -67,7 +65,7 @@ def dssd(
     start: Detector,
     schedule: Schedule,
     module: str = "c",
-    method: str = PRODUCT,
+    method: str = "product",
     encoder: Learning = FROZEN,
     decoder: Learning = LEARNING,
     released: bool = False,
@@ -90,11 +88,11 @@ def dssd(
     )
 
 
-def stage_1(size: int, dataset: Dataset, suffix: str = "", *, module: str = "c", method: str = PRODUCT) -> Detector:
+def stage_1(size: int, dataset: Dataset, suffix: str = "", *, module: str = "c", method: str = "product") -> Detector:
     """The decoder over a frozen SSD."""
     until, max_iter = STAGE_1[dataset]
     ssd = ssd_resnet(size, dataset, f"_pm_{module}" if module != "c" else "", module=module)
-    per_gpu = ssd.schedule.per_gpu // STEPS_APART.get(size, 1)
+    per_gpu = ssd.schedule.per_gpu // (2 if size == 321 else 1)  # at 321 an iteration takes two passes, as released
     schedule = replace(ssd.schedule, steps=(until,), max_iter=max_iter, per_gpu=per_gpu)
     return dssd(size, dataset, suffix, start=ssd, schedule=schedule, module=module, method=method)
 
@@ -158,7 +156,7 @@ def dssd513_coco() -> Detector:
 for _size in (321, 513):
     row(
         f"dssd{_size}_voc0712_sum",
-        partial(stage_1, _size, VOC0712, "_sum", method=SUM),
+        partial(stage_1, _size, VOC0712, "_sum", method="sum"),
         f"DSSD{_size} on VOC 07+12 with the sum of both sides in place of their product (§3.3, Table 4: the product is better).",
     )
     for _module in "bd":
