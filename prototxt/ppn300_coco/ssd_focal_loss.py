@@ -21,11 +21,17 @@ import json
 import numpy as np
 
 try:
-    import caffe
+    from caffe import Layer
+except ImportError as error:
+    WHY = str(error)
 
-    Layer = caffe.Layer
-except ImportError:  # the functions alone
-    Layer = object
+    class Layer(object):  # type: ignore[no-redef]
+        """In place of pycaffe's, where the functions are wanted alone."""
+
+        def __init__(self, *given):
+            if given:
+                raise ImportError("Caffe runs this layer, but pycaffe cannot be imported: " + WHY)
+
 
 DEFAULTS = {
     "alpha": 0.25,
@@ -50,7 +56,8 @@ class SSDFocalLoss(Layer):
         top[0].reshape()
 
     def forward(self, bottom, top):
-        loss, self.gradients = focal_loss(*[bottom[i].data for i in range(4)], **self.options)  # pycaffe cannot iterate
+        values = [bottom[index].data for index in range(4)]  # Boost cannot iterate over pycaffe's blobs
+        loss, self.gradients = focal_loss(*values, **self.options)
         top[0].data[...] = loss
 
     def backward(self, top, propagate_down, bottom):

@@ -125,12 +125,27 @@ def test_extreme_logits_stay_finite() -> None:
     assert all(np.isfinite(g).all() for g in gradients)
 
 
+class Blobs:
+    """pycaffe's list of blobs, over which Boost cannot iterate."""
+
+    def __init__(self, *blobs: SimpleNamespace) -> None:
+        self.blobs = blobs
+
+    def __len__(self) -> int:
+        return len(self.blobs)
+
+    def __getitem__(self, index: int) -> SimpleNamespace:
+        return self.blobs[index]
+
+    __iter__ = None
+
+
 def test_pycaffe_s_calls() -> None:
     """setup, reshape, forward and backward as Caffe makes them, on blobs with data and diff; the weight of the loss counts."""
     blobs = scene(5)
-    bottom = [SimpleNamespace(data=values, diff=np.full_like(values, 9)) for values in blobs.values()]
+    bottom = Blobs(*(SimpleNamespace(data=values, diff=np.full_like(values, 9)) for values in blobs.values()))
     shapes = []
-    top = [SimpleNamespace(data=np.zeros(()), diff=np.full((), 2.0), reshape=lambda *shape: shapes.append(shape))]
+    top = Blobs(SimpleNamespace(data=np.zeros(()), diff=np.full((), 2.0), reshape=lambda *shape: shapes.append(shape)))
     layer = LAYER.SSDFocalLoss()
     layer.param_str = json.dumps({"num_classes": CLASSES, "alpha": 0.5})
     layer.setup(bottom, top)
@@ -141,7 +156,7 @@ def test_pycaffe_s_calls() -> None:
     assert shapes == [()]
     assert top[0].data == pytest.approx(loss)
     np.testing.assert_allclose(bottom[0].diff, 2 * gradients[0])
-    assert all((blob.diff == 9).all() for blob in bottom[1:])
+    assert all((blob.diff == 9).all() for blob in bottom.blobs[1:])
 
 
 @pytest.mark.parametrize("text", ["{}", '{"num_classes": 5, "aplha": 1}'])
