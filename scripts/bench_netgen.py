@@ -36,12 +36,12 @@ def seconds(*arguments: str, folder: str) -> tuple[float, str]:
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         whole, out = seconds("-c", EVERYTHING, folder=folder)
-        one, _ = seconds("-m", "netgen", "build", "ssd512", folder=folder)
+        one, _ = seconds("-m", "netgen", "build", "dssd513_coco", folder=folder)
         usage, _ = seconds("-m", "netgen", "--help", folder=folder)
     ids, files, characters = map(int, out.split())
     rows = [
         (f"nets, solvers and scripts of {ids} ids, {files} files, {characters / 1e6:.1f} MB", whole, TARGETS["all"]),
-        ("netgen build ssd512", one, TARGETS["one"]),
+        ("netgen build dssd513_coco", one, TARGETS["one"]),
         ("netgen --help", usage, TARGETS["help"]),
     ]
     for what, took, target in rows:

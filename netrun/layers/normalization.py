@@ -29,7 +29,7 @@ class BatchNorm(Layer):
         mean, variance = torch.zeros_like(mean_sum), torch.zeros_like(variance_sum)
         top = torch.batch_norm(x, None, None, mean, variance, True, 1.0, p.eps, torch.backends.cudnn.enabled)
         if x.numel() == x.shape[1]:  # one value per channel: its unbiased variance is 0 / 0, Caffe's 0
-            variance.zero_()
+            variance = torch.zeros_like(variance)  # the gradient needs the other one
         fraction = p.moving_average_fraction
         with torch.no_grad():
             weight.mul_(fraction).add_(1)

@@ -39,7 +39,7 @@ def test_any_size_and_aspect(zoo_id: str, size: int | tuple[int, int], want: lis
 
 @pytest.mark.parametrize("family_", sorted({family(zoo_id) for zoo_id in entries()} - {"shapes"}))
 def test_every_family_takes_images_that_are_not_square(family_: str) -> None:
-    """Heads fit the boxes (`walk_net` refuses them otherwise), and every box has its centre in the image or as near as in the square one."""
+    """Heads fit the boxes (`walk_net` refuses them otherwise), and boxes lie in the image as in the square one."""
     zoo_id = next(zoo_id for zoo_id in entries() if family(zoo_id) == family_)
     for phase in ("train", "deploy"):
         found = walk_net(netgen.build(zoo_id, phase, size=(512, 320), classes=5), phase)

@@ -13,18 +13,21 @@ SIDE = 96  # pixels
 
 
 @pytest.mark.parametrize(
-    ("zoo_id", "side"),
+    ("zoo_id", "options"),
     [
-        ("ssd300_voc0712", SIDE),
-        ("ssd300_voc0712", (64, 96)),
-        ("fssd300_voc0712", SIDE),
-        ("fssd300_voc0712_plus_conv3_sum", SIDE),
-        ("fssd300_voc0712_plus_fused", SIDE),
-        ("fssd300_voc0712_plus_bottleneck", SIDE),
+        ("ssd300_voc0712", {"size": SIDE}),
+        ("ssd300_voc0712", {"size": (64, 96)}),
+        ("fssd300_voc0712", {"size": SIDE}),
+        ("fssd300_voc0712_plus_conv3_sum", {"size": SIDE}),
+        ("fssd300_voc0712_plus_fused", {"size": SIDE}),
+        ("fssd300_voc0712_plus_bottleneck", {"size": SIDE}),
+        ("fssd300_voc0712", {"size": SIDE, "backbone": "mobilenet"}),
+        ("fssd300_voc0712", {"size": SIDE, "backbone": "resnet101", "classes": 21}),
+        ("dssd321_voc0712", {"size": SIDE, "backbone": "vgg16"}),
     ],
 )
-def test_trains(zoo_id: str, side: int | tuple[int, int]) -> None:
-    detector = netgen.configure(zoo_id, size=side, gpus=[], batch_per_gpu=1)
+def test_trains(zoo_id: str, options: dict) -> None:
+    detector = netgen.configure(zoo_id, **options, gpus=[], batch_per_gpu=1)
     net = detector.build("train")
     data, label = (1, 3, *detector.image_size), (1, 1, 2, 8)
     net.layer[0].CopyFrom(pb.LayerParameter(name="data", type="Input", top=["data", "label"]))
