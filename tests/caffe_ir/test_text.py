@@ -60,6 +60,15 @@ def test_writing_and_reading_again_is_identity(path: Path, tmp_path: Path) -> No
     assert text.read(tmp_path / "copy.prototxt", cls) == message
 
 
+def test_dumps_is_protobufs_own_text() -> None:
+    net = pb.NetParameter(name='a"\n\\é', force_backward=True)
+    layer = net.layer.add(type="Pooling", top=["x", "y"])
+    layer.pooling_param.pool = pb.PoolingParameter.AVE
+    layer.blobs.add(data=[0.0, -0.0, 0.0, float("nan"), float("-inf"), 1e-30, 0.1, 3], double_data=[-0.0, 0.0, 0.1], diff=[])
+    layer.softmax_param.SetInParent()
+    assert text.dumps(net) == text_format.MessageToString(net, as_utf8=True)
+
+
 def test_floats_are_written_as_the_shortest_decimal() -> None:
     solver = pb.SolverParameter(base_lr=0.1, gamma=1 / 3, momentum=1, weight_decay=5e-4, clip_gradients=1e-12, delta=16777216.0)
     written = {line.split(": ")[0]: line.split(": ")[1] for line in text.dumps(solver).splitlines()}
@@ -178,12 +187,3 @@ def test_write_atomic_keeps_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("x")
     text.write_atomic(tmp_path / "atomic", "x")
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
-def test_dumps_is_protobufs_own_text() -> None:
-    net = pb.NetParameter(name='a"\n\\é', force_backward=True)
-    layer = net.layer.add(type="Pooling", top=["x", "y"])
-    layer.pooling_param.pool = pb.PoolingParameter.AVE
-    layer.blobs.add(data=[0.0, -0.0, 0.0, float("nan"), float("-inf"), 1e-30, 0.1, 3], double_data=[-0.0, 0.0, 0.1], diff=[])
-    layer.softmax_param.SetInParent()
-    assert text.dumps(net) == text_format.MessageToString(net, as_utf8=True)
