@@ -1,4 +1,7 @@
-"""Label maps: which number a class name has. Label 0 is the background."""
+"""Label maps: which number a class name has. Label 0 is the background.
+
+coco numbers COCO's 80 classes 1 to 80, coco_ids by their own ids, 1 to 90 with gaps, as TensorFlow's detectors do.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
 
 BACKGROUND = "none_of_the_above"
-BUILT_IN = {"voc": "labelmap_voc", "coco": "labelmap_coco", "ilsvrc": "labelmap_ilsvrc_det"}
+BUILT_IN = {"voc": "labelmap_voc", "coco": "labelmap_coco", "coco_ids": "labelmap_coco_ids", "ilsvrc": "labelmap_ilsvrc_det"}
 
 
 def find(name: str) -> Path:
-    """The file of a label map: a built-in one (voc, coco, ilsvrc) or a path. Raises CaffeError if there is neither."""
+    """The file of a label map: a built-in one (voc, coco, coco_ids, ilsvrc) or a path. Raises CaffeError if there is neither."""
     path = Path(__file__).parent / "labelmaps" / f"{BUILT_IN[name]}.prototxt" if name in BUILT_IN else Path(name)
     if not path.is_file():
         raise CaffeError(f"{name}: no such label map (a file, or one of {', '.join(BUILT_IN)})")

@@ -46,7 +46,7 @@ class Schedule:
     gamma: float = 0.1
     even: bool = False  # the rate falls again after every steps[0] iterations, however many (policy "step")
     test_apart: bool = False  # test in a solver of its own, not while training
-    type: str = "SGD"  # of solver; others than SGD and Nesterov have no momentum
+    type: str = "SGD"  # of solver; AdaGrad and RMSProp take no momentum: 0
     test_iter: int = 0  # as released, where that is not what the test images take
     names_gpu: bool = True  # the solver says on which GPU it runs, or leaves it to `caffe train --gpu`
     test_first: bool = False  # test before the first iteration, too

@@ -29,7 +29,8 @@ PIXELS = MOBILENET.pixels  # −1 … 1
 CLASSIFIER = MOBILENET.weights  # mobilenet_v1_1.0_224_2017_06_14, converted
 PRIORS = [Priors(60, 0, (2,)), *(Priors(low, high, (2, 3)) for low, high in ((105, 150), (150, 195), (195, 240), (240, 285), (285, 300)))]
 
-# The classes are COCO's own label ids, 1 to 90, of which ten are nobody's, and the background, as TensorFlow counts them.
+# The classes are COCO's own label ids, 1 to 90, of which ten are nobody's, and the background, as TensorFlow counts them
+# (data_prep's label map coco_ids).
 COCO_IDS = replace(
     COCO,
     num_classes=91,
@@ -174,8 +175,8 @@ def mobilenet_ssd300_coco_release() -> Detector:
 def light_fssd300_coco() -> Detector:
     """Light FSSD300 on COCO, FSSD paper §4.4 and Table 6: 20.4 mAP (0.5:0.95) on minival2014, trained as FSSD300 is (§4.3).
 
-    6.5M parameters published, 6,535,358 here. The paper gives neither channels nor heads, and nothing was released: maps have
-    the channels of MobileNet-SSD's, heads are 1×1 convolutions as there, and boxes are FSSD300's 8732.
+    6.5M parameters published, 6,535,478 here, and 37,888 frozen ones of the upsampling. The paper gives neither channels nor heads, and
+    nothing was released: maps have the channels of MobileNet-SSD's, heads are 1×1 convolutions as there, and boxes are FSSD300's 8732.
     """
     return Detector(
         "light_fssd300",

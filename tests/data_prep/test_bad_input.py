@@ -107,7 +107,7 @@ def test_bad_list(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], c
     [
         (["vco"], "no command 'vco' (did you mean 'voc'?)"),
         (["voc", ".", "--labelmpa", "voc"], "unknown argument --labelmpa (did you mean '--labelmap'?); see data_prep voc --help"),
-        (["voc", ".", "--out", "x", "--labelmap", "vox"], "vox: no such label map (a file, or one of voc, coco, ilsvrc)"),
+        (["voc", ".", "--out", "x", "--labelmap", "vox"], "vox: no such label map (a file, or one of voc, coco, coco_ids, ilsvrc)"),
         (["voc", ".", "--out", "x", "--train-list", "a"], "--train-list and --test-list go together (--list for a single LMDB)"),
         (["voc", "nowhere", "--out", "x"], "nowhere: no such folder"),
         (["voc", "Annotations", "--out", "x"], "Annotations/Annotations: no annotation (*.xml) there (--list takes them from elsewhere)"),
