@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from caffe_ir.errors import CaffeError, run_command, suggest  # noqa: E402
+from caffe_ir.errors import run_command  # noqa: E402
+from netgen.names import full_id  # noqa: E402
 
 TARGETS = ("help", "demo", "test", "lint", "types", "check", "install", "prototxt", "bench-netgen", "proto", "clean")
 
 
-def full_id(name: str) -> str:
-    """The zoo id that a name stands for: itself, or with `_voc0712`. Raises CaffeError naming the nearest id or make target."""
-    ids = sorted(p.parent.name for p in (ROOT / "prototxt").glob("*/solver.prototxt"))
-    for candidate in (name, f"{name}_voc0712"):
-        if candidate in ids:
-            return candidate
-    short = {i.removesuffix("_voc0712") for i in ids}
-    raise CaffeError(f"no zoo id or make target '{name}'{suggest(name, [*ids, *short, *TARGETS])}: `make help` lists them")
+def zoo_ids() -> list[str]:
+    """Every id of the zoo, as its committed index has them."""
+    index = (ROOT / "docs/zoo/README.md").read_text(encoding="utf-8")
+    return [zoo_id for line in index.splitlines() if line.startswith("- [") for zoo_id in re.findall(r"\w+", line.split("): ", 1)[1])]
 
 
 def main(argv: list[str]) -> None:
     """zoo_id.py NAME"""
-    print(full_id(argv[0]))
+    print(full_id(argv[0], zoo_ids(), what="zoo id or make target", others=TARGETS, see="make help"))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import importlib
 from collections.abc import Callable
 from functools import cache
 
-from caffe_ir.errors import CaffeError, suggest
 from netgen.detector import Detector
+from netgen.names import full_id
 
 Entry = Callable[[], Detector]
 _MODULES = ("ssd", "resnet", "dssd", "fssd", "mobilenet", "m2det", "dsod", "ppn", "shapes")
@@ -63,20 +63,8 @@ def family(zoo_id: str) -> str:
 
 
 def resolve(name: str) -> str:
-    """The zoo id that a name means: itself, or the VOC 07+12 one of a detector ("fssd300"), or the only one that starts so.
-
-    Raises CaffeError with the nearest id.
-    """
-    ids = entries()
-    if name in ids:
-        return name
-    if f"{name}_voc0712" in ids:
-        return f"{name}_voc0712"
-    starting = [zoo_id for zoo_id in ids if zoo_id.startswith(f"{name}_")]
-    if len(starting) == 1:
-        return starting[0]
-    names = [*ids, *(zoo_id.removesuffix("_voc0712") for zoo_id in ids)]
-    raise CaffeError(f"no detector '{name}' in the zoo{suggest(name, names)}; `netgen list` shows them all")
+    """The zoo id that a name means (see `full_id`). Raises CaffeError with the nearest id."""
+    return full_id(name, entries())
 
 
 def get(name: str) -> Detector:

@@ -1,0 +1,25 @@
+"""Short names of zoo ids. Needs the standard library only: `make` asks before anything is installed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from caffe_ir.errors import CaffeError, suggest
+
+
+def full_id(name: str, ids: Iterable[str], *, what: str = "detector", others: Iterable[str] = (), see: str = "netgen list") -> str:
+    """The zoo id that a name means: itself, or the first of `ids` that adds a backbone or a data set to a name with a size.
+
+    "fssd300" is fssd300_voc0712, "ppn300" ppn300_coco, "ssd321" ssd321_resnet101_voc0712. Raises CaffeError with the nearest of
+    ids, short names and `others`; what, see: how it speaks.
+    """
+    ids = list(ids)
+    if name in ids:
+        return name
+    if re.search(r"\d", name):
+        longer = [zoo_id for zoo_id in ids if zoo_id.startswith(f"{name}_")]
+        if longer:
+            return f"{name}_voc0712" if f"{name}_voc0712" in longer else longer[0]
+    short = (zoo_id.removesuffix("_voc0712") for zoo_id in ids)
+    raise CaffeError(f"no {what} '{name}'{suggest(name, [*ids, *short, *others])}; `{see}` shows them all")
