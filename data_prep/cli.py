@@ -61,7 +61,7 @@ def parser() -> Parser:
     voc.add_argument("--list", metavar="LIST", help="images of the LMDB (default: all)")
     voc.add_argument("--train-list", metavar="LIST", help="images of train_lmdb")
     voc.add_argument("--test-list", metavar="LIST", help="images of test_lmdb")
-    voc.add_argument("--labelmap", metavar="FILE", help="a label map, or voc, coco, ilsvrc (default: made of the classes found)")
+    voc.add_argument("--labelmap", metavar="FILE", help="a label map, or voc, coco, coco_ids, ilsvrc (default: made of the classes found)")
     voc.add_argument("--overwrite", action="store_true", help="replace what is there")
 
     drawn = command("shapes", "draw a small data set of shapes and build its LMDBs",
