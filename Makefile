@@ -23,7 +23,7 @@ help:
 	@echo "make test               the test suite     make lint, types, check   what CI adds to it"
 	@echo "make install            .venv only         make prototxt, proto      write the committed nets and cards, the schema"
 	@echo "make bench-netgen       how long netgen takes, against its targets"
-	@echo; echo "zoo ids (without a data set: _voc0712):"; ls prototxt | sed 's/^/  /'
+	@echo; echo "zoo ids (without a data set: _voc0712); their variants are in docs/zoo/README.md:"; ls prototxt | sed 's/^/  /'
 
 install: $(STAMP)
 

@@ -17,9 +17,8 @@ def full_id(name: str, ids: Iterable[str], *, what: str = "detector", others: It
     ids = list(ids)
     if name in ids:
         return name
-    if re.search(r"\d", name):
-        longer = [zoo_id for zoo_id in ids if zoo_id.startswith(f"{name}_")]
-        if longer:
-            return f"{name}_voc0712" if f"{name}_voc0712" in longer else longer[0]
+    longer = [zoo_id for zoo_id in ids if zoo_id.startswith(f"{name}_")]
+    if longer and (len(longer) == 1 or re.search(r"\d", name)):
+        return f"{name}_voc0712" if f"{name}_voc0712" in longer else longer[0]
     short = (zoo_id.removesuffix("_voc0712") for zoo_id in ids)
     raise CaffeError(f"no {what} '{name}'{suggest(name, [*ids, *short, *others])}; `{see}` shows them all")
