@@ -13,7 +13,11 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     packages=find_packages(include=["caffe_ir*", "netgen*", "netrun*", "data_prep*"]),
-    package_data={"caffe_ir": ["caffe_ir.proto", "caffe_ir_pb2.pyi"], "data_prep": ["labelmaps/*.prototxt"], "netgen": ["python_layers/*.py"]},
+    package_data={
+        "caffe_ir": ["caffe_ir.proto", "caffe_ir_pb2.pyi"],
+        "data_prep": ["labelmaps/*.prototxt"],
+        "netgen": ["python_layers/*.py"],
+    },
     install_requires=[
         "protobuf>=4.21",
         "numpy>=1.24",

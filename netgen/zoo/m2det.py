@@ -5,8 +5,8 @@ COCO trainval35k throughout, from ImageNet weights: batch 32, warm-up over 5 epo
 with VGG16 (3 and 6 days; 5 for 320 with ResNet-101), two V100 for 512 with ResNet-101 (11 days), V100s for 800 (14 days).
 
 What the paper leaves open is as in the authors' code (qijiezhao/M2Det): batch normalisation behind every new convolution and none of them
-with a bias, prior sizes from 0.08 (320), 0.06 (512) and 0.04 (800) of the image up to 1.05, a warm-up from 1e-6. The deep map is the code's, fc7,
-where the text says "e.g., conv4_3 and conv5_3". The code differs from the paper in this (`_release` ids): no SFAM;
+with a bias, prior sizes from 0.08 (320), 0.06 (512) and 0.04 (800) of the image up to 1.05, a warm-up from 1e-6. The deep map is the
+code's, fc7, where the text says "e.g., conv4_3 and conv5_3". The code differs from the paper in this (`_release` ids): no SFAM;
 one FFMv2 base convolution for all levels and, where SFAM is switched on, one pair of connections for all scales; batch normalisation of the
 largest map before its heads; 4e-3, 2e-3, 4e-4, 4e-5, 4e-6 up to 90, 110, 130, 150, 160 epochs, batch 16; a score of 0.1 at test time.
 Its prior boxes are clamped to the image's size about their centres, which PriorBox cannot: at 320 that concerns 22 of 12810 boxes.
