@@ -70,7 +70,8 @@ def launcher(detector: Detector, *, python_layers: bool = False) -> str:
     home = quote(os.getcwd()) if folder.is_absolute() else f'"$(dirname "${{BASH_SOURCE[0]}}")"/{quote(os.path.relpath(".", folder))}'
     gpus = f" --gpu={','.join(map(str, detector.devices))}" if detector.devices else ""
     without = (
-        '  echo "no $weights, of which a part stays as it is: train that first" >&2\n  exit 1'
+        # scripts/run.sh sets TRIAL where it only shows that every part works.
+        '  echo "no $weights, of which a part stays as it is: train that first" >&2\n  [[ -n ${TRIAL:-} ]] || exit 1'
         if detector.needs_weights
         else '  echo "no $weights: training starts from random weights" >&2'
     )
@@ -98,6 +99,10 @@ prefix={quote(detector.snapshot_prefix)}
 {weights}
 engine=netrun
 if [[ -n ${{CAFFE_ROOT:-}} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+if ! type -P "$engine" >/dev/null; then
+  echo "no $engine: source .venv/bin/activate, or set CAFFE_ROOT to a built Caffe" >&2
+  exit 1
+fi
 {path}"""
     solvers = detector.solvers()
     if len(solvers) == 1:

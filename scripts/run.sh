@@ -32,6 +32,7 @@ else
   echo "so the embedded default: drawn images of coloured shapes"
   draw_shapes "$data/shapes"
   run=${run}_shapes
+  export TRIAL=1 # a detector that starts from another's weights does without them
   what="$data/shapes, drawn images, because the data set of $id is not there"
   # A step of a 512 net takes four times one of a 300 net.
   if [[ $id =~ [a-z][0-3][0-9][0-9]_ ]]; then trial=2; else trial=1; fi

@@ -8,6 +8,10 @@ prefix=runs/dsod300_voc0712_release/snapshots/dsod300_voc0712_release
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+if ! type -P "$engine" >/dev/null; then
+  echo "no $engine: source .venv/bin/activate, or set CAFFE_ROOT to a built Caffe" >&2
+  exit 1
+fi
 command=("$engine" train --solver=prototxt/dsod300_voc0712_release/solver.prototxt --gpu=0,1,2,3,4,5,6,7)
 
 mkdir -p "$(dirname "$prefix")"

@@ -9,6 +9,10 @@ weights=runs/ssd513_resnet101_coco/snapshots/ssd513_resnet101_coco_iter_240000.c
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+if ! type -P "$engine" >/dev/null; then
+  echo "no $engine: source .venv/bin/activate, or set CAFFE_ROOT to a built Caffe" >&2
+  exit 1
+fi
 command=("$engine" train --solver=prototxt/dssd513_coco/solver.prototxt --gpu=0,1,2,3)
 
 mkdir -p "$(dirname "$prefix")"
@@ -19,6 +23,6 @@ elif [[ -f $weights ]]; then
   command+=("--weights=$weights")
 else
   echo "no $weights, of which a part stays as it is: train that first" >&2
-  exit 1
+  [[ -n ${TRIAL:-} ]] || exit 1
 fi
 exec "${command[@]}" "$@"

@@ -9,6 +9,10 @@ weights=models/VGG_VOC0712_SSD_300x300_iter_120000.caffemodel
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+if ! type -P "$engine" >/dev/null; then
+  echo "no $engine: source .venv/bin/activate, or set CAFFE_ROOT to a built Caffe" >&2
+  exit 1
+fi
 command=("$engine" train --solver=prototxt/fssd300_voc0712_release/solver.prototxt --gpu=4,5)
 
 mkdir -p "$(dirname "$prefix")"

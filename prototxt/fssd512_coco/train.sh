@@ -9,6 +9,10 @@ weights=models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+if ! type -P "$engine" >/dev/null; then
+  echo "no $engine: source .venv/bin/activate, or set CAFFE_ROOT to a built Caffe" >&2
+  exit 1
+fi
 command=("$engine" train --solver=prototxt/fssd512_coco/solver.prototxt --gpu=0,1,2,3,4,5,6,7)
 
 mkdir -p "$(dirname "$prefix")"

@@ -8,6 +8,10 @@ prefix=runs/fssd_tiny_shapes/snapshots/fssd_tiny_shapes
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+if ! type -P "$engine" >/dev/null; then
+  echo "no $engine: source .venv/bin/activate, or set CAFFE_ROOT to a built Caffe" >&2
+  exit 1
+fi
 command=("$engine" train --solver=prototxt/fssd_tiny_shapes/solver.prototxt)
 
 mkdir -p "$(dirname "$prefix")"

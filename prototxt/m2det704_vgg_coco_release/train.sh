@@ -9,6 +9,10 @@ weights=models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+if ! type -P "$engine" >/dev/null; then
+  echo "no $engine: source .venv/bin/activate, or set CAFFE_ROOT to a built Caffe" >&2
+  exit 1
+fi
 
 # No policy of Caffe's is this schedule, so several solvers run one after the other. Iterations count from the beginning of the first:
 # the one at which each ends, and its file. The next one goes on from its last snapshot, momentum included.

@@ -9,6 +9,10 @@ weights=models/mobilenet.caffemodel
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+if ! type -P "$engine" >/dev/null; then
+  echo "no $engine: source .venv/bin/activate, or set CAFFE_ROOT to a built Caffe" >&2
+  exit 1
+fi
 # The loss is a Python layer: Caffe must be built with WITH_PYTHON_LAYER, and runs it on one GPU only.
 if [[ -n ${CAFFE_ROOT:-} ]]; then export PYTHONPATH=prototxt/ppn300_coco_release:$CAFFE_ROOT/python${PYTHONPATH:+:$PYTHONPATH}; fi
 
