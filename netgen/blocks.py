@@ -11,7 +11,7 @@ XAVIER = {"type": "xavier"}
 ZERO = {"type": "constant", "value": 0}
 
 
-def learning(lr_mult: float = 1, *, bias: bool = True) -> list[dict]:
+def learning(lr_mult: float, *, bias: bool) -> list[dict]:
     """`param` of a layer with weights and (where `bias`) biases: biases learn twice as fast and do not decay."""
     weights = {"lr_mult": lr_mult, "decay_mult": 1}
     return [weights, {"lr_mult": 2 * lr_mult, "decay_mult": 0}] if bias else [weights]
