@@ -110,9 +110,13 @@ class Net(Engine):
         return {name: self.blobs[name].diff for name in [*wanted, *(diffs or ())]}
 
     def _write(self, name: str, array: np.ndarray, values: np.ndarray) -> None:
-        if np.shape(values)[:1] != array.shape[:1]:
-            raise CaffeError(f"blob '{name}' has shape {array.shape}, not {np.shape(values)}: reshape it first")
-        array[...] = values
+        try:
+            values = np.asarray(values, np.float32)
+            if values.shape[:1] != array.shape[:1]:
+                raise CaffeError(f"blob '{name}' has shape {array.shape}, not {values.shape}: reshape it first")
+            array[...] = values
+        except ValueError as error:
+            raise CaffeError(f"blob '{name}': {error}") from None
 
     def _forward(self, start: int, end: int) -> float:
         self._compute(range(start, end + 1), self._trains, record=self._trains)

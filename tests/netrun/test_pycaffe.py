@@ -129,6 +129,12 @@ def test_solvers_by_name(tmp_path: Path) -> None:
     assert not hasattr(netrun, "SGDSolvers")
 
 
+@pytest.mark.parametrize("wrong", [np.zeros((2, 3, 7, 7)), np.zeros((3, 3, 6, 6)), "image.jpg", [[1], [2, 3]]])
+def test_values_that_do_not_fit_name_the_blob(wrong: object) -> None:
+    with pytest.raises(CaffeError, match="blob 'x'"):
+        build(NET).forward(x=wrong)  # type: ignore[arg-type]
+
+
 def test_a_phase_that_is_none_is_quoted() -> None:
     with pytest.raises(CaffeError, match="not 'TEST'"):
         build(NET, "TEST")  # type: ignore[arg-type]
