@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import netrun
 from caffe_ir import binary
@@ -34,6 +35,15 @@ def test_filters_and_blobs_are_in_c_order(phase: int) -> None:
     assert (weight.diff == 2).all()
     patch = net.blobs["x"].data[1, :, 2:5, 1:4].ravel()
     np.testing.assert_allclose(net.forward(blobs=["c"])["c"][1, :, 2, 1], values @ patch, rtol=1e-4, atol=1e-5)
+
+
+def test_looking_at_a_blob_cuts_no_gradient() -> None:
+    net = build(NET)
+    net.forward(x=np.ones((2, 3, 6, 6)), end="c")
+    with torch.no_grad():
+        net.blobs["c"].data[...] = np.abs(net.blobs["c"].data)
+    net.forward(start="r")
+    assert net.backward(r=np.ones((2, 4, 4, 4)))["x"].any()
 
 
 def test_shared_filters_stay_shared_when_looked_at() -> None:
