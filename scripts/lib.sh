@@ -50,7 +50,7 @@ train_run() {
   if [[ -n $latest && $(iteration_of "$latest") -ge $(solver_field "$run" max_iter) ]]; then
     echo "already trained to iteration $(iteration_of "$latest"): $latest"
   elif [[ -n ${CAFFE_ROOT:-} ]]; then
-    "$run/train.sh" 2>&1 | tee -a "$run/train.log"
+    "$run/train.sh" 2>&1 | tee -ia "$run/train.log"
   else
     "$run/train.sh" --log "$run/train.log"
   fi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from data_prep.cli import main as data_prep
 from tests.support import CAFFE, ROOT, needs_caffe
+from tests.test_run import environment
 
 pytestmark = [pytest.mark.caffe, needs_caffe]
 
@@ -131,3 +133,18 @@ def test_a_snapshot_resumes_in_the_other_engine(writer: str, reader: str, plain:
     resumed = train(reader, plain, steps("smooth.prototxt", "resumed", 4), f"--snapshot={writer}_iter_2.solverstate")
     assert resumed.keys() >= {3, 4}
     assert resumed == pytest.approx({i: losses[writer][i] for i in resumed}, rel=1e-4)
+
+
+def test_ctrl_c_of_the_main_job_leaves_caffe_time_for_a_snapshot(folder: Path, tmp_path: Path) -> None:
+    options = environment(folder, RUNS=str(tmp_path), ITERS="500", BATCH="2", CAFFE_ROOT=os.environ["CAFFE_ROOT"])
+    command = [str(ROOT / "scripts/run.sh"), "fssd_tiny_shapes"]
+    with subprocess.Popen(
+        command, env=options, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout
+        next(line for line in process.stdout if "Iteration 0, loss" in line)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal: everything in the foreground gets it
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert re.search(r"goes on from (\S+\.caffemodel)", said), said[-2000:]
+    assert list(tmp_path.glob("*/snapshots/*.solverstate"))
