@@ -12,7 +12,7 @@ MSRA = {"type": "msra"}  # He et al. 2015: for ReLU nets from scratch
 ZERO = {"type": "constant", "value": 0}
 
 
-def learning(lr_mult: float = 1, *, bias: bool = True) -> list[dict]:
+def learning(lr_mult: float, *, bias: bool) -> list[dict]:
     """`param` of a layer with weights and (where `bias`) biases: biases learn twice as fast and do not decay."""
     weights = {"lr_mult": lr_mult, "decay_mult": 1}
     return [weights, {"lr_mult": 2 * lr_mult, "decay_mult": 0}] if bias else [weights]

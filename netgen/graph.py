@@ -121,6 +121,8 @@ def _set(message: Any, field: Any, value: Any, layer: str, path: str) -> None:
         holder = getattr(message, field.name)
         repeated = is_repeated(field)
         for part in value if isinstance(value, (list, tuple)) else [value]:
+            if not isinstance(part, dict):
+                raise LayerError(layer, f"{part!r} does not fit (a {field.message_type.name} is written as a dict of its fields)", path)
             target = holder.add() if repeated else holder
             target.SetInParent()
             for name, inner in part.items():

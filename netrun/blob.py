@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from caffe_ir.errors import CaffeError
 from caffe_ir.rules.registry import Shape
 
 
 class HostCopy:
-    """What NumPy sees of a tensor on another device. It is good for as long as nobody else writes the tensor."""
+    """What NumPy sees of a tensor on another device, in C order. It is good for as long as nobody else writes the tensor."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
-        self.array = tensor.detach().cpu().numpy()
+        self.array = tensor.detach().cpu().contiguous().numpy()
         self._of = self._state(tensor)
 
     @staticmethod
@@ -73,6 +74,9 @@ class Blob:
     @property
     def data(self) -> np.ndarray:
         if self.tensor.device.type == "cpu":
+            if not self.tensor.is_contiguous():  # pycaffe's users rely on C order: reshape and ravel must not copy
+                with torch.enable_grad():
+                    self._tensor = self.tensor.contiguous()
             return self.tensor.detach().numpy()
         if self._host is None or not self._host.is_of(self.tensor):
             self._host = HostCopy(self.tensor)
@@ -93,7 +97,7 @@ class Blob:
 
     def set_diff(self, value: torch.Tensor | None) -> None:
         """Make `diff` this gradient; None makes it zeros, or the loss weight, again."""
-        self._diff = None if value is None else value.detach().cpu().numpy()
+        self._diff = None if value is None else value.detach().cpu().contiguous().numpy()
 
     def seed(self) -> torch.Tensor | None:
         """The gradient that backward starts from at an output: what `diff` holds, None where that is nothing."""
@@ -102,8 +106,10 @@ class Blob:
         return torch.from_numpy(self._diff).to(self.device) if self._diff.any() else None
 
     def reshape(self, *shape: int) -> None:
-        """Give the blob this shape. Its values stay where their count does, and are zeros otherwise."""
+        """Give the blob this shape. Values stay where their count does, else they are zeros. Raises CaffeError for a negative side."""
         shape = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        if min(shape, default=0) < 0:
+            raise CaffeError(f"a blob cannot have shape {shape}: sides are 0 or more")
         if shape == self.shape:
             return
         keep = self._tensor is not None and math.prod(shape) == self._tensor.numel()
@@ -134,16 +140,29 @@ class Blob:
         return math.prod(self.shape)
 
 
+def use_c_order(tensor: torch.Tensor) -> None:
+    """Lay a tensor on the CPU out in C order, for good: then NumPy's reshape and ravel are views that write to it, as in pycaffe."""
+    if tensor.device.type == "cpu" and not tensor.is_contiguous():
+        tensor.data = tensor.data.contiguous()
+
+
 class ParamBlob(Blob):
-    """A parameter: `diff` is the gradient that backward adds to, until somebody clears it."""
+    """A parameter: `diff` is the gradient that backward adds to, until somebody clears it. NumPy sees both in C order."""
 
     _host_diff: HostCopy | None = None
 
     @property
+    def data(self) -> np.ndarray:
+        use_c_order(self.tensor)
+        return super().data
+
+    @property
     def diff(self) -> np.ndarray:
+        use_c_order(self.tensor)
         if self.tensor.grad is None:
             self.tensor.grad = torch.zeros_like(self.tensor)
         if self.device.type == "cpu":
+            self.tensor.grad = self.tensor.grad.contiguous()
             return self.tensor.grad.numpy()
         if self._host_diff is None or not self._host_diff.is_of(self.tensor.grad):
             self._host_diff = HostCopy(self.tensor.grad)

@@ -90,9 +90,7 @@ class Averaging:
 
     def __init__(self, solver: Solver, here: Place) -> None:
         where = solver.net.device
-        dist.init_process_group(
-            "nccl" if where.type == "cuda" else "gloo", rank=here.rank, world_size=here.world, timeout=_PATIENCE
-        )
+        dist.init_process_group("nccl" if where.type == "cuda" else "gloo", rank=here.rank, world_size=here.world, timeout=_PATIENCE)
         self.world = here.world
         self.parent = os.getppid()
         self.talk = dist.new_group(backend="gloo", timeout=_PATIENCE)  # asks nothing of a GPU

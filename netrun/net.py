@@ -23,13 +23,13 @@ class Net(Engine):
     """
 
     def __init__(self, prototxt: PathLike | pb.NetParameter, phase: Any, weights: Any = None, **options: Any) -> None:
-        if isinstance(phase, (str, os.PathLike)):  # pycaffe's older Net(prototxt, weights, phase)
+        if isinstance(phase, (str, os.PathLike)) and weights is not None:  # pycaffe's older Net(prototxt, weights, phase)
             phase, weights = weights, phase
         super().__init__(prototxt, phase, weights, **options)
 
     @property
     def layers(self) -> list[LayerView]:
-        return [LayerView(layer.type, self.params.get(layer.name, [])) for layer in self.layer_list]
+        return [LayerView(layer.type, blobs) for layer, blobs in zip(self.layer_list, self._param_blobs, strict=True)]
 
     @property
     def layer_dict(self) -> dict[str, LayerView]:
@@ -73,6 +73,25 @@ class Net(Engine):
         wanted = list(self.layer_list[last].param.top) if end else self.outputs
         return {name: self.blobs[name].data for name in [*wanted, *(blobs or ())]}
 
+    def forward_all(self, blobs: Iterable[str] | None = None, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Forward over any number of images, in batches of the net's size, the last one filled up with zeros.
+
+        Returns outputs and named blobs as `forward` does, a row for each image. Raises CaffeError for inputs of different lengths.
+        """
+        counts = {len(values) for values in inputs.values()}
+        if len(counts) != 1 or 0 in counts:
+            raise CaffeError(f"forward_all takes the inputs {', '.join(self.inputs)}, all of one length, not of {sorted(counts)}")
+        total, size = counts.pop(), self.blobs[self.inputs[0]].shape[0]
+        found: dict[str, list[np.ndarray]] = {}
+        for start in range(0, total, size):
+            batch = {name: np.zeros((size, *np.shape(values)[1:]), np.float32) for name, values in inputs.items()}
+            for name, values in inputs.items():
+                part = values[start : start + size]
+                batch[name][: len(part)] = part
+            for name, array in self.forward(blobs, None, None, **batch).items():
+                found.setdefault(name, []).append(array.copy())
+        return {name: np.concatenate(arrays)[:total] for name, arrays in found.items()}
+
     def backward(
         self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **tops: np.ndarray
     ) -> dict[str, np.ndarray]:
@@ -91,9 +110,13 @@ class Net(Engine):
         return {name: self.blobs[name].diff for name in [*wanted, *(diffs or ())]}
 
     def _write(self, name: str, array: np.ndarray, values: np.ndarray) -> None:
-        if np.shape(values)[:1] != array.shape[:1]:
-            raise CaffeError(f"blob '{name}' has shape {array.shape}, not {np.shape(values)}: reshape it first")
-        array[...] = values
+        try:
+            values = np.asarray(values, np.float32)
+            if values.shape[:1] != array.shape[:1]:
+                raise CaffeError(f"blob '{name}' has shape {array.shape}, not {values.shape}: reshape it first")
+            array[...] = values
+        except ValueError as error:
+            raise CaffeError(f"blob '{name}': {error}") from None
 
     def _forward(self, start: int, end: int) -> float:
         self._compute(range(start, end + 1), self._trains, record=self._trains)

@@ -75,7 +75,7 @@ def score(
             if i and len(found) != len(result.means):
                 raise CaffeError(
                     f"net '{net.name}': {len(found)} outputs in batch {i}, {len(result.means)} before: they have no mean "
-                    "(for a detection net, set eval_type: \"detection\")"
+                    '(for a detection net, set eval_type: "detection")'
                 )
             before = [mean for _, _, mean in result.means] if i else [0.0] * len(found)
             result.means = [(name, w, mean + value / iterations) for (name, w, value), mean in zip(found, before, strict=True)]

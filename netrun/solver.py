@@ -80,9 +80,7 @@ class Solver:
             state = source.state
             seed, stages = max(param.random_seed, 0), list(state.stage)
             share = (rank, world) if state.phase == pb.TRAIN else (0, 1)  # only rank 0 tests, and sees all test data
-            return Net(
-                net, state.phase, level=state.level, stages=stages, device=device, seed=seed, rank=share[0], world=share[1]
-            )
+            return Net(net, state.phase, level=state.level, stages=stages, device=device, seed=seed, rank=share[0], world=share[1])
 
         for field in ("debug_info", "snapshot_diff"):
             if getattr(param, field):

@@ -85,18 +85,17 @@ def copy_into(layers: Mapping[str, Sequence[np.ndarray]], path: PathLike) -> lis
     return ignored
 
 
-def net_message(net: pb.NetParameter, blobs: Mapping[str, Sequence[np.ndarray]]) -> pb.NetParameter:
-    """The net with its parameters, as Caffe saves it: every layer's prototxt and the blobs of those that have some."""
+def net_message(net: pb.NetParameter, blobs: Sequence[Sequence[np.ndarray]]) -> pb.NetParameter:
+    """The net with its parameters, as Caffe saves it: every layer's prototxt and its blobs, which are given layer by layer."""
     saved = pb.NetParameter(name=net.name)
-    for layer in net.layer:
+    for layer, arrays in zip(net.layer, blobs, strict=True):
         copy = saved.layer.add()
         copy.CopyFrom(layer)
         copy.ClearField("blobs")
-        for array in blobs.get(layer.name, ()):
-            copy.blobs.append(blob_message(array))
+        copy.blobs.extend(blob_message(array) for array in arrays)
     return saved
 
 
-def write(net: pb.NetParameter, blobs: Mapping[str, Sequence[np.ndarray]], path: PathLike) -> None:
+def write(net: pb.NetParameter, blobs: Sequence[Sequence[np.ndarray]], path: PathLike) -> None:
     """Write a .caffemodel, whole or not at all. Raises CaffeError where it cannot be written."""
     binary.write(net_message(net, blobs), path)

@@ -1,12 +1,23 @@
+# shellcheck shell=bash
 # What the launchers share; sourced, never run.
 
 heading() { printf '\n== %s\n' "$*"; }
 
 all_exist() { local f; for f in "$@"; do [[ -e $f ]] || return 1; done; }
 
-# draw_shapes DIR: the embedded data set and its LMDBs, once.
+# draw_shapes DIR TRAIN TEST: the embedded data set and its LMDBs, once.
 draw_shapes() {
-  if [[ -e $1/dataset.json ]]; then echo "$1: drawn already"; else data_prep shapes --out "$1" --train 1200 --test 60; fi
+  if [[ -e $1/dataset.json ]]; then echo "$1: drawn already"; else data_prep shapes --out "$1" --train "$2" --test "$3"; fi
+}
+
+# trial_size NET: batch and iterations that two cores get through in a minute or two, from the net's multiply-adds.
+trial_size() {
+  netgen check "$1" | awk 'END {
+    gmacs = $NF
+    batch = gmacs < 60 ? 2 : 1
+    iters = int(1600 / (gmacs * batch))
+    print batch, (iters > 20 ? 20 : iters < 2 ? 2 : iters)
+  }'
 }
 
 # prepare_run ID RUN OPTION...: the nets of a run. Where more than the batch size changed, the earlier run is put aside.
@@ -39,7 +50,7 @@ train_run() {
   if [[ -n $latest && $(iteration_of "$latest") -ge $(solver_field "$run" max_iter) ]]; then
     echo "already trained to iteration $(iteration_of "$latest"): $latest"
   elif [[ -n ${CAFFE_ROOT:-} ]]; then
-    "$run/train.sh" 2>&1 | tee -a "$run/train.log"
+    "$run/train.sh" 2>&1 | tee -ia "$run/train.log"
   else
     "$run/train.sh" --log "$run/train.log"
   fi

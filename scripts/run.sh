@@ -19,26 +19,24 @@ netgen build "$id" --out "prototxt/$id"
 netgen check "prototxt/$id"/{train,test,deploy,solver}.prototxt
 
 heading "2/5 data"
-sources=$(netgen build "$id" --data "$data" --print-sources | tr '\n' ' ')
-what=$sources
+mapfile -t sources < <(netgen build "$id" --data "$data" --print-sources)
+what=${sources[*]}
 if [[ $id == *_shapes ]]; then
-  draw_shapes "$data/shapes"
+  draw_shapes "$data/shapes" 1200 60
   options+=(--dataset "$data/shapes/dataset.json")
-# shellcheck disable=SC2086
-elif all_exist $sources; then
-  echo "found $sources"
+elif all_exist "${sources[@]}"; then
+  echo "found ${sources[*]}"
 else
-  echo "not found: $sources"
+  echo "not found: ${sources[*]}"
   echo "so the embedded default: drawn images of coloured shapes"
-  draw_shapes "$data/shapes"
+  draw_shapes "$data/shapes_trial" 100 16
   run=${run}_shapes
   export TRIAL=1 # a detector that starts from another's weights does without them
-  what="$data/shapes, drawn images, because the data set of $id is not there"
-  # A step of a 512 net takes four times one of a 300 net.
-  if [[ $id =~ [a-z][0-3][0-9][0-9]_ ]]; then trial=2; else trial=1; fi
-  : "${iters:=20}" "${batch:=$trial}"
+  what="$data/shapes_trial, a few drawn images, because the data set of $id is not there"
+  read -r trial_batch trial_iters < <(trial_size "prototxt/$id/deploy.prototxt")
+  : "${batch:=$trial_batch}" "${iters:=$trial_iters}"
   note="A trial: so few iterations show that every part works; they teach a net of this size next to nothing. \`make demo\` shows one that has learned."
-  options+=(--dataset "$data/shapes/dataset.json")
+  options+=(--dataset "$data/shapes_trial/dataset.json")
 fi
 [[ -z $iters ]] || options+=(--iters "$iters")
 [[ -z $batch ]] || options+=(--batch "$batch")
@@ -63,7 +61,7 @@ report_run "$run" "$what"
 cat <<EOF
 
 next        (commands are in .venv/bin: source .venv/bin/activate)
-  real data         make ${id%_voc0712} DATA=DIR     where DIR holds ${sources//"$data/"/}
+  real data         make ${id%_voc0712} DATA=DIR     where DIR holds ${sources[*]#"$data/"}
   own photographs   data_prep voc --help; netgen build ${id%_voc0712} --dataset OUT/dataset.json --out runs/mine; runs/mine/train.sh
   GPUs              make ${id%_voc0712} GPUS=0
   Caffe             CAFFE_ROOT=/path/to/caffe make ${id%_voc0712}

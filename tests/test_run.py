@@ -29,7 +29,7 @@ def run(folder: Path, zoo_id: str, **options: str) -> subprocess.CompletedProces
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """One run of four iterations on a few drawn images."""
-    folder = tmp_path_factory.mktemp("run")
+    folder = tmp_path_factory.mktemp("a run")  # in a folder with a space
     prepare = [sys.executable, "-m", "data_prep", "shapes", "--out", str(folder / "data/shapes"), "--train", "12", "--test", "10"]
     subprocess.run(prepare, check=True, capture_output=True, cwd=ROOT)
     return folder, run(folder, "fssd_tiny_shapes", ITERS="4", BATCH="2")
@@ -65,6 +65,16 @@ def test_more_iterations_resume(first: tuple[Path, subprocess.CompletedProcess[s
     assert more.returncode == 0, more.stderr
     assert "Restoring previous solver status" in more.stderr
     assert re.search(r"trained +6 of 6 iterations", more.stdout)
+
+
+def test_without_its_data_a_detector_is_tried_on_drawn_images(tmp_path: Path) -> None:
+    done = run(tmp_path, "ssd300_voc0712", ITERS="1", BATCH="1")
+    assert done.returncode == 0, done.stderr
+    assert f"not found: {tmp_path}/data/VOC0712/VOC0712_trainval_lmdb" in done.stdout
+    assert "26,285,486" in done.stdout  # SSD300's parameters, in the table of the check
+    assert re.search(r"trained +1 of 1 iterations on .*shapes_trial, a few drawn images, because", done.stdout)
+    assert "teach a net of this size next to nothing" in done.stdout
+    assert len(list(tmp_path.glob("runs/ssd300_voc0712_shapes/snapshots/*_iter_1.caffemodel"))) == 1
 
 
 def test_ctrl_c_keeps_what_was_learned_and_stops(first: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:

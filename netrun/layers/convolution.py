@@ -49,6 +49,8 @@ class Convolution(_Filters):
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         convolve = (F.conv1d, F.conv2d, F.conv3d)[self.axes - 1]
         weight, bias = self.parameters()
+        if self.axes == 2:  # the order that is fastest on the CPU, whatever the filters' own is
+            bottoms = [x.contiguous(memory_format=torch.channels_last) for x in bottoms]
         return [convolve(x, weight, bias, self.stride, self.padding, self.dilation, self.groups) for x in bottoms]
 
 

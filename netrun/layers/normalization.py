@@ -14,7 +14,8 @@ from netrun.layers.registry import Layer, layer
 class BatchNorm(Layer):
     """Normalisation by the batch's statistics, or by the stored ones (in TEST, unless use_global_stats says otherwise).
 
-    blobs: decayed sums of means and of unbiased variances, each (C,), and of the weights of both, (1,).
+    blobs: decayed sums of means and of unbiased variances, each (C,), and of the weights of both, (1,). The top is that of `scale`, the
+    layer behind, where the net sets it.
     """
 
     owns_top = True
@@ -22,12 +23,13 @@ class BatchNorm(Layer):
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         x, p = bottoms[0], self.param.batch_norm_param
         mean_sum, variance_sum, weight = self.blobs
+        factor, term = [*self.scale.blobs, None][:2] if self.scale else (None, None)
         if p.use_global_stats if p.HasField("use_global_stats") else not self.context.train:
-            factor = torch.where(weight == 0, 0.0, 1.0 / weight)
-            return [F.batch_norm(x, mean_sum * factor, variance_sum * factor, eps=p.eps)]
+            share = torch.where(weight == 0, 0.0, 1.0 / weight)
+            return [F.batch_norm(x, mean_sum * share, variance_sum * share, factor, term, eps=p.eps)]
         # momentum 1 makes torch put this batch's own mean and unbiased variance there
         mean, variance = torch.zeros_like(mean_sum), torch.zeros_like(variance_sum)
-        top = torch.batch_norm(x, None, None, mean, variance, True, 1.0, p.eps, torch.backends.cudnn.enabled)
+        top = torch.batch_norm(x, factor, term, mean, variance, True, 1.0, p.eps, torch.backends.cudnn.enabled)
         if x.numel() == x.shape[1]:  # one value per channel: its unbiased variance is 0 / 0, Caffe's 0
             variance = torch.zeros_like(variance)  # the gradient needs the other one
         fraction = p.moving_average_fraction

@@ -49,6 +49,7 @@ class Layer:
         self.context = context
         self.blobs: list[torch.Tensor] = []
         self.overwrite = False  # the net grants: forward may compute its top in the memory of bottoms[0], which nobody else reads
+        self.scale: Layer | None = None  # BatchNorm: the Scale layer that it does the work of as well
 
     @property
     def name(self) -> str:

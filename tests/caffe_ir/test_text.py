@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
 
+import caffe_ir
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError, ParseError
-from tests.support import NO_SHARED, SHARED
+from tests.support import NO_SHARED, ROOT, SHARED
 
 WILD = SHARED / "reference" / "wild"
 READERS = {"net": text.read_net, "solver": text.read_solver, "labelmap": text.read_labelmap}
@@ -187,3 +190,11 @@ def test_write_atomic_keeps_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("x")
     text.write_atomic(tmp_path / "atomic", "x")
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_modules_load_when_first_named() -> None:
+    """In a process of its own: here the other tests have imported them."""
+    code = "import caffe_ir as c; c.text.read_net, c.binary.read_weights, c.errors.CaffeError, c.walk.walk, c.rules.facts"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    with pytest.raises(AttributeError, match="'caffe_ir' has no attribute 'texts'"):
+        _ = caffe_ir.texts

@@ -68,6 +68,11 @@ CONV = {"num_output": 4, "kernel_size": 3}
     [
         ("Convolution", {"num_ouput": 4}, ["layer 'x'", "num_ouput", "ConvolutionParameter", "did you mean 'num_output'?"]),
         ("Convolution", CONV | {"weight_filler": {"typ": "xavier"}}, ["layer 'x'", "weight_filler.typ", "FillerParameter", "'type'?"]),
+        (
+            "Convolution",
+            CONV | {"weight_filler": "xavier"},
+            ["convolution_param.weight_filler: 'xavier'", "FillerParameter", "dict"],
+        ),
         ("Convolution", CONV | {"parm": {"lr_mult": 1}}, ["layer 'x'", "parm", "did you mean 'param'?"]),
         ("Pooling", {"kernel_size": 2, "pool": "MAXX"}, ["layer 'x'", "pool", "MAXX", "did you mean 'MAX'?"]),
         ("Convolution", {"num_output": "four"}, ["layer 'x'", "num_output", "four"]),

@@ -273,3 +273,14 @@ def test_help_lists_every_command(capsys) -> None:
     assert netrun() == 0
     out = capsys.readouterr().out
     assert all(name in out for name in cli.COMMANDS)
+
+
+def test_threads_that_wait_let_others_work(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["netrun", "help"])
+    monkeypatch.setenv("GOMP_SPINCOUNT", "")  # so that it is put back
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    assert entry() == 0
+    assert os.environ["GOMP_SPINCOUNT"] == "2000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")  # the user's own choice stays
+    assert entry() == 0
+    assert os.environ["GOMP_SPINCOUNT"] == "7"

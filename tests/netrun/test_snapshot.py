@@ -129,9 +129,14 @@ def _other_shape(path: Path) -> None:
     binary.write(state, path)
 
 
+def _no_path(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"snap/n_iter_2.caffemodel", b"snap/n_iter_2.caf\xff\xfemodel"[:24]))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
+        (_no_path, "learned_net is no path"),
         (lambda p: os.truncate(p, p.stat().st_size // 2), "truncated"),
         (lambda p: p.write_bytes(b""), "empty"),
         (Path.unlink, "n_iter_2.solverstate"),

@@ -109,7 +109,7 @@ def test_clipping_takes_the_norm_of_all_gradients() -> None:
 
 def test_iter_size_averages_over_its_passes() -> None:
     """Batches 0 and 1 in one iteration of iter_size 2 move the weights as the mean of their two gradients does."""
-    net = TINY.replace('include { phase: TRAIN } }', 'include { phase: TEST } }')
+    net = TINY.replace("include { phase: TRAIN } }", "include { phase: TEST } }")
     apart = [tiny(net=net), tiny(net=net)]
     apart[1].net.seek(1)
     moves = []

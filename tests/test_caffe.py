@@ -1,0 +1,150 @@
+"""The zoo in a real Caffe, the SSD fork: it loads every committed net, trains as netrun does, and shares snapshots with it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import netrun
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from data_prep.cli import main as data_prep
+from tests.support import CAFFE, ROOT, needs_caffe
+from tests.test_run import environment
+
+pytestmark = [pytest.mark.caffe, needs_caffe]
+
+NETS = sorted(path.relative_to(ROOT / "prototxt") for path in ROOT.glob("prototxt/*/*.prototxt") if path.stem != "solver")
+ENGINES = {"caffe": [str(CAFFE)], "netrun": [sys.executable, "-m", "netrun"]}
+BATCH = 4
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with drawn images under every name by which a committed net asks for data."""
+    here = tmp_path_factory.mktemp("caffe")
+    data_prep(["shapes", "--out", str(here / "data/shapes"), "--train", str(2 * BATCH), "--test", "4"])
+    names = {name for net in NETS for name in re.findall(r'"(data/[^"]+)"', (ROOT / "prototxt" / net).read_text())}
+    for path in (here / name for name in names):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.name.endswith("_name_size.txt"):  # Caffe wants as many as num_test_image
+            path.write_text("".join(f"{i} 300 300\n" for i in range(11000)))
+        elif path.exists():
+            continue
+        elif path.name.endswith("_lmdb"):
+            path.symlink_to(here / "data/shapes/train_lmdb")
+        else:
+            path.write_bytes((ROOT / "data_prep/labelmaps" / path.name).read_bytes())
+    return here
+
+
+def train(engine: str, folder: Path, solver: pb.SolverParameter, *flags: str) -> dict[int, float]:
+    """Run `ENGINE train` in the folder; the loss of every iteration shown."""
+    text.write(solver, folder / "solver.prototxt")
+    command = [*ENGINES[engine], "train", "--solver=solver.prototxt", *flags]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "GLOG_logtostderr": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return {int(i): float(loss) for i, loss in re.findall(r"Iteration (\d+), loss = (\S+)", done.stderr)}
+
+
+def solver_of(zoo_id: str, **fields: object) -> pb.SolverParameter:
+    """The committed solver without its test net, on the CPU."""
+    solver = text.read_solver(ROOT / "prototxt" / zoo_id / "solver.prototxt")
+    for field in ("test_net", "test_iter", "test_interval", "test_initialization", "snapshot"):
+        solver.ClearField(field)
+    solver.MergeFrom(pb.SolverParameter(solver_mode=pb.SolverParameter.CPU, **fields))
+    return solver
+
+
+@pytest.mark.parametrize("net", NETS, ids=lambda net: str(net.with_suffix("")))
+def test_caffe_loads(net: Path, folder: Path) -> None:
+    """As the train net of a solver that takes no step: whatever the file's phase, Caffe sets it up and computes nothing."""
+    own = {"train_net": str(ROOT / "prototxt" / net), "snapshot_prefix": "none", "snapshot_after_train": False}
+    solver = solver_of(net.parent.name, max_iter=0, display=0, **own)
+    solver.train_state.phase = pb.TRAIN if net.stem == "train" else pb.TEST
+    assert train("caffe", folder, solver) == {}
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> Path:
+    """fssd_tiny_shapes without random augmentation: train.prototxt, and smooth.prototxt, which has no kinks; weights for both.
+
+    Where a ReLU's input or the difference of two candidates of a maximum is next to nothing, rounding decides where gradients go,
+    and a step multiplies the engines' difference. ELU and averages in their place leave what the test is about.
+    """
+    net = text.read_net(ROOT / "prototxt/fssd_tiny_shapes/train.prototxt")
+    data = net.layer[0]
+    for field in ("mirror", "distort_param"):
+        data.transform_param.ClearField(field)
+    del data.transform_param.resize_param.interp_mode[1:]
+    data.annotated_data_param.ClearField("batch_sampler")  # what Caffe samples it codes as JPEG once more
+    data.data_param.batch_size = BATCH
+    data.data_param.source = str(folder / data.data_param.source)
+    data.annotated_data_param.label_map_file = str(folder / data.annotated_data_param.label_map_file)
+    text.write(net, folder / "train.prototxt")
+    initial = netrun.Net(net, netrun.TRAIN, seed=1)
+    initial.save(folder / "initial.caffemodel")
+    initial.close()
+    for layer in net.layer:
+        layer.type = "ELU" if layer.type == "ReLU" else layer.type
+        if layer.type == "Pooling":
+            layer.pooling_param.pool = pb.PoolingParameter.AVE
+    text.write(net, folder / "smooth.prototxt")
+    return folder
+
+
+def steps(net: str, prefix: str, count: int, **fields: object) -> pb.SolverParameter:
+    """Steps whose every loss is shown."""
+    own = {"base_lr": 1e-3, "display": 1, "average_loss": 1, "max_iter": count}
+    return solver_of("fssd_tiny_shapes", train_net=net, snapshot_prefix=prefix, **own, **fields)
+
+
+def test_same_loss_of_the_net_as_it_is(plain: Path) -> None:
+    found = {e: train(e, plain, steps("train.prototxt", e, 0), "--weights=initial.caffemodel") for e in ENGINES}
+    assert found["netrun"].keys() == {0}
+    assert found["netrun"] == pytest.approx(found["caffe"], rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def losses(plain: Path) -> dict[str, dict[int, float]]:
+    """Both engines' losses over four iterations from the same weights, with a snapshot halfway.
+
+    It lies at the end of the data: a Caffe that resumes starts from the first image, wherever it was.
+    """
+    return {e: train(e, plain, steps("smooth.prototxt", e, 4, snapshot=2), "--weights=initial.caffemodel") for e in ENGINES}
+
+
+def test_engines_train_alike(losses: dict[str, dict[int, float]]) -> None:
+    ours, reference = losses["netrun"], losses["caffe"]
+    assert list(ours) == list(reference) == [0, 1, 2, 3, 4]
+    assert ours == pytest.approx(reference, rel=1e-4)
+    assert abs(reference[4] / reference[0] - 1) > 1e-2, "the steps do not show"
+
+
+@pytest.mark.parametrize(("writer", "reader"), [("caffe", "netrun"), ("netrun", "caffe")])
+def test_a_snapshot_resumes_in_the_other_engine(writer: str, reader: str, plain: Path, losses: dict[str, dict[int, float]]) -> None:
+    resumed = train(reader, plain, steps("smooth.prototxt", "resumed", 4), f"--snapshot={writer}_iter_2.solverstate")
+    assert resumed.keys() >= {3, 4}
+    assert resumed == pytest.approx({i: losses[writer][i] for i in resumed}, rel=1e-4)
+
+
+def test_ctrl_c_of_the_main_job_leaves_caffe_time_for_a_snapshot(folder: Path, tmp_path: Path) -> None:
+    options = environment(folder, RUNS=str(tmp_path), ITERS="500", BATCH="2", CAFFE_ROOT=os.environ["CAFFE_ROOT"])
+    command = [str(ROOT / "scripts/run.sh"), "fssd_tiny_shapes"]
+    with subprocess.Popen(
+        command, env=options, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout
+        next(line for line in process.stdout if "Iteration 0, loss" in line)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal: everything in the foreground gets it
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert re.search(r"goes on from (\S+\.caffemodel)", said), said[-2000:]
+    assert list(tmp_path.glob("*/snapshots/*.solverstate"))
