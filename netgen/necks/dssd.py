@@ -92,7 +92,7 @@ def deconvolution_module(
         "Deconvolution",
         f"deconv_{label}",
         x,
-        param=rates(),
+        param=rates(1, bias=True),
         num_output=channels,
         weight_filler=XAVIER,
         bias_filler=ZERO,
