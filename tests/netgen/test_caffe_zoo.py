@@ -15,10 +15,9 @@ import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from netgen.zoo import entries
-from tests.support import ROOT
+from tests.support import CAFFE, ROOT, needs_caffe
 
-CAFFE = Path(os.environ.get("CAFFE_ROOT", "nowhere")) / "build/tools/caffe"
-pytestmark = [pytest.mark.caffe, pytest.mark.skipif(not CAFFE.exists(), reason="no Caffe in $CAFFE_ROOT")]
+pytestmark = [pytest.mark.caffe, needs_caffe]
 
 
 def without_files(net: pb.NetParameter) -> pb.NetParameter:
