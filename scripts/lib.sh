@@ -75,13 +75,20 @@ evaluate_run() {
 
 test_lmdb() { sed -n 's/^ *source: "\(.*\)"/\1/p' "$1/test.prototxt"; }
 
+# started_from RUN: the weights that its launcher found, or that there were none.
+started_from() {
+  local weights
+  weights=$(sed -n 's/^weights=//p' "$1/train.sh")
+  if [[ -n $weights && -f $weights ]]; then echo "$weights"; else echo "random weights"; fi
+}
+
 # report_run RUN WHAT: what was trained on, how far, how well, and where everything lies.
 report_run() {
   local run=$1 what=$2 weights losses
   weights=$(latest_weights "$run")
   losses=$(sed -n 's/.*Iteration [0-9]*, loss = //p' "$run/train.log")
   cat <<EOF
-trained     $(iteration_of "$weights") of $(solver_field "$run" max_iter) iterations on $what
+trained     $(iteration_of "$weights") of $(solver_field "$run" max_iter) iterations on $what, from $(started_from "$run")
 loss        $(head -n 1 <<<"$losses") -> $(tail -n 1 <<<"$losses")
 mAP         $(sed -n 's/.*detection_eval = //p' "$run/train.log" | tail -n 1) on the test images ($(solver_field "$run" ap_version) average precision at an overlap of 0.5)
 weights     $weights

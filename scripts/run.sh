@@ -20,8 +20,10 @@ netgen check "prototxt/$id"/{train,test,deploy,solver}.prototxt
 
 heading "2/5 data"
 mapfile -t sources < <(netgen build "$id" --data "$data" --print-sources)
-what=${sources[*]}
+what=${sources[*]} next=${id%_voc0712}
 if [[ $id == *_shapes ]]; then
+  what="$data/shapes, drawn images" next=fssd300
+  mapfile -t sources < <(netgen build "$next" --data "$data" --print-sources)
   draw_shapes "$data/shapes" 1200 60
   options+=(--dataset "$data/shapes/dataset.json")
 elif all_exist "${sources[@]}"; then
@@ -40,7 +42,7 @@ else
 fi
 [[ -z $iters ]] || options+=(--iters "$iters")
 [[ -z $batch ]] || options+=(--batch "$batch")
-if [[ -z $gpus ]] && nvidia-smi -L >/dev/null 2>&1; then echo "running on the CPU; there is a GPU: make ${id%_voc0712} GPUS=0"; fi
+if [[ -z $gpus ]] && nvidia-smi -L >/dev/null 2>&1; then echo "running on the CPU; there is a GPU: add GPUS=0"; fi
 
 heading "3/5 training in $run"
 prepare_run "$id" "$run" "${options[@]}"
@@ -61,9 +63,9 @@ report_run "$run" "$what"
 cat <<EOF
 
 next        (commands are in .venv/bin: source .venv/bin/activate)
-  real data         make ${id%_voc0712} DATA=DIR     where DIR holds ${sources[*]#"$data/"}
-  own photographs   data_prep voc --help; netgen build ${id%_voc0712} --dataset OUT/dataset.json --out runs/mine; runs/mine/train.sh
-  GPUs              make ${id%_voc0712} GPUS=0
-  Caffe             CAFFE_ROOT=/path/to/caffe make ${id%_voc0712}
+  real data         make $next DATA=DIR     where DIR holds ${sources[*]#"$data/"}
+  own photographs   data_prep voc --help; netgen build $next --dataset OUT/dataset.json --out runs/mine; runs/mine/train.sh
+  GPUs              make $next GPUS=0
+  Caffe             CAFFE_ROOT=/path/to/caffe make $next
   Netscope          paste prototxt/$id/deploy.prototxt
 EOF
