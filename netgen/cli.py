@@ -70,7 +70,7 @@ def parser() -> Parser:
         "--gpus", type=_gpus, metavar="0,1", help="GPUs to train on, or cpu; the effective batch stays (default: the authors')"
     )
     build.add_argument("--batch-per-gpu", type=int, metavar="N", help="images per GPU and pass; iter_size makes up for the rest")
-    build.add_argument("--batch", type=int, metavar="N", help="another effective batch, for a trial run; the learning rate stays")
+    build.add_argument("--batch", type=int, metavar="N", help="another effective batch, for a trial run; the learning rate is scaled alike")
     build.add_argument("--iters", type=int, metavar="N", help="a run of N iterations, the schedule in proportion")
     build.add_argument("--out", metavar="DIR", help="for files, snapshots and results (default: prototxt/ID; runs/ID with other options)")
     build.add_argument("--quiet", action="store_true", help="do not list what was written")

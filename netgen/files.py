@@ -70,8 +70,7 @@ def launcher(detector: Detector, *, python_layers: bool = False) -> str:
     home = quote(os.getcwd()) if folder.is_absolute() else f'"$(dirname "${{BASH_SOURCE[0]}}")"/{quote(os.path.relpath(".", folder))}'
     gpus = f" --gpu={','.join(map(str, detector.devices))}" if detector.devices else ""
     without = (
-        # scripts/run.sh sets TRIAL where it only shows that every part works.
-        '  echo "no $weights, of which a part stays as it is: train that first" >&2\n  [[ -n ${TRIAL:-} ]] || exit 1'
+        '  echo "no $weights, of which a part stays as it is: train that first" >&2\n  exit 1'
         if detector.needs_weights
         else '  echo "no $weights: training starts from random weights" >&2'
     )
@@ -82,7 +81,7 @@ else
 fi"""
     if not detector.weights:
         fresh = "fi"
-    weights = f"weights={quote(detector.weights)}\n" if detector.weights else ""
+    weights = f"weights=${{WEIGHTS:-{quote(detector.weights)}}}\n" if detector.weights else ""
     path = ""
     if python_layers:
         own = quote(detector.net_folder)

@@ -53,10 +53,12 @@ class Schedule:
     average_loss: int = 0  # iterations over which the logged loss is averaged; 0 for `display`
 
     def with_batch(self, images: int) -> Schedule:
-        """The same schedule with another effective batch; the learning rate stays. Raises CaffeError."""
+        """The same schedule with another effective batch, and a learning rate in proportion (Goyal et al. 2017). Raises CaffeError."""
         if images < 1:
             raise CaffeError(f"a batch has at least 1 image, not {images}")
-        return replace(self, batch=images, per_gpu=min(self.per_gpu, images))
+        factor = images / self.batch
+        legs = tuple(Leg(leg.until, leg.start * factor, leg.end * factor) for leg in self.legs)
+        return replace(self, batch=images, per_gpu=min(self.per_gpu, images), base_lr=self.base_lr * factor, legs=legs)
 
     def shortened(self, iterations: int) -> Schedule:
         """The same schedule in so many iterations: steps in proportion, everything periodic at least once. Raises CaffeError."""

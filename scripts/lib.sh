@@ -20,6 +20,18 @@ trial_size() {
   }'
 }
 
+# start_from_trial_of WEIGHTS: where these are another detector's, try that one first, and set WEIGHTS to what it learned.
+start_from_trial_of() {
+  local parent=${1#runs/}
+  [[ $1 == runs/* && ! -f $1 ]] || return 0
+  parent=${parent%%/*}
+  echo "$parent comes first: this detector starts from its weights"
+  scripts/run.sh "$parent"
+  WEIGHTS=$(latest_weights "${RUNS:-runs}/${parent}_shapes")
+  export WEIGHTS
+  heading "back to the detector that starts from $WEIGHTS"
+}
+
 # prepare_run ID RUN OPTION...: the nets of a run. Where more than the batch size changed, the earlier run is put aside.
 prepare_run() {
   local id=$1 run=$2 before
@@ -75,11 +87,13 @@ evaluate_run() {
 
 test_lmdb() { sed -n 's/^ *source: "\(.*\)"/\1/p' "$1/test.prototxt"; }
 
+# weights_of LAUNCHER: what it starts from where there is no snapshot, or nothing.
+weights_of() { sed -n "s/^weights=\${WEIGHTS:-'\{0,1\}\([^'}]*\)'\{0,1\}}$/\1/p" "$1"; }
+
 # started_from RUN: the weights that its launcher found, or that there were none.
 started_from() {
-  local weights
-  weights=$(sed -n 's/^weights=//p' "$1/train.sh")
-  if [[ -n $weights && -f $weights ]]; then echo "$weights"; else echo "random weights"; fi
+  local weights=${WEIGHTS:-$(weights_of "$1/train.sh")}
+  if [[ -f $weights ]]; then echo "$weights"; else echo "random weights"; fi
 }
 
 # report_run RUN WHAT: what was trained on, how far, how well, and where everything lies.

@@ -33,7 +33,7 @@ else
   echo "so the embedded default: drawn images of coloured shapes"
   draw_shapes "$data/shapes_trial" 100 16
   run=${run}_shapes
-  export TRIAL=1 # a detector that starts from another's weights does without them
+  start_from_trial_of "$(weights_of "prototxt/$id/train.sh")"
   what="$data/shapes_trial, a few drawn images, because the data set of $id is not there"
   read -r trial_batch trial_iters < <(trial_size "prototxt/$id/deploy.prototxt")
   : "${batch:=$trial_batch}" "${iters:=$trial_iters}"

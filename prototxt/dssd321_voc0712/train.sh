@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"/../..
 prefix=runs/dssd321_voc0712/snapshots/dssd321_voc0712
-weights=runs/ssd321_resnet101_voc0712/snapshots/ssd321_resnet101_voc0712_iter_70000.caffemodel
+weights=${WEIGHTS:-runs/ssd321_resnet101_voc0712/snapshots/ssd321_resnet101_voc0712_iter_70000.caffemodel}
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
@@ -23,6 +23,6 @@ elif [[ -f $weights ]]; then
   command+=("--weights=$weights")
 else
   echo "no $weights, of which a part stays as it is: train that first" >&2
-  [[ -n ${TRIAL:-} ]] || exit 1
+  exit 1
 fi
 exec "${command[@]}" "$@"

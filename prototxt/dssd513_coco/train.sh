@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"/../..
 prefix=runs/dssd513_coco/snapshots/dssd513_coco
-weights=runs/ssd513_resnet101_coco/snapshots/ssd513_resnet101_coco_iter_240000.caffemodel
+weights=${WEIGHTS:-runs/ssd513_resnet101_coco/snapshots/ssd513_resnet101_coco_iter_240000.caffemodel}
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
@@ -23,6 +23,6 @@ elif [[ -f $weights ]]; then
   command+=("--weights=$weights")
 else
   echo "no $weights, of which a part stays as it is: train that first" >&2
-  [[ -n ${TRIAL:-} ]] || exit 1
+  exit 1
 fi
 exec "${command[@]}" "$@"

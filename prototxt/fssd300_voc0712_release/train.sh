@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"/../..
 prefix=runs/fssd300_voc0712_release/snapshots/fssd300_voc0712_release
-weights=models/VGG_VOC0712_SSD_300x300_iter_120000.caffemodel
+weights=${WEIGHTS:-models/VGG_VOC0712_SSD_300x300_iter_120000.caffemodel}
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"/../..
 prefix=runs/m2det320_resnet101_coco/snapshots/m2det320_resnet101_coco
-weights=models/ResNet-101-model.caffemodel
+weights=${WEIGHTS:-models/ResNet-101-model.caffemodel}
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"/../..
 prefix=runs/m2det800_vgg_coco/snapshots/m2det800_vgg_coco
-weights=models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel
+weights=${WEIGHTS:-models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel}
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi

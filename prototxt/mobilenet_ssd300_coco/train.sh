@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"/../..
 prefix=runs/mobilenet_ssd300_coco/snapshots/mobilenet_ssd300_coco
-weights=models/mobilenet.caffemodel
+weights=${WEIGHTS:-models/mobilenet.caffemodel}
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"/../..
 prefix=runs/mobilenet_ssd300_voc0712_release/snapshots/mobilenet_ssd300_voc0712_release
-weights=models/mobilenet_iter_73000.caffemodel
+weights=${WEIGHTS:-models/mobilenet_iter_73000.caffemodel}
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi

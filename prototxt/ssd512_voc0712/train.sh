@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"/../..
 prefix=runs/ssd512_voc0712/snapshots/ssd512_voc0712
-weights=models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel
+weights=${WEIGHTS:-models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel}
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
