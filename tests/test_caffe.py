@@ -15,7 +15,7 @@ import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from data_prep.cli import main as data_prep
-from tests.support import CAFFE, ROOT, needs_caffe
+from tests.support import CAFFE, HEED_CTRL_C, ROOT, needs_caffe
 from tests.test_run import environment
 
 pytestmark = [pytest.mark.caffe, needs_caffe]
@@ -141,7 +141,7 @@ def test_a_snapshot_resumes_in_the_other_engine(writer: str, reader: str, plain:
 
 def test_ctrl_c_of_the_main_job_leaves_caffe_time_for_a_snapshot(folder: Path, tmp_path: Path) -> None:
     options = environment(folder, RUNS=str(tmp_path), ITERS="500", BATCH="2", CAFFE_ROOT=os.environ["CAFFE_ROOT"])
-    command = [str(ROOT / "scripts/run.sh"), "fssd_tiny_shapes"]
+    command = [*HEED_CTRL_C, str(ROOT / "scripts/run.sh"), "fssd_tiny_shapes"]
     with subprocess.Popen(
         command, env=options, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:
