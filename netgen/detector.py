@@ -93,7 +93,7 @@ class Detector:
 
         Weights that another detector's training leaves are then those that its training on this data set leaves.
         """
-        schedule = self.schedule
+        schedule = replace(self.schedule, test_iter=0)  # a released count is of the released data
         if dataset.own:
             test_batch = next(b for b in range(schedule.test_batch, 0, -1) if dataset.test_images % b == 0)
             schedule = replace(schedule, test_batch=test_batch)

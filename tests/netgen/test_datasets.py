@@ -74,6 +74,14 @@ def test_own_is_tested_image_by_image_once(own: Path, images: int, batch: int, p
     assert netgen.solver("ssd300", dataset=str(own)).test_iter == [passes]
 
 
+def test_a_released_count_of_tests_is_of_the_released_data(own: Path) -> None:
+    assert netgen.solver("mobilenet_ssd300_voc0712_release").test_iter == [673]
+    solver = netgen.solver("mobilenet_ssd300_voc0712_release", dataset=str(own))
+    test = netgen.build("mobilenet_ssd300_voc0712_release", "test", dataset=str(own))
+    images = json.loads(own.read_text())["test_images"]
+    assert solver.test_iter[0] * test.layer[0].data_param.batch_size == images
+
+
 def test_own_may_lie_in_several_places(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own.write_text(json.dumps(OWN | {"train_lmdb": "/big disk/train_lmdb"}))
     monkeypatch.chdir(own.parent)

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 import netgen
-import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from netgen.backbones.resnet101 import FIXED_STATISTICS, FROZEN, LEARNING, Learning, resnet101
 from netgen.detector import Detector
 from netgen.stack import RESNET101, Stack
 from netgen.zoo import dssd, get, resnet
 from netrun.solver import Solver
-from tests.netrun.test_golden_nets import remake_weights, same_detections
+from tests.netrun.test_golden_nets import check
 from tests.support import SHARED, needs_shared
 
 SIDE = 97  # pixels: maps of 12, 6, 3 and 1 cells
@@ -26,17 +25,7 @@ WIDTH = 1 / 16  # of the channels
 
 @needs_shared
 def test_the_generated_release_detects_as_recorded() -> None:
-    case = np.load(SHARED / "golden/nets/dssd321_voc0712.npz")
-    proto = netgen.build("dssd321_voc0712_release", "deploy")
-    for layer in proto.layer:
-        if layer.type == "DetectionOutput":
-            layer.detection_output_param.ClearField("save_output_param")
-    net = netrun.Net(proto, netrun.TEST)
-    remake_weights(net, float(case["head_divisor"]))
-    image = case["image"].astype(np.float32) - np.array([104, 117, 123], np.float32).reshape(1, 3, 1, 1)
-    net.blobs["data"].reshape(*image.shape)
-    net.forward(data=image)
-    same_detections(net.blobs["detection_out"].data.reshape(-1, 7), case["detections"])
+    check(SHARED / "golden/nets/dssd321_voc0712.npz", netgen.build("dssd321_voc0712_release", "deploy"))
 
 
 def narrow(zoo_id: str, **options) -> Detector:
