@@ -9,7 +9,6 @@ import pytest
 
 import netgen
 import netrun
-from caffe_ir import caffe_ir_pb2 as pb
 from netgen.backbones.dsod import Backbone
 from netgen.detector import Detector, Features
 from netgen.graph import Net
@@ -17,8 +16,8 @@ from netgen.necks.dsod import gate
 from netgen.unnamed import Unnamed
 from netgen.zoo import get
 from netgen.zoo.dsod import dense, plain
-from netrun.solver import Solver
 from tests.netrun.test_golden_nets import check
+from tests.netrun.training import solver_on
 from tests.support import SHARED, needs_shared
 
 SIDE = 128  # pixels: maps of 16, 8, 4, 2 and 1 cells, as released without the last
@@ -50,18 +49,7 @@ def small(zoo_id: str, features: Features | None = None) -> Detector:
 )
 def test_trains(detector: Detector) -> None:
     net = detector.build("train")
-    del net.layer[0]
-    for name, shape in (("label", (1, 1, 2, 8)), ("data", (2, 3, SIDE, SIDE))):
-        layer = pb.LayerParameter(name=name, type="Input", top=[name])
-        layer.input_param.shape.add(dim=shape)
-        net.layer.insert(0, layer)
-    solver = Solver(pb.SolverParameter(train_net_param=net, base_lr=1e-3, lr_policy="fixed", momentum=0.9, weight_decay=5e-4, max_iter=1))
-    rng = np.random.default_rng(0)
-    solver.net.blobs["data"].data[...] = rng.normal(0, 50, (2, 3, SIDE, SIDE))
-    # Image, label, instance, corners, difficult.
-    solver.net.blobs["label"].data[...] = np.array([[0, 5, 0, 0.1, 0.2, 0.5, 0.6, 0], [1, 20, 0, 0.3, 0.3, 0.9, 0.8, 0]]).reshape(
-        1, 1, 2, 8
-    )
+    solver = solver_on(net, np.random.default_rng(0).normal(0, 50, (2, 3, SIDE, SIDE)))
     learns = {layer.name: layer.type for layer in net.layer if layer.type in ("Convolution", "Deconvolution", "Normalize")}
     before = {name: solver.net.params[name][0].data.copy() for name in learns}
     solver.step(1)

@@ -17,6 +17,7 @@ from netgen.stack import RESNET101, Stack
 from netgen.zoo import dssd, get, resnet
 from netrun.solver import Solver
 from tests.netrun.test_golden_nets import check
+from tests.netrun.training import solver_on
 from tests.support import SHARED, needs_shared
 
 SIDE = 97  # pixels: maps of 12, 6, 3 and 1 cells
@@ -37,21 +38,12 @@ def narrow(zoo_id: str, **options) -> Detector:
 
 def train_once(net: pb.NetParameter) -> tuple[Solver, dict[str, np.ndarray]]:
     """One update on two random images with an object each; and every blob that learning may change, as it was before."""
-    del net.layer[0]
-    for name, shape in (("label", (1, 1, 2, 8)), ("data", (2, 3, SIDE, SIDE))):
-        layer = pb.LayerParameter(name=name, type="Input", top=[name])
-        layer.input_param.shape.add(dim=shape)
-        net.layer.insert(0, layer)
-    solver = Solver(pb.SolverParameter(train_net_param=net, base_lr=1e-3, lr_policy="fixed", momentum=0.9, weight_decay=5e-4, max_iter=1))
+    solver = solver_on(net, np.random.default_rng(0).normal(0, 50, (2, 3, SIDE, SIDE)))
     # Statistics that a trained net would have: those of a new one, variance 0, would make every map 30 times larger.
     for layer in net.layer:
         if layer.type == "BatchNorm":
             for blob, value in zip(solver.net.params[layer.name], (0, 0.01, 1), strict=True):
                 blob.data[...] = value
-    solver.net.blobs["data"].data[...] = np.random.default_rng(0).normal(0, 50, (2, 3, SIDE, SIDE))
-    # Image, label, instance, corners, difficult.
-    objects = [[0, 5, 0, 0.1, 0.2, 0.5, 0.6, 0], [1, 20, 0, 0.3, 0.3, 0.9, 0.8, 0]]
-    solver.net.blobs["label"].data[...] = np.array(objects).reshape(1, 1, 2, 8)
     before = {f"{name}/{i}": blob.data.copy() for name, blobs in solver.net.params.items() for i, blob in enumerate(blobs)}
     solver.step(1)
     return solver, before

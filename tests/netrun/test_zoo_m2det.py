@@ -10,11 +10,10 @@ import torch
 import torch.nn.functional as F
 
 import netrun
-from caffe_ir import caffe_ir_pb2 as pb
 from netgen.graph import Net
 from netgen.necks.m2det import attention, tum
 from netgen.zoo.m2det import m2det, released
-from netrun.solver import Solver
+from tests.netrun.training import solver_on
 
 SIDE = 288  # pixels: maps of 36, 18, 9, 5, 3 and 1 cells
 
@@ -24,18 +23,7 @@ def test_trains(release: bool) -> None:
     small = {"levels": 2, "channels": 16}
     detector = released(320, batch=16, sfam=True, **small) if release else m2det(320, **small)
     net = replace(detector, size=SIDE, gpus=[], batch_per_gpu=2).build("train")
-    del net.layer[0]
-    for name, shape in (("label", (1, 1, 2, 8)), ("data", (2, 3, SIDE, SIDE))):
-        layer = pb.LayerParameter(name=name, type="Input", top=[name])
-        layer.input_param.shape.add(dim=shape)
-        net.layer.insert(0, layer)
-    solver = Solver(pb.SolverParameter(train_net_param=net, base_lr=1e-3, lr_policy="fixed", momentum=0.9, weight_decay=5e-4, max_iter=1))
-    rng = np.random.default_rng(0)
-    solver.net.blobs["data"].data[...] = rng.normal(0, 50, (2, 3, SIDE, SIDE))
-    # Image, label, instance, corners, difficult.
-    solver.net.blobs["label"].data[...] = np.array([[0, 5, 0, 0.1, 0.2, 0.5, 0.6, 0], [1, 80, 0, 0.3, 0.3, 0.9, 0.8, 0]]).reshape(
-        1, 1, 2, 8
-    )
+    solver = solver_on(net, np.random.default_rng(0).normal(0, 50, (2, 3, SIDE, SIDE)), last_class=80)
     before = {
         name: blob.data.copy()
         for name in ("conv1_1", "leach" if release else "leach2", "sfam_1_fc1", "unet2_down3")

@@ -10,7 +10,7 @@ import pytest
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from netgen.zoo import get
-from netrun.solver import Solver
+from tests.netrun.training import solver_on
 
 # Inputs in pixels whose last map still has a cell, and layers that must learn.
 SIDES = {
@@ -23,27 +23,16 @@ SIDES = {
 
 
 def small(zoo_id: str, phase: str) -> tuple[pb.NetParameter, int]:
-    """A net with inputs in place of its data layer, and their side in pixels."""
+    """A net for a smaller input, and the side of that in pixels."""
     side = SIDES[zoo_id][0]
     net = replace(get(zoo_id).resized(side), gpus=[], batch_per_gpu=2).build(phase)
-    if phase == "train":
-        del net.layer[0]
-        for name, shape in (("label", (1, 1, 2, 8)), ("data", (2, 3, side, side))):
-            layer = pb.LayerParameter(name=name, type="Input", top=[name])
-            layer.input_param.shape.add(dim=shape)
-            net.layer.insert(0, layer)
     return net, side
 
 
 @pytest.mark.parametrize("zoo_id", SIDES)
 def test_trains(zoo_id: str) -> None:
     net, side = small(zoo_id, "train")
-    solver = Solver(pb.SolverParameter(train_net_param=net, base_lr=1e-3, lr_policy="fixed", momentum=0.9, weight_decay=5e-4, max_iter=1))
-    rng = np.random.default_rng(0)
-    solver.net.blobs["data"].data[...] = rng.uniform(-1, 1, (2, 3, side, side))
-    # Image, label, instance, corners, difficult.
-    objects = [[0, 5, 0, 0.1, 0.2, 0.5, 0.6, 0], [1, 20, 0, 0.3, 0.3, 0.9, 0.8, 0]]
-    solver.net.blobs["label"].data[...] = np.reshape(objects, (1, 1, 2, 8))
+    solver = solver_on(net, np.random.default_rng(0).uniform(-1, 1, (2, 3, side, side)))
     before = {name: solver.net.params[name][0].data.copy() for name in SIDES[zoo_id][1]}
     solver.step(1)
     assert 0 < solver.net.loss.item() < 1000
