@@ -34,15 +34,20 @@ start_from_trial_of() {
 
 # prepare_run ID RUN OPTION...: the nets of a run. Where more than the batch size changed, the earlier run is put aside.
 prepare_run() {
-  local id=$1 run=$2 before
+  local id=$1 run=$2 before kept earlier
   shift 2
   before=$(net_text "$run/train.prototxt")
+  kept=$(mktemp -d)
+  cp "$run"/*.prototxt "$run/train.sh" "$kept" 2>/dev/null || true
   netgen build "$id" "$@" --out "$run"
   if [[ -n $before && $before != "$(net_text "$run/train.prototxt")" ]]; then
-    mv "$run" "$run.$(date +%Y%m%d-%H%M%S)"
-    echo "the net changed: starting over (the earlier run is kept beside it)"
+    earlier="$run.$(date +%Y%m%d-%H%M%S)"
+    mv "$run" "$earlier"
+    cp "$kept"/* "$earlier" # its own nets, which its weights are of
+    echo "the net changed: starting over (the earlier run is in $earlier)"
     netgen build "$id" "$@" --out "$run" >/dev/null
   fi
+  rm -r "$kept"
   netgen check "$run"/{train,test,deploy,solver}.prototxt
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,21 @@ def test_more_iterations_resume(first: tuple[Path, subprocess.CompletedProcess[s
     assert more.returncode == 0, more.stderr
     assert "Restoring previous solver status" in more.stderr
     assert re.search(r"trained +6 of 6 iterations", more.stdout)
+
+
+def test_a_changed_net_starts_over_beside_the_earlier_run(first: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    folder, _ = first
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    nets = tmp_path / "runs/fssd_tiny_shapes/train.prototxt"
+    nets.write_text(nets.read_text().replace(str(folder / "runs"), str(tmp_path / "runs")).replace("mirror: true", "mirror: false"))
+    before = nets.read_text()
+    changed = run(folder, "fssd_tiny_shapes", ITERS="1", BATCH="2", RUNS=str(tmp_path / "runs"))
+    assert changed.returncode == 0, changed.stderr
+    assert "the net changed: starting over" in changed.stdout
+    (earlier,) = tmp_path.glob("runs/fssd_tiny_shapes.*")
+    assert (earlier / "train.prototxt").read_text() == before
+    assert list(earlier.glob("snapshots/*.caffemodel"))
+    assert [p.name for p in tmp_path.glob("runs/fssd_tiny_shapes/snapshots/*.caffemodel")] == ["fssd_tiny_shapes_iter_1.caffemodel"]
 
 
 def test_without_its_data_a_detector_is_tried_on_drawn_images(tmp_path: Path) -> None:
