@@ -1,12 +1,13 @@
 """Data parallelism as Caffe means it: a process per GPU, the prototxt's batch on each, gradients averaged before every update.
 
-Processes are started by launch(), for `--gpu 0,1`, or by torchrun, on one machine or several; all must see the same files.
+Processes are started by launch(), for `--gpu 0,1`, or by torchrun or Slurm's srun, on one machine or several; all must see the same files.
 NCCL moves the gradients between GPUs, Gloo between CPUs.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -37,14 +38,33 @@ class Place:
 
 
 def place() -> Place | None:
-    """The place that launch() or torchrun gave this process; None in a run of one. Raises CaffeError for half a place."""
-    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+    """The place that launch(), torchrun or srun gave this process; None in a run of one. Raises CaffeError for half a place.
+
+    srun's processes are also told where to meet, as the others are: on the step's first machine, at a port made of the job's number,
+    unless MASTER_ADDR and MASTER_PORT say otherwise.
+    """
+    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
+        names, who = ("RANK", "WORLD_SIZE", "LOCAL_RANK"), "torchrun"
+    elif "SLURM_STEP_NUM_TASKS" in os.environ:  # a batch script has SLURM_NTASKS as well, without being one of the tasks
+        names, who = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"), "srun"
+    else:
         return None
     try:
-        found = Place(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), int(os.environ.get("LOCAL_RANK", "0")))
-    except ValueError:
-        raise CaffeError("RANK, WORLD_SIZE and LOCAL_RANK in the environment must be numbers; torchrun sets them") from None
+        found = Place(*(int(os.environ.get(name, "0")) for name in names))
+        if who == "srun":
+            os.environ.setdefault("MASTER_ADDR", first_machine(os.environ["SLURM_STEP_NODELIST"]))
+            os.environ.setdefault("MASTER_PORT", str(20000 + int(os.environ["SLURM_JOB_ID"]) % 20000))
+    except (ValueError, KeyError):
+        raise CaffeError(f"{', '.join(names)} in the environment must be numbers; {who} sets them") from None
     return found if found.world > 1 else None
+
+
+def first_machine(nodes: str) -> str:
+    """The first host of Slurm's short form of a list: `gpu[03-05,9],login` is gpu03, gpu04, gpu05, gpu9, login."""
+    match = re.match(r"([^,\[]+)(?:\[(\d+)[^\]]*\])?([^,\[]*)", nodes)
+    if not match:
+        raise ValueError(nodes)
+    return "".join(part or "" for part in match.groups())
 
 
 def launch(argv: Sequence[str], count: int) -> int:
@@ -55,7 +75,7 @@ def launch(argv: Sequence[str], count: int) -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
+    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
     workers = [
         # a session of their own: Ctrl-C reaches them once, from here
         subprocess.Popen(
@@ -85,13 +105,15 @@ def launch(argv: Sequence[str], count: int) -> int:
 class Averaging:
     """The solver's callback that makes several processes one run: same weights at first, the mean of all gradients ever after.
 
-    Makes the process group. Its agree() has all processes stop in the same iteration.
+    Makes the process group. Its agree() has all processes stop in the same iteration. sync_batch_norm: normalise by the statistics of
+    all processes' batches, not of each one's own, as Caffe does; what DSOD and others that train from scratch gain from.
     """
 
-    def __init__(self, solver: Solver, here: Place) -> None:
+    def __init__(self, solver: Solver, here: Place, sync_batch_norm: bool = False) -> None:
         where = solver.net.device
         dist.init_process_group("nccl" if where.type == "cuda" else "gloo", rank=here.rank, world_size=here.world, timeout=_PATIENCE)
         self.world = here.world
+        solver.net.context.sync_batch_norm = sync_batch_norm
         self.parent = os.getppid()
         self.talk = dist.new_group(backend="gloo", timeout=_PATIENCE)  # asks nothing of a GPU
         solver.callbacks.append(self)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
+from torch import Tensor
 
 from netrun.layers.registry import Layer, layer
 
@@ -27,17 +29,57 @@ class BatchNorm(Layer):
         if p.use_global_stats if p.HasField("use_global_stats") else not self.context.train:
             share = torch.where(weight == 0, 0.0, 1.0 / weight)
             return [F.batch_norm(x, mean_sum * share, variance_sum * share, factor, term, eps=p.eps)]
-        # momentum 1 makes torch put this batch's own mean and unbiased variance there
-        mean, variance = torch.zeros_like(mean_sum), torch.zeros_like(variance_sum)
-        top = torch.batch_norm(x, factor, term, mean, variance, True, 1.0, p.eps, torch.backends.cudnn.enabled)
-        if x.numel() == x.shape[1]:  # one value per channel: its unbiased variance is 0 / 0, Caffe's 0
-            variance = torch.zeros_like(variance)  # the gradient needs the other one
+        if self.context.sync_batch_norm:
+            top, mean, variance = self._over_all_processes(x, factor, term)
+        else:
+            top, mean, variance = self._over_batch(x, factor, term)
         fraction = p.moving_average_fraction
         with torch.no_grad():
             weight.mul_(fraction).add_(1)
             mean_sum.mul_(fraction).add_(mean)
             variance_sum.mul_(fraction).add_(variance)
         return [top]
+
+    def _over_batch(self, x: Tensor, factor: Tensor | None, term: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The top, and the mean and unbiased variance of each channel."""
+        # momentum 1 makes torch put this batch's own mean and unbiased variance there
+        mean, variance = torch.zeros_like(self.blobs[0]), torch.zeros_like(self.blobs[1])
+        eps = self.param.batch_norm_param.eps
+        top = torch.batch_norm(x, factor, term, mean, variance, True, 1.0, eps, torch.backends.cudnn.enabled)
+        if x.numel() == x.shape[1]:  # one value per channel: its unbiased variance is 0 / 0, Caffe's 0
+            variance = torch.zeros_like(variance)  # the gradient needs the other one
+        return top, mean, variance
+
+    def _over_all_processes(self, x: Tensor, factor: Tensor | None, term: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The same over the batches of all processes together, which may differ in size."""
+        axes = tuple(i for i in range(x.dim()) if i != 1)
+        own = x.new_full((1,), x.numel() / x.shape[1])
+        total, count = _SumOfProcesses.apply(torch.cat([x.sum(axes), own])).split([x.shape[1], 1])
+        mean = total / count
+        centred = x - _spread(mean, 1, x)
+        variance = _SumOfProcesses.apply(centred.square().sum(axes)) / count
+        top = centred * _spread((variance + self.param.batch_norm_param.eps).rsqrt(), 1, x)
+        if factor is not None:
+            top = top * _spread(factor, 1, x)
+        if term is not None:
+            top = top + _spread(term, 1, x)
+        return top, mean, variance * (count / (count - 1).clamp(min=1))
+
+
+class _SumOfProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes of a run, in each of them. Its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> Tensor:
+        total = dy.clone()
+        dist.all_reduce(total)
+        return total
 
 
 def _spread(values: torch.Tensor, axis: int, x: torch.Tensor) -> torch.Tensor:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import LayerError, suggest
-from caffe_ir.rules.registry import Facts
+from caffe_ir.rules import Facts, Shape
+from caffe_ir.rules import facts as ruled
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Context:
     seed: int = 0
     rank: int = 0
     world: int = 1
+    sync_batch_norm: bool = False  # BatchNorm: over the batches of all processes
     strict: bool = False  # stop at a record that cannot be read, rather than take the next one
 
     @property
@@ -62,6 +65,14 @@ class Layer:
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         """The tops' tensors, one per top. Bottoms stay as they are unless `overwrite` was granted."""
         raise NotImplementedError
+
+    def fit(self, bottoms: list[Shape]) -> Facts:
+        """The facts over bottoms of other shapes than before. Raises LayerError where they do not fit."""
+        return ruled(self.param, bottoms)
+
+    def initial(self, index: int) -> np.ndarray | None:
+        """What parameter `index` starts from, float32, where no filler says it."""
+        return None
 
     def seek(self, batch: int) -> None:
         """Data layers: the next forward gives batch number `batch` (0-based) of the run. Others: nothing."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +28,23 @@ test_iter: 3 test_interval: 2 eval_type: "detection" test_initialization: false 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch) -> Path:
-    """Solvers `two` (batch 2) and `four` (batch 4) of a net without what sees a batch as a whole: BatchNorm, Dropout, VALID."""
+    """Solvers `two` (batch 2) and `four` (batch 4) of a net without what sees a batch as a whole: BatchNorm, Dropout, VALID.
+
+    `two_bn` and `four_bn` are the same with BatchNorm.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", str(Path(distributed.__file__).parents[1]))
     data_prep(["shapes", "--out", "data", "--train", "10", "--test", "6", "--size", "96"])
-    net = train_test_net("data/train_lmdb", "data/test_lmdb").replace("normalization: VALID", "normalization: BATCH_SIZE")
-    net = "\n".join(line for line in net.splitlines() if "BatchNorm" not in line and "Dropout" not in line)
-    for name, batch in {"two": 2, "four": 4}.items():
-        text = net.replace("batch_size: 2", f"batch_size: {batch}", 1)
-        assert name == "two" or text != net
-        Path(f"{name}.prototxt").write_text(text)
-        Path(f"{name}_solver.prototxt").write_text(SOLVER.format(net=name))
+    whole = train_test_net("data/train_lmdb", "data/test_lmdb").replace("normalization: VALID", "normalization: BATCH_SIZE")
+    for left_out, suffix in (({"Dropout", "BatchNorm"}, ""), ({"Dropout"}, "_bn")):
+        net = "\n".join(line for line in whole.splitlines() if not any(word in line for word in left_out))
+        assert ("BatchNorm" in net) == bool(suffix)
+        for name, batch in {"two": 2, "four": 4}.items():
+            text = net.replace("batch_size: 2", f"batch_size: {batch}", 1)
+            assert name == "two" or text != net
+            Path(f"{name}{suffix}.prototxt").write_text(text)
+            Path(f"{name}{suffix}_solver.prototxt").write_text(SOLVER.format(net=name + suffix))
     return tmp_path
 
 
@@ -43,21 +52,51 @@ def weights(path: str) -> dict[str, np.ndarray]:
     return {f"{layer.name}/{i}": blob_array(b) for layer in binary.read_weights(path).layer for i, b in enumerate(layer.blobs)}
 
 
-def test_two_processes_are_one_of_double_batch(folder: Path, capfd) -> None:
-    single = Solver("four_solver.prototxt")
+def with_torchrun(argv: list[str]) -> int:
+    """As somebody on one of several machines would start it."""
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "netrun"]
+    return subprocess.run([*start, *argv], check=False).returncode
+
+
+def with_srun(argv: list[str]) -> int:
+    """With the variables that Slurm gives the tasks of a step."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    step = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "localhost", "SLURM_JOB_ID": "7", "MASTER_PORT": str(port)}
+    tasks = [
+        subprocess.Popen(
+            [sys.executable, "-m", "netrun", *argv], env={**os.environ, **step, "SLURM_PROCID": str(i), "SLURM_LOCALID": str(i)}
+        )
+        for i in range(2)
+    ]
+    return max(task.wait() for task in tasks)
+
+
+def with_launch(argv: list[str]) -> int:
+    return distributed.launch(argv, 2)
+
+
+@pytest.mark.parametrize(
+    ("start", "net", "flags"),
+    [(with_launch, "", []), (with_torchrun, "", []), (with_srun, "", []), (with_launch, "_bn", ["--sync-bn"])],
+    ids=["launch", "torchrun", "srun", "sync-bn"],
+)
+def test_two_processes_are_one_of_double_batch(folder: Path, capfd, start, net: str, flags: list[str]) -> None:
+    single = Solver(f"four{net}_solver.prototxt")
+    start_from = {f"{p.layer}/{p.index}": p.tensor.detach().numpy().copy() for p in single.net.learnable}
     single.solve()
     single.close()
     capfd.readouterr()  # an earlier test may have left the log on
-    assert distributed.launch(["train", "--solver", "two_solver.prototxt", "--cpu"], 2) == 0
+    assert start(["train", "--solver", f"two{net}_solver.prototxt", "--cpu", *flags]) == 0
     said = capfd.readouterr().err
     assert len(re.findall(r"Iteration 2, Testing net", said)) == 1  # rank 0 alone tests and logs
-    one, both = weights("four/n_iter_4.caffemodel"), weights("two/n_iter_4.caffemodel")
+    one, both = weights(f"four{net}/n_iter_4.caffemodel"), weights(f"two{net}/n_iter_4.caffemodel")
     assert one.keys() == both.keys()
-    start = {f"{p.layer}/{p.index}": p.tensor.detach().numpy() for p in Solver("four_solver.prototxt").net.learnable}
     for name, values in one.items():
-        moved = np.abs(values - start[name]).max()
+        moved = np.abs(values - start_from[name]).max()
         assert moved > 0
-        assert np.abs(values - both[name]).max() <= 1e-5 * moved + 1e-7
+        assert np.abs(values - both[name]).max() <= 1e-5 * moved + 1e-7, name
 
 
 def test_one_that_fails_ends_all(folder: Path, capfd) -> None:
@@ -66,24 +105,58 @@ def test_one_that_fails_ends_all(folder: Path, capfd) -> None:
     assert not list(folder.glob("two/*"))
 
 
+TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
+SRUN = {
+    "SLURM_PROCID": "5",
+    "SLURM_STEP_NUM_TASKS": "8",
+    "SLURM_LOCALID": "1",
+    "SLURM_STEP_NODELIST": "gpu[03-04]",
+    "SLURM_JOB_ID": "41234",
+}
+BATCH_SCRIPT = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_LOCALID": "0", "SLURM_JOB_ID": "41234"}
+
+
+@pytest.fixture
+def nowhere(monkeypatch) -> None:
+    """An environment that gives this process no place among others; what place() adds to it goes, too."""
+    for name in {*TORCHRUN, *SRUN, *BATCH_SCRIPT, "MASTER_ADDR", "MASTER_PORT"}:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
         ({}, None),
         ({"RANK": "0", "WORLD_SIZE": "1"}, None),
-        ({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}, distributed.Place(3, 4, 1)),
+        (TORCHRUN, distributed.Place(3, 4, 1)),
+        (SRUN, distributed.Place(5, 8, 1)),
+        ({**SRUN, **TORCHRUN}, distributed.Place(3, 4, 1)),  # torchrun started by srun
+        (BATCH_SCRIPT, None),
     ],
 )
-def test_place_is_torchruns(environment: dict[str, str], expected: distributed.Place | None, monkeypatch) -> None:
-    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
+def test_place_is_that_of_torchrun_or_srun(environment: dict[str, str], expected, nowhere: None, monkeypatch) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert distributed.place() == expected
+    if environment == SRUN:
+        assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == ("gpu03", "21234")
 
 
-def test_a_broken_place_is_refused(monkeypatch) -> None:
-    monkeypatch.setenv("RANK", "zero")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(CaffeError, match="torchrun"):
+@pytest.mark.parametrize(
+    ("nodes", "first"),
+    [("gpu[03-05,9],login", "gpu03"), ("a", "a"), ("a,b", "a"), ("n7-ib[1-2]", "n7-ib1"), ("rack2[10,12]-x", "rack210-x")],
+)
+def test_first_machine_of_slurms_list(nodes: str, first: str) -> None:
+    assert distributed.first_machine(nodes) == first
+
+
+@pytest.mark.parametrize(
+    ("environment", "who"),
+    [({"RANK": "zero", "WORLD_SIZE": "2"}, "torchrun"), ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}, "srun")],
+)
+def test_a_broken_place_is_refused(environment: dict[str, str], who: str, nowhere: None, monkeypatch) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(CaffeError, match=who):
         distributed.place()
