@@ -19,6 +19,7 @@ from netrun import distributed
 from netrun.solver import Solver
 from netrun.weights import blob_array
 from tests.netrun.narrow import train_test_net
+from tests.support import ROOT
 
 SOLVER = """net: "{net}.prototxt" base_lr: 0.0001 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.0005
 max_iter: 4 display: 1 random_seed: 2
@@ -58,19 +59,28 @@ def with_torchrun(argv: list[str]) -> int:
     return subprocess.run([*start, *argv], check=False).returncode
 
 
+SRUN_STAND_IN = """#!/usr/bin/env bash
+# two tasks of a step with the variables that Slurm gives them
+[[ $1 == --kill-on-bad-exit=1 ]] || exit 64
+export SLURM_STEP_NUM_TASKS=2 SLURM_STEP_NODELIST=localhost SLURM_JOB_ID=7
+SLURM_PROCID=1 SLURM_LOCALID=1 "${@:2}" &
+SLURM_PROCID=0 SLURM_LOCALID=0 "${@:2}"
+code=$?
+wait $! || exit $?
+exit $code
+"""
+
+
 def with_srun(argv: list[str]) -> int:
-    """With the variables that Slurm gives the tasks of a step."""
+    """As a batch script's job step, through the project's own script."""
+    Path("bin").mkdir()
+    Path("bin/srun").write_text(SRUN_STAND_IN)
+    Path("bin/srun").chmod(0o755)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    step = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "localhost", "SLURM_JOB_ID": "7", "MASTER_PORT": str(port)}
-    tasks = [
-        subprocess.Popen(
-            [sys.executable, "-m", "netrun", *argv], env={**os.environ, **step, "SLURM_PROCID": str(i), "SLURM_LOCALID": str(i)}
-        )
-        for i in range(2)
-    ]
-    return max(task.wait() for task in tasks)
+        port = str(probe.getsockname()[1])
+    environment = {**os.environ, "PATH": f"bin:{os.environ['PATH']}", "MASTER_PORT": port}
+    return subprocess.run([ROOT / "scripts/slurm.sh", sys.executable, "-m", "netrun", *argv], env=environment, check=False).returncode
 
 
 def with_launch(argv: list[str]) -> int:
