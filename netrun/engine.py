@@ -12,6 +12,7 @@ from caffe_ir import text
 from caffe_ir.errors import CaffeError
 from caffe_ir.phase import filter_net
 from caffe_ir.rules import Shape, facts
+from caffe_ir.splits import insert_splits
 from caffe_ir.upgrade import upgrade_net
 from caffe_ir.walk import walk
 from netrun.blob import Blob, ParamBlob, use_c_order
@@ -55,7 +56,7 @@ class Engine:
             upgrade_net(whole, prototxt.name)
         else:
             whole = text.read_net(prototxt)
-        self.param = filter_net(whole, phase, level, stages or ())
+        self.param = insert_splits(filter_net(whole, phase, level, stages or ()))
         self.phase = phase
         self.device = torch.device(device or "cpu")
         self.context = Context(phase, self.device, seed, rank, world)
