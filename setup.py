@@ -24,6 +24,7 @@ setup(
         "lmdb>=1.4",
         "opencv-python-headless>=4.8,<5",
         "matplotlib>=3.7",
+        "pycocotools>=2.0.7",
         "tqdm>=4.64",
         "torch>=2.4",
     ],

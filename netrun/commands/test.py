@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -16,16 +17,21 @@ from netrun.commands import flags
 from netrun.data.reader import LmdbReader
 from netrun.net import Net
 
+if TYPE_CHECKING:
+    from netrun.evaluation.coco import Collector
+
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="FILE", help="test net prototxt")
     parser.add_argument("--weights", required=True, metavar="FILE[,FILE]", help="trained weights")
     parser.add_argument("--iterations", type=flags.positive, metavar="N", help="batches (default: all images once, or 50 as Caffe)")
     parser.add_argument("--ap-version", choices=scoring.AP_VERSIONS, default="11point", help="which average precision (default: 11point)")
+    parser.add_argument("--coco", action="store_true", help="COCO's twelve metrics too (a net that writes result files: netrun coco)")
     parser.add_argument("--labelmap", metavar="FILE", help="names of the classes (default: the one that the net names)")
     flags.add_suppression(parser)
     flags.add_device(parser)
     flags.add_state(parser)
+    flags.add_strict(parser)
     flags.add_log(parser)
 
 
@@ -33,18 +39,22 @@ def run(args: argparse.Namespace) -> int:
     names = class_names(args.labelmap, text.read_net(args.model))
     flags.set_up(args)
     net = Net(args.model, pb.TEST, level=args.level, stages=flags.stages(args), device=device.choose(args.gpu, args.cpu))
+    net.context.strict = args.strict
     try:
         for path in args.weights.split(","):
             net.copy_from(path)
         flags.soften(args, net)
         iterations = args.iterations or _one_pass(net) or 50
         detection = any(layer.type == "DetectionEvaluate" for layer in net.layer_list)
+        coco = _collector(net, names) if args.coco else None
         log.info(f"Running for {iterations} iterations.", at="caffe.cpp:285")
 
         def show(i: int, outputs: Mapping[str, Tensor]) -> None:
             if not detection:
                 for name, _, value in scoring.numbers(net, outputs):
                     log.info(f"Batch {i}, {name} = {log.number(value)}", at="caffe.cpp:308")
+            if coco:
+                coco.take(i)
             progress.step()
 
         with log.Progress(0, iterations) as progress:
@@ -58,7 +68,15 @@ def run(args: argparse.Namespace) -> int:
     if detection:
         scoring.report(result, pb.SolverParameter(ap_version=args.ap_version))
         _print_table(result, args.ap_version, names)
+    if coco:
+        print(coco.metrics().summary)
     return 0
+
+
+def _collector(net: Net, names: dict[int, str]) -> Collector:
+    from netrun.evaluation.coco import Collector  # noqa: PLC0415  pycocotools takes half a second to import
+
+    return Collector(net, names)
 
 
 def class_names(path: str | None, net: pb.NetParameter) -> dict[int, str]:

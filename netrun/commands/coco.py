@@ -1,0 +1,27 @@
+"""COCO's metrics of a result file, as DetectionOutput's save_output_param or any other detector writes it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from netrun.evaluation import coco
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", metavar="RESULTS.json", help="detections: image_id, category_id, bbox, score")
+    parser.add_argument("--annotations", required=True, metavar="FILE", help="COCO's truth, such as instances_minival2014.json")
+    parser.add_argument("--per-class", action="store_true", help="the AP of each class, too")
+
+
+def run(args: argparse.Namespace) -> int:
+    truth = coco.read_truth(args.annotations)
+    found = coco.read_results(args.results, truth)
+    if without := len(truth["images"]) - len({d["image_id"] for d in found}):
+        print(f"{args.results}: no detections on {without} of the {len(truth['images'])} images", file=sys.stderr)
+    metrics = coco.CocoMetrics(truth, found)
+    if args.per_class:
+        width = max(map(len, metrics.per_class))
+        print(*(f"{name:{width}}  {ap:.4f}" for name, ap in metrics.per_class.items()), sep="\n")
+    print(metrics.summary)
+    return 0
