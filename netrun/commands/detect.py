@@ -165,7 +165,7 @@ def _of_lmdb(source: str, names: dict[int, str]) -> Iterator[Picture]:
     for i, key in enumerate(reader.keys):
         name = key.decode("utf-8", "replace")
         try:
-            sample = decode(reader.value(i), name, None, force_color=True)
+            sample = decode(reader.value(i), None, force_color=True)
         except CorruptRecord as error:
             raise CaffeError(f"{source}: record '{name}': {error}") from None
         found = sample.annotations

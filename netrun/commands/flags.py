@@ -39,6 +39,10 @@ def add_log(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", metavar="FILE", help="append the log to this file as well as to stderr")
 
 
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strict", action="store_true", help="stop at a corrupt record, image or box instead of leaving it out")
+
+
 def set_up(args: argparse.Namespace, quiet: bool = False) -> None:
     """Start the log, and as many threads as --threads says. quiet: only warnings, to stderr. Raises CaffeError."""
     path = None if quiet else getattr(args, "log", None)

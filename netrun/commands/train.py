@@ -26,6 +26,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sigint-effect", choices=EFFECTS, default="stop", help="what SIGINT does (default: stop, with a snapshot)")
     parser.add_argument("--sighup-effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default: snapshot)")
     parser.add_argument("--sync-bn", action="store_true", help="several processes: BatchNorm over all their batches, not each over its own")
+    flags.add_strict(parser)
     flags.add_log(parser)
 
 
@@ -43,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     wanted = param.device_id if param.solver_mode == pb.SolverParameter.GPU else None
     where = device.choose(args.gpu, args.cpu, default=wanted, local=here.local)
     solver = Solver(param, where, here.rank, here.world, path=args.solver)
+    for net in [solver.net, *solver.test_nets]:
+        net.context.strict = args.strict
     together = distributed.Averaging(solver, here, args.sync_bn) if here.world > 1 else None
     try:
         with Signals(args.sigint_effect, args.sighup_effect) as signals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -10,10 +10,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from netrun.data.boxes import Annotations
-
-log = logging.getLogger("netrun")
 
 
 class CorruptRecord(Exception):
@@ -22,11 +19,15 @@ class CorruptRecord(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    """image: (H, W, C) uint8, BGR or grey. annotations: its objects. label: of the whole image, for data without boxes (or None)."""
+    """image: (H, W, C) uint8, BGR or grey. annotations: its objects. label: of the whole image, for data without boxes (or None).
+
+    faults: what was wrong with the objects that have been left out, one phrase for each.
+    """
 
     image: np.ndarray
     annotations: Annotations
     label: int | None
+    faults: tuple[str, ...] = ()
 
 
 def parse(value: bytes) -> pb.AnnotatedDatum:
@@ -40,29 +41,41 @@ def parse(value: bytes) -> pb.AnnotatedDatum:
     return record
 
 
-def decode(value: bytes, key: str, labels: frozenset[int] | None, force_color: bool = False, force_gray: bool = False) -> Sample:
+def decode(value: bytes, labels: frozenset[int] | None, force_color: bool = False, force_gray: bool = False) -> Sample:
     """The image and objects of a record.
 
-    labels: the label ids of the labelmap, None: unchecked. An object whose box is not finite is left out, and logged with its key.
-    Raises CorruptRecord for a message or an image that cannot be decoded, CaffeError for a label that the labelmap lacks.
+    labels: the label ids of the labelmap, None: unchecked. An object that no image can have is left out: a label that the labelmap
+    lacks, a box that is not finite, empty, inverted or wholly outside. Raises CorruptRecord for a message or an image that cannot be
+    decoded.
     """
     record = parse(value)
-    boxes, ids = [], []
+    boxes, ids, faults = [], [], []
     for group in record.annotation_group:
-        if labels is not None and group.group_label not in labels:
-            raise CaffeError(f"record '{key}' has label {group.group_label}, which the labelmap has not; add it or build the data again")
         for annotation in group.annotation:
             box = annotation.bbox
-            boxes.append((box.xmin, box.ymin, box.xmax, box.ymax, box.size if box.HasField("size") else np.nan))
-            ids.append((group.group_label, annotation.instance_id, box.difficult))
-    corners = np.array(boxes, np.float32).reshape(-1, 5)
-    found = Annotations(corners[:, :4], corners[:, 4], np.array(ids, np.float32).reshape(-1, 3))
-    finite = np.isfinite(found.boxes).all(1)
-    if not finite.all():
-        log.warning("record '%s': %d boxes that are not finite left out", key, (~finite).sum())
-        found = found.take(finite)
+            corners = (box.xmin, box.ymin, box.xmax, box.ymax)
+            if labels is not None and group.group_label not in labels:
+                faults.append(f"label {group.group_label}, which the labelmap has not")
+            elif fault := _fault(*corners):
+                faults.append(f"box ({', '.join(f'{v:g}' for v in corners)}), {fault}")
+            else:
+                boxes.append((*corners, box.size if box.HasField("size") else np.nan))
+                ids.append((group.group_label, annotation.instance_id, box.difficult))
+    rows = np.array(boxes, np.float32).reshape(-1, 5)
+    found = Annotations(rows[:, :4], rows[:, 4], np.array(ids, np.float32).reshape(-1, 3))
     image = decode_image(record.datum, force_color, force_gray)
-    return Sample(image, found, record.datum.label if record.datum.HasField("label") else None)
+    return Sample(image, found, record.datum.label if record.datum.HasField("label") else None, tuple(faults))
+
+
+def _fault(xmin: float, ymin: float, xmax: float, ymax: float) -> str | None:
+    """What makes these normalised corners no object's, if anything does. Boxes that only reach beyond the image are clipped later."""
+    if not all(map(math.isfinite, (xmin, ymin, xmax, ymax))):
+        return "which is not finite"
+    if xmax <= xmin or ymax <= ymin:
+        return "which is empty or inverted"
+    if xmax <= 0 or ymax <= 0 or xmin >= 1 or ymin >= 1:
+        return "which is outside the image"
+    return None
 
 
 def decode_image(datum: pb.Datum, force_color: bool = False, force_gray: bool = False) -> np.ndarray:

@@ -35,7 +35,7 @@ class Plan:
     """Which samples this process takes, and how.
 
     batch_size: of this process. rank, world: its place among the processes of the run, whose batches interleave.
-    labels: the labelmap's ids, None: unchecked. strict: stop at a record that cannot be read instead of taking the next one.
+    labels: the labelmap's ids, None: unchecked. strict: stop at a corrupt record or object instead of leaving it out.
     pinned: batches in page-locked memory, for copies to a GPU. ahead: batches made in advance. threads: 0 for one per core.
     """
 
@@ -62,13 +62,14 @@ class Loader:
     """Batches (data, labels) in order: data (N, C, H, W) float32, labels (1, 1, rows, 8) float32 with a row per object of the batch,
     [item, label, instance, xmin, ymin, xmax, ymax, difficult], or one row of -1; (N,) where the records carry no annotations.
 
-    A record or image that cannot be read is logged with its key, and the next readable record takes its place.
-    Raises CaffeError when there is none, and where `decode` and `Transformer` do, naming source and record.
+    A record or image that cannot be read is logged with its key, and the next readable record takes its place; objects that `decode`
+    leaves out are logged likewise. close() logs how many there were.
+    Raises CaffeError when no record can be read, and where `Transformer` does, naming source and record.
     """
 
     def __init__(self, reader: LmdbReader, transformer: Transformer, plan: Plan, annotated: bool | None = None) -> None:
         self._reader, self._transformer, self._plan = reader, transformer, plan
-        self._unreadable: set[int] = set()  # records that were logged
+        self._left_out: dict[int, int] = {}  # by record that was logged: how many of its objects were left out, -1 for all of it
         self._lock = threading.Lock()
         first = self._sample(0)
         self.annotated = parse(reader.value(first[0])).HasField("type") if annotated is None else annotated
@@ -115,6 +116,11 @@ class Loader:
             self._threads.shutdown()
             self._threads = None
         self._reader.close()
+        if self._left_out:
+            records = sum(n < 0 for n in self._left_out.values())
+            objects = sum(n for n in self._left_out.values() if n > 0)
+            log.warning("%s: skipped %d corrupt records and %d corrupt objects of others", self._reader.source, records, objects)
+            self._left_out.clear()
 
     def _drop(self) -> None:
         for _, jobs in self._made:
@@ -153,17 +159,26 @@ class Loader:
         for step in range(count):
             record = (index + step) % count
             try:
-                return record, decode(self._reader.value(record), self._key(record), plan.labels, plan.force_color, plan.force_gray)
+                sample = decode(self._reader.value(record), plan.labels, plan.force_color, plan.force_gray)
             except CorruptRecord as error:
-                where = f"{self._reader.source}: record '{self._key(record)}' cannot be read: {error}"
-                if plan.strict:
-                    raise CaffeError(where) from None
-                with self._lock:
-                    known = record in self._unreadable
-                    self._unreadable.add(record)
-                if not known:
-                    log.warning("%s; the next one takes its place", where)
+                self._note(record, -1, f"cannot be read: {error}", "the next one takes its place")
+            else:
+                if sample.faults:
+                    more = f" and {len(sample.faults) - 1} more" if len(sample.faults) > 1 else ""
+                    self._note(record, len(sample.faults), f"has {sample.faults[0]}{more}", "left out")
+                return record, sample
         raise CaffeError(f"{self._reader.source}: none of the {count} records can be read; build it again (data_prep)")
+
+    def _note(self, record: int, objects: int, what: str, remedy: str) -> None:
+        """Log what is wrong with a record, once; or stop there, if strict."""
+        where = f"{self._reader.source}: record '{self._key(record)}' {what}"
+        if self._plan.strict:
+            raise CaffeError(where)
+        with self._lock:
+            known = record in self._left_out
+            self._left_out[record] = objects
+        if not known:
+            log.warning("%s; %s", where, remedy)
 
     def _key(self, record: int) -> str:
         return self._reader.keys[record].decode("utf-8", "replace")

@@ -25,8 +25,8 @@ log = logging.getLogger("netrun")
 class AnnotatedData(Layer):
     """Tops: data (N, C, H, W) float32, (BGR - mean) * scale; label (1, 1, rows, 8), see `netrun.data.loader.Loader`.
 
-    The LMDB is opened when the net is built, threads start with the first forward. `strict` (default: the context's, or False) set
-    before that makes a record that cannot be read an error. The labelmap, where the file is there, says which labels may occur.
+    The LMDB is opened when the net is built, threads start with the first forward. `strict` of the context, set before that, makes a
+    corrupt record or object an error. The labelmap, where the file is there, says which labels may occur.
     Source: weiliu89/caffe, branch ssd, src/caffe/layers/annotated_data_layer.cpp; see netrun/data/transform.py for what differs.
     Raises CaffeError for an LMDB that is missing, empty or truncated, LayerError for parameters that the fork refuses.
     """
@@ -40,7 +40,6 @@ class AnnotatedData(Layer):
             raise self.refuse("netrun reads LMDB; write backend: LMDB (Caffe's default is LEVELDB)", "data_param.backend")
         if not data.batch_size:
             raise self.refuse("must be positive", "data_param.batch_size")
-        self.strict: bool = context.strict
         self._batch = 0
         self._loader: Loader | None = None
         try:
@@ -69,7 +68,7 @@ class AnnotatedData(Layer):
             labels=self._labels,
             force_color=transform.force_color,
             force_gray=transform.force_gray,
-            strict=self.strict,
+            strict=context.strict,
             pinned=context.device.type == "cuda",
             ahead=self.param.data_param.prefetch,
         )

@@ -28,7 +28,7 @@ class Context:
     rank: int = 0
     world: int = 1
     sync_batch_norm: bool = False  # BatchNorm: over the batches of all processes
-    strict: bool = False  # stop at a record that cannot be read, rather than take the next one
+    strict: bool = False  # data layers: stop at a corrupt record or object instead of leaving it out; read at the first forward
 
     @property
     def train(self) -> bool:

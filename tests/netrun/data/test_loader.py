@@ -142,11 +142,12 @@ def test_unreadable_record(tmp_path: Path, caplog: pytest.LogCaptureFixture, wha
             for item, number in enumerate((1, 4, 4, 4)):
                 np.testing.assert_array_equal(data[item].numpy(), pixels(seed=number).transpose(2, 0, 1))
     data_layer.close()
-    messages = [r.getMessage() for r in caplog.records]
+    *messages, last = (r.getMessage() for r in caplog.records)
+    assert last.endswith("skipped 2 corrupt records and 0 corrupt objects of others")
     assert sorted(m.split("'")[1] for m in messages) == ["b", "c"]
     assert all(what in m and str(source) in m for m in messages)
     strict = layer(source, 4, phase=pb.TEST)
-    strict.strict = True
+    strict.context.strict = True
     with pytest.raises(CaffeError, match=f"record '[bc]' cannot be read: .*{what}"):
         strict.forward([])
     strict.close()
@@ -158,20 +159,58 @@ def test_nothing_readable(tmp_path: Path) -> None:
         layer(source, 1).forward([])
 
 
-def test_box_that_is_not_finite(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    boxes = [(1, BOX, False), (2, (0.1, float("nan"), 0.5, 0.5), False), (3, (0.1, 0.1, float("inf"), 0.5), False)]
-    source = write(tmp_path / "db", [("the_key", record(JPEG, boxes))])
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("corners", "what"),
+    [
+        ((0.1, NAN, 0.5, 0.5), "finite"),
+        ((0.1, 0.1, INF, 0.5), "finite"),
+        ((0.5, 0.1, 0.4, 0.5), "empty or inverted"),
+        ((0.5, 0.1, 0.6, 0.1), "empty or inverted"),
+        ((1.0, 0.1, 1.2, 0.5), "outside the image"),
+        ((0.1, -0.4, 0.5, -0.1), "outside the image"),
+    ],
+)
+def test_corrupt_box(tmp_path: Path, caplog: pytest.LogCaptureFixture, corners: tuple[float, float, float, float], what: str) -> None:
+    """It is left out, with one warning that names its record, and counted at the end; a strict layer stops."""
+    source = write(tmp_path / "db", [("the_key", record(JPEG, [(1, BOX, False), (2, corners, False), (3, corners, False)]))])
+    data_layer = layer(source, 1, phase=pb.TEST)
     with caplog.at_level(logging.WARNING, "netrun"):
-        _, label = layer(source, 1).forward([])
-    assert label[0, 0, :, 1].tolist() == [1]
-    assert "'the_key': 2 boxes that are not finite" in caplog.text
+        for _ in range(2):
+            _, label = data_layer.forward([])
+            assert label[0, 0, :, 1].tolist() == [1]
+        data_layer.close()
+    first, last = (r.getMessage() for r in caplog.records)
+    assert "'the_key' has box (" in first
+    assert what in first
+    assert "and 1 more" in first
+    assert last.endswith("skipped 0 corrupt records and 2 corrupt objects of others")
+    strict = layer(source, 1)
+    strict.context.strict = True
+    with pytest.raises(CaffeError, match=f"'the_key' has box .*{what}"):
+        strict.forward([])
+    strict.close()
+
+
+def test_box_that_reaches_beyond_the_image_is_clipped(tmp_path: Path) -> None:
+    source = write(tmp_path / "db", [("a", record(JPEG, [(1, (-0.5, 0.25, 0.5, 3.0), False)]))])
+    _, label = layer(source, 1, phase=pb.TEST).forward([])
+    assert label[0, 0, 0, 3:7].tolist() == [0, 0.25, 0.5, 1]
 
 
 def test_label_that_the_labelmap_lacks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = write(tmp_path / "db", [("first", value(0)), ("second", value(1))])  # labels 1 and 2
     (tmp_path / "map.prototxt").write_text('item { name: "none" label: 0 } item { name: "one" label: 1 }')
+    with caplog.at_level(logging.WARNING, "netrun"):
+        _, label = layer(source, 2, annotated=f'label_map_file: "{tmp_path}/map.prototxt"').forward([])
+    assert set(label[0, 0, :, 1].tolist()) == {1}
+    assert "record 'second' has label 2, which the labelmap has not" in caplog.text
+    strict = layer(source, 2, annotated=f'label_map_file: "{tmp_path}/map.prototxt"')
+    strict.context.strict = True
     with pytest.raises(CaffeError, match="record 'second' has label 2, which the labelmap has not"):
-        layer(source, 2, annotated=f'label_map_file: "{tmp_path}/map.prototxt"').forward([])
+        strict.forward([])
     with caplog.at_level(logging.WARNING, "netrun"):
         layer(source, 2, annotated='label_map_file: "nowhere"').forward([])
     assert "nowhere: no such file" in caplog.text
