@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -42,10 +42,14 @@ class Walk:
     priors: int = 0
 
 
-def walk(net: pb.NetParameter, inputs: Mapping[str, Shape] | None = None) -> Walk:
+Ask = Callable[[pb.LayerParameter, Sequence[Shape]], Facts]
+
+
+def walk(net: pb.NetParameter, inputs: Mapping[str, Shape] | None = None, ask: Mapping[str, Ask] | None = None) -> Walk:
     """Walk a net that is already filtered for its phase (see caffe_ir.phase).
 
     inputs: shapes by blob name, which take the place of what Input, data and Python layers say, or of blobs that no layer makes.
+    ask: by layer type, who knows more than the type's rule: an engine that can run a Python layer's code.
     Raises CaffeError for a name in inputs that the net lacks, LayerError naming layer and field where Caffe would refuse the net.
     """
     given = {name: tuple(shape) for name, shape in (inputs or {}).items()}
@@ -60,7 +64,8 @@ def walk(net: pb.NetParameter, inputs: Mapping[str, Shape] | None = None) -> Wal
     shared: dict[str, _Shared] = {}
     for layer in net.layer:
         bottoms = [_bottom(layer, name, found.blobs) for name in layer.bottom]
-        layer_facts = _facts(layer, bottoms, given)
+        asked = (ask or {}).get(layer.type)
+        layer_facts = asked(layer, bottoms) if asked else _facts(layer, bottoms, given)
         _check_repeated(layer, layer_facts)
         unread -= set(layer.bottom)
         for i, (name, shape) in enumerate(zip(layer.top, layer_facts.tops, strict=False)):

@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Any
 from caffe_ir.caffe_ir_pb2 import TEST, TRAIN
 
 if TYPE_CHECKING:
+    from netrun import io
+    from netrun.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
     from netrun.net import Net
+    from netrun.pycaffe import Classifier, Detector, NetSpec, __version__, layer_type_list, params, proto, to_proto
+    from netrun.python_layers import Layer
     from netrun.solver import Solver, get_solver
     from netrun.solvers import AdaDeltaSolver, AdaGradSolver, AdamSolver, NesterovSolver, RMSPropSolver, SGDSolver
 
-_SOLVERS = ("SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver")
-_HOMES = {"Net": "net", "Solver": "solver", "get_solver": "solver", **dict.fromkeys(_SOLVERS, "solvers")}
+_HOMES = {
+    "net": ["Net"],
+    "solver": ["Solver", "get_solver"],
+    "solvers": ["SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver"],
+    "mode": ["set_mode_cpu", "set_mode_gpu", "set_device", "set_random_seed"],
+    "python_layers": ["Layer"],
+    "pycaffe": ["Classifier", "Detector", "NetSpec", "__version__", "layer_type_list", "params", "proto", "to_proto"],
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "TEST",
@@ -21,17 +32,33 @@ __all__ = [
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
+    "Classifier",
+    "Detector",
+    "Layer",
     "NesterovSolver",
     "Net",
+    "NetSpec",
     "RMSPropSolver",
     "SGDSolver",
     "Solver",
+    "__version__",
     "get_solver",
+    "io",
+    "layer_type_list",
+    "params",
+    "proto",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_random_seed",
+    "to_proto",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """What pycaffe's users know, imported when it is first asked for: `netrun --help` need not wait for torch."""
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"netrun.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"netrun.{_MODULES[name]}"), name)
+    if name in ("io", "layers"):
+        return importlib.import_module(f"netrun.{name}")
     raise AttributeError(f"module 'netrun' has no attribute '{name}'")

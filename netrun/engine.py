@@ -11,13 +11,14 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
 from caffe_ir.phase import filter_net
-from caffe_ir.rules import Shape, facts
+from caffe_ir.rules import Shape
 from caffe_ir.splits import insert_splits
 from caffe_ir.upgrade import upgrade_net
 from caffe_ir.walk import walk
 from netrun.blob import Blob, ParamBlob, use_c_order
 from netrun.layers import Context, Layer, create
 from netrun.parameters import allocate
+from netrun.python_layers import PythonLayers
 from netrun.weights import copy_into, shape_text, write
 from netrun.wiring import wire
 
@@ -60,7 +61,8 @@ class Engine:
         self.phase = phase
         self.device = torch.device(device or "cpu")
         self.context = Context(phase, self.device, seed, rank, world)
-        walked = walk(self.param, dict(inputs or {}))
+        self._ask = {"Python": PythonLayers(phase).facts}
+        walked = walk(self.param, dict(inputs or {}), self._ask)
         protos = [step.layer for step in walked.layers]
         self._wiring = wire(protos)
         self.layer_list = [create(step.layer, step.facts, self.context) for step in walked.layers]
@@ -188,14 +190,14 @@ class Engine:
                 bottoms[j] = x.detach()
         try:
             return layer.forward(bottoms)
-        except torch.cuda.OutOfMemoryError:
+        except (CaffeError, torch.cuda.OutOfMemoryError):
             raise
         except (RuntimeError, IndexError, ValueError) as error:
             raise layer.refuse(f"{layer.type} failed over bottoms of shapes {shapes}: {str(error).splitlines()[0]}") from error
 
     def _refit(self, position: int, layer: Layer, shapes: list[Shape]) -> None:
         """Bring a layer's facts in step with bottoms of other shapes. Raises LayerError where they no longer fit."""
-        layer.facts = facts(layer.param, shapes)
+        layer.facts = layer.fit(shapes)
         for i, (wanted, blob) in enumerate(zip(layer.facts.params, layer.blobs, strict=True)):
             if tuple(wanted.shape) != tuple(blob.shape):
                 found, needed = shape_text(blob.shape), shape_text(wanted.shape)
@@ -247,5 +249,5 @@ class Engine:
 
     def reshape(self) -> None:
         """Give all blobs the shapes that follow from those of the inputs now, as a forward would."""
-        for name, shape in walk(self.param, {name: self.blobs[name].shape for name in self.inputs}).blobs.items():
+        for name, shape in walk(self.param, {name: self.blobs[name].shape for name in self.inputs}, self._ask).blobs.items():
             self.blobs[name].reshape(*shape)

@@ -52,7 +52,9 @@ def allocate(layers: Sequence[Layer], all_facts: Sequence[Facts], context: Conte
 
 def _new(layer: Layer, index: int, wanted: Param, context: Context) -> torch.Tensor:
     try:
-        values = fill(wanted.filler, wanted.shape, context.seed, f"{layer.name}/{index}")
+        values = layer.initial(index)
+        if values is None:
+            values = fill(wanted.filler, wanted.shape, context.seed, f"{layer.name}/{index}")
     except CaffeError as error:
         raise layer.refuse(str(error)) from None
     tensor = torch.from_numpy(values).to(context.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from typing import Any
 
 from netrun.layers.registry import Context, Layer, create, layer, layer_types
 
@@ -11,3 +12,10 @@ __all__ = ["Context", "Layer", "create", "layer", "layer_types"]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
+
+
+def __getattr__(name: str) -> Any:
+    """`from netrun import layers as L`: pycaffe's builders of layers, `L.Convolution(...)`."""
+    if not name[:1].isupper():
+        raise AttributeError(f"module 'netrun.layers' has no attribute '{name}'")
+    return getattr(importlib.import_module("netrun.pycaffe.net_spec").layers, name)

@@ -1,80 +1,74 @@
-"""The Python layer that netrun has its own code for. Others are refused by name: their code is written for pycaffe."""
+"""Layers of type Python: netrun's own focal loss, and whatever class of the user's, in NumPy."""
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError, suggest
-from caffe_ir.rules.registry import Facts
-from netrun.boxes import encode
+from caffe_ir.rules import Facts, Shape
+from netrun.blob import ParamBlob
+from netrun.layers.focal_loss import SSDFocalLoss
 from netrun.layers.registry import Context, Layer, layer
-from netrun.matching import ground_truth, match
+from netrun.python_layers import BlobVec, Host, HostFacts
+from netrun.python_layers import Layer as UserLayer
 
-OWN = "ssd_focal_loss.SSDFocalLoss"  # module and class
-DEFAULTS = {
-    "alpha": 0.25,
-    "gamma": 2.0,
-    "loc_weight": 1.0,
-    "overlap_threshold": 0.5,
-    "background_label_id": 0,
-    "use_difficult_gt": True,
-}
+
+class _Call(torch.autograd.Function):
+    """The user's forward and backward as a step of autograd. Parameters' gradients go where the user's code adds them."""
+
+    @staticmethod
+    def forward(ctx: Any, host: Host, count: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        ctx.host, ctx.count, ctx.device = host, count, tensors[0].device
+        return tuple(top.to(ctx.device) for top in host.forward(tensors[:count]))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor | None) -> tuple:
+        wanted = ctx.needs_input_grad[2 : 2 + ctx.count]
+        found = ctx.host.backward(gradients, wanted)
+        parameters = len(ctx.needs_input_grad) - 2 - ctx.count
+        return (None, None, *(None if g is None else g.to(ctx.device) for g in found), *[None] * parameters)
 
 
 @layer("Python")
-class SSDFocalLoss(Layer):
-    """Sigmoid focal loss of every prior box and class, and smooth L1 of the matched boxes' offsets, over the number of matches.
+class Python(Layer):
+    """A layer that the user's class computes, on the host: pycaffe's interface (netrun.python_layers.Layer)."""
 
-    Bottoms: loc (N, P*4), logits (N, P*C), priors (1, 2, P*4), labels (1, 1, R, 8). Top: the loss, a scalar. Without an object a box's
-    targets are all 0. Source: netgen's ssd_focal_loss.py, whose options are the JSON in param_str; Lin et al. 2017, equation 5.
-    """
+    def __new__(cls, layer: pb.LayerParameter, facts: Facts, context: Context) -> Any:
+        return super().__new__(cls) if isinstance(facts, HostFacts) else SSDFocalLoss(layer, facts, context)
 
-    no_gradient_to = frozenset({2, 3})
-
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
+    def __init__(self, layer: pb.LayerParameter, facts: HostFacts, context: Context) -> None:
         super().__init__(layer, facts, context)
-        named = f"{layer.python_param.module}.{layer.python_param.layer}"
-        if named != OWN:
-            raise self.refuse(f"netrun runs no Python layers but {OWN}, not '{named}'{suggest(named, [OWN])}", "python_param.layer")
-        field = "python_param.param_str"
-        try:
-            given = json.loads(layer.python_param.param_str)
-        except json.JSONDecodeError as error:
-            raise self.refuse(f"should be JSON: {error}", field) from None
-        if not isinstance(given, dict) or not isinstance(given.get("num_classes"), int):
-            raise self.refuse("must say num_classes", field)
-        if unknown := sorted(set(given) - set(DEFAULTS) - {"num_classes"}):
-            raise self.refuse(f"there is no option '{unknown[0]}'{suggest(unknown[0], DEFAULTS)}", field)
-        self.options = {**DEFAULTS, **given}
+        self.host = facts.host
+        self.bound = False
+
+    @property
+    def user(self) -> UserLayer:
+        """The user's object, its blobs the net's own parameters."""
+        if not self.bound:
+            self.host.user.blobs = BlobVec(ParamBlob(tuple(t.shape), t.device, tensor=t) for t in self.blobs)
+            self.bound = True
+        return self.host.user
+
+    def fit(self, bottoms: list[Shape]) -> Facts:
+        return self.facts  # the user's reshape runs with every forward
+
+    def initial(self, index: int) -> np.ndarray:
+        return self.host.user.blobs[index].data.copy()
+
+    def seek(self, batch: int) -> None:
+        if hasattr(self.user, "seek"):
+            self.host.call("seek", batch)
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        o = self.options
-        images, count, classes = bottoms[0].shape[0], bottoms[2].shape[2] // 4, o["num_classes"]
-        for bottom, values, what in ((bottoms[0], 4, "location"), (bottoms[1], classes, "confidence")):
-            if bottom.numel() != images * count * values:
-                raise self.refuse(f"{count} priors need {count * values} {what} predictions an image, not {bottom.numel() // images}")
-        loc, logits = bottoms[0].reshape(images, count, 4), bottoms[1].reshape(images, count, classes)
-        boxes, variances = bottoms[2].detach().reshape(2, count, 4)
-        try:
-            truth = ground_truth(
-                bottoms[3], images, loc.device, classes=classes, background=o["background_label_id"], difficult=o["use_difficult_gt"]
-            )
-        except CaffeError as error:
-            raise self.refuse(str(error)) from None
-        with torch.no_grad():
-            index, _ = match(boxes[None], truth.boxes, per_prediction=True, threshold=o["overlap_threshold"])
-            positive = index >= 0
-            index = index.clamp(min=0)
-            wanted = encode(truth.boxes.gather(1, index[..., None].expand(-1, -1, 4)), boxes, variances)
-            label = torch.where(positive, truth.labels.gather(1, index), -1)
-            is_class = label[..., None] == torch.arange(classes, device=label.device)
-        u = torch.where(is_class, logits, -logits)
-        alpha = torch.where(is_class, o["alpha"], 1 - o["alpha"])
-        class_loss = (alpha * torch.sigmoid(-u) ** o["gamma"] * F.softplus(-u)).sum()
-        difference = torch.where(positive[..., None], loc - wanted, 0.0)
-        loc_loss = F.smooth_l1_loss(difference, torch.zeros_like(difference), reduction="sum")
-        return [(class_loss + o["loc_weight"] * loc_loss) / positive.sum().clamp(min=1)]
+        self._upload()
+        if not bottoms and not self.blobs:
+            return [top.to(self.context.device) for top in self.host.forward([])]
+        return list(_Call.apply(self.host, len(bottoms), *bottoms, *self.blobs))
+
+    def _upload(self) -> None:
+        """On a GPU: what the user's code wrote to parameters and their diffs on the host."""
+        for blob in self.user.blobs:
+            blob.upload()

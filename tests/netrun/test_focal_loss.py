@@ -182,13 +182,13 @@ def test_labels_are_checked(label: int) -> None:
         engine.forward()
 
 
-def test_other_python_layers_are_refused_by_name() -> None:
+def test_a_python_layer_without_its_code_is_refused_by_name() -> None:
     text = """
     input: "x" input_shape { dim: 1 }
-    layer { name: "p" type: "Python" bottom: "x" top: "y" python_param { module: "mine" layer: "Thing" } }
+    layer { name: "p" type: "Python" bottom: "x" top: "y" python_param { module: "no_such_file" layer: "Thing" } }
     """
-    with pytest.raises(LayerError, match=r"mine\.Thing"):
-        netrun.Net(parse(text, pb.NetParameter), netrun.TEST, inputs={"y": (1,)})
+    with pytest.raises(LayerError, match=r"layer 'p', python_param.module: cannot import 'no_such_file'.*PYTHONPATH"):
+        netrun.Net(parse(text, pb.NetParameter), netrun.TEST)
 
 
 def test_relu6_is_exact() -> None:

@@ -1,0 +1,50 @@
+"""What scripts know as `caffe`: pycaffe's interface, on netrun. `netrun python SCRIPT` runs a script with it."""
+
+from __future__ import annotations
+
+from caffe_ir.caffe_ir_pb2 import TEST, TRAIN
+from netrun import io
+from netrun.layers import layer_types
+from netrun.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+from netrun.net import Net
+from netrun.pycaffe import proto
+from netrun.pycaffe.classifier import Classifier
+from netrun.pycaffe.detector import Detector
+from netrun.pycaffe.net_spec import NetSpec, layers, params, to_proto
+from netrun.python_layers import Layer
+from netrun.solver import get_solver
+from netrun.solvers import AdaDeltaSolver, AdaGradSolver, AdamSolver, NesterovSolver, RMSPropSolver, SGDSolver
+
+__version__ = "1.0.0-rc3"  # of the Caffe that this is the interface of
+
+__all__ = [
+    "TEST",
+    "TRAIN",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "Classifier",
+    "Detector",
+    "Layer",
+    "NesterovSolver",
+    "Net",
+    "NetSpec",
+    "RMSPropSolver",
+    "SGDSolver",
+    "get_solver",
+    "io",
+    "layer_type_list",
+    "layers",
+    "params",
+    "proto",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_random_seed",
+    "to_proto",
+]
+
+
+def layer_type_list() -> list[str]:
+    """Every layer type that netrun runs, sorted."""
+    return list(layer_types())
