@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -11,33 +12,77 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError, suggest
-from netrun.blob import LayerView
+from netrun import mode
+from netrun.blob import Blob, LayerView
 from netrun.engine import Engine, PathLike
+from netrun.layers.python import Python
+from netrun.python_layers import Layer as UserLayer
 
 
 class Net(Engine):
     """An Engine with pycaffe's `blobs`, `params`, `forward` and `backward`, NumPy in and out. Its arguments are Engine's.
 
+    Without device or seed it is built where set_mode_gpu and set_device say, and filled as set_random_seed says. Arrays of inputs and
+    parameters stay the same memory for as long as their shapes do; every forward gives computed blobs new arrays, so that what
+    `forward` returned stays as it is: to see new values ask `net.blobs[name].data` again.
     A forward in TEST keeps nothing for backward, unless the net says force_backward; calling backward then computes it again.
     After `run` in TRAIN, backward gives the parameters' diffs only.
     """
 
-    def __init__(self, prototxt: PathLike | pb.NetParameter, phase: Any, weights: Any = None, **options: Any) -> None:
-        if isinstance(phase, (str, os.PathLike)) and weights is not None:  # pycaffe's older Net(prototxt, weights, phase)
+    def __init__(self, network_file: PathLike | pb.NetParameter, phase: Any, weights: Any = None, *more: Any, **options: Any) -> None:
+        if isinstance(phase, (str, os.PathLike)) and weights is not None:  # pycaffe's older Net(network_file, weights, phase)
             phase, weights = weights, phase
-        super().__init__(prototxt, phase, weights, **options)
+        elif isinstance(weights, int):  # pycaffe's order: network_file, phase, level, stages, weights
+            options |= dict(zip(("level", "stages", "weights"), (weights, *more), strict=False))
+            weights = options.pop("weights", None)
+        if options.get("device") is None:
+            options["device"] = mode.device()
+        options.setdefault("seed", mode.seed())
+        super().__init__(network_file, phase, weights, **options)
 
     @property
-    def layers(self) -> list[LayerView]:
-        return [LayerView(layer.type, blobs) for layer, blobs in zip(self.layer_list, self._param_blobs, strict=True)]
+    def layers(self) -> list[LayerView | UserLayer]:
+        """The layers' types and blobs; of a Python layer, the user's own object."""
+        pairs = zip(self.layer_list, self._param_blobs, strict=True)
+        return [layer.user if isinstance(layer, Python) else LayerView(layer.type, blobs) for layer, blobs in pairs]
 
     @property
-    def layer_dict(self) -> dict[str, LayerView]:
+    def layer_dict(self) -> dict[str, LayerView | UserLayer]:
         return dict(zip(self._layer_names, self.layers, strict=True))
 
     @property
     def _layer_names(self) -> list[str]:
         return [layer.name for layer in self.layer_list]
+
+    @property
+    def _blob_names(self) -> list[str]:
+        return list(self.blobs)
+
+    @property
+    def _blobs(self) -> list[Blob]:
+        return list(self.blobs.values())
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return list(self.blob_loss_weights.values())
+
+    @property
+    def _inputs(self) -> list[int]:
+        return self._ids(self.inputs)
+
+    @property
+    def _outputs(self) -> list[int]:
+        return self._ids(self.outputs)
+
+    def _bottom_ids(self, layer: int) -> list[int]:
+        return self._ids(self.layer_list[layer].param.bottom)
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return self._ids(self.layer_list[layer].param.top)
+
+    def _ids(self, names: Iterable[str]) -> list[int]:
+        numbers = {name: i for i, name in enumerate(self.blobs)}
+        return [numbers[name] for name in names]
 
     @property
     def top_names(self) -> dict[str, list[str]]:
@@ -73,24 +118,39 @@ class Net(Engine):
         wanted = list(self.layer_list[last].param.top) if end else self.outputs
         return {name: self.blobs[name].data for name in [*wanted, *(blobs or ())]}
 
+    def _batches(self, arrays: Mapping[str, Any]) -> Iterator[dict[str, np.ndarray]]:
+        """Any number of rows in batches of the net's size, the last one filled up with zeros."""
+        counts = {len(values) for values in arrays.values()}
+        if len(counts) != 1 or 0 in counts:
+            raise CaffeError(f"arrays for {', '.join(arrays) or 'the inputs'} must be of one length, not of {sorted(counts)}")
+        size = next(iter(self.blobs.values())).shape[0]
+        for start in range(0, counts.pop(), size):
+            batch = {name: np.zeros((size, *np.shape(values)[1:]), np.float32) for name, values in arrays.items()}
+            for name, values in arrays.items():
+                part = values[start : start + size]
+                batch[name][: len(part)] = part
+            yield batch
+
     def forward_all(self, blobs: Iterable[str] | None = None, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Forward over any number of images, in batches of the net's size, the last one filled up with zeros.
 
         Returns outputs and named blobs as `forward` does, a row for each image. Raises CaffeError for inputs of different lengths.
         """
-        counts = {len(values) for values in inputs.values()}
-        if len(counts) != 1 or 0 in counts:
-            raise CaffeError(f"forward_all takes the inputs {', '.join(self.inputs)}, all of one length, not of {sorted(counts)}")
-        total, size = counts.pop(), self.blobs[self.inputs[0]].shape[0]
-        found: dict[str, list[np.ndarray]] = {}
-        for start in range(0, total, size):
-            batch = {name: np.zeros((size, *np.shape(values)[1:]), np.float32) for name, values in inputs.items()}
-            for name, values in inputs.items():
-                part = values[start : start + size]
-                batch[name][: len(part)] = part
-            for name, array in self.forward(blobs, None, None, **batch).items():
-                found.setdefault(name, []).append(array.copy())
-        return {name: np.concatenate(arrays)[:total] for name, arrays in found.items()}
+        if not inputs:
+            raise CaffeError(f"forward_all takes the inputs {', '.join(self.inputs)}, not none")
+        return _rows((self.forward(blobs, None, None, **batch) for batch in self._batches(inputs)), inputs)
+
+    def forward_backward_all(
+        self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **given: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Forward and backward over any number of images, as forward_all; `given` are arrays of inputs and, as diffs, of outputs.
+
+        Returns the blobs as `forward` does, and the diffs as `backward` does, a row for each image.
+        """
+        sides = [{name: given[name] for name in names if name in given} for names in (self.inputs, self.outputs)]
+        batches = zip_longest(*(self._batches(side) if side else () for side in sides), fillvalue=None)
+        pairs = [(_copies(self.forward(blobs, **(first or {}))), _copies(self.backward(diffs, **(last or {})))) for first, last in batches]
+        return _rows((found for found, _ in pairs), given), _rows((found for _, found in pairs), given)
 
     def backward(
         self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **tops: np.ndarray
@@ -169,3 +229,17 @@ class Net(Engine):
         for blobs in self.params.values():
             for blob in blobs:
                 blob.diff[...] = 0
+
+
+def _copies(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array.copy() for name, array in found.items()}
+
+
+def _rows(batches: Iterable[dict[str, np.ndarray]], given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Batches' results in one, without those of the rows that filled up the last batch."""
+    found: dict[str, list[np.ndarray]] = {}
+    for batch in batches:
+        for name, array in _copies(batch).items():
+            found.setdefault(name, []).append(array if array.ndim else array[np.newaxis])
+    total = len(next(iter(given.values())))
+    return {name: np.concatenate(arrays)[:total] for name, arrays in found.items()}

@@ -13,7 +13,7 @@ from torch import Tensor
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError, suggest
-from netrun import log, scoring, snapshot
+from netrun import log, mode, scoring, snapshot
 from netrun.health import first_non_finite
 from netrun.losses import LossWindow, NonFiniteLoss
 from netrun.net import Net
@@ -78,7 +78,7 @@ class Solver:
             net.CopyFrom(source.net)
             net.ClearField("state")  # it has gone into source.state
             state = source.state
-            seed, stages = max(param.random_seed, 0), list(state.stage)
+            seed, stages = (mode.seed() if param.random_seed < 0 else param.random_seed), list(state.stage)
             share = (rank, world) if state.phase == pb.TRAIN else (0, 1)  # only rank 0 tests, and sees all test data
             return Net(net, state.phase, level=state.level, stages=stages, device=device, seed=seed, rank=share[0], world=share[1])
 
