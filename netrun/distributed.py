@@ -13,7 +13,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
@@ -102,6 +103,15 @@ def launch(argv: Sequence[str], count: int) -> int:
             signal.signal(n, handler)
 
 
+@contextmanager
+def _others() -> Iterator[None]:
+    """Talk to the other processes. Raises CaffeError where they cannot be reached: one that failed has said why."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise CaffeError(f"lost the other processes of this run: {str(error).splitlines()[0]}") from None
+
+
 class Averaging:
     """The solver's callback that makes several processes one run: same weights at first, the mean of all gradients ever after.
 
@@ -111,18 +121,21 @@ class Averaging:
 
     def __init__(self, solver: Solver, here: Place, sync_batch_norm: bool = False) -> None:
         where = solver.net.device
-        dist.init_process_group("nccl" if where.type == "cuda" else "gloo", rank=here.rank, world_size=here.world, timeout=_PATIENCE)
+        with _others():
+            backend = "nccl" if where.type == "cuda" else "gloo"
+            dist.init_process_group(backend, rank=here.rank, world_size=here.world, timeout=_PATIENCE)
+            self.talk = dist.new_group(backend="gloo", timeout=_PATIENCE)  # asks nothing of a GPU
         self.world = here.world
         solver.net.context.sync_batch_norm = sync_batch_norm
         self.parent = os.getppid()
-        self.talk = dist.new_group(backend="gloo", timeout=_PATIENCE)  # asks nothing of a GPU
         solver.callbacks.append(self)
         solver.agree = self.agree
 
     def share(self, solver: Solver) -> None:
         """Give all processes rank 0's weights and histories. To be called after weights have been loaded."""
-        for tensor in [*(p.tensor.data for p in solver.net.learnable), *solver.updater.history]:
-            dist.broadcast(tensor, 0)
+        with _others():
+            for tensor in [*(p.tensor.data for p in solver.net.learnable), *solver.updater.history]:
+                dist.broadcast(tensor, 0)
 
     def on_start(self, solver: Solver) -> None:
         if os.getppid() != self.parent:
@@ -135,7 +148,8 @@ class Averaging:
             if tensor.grad is None:
                 tensor.grad = torch.zeros_like(tensor)
         together = torch.cat([t.grad.reshape(-1) for t in tensors if t.grad is not None])
-        dist.all_reduce(together)
+        with _others():
+            dist.all_reduce(together)
         together /= self.world
         for tensor, part in zip(tensors, together.split([t.numel() for t in tensors]), strict=True):
             tensor.grad = part.view_as(tensor)
@@ -143,8 +157,12 @@ class Averaging:
     def agree(self, action: Action) -> Action:
         """What all processes do now: the weightiest of what they were asked for."""
         wish = torch.tensor(_ACTIONS.index(action))
-        dist.all_reduce(wish, dist.ReduceOp.MAX, self.talk)
+        with _others():
+            dist.all_reduce(wish, dist.ReduceOp.MAX, self.talk)
         return _ACTIONS[int(wish)]
 
     def close(self) -> None:
+        """Part from the others, once all are here: rank 0 may still write a snapshot, and the first to end may have the rest ended."""
+        with _others():
+            dist.barrier(self.talk)
         dist.destroy_process_group()

@@ -1,4 +1,7 @@
-"""Signals as Caffe takes them: SIGINT stops a run with a snapshot, SIGHUP takes one and lets it go on."""
+"""Signals as Caffe takes them: SIGINT stops a run with a snapshot, SIGHUP takes one and lets it go on.
+
+SIGTERM, which Caffe dies of, stops like SIGINT: clusters send it before they take a machine away (Slurm, Kubernetes).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from types import FrameType
 
 from netrun.solver import Action
 
+TERMINATED = 128 + signal.SIGTERM  # exit status of a run that SIGTERM stopped; 0 would tell a cluster that it is done
 EFFECTS = {"stop": Action.STOP, "snapshot": Action.SNAPSHOT, "none": Action.NONE}
 
 
@@ -17,8 +21,9 @@ class Signals:
     """
 
     def __init__(self, sigint: str = "stop", sighup: str = "snapshot") -> None:
-        self.effects = {signal.SIGINT: EFFECTS[sigint], signal.SIGHUP: EFFECTS[sighup]}
+        self.effects = {signal.SIGINT: EFFECTS[sigint], signal.SIGHUP: EFFECTS[sighup], signal.SIGTERM: Action.STOP}
         self.got: list[int] = []
+        self.terminated = False  # whether SIGTERM has come
         self.previous: dict[int, object] = {}
 
     def __enter__(self) -> Signals:
@@ -31,6 +36,7 @@ class Signals:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, _: FrameType | None) -> None:
+        self.terminated |= number == signal.SIGTERM
         if number == signal.SIGINT and number in self.got:
             raise KeyboardInterrupt
         if self.effects[signal.Signals(number)] is not Action.NONE:

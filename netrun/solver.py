@@ -104,6 +104,7 @@ class Solver:
         self._kept_iter: int | None = None
         self._resumed = False
         self._stopping = False
+        self._asked: list[Action] = []  # during a test, and not for this process to decide alone
 
     # ---- running
 
@@ -146,7 +147,7 @@ class Solver:
                     break
             self._iterate()
             progress()
-            action = self.agree(self.requested_action())
+            action = self.agree(self._asked.pop() if self._asked else self.requested_action())
             if action is Action.SNAPSHOT or (self.param.snapshot and self.iter % self.param.snapshot == 0):
                 self.snapshot()
             if action is Action.STOP:
@@ -189,7 +190,8 @@ class Solver:
             return self._losses.value()
         except NonFiniteLoss as error:
             culprit = first_non_finite(self.net)
-            kept = f"the last good snapshot is {self.last_snapshot}" if self.last_snapshot else "this run has no snapshot yet"
+            last = self.last_snapshot if self.root else snapshot.latest(self.param.snapshot_prefix)
+            kept = f"the last good snapshot is {last}" if last else "this run has no snapshot yet"
             at = self.iter - error.passes_ago
             raise CaffeError(f"iteration {at}: the loss is {error.loss:g}; first non-finite blob: {culprit}; {kept}") from None
 
@@ -213,13 +215,18 @@ class Solver:
             scoring.report(result, self.param)
 
     def _obey(self) -> bool:
-        """Between test batches: do what signals ask for; False to stop. Not while other processes wait for the next update."""
-        while self.alone and (action := self.requested_action()) is not Action.NONE:
+        """Between test batches: do what signals ask for; False to give the test up.
+
+        Other processes wait for the next update: with them the run stops after it.
+        """
+        while (action := self.requested_action()) is not Action.NONE:
             if action is Action.SNAPSHOT:
                 self.snapshot()
-            else:
+            elif self.alone:
                 self._stopping = True
-        return not self._stopping
+            else:
+                self._asked.append(action)
+        return not (self._stopping or self._asked)
 
     # ---- on disk
 

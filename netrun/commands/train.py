@@ -9,7 +9,7 @@ from caffe_ir import text
 from caffe_ir.errors import CaffeError
 from netrun import device, distributed, log, snapshot
 from netrun.commands import flags
-from netrun.signals import EFFECTS, Signals
+from netrun.signals import EFFECTS, TERMINATED, Signals
 from netrun.solver import Solver
 
 
@@ -23,8 +23,15 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     flags.add_device(parser)
     flags.add_state(parser)
-    parser.add_argument("--sigint-effect", choices=EFFECTS, default="stop", help="what SIGINT does (default: stop, with a snapshot)")
-    parser.add_argument("--sighup-effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default: snapshot)")
+    parser.add_argument(
+        "--sigint-effect", choices=EFFECTS, default="stop", help="what SIGINT does (default: stop, with a snapshot, exit status 0)"
+    )
+    parser.add_argument(
+        "--sighup-effect",
+        choices=EFFECTS,
+        default="snapshot",
+        help="what SIGHUP does (default: snapshot); SIGTERM stops with one, exit status 143",
+    )
     parser.add_argument("--sync-bn", action="store_true", help="several processes: BatchNorm over all their batches, not each over its own")
     flags.add_strict(parser)
     flags.add_log(parser)
@@ -54,13 +61,13 @@ def run(args: argparse.Namespace) -> int:
             if together:
                 together.share(solver)
             log.info("Starting Optimization", at="caffe.cpp:251")
-            solver.solve()
+            done = solver.solve()
             log.info("Optimization Done.", at="caffe.cpp:254")
     finally:
         solver.close()
     if together:
         together.close()
-    return 0
+    return 0 if done or not signals.terminated else TERMINATED
 
 
 def _start(solver: Solver, args: argparse.Namespace) -> None:
