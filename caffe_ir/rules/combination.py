@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.checks import MANY, axis_of, check, count_blobs, four_axes, same_shapes, show
+from caffe_ir.rules.checks import MANY, axis_of, check, count_blobs, four_axes, not_in_place, same_shapes, show
 from caffe_ir.rules.registry import Facts, Shape, rule
 
 
@@ -14,6 +14,7 @@ from caffe_ir.rules.registry import Facts, Shape, rule
 def eltwise(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """The shape that all bottoms have."""
     count_blobs(layer, bottoms, (2, MANY))
+    not_in_place(layer)
     coeffs = len(layer.eltwise_param.coeff)
     check(coeffs in (0, len(bottoms)), layer, "coeff", f"must be given for each of the {len(bottoms)} bottoms or none, found {coeffs}")
     check(not coeffs or layer.eltwise_param.operation != pb.EltwiseParameter.PROD, layer, "coeff", "has no meaning for PROD")

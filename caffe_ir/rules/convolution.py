@@ -1,11 +1,11 @@
-"""Layers that multiply by weights: Convolution, Deconvolution, InnerProduct, Embed."""
+"""Layers that multiply by weights, Convolution, Deconvolution, InnerProduct, Embed; and Im2col, which lays a convolution out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.checks import MANY, axis_of, check, count, count_blobs, learned, same_shapes, show
+from caffe_ir.rules.checks import MANY, axis_of, check, count, count_blobs, learned, not_in_place, same_shapes, show
 from caffe_ir.rules.registry import Facts, Param, Shape, rule
 
 
@@ -31,9 +31,18 @@ def spatial(layer: pb.LayerParameter, field: str, axes: int, default: int | None
     return values
 
 
+def _convolved(layer: pb.LayerParameter, size: int, fields: tuple[int, int, int, int]) -> int:
+    """The size of a convolution's output along one axis. fields: kernel_size, stride, pad and dilation there."""
+    kernel, stride, pad, dilation = fields
+    extent = dilation * (kernel - 1) + 1
+    check(extent <= size + 2 * pad, layer, "kernel_size", f"{extent} is larger than the padded bottom, {size} + 2 x {pad}")
+    return (size + 2 * pad - extent) // stride + 1
+
+
 def _convolve(layer: pb.LayerParameter, bottoms: Sequence[Shape], transposed: bool) -> Facts:
     count_blobs(layer, bottoms, (1, MANY), len(bottoms))
     same_shapes(layer, bottoms)
+    not_in_place(layer)
     param, shape = layer.convolution_param, bottoms[0]
     axis = axis_of(layer, shape, param.axis, "axis")
     channels, inputs = shape[axis], shape[axis + 1 :]
@@ -47,13 +56,11 @@ def _convolve(layer: pb.LayerParameter, bottoms: Sequence[Shape], transposed: bo
     check(outputs % group == 0, layer, "group", f"{group} does not divide num_output {outputs}")
     sizes = []
     for size, k, s, p, d in zip(inputs, kernel, stride, pad, dilation, strict=True):
-        extent = d * (k - 1) + 1
         if transposed:
-            sizes.append(s * (size - 1) + extent - 2 * p)
+            sizes.append(s * (size - 1) + d * (k - 1) + 1 - 2 * p)
             check(sizes[-1] > 0, layer, "pad", f"{p} leaves nothing of the output (bottom {show(shape)})")
         else:
-            check(extent <= size + 2 * p, layer, "kernel_size", f"{extent} is larger than the padded bottom, {size} + 2 x {p}")
-            sizes.append((size + 2 * p - extent) // s + 1)
+            sizes.append(_convolved(layer, size, (k, s, p, d)))
     weight = [channels, outputs // group, *kernel] if transposed else [outputs, channels // group, *kernel]
     params = [learned(layer, weight, param, "weight_filler")]
     if param.bias_term:
@@ -79,10 +86,26 @@ def deconvolution(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     return _convolve(layer, bottoms, transposed=True)
 
 
+@rule("Im2col")
+def im2col(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
+    """Every place's values under the kernel become channels: C times the kernel's, and a convolution's sizes."""
+    count_blobs(layer, bottoms)
+    not_in_place(layer)
+    shape = bottoms[0]
+    axis = axis_of(layer, shape, layer.convolution_param.axis, "axis")
+    inputs = shape[axis + 1 :]
+    check(inputs, layer, "axis", f"leaves no spatial axes in a bottom of {show(shape)}")
+    kernel = spatial(layer, "kernel_size", len(inputs), None)
+    fields = (spatial(layer, name, len(inputs), default) for name, default in (("stride", 1), ("pad", 0), ("dilation", 1)))
+    sizes = [_convolved(layer, size, values) for size, values in zip(inputs, zip(kernel, *fields, strict=True), strict=True)]
+    return Facts([(*shape[:axis], shape[axis] * count(kernel), *sizes)])
+
+
 @rule("InnerProduct")
 def inner_product(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """The axes from `axis` on are flattened into K and become one of num_output; weights num_output x K, or K x num_output."""
     count_blobs(layer, bottoms)
+    not_in_place(layer)
     param, shape = layer.inner_product_param, bottoms[0]
     check(param.num_output > 0, layer, "num_output", "must be specified and positive")
     axis = axis_of(layer, shape, param.axis, "axis")

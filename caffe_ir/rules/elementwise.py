@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.checks import axis_of, check, count_blobs, learned, show
+from caffe_ir.rules.checks import axis_of, check, count_blobs, learned, not_in_place, show
 from caffe_ir.rules.registry import Facts, Param, Shape, rule
 
 
-@rule("ReLU", "ELU", "Sigmoid", "TanH", "AbsVal", "BNLL", "Power", "Threshold")
+@rule("ReLU", "ELU", "Sigmoid", "TanH", "BNLL", "Power", "Threshold")
 def neuron(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """The bottom's shape."""
     count_blobs(layer, bottoms)
     return Facts([bottoms[0]])
+
+
+@rule("AbsVal")
+def absval(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
+    """The bottom's shape."""
+    not_in_place(layer)
+    return neuron(layer, bottoms)
 
 
 @rule("Exp", "Log")
@@ -21,6 +28,7 @@ def exponential(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """The bottom's shape; base -1 stands for e."""
     base = (layer.exp_param if layer.type == "Exp" else layer.log_param).base
     check(base == -1 or base > 0, layer, "base", f"must be positive, or -1 for e, found {base:g}")
+    check(base != 1 or layer.type == "Exp", layer, "base", "must not be 1, to which there is no logarithm")
     return neuron(layer, bottoms)
 
 

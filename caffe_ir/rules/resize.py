@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import LayerError
-from caffe_ir.rules.checks import axis_of, check, count_blobs, legacy, show
+from caffe_ir.rules.checks import axis_of, check, count_blobs, legacy, not_in_place, show
 from caffe_ir.rules.registry import Facts, Shape, rule
 
 
@@ -14,6 +14,7 @@ from caffe_ir.rules.registry import Facts, Shape, rule
 def crop(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """The first bottom's axes before `axis`, the second bottom's sizes from there on."""
     count_blobs(layer, bottoms, 2)
+    not_in_place(layer)
     shape, target = bottoms
     axis = axis_of(layer, shape, layer.crop_param.axis, "axis")
     check(len(target) >= len(shape), layer, "bottom", f"'{layer.bottom[1]}' {show(target)} lacks axes of {show(shape)}")

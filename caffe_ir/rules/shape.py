@@ -80,6 +80,7 @@ def tile(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
 def reduction(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """The axes before `axis`; the rest is reduced away."""
     count_blobs(layer, bottoms)
+    not_in_place(layer)
     return Facts([bottoms[0][: axis_of(layer, bottoms[0], layer.reduction_param.axis, "axis")]])
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import zlib
 
 import torch
 import torch.nn.functional as F
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.registry import Facts
+from netrun.layers.draws import Draws
 from netrun.layers.registry import Context, Layer, layer
 
 
@@ -58,6 +58,10 @@ class AbsVal(Layer):
 class BNLL(Layer):
     """log(1 + exp(x))."""
 
+    @property
+    def needs_bottom(self) -> bool:
+        return True
+
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         return [F.softplus(bottoms[0], threshold=50)]
 
@@ -65,6 +69,10 @@ class BNLL(Layer):
 @layer("Power")
 class Power(Layer):
     """(shift + scale * x) ** power."""
+
+    @property
+    def needs_bottom(self) -> bool:
+        return self.param.power_param.power != 1
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         p = self.param.power_param
@@ -86,6 +94,10 @@ class Exp(Layer):
 class Log(Layer):
     """Logarithm of shift + scale * x; base -1 stands for e."""
 
+    @property
+    def needs_bottom(self) -> bool:
+        return True
+
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         p = self.param.log_param
         return [torch.log(bottoms[0] * p.scale + p.shift) / (1.0 if p.base == -1 else math.log(p.base))]
@@ -101,24 +113,18 @@ class Threshold(Layer):
 
 @layer("Dropout")
 class Dropout(Layer):
-    """In TRAIN each value is dropped with probability dropout_ratio and the others are scaled up; in TEST nothing happens.
-
-    The mask follows from seed, layer name, rank and the count of forward passes, so a resumed run drops what the first would have.
-    """
+    """In TRAIN each value is dropped with probability dropout_ratio and the others are scaled up; in TEST nothing happens."""
 
     def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
         super().__init__(layer, facts, context)
-        self.passes = 0
-        self.random = torch.Generator(context.device)
+        self.draws = Draws(context, layer.name)
 
     def seek(self, batch: int) -> None:
-        self.passes = batch
+        self.draws.passes = batch
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         x = bottoms[0]
         if not self.context.train:
             return [x.view_as(x)]
         keep = 1.0 - self.param.dropout_param.dropout_ratio
-        self.random.manual_seed(zlib.crc32(f"{self.context.seed}/{self.name}/{self.context.rank}/{self.passes}".encode()))
-        self.passes += 1
-        return [x * torch.empty_like(x).bernoulli_(keep, generator=self.random).div_(keep)]
+        return [x * torch.empty_like(x).bernoulli_(keep, generator=self.draws.next()).div_(keep)]

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules.convolution import spatial
 from caffe_ir.rules.registry import Facts
 from netrun.layers.registry import Context, Layer, layer
-
-
-def per_axis(values: Sequence[int], by_name: tuple[int, int] | None, axes: int, default: int) -> tuple[int, ...]:
-    """One value per spatial axis from Caffe's three ways of saying it: none, one for all, one each (or the _h and _w fields)."""
-    if by_name is not None:
-        return by_name
-    return tuple(values) if len(values) > 1 else (values[0] if values else default,) * axes
 
 
 class _Filters(Layer):
@@ -26,42 +18,66 @@ class _Filters(Layer):
 
     def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
         super().__init__(layer, facts, context)
-        p = layer.convolution_param
         axes = len(facts.params[0].shape) - 2
-        if p.axis not in (1, -1 - axes):
-            raise self.refuse(f"netrun convolves over the axes behind axis 1, not {p.axis}", "convolution_param.axis")
-        if not 1 <= axes <= 3:
-            raise self.refuse(f"netrun convolves over 1, 2 or 3 axes, not {axes}", "convolution_param")
-        self.stride = per_axis(p.stride, (p.stride_h, p.stride_w) if p.HasField("stride_h") else None, axes, 1)
-        self.padding = per_axis(p.pad, (p.pad_h, p.pad_w) if p.HasField("pad_h") else None, axes, 0)
-        self.dilation = per_axis(p.dilation, None, axes, 1)
-        self.groups = p.group
-        self.axes = axes
+        if axes > 3:
+            raise self.refuse(f"netrun convolves over up to 3 axes, not {axes}", "convolution_param")
+        defaults = (("stride", 1), ("pad", 0), ("dilation", 1))
+        self.stride, self.padding, self.dilation = (tuple(spatial(layer, name, axes, d)) or (d,) for name, d in defaults)
+        self.groups = layer.convolution_param.group
+        self.axes = max(axes, 1)  # a bottom without spatial axes is given one, of size 1
+        self.images = len(facts.tops[0]) - axes - 1  # axes before the channels': torch knows exactly one
+        self.plain = self.images == 1 and axes > 0
 
     def parameters(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        return self.blobs[0], self.blobs[1] if len(self.blobs) > 1 else None
+        weight, bias = self.blobs[0], self.blobs[1] if len(self.blobs) > 1 else None
+        return weight if weight.dim() > 2 else weight.unsqueeze(-1), bias
+
+    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        if self.plain:
+            return [self.filtered(x) for x in bottoms]
+        shapes = [(-1, *(x.shape[self.images :] if x.dim() > self.images + 1 else (x.shape[-1], 1))) for x in bottoms]
+        return [self.filtered(x.reshape(s)).reshape(self.facts.tops[0]) for x, s in zip(bottoms, shapes, strict=True)]
+
+    def filtered(self, x: torch.Tensor) -> torch.Tensor:
+        """The top of a bottom (N, C, ...)."""
+        raise NotImplementedError
 
 
 @layer("Convolution")
 class Convolution(_Filters):
     """Cross-correlation with learned filters, blobs (out, in / group, *kernel) and, with bias_term, (out,)."""
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def filtered(self, x: torch.Tensor) -> torch.Tensor:
         convolve = (F.conv1d, F.conv2d, F.conv3d)[self.axes - 1]
-        weight, bias = self.parameters()
         if self.axes == 2:  # the order that is fastest on the CPU, whatever the filters' own is
-            bottoms = [x.contiguous(memory_format=torch.channels_last) for x in bottoms]
-        return [convolve(x, weight, bias, self.stride, self.padding, self.dilation, self.groups) for x in bottoms]
+            x = x.contiguous(memory_format=torch.channels_last)
+        return convolve(x, *self.parameters(), self.stride, self.padding, self.dilation, self.groups)
 
 
 @layer("Deconvolution")
 class Deconvolution(_Filters):
     """The transpose of a convolution, blobs (in, out / group, *kernel) and, with bias_term, (out,)."""
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def filtered(self, x: torch.Tensor) -> torch.Tensor:
         spread = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.axes - 1]
-        weight, bias = self.parameters()
-        return [spread(x, weight, bias, self.stride, self.padding, 0, self.groups, self.dilation) for x in bottoms]
+        return spread(x, *self.parameters(), self.stride, self.padding, 0, self.groups, self.dilation)
+
+
+@layer("Im2col")
+class Im2col(Layer):
+    """The values under each place of a convolution's kernel, as channels: C times the kernel's size of them."""
+
+    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        x, axis = bottoms[0], self.param.convolution_param.axis % bottoms[0].dim()
+        axes = x.dim() - axis - 1
+        kernel, stride, pad, dilation = (
+            spatial(self.param, name, axes, d) for name, d in (("kernel_size", None), ("stride", 1), ("pad", 0), ("dilation", 1))
+        )
+        x = F.pad(x, [side for p in reversed(pad) for side in (p, p)])
+        for i, (k, s, d) in enumerate(zip(kernel, stride, dilation, strict=True), axis + 1):
+            x = x.unfold(i, d * (k - 1) + 1, s)[..., ::d]
+        places = range(axis + 1, axis + 1 + axes)
+        return [x.permute(*range(axis + 1), *(i + axes for i in places), *places).reshape(self.facts.tops[0])]
 
 
 @layer("InnerProduct")

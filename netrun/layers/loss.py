@@ -123,6 +123,11 @@ class SigmoidCrossEntropyLoss(Layer):
         return [torch.where(counts, places, 0.0).sum() / divisor]
 
 
+def _logarithm(p: torch.Tensor) -> torch.Tensor:
+    """Of probabilities, at least LOG_THRESHOLD; the slope of smaller ones is that of the threshold, as in Caffe."""
+    return (p + (p.clamp(min=LOG_THRESHOLD) - p).detach()).log()
+
+
 @layer("MultinomialLogisticLoss")
 class MultinomialLogisticLoss(Layer):
     """Cross entropy of given probabilities against one label per image."""
@@ -131,7 +136,7 @@ class MultinomialLogisticLoss(Layer):
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         chosen = bottoms[0].flatten(1).gather(1, bottoms[1].detach().reshape(-1, 1).long())
-        return [-chosen.clamp(min=LOG_THRESHOLD).log().sum() / len(chosen)]
+        return [-_logarithm(chosen).sum() / len(chosen)]
 
 
 @layer("InfogainLoss")
@@ -144,7 +149,7 @@ class InfogainLoss(Layer):
         scores, labels = bottoms[0].flatten(1), bottoms[1].detach().flatten().long()
         matrix = bottoms[2] if len(bottoms) > 2 else self.matrix
         weights = matrix.reshape(-1, scores.shape[1])[labels]
-        return [-(weights * scores.clamp(min=LOG_THRESHOLD).log()).sum() / len(scores)]
+        return [-(weights * _logarithm(scores)).sum() / len(scores)]
 
     @cached_property
     def matrix(self) -> torch.Tensor:
@@ -179,5 +184,8 @@ class ContrastiveLoss(Layer):
         if p.legacy_version:
             apart = (p.margin - square).clamp(min=0)
         else:
-            apart = (p.margin - torch.linalg.vector_norm(difference, dim=1)).clamp(min=0).square()
+            distance = torch.linalg.vector_norm(difference, dim=1)
+            # Caffe divides by a little more than the distance in the gradient
+            distance = distance.detach() + (distance - distance.detach()) * (distance / (distance + 1e-4)).detach()
+            apart = (p.margin - distance).clamp(min=0).square()
         return [torch.where(similar, square, apart).sum() / (2 * len(square))]

@@ -145,6 +145,10 @@ class Normalize(Layer):
 
     owns_top = True
 
+    @property
+    def needs_bottom(self) -> bool:
+        return True
+
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         x, p = bottoms[0], self.param.norm_param
         scale = _spread(self.blobs[0], 0 if p.channel_shared else 1, x)
@@ -154,6 +158,10 @@ class Normalize(Layer):
 @layer("LRN")
 class LRN(Layer):
     """Local response normalisation across channels or within each (Krizhevsky et al. 2012, section 3.3)."""
+
+    @property
+    def needs_bottom(self) -> bool:
+        return True
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         x, p = bottoms[0], self.param.lrn_param
@@ -167,6 +175,10 @@ class LRN(Layer):
 class MVN(Layer):
     """Mean to zero, and with normalize_variance deviation to one, of each channel or (across_channels) each image."""
 
+    @property
+    def needs_bottom(self) -> bool:
+        return True
+
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         x, p = bottoms[0].reshape(self.facts.tops[0]), self.param.mvn_param
         axes = tuple(range(1 if p.across_channels else 2, x.dim()))
@@ -174,4 +186,7 @@ class MVN(Layer):
         if not p.normalize_variance:
             return [centred]
         count = centred[0].numel() if p.across_channels else centred[0, 0].numel()
-        return [centred / (torch.linalg.vector_norm(centred, dim=axes, keepdim=True) * count**-0.5 + p.eps)]
+        deviation = torch.linalg.vector_norm(centred, dim=axes, keepdim=True) * count**-0.5
+        divisor = deviation + p.eps
+        # Caffe's gradient takes the deviation for the divisor, which matters where eps is not small beside it
+        return [centred / (divisor.detach() + (deviation - deviation.detach()) * (deviation / divisor).detach())]

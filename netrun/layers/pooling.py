@@ -1,4 +1,4 @@
-"""Pooling with Caffe's rounding: a window that starts inside the (padded) bottom counts."""
+"""Pooling and SPP with Caffe's rounding: a window that starts inside the (padded) bottom counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules.pooling import pooled_size, pyramid, window
 from caffe_ir.rules.registry import Facts
+from netrun.layers.draws import Draws
 from netrun.layers.registry import Context, Layer, layer
 
 LOWEST = torch.finfo(torch.float32).min  # what Caffe starts a maximum from
@@ -34,32 +36,79 @@ def pool_max(x: torch.Tensor, kernel: Pair, stride: Pair, pad: Pair, size: Pair,
     return [top, torch.where(inside, row * width + column, -1).to(x.dtype)] if mask else [top]
 
 
-def pool_average(x: torch.Tensor, kernel: Pair, stride: Pair, pad: Pair) -> torch.Tensor:
-    """Averages over windows: padding counts in the divisor, what lies beyond the padding does not."""
+def pool_average(x: torch.Tensor, kernel: Pair, stride: Pair, pad: Pair, size: Pair) -> torch.Tensor:
+    """Averages over windows: padding counts in the divisor, what lies beyond the padding does not. size: the top's height and width.
+
+    A last window that begins beyond the padding averages to 0; one that begins right behind it is Caffe's 0 / 0, and ours.
+    """
     if 2 * pad[0] > kernel[0] or 2 * pad[1] > kernel[1]:  # torch pads half a window at most
         x, pad = F.pad(x, (pad[1], pad[1], pad[0], pad[0])), (0, 0)
-    return F.avg_pool2d(x, kernel, stride, pad, ceil_mode=True, count_include_pad=True)
+    top = F.avg_pool2d(x, kernel, stride, pad, ceil_mode=True, count_include_pad=True)
+    for axis in (0, 1):  # torch leaves those windows out
+        if missing := size[axis] - top.shape[2 + axis]:
+            begin = (size[axis] - 1) * stride[axis] - pad[axis]
+            value = float("nan") if begin == x.shape[2 + axis] + pad[axis] else 0.0
+            top = F.pad(top, (0, missing) if axis else (0, 0, 0, missing), value=value)
+    return top
 
 
-@layer("Pooling")
-class Pooling(Layer):
-    """MAX (a second top is the mask: each maximum's index within its channel) or AVE."""
+def pool_stochastic(x: torch.Tensor, kernel: Pair, stride: Pair, size: Pair, random: torch.Generator | None) -> torch.Tensor:
+    """One value of each window, drawn with a chance in proportion to it (Zeiler & Fergus 2013), as in Caffe's GPU code.
+
+    x: (N, C, H, W), not negative. random: None gives each window's mean instead, weighted by the values themselves.
+    """
+    below, right = ((size[i] - 1) * stride[i] + kernel[i] - x.shape[2 + i] for i in (0, 1))
+    windows = F.pad(x, (0, right, 0, below)).unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1]).flatten(4)
+    if random is None:
+        return windows.square().sum(-1) / (windows.sum(-1) + torch.finfo(x.dtype).tiny)
+    with torch.no_grad():
+        sums = windows.cumsum(-1)
+        draws = torch.rand(sums.shape[:-1], generator=random, device=x.device, dtype=x.dtype)
+        chosen = (sums >= (draws * sums[..., -1])[..., None]).byte().argmax(-1, keepdim=True)  # the first that reaches its draw
+    return windows.gather(-1, chosen)[..., 0]
+
+
+class _Pools(Layer):
+    """What Pooling and SPP share: a draw a pass where they are STOCHASTIC."""
 
     def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
         super().__init__(layer, facts, context)
-        p = layer.pooling_param
-        if p.pool == p.STOCHASTIC:
-            raise self.refuse("netrun pools by MAX and AVE, not STOCHASTIC", "pooling_param.pool")
-        self.kernel = (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") else (p.kernel_size, p.kernel_size)
-        self.stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride, p.stride)
-        self.pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad, p.pad)
+        self.draws = Draws(context, layer.name)
+
+    def seek(self, batch: int) -> None:
+        self.draws.passes = batch
+
+
+@layer("Pooling")
+class Pooling(_Pools):
+    """MAX (a second top is the mask: each maximum's index within its channel), AVE or STOCHASTIC."""
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         x, p = bottoms[0], self.param.pooling_param
-        height, width = self.facts.tops[0][2:]
-        kernel = (x.shape[2], x.shape[3]) if p.global_pooling else self.kernel
+        kernel, stride, pad = window(self.param, x.shape[2], x.shape[3])
+        size = self.facts.tops[0][2], self.facts.tops[0][3]
         if p.pool == p.MAX:
-            return pool_max(x, kernel, self.stride, self.pad, (height, width), mask=len(self.param.top) > 1)
-        if (height - 1) * self.stride[0] >= x.shape[2] + self.pad[0] or (width - 1) * self.stride[1] >= x.shape[3] + self.pad[1]:
-            raise self.refuse("the last AVE window lies wholly outside the bottom, where Caffe divides zero by zero", "pooling_param")
-        return [pool_average(x, kernel, self.stride, self.pad)]
+            return pool_max(x, kernel, stride, pad, size, mask=len(self.param.top) > 1)
+        if p.pool == p.AVE:
+            return [pool_average(x, kernel, stride, pad, size)]
+        return [pool_stochastic(x, kernel, stride, size, self.draws.next() if self.context.train else None)]
+
+
+@layer("SPP")
+class SPP(_Pools):
+    """Poolings into 1, 4, 16, ... bins, one behind the other (He et al. 2014, section 2)."""
+
+    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        x, p = bottoms[0], self.param.spp_param
+        tops = []
+        random = self.draws.next() if p.pool == p.STOCHASTIC and self.context.train else None
+        for kernel, pad in pyramid(self.param, x.shape[2], x.shape[3]):
+            height, width = (pooled_size(x.shape[2 + i], kernel[i], kernel[i], pad[i], any(pad)) for i in (0, 1))
+            if p.pool == p.MAX:
+                top = pool_max(x, kernel, kernel, pad, (height, width))[0]
+            elif p.pool == p.AVE:
+                top = pool_average(x, kernel, kernel, pad, (height, width))
+            else:
+                top = pool_stochastic(x, kernel, kernel, (height, width), random)
+            tops.append(top.flatten(1))
+        return [torch.cat(tops, 1).reshape(self.facts.tops[0])]

@@ -55,6 +55,11 @@ class Layer:
         self.scale: Layer | None = None  # BatchNorm: the Scale layer that it does the work of as well
 
     @property
+    def needs_bottom(self) -> bool:
+        """Whether Caffe's gradient reads the bottom, which is gone where the layer works in place."""
+        return False
+
+    @property
     def name(self) -> str:
         return self.param.name
 
@@ -110,4 +115,7 @@ def create(layer: pb.LayerParameter, facts: Facts, context: Context) -> Layer:
     """The engine's layer for this prototxt layer. Raises LayerError for a type that netrun does not have."""
     if layer.type not in _LAYERS:
         raise LayerError(layer.name, f"netrun has no layer type '{layer.type}'{suggest(layer.type, _LAYERS)}", "type")
-    return _LAYERS[layer.type](layer, facts, context)
+    made = _LAYERS[layer.type](layer, facts, context)
+    if made.needs_bottom and context.train and list(layer.bottom[:1]) == list(layer.top[:1]):
+        raise made.refuse("Caffe's gradient reads what the layer has overwritten in place; give its top a name of its own", "top")
+    return made

@@ -85,6 +85,18 @@ CASES: dict[str, tuple[str, list[Shape], list[Shape], list[Shape], int]] = {
     "reshape inserts an axis": ('type: "Reshape" reshape_param { axis: -1 num_axes: 0 shape { dim: 1 } }', [MAP], [(*MAP, 1)], [], 0),
     "permute": ('type: "Permute" permute_param { order: 0 order: 2 order: 3 order: 1 }', [MAP], [(2, 9, 11, 6)], [], 0),
     "permute names some": ('type: "Permute" permute_param { order: 3 }', [MAP], [(11, 2, 6, 9)], [], 0),
+    # 3 x 3 values of 6 channels; (9 + 2 - 5) / 2 + 1 = 4, (11 + 2 - 5) / 2 + 1 = 5
+    "im2col": ('type: "Im2col" convolution_param { kernel_size: 3 stride: 2 pad: 1 dilation: 2 }', [MAP], [(2, 54, 4, 5)], [], 0),
+    "im2col from axis 2": ('type: "Im2col" convolution_param { kernel_size: 3 axis: 2 }', [(2, 3, 4, 7)], [(2, 3, 12, 5)], [], 0),
+    # 6 channels of 1 + 2 x 2 + 4 x 4 bins
+    "spp": ('type: "SPP" spp_param { pyramid_height: 3 }', [(2, 6, 8, 12)], [(2, 126)], [], 0),
+    "spp of one level": ('type: "SPP" spp_param { pyramid_height: 1 }', [MAP], [(2, 6, 1, 1)], [], 0),
+    # x: 20 rows of 2 values, h: of 5; 4 steps of 3 streams
+    "lstm": ('type: "LSTM" recurrent_param { num_output: 5 }', [(4, 3, 2), (4, 3)], [(4, 3, 5)], [(20, 2), (20,), (20, 5)], 4 * 3 * (40 + 100)),
+    "lstm with a static input": ('type: "LSTM" recurrent_param { num_output: 5 }', [(4, 3, 2, 2), (4, 3), (3, 7)], [(4, 3, 5)], [(20, 4), (20,), (20, 7), (20, 5)], 4 * 3 * (80 + 100) + 3 * 140),
+    "lstm exposed": ('type: "LSTM" recurrent_param { num_output: 5 expose_hidden: true }', [(4, 3, 2), (4, 3), (1, 3, 5), (1, 3, 5)], [(4, 3, 5), (1, 3, 5), (1, 3, 5)], [(20, 2), (20,), (20, 5)], 4 * 3 * (40 + 100)),
+    "rnn": ('type: "RNN" recurrent_param { num_output: 5 }', [(4, 3, 2), (4, 3)], [(4, 3, 5)], [(5, 2), (5,), (5, 5), (5, 5), (5,)], 4 * 3 * (10 + 25 + 25)),
+    "lstm unit": ('type: "LSTMUnit"', [(1, 3, 4), (1, 3, 16), (1, 3)], [(1, 3, 4)] * 2, [], 0),
     "tile": ('type: "Tile" tile_param { axis: 2 tiles: 3 }', [MAP], [(2, 6, 27, 11)], [], 0),
     "reduction": ('type: "Reduction" reduction_param { axis: 1 }', [MAP], [(2,)], [], 0),
     "reduction to a scalar": ('type: "Reduction"', [MAP], [()], [], 0),

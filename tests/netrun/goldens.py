@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +26,23 @@ def close(ours: np.ndarray, reference: np.ndarray, tolerance: float, what: str) 
 
 def replay(path: Path, tolerance: float = 1e-5) -> None:
     """Assert outputs, input and parameter gradients and changed parameters of the case at path."""
-    case = dict(np.load(path))
+    replay_case(dict(np.load(path)), tolerance)
+
+
+def packed(path: Path) -> dict[str, dict[str, Any]]:
+    """Many small cases in one file, by name: `index` (JSON) has each one's net and its arrays' shapes, `values` their numbers in order."""
+    with np.load(path) as file:
+        index, values = json.loads(str(file["index"])), file["values"]
+    place = 0
+    for case in index.values():
+        for key, shape in case.pop("arrays").items():
+            case[key] = values[place : place + math.prod(shape)].reshape(shape)
+            place += case[key].size
+    return index
+
+
+def replay_case(case: Mapping[str, Any], tolerance: float = 1e-5) -> None:
+    """`replay` for a case at hand."""
     by_kind: dict[str, dict[str, np.ndarray]] = {}
     for key, value in case.items():
         kind, _, name = key.partition(":")
@@ -33,7 +53,7 @@ def replay(path: Path, tolerance: float = 1e-5) -> None:
         layer, _, index = name.rpartition(":")
         return net.params[layer][int(index)]
 
-    for name, value in by_kind["in"].items():
+    for name, value in by_kind.get("in", {}).items():
         net.blobs[name].data[...] = value
     for name, value in by_kind.get("param", {}).items():
         param(name).data[...] = value
@@ -44,10 +64,10 @@ def replay(path: Path, tolerance: float = 1e-5) -> None:
         close(net.blobs[name].data, value, tolerance, f"output {name}")
     for name, value in by_kind.get("param_after", {}).items():
         close(param(name).data, value, tolerance, f"parameter {name} afterwards")
-    if "indiff" not in by_kind:
+    if not {"indiff", "paramdiff"} & set(by_kind):
         return
     net.backward(**by_kind.get("topdiff", {}))
-    for name, value in by_kind["indiff"].items():
+    for name, value in by_kind.get("indiff", {}).items():
         close(net.blobs[name].diff, value, tolerance, f"gradient of {name}")
     for name, value in by_kind.get("paramdiff", {}).items():
         close(param(name).diff, value, tolerance, f"gradient of parameter {name}")

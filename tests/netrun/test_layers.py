@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import netrun
-from caffe_ir.errors import LayerError
 from caffe_ir.rules import layer_types as rule_types
 from netrun.layers import layer_types
 from tests.netrun.goldens import replay
@@ -62,8 +61,14 @@ def test_a_last_pooling_window_outside_the_bottom_is_empty() -> None:
     assert y.shape == (1, 1, 1, 3)
     assert y[0, 0, 0].tolist() == [1, 4, np.finfo(np.float32).min]
     assert net.backward(y=np.ones_like(y))["x"][0, 0, 0].tolist() == [1, 0, 0, 1, 0]
-    with pytest.raises(LayerError, match="layer 'layer', pooling_param: the last AVE window lies wholly outside"):
-        run("Pooling", "pooling_param { pool: AVE kernel_size: 1 stride: 3 }", x=ROW)
+    net, (y,) = run("Pooling", "pooling_param { pool: AVE kernel_size: 1 stride: 3 }", x=ROW)
+    assert y[0, 0, 0].tolist() == [1, 4, 0]
+    assert net.backward(y=np.ones_like(y))["x"][0, 0, 0].tolist() == [1, 0, 0, 1, 0]
+    _, (y,) = run("Pooling", "pooling_param { pool: AVE kernel_h: 1 kernel_w: 1 stride: 5 }", x=[[[[1, 5, 2, 4, 3, 8]]]])
+    assert y[0, 0, 0].tolist() == [1, 8]
+    _, (y,) = run("Pooling", "pooling_param { pool: AVE kernel_size: 1 stride: 5 }", x=[[[[1, 5, 2]]]])
+    assert y[0, 0, 0, 0] == 1
+    assert np.isnan(run("Pooling", "pooling_param { pool: AVE kernel_size: 1 stride: 3 }", x=[[[[1, 5, 2]]]])[1][0][..., 1:]).all()
 
 
 def test_pooling_mask_and_wide_padding() -> None:

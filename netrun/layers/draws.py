@@ -1,0 +1,24 @@
+"""Random numbers of layers: they follow from seed, layer, rank and the count of forward passes, so a resumed run draws the same."""
+
+from __future__ import annotations
+
+import zlib
+
+import torch
+
+from netrun.layers.registry import Context
+
+
+class Draws:
+    """A generator on the context's device, seeded anew for each pass. passes: how many there have been; a resumed run sets it."""
+
+    def __init__(self, context: Context, name: str) -> None:
+        self._key = f"{context.seed}/{name}/{context.rank}"
+        self._generator = torch.Generator(context.device)
+        self.passes = 0
+
+    def next(self) -> torch.Generator:
+        """The generator of the next pass."""
+        self._generator.manual_seed(zlib.crc32(f"{self._key}/{self.passes}".encode()))
+        self.passes += 1
+        return self._generator
