@@ -45,18 +45,20 @@ def areas(boxes: np.ndarray) -> np.ndarray:
 
 
 def intersections(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Areas common to boxes a (…, 4) and b (…, 4), broadcast."""
-    wide, high = (np.minimum(a[..., k + 2], b[..., k + 2]) - np.maximum(a[..., k], b[..., k]) for k in range(2))
+    """Areas common to boxes a (4, …) and b (4, …), broadcast."""
+    wide, high = (np.minimum(a[k + 2], b[k + 2]) - np.maximum(a[k], b[k]) for k in range(2))
     return np.maximum(wide, np.float32(0)) * np.maximum(high, np.float32(0))
 
 
-def meets(emit: pb.EmitConstraint, window: Box, found: Annotations) -> np.ndarray:
-    """Mask of the objects that the constraint lets through: centre inside the window, or more than emit_overlap of the box."""
-    view = np.array(window, np.float32)
+def meets(emit: pb.EmitConstraint, view: np.ndarray, found: Annotations) -> np.ndarray:
+    """Mask of the objects that the constraint lets through: centre inside the window, or more than emit_overlap of the box.
+
+    view: (4,) float32, the window.
+    """
     if emit.emit_type == pb.EmitConstraint.CENTER:
         centre = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
         return ((centre >= view[:2]) & (centre <= view[2:])).all(1)
-    common, whole = intersections(found.boxes, view), found.areas()
+    common, whole = intersections(found.boxes.T, view), found.areas()
     return (common > 0) & (common > np.float32(emit.emit_overlap) * whole)
 
 
@@ -68,11 +70,13 @@ def project(found: Annotations, window: Box, emit: pb.EmitConstraint | None) -> 
     boxes = found.boxes
     keep = ((boxes[:, :2] < view[2:]) & (boxes[:, 2:] > view[:2])).all(1)
     if emit is not None:
-        keep &= meets(emit, window, found)
-    origin, side = np.tile(view[:2], 2), np.tile(view[2:] - view[:2], 2)
-    clipped = ((boxes - origin) / side).clip(0, 1)
+        keep &= meets(emit, view, found)
+    corners = (boxes.reshape(-1, 2, 2) - view[:2]) / (view[2:] - view[:2])
+    clipped = np.minimum(np.maximum(corners, 0), 1).reshape(-1, 4)
     size = areas(clipped)
-    return Annotations(clipped, size, found.ids).take(keep & (size > 0))
+    keep &= size > 0
+    seen = Annotations(clipped, size, found.ids)
+    return seen if keep.all() else seen.take(keep)
 
 
 def mirrored(found: Annotations) -> Annotations:

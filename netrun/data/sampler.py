@@ -14,6 +14,8 @@ from caffe_ir.errors import CaffeError
 from netrun.data.boxes import Annotations, Box, intersections
 
 _KINDS = ("jaccard_overlap", "sample_coverage", "object_coverage")
+_ANY, _NEVER = (-np.inf, np.inf), (np.inf, -np.inf)  # bounds that let everything and nothing through
+_TINY = np.finfo(np.float32).tiny
 
 
 class BatchSamplers:
@@ -35,62 +37,57 @@ class BatchSamplers:
                 ratios = f"{box.min_aspect_ratio:g} and {box.max_aspect_ratio:g}"
                 raise CaffeError(f"sampler: needs 0 < min_aspect_ratio <= max_aspect_ratio, has {ratios}")
         trials = [s.max_trials for s in used]
-        starts = np.cumsum([0, *trials])
-        self._spans = [
-            (int(a), int(b), s.max_sample if s.HasField("max_sample") else None) for a, b, s in zip(starts, starts[1:], used, strict=False)
-        ]
+        self._starts = np.cumsum([0, *trials])
+        self._most = [s.max_sample if s.HasField("max_sample") else s.max_trials for s in used]
         ranges = [(s.sampler.min_scale, s.sampler.max_scale, s.sampler.min_aspect_ratio, s.sampler.max_aspect_ratio) for s in used]
-        table = np.repeat(np.array(ranges, np.float32).reshape(-1, 4), trials, axis=0)
-        self._low, self._span = table[:, ::2], table[:, 1::2] - table[:, ::2]
+        table = np.repeat(np.array(ranges, np.float32).reshape(-1, 4), trials, axis=0).T
+        self._low, self._span = table[::2].copy(), table[1::2] - table[::2]
         limits = np.repeat(np.array([_limits(s.sample_constraint) for s in used], np.float32).reshape(-1, 3, 2), trials, axis=0)
-        self._limits = [(k, limits[:, k, :1], limits[:, k, 1:]) for k in range(3) if not np.isnan(limits[:, k]).all()]
-        self._free = np.isnan(limits).all((1, 2))
+        self._limits = [(k, limits[:, k, 0], limits[:, k, 1]) for k in range(3) if (limits[:, k] != _NEVER).any()]
+        self._free = (limits == _NEVER).all((1, 2))
 
     def window(self, found: Annotations, rng: np.random.Generator) -> Box | None:
         """A random window of an image with these objects, inside [0, 1]; None where no sampler found one."""
-        if not self._spans:
+        if not self._most:
             return None
         windows = self._windows(rng)
-        met = self._met(windows, found)
-        kept = np.concatenate([np.flatnonzero(met[a:b])[:most] + a for a, b, most in self._spans])
-        if not len(kept):
+        met = np.flatnonzero(self._met(windows, found))
+        bounds = met.searchsorted(self._starts).tolist()
+        kept = [k for a, b, most in zip(bounds, bounds[1:], self._most, strict=False) for k in range(a, min(b, a + most))]
+        if not kept:
             return None
-        left, top, right, bottom = windows[kept[rng.integers(len(kept))]].clip(0, 1).tolist()
+        left, top, right, bottom = windows[:, met[kept[rng.integers(len(kept))]]].clip(0, 1).tolist()
         return left, top, right, bottom
 
     def _windows(self, rng: np.random.Generator) -> np.ndarray:
-        draws = rng.random((len(self._low), 4), np.float32)
-        drawn = self._low + draws[:, :2] * self._span
-        scale, ratio = drawn[:, 0], drawn[:, 1]
+        """(4, trials): the windows' left, top, right and bottom, each side by side in memory."""
+        draws = rng.random((self._low.shape[1], 4), np.float32).T
+        scale, ratio = self._low + draws[:2] * self._span
         square = scale * scale
         root = np.sqrt(np.minimum(np.maximum(ratio, square), 1 / square))
-        sides = np.stack([scale * root, scale / root], 1)
-        corner = draws[:, 2:] * (1 - sides)
-        return np.concatenate([corner, corner + sides], 1)
+        sides = np.stack([scale * root, scale / root])
+        corner = draws[2:] * (1 - sides)
+        return np.concatenate([corner, corner + sides])
 
     def _met(self, windows: np.ndarray, found: Annotations) -> np.ndarray:
-        """Mask over windows. All overlaps are (windows, objects) matrices."""
+        """Mask over windows. All overlaps are (objects, windows) matrices."""
         met = self._free.copy()
         if self._limits and len(found):
-            common = intersections(windows[:, None], found.boxes)
-            sides = windows[:, 2:] - windows[:, :2]
-            whole, objects = (sides[:, 0] * sides[:, 1])[:, None], found.areas()
+            common = intersections(windows, found.boxes.T[:, :, None])
+            whole, objects = (windows[2] - windows[0]) * (windows[3] - windows[1]), found.areas()[:, None]
             for kind, low, high in self._limits:
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    part = common / (whole + objects - common if kind == 0 else whole if kind == 1 else objects)
-                    part[common <= 0] = 0
-                    # a bound that is not given is NaN, and no comparison with NaN refuses
-                    met |= (~(part < low) & ~(part > high)).any(1) & ~(np.isnan(low) & np.isnan(high))[:, 0]
+                part = common / np.maximum(whole + objects - common if kind == 0 else whole if kind == 1 else objects, _TINY)
+                met |= ((part >= low) & (part <= high)).any(0)
         return met
 
 
 def _limits(constraint: pb.SampleConstraint) -> list[tuple[float, float]]:
-    """(least, most) of each kind, NaN where it is not given, or not looked at because an earlier kind is given."""
-    limits = [(np.nan, np.nan)] * 3
+    """(least, most) of each kind, _NEVER where it is not given, or not looked at because an earlier kind is given."""
+    limits = [_NEVER] * 3
     for k, kind in enumerate(_KINDS):
         names = [f"min_{kind}", f"max_{kind}"]
-        given = [getattr(constraint, n) if constraint.HasField(n) else np.nan for n in names]
-        if not np.isnan(given).all():
-            limits[k] = (given[0], given[1])
+        if any(map(constraint.HasField, names)):
+            least, most = (getattr(constraint, n) if constraint.HasField(n) else unbound for n, unbound in zip(names, _ANY, strict=True))
+            limits[k] = (least, most)
             break
     return limits
