@@ -106,9 +106,9 @@ class Blob:
             return torch.full(self.shape, self.loss_weight, device=self.device) if self.loss_weight else None
         return torch.from_numpy(self._diff).to(self.device) if self._diff.any() else None
 
-    def reshape(self, *shape: int | Sequence[int]) -> None:
+    def reshape(self, *sides: int | Sequence[int]) -> None:
         """Give the blob this shape. Values stay where their count does, else they are zeros. Raises CaffeError for a negative side."""
-        shape = tuple(int(side) for part in shape for side in np.ravel(part))
+        shape = tuple(int(side) for part in sides for side in np.ravel(part))
         if min(shape, default=0) < 0:
             raise CaffeError(f"a blob cannot have shape {shape}: sides are 0 or more")
         if shape == self.shape:

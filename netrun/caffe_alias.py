@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 PACKAGE = "netrun.pycaffe"
 ELSEWHERE = {"caffe.io": "netrun.io", "caffe.proto.caffe_pb2": "caffe_ir.caffe_ir_pb2"}
+THEIRS_FIRST = ("caffe.model_libs",)  # where users of the fork put net bodies of their own
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -23,10 +25,13 @@ class _Finder(MetaPathFinder, Loader):
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name.split(".", maxsplit=1)[0] != "caffe":
             return None
+        theirs = _beside_a_fork(name)
+        if theirs is not None and name in THEIRS_FIRST:
+            return theirs
         real = ELSEWHERE.get(name, PACKAGE + name.removeprefix("caffe"))
         found = importlib.util.find_spec(real)
         if found is None:
-            return None  # the import system goes on to look through the package's path, which a user's own folders are part of
+            return theirs
         return ModuleSpec(name, self, is_package=found.submodule_search_locations is not None, loader_state=real)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -38,6 +43,14 @@ class _Finder(MetaPathFinder, Loader):
         spec = module.__spec__
         if spec is not None:  # the import system has put the alias's there
             module.__spec__ = self.specs.pop(spec.name)
+
+
+def _beside_a_fork(name: str) -> ModuleSpec | None:
+    """A module `caffe.x` of which netrun has none, or that people change: from a fork's python/caffe on sys.path or in CAFFE_ROOT."""
+    if name.count(".") != 1:
+        return None
+    folders = [*sys.path, os.path.join(os.environ["CAFFE_ROOT"], "python")] if os.environ.get("CAFFE_ROOT") else sys.path
+    return PathFinder.find_spec(name, [os.path.join(folder, "caffe") for folder in folders])
 
 
 _FINDER = _Finder()

@@ -18,6 +18,7 @@ COMMANDS = {
     "coco": "COCO's metrics of a result file",
     "plot": "draw the loss curve of a log",
     "time": "benchmark a model's execution time",
+    "python": "run a script written for pycaffe",
     "device_query": "show what this machine computes with",
 }
 
@@ -64,7 +65,10 @@ def main(argv: Sequence[str]) -> int:
     command = importlib.import_module(f"netrun.commands.{name}")  # only this one: torch or matplotlib take seconds
     parser = Parser(prog=f"netrun {name}", description=command.__doc__, allow_abbrev=False)
     command.add_flags(parser)
-    return int(command.run(parser.parse(argv[1:])))
+    ours, theirs = command.split(argv[1:]) if hasattr(command, "split") else (argv[1:], [])
+    args = parser.parse(ours)
+    args.rest = theirs
+    return int(command.run(args))
 
 
 def entry() -> int:

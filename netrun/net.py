@@ -190,6 +190,7 @@ class Net(Engine):
         kept = [(tensor, tensor.grad) for layer in self.layer_list[:end] for tensor in layer.blobs]
         for tensor, _ in kept:
             tensor.grad = None
+        users_code = any(isinstance(layer, Python) for layer in self.layer_list)
         tensors: list[torch.Tensor] = []
         seeds: list[torch.Tensor] = []
         hooks = []
@@ -205,9 +206,13 @@ class Net(Engine):
             tensor = self._tops[version.layer, version.top] if known else blob.tensor
             if not tensor.requires_grad:
                 continue
-            if (version in unread or blob.loss_weight) and (seed := blob.seed()) is not None:
-                tensors.append(tensor)
-                seeds.append(seed)
+            if version in unread or blob.loss_weight:
+                seed = blob.seed()
+                if seed is None and users_code:  # Caffe calls it, whatever the diff is
+                    seed = torch.zeros_like(tensor)
+                if seed is not None:
+                    tensors.append(tensor)
+                    seeds.append(seed)
             if version.first and self._tops:
                 hooks.append(tensor.register_hook(blob.set_diff))
         try:
@@ -219,6 +224,14 @@ class Net(Engine):
             self.blobs[name].tensor.grad = None  # their diff has it
         for tensor, gradient in kept:
             tensor.grad = gradient
+
+    def save_hdf5(self, path: PathLike) -> None:
+        """Write a .caffemodel.h5, whatever the file's name. Raises CaffeError where it cannot be written."""
+        self.save(path, hdf5=True)
+
+    def load_hdf5(self, path: PathLike) -> None:
+        """pycaffe's name for copy_from of a .caffemodel.h5."""
+        self.copy_from(path)
 
     def share_with(self, other: Engine) -> None:
         """pycaffe's name for share_from."""
