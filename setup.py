@@ -22,6 +22,7 @@ setup(
         "protobuf>=4.21",
         "numpy>=1.24",
         "lmdb>=1.4",
+        "h5py>=3.7",
         "opencv-python-headless>=4.8,<5",
         "matplotlib>=3.7",
         "pycocotools>=2.0.7",

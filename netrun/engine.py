@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
@@ -58,6 +59,7 @@ class Engine:
         else:
             whole = text.read_net(prototxt)
         self.param = insert_splits(filter_net(whole, phase, level, stages or ()))
+        self.param.state.phase = phase  # type: ignore[assignment]
         self.phase = phase
         self.device = torch.device(device or "cpu")
         self.context = Context(phase, self.device, seed, rank, world)
@@ -205,13 +207,13 @@ class Engine:
         self._shapes[position] = shapes
 
     def copy_from(self, path: PathLike) -> list[str]:
-        """Take the weights of a .caffemodel's layers of the same names; return the names of its other layers.
+        """Take the weights of a .caffemodel's or .caffemodel.h5's layers of the same names; return the names of its other layers.
 
-        Raises ParseError for what is no .caffemodel, and CaffeError where counts or shapes of blobs differ.
+        Raises ParseError for what is neither, and CaffeError where counts or shapes of blobs differ.
         """
         layers = {layer.name: layer for layer in reversed(self.layer_list)}  # of one name the first, as in Caffe
         arrays = {name: [t.detach().cpu().numpy() for t in layer.blobs] for name, layer in layers.items()}
-        ignored = copy_into(arrays, path)
+        ignored = copy_into(arrays, path, self._shared)
         if self.device.type != "cpu":
             with torch.no_grad():
                 for name, layer in layers.items():
@@ -233,9 +235,21 @@ class Engine:
                 use_c_order(source)  # now: later it would move to memory of its own
                 mine.data = source.data
 
-    def save(self, path: PathLike) -> None:
-        """Write a .caffemodel, whole or not at all. Raises CaffeError where it cannot be written."""
-        write(self.param, [[t.detach().cpu().numpy() for t in layer.blobs] for layer in self.layer_list], path)
+    @property
+    def _shared(self) -> set[tuple[str, int]]:
+        """The blobs, by layer and number, that an earlier layer owns."""
+        owned = {(p.layer, p.index) for p in self.learnable}
+        return {(layer.name, i) for layer in self.layer_list for i in range(len(layer.blobs))} - owned
+
+    def save(self, path: PathLike, diffs: bool = False, hdf5: bool | None = None) -> None:
+        """Write a .caffemodel, whole or not at all. hdf5: as HDF5 (default: where the name ends in `.h5`). diffs: gradients as well.
+
+        Raises CaffeError where it cannot be written.
+        """
+        arrays = [[t.detach().cpu().numpy() for t in layer.blobs] for layer in self.layer_list]
+        gradients = [[np.zeros(t.shape) if t.grad is None else t.grad.cpu().numpy() for t in layer.blobs] for layer in self.layer_list]
+        form = str(path).endswith(".h5") if hdf5 is None else hdf5
+        write(self.param, arrays, path, hdf5=form, shared=self._shared, diffs=gradients if diffs else None)
 
     def seek(self, batch: int) -> None:
         """Make the next run that of batch number `batch` (0-based): data and random masks follow."""

@@ -1,4 +1,4 @@
-"""A run on disk: `.caffemodel` and `.solverstate` in Caffe's own form, and the way back.
+"""A run on disk: `.caffemodel` and `.solverstate` in Caffe's own form, binary or HDF5, and the way back.
 
 Both files are written beside their final name, flushed to the disk and then renamed, weights first: whatever stops the
 process, a `.solverstate` that exists is whole, and so is the `.caffemodel` that it names.
@@ -14,6 +14,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,11 +22,11 @@ from torch import Tensor
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
-from netrun import log
+from netrun import hdf5, log
 from netrun.losses import LossWindow
 from netrun.net import Net
 from netrun.schedule import Schedule
-from netrun.weights import blob_array, blob_message
+from netrun.weights import blob_array, blob_message, stored
 
 
 @dataclass
@@ -42,18 +43,18 @@ class State:
 
 
 def check(param: pb.SolverParameter) -> None:
-    """Raises CaffeError where the solver asks for snapshots that netrun cannot write."""
-    if param.snapshot_format == pb.SolverParameter.HDF5:
-        raise CaffeError("solver: snapshot_format HDF5 is not supported by netrun; use BINARYPROTO (Caffe reads it as well)")
+    """Raises CaffeError where the solver asks for snapshots but not where."""
     if param.snapshot and not param.snapshot_prefix:
         raise CaffeError("solver: snapshot is set but snapshot_prefix is not")
 
 
-def prepare(param: pb.SolverParameter) -> None:
+def prepare(param: pb.SolverParameter, net: Net) -> None:
     """Make the folder of the snapshots, and clear it of what a killed process left half written.
 
-    Raises CaffeError where it cannot be written, before any time is spent on training.
+    Raises CaffeError where it cannot be written, or HDF5 cannot hold the net's names, before any time is spent on training.
     """
+    if _suffix(param):
+        hdf5.check_names(net._layer_names)
     if param.snapshot_prefix:
         folder, name = Path(param.snapshot_prefix).parent, Path(param.snapshot_prefix).name
         try:
@@ -74,29 +75,38 @@ _LOSS_TAG = b"\xc1\x3e"  # 1000 << 3 | 1 as a varint
 def write(
     param: pb.SolverParameter, iteration: int, net: Net, history: Sequence[Tensor], schedule: Schedule, *, losses: LossWindow | None = None
 ) -> str:
-    """Write `PREFIX_iter_N.caffemodel` and `.solverstate`; the latter's path. losses: where the schedule goes by them.
+    """Write `PREFIX_iter_N.caffemodel` and `.solverstate`, with `.h5` behind for HDF5; the latter's path.
 
-    Raises CaffeError where the disk refuses.
+    losses: where the schedule goes by them. Raises CaffeError where the disk refuses.
     """
-    stem = f"{param.snapshot_prefix}_iter_{iteration}"
-    model, state_path = stem + ".caffemodel", stem + ".solverstate"
-    state = pb.SolverState(
-        iter=iteration,
-        learned_net=model,
-        current_step=schedule.current_step,
-        minimum_loss=schedule.minimum_loss,
-        iter_last_event=schedule.last_event,
-        history=[blob_message(h.detach().cpu().numpy()) for h in history],
-    )
-    if losses is not None:
-        state.MergeFromString(b"".join(_LOSS.pack(_LOSS_TAG, value) for value in losses.state()))
-    log.info(f"Snapshotting to binary proto file {model}", at="solver.cpp:596")
-    net.save(model)
+    stem, suffix = f"{param.snapshot_prefix}_iter_{iteration}", _suffix(param)
+    kind = "HDF5" if suffix else "binary proto"
+    model, path = f"{stem}.caffemodel{suffix}", f"{stem}.solverstate{suffix}"
+    log.info(f"Snapshotting to {kind} file {model}", at="solver.cpp:605" if suffix else "solver.cpp:596")
+    net.save(model, diffs=param.snapshot_diff)
     _sync(Path(model).parent)
-    log.info(f"Snapshotting solver state to binary proto file {state_path}", at="sgd_solver.cpp:308")
-    binary.write(state, state_path)
+    log.info(f"Snapshotting solver state to {kind} file {path}", at="sgd_solver.cpp:317" if suffix else "sgd_solver.cpp:308")
+    fields: dict[str, Any] = {
+        "iter": iteration,
+        "learned_net": model,
+        "current_step": schedule.current_step,
+        "minimum_loss": schedule.minimum_loss,
+        "iter_last_event": schedule.last_event,
+    }
+    blobs = [h.detach().cpu().numpy() for h in history]
+    window = losses.state() if losses is not None else []
+    if suffix:
+        hdf5.write_state(path, {**fields, "history": blobs, "losses": window})
+    else:
+        state = pb.SolverState(**fields, history=[blob_message(blob) for blob in blobs])
+        state.MergeFromString(b"".join(_LOSS.pack(_LOSS_TAG, value) for value in window))
+        binary.write(state, path)
     _sync(Path(model).parent)
-    return state_path
+    return path
+
+
+def _suffix(param: pb.SolverParameter) -> str:
+    return ".h5" if param.snapshot_format == pb.SolverParameter.HDF5 else ""
 
 
 def _sync(folder: Path) -> None:
@@ -109,18 +119,24 @@ def _sync(folder: Path) -> None:
 
 
 def read(path: str | Path) -> State:
-    """The state in a `.solverstate` file. Raises CaffeError for a file that is none, or that HDF5 wrote."""
-    if str(path).endswith(".h5"):
-        raise CaffeError(f"{path}: HDF5 snapshots are not supported by netrun; write them with snapshot_format BINARYPROTO")
-    state = binary.read_state(path)
+    """The state in a `.solverstate` or `.solverstate.h5` file. Raises CaffeError for a file that is none."""
+    if hdf5.is_hdf5(path):
+        found = hdf5.read_state(path)
+        model, history = found["learned_net"], found["history"]
+    else:
+        state = binary.read_state(path)
+        found = {name: getattr(state, name) for name in ("iter", "current_step", "minimum_loss", "iter_last_event")}
+        model = state.learned_net if state.HasField("learned_net") else None
+        history = [blob_array(blob) for blob in state.history]
+        found["losses"] = _losses(state)
     return State(
-        iteration=state.iter,
-        model=_beside(state.learned_net, Path(path)) if state.HasField("learned_net") else None,
-        history=[torch.from_numpy(blob_array(blob)) for blob in state.history],
-        current_step=state.current_step,
-        minimum_loss=state.minimum_loss if not math.isnan(state.minimum_loss) else Schedule.NO_LOSS_YET,
-        last_event=state.iter_last_event,
-        losses=_losses(state),
+        iteration=found["iter"],
+        model=_beside(model, Path(path)) if model is not None else None,
+        history=[torch.from_numpy(blob) for blob in history],
+        current_step=found["current_step"],
+        minimum_loss=found["minimum_loss"] if not math.isnan(found["minimum_loss"]) else Schedule.NO_LOSS_YET,
+        last_event=found["iter_last_event"],
+        losses=found["losses"],
     )
 
 
@@ -142,15 +158,15 @@ def _beside(model: str | bytes, state: Path) -> str:
 
 
 def latest(prefix: str) -> str | None:
-    """The `.solverstate` of this snapshot_prefix with the highest iteration that reads, weights included; None where there is none."""
+    """The state of this snapshot_prefix, binary or HDF5, with the highest iteration that reads, weights included; None without one."""
     folder, name = Path(prefix).parent, Path(prefix).name
-    pattern = re.compile(re.escape(name) + r"_iter_(\d+)\.solverstate")
-    found = [(int(m.group(1)), path) for path in folder.glob("*.solverstate") if (m := pattern.fullmatch(path.name))]
+    pattern = re.compile(re.escape(name) + r"_iter_(\d+)\.solverstate(\.h5)?")
+    found = [(int(m.group(1)), path) for path in folder.glob("*.solverstate*") if (m := pattern.fullmatch(path.name))]
     for _, path in sorted(found, reverse=True):
         try:
-            state = binary.read_state(path)
-            if state.HasField("learned_net"):
-                binary.read_weights(_beside(state.learned_net, path))
+            model = read(path).model
+            if model is not None:
+                stored(model)
             return str(path)
         except (CaffeError, OSError) as error:
             log.warning(f"passing over {path}: {error}")

@@ -93,7 +93,7 @@ class Solver:
             log.info(f"Creating test net (#{i}) specified by {source.origin}", at="solver.cpp:197")
             self.test_nets.append(build(source))
         if self.root:
-            snapshot.prepare(param)  # only now: a net that cannot be built leaves no folder behind
+            snapshot.prepare(param, self.net)  # only now: a net that cannot be built leaves no folder behind
         log.info("Solver scaffolding done.", at="solver.cpp:75")
         self.iter = 0
         self.callbacks: list[Callback] = []

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "netgen": {"google", "caffe_ir"},
     "netgen/python_layers": {"numpy", "caffe"},  # files that netgen writes beside nets, for pycaffe to import
     "data_prep": {"google", "caffe_ir", "netgen.datasets", "numpy", "lmdb", "cv2", "tqdm"},
-    "netrun": {"google", "caffe_ir", "numpy", "lmdb", "cv2", "torch", "tqdm", "matplotlib", "pycocotools"},
+    "netrun": {"google", "caffe_ir", "numpy", "lmdb", "h5py", "cv2", "torch", "tqdm", "matplotlib", "pycocotools"},
 }
 
 

@@ -199,7 +199,6 @@ def test_non_finite_loss_names_the_first_blob(tmp_path) -> None:
         ('eval_type: "detecton"', "did you mean 'detection'"),
         ('eval_type: "detection" ap_version: "11points"', "did you mean '11point'"),
         ("snapshot: 5", "snapshot_prefix is not"),
-        ("snapshot_format: HDF5", "HDF5"),
         ('net: "a.prototxt" train_net: "b.prototxt"', "exactly one of"),
         ("test_iter: 1", "test_interval"),
         ('train_net: "b.prototxt" test_net: "c.prototxt"', "1 test nets but 0 test_iter"),
