@@ -13,7 +13,6 @@ from types import ModuleType
 
 PACKAGE = "netrun.pycaffe"
 ELSEWHERE = {"caffe.io": "netrun.io", "caffe.proto.caffe_pb2": "caffe_ir.caffe_ir_pb2"}
-THEIRS_FIRST = ("caffe.model_libs",)  # where users of the fork put net bodies of their own
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -25,13 +24,10 @@ class _Finder(MetaPathFinder, Loader):
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name.split(".", maxsplit=1)[0] != "caffe":
             return None
-        theirs = _beside_a_fork(name)
-        if theirs is not None and name in THEIRS_FIRST:
-            return theirs
         real = ELSEWHERE.get(name, PACKAGE + name.removeprefix("caffe"))
         found = importlib.util.find_spec(real)
         if found is None:
-            return theirs
+            return _beside_a_fork(name)
         return ModuleSpec(name, self, is_package=found.submodule_search_locations is not None, loader_state=real)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -46,7 +42,7 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def _beside_a_fork(name: str) -> ModuleSpec | None:
-    """A module `caffe.x` of which netrun has none, or that people change: from a fork's python/caffe on sys.path or in CAFFE_ROOT."""
+    """A module `caffe.x` of which netrun has none (draw, or the user's own): from a fork's python/caffe on sys.path or in CAFFE_ROOT."""
     if name.count(".") != 1:
         return None
     folders = [*sys.path, os.path.join(os.environ["CAFFE_ROOT"], "python")] if os.environ.get("CAFFE_ROOT") else sys.path
