@@ -100,5 +100,7 @@ def _python2(error: BaseException) -> str:
         if "except " in line and "," in line:
             return "; this is Python 2: write `except Error as e` (2to3 or futurize rewrites a whole file)"
         return ""
+    if isinstance(error, TypeError) and "'float' object cannot be interpreted as an integer" in str(error):
+        return "; if this is Python 2: write // for a division of whole numbers"
     name = getattr(error, "name", None) or ""
     return f"; this is Python 2: write {GONE[name]} for {name}" if name in GONE else ""

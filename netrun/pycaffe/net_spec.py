@@ -32,7 +32,7 @@ _FIELDS = _fields_by_type()
 
 
 def assign_proto(proto: Message, name: str, value: Any) -> None:
-    """Set a field: a dict becomes a message, a list a repeated field, and one value stands for a list of one.
+    """Set a field: a dict becomes a message (an empty one nothing), a list a repeated field, and one value stands for a list of one.
 
     A whole float goes into an integer's place: Python 2's scripts divide sizes with `/`. Raises AttributeError for no such field.
     """
@@ -48,7 +48,6 @@ def assign_proto(proto: Message, name: str, value: Any) -> None:
             else:
                 holder.append(_plain(field, item))
     elif isinstance(value, Mapping):
-        holder.SetInParent()
         _assign_all(holder, value)
     elif isinstance(value, Message):
         holder.CopyFrom(value)
