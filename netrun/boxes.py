@@ -14,7 +14,7 @@ from netrun.ranking import stable_topk
 CORNER, CENTER_SIZE, CORNER_SIZE = pb.PriorBoxParameter.CORNER, pb.PriorBoxParameter.CENTER_SIZE, pb.PriorBoxParameter.CORNER_SIZE
 
 _TINY = torch.finfo(torch.float32).tiny
-_BLOCK = 192  # candidates that greedy suppression compares at a time: IoU blocks stay in cache, long lists need little memory
+_BLOCK = 64  # candidates of each list that greedy suppression takes at a time on the CPU: what they need stays in cache
 _PAIRS = 1 << 27  # box pairs whose IoU may be held at once on a device
 
 
@@ -79,19 +79,47 @@ def nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float, top_k: int 
     return order[greedy_keep(ranked, torch.ones_like(order, dtype=torch.bool)[None], threshold, eta)[0]]
 
 
-def greedy_keep(boxes: torch.Tensor, valid: torch.Tensor, threshold: float, eta: float = 1.0) -> torch.Tensor:
+def greedy_keep(
+    boxes: torch.Tensor, valid: torch.Tensor, threshold: float, eta: float = 1.0, scores: torch.Tensor | None = None, limit: int = 0
+) -> torch.Tensor:
     """Which of B ranked lists of boxes greedy suppression keeps: bool (B, K).
 
     boxes: (B, K, 4), best first; valid: bool (B, K), true for the first so many of each list. threshold, eta: as in `nms`.
+    scores, limit: where only boxes that are among the `limit` best kept of all lists matter, (B, K) scores by which to leave out others.
     """
-    if boxes.device.type != "cpu" and eta >= 1:
-        step = max(1, _PAIRS // max(1, boxes.shape[1] ** 2))
-        return torch.cat([_keep_by_rounds(b, v, threshold) for b, v in zip(boxes.split(step), valid.split(step), strict=True)])
-    lists, keep = boxes.cpu(), np.zeros(valid.shape, bool)
-    for row, count in enumerate(valid.sum(-1).tolist()):
-        ranked = lists[row, :count]
-        keep[row, _keep_by_blocks(ranked, threshold) if eta >= 1 else _keep_adaptive(ranked, threshold, eta)] = True
-    return torch.from_numpy(keep).to(valid.device)
+    if eta < 1:
+        keep = np.zeros(valid.shape, bool)
+        for row, own, count in zip(keep, boxes.cpu(), valid.sum(-1).tolist(), strict=True):
+            row[_keep_adaptive(own[:count], threshold, eta)] = True
+        return torch.from_numpy(keep).to(valid.device)
+    if boxes.device.type == "cpu":
+        return _keep_by_blocks(boxes, valid, threshold, scores, limit)
+    step = max(1, _PAIRS // max(1, boxes.shape[1] ** 2))
+    return torch.cat([_keep_by_rounds(b, v, threshold) for b, v in zip(boxes.split(step), valid.split(step), strict=True)])
+
+
+def _keep_by_blocks(boxes: torch.Tensor, valid: torch.Tensor, threshold: float, scores: torch.Tensor | None, limit: int) -> torch.Tensor:
+    """Block after block of all lists: cleared of what those kept before overlap, then settled by rounds.
+
+    A list whose next score is below that of the `limit` best kept by then is not followed any further.
+    """
+    keep = torch.zeros_like(valid)
+    lists = torch.arange(len(valid))
+    for start in range(0, valid.shape[1], _BLOCK):
+        goes_on = valid[lists, start]
+        if start and scores is not None and limit > 0 and int(keep.sum()) >= limit:
+            goes_on &= scores[lists, start] >= scores[keep].topk(limit).values[-1]
+        lists = lists[goes_on]
+        if not len(lists):
+            break
+        block, left = boxes[lists, start : start + _BLOCK], valid[lists, start : start + _BLOCK]
+        if start:
+            kept = keep[lists, :start]
+            order = kept.byte().argsort(dim=1, descending=True, stable=True)[:, : int(kept.sum(1).max())]
+            before = boxes[lists[:, None], order] * kept.gather(1, order)[..., None]  # in place of a box not kept, one that overlaps none
+            left &= ~(iou(before, block) > threshold).any(1)
+        keep[lists, start : start + _BLOCK] = _keep_by_rounds(block, left, threshold)
+    return keep
 
 
 def _keep_by_rounds(boxes: torch.Tensor, valid: torch.Tensor, threshold: float) -> torch.Tensor:
@@ -108,26 +136,6 @@ def _keep_by_rounds(boxes: torch.Tensor, valid: torch.Tensor, threshold: float) 
         if torch.equal(settled, keep):
             break
     return keep
-
-
-def _keep_by_blocks(boxes: torch.Tensor, threshold: float) -> np.ndarray:
-    """Places kept of one ranked list, on the CPU: a block of the best is settled by bit masks, then clears what it overlaps below."""
-    kept = []
-    alive = torch.arange(len(boxes))
-    while len(alive):
-        block, alive = alive[:_BLOCK], alive[_BLOCK:]
-        best = boxes[block]
-        masks = np.packbits((iou(best, best) > threshold).numpy(), axis=1, bitorder="little")
-        width, packed = masks.shape[1], masks.tobytes()
-        beaten, stay = 0, []
-        for i in range(len(block)):
-            if not beaten >> i & 1:
-                stay.append(i)
-                beaten |= int.from_bytes(packed[i * width : (i + 1) * width], "little")
-        kept.append(block[stay])
-        if len(alive):
-            alive = alive[~(iou(best[stay], boxes[alive]) > threshold).any(0)]
-    return torch.cat(kept).numpy() if kept else np.empty(0, np.int64)
 
 
 def _keep_adaptive(boxes: torch.Tensor, threshold: float, eta: float) -> np.ndarray:

@@ -76,7 +76,10 @@ class DetectionOutput(Layer):
             boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
             keep = values > 0
         else:
-            keep = greedy_keep(boxes, values > self._threshold, p.nms_param.nms_threshold, p.nms_param.eta)
+            step = len(labels) if boxes.device.type == "cpu" else len(boxes)  # a GPU takes all images at once
+            lists = (part.split(step) for part in (boxes, values > self._threshold, values))
+            suppression = (p.nms_param.nms_threshold, p.nms_param.eta)
+            keep = torch.cat([greedy_keep(b, v, *suppression, s, p.keep_top_k) for b, v, s in zip(*lists, strict=True)])
         keep = self._best_of_image(values.view(images, -1), keep.view(images, -1))
 
         image, entry = keep.nonzero(as_tuple=True)

@@ -94,6 +94,24 @@ def test_every_way_of_suppressing_agrees(count):
     np.testing.assert_array_equal(boxes._keep_adaptive(ranked[0], 0.3, 1.0), keep[0].numpy().nonzero()[0])
 
 
+@pytest.mark.parametrize("limit", [1, 40, 120])
+def test_the_best_kept_are_the_same_where_only_they_are_looked_for(limit):
+    """Four lists of 500 boxes whose scores fall at different rates, in steps, so that there are equal ones."""
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.rand(4, 500, 2, generator=generator) * 0.6
+    ranked = torch.cat([corner, corner + 0.1 + 0.3 * torch.rand(4, 500, 2, generator=generator)], 2)
+    scores = 100 - (torch.arange(500) // 7) * torch.tensor([[0.2], [0.5], [1.0], [1.3]])
+    valid = scores > 5
+    every = boxes.greedy_keep(ranked, valid, 0.3)
+    some = boxes.greedy_keep(ranked, valid, 0.3, 1.0, scores, limit)
+    assert some.sum() < every.sum()
+
+    def best(keep: torch.Tensor) -> list[int]:
+        return stable_topk(scores.masked_fill(~keep, -torch.inf).flatten(), limit)[1].tolist()
+
+    assert best(some) == best(every)
+
+
 def test_stable_topk_keeps_equals_in_order():
     values = torch.tensor([[1.0, -2.0, 3.0, -0.0, 3.0, 0.0, -torch.inf, 1.0]])
     top, places = stable_topk(values, 8)
