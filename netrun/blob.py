@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,11 @@ from caffe_ir.rules.registry import Shape
 class HostCopy:
     """What NumPy sees of a tensor on another device, in C order. It is good for as long as nobody else writes the tensor."""
 
-    def __init__(self, tensor: torch.Tensor) -> None:
-        self.array = tensor.detach().cpu().contiguous().numpy()
+    def __init__(self, tensor: torch.Tensor, array: np.ndarray | None = None) -> None:
+        values = tensor.detach().cpu().contiguous().numpy()
+        self.array = values if array is None else array
+        if array is not None:
+            array[...] = values
         self._of = self._state(tensor)
 
     @staticmethod
@@ -39,7 +43,7 @@ class Blob:
     """A net's blob or parameter: `data` and `diff` are NumPy arrays that may be written.
 
     On the CPU `data` is the tensor's own memory. On another device it is a copy on the host, put back before the next forward.
-    After a forward, a computed blob has a new tensor: ask for `data` again rather than keeping the array.
+    As in pycaffe, an array that somebody keeps shows the values of the latest `forward`, for as long as the blob keeps its shape.
     """
 
     def __init__(self, shape: Shape, device: torch.device, loss_weight: float = 0.0, tensor: torch.Tensor | None = None) -> None:
@@ -49,6 +53,7 @@ class Blob:
         self._tensor = tensor
         self._host: HostCopy | None = None
         self._diff: np.ndarray | None = None
+        self._shown: tuple[weakref.ref[np.ndarray], torch.Tensor] | None = None  # the array given out, and whose memory it is
 
     @property
     def tensor(self) -> torch.Tensor:
@@ -78,10 +83,38 @@ class Blob:
             if not self.tensor.is_contiguous():  # pycaffe's users rely on C order: reshape and ravel must not copy
                 with torch.enable_grad():
                     self._tensor = self.tensor.contiguous()
-            return self.tensor.detach().numpy()
+            shown = self._kept()
+            if shown is None or shown[1].data_ptr() != self.tensor.data_ptr() or shown[0].shape != self.shape:
+                memory = self.tensor.detach()
+                shown = memory.numpy(), memory
+                self._shown = weakref.ref(shown[0]), memory
+            return shown[0]
         if self._host is None or not self._host.is_of(self.tensor):
             self._host = HostCopy(self.tensor)
+            self._shown = weakref.ref(self._host.array), self.tensor.detach()
         return self._host.array
+
+    def _kept(self) -> tuple[np.ndarray, torch.Tensor] | None:
+        """The array given out, and whose memory it is, while somebody keeps it."""
+        array = self._shown[0]() if self._shown else None
+        if array is None or self._shown is None:
+            self._shown = None
+            return None
+        return array, self._shown[1]
+
+    def follow(self) -> None:
+        """Show the present values in an array that somebody keeps from before."""
+        shown = self._kept()
+        if shown is None or shown[1].data_ptr() == self.tensor.data_ptr() or shown[0].shape != self.shape:
+            return
+        array, memory = shown
+        if self.tensor.device.type != "cpu":
+            self._host = HostCopy(self.tensor, array)
+            self._shown = weakref.ref(array), self.tensor.detach()
+        else:
+            with torch.no_grad():
+                memory.copy_(self.tensor)
+            self.tensor.data = memory  # the same values in the array's memory, so that what is written there counts
 
     def upload(self, keep: bool = False) -> None:
         """Put a host copy that may have been written back on the device. keep: the device never writes it, so it stays in use."""

@@ -23,8 +23,8 @@ class Net(Engine):
     """An Engine with pycaffe's `blobs`, `params`, `forward` and `backward`, NumPy in and out. Its arguments are Engine's.
 
     Without device or seed it is built where set_mode_gpu and set_device say, and filled as set_random_seed says. Arrays of inputs and
-    parameters stay the same memory for as long as their shapes do; every forward gives computed blobs new arrays, so that what
-    `forward` returned stays as it is: to see new values ask `net.blobs[name].data` again.
+    parameters stay the same memory for as long as their shapes do. An array of a computed blob that is kept, `forward`'s results too,
+    shows what the latest `forward` computed (copy it to keep the values); after `run` or a solver's step ask for `data` again.
     A forward in TEST keeps nothing for backward, unless the net says force_backward; calling backward then computes it again.
     After `run` in TRAIN, backward gives the parameters' diffs only.
     """
@@ -180,6 +180,13 @@ class Net(Engine):
 
     def _forward(self, start: int, end: int) -> float:
         self._compute(range(start, end + 1), self._trains, record=self._trains)
+        made: dict[str, bool] = {}  # False: from what the blob held before, which backward may need again
+        for layer in self.layer_list[start : end + 1]:
+            for name in layer.param.top:
+                made.setdefault(name, not self._graph or name not in layer.param.bottom)
+        for name in made:
+            if made[name]:
+                self.blobs[name].follow()
         return float(self.loss.detach())
 
     def _backward(self, start: int, end: int) -> None:
