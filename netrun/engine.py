@@ -16,6 +16,7 @@ from caffe_ir.rules import Shape
 from caffe_ir.splits import insert_splits
 from caffe_ir.upgrade import upgrade_net
 from caffe_ir.walk import walk
+from netrun import debug
 from netrun.blob import Blob, ParamBlob, use_c_order
 from netrun.layers import Context, Layer, create
 from netrun.parameters import allocate
@@ -80,6 +81,7 @@ class Engine:
         self._scales = self._scales_behind_normalization()
         self._wanted = self._inputs_with_gradient()
         self._tops: dict[tuple[int, int], torch.Tensor] = {}  # by layer and top, every version of every blob, where recorded
+        self.debug_info = self.param.debug_info  # log what layers compute, as Caffe does; it records every blob
         self._graph = False  # whether backward can go through the last computation
         if weights is not None:
             self.copy_from(weights)
@@ -106,12 +108,12 @@ class Engine:
         return found
 
     def _inputs_with_gradient(self) -> set[str]:
-        """The Input blobs that want a gradient: all under force_backward, else those with propagate_down set."""
+        """The blobs of Input and data layers that want a gradient: all under force_backward, else those with propagate_down set."""
         wanted = set()
         for layer in self.layer_list:
             flags = layer.param.propagate_down
             wanted |= {name for i, name in enumerate(layer.param.bottom) if self.param.force_backward or (flags and flags[i])}
-        return wanted & set(self.inputs)
+        return wanted & {top for layer in self.layer_list if not layer.param.bottom for top in layer.param.top}
 
     @property
     def name(self) -> str:
@@ -152,6 +154,7 @@ class Engine:
 
     def _compute(self, positions: Sequence[int], gradients: bool, record: bool) -> None:
         """Run layers. record: leave every version of every blob in memory and have backward fill `diff`."""
+        record = record or self.debug_info
         self._upload()
         self._tops = {key: top for key, top in self._tops.items() if key[0] not in positions} if record else {}
         self._graph = gradients
@@ -166,9 +169,12 @@ class Engine:
                 tops = self._forward_layer(i, layer)
             for j, (name, tensor) in enumerate(zip(layer.param.top, tops, strict=True)):
                 if layer.type != "Input":
-                    self.blobs[name].tensor = tensor
+                    wants = gradients and not layer.param.bottom and name in self._wanted and not tensor.requires_grad
+                    self.blobs[name].tensor = tensor = tensor.detach().requires_grad_() if wants else tensor
                 if record:
                     self._tops[i, j] = tensor
+        if self.debug_info:
+            debug.show_forward(self, positions)
 
     def _upload(self) -> None:
         """Put what was written on the host back on the device."""

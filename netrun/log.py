@@ -68,6 +68,11 @@ def warning(message: str, at: str | None = None) -> None:
     logger.warning("%s", message, extra={"at": at} if at else None, stacklevel=2)
 
 
+def error(message: str, at: str | None = None) -> None:
+    """Log an error, as info(). Caffe has one line of this level that is none (net.cpp, the norms of debug_info)."""
+    logger.error("%s", message, extra={"at": at} if at else None, stacklevel=2)
+
+
 def number(value: float) -> str:
     """A float as a C++ stream prints it: six significant digits."""
     return f"{value:g}"

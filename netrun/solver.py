@@ -13,7 +13,7 @@ from torch import Tensor
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError, suggest
-from netrun import log, mode, scoring, snapshot
+from netrun import debug, log, mode, scoring, snapshot
 from netrun.health import first_non_finite
 from netrun.losses import LossWindow, NonFiniteLoss
 from netrun.net import Net
@@ -82,9 +82,6 @@ class Solver:
             share = (rank, world) if state.phase == pb.TRAIN else (0, 1)  # only rank 0 tests, and sees all test data
             return Net(net, state.phase, level=state.level, stages=stages, device=device, seed=seed, rank=share[0], world=share[1])
 
-        for field in ("debug_info", "snapshot_diff"):
-            if getattr(param, field):
-                log.warning(f"solver: {field} is set; netrun trains the same, but does not write what it asks for")
         log.info(f"Creating training net from {train.origin}", at="solver.cpp:107")
         self.net = build(train)
         self.updater = Updater(param, self.net.learnable)
@@ -92,6 +89,7 @@ class Solver:
         for i, source in enumerate(tests):
             log.info(f"Creating test net (#{i}) specified by {source.origin}", at="solver.cpp:197")
             self.test_nets.append(build(source))
+            self.test_nets[i].debug_info = param.debug_info
         if self.root:
             snapshot.prepare(param, self.net)  # only now: a net that cannot be built leaves no folder behind
         log.info("Solver scaffolding done.", at="solver.cpp:75")
@@ -162,12 +160,17 @@ class Solver:
         for callback in self.callbacks:
             callback.on_start(self)
         display = bool(self.param.display) and self.iter % self.param.display == 0
+        self.net.debug_info = display and self.param.debug_info and self.root
         total: Tensor | None = None
         for _ in range(self.param.iter_size):
-            outputs = self.net.run()
-            loss = self.net.loss
-            if loss.requires_grad:
-                loss.backward()
+            if self.net.debug_info:
+                outputs = debug.pass_and_show(self.net)
+                loss = self.net.loss
+            else:
+                outputs = self.net.run()
+                loss = self.net.loss
+                if loss.requires_grad:
+                    loss.backward()
             total = loss.detach() if total is None else total + loss.detach()
         assert total is not None
         self._losses.push(total / self.param.iter_size)

@@ -146,6 +146,8 @@ class Updater:
         for i, (mine, theirs) in enumerate(zip(self.history, history, strict=True)):
             if mine.shape != theirs.shape:
                 raise CaffeError(f"history blob {i} of the snapshot has shape {tuple(theirs.shape)}, this net's has {tuple(mine.shape)}")
+            if not theirs.isfinite().all():
+                raise CaffeError(f"history blob {i} of the snapshot holds values that are not finite: it is corrupt")
         for mine, theirs in zip(self.history, history, strict=True):
             mine.copy_(theirs)
         self._groups = None
@@ -157,7 +159,10 @@ class Updater:
 
     @torch.no_grad()
     def apply(self, rate: float, iteration: int) -> None:
-        """One update of all weights by the gradients accumulated over iter_size passes, which it spends."""
+        """One update of all weights by the gradients accumulated over iter_size passes, which it spends.
+
+        Under snapshot_diff they then hold what the weights have lost by it: what Caffe leaves in `diff`, and its snapshots show.
+        """
         if self._groups is None:
             self._groups = self._grouped()
         n = len(self.learnable)
@@ -177,7 +182,16 @@ class Updater:
                 torch._foreach_add_(grads, pull, alpha=decay)
             first = [self.history[i] for i in group.members]
             second = [self.history[n + i] for i in group.members] if len(self.history) > n else []
-            rule(_Work(self.param, weights, grads, first, second, rate * group.lr_mult, iteration))
+            moved = [torch.zeros_like(w) for w in weights] if self.param.snapshot_diff else weights
+            rule(_Work(self.param, moved, grads, first, second, rate * group.lr_mult, iteration))
+            if self.param.snapshot_diff:
+                torch._foreach_add_(weights, moved)
+                for i, move in zip(group.members, moved, strict=True):
+                    self.learnable[i].tensor.grad = -move
+        if self.param.snapshot_diff:
+            moving = {i for group in self._groups for i in group.members}
+            for i in set(range(n)) - moving:
+                self.learnable[i].tensor.grad = None
 
     def _clip_scale(self) -> Tensor | None:
         """The factor that brings the norm of all gradients together down to clip_gradients, or None without clipping."""
