@@ -184,8 +184,8 @@ class Net(Engine):
         for layer in self.layer_list[start : end + 1]:
             for name in layer.param.top:
                 made.setdefault(name, not self._graph or name not in layer.param.bottom)
-        for name in made:
-            if made[name]:
+        for name, anew in made.items():
+            if anew:
                 self.blobs[name].follow()
         return float(self.loss.detach())
 
