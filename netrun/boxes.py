@@ -80,7 +80,7 @@ def nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float, top_k: int 
 
 
 def greedy_keep(
-    boxes: torch.Tensor, valid: torch.Tensor, threshold: float, eta: float = 1.0, scores: torch.Tensor | None = None, limit: int = 0
+    boxes: torch.Tensor, valid: torch.Tensor, threshold: float, eta: float = 1.0, *, scores: torch.Tensor | None = None, limit: int = 0
 ) -> torch.Tensor:
     """Which of B ranked lists of boxes greedy suppression keeps: bool (B, K).
 

@@ -79,7 +79,7 @@ class DetectionOutput(Layer):
             step = len(labels) if boxes.device.type == "cpu" else len(boxes)  # a GPU takes all images at once
             lists = (part.split(step) for part in (boxes, values > self._threshold, values))
             suppression = (p.nms_param.nms_threshold, p.nms_param.eta)
-            keep = torch.cat([greedy_keep(b, v, *suppression, s, p.keep_top_k) for b, v, s in zip(*lists, strict=True)])
+            keep = torch.cat([greedy_keep(b, v, *suppression, scores=s, limit=p.keep_top_k) for b, v, s in zip(*lists, strict=True)])
         keep = self._best_of_image(values.view(images, -1), keep.view(images, -1))
 
         image, entry = keep.nonzero(as_tuple=True)

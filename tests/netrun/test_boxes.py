@@ -103,7 +103,7 @@ def test_the_best_kept_are_the_same_where_only_they_are_looked_for(limit):
     scores = 100 - (torch.arange(500) // 7) * torch.tensor([[0.2], [0.5], [1.0], [1.3]])
     valid = scores > 5
     every = boxes.greedy_keep(ranked, valid, 0.3)
-    some = boxes.greedy_keep(ranked, valid, 0.3, 1.0, scores, limit)
+    some = boxes.greedy_keep(ranked, valid, 0.3, scores=scores, limit=limit)
     assert some.sum() < every.sum()
 
     def best(keep: torch.Tensor) -> list[int]:
