@@ -72,7 +72,10 @@ def walk(net: pb.NetParameter, inputs: Mapping[str, Shape] | None = None, ask: M
             in_place = i < len(layer.bottom) and layer.bottom[i] == name
             if name in found.blobs and not in_place:
                 raise LayerError(layer.name, f"blob '{name}' is already the top of another layer", "top")
-            if any(size < 0 for size in shape) or prod(shape) >= 1 << 31:
+            if in_place and tuple(shape) != tuple(bottoms[i]):
+                message = f"cannot work in place: it makes {show(shape)} of '{name}', {show(bottoms[i])}; give it a top of its own"
+                raise LayerError(layer.name, message, "top")
+            if min(shape, default=0) < 0 or max(prod(shape), *shape, 0) >= 1 << 31:
                 raise LayerError(layer.name, f"blob '{name}' cannot have the shape {show(shape)}", "top")
             found.blobs[name] = shape
             unread.add(name)
@@ -84,7 +87,7 @@ def walk(net: pb.NetParameter, inputs: Mapping[str, Shape] | None = None, ask: M
             found.priors += layer_facts.tops[0][2] // 4
         found.layers.append(WalkedLayer(layer, bottoms, layer_facts))
     found.outputs = sorted(unread)
-    found.frozen += sum(prod(named.param.shape) for named in shared.values() if named.spec.lr_mult == 0)
+    found.frozen += sum(prod(named.param.shape) for named in shared.values() if named.param.learnable and named.spec.lr_mult == 0)
     return found
 
 
@@ -131,12 +134,15 @@ class _Shared:
         here, there = param.shape, self.param.shape
         if prod(here) != prod(there) if spec.share_mode == pb.ParamSpec.PERMISSIVE else here != there:
             message = f"shared parameter '{spec.name}' is {show(here)} here, {show(there)} in layer '{self.layer.name}'"
+            if prod(here) == prod(there):
+                message += "; with share_mode: PERMISSIVE the counts, which are equal, would do"
             raise LayerError(layer.name, message, "param")
         for name in ("lr_mult", "decay_mult"):
             if not spec.HasField(name):
                 continue
             if self.spec.HasField(name) and getattr(spec, name) != getattr(self.spec, name):
-                message = f"shared parameter '{spec.name}' has another {name} in layer '{self.layer.name}'"
+                mine, theirs = getattr(spec, name), getattr(self.spec, name)
+                message = f"shared parameter '{spec.name}' has {name} {mine:g} here, {theirs:g} in layer '{self.layer.name}'"
                 raise LayerError(layer.name, message, f"param.{name}")
             setattr(self.spec, name, getattr(spec, name))
 
@@ -144,17 +150,19 @@ class _Shared:
 def _count_params(layer: pb.LayerParameter, params: Sequence[Param], shared: dict[str, _Shared], found: Walk) -> None:
     """Add up parameter blobs; one whose name was seen before is the earlier one's."""
     for i, param in enumerate(params):
+        if not 0 < prod(param.shape) < 1 << 31:
+            raise LayerError(layer.name, f"parameter blob {i} cannot have the shape {show(param.shape)}")
         spec = layer.param[i] if i < len(layer.param) else pb.ParamSpec()
         if spec.name in shared:
             shared[spec.name].join(layer, param, spec)
             continue
-        if not param.learnable:
+        if param.learnable:
+            found.learnable += prod(param.shape)
+        else:
             found.statistics += prod(param.shape)
-            continue
-        found.learnable += prod(param.shape)
         if spec.name:
             own = pb.ParamSpec()
             own.CopyFrom(spec)
             shared[spec.name] = _Shared(layer, param, own)
-        elif spec.lr_mult == 0:
+        elif param.learnable and spec.lr_mult == 0:
             found.frozen += prod(param.shape)

@@ -68,7 +68,16 @@ def main(argv: Sequence[str]) -> int:
     ours, theirs = command.split(argv[1:]) if hasattr(command, "split") else (argv[1:], [])
     args = parser.parse(ours)
     args.rest = theirs
-    return int(command.run(args))
+    try:
+        return int(command.run(args))
+    except CaffeError:
+        raise
+    except Exception as error:
+        from netrun.memory import exhausted  # noqa: PLC0415 - imports torch, which the command has done already or can do without
+
+        if not exhausted(error):
+            raise
+        raise CaffeError(f"out of memory ({(str(error).splitlines() or [type(error).__name__])[0]})") from None
 
 
 def entry() -> int:

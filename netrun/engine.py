@@ -19,6 +19,7 @@ from caffe_ir.walk import walk
 from netrun import debug
 from netrun.blob import Blob, ParamBlob, use_c_order
 from netrun.layers import Context, Layer, create
+from netrun.memory import exhausted, require
 from netrun.parameters import allocate
 from netrun.python_layers import PythonLayers
 from netrun.weights import copy_into, shape_text, write
@@ -60,6 +61,9 @@ class Engine:
         else:
             whole = text.read_net(prototxt)
         self.param = insert_splits(filter_net(whole, phase, level, stages or ()))
+        for layer in self.param.layer:
+            if not layer.top and layer.type.endswith("Loss"):
+                layer.top.append(f"{layer.name} (automatic)")  # as Caffe gives one to a loss without
         self.param.state.phase = phase  # type: ignore[assignment]
         self.phase = phase
         self.device = torch.device(device or "cpu")
@@ -70,7 +74,10 @@ class Engine:
         self._wiring = wire(protos)
         self.layer_list = [create(step.layer, step.facts, self.context) for step in walked.layers]
         self.learnable = allocate(self.layer_list, [step.facts for step in walked.layers], self.context, self.param.force_backward)
-        self._param_blobs = [[ParamBlob(tuple(t.shape), self.device, tensor=t) for t in layer.blobs] for layer in self.layer_list]
+        self._param_blobs = [
+            [ParamBlob(tuple(t.shape), self.device, tensor=layer.reshaped.get(i, t)) for i, t in enumerate(layer.blobs)]
+            for layer in self.layer_list
+        ]
         self.params = {layer.name: blobs for layer, blobs in zip(self.layer_list, self._param_blobs, strict=True) if blobs}
         self._weights = {name: self._loss_weight(layer, i) for layer in self.layer_list for i, name in enumerate(layer.param.top)}
         self.blobs = {name: Blob(tuple(shape), self.device, self._weights.get(name, 0.0)) for name, shape in walked.blobs.items()}
@@ -185,6 +192,8 @@ class Engine:
                 param.upload()
 
     def _forward_layer(self, position: int, layer: Layer) -> list[torch.Tensor]:
+        for layer in self.layer_list:
+            layer.refresh()
         p = layer.param
         if layer.type == "Input":
             return [self.blobs[name].leaf(torch.is_grad_enabled() and name in self._wanted) for name in p.top]
@@ -203,6 +212,8 @@ class Engine:
         except (RuntimeError, IndexError, ValueError) as error:
             raise layer.refuse(f"{layer.type} failed over bottoms of shapes {shapes}: {str(error).splitlines()[0]}") from error
 
+            if exhausted(error):
+                raise
     def _refit(self, position: int, layer: Layer, shapes: list[Shape]) -> None:
         """Bring a layer's facts in step with bottoms of other shapes. Raises LayerError where they no longer fit."""
         layer.facts = layer.fit(shapes)

@@ -131,6 +131,8 @@ def copy_into(layers: Mapping[str, Sequence[np.ndarray]], path: PathLike, shared
                 copies.append((targets[i], blob.array()))
             except CaffeError as error:
                 raise CaffeError(f"{where}, blob {i}: {error}") from None
+            if not np.isfinite(copies[-1][1]).all():
+                raise CaffeError(f"{where}, blob {i} holds values that are not finite: the file is corrupt, or of a run that diverged")
     for target, values in copies:
         target[...] = values.reshape(target.shape)
     return ignored

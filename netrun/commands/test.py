@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
-from netrun import device, log, scoring
+from netrun import device, fitting, log, scoring
 from netrun.commands import flags
 from netrun.data.reader import LmdbReader
 from netrun.net import Net
@@ -38,7 +39,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     names = class_names(args.labelmap, text.read_net(args.model))
     flags.set_up(args)
-    net = Net(args.model, pb.TEST, level=args.level, stages=flags.stages(args), device=device.choose(args.gpu, args.cpu))
+    where = device.choose(args.gpu, args.cpu)
+    level, stages = args.level, flags.stages(args)
+    return fitting.advised(lambda: _test(args, names, where), lambda: fitting.advise_running(args.model, pb.TEST, level, stages, where))
+
+
+def _test(args: argparse.Namespace, names: dict[int, str], where: torch.device) -> int:
+    net = Net(args.model, pb.TEST, level=args.level, stages=flags.stages(args), device=where)
     net.context.strict = args.strict
     try:
         for path in args.weights.split(","):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun import device, log
+from netrun import device, fitting, log
 from netrun.commands import flags
 from netrun.layers.registry import Layer
 from netrun.net import Net
@@ -58,6 +58,11 @@ class _Clock:
 def run(args: argparse.Namespace) -> int:
     flags.set_up(args)
     where = device.choose(args.gpu, args.cpu)
+    phase, level, stages = getattr(pb, args.phase), args.level, flags.stages(args)
+    return fitting.advised(lambda: _time(args, where), lambda: fitting.advise_running(args.model, phase, level, stages, where))
+
+
+def _time(args: argparse.Namespace, where: torch.device) -> int:
     net = Net(args.model, getattr(pb, args.phase), args.weights, level=args.level, stages=flags.stages(args), device=where)
     clock = _Clock(where)
     try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+import torch
+
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
-from netrun import device, distributed, log, snapshot
+from netrun import device, distributed, fitting, log, snapshot
 from netrun.commands import flags
 from netrun.signals import EFFECTS, TERMINATED, Signals
 from netrun.solver import Solver
@@ -50,6 +52,10 @@ def run(args: argparse.Namespace) -> int:
     flags.set_up(args, quiet=here.rank > 0)
     wanted = param.device_id if param.solver_mode == pb.SolverParameter.GPU else None
     where = device.choose(args.gpu, args.cpu, default=wanted, local=here.local)
+    return fitting.advised(lambda: _train(param, args, here, where), lambda: fitting.advise_training(param, where, args.solver))
+
+
+def _train(param: pb.SolverParameter, args: argparse.Namespace, here: distributed.Place, where: torch.device) -> int:
     solver = Solver(param, where, here.rank, here.world, path=args.solver)
     for net in [solver.net, *solver.test_nets]:
         net.context.strict = args.strict
