@@ -70,14 +70,12 @@ class Engine:
         self.context = Context(phase, self.device, seed, rank, world)
         self._ask = {"Python": PythonLayers(phase).facts}
         walked = walk(self.param, dict(inputs or {}), self._ask)
+        require(walked, self.device)
         protos = [step.layer for step in walked.layers]
         self._wiring = wire(protos)
         self.layer_list = [create(step.layer, step.facts, self.context) for step in walked.layers]
         self.learnable = allocate(self.layer_list, [step.facts for step in walked.layers], self.context, self.param.force_backward)
-        self._param_blobs = [
-            [ParamBlob(tuple(t.shape), self.device, tensor=layer.reshaped.get(i, t)) for i, t in enumerate(layer.blobs)]
-            for layer in self.layer_list
-        ]
+        self._param_blobs = [[ParamBlob(tuple(t.shape), self.device, tensor=t) for t in layer.blobs] for layer in self.layer_list]
         self.params = {layer.name: blobs for layer, blobs in zip(self.layer_list, self._param_blobs, strict=True) if blobs}
         self._weights = {name: self._loss_weight(layer, i) for layer in self.layer_list for i, name in enumerate(layer.param.top)}
         self.blobs = {name: Blob(tuple(shape), self.device, self._weights.get(name, 0.0)) for name, shape in walked.blobs.items()}
@@ -192,8 +190,6 @@ class Engine:
                 param.upload()
 
     def _forward_layer(self, position: int, layer: Layer) -> list[torch.Tensor]:
-        for layer in self.layer_list:
-            layer.refresh()
         p = layer.param
         if layer.type == "Input":
             return [self.blobs[name].leaf(torch.is_grad_enabled() and name in self._wanted) for name in p.top]
@@ -210,10 +206,10 @@ class Engine:
         except (CaffeError, torch.cuda.OutOfMemoryError):
             raise
         except (RuntimeError, IndexError, ValueError) as error:
-            raise layer.refuse(f"{layer.type} failed over bottoms of shapes {shapes}: {str(error).splitlines()[0]}") from error
-
             if exhausted(error):
                 raise
+            raise layer.refuse(f"{layer.type} failed over bottoms of shapes {shapes}: {str(error).splitlines()[0]}") from error
+
     def _refit(self, position: int, layer: Layer, shapes: list[Shape]) -> None:
         """Bring a layer's facts in step with bottoms of other shapes. Raises LayerError where they no longer fit."""
         layer.facts = layer.fit(shapes)
