@@ -31,6 +31,10 @@ class LayerError(CaffeError):
         self.layer, self.field = layer, field
 
 
+class UnknownShape(LayerError):
+    """A layer whose top's shape only data or other code know; whoever knows it may give it."""
+
+
 def suggest(name: str, choices: Iterable[str]) -> str:
     """`" (did you mean 'num_output'?)"` for the nearest of choices, or `""` where none is near; the dashes of flags do not count."""
     by_folded = {c.lower().lstrip("-"): c for c in choices}

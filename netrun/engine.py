@@ -16,7 +16,7 @@ from caffe_ir.rules import Shape
 from caffe_ir.splits import insert_splits
 from caffe_ir.upgrade import upgrade_net
 from caffe_ir.walk import walk
-from netrun import debug
+from netrun import debug, peek
 from netrun.blob import Blob, ParamBlob, use_c_order
 from netrun.layers import Context, Layer, create
 from netrun.memory import exhausted, require
@@ -68,8 +68,9 @@ class Engine:
         self.phase = phase
         self.device = torch.device(device or "cpu")
         self.context = Context(phase, self.device, seed, rank, world)
-        self._ask = {"Python": PythonLayers(phase).facts}
-        walked = walk(self.param, dict(inputs or {}), self._ask)
+        given = dict(inputs or {})
+        self._ask = {"Python": PythonLayers(phase).facts, **dict.fromkeys(peek.TYPES, peek.Peek(self.context, given))}
+        walked = walk(self.param, given, self._ask)
         require(walked, self.device)
         protos = [step.layer for step in walked.layers]
         self._wiring = wire(protos)

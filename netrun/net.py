@@ -15,6 +15,7 @@ from caffe_ir.errors import CaffeError, suggest
 from netrun import mode
 from netrun.blob import Blob, LayerView
 from netrun.engine import Engine, PathLike
+from netrun.layers.memory_data import MemoryData
 from netrun.layers.python import Python
 from netrun.python_layers import Layer as UserLayer
 
@@ -231,6 +232,16 @@ class Net(Engine):
             self.blobs[name].tensor.grad = None  # their diff has it
         for tensor, gradient in kept:
             tensor.grad = gradient
+
+    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
+        """Have the first layer, a MemoryData, give batches of these arrays, (M, C, H, W) and (M,), float32.
+
+        Raises CaffeError for others, and for another first layer.
+        """
+        first = self.layer_list[0]
+        if not isinstance(first, MemoryData):
+            raise CaffeError(f"set_input_arrays needs a MemoryData as the first layer; '{first.name}' is {first.type}")
+        first.set_arrays(data, labels)
 
     def save_hdf5(self, path: PathLike) -> None:
         """Write a .caffemodel.h5, whatever the file's name. Raises CaffeError where it cannot be written."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError
+from caffe_ir.errors import UnknownShape
 from caffe_ir.rules.checks import MANY, check, count_blobs, learned
 from caffe_ir.rules.registry import Facts, Param, Shape, rule
 
@@ -143,6 +143,6 @@ def python(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     raise _unknown(layer, None, f"the Python class {param.module}.{param.layer} fixes the shapes")
 
 
-def _unknown(layer: pb.LayerParameter, field: str | None, why: str) -> LayerError:
+def _unknown(layer: pb.LayerParameter, field: str | None, why: str) -> UnknownShape:
     tops = ", ".join(f"'{top}'" for top in layer.top)
-    return LayerError(layer.name, f"{why}; the shape of {tops} must be given", field)
+    return UnknownShape(layer.name, f"{why}; the shape of {tops} must be given", field)

@@ -10,7 +10,10 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError
 from netrun.data.boxes import Annotations
+
+NO_OBJECTS = Annotations(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty((0, 3), np.float32))
 
 
 class CorruptRecord(Exception):
@@ -19,8 +22,9 @@ class CorruptRecord(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    """image: (H, W, C) uint8, BGR or grey. annotations: its objects. label: of the whole image, for data without boxes (or None).
+    """image: (H, W, C), BGR or grey, uint8 (float32 of Data's float_data). annotations: its objects.
 
+    label: of the whole image, for data without boxes (or None).
     faults: what was wrong with the objects that have been left out, one phrase for each.
     """
 
@@ -65,6 +69,35 @@ def decode(value: bytes, labels: frozenset[int] | None, force_color: bool = Fals
     found = Annotations(rows[:, :4], rows[:, 4], np.array(ids, np.float32).reshape(-1, 3))
     image = decode_image(record.datum, force_color, force_gray)
     return Sample(image, found, record.datum.label if record.datum.HasField("label") else None, tuple(faults))
+
+
+def decode_datum(value: bytes, force_color: bool = False, force_gray: bool = False, mean: np.ndarray | None = None) -> Sample:
+    """The image and label of a record of Data's, a plain Datum.
+
+    mean: what mean_file holds, (C, H, W); it is taken off raw records here, since Caffe does that before it crops them. Then, and
+    where a record holds float_data, the image is float32. Raises CorruptRecord, and CaffeError for a mean of another size.
+    """
+    try:
+        datum = pb.Datum.FromString(value)
+    except DecodeError:
+        raise CorruptRecord("not a Datum") from None
+    if not (datum.data or datum.float_data):
+        raise CorruptRecord("a Datum without data (AnnotatedData reads records that hold boxes)")
+    if datum.encoded or (datum.data and mean is None):
+        image = decode_image(datum, force_color, force_gray)
+    elif datum.data:
+        image = decode_image(datum).astype(np.float32)
+    else:
+        shape = (datum.channels, datum.height, datum.width)
+        if min(shape) <= 0 or len(datum.float_data) != shape[0] * shape[1] * shape[2]:
+            raise CorruptRecord(f"{len(datum.float_data)} values where {shape} are declared")
+        image = np.array(datum.float_data, np.float32).reshape(shape).transpose(1, 2, 0)
+    if mean is not None and image.dtype != np.uint8:
+        if mean.shape != (image.shape[2], *image.shape[:2]):
+            shape = (image.shape[2], *image.shape[:2])
+            raise CaffeError(f"transform_param: mean_file is {mean.shape} (channels, height, width), the record {shape}")
+        image = image - mean.transpose(1, 2, 0)
+    return Sample(np.ascontiguousarray(image), NO_OBJECTS, datum.label)
 
 
 def _fault(xmin: float, ymin: float, xmax: float, ymax: float) -> str | None:

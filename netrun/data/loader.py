@@ -1,7 +1,8 @@
-"""Batches of an LMDB, made ahead by threads, in an order and with random numbers that depend on nothing but seed and batch number.
+"""Batches of images, made ahead by threads, in an order and with random numbers that depend on nothing but seed and batch number.
 
-Sample i of a run (counted over all its processes) is record i modulo the number of records in key order, and draws from a generator
-of its own, Philox keyed by (seed, i). So any batch can be sought, a resumed run goes on exactly, and the number of threads is free.
+Sample i of a run (counted over all its processes) is record i modulo the number of records, or what `order` makes of i, and draws from
+a generator of its own, Philox keyed by (seed, i). So any batch can be sought, a resumed run goes on exactly, and the number of threads
+is free.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from caffe_ir.errors import CaffeError
 from netrun.data.boxes import Annotations
 from netrun.data.buffers import Buffers
 from netrun.data.datum import CorruptRecord, Sample, decode, parse
-from netrun.data.reader import LmdbReader
+from netrun.data.records import Records
 from netrun.data.transform import Transformer
 
 log = logging.getLogger("netrun")
@@ -62,13 +63,26 @@ class Loader:
     """Batches (data, labels) in order: data (N, C, H, W) float32, labels (1, 1, rows, 8) float32 with a row per object of the batch,
     [item, label, instance, xmin, ymin, xmax, ymax, difficult], or one row of -1; (N,) where the records carry no annotations.
 
+    annotated: None to ask the first record. read: a record's content by its number (default: that of an AnnotatedDatum). order: the
+    record's number for a sample's. Where nothing fixes the images' size, a batch of one has the size of its image.
+
     A record or image that cannot be read is logged with its key, and the next readable record takes its place; objects that `decode`
     leaves out are logged likewise. close() logs how many there were.
     Raises CaffeError when no record can be read, and where `Transformer` does, naming source and record.
     """
 
-    def __init__(self, reader: LmdbReader, transformer: Transformer, plan: Plan, annotated: bool | None = None) -> None:
+    def __init__(
+        self,
+        reader: Records,
+        transformer: Transformer,
+        plan: Plan,
+        annotated: bool | None = None,
+        *,
+        read: Callable[[int], Sample] | None = None,
+        order: Callable[[int], int] = int,
+    ) -> None:
         self._reader, self._transformer, self._plan = reader, transformer, plan
+        self._read, self._order = read or self._decoded, order
         self._left_out: dict[int, int] = {}  # by record that was logged: how many of its objects were left out, -1 for all of it
         self._lock = threading.Lock()
         first = self._sample(0)
@@ -77,8 +91,8 @@ class Loader:
         out_width, out_height = transformer.size(width, height)
         self.shape = (plan.batch_size, channels, out_height, out_width)
         resize = transformer.resize
-        self._free_size = resize is not None and resize.param.resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE
-        if self._free_size and plan.batch_size != 1:
+        self._free_size = not transformer.one_size and plan.batch_size == 1
+        if resize is not None and resize.param.resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE and plan.batch_size != 1:
             raise CaffeError(f"FIT_SMALL_SIZE gives each image its own size: batch_size must be 1, is {plan.batch_size}")
         self._buffers = Buffers((0,) if self._free_size else self.shape)
         self._threads: ThreadPoolExecutor | None = None
@@ -155,11 +169,11 @@ class Loader:
 
     def _sample(self, index: int) -> tuple[int, Sample]:
         """The number and content of the record for sample `index`, or of the next one that can be read."""
-        count, plan = len(self._reader), self._plan
+        count, first = len(self._reader), self._order(index)
         for step in range(count):
-            record = (index + step) % count
+            record = (first + step) % count
             try:
-                sample = decode(self._reader.value(record), plan.labels, plan.force_color, plan.force_gray)
+                sample = self._read(record)
             except CorruptRecord as error:
                 self._note(record, -1, f"cannot be read: {error}", "the next one takes its place")
             else:
@@ -168,6 +182,9 @@ class Loader:
                     self._note(record, len(sample.faults), f"has {sample.faults[0]}{more}", "left out")
                 return record, sample
         raise CaffeError(f"{self._reader.source}: none of the {count} records can be read; build it again (data_prep)")
+
+    def _decoded(self, record: int) -> Sample:
+        return decode(self._reader.value(record), self._plan.labels, self._plan.force_color, self._plan.force_gray)
 
     def _note(self, record: int, objects: int, what: str, remedy: str) -> None:
         """Log what is wrong with a record, once; or stop there, if strict."""

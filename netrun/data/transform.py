@@ -58,6 +58,11 @@ class Transformer:
         values = np.arange(256, dtype=np.float32)
         self._tables = [(values - np.float32(mean_value)) * self._scale for mean_value in param.mean_value or [0.0]]
 
+    @property
+    def one_size(self) -> bool:
+        """Whether all images come out at one size, whatever their own."""
+        return all(self._crop) or (self.resize is not None and self.resize.param.resize_mode != pb.ResizeParameter.FIT_SMALL_SIZE)
+
     def size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of what comes out of an image of this size when no window is sampled."""
         if self.resize:
@@ -123,17 +128,29 @@ class Transformer:
         return kept.of(image), _seen(kept, Rect(0, 0, width, height))
 
     def normalise(self, image: np.ndarray, out: np.ndarray) -> None:
-        """Write (pixel - mean) * scale of an (H, W, C) uint8 image into `out`, (C, H, W) float32 and contiguous."""
+        """Write (pixel - mean) * scale of an (H, W, C) image into `out`, (C, H, W) float32 and contiguous.
+
+        A uint8 image has the mean of mean_file taken off, or mean_value; a float32 one, mean_value only.
+        """
+        if image.dtype != np.uint8:
+            means = np.array(self._param.mean_value or [0.0], np.float32)
+            self._check_means(len(means), len(out))
+            np.multiply(image.transpose(2, 0, 1) - means[:, None, None], self._scale, out=out)
+            return
         if self._mean is not None:
             if self._mean.shape != out.shape:
                 raise CaffeError(f"transform_param: mean_file is {self._mean.shape} (channels, height, width), the data {out.shape}")
             np.multiply(image.transpose(2, 0, 1) - self._mean, self._scale, out=out)
             return
         tables = self._tables
-        if len(tables) not in (1, len(out)):
-            raise CaffeError(f"transform_param: mean_value needs 1 value or {len(out)}, one per channel, has {len(tables)}")
+        self._check_means(len(tables), len(out))
         for channel, plane in enumerate(cv2.split(image)):
             cv2.LUT(plane, tables[channel % len(tables)], dst=out[channel])
+
+    @staticmethod
+    def _check_means(values: int, channels: int) -> None:
+        if values not in (1, channels):
+            raise CaffeError(f"transform_param: mean_value needs 1 value or {channels}, one per channel, has {values}")
 
 
 def _seen(view: Rect, whole: Rect) -> Box:

@@ -5,24 +5,19 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
-import torch
-from google.protobuf.message import DecodeError
-
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import CaffeError
 from caffe_ir.rules.registry import Facts
-from netrun.data.loader import Loader, Plan
+from netrun.data.loader import Loader
 from netrun.data.reader import LmdbReader
-from netrun.data.transform import Transformer
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.image_source import ImageSource
+from netrun.layers.registry import Context, layer
 
 log = logging.getLogger("netrun")
 
 
 @layer("AnnotatedData")
-class AnnotatedData(Layer):
+class AnnotatedData(ImageSource):
     """Tops: data (N, C, H, W) float32, (BGR - mean) * scale; label (1, 1, rows, 8), see `netrun.data.loader.Loader`.
 
     The LMDB is opened when the net is built, threads start with the first forward. `strict` of the context, set before that, makes a
@@ -31,72 +26,18 @@ class AnnotatedData(Layer):
     Raises CaffeError for an LMDB that is missing, empty or truncated, LayerError for parameters that the fork refuses.
     """
 
-    has_backward = False
-
     def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
         super().__init__(layer, facts, context)
-        data = layer.data_param
-        if data.backend != pb.DataParameter.LMDB:
-            raise self.refuse("netrun reads LMDB; write backend: LMDB (Caffe's default is LEVELDB)", "data_param.backend")
-        if not data.batch_size:
-            raise self.refuse("must be positive", "data_param.batch_size")
-        self._batch = 0
-        self._loader: Loader | None = None
-        try:
-            self._transformer = Transformer(
-                layer.transform_param, layer.annotated_data_param.batch_sampler, context.phase, _mean(layer.transform_param.mean_file)
-            )
-        except CaffeError as error:
-            raise self.refuse(str(error)) from None
+        self.needs_lmdb()
+        self._transformer = self.transformer(layer.transform_param, layer.annotated_data_param.batch_sampler)
         self._labels = _labels(layer.annotated_data_param.label_map_file)
-        self._reader = LmdbReader(data.source)
+        self._reader = LmdbReader(layer.data_param.source)
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        if self._loader is None:
-            self._loader = self._open()
-            self._loader.seek(self._batch)
-        tops = next(self._loader)
-        return [top.to(self.context.device, non_blocking=True) for top in tops[: len(self.param.top)]]
-
-    def _open(self) -> Loader:
-        transform, context = self.param.transform_param, self.context
-        plan = Plan(
-            batch_size=self.param.data_param.batch_size,
-            seed=context.seed,
-            rank=context.rank,
-            world=context.world,
-            labels=self._labels,
-            force_color=transform.force_color,
-            force_gray=transform.force_gray,
-            strict=context.strict,
-            pinned=context.device.type == "cuda",
-            ahead=self.param.data_param.prefetch,
-        )
+    def open(self) -> Loader:
+        data, transform = self.param.data_param, self.param.transform_param
+        color = {"force_color": transform.force_color, "force_gray": transform.force_gray}
+        plan = self.plan(data.batch_size, data.prefetch, labels=self._labels, **color)
         return Loader(self._reader, self._transformer, plan, True if self.param.annotated_data_param.HasField("anno_type") else None)
-
-    def seek(self, batch: int) -> None:
-        self._batch = batch
-        if self._loader:
-            self._loader.seek(batch)
-
-    def close(self) -> None:
-        if self._loader:
-            self._loader.close()
-        self._reader.close()
-
-
-def _mean(path: str) -> np.ndarray | None:
-    """(C, H, W) float32 of a mean file, a BlobProto; None without one. Raises CaffeError when it cannot be read."""
-    if not path:
-        return None
-    try:
-        blob = pb.BlobProto.FromString(Path(path).read_bytes())
-        shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
-        return np.array(blob.data, np.float32).reshape(shape[-3:])
-    except OSError as error:
-        raise CaffeError(f"mean_file {path}: {error.strerror}") from None
-    except (DecodeError, ValueError) as error:
-        raise CaffeError(f"mean_file {path}: not a BlobProto of one image's mean: {error}") from None
 
 
 def _labels(path: str) -> frozenset[int] | None:

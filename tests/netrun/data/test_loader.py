@@ -218,15 +218,22 @@ def test_label_that_the_labelmap_lacks(tmp_path: Path, caplog: pytest.LogCapture
 
 def test_an_error_does_not_end_the_loader(tmp_path: Path) -> None:
     """The batch with an image of another size fails, each time; the batches around it do not."""
-    source = write(tmp_path / "db", [("a", value(0)), ("b", record(coded(pixels(30, 30)), [])), ("c", value(2))])
-    data_layer = layer(source, 1)
+    values = [value(0), value(1), record(coded(pixels(30, 30)), []), value(3), value(4), value(5)]
+    source = write(tmp_path / "db", list(zip("abcdef", values, strict=True)))
+    data_layer = layer(source, 2)
     data_layer.forward([])
     for _ in range(2):
-        with pytest.raises(CaffeError, match=r"record 'b': its data are \(3, 30, 30\).*resize_param"):
+        with pytest.raises(CaffeError, match=r"record 'c': its data are \(3, 30, 30\).*resize_param"):
             data_layer.forward([])
     data_layer.seek(2)
-    np.testing.assert_array_equal(data_layer.forward([])[0][0].numpy(), pixels(seed=2).transpose(2, 0, 1))
+    np.testing.assert_array_equal(data_layer.forward([])[0][0].numpy(), pixels(seed=4).transpose(2, 0, 1))
     data_layer.close()
+
+
+def test_a_batch_of_one_has_its_images_size(tmp_path: Path) -> None:
+    source = write(tmp_path / "db", [("a", value(0)), ("b", record(coded(pixels(30, 40)), []))])
+    data_layer = layer(source, 1, phase=pb.TEST)
+    assert [tuple(data_layer.forward([])[0].shape) for _ in range(3)] == [(1, 3, 60, 80), (1, 3, 30, 40), (1, 3, 60, 80)]
 
 
 def test_classification_records(tmp_path: Path) -> None:

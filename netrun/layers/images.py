@@ -1,0 +1,100 @@
+"""Images with one label each: Data, from an LMDB, and ImageData, from a list of files."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.errors import CaffeError
+from caffe_ir.rules.registry import Facts
+from netrun.data.datum import Sample, decode_datum
+from netrun.data.loader import Loader
+from netrun.data.reader import LmdbReader
+from netrun.data.records import ImageList, Order
+from netrun.layers.image_source import ImageSource
+from netrun.layers.registry import Context, Layer, layer
+
+
+def _plain(param: pb.TransformationParameter) -> pb.TransformationParameter:
+    """Without what the fork does for AnnotatedData only."""
+    plain = pb.TransformationParameter()
+    plain.CopyFrom(param)
+    for field in ("distort_param", "expand_param", "emit_constraint"):
+        plain.ClearField(field)
+    return plain
+
+
+@layer("Data")
+class Data(ImageSource):
+    """Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,). From an LMDB of Datums, encoded or raw, in key order.
+
+    Of transform_param, resize, noise, crop, mirror, mean and scale apply. rand_skip does nothing, as in the fork.
+    Source: weiliu89/caffe, branch ssd, data_layer.cpp, data_reader.cpp and data_transformer.cpp.
+    Raises CaffeError for an LMDB that is missing, empty or truncated, LayerError for parameters that the fork refuses.
+    """
+
+    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
+        super().__init__(layer, facts, context)
+        self.needs_lmdb()
+        self._transform = _plain(layer.transform_param)
+        self._transformer = self.transformer(self._transform)
+        self._reader = LmdbReader(layer.data_param.source)
+
+    def open(self) -> Loader:
+        data = self.param.data_param
+        return Loader(self._reader, self._transformer, self.plan(data.batch_size, data.prefetch), False, read=self._read)
+
+    def _read(self, record: int) -> Sample:
+        p = self._transform
+        sample = decode_datum(self._reader.value(record), p.force_color, p.force_gray, self.mean)
+        if sample.image.dtype != np.uint8 and (p.HasField("resize_param") or p.HasField("noise_param")):
+            raise CaffeError(f"{self._reader.source}: raw records of float_data, or with a mean_file, cannot be resized or given noise")
+        return sample
+
+
+@layer("ImageData")
+class ImageData(ImageSource):
+    """Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,). From files that a list names, in its order or shuffled.
+
+    An image is scaled to new_height x new_width, then transformed as Data's are. Source: weiliu89/caffe (ssd), image_data_layer.cpp.
+    A file that cannot be read is passed over, as a corrupt record is; strict stops there, as Caffe does.
+    Raises CaffeError for a list that is missing, empty or lacks a label, LayerError for parameters that the fork refuses.
+    """
+
+    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
+        super().__init__(layer, facts, context)
+        p = layer.image_data_param
+        if not p.source:
+            raise self.refuse("must name the list of images", "image_data_param.source")
+        self._transformer = self.transformer(_plain(layer.transform_param))
+        size = (p.new_height, p.new_width) if p.new_height and p.new_width else None
+        self._list = self._reader = ImageList(p.source, p.root_folder, size, p.is_color)
+        if p.rand_skip > len(self._list):
+            raise self.refuse(f"must not exceed the {len(self._list)} images of {p.source}", "image_data_param.rand_skip")
+        self._order = Order(len(self._list), context.seed, p.shuffle, p.rand_skip)
+
+    def open(self) -> Loader:
+        plan = self.plan(self.param.image_data_param.batch_size, 3)  # Caffe's PREFETCH_COUNT
+        return Loader(self._list, self._transformer, plan, False, read=self._list.sample, order=self._order)
+
+
+@layer("VideoData")
+class VideoData(Layer):
+    """Refused."""
+
+    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
+        super().__init__(layer, facts, context)
+        raise self.refuse(
+            "netrun plays no video: the fork's layer ends the run by a signal after the last frame; "
+            "take the deploy net and give it the frames (netrun.Net)",
+            "type",
+        )
+
+
+@layer("WindowData")
+class WindowData(Layer):
+    """Refused."""
+
+    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
+        super().__init__(layer, facts, context)
+        raise self.refuse("netrun reads no window files of R-CNN; write windows as images for ImageData or boxes for AnnotatedData", "type")
