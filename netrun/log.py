@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -32,11 +33,27 @@ class GlogFormatter(logging.Formatter):
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to the current stderr, above a progress bar if one is drawn there."""
+    """Writes to the current stderr, above a progress bar if one is drawn there. A terminal that has gone does not end a run."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
-        sys.stderr.flush()
+        with suppress(OSError):
+            tqdm.write(self.format(record), file=sys.stderr)
+            sys.stderr.flush()
+
+
+class _FileHandler(logging.FileHandler):
+    """Appends to a file. A full disk does not end a run: it is said once on stderr, and what could not be written is tried again."""
+
+    failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self.failed:
+            self.failed = True
+            warning(f"the log file {self.baseFilename} cannot be written: {sys.exc_info()[1]}")
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 def setup(path: str | Path | None = None, level: int = logging.INFO) -> None:
@@ -50,7 +67,7 @@ def setup(path: str | Path | None = None, level: int = logging.INFO) -> None:
     handlers: list[logging.Handler] = [_StderrHandler()]
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, encoding="utf-8"))
+        handlers.append(_FileHandler(path, encoding="utf-8"))
     for handler in handlers:
         handler.setFormatter(GlogFormatter())
         logger.addHandler(handler)
@@ -97,12 +114,14 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:
-            self.bar.close()
+            with suppress(OSError):
+                self.bar.close()
 
     def step(self) -> None:
         self.done += 1
         if self.bar is not None:
-            self.bar.update()
+            with suppress(OSError):
+                self.bar.update()
             return
         now = time.monotonic()
         if self.show and now - self.reported >= self.EVERY_S:
