@@ -1,8 +1,8 @@
 """Images and arrays for nets, as pycaffe's caffe.io: Transformer, load_image, resize_image, and arrays as protocol buffers.
 
 pycaffe resizes with scikit-image, linearly between pixel centres and without smoothing (scikit-image up to 0.13); so does OpenCV's
-INTER_LINEAR, which is used here. Away from the border they agree to 1e-5 of the range of values. Within half a source pixel of it
-scikit-image mixes in zeros, where here the outermost pixels go on.
+INTER_LINEAR, which is used here: on images in [0, 1] they agree to 1e-6. Only where an image is enlarged do pixels within half a
+source pixel of its border differ: there the scikit-image of pycaffe's time mixes in zeros, and here the outermost pixels go on.
 """
 
 from __future__ import annotations

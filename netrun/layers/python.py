@@ -9,6 +9,7 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Facts, Shape
+from netrun import log
 from netrun.blob import ParamBlob
 from netrun.layers.focal_loss import SSDFocalLoss
 from netrun.layers.registry import Context, Layer, layer
@@ -43,6 +44,9 @@ class Python(Layer):
         super().__init__(layer, facts, context)
         self.host = facts.host
         self.bound = False
+        if context.world > 1 and context.rank == 0 and not layer.bottom:
+            what = f"every process runs a {layer.python_param.layer} of its own; see that they give different data"
+            log.warning(f"layer '{layer.name}': {what}")
 
     @property
     def user(self) -> UserLayer:
