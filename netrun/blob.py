@@ -181,17 +181,27 @@ def use_c_order(tensor: torch.Tensor) -> None:
 
 
 class ParamBlob(Blob):
-    """A parameter: `diff` is the gradient that backward adds to, until somebody clears it. NumPy sees both in C order."""
+    """A parameter: `diff` is the gradient that backward adds to, until somebody clears it. NumPy sees both in C order.
+
+    Its shape may be another than the tensor's, which then belongs to a layer that shares it.
+    """
 
     _host_diff: HostCopy | None = None
 
     @property
+    def shape(self) -> Shape:
+        return self._shape
+
+    @property
     def data(self) -> np.ndarray:
         use_c_order(self.tensor)
-        return super().data
+        return super().data.reshape(self._shape)
 
     @property
     def diff(self) -> np.ndarray:
+        return self._gradient().reshape(self._shape)
+
+    def _gradient(self) -> np.ndarray:
         use_c_order(self.tensor)
         if self.tensor.grad is None:
             self.tensor.grad = torch.zeros_like(self.tensor)

@@ -32,7 +32,8 @@ def pass_and_show(net: Engine) -> dict[str, Tensor]:
 
     Layers read views of their parameters meanwhile: where several share one, every layer's own part of the gradient shows.
     """
-    before = {blob: None if blob.grad is None else blob.grad.clone() for layer in net.layer_list for blob in layer.blobs}
+    owners = [[layer.reshaped.get(j, blob) for j, blob in enumerate(layer.blobs)] for layer in net.layer_list]
+    before = {blob: None if blob.grad is None else blob.grad.clone() for blobs in owners for blob in blobs}
     owned = [layer.blobs for layer in net.layer_list]
     flow = _Flow(net)
     try:
@@ -54,9 +55,9 @@ def pass_and_show(net: Engine) -> dict[str, Tensor]:
         for j, (name, version) in enumerate(zip(layer.param.bottom, net._wiring.bottoms[i], strict=True)):
             if flow.bottoms[i][j]:
                 log.info(f"{where}bottom blob {name} diff: {_mean(tops[version.layer, version.top]())}", at="net.cpp:636")
-        for j, (blob, part) in enumerate(zip(layer.blobs, parts[i], strict=True)):
+        for j, (blob, part) in enumerate(zip(owners[i], parts[i], strict=True)):
             if (gradient := part()) is not None:
-                so_far = before[blob]
+                so_far, gradient = before[blob], gradient.reshape(blob.shape)
                 before[blob] = gradient if so_far is None else so_far + gradient
             if flow.rate(i, j):
                 log.info(f"{where}param blob {j} diff: {_mean(before[blob])}", at="net.cpp:647")

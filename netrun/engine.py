@@ -76,7 +76,10 @@ class Engine:
         self._wiring = wire(protos)
         self.layer_list = [create(step.layer, step.facts, self.context) for step in walked.layers]
         self.learnable = allocate(self.layer_list, [step.facts for step in walked.layers], self.context, self.param.force_backward)
-        self._param_blobs = [[ParamBlob(tuple(t.shape), self.device, tensor=t) for t in layer.blobs] for layer in self.layer_list]
+        self._param_blobs = [
+            [ParamBlob(tuple(t.shape), self.device, tensor=layer.reshaped.get(i, t)) for i, t in enumerate(layer.blobs)]
+            for layer in self.layer_list
+        ]
         self.params = {layer.name: blobs for layer, blobs in zip(self.layer_list, self._param_blobs, strict=True) if blobs}
         self._weights = {name: self._loss_weight(layer, i) for layer in self.layer_list for i, name in enumerate(layer.param.top)}
         self.blobs = {name: Blob(tuple(shape), self.device, self._weights.get(name, 0.0)) for name, shape in walked.blobs.items()}
@@ -173,14 +176,19 @@ class Engine:
             layer.scale = self.layer_list[scales[i]] if i in scales else None
             with torch.set_grad_enabled(gradients and layer.has_backward):
                 tops = self._forward_layer(i, layer)
+            if gradients and not layer.param.bottom:
+                tops = [self._leaf(name, top) for name, top in zip(layer.param.top, tops, strict=True)]
             for j, (name, tensor) in enumerate(zip(layer.param.top, tops, strict=True)):
                 if layer.type != "Input":
-                    wants = gradients and not layer.param.bottom and name in self._wanted and not tensor.requires_grad
-                    self.blobs[name].tensor = tensor = tensor.detach().requires_grad_() if wants else tensor
+                    self.blobs[name].tensor = tensor
                 if record:
                     self._tops[i, j] = tensor
         if self.debug_info:
             debug.show_forward(self, positions)
+
+    def _leaf(self, name: str, top: torch.Tensor) -> torch.Tensor:
+        """A data layer's top as the start of a graph, where a gradient of it is wanted."""
+        return top.detach().requires_grad_() if name in self._wanted and not top.requires_grad else top
 
     def _upload(self) -> None:
         """Put what was written on the host back on the device."""
@@ -189,6 +197,8 @@ class Engine:
         for blobs in self._param_blobs:
             for param in blobs:
                 param.upload()
+        for layer in self.layer_list:
+            layer.refresh()
 
     def _forward_layer(self, position: int, layer: Layer) -> list[torch.Tensor]:
         p = layer.param
@@ -261,9 +271,15 @@ class Engine:
         Raises CaffeError where it cannot be written.
         """
         arrays = [[t.detach().cpu().numpy() for t in layer.blobs] for layer in self.layer_list]
-        gradients = [[np.zeros(t.shape) if t.grad is None else t.grad.cpu().numpy() for t in layer.blobs] for layer in self.layer_list]
+        gradients = [[self._gradient(layer, i) for i in range(len(layer.blobs))] for layer in self.layer_list] if diffs else None
         form = str(path).endswith(".h5") if hdf5 is None else hdf5
-        write(self.param, arrays, path, hdf5=form, shared=self._shared, diffs=gradients if diffs else None)
+        write(self.param, arrays, path, hdf5=form, shared=self._shared, diffs=gradients)
+
+    @staticmethod
+    def _gradient(layer: Layer, index: int) -> np.ndarray:
+        tensor = layer.reshaped.get(index, layer.blobs[index])
+        values = np.zeros(tensor.shape) if tensor.grad is None else tensor.grad.cpu().numpy()
+        return values.reshape(layer.blobs[index].shape)
 
     def seek(self, batch: int) -> None:
         """Make the next run that of batch number `batch` (0-based): data and random masks follow."""

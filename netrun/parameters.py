@@ -12,7 +12,6 @@ from caffe_ir.errors import CaffeError
 from caffe_ir.rules import Facts, Param
 from netrun.fillers import fill
 from netrun.layers import Context, Layer
-from netrun.weights import shape_text
 
 
 @dataclass
@@ -29,7 +28,7 @@ class LearnableParam:
 def allocate(layers: Sequence[Layer], all_facts: Sequence[Facts], context: Context, force_backward: bool) -> list[LearnableParam]:
     """Give every layer its blobs, new ones filled; return all that some layer owns, in Caffe's order.
 
-    force_backward: gradients even where lr_mult is 0. Raises LayerError for a filler that is none and for shapes that cannot be shared.
+    force_backward: gradients even where lr_mult is 0. Raises LayerError for a filler that is none.
     """
     owned: list[LearnableParam] = []
     named: dict[str, LearnableParam] = {}
@@ -44,9 +43,12 @@ def allocate(layers: Sequence[Layer], all_facts: Sequence[Facts], context: Conte
                 if spec.name:
                     named[spec.name] = owner
             else:
-                _share(layer, wanted, spec, owner)
+                _share(spec, owner)
             owner.tensor.requires_grad_(wanted.learnable and (owner.lr_mult != 0 or force_backward))
-            layer.blobs.append(owner.tensor)
+            if tuple(wanted.shape) != tuple(owner.tensor.shape):  # share_mode: PERMISSIVE
+                owner.tensor.data = owner.tensor.data.contiguous()
+                layer.reshaped[i] = owner.tensor
+            layer.blobs.append(owner.tensor.view(tuple(wanted.shape)) if i in layer.reshaped else owner.tensor)
     return owned
 
 
@@ -64,11 +66,8 @@ def _new(layer: Layer, index: int, wanted: Param, context: Context) -> torch.Ten
     return tensor.contiguous(memory_format=torch.channels_last) if arranged else tensor
 
 
-def _share(layer: Layer, wanted: Param, spec: pb.ParamSpec, owner: LearnableParam) -> None:
-    """Check that another's parameter can be this layer's too; multipliers that only this layer states hold for both."""
-    if tuple(wanted.shape) != tuple(owner.tensor.shape):
-        message = f"shape {shape_text(wanted.shape)} cannot share '{spec.name}', {shape_text(owner.tensor.shape)} in layer '{owner.layer}'"
-        raise layer.refuse(message + "; netrun shares between equal shapes only", "param.name")
+def _share(spec: pb.ParamSpec, owner: LearnableParam) -> None:
+    """Multipliers that only a later sharer states hold for all; that they and shapes agree, caffe_ir.walk has seen to."""
     if spec.HasField("lr_mult"):
         owner.lr_mult = spec.lr_mult
     if spec.HasField("decay_mult"):

@@ -51,6 +51,7 @@ class Layer:
         self.facts = facts
         self.context = context
         self.blobs: list[torch.Tensor] = []
+        self.reshaped: dict[int, torch.Tensor] = {}  # those of `blobs` that are another layer's in another shape: that layer's
         self.overwrite = False  # the net grants: forward may compute its top in the memory of bottoms[0], which nobody else reads
         self.scale: Layer | None = None  # BatchNorm: the Scale layer that it does the work of as well
 
@@ -78,6 +79,11 @@ class Layer:
     def initial(self, index: int) -> np.ndarray | None:
         """What parameter `index` starts from, float32, where no filler says it."""
         return None
+
+    def refresh(self) -> None:
+        """Make `blobs` follow the parameters that are shared in another shape: views of them, new with every pass."""
+        for i, tensor in self.reshaped.items():
+            self.blobs[i] = tensor.view(self.blobs[i].shape)
 
     def seek(self, batch: int) -> None:
         """Data layers: the next forward gives batch number `batch` (0-based) of the run. Others: nothing."""

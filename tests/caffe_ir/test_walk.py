@@ -134,7 +134,7 @@ BROKEN = {
     "propagate_down": (NET.replace('name: "pool"', 'name: "pool" propagate_down: [true, true]'), "layer 'pool', propagate_down: must be given 1 times"),
     "params": (NET.replace('name: "pool"', 'name: "pool" param { lr_mult: 1 }'), "layer 'pool', param: given 1 times, but Pooling has 0 parameter blobs"),
     "size": (NET.replace("dim: 2 dim: 3", "dim: 20000000 dim: 3"), "layer 'data', top: blob 'data' cannot have the shape 20000000x3x8x8"),
-    "shared multiplier": (shared('param { name: "w" decay_mult: 1 }'), "layer 'b', param.decay_mult: shared parameter 'w' has another decay_mult in layer 'a'"),
+    "shared multiplier": (shared('param { name: "w" decay_mult: 1 }'), "layer 'b', param.decay_mult: shared parameter 'w' has decay_mult 1 here, "),
     "shared shape": (shared('param { name: "w" }').replace("num_output: 5", "num_output: 6", 1), "layer 'b', param: shared parameter 'w' is 5x5x1x1 here, 6x5x1x1 in layer 'a'"),
     "shared count": (
         shared('param { name: "w" share_mode: PERMISSIVE }').replace("num_output: 5", "num_output: 6", 1),
