@@ -77,8 +77,15 @@ class Blob:
     def shape(self) -> Shape:
         return self._shape if self._tensor is None else tuple(self._tensor.shape)
 
+    def _widen(self) -> None:
+        """Hold in float32 what layers have passed on in bfloat16, which NumPy has not."""
+        if self.tensor.dtype == torch.bfloat16:
+            with torch.enable_grad():
+                self._tensor = self.tensor.float()
+
     @property
     def data(self) -> np.ndarray:
+        self._widen()
         if self.tensor.device.type == "cpu":
             if not self.tensor.is_contiguous():  # pycaffe's users rely on C order: reshape and ravel must not copy
                 with torch.enable_grad():
@@ -108,6 +115,7 @@ class Blob:
         if shown is None or shown[1].data_ptr() == self.tensor.data_ptr() or shown[0].shape != self.shape:
             return
         array, memory = shown
+        self._widen()
         if self.tensor.device.type != "cpu":
             self._host = HostCopy(self.tensor, array)
             self._shown = weakref.ref(array), self.tensor.detach()

@@ -21,6 +21,7 @@ from netrun.blob import Blob, ParamBlob, use_c_order
 from netrun.layers import Context, Layer, create
 from netrun.memory import exhausted, require
 from netrun.parameters import allocate
+from netrun.precision import arithmetic, bottoms_for, prepare, wide
 from netrun.python_layers import PythonLayers
 from netrun.weights import copy_into, shape_text, write
 from netrun.wiring import wire
@@ -33,7 +34,7 @@ class Engine:
 
     prototxt: a path or a NetParameter. phase: pb.TRAIN or pb.TEST. weights: a .caffemodel to start from. level, stages: for include
     and exclude rules. device: where tensors live (default: the CPU). seed: of fillers and of random layers. rank, world: this process
-    among those that share a run. inputs: shapes to give Input layers in place of the prototxt's.
+    among those that share a run. inputs: shapes to give Input layers in place of the prototxt's. precision: see netrun.precision.
 
     Raises ParseError, LayerError or CaffeError, one line that names the file or layer and the field at fault.
     """
@@ -51,6 +52,7 @@ class Engine:
         rank: int = 0,
         world: int = 1,
         inputs: Mapping[str, Shape] | None = None,
+        precision: str = "fp32",
     ) -> None:
         if phase not in (pb.TRAIN, pb.TEST):
             raise CaffeError(f"phase must be netrun.TRAIN or netrun.TEST, not {phase!r}")
@@ -67,7 +69,8 @@ class Engine:
         self.param.state.phase = phase  # type: ignore[assignment]
         self.phase = phase
         self.device = torch.device(device or "cpu")
-        self.context = Context(phase, self.device, seed, rank, world)
+        prepare(precision, self.device)
+        self.context = Context(phase, self.device, seed, rank, world, precision)
         given = dict(inputs or {})
         self._ask = {"Python": PythonLayers(phase).facts, **dict.fromkeys(peek.TYPES, peek.Peek(self.context, given))}
         walked = walk(self.param, given, self._ask)
@@ -176,6 +179,7 @@ class Engine:
             layer.scale = self.layer_list[scales[i]] if i in scales else None
             with torch.set_grad_enabled(gradients and layer.has_backward):
                 tops = self._forward_layer(i, layer)
+                tops = [wide(top) for top in tops] if record else tops
             if gradients and not layer.param.bottom:
                 tops = [self._leaf(name, top) for name, top in zip(layer.param.top, tops, strict=True)]
             for j, (name, tensor) in enumerate(zip(layer.param.top, tops, strict=True)):
@@ -213,7 +217,10 @@ class Engine:
             if stopped or j in layer.no_gradient_to:
                 bottoms[j] = x.detach()
         try:
-            return layer.forward(bottoms)
+            if self.context.precision != "bf16":
+                return layer.forward(bottoms)
+            with arithmetic(p, self.device):
+                return layer.forward(bottoms_for(p, bottoms))
         except (CaffeError, torch.cuda.OutOfMemoryError):
             raise
         except (RuntimeError, IndexError, ValueError) as error:

@@ -47,7 +47,7 @@ class Solver:
     """One training run.
 
     param: a solver prototxt, or its message (path: the file that it came from). device: where to compute (None: the CPU).
-    rank, world: this process among those that train together; only rank 0 tests and writes snapshots.
+    rank, world: this process among those that train together; only rank 0 tests and writes snapshots. precision: see netrun.precision.
     net: the train net; test_nets: they use the train net's own tensors. iter: how often the weights have been updated.
     Without random_seed (Caffe: seeded by the clock) the seed is 0, so that a resumed run can repeat its random draws.
     Raises CaffeError for whatever is wrong with the solver, its nets or their data, before anything is trained or written.
@@ -60,6 +60,8 @@ class Solver:
         rank: int = 0,
         world: int = 1,
         path: str | Path | None = None,
+        *,
+        precision: str = "fp32",
     ) -> None:
         if not isinstance(param, pb.SolverParameter):
             path, param = param, text.read_solver(param)
@@ -80,7 +82,8 @@ class Solver:
             state = source.state
             seed, stages = (mode.seed() if param.random_seed < 0 else param.random_seed), list(state.stage)
             share = (rank, world) if state.phase == pb.TRAIN else (0, 1)  # only rank 0 tests, and sees all test data
-            return Net(net, state.phase, level=state.level, stages=stages, device=device, seed=seed, rank=share[0], world=share[1])
+            place = {"device": device, "seed": seed, "rank": share[0], "world": share[1], "precision": precision}
+            return Net(net, state.phase, level=state.level, stages=stages, **place)
 
         log.info(f"Creating training net from {train.origin}", at="solver.cpp:107")
         self.net = build(train)

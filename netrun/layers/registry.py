@@ -20,6 +20,7 @@ class Context:
     """What a layer may know of the net that it is in.
 
     phase: pb.TRAIN or pb.TEST. device: where tensors live. seed: of the run. rank, world: this process among those of one run.
+    precision: see netrun.precision.
     """
 
     phase: int
@@ -27,6 +28,7 @@ class Context:
     seed: int = 0
     rank: int = 0
     world: int = 1
+    precision: str = "fp32"
     sync_batch_norm: bool = False  # BatchNorm: over the batches of all processes
     strict: bool = False  # data layers: stop at a corrupt record or object instead of leaving it out; read at the first forward
 
