@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     around = [text.read_net(p) for p in (Path(args.model), *_nets_beside(args.model))]
     nets = pb.NetParameter(layer=[layer for net in around for layer in net.layer])
     names = class_names(args.labelmap, nets)
-    net = Net(args.model, pb.TEST, args.weights, device=device.choose(args.gpu, args.cpu))
+    net = Net(args.model, pb.TEST, args.weights, device=device.choose(args.gpu, args.cpu), precision=args.precision)
     if not net.inputs or not any(layer.type == "DetectionOutput" for layer in net.layer_list):
         raise CaffeError(f"{args.model}: not a deploy net: it lacks an Input or a DetectionOutput layer")
     flags.soften(args, net)

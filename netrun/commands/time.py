@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _time(args: argparse.Namespace, where: torch.device) -> int:
-    net = Net(args.model, getattr(pb, args.phase), args.weights, level=args.level, stages=flags.stages(args), device=where)
+    options = {"level": args.level, "stages": flags.stages(args), "device": where, "precision": args.precision}
+    net = Net(args.model, getattr(pb, args.phase), args.weights, **options)
     clock = _Clock(where)
     try:
         log.info("Performing Forward", at="caffe.cpp:355")
