@@ -75,8 +75,11 @@ class ImageSource(Layer):
         if self._loader is None:
             self._loader = self.open()
             self._loader.seek(self._batch)
-        tops = next(self._loader)
-        return [top.to(self.context.device, non_blocking=True) for top in tops[: len(self.param.top)]]
+        data, labels = next(self._loader)
+        data = data.to(self.context.device, non_blocking=True)
+        if not self._loader.annotated:  # objects stay on the host: losses lay them out there, and would have to wait to get them back
+            labels = labels.to(self.context.device, non_blocking=True)
+        return [data, labels][: len(self.param.top)]
 
     def seek(self, batch: int) -> None:
         self._batch = batch
