@@ -109,7 +109,7 @@ class Function:
         except AttributeError as error:
             raise LayerError(layer.name, f"has no field '{error}'", key) from None
         except (TypeError, ValueError) as error:
-            raise LayerError(layer.name, str(error), key) from None
+            raise LayerError(layer.name, f"{value!r}: {error}", key) from None
 
 
 class Top:
