@@ -12,7 +12,10 @@ from netrun.layers.registry import Layer, layer
 
 @layer("Eltwise")
 class Eltwise(Layer):
-    """Sum with coefficients, product, or maximum (of equals the second of the first two, then the first, as in Caffe)."""
+    """Sum with coefficients, product, or maximum (of equals the second of the first two, then the first, as in Caffe).
+
+    A product's gradient is always the stable one: without stable_prod_grad Caffe divides by the bottom, and fails where that is 0.
+    """
 
     owns_top = True
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
+from netrun.gradients import pass_through
 from netrun.layers.registry import Layer, layer
 from netrun.weights import blob_array
 
@@ -46,7 +47,7 @@ class _Labelled(Layer):
         p = self.param.loss_param
         counts = (wanted != p.ignore_label) if p.HasField("ignore_label") else torch.ones_like(wanted, dtype=torch.bool)
         chosen = log_p.gather(1, torch.where(counts, wanted, 0))
-        chosen = chosen + (chosen.clamp(min=LOG_SMALLEST) - chosen).detach()  # the value is clipped, the gradient is not
+        chosen = pass_through(chosen.clamp(min=LOG_SMALLEST), chosen)  # the value is clipped, the gradient is not
         return log_p, chosen[:, 0], counts[:, 0]
 
     def tops(self, places: torch.Tensor, counts: torch.Tensor, log_p: torch.Tensor, scores: torch.Tensor) -> list[torch.Tensor]:
@@ -83,7 +84,7 @@ def focal(layer: FocalLoss, bottoms: list[torch.Tensor]) -> tuple[torch.Tensor, 
         power = p.alpha * (1 - probability) ** p.gamma
         slope = p.gamma * power / (1 - probability).clamp(min=1e-10) * probability * chosen - power
     # the fork's own gradient, which stays finite where a probability comes to 1
-    return -(power * chosen).detach() + slope * (chosen - chosen.detach()), counts, log_p
+    return pass_through(-power * chosen, slope * chosen), counts, log_p
 
 
 @layer("SmoothL1Loss")
@@ -98,7 +99,7 @@ class SmoothL1Loss(Layer):
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         d = bottoms[0] - bottoms[1].reshape(bottoms[0].shape)
         if len(bottoms) > 2:
-            d = d + (bottoms[2].reshape(d.shape) * d - d).detach()
+            d = pass_through(bottoms[2].reshape(d.shape) * d, d)
         return [F.smooth_l1_loss(d, torch.zeros_like(d), reduction="sum") / bottoms[0].shape[0]]
 
 
@@ -125,7 +126,7 @@ class SigmoidCrossEntropyLoss(Layer):
 
 def _logarithm(p: torch.Tensor) -> torch.Tensor:
     """Of probabilities, at least LOG_THRESHOLD; the slope of smaller ones is that of the threshold, as in Caffe."""
-    return (p + (p.clamp(min=LOG_THRESHOLD) - p).detach()).log()
+    return pass_through(p.clamp(min=LOG_THRESHOLD), p).log()
 
 
 @layer("MultinomialLogisticLoss")
@@ -186,6 +187,6 @@ class ContrastiveLoss(Layer):
         else:
             distance = torch.linalg.vector_norm(difference, dim=1)
             # Caffe divides by a little more than the distance in the gradient
-            distance = distance.detach() + (distance - distance.detach()) * (distance / (distance + 1e-4)).detach()
+            distance = pass_through(distance, distance * (distance / (distance + 1e-4)).detach())
             apart = (p.margin - distance).clamp(min=0).square()
         return [torch.where(similar, square, apart).sum() / (2 * len(square))]

@@ -9,6 +9,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
 from caffe_ir.rules.registry import Facts
 from netrun.boxes import decode, encode
+from netrun.gradients import pass_through
 from netrun.layers.registry import Context, Layer, layer
 from netrun.matching import UNMATCHED, GroundTruth, ground_truth, match
 from netrun.mining import Thinning, hard_examples, max_negative
@@ -166,7 +167,7 @@ class MultiBoxLoss(Layer):
             counts = counts & (matched >= 0) & (matched <= 1)
         if p.encode_variance_in_target:  # the fork scales both here, and its gradient passes over the scaling
             target = target / priors[1]
-            loc = loc + (loc / priors[1] - loc).detach()
+            loc = pass_through(loc / priors[1], loc)
         difference = torch.where(counts, loc - target, 0)
         if p.loc_loss_type == Options.L2:
             return (difference * difference).sum(-1) / 2
@@ -177,7 +178,7 @@ class MultiBoxLoss(Layer):
         if self.options.conf_loss_type == Options.LOGISTIC:
             return _sigmoid_losses(conf, self._one_hot(label))
         log_p = F.log_softmax(conf, -1).gather(-1, label[..., None])[..., 0]
-        log_p = log_p + (log_p.clamp(min=-_MAX_LOSS) - log_p).detach()
+        log_p = pass_through(log_p.clamp(min=-_MAX_LOSS), log_p)
         if self.options.conf_loss_type == Options.FOCALLOSS:
             return -_FOCAL_ALPHA * (1 - log_p.exp()) ** _FOCAL_GAMMA * log_p
         return -log_p

@@ -9,6 +9,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+from netrun.gradients import pass_through
 from netrun.layers.registry import Layer, layer
 
 
@@ -189,4 +190,4 @@ class MVN(Layer):
         deviation = torch.linalg.vector_norm(centred, dim=axes, keepdim=True) * count**-0.5
         divisor = deviation + p.eps
         # Caffe's gradient takes the deviation for the divisor, which matters where eps is not small beside it
-        return [centred / (divisor.detach() + (deviation - deviation.detach()) * (deviation / divisor).detach())]
+        return [centred / pass_through(divisor, deviation * (deviation / divisor).detach())]

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.recurrent import STATES, has_static_input
 from caffe_ir.rules.registry import Facts
+from netrun.gradients import pass_through
 from netrun.layers.registry import Context, Layer, layer
 
 
@@ -18,7 +19,7 @@ def lstm_step(cell: torch.Tensor, gates: torch.Tensor, cont: torch.Tensor) -> tu
     i, f, o, g = gates.chunk(4, 1)
     kept = cont * torch.sigmoid(f)
     # Caffe takes the slope of the whole factor as if cont were inside the sigmoid; for a cont of 0 or 1 that is the derivative
-    kept = kept.detach() + (kept * (1 - kept)).detach() * (f - f.detach())
+    kept = pass_through(kept, (kept * (1 - kept)).detach() * f)
     cell = kept * cell + torch.sigmoid(i) * torch.tanh(g)
     return cell, torch.sigmoid(o) * torch.tanh(cell)
 
