@@ -1,0 +1,1 @@
+"""Damaged and absurd files against netrun: see __main__.py."""
