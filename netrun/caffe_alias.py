@@ -26,8 +26,11 @@ class _Finder(MetaPathFinder, Loader):
             return None
         real = ELSEWHERE.get(name, PACKAGE + name.removeprefix("caffe"))
         found = importlib.util.find_spec(real)
+        if found is None and (theirs := _beside_a_fork(name)):
+            return theirs
         if found is None:
-            return _beside_a_fork(name)
+            hint = "; to look at a net: netgen view FILE" if name == "caffe.draw" else ""
+            raise ModuleNotFoundError(f"netrun has no {name}; a fork's own is taken where CAFFE_ROOT is set{hint}", name=name)
         return ModuleSpec(name, self, is_package=found.submodule_search_locations is not None, loader_state=real)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:

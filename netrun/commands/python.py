@@ -15,6 +15,8 @@ import traceback
 from collections.abc import Sequence
 from types import TracebackType
 
+import caffe_ir
+import netrun
 from caffe_ir.errors import CaffeError
 from netrun import caffe_alias, log
 
@@ -65,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
         else:
             runpy.run_path(args.script, run_name="__main__")
     except Exception as error:
+        if os.environ.get("NETRUN_TRACEBACK"):
+            traceback.print_exception(error)
         steps = _theirs(error.__traceback__)
         last = traceback.extract_tb(steps)[-1] if steps else None
         if isinstance(error, SyntaxError):
@@ -80,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _is_user_file(path: str) -> bool:
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return not path.startswith((here, "<frozen")) and not path.startswith(os.path.dirname(runpy.__file__ or ""))
+    rooms = (os.path.dirname(os.path.abspath(module.__file__ or "")) for module in (netrun, caffe_ir, runpy))
+    return not path.startswith((*rooms, "<frozen")) and "site-packages" not in path
 
 
 def _theirs(step: TracebackType | None) -> TracebackType | None:
