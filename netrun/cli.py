@@ -17,6 +17,7 @@ COMMANDS = {
     "detect": "draw a detector's boxes on images",
     "coco": "COCO's metrics of a result file",
     "plot": "draw the loss curve of a log",
+    "weights": "list, compare or convert files of weights, or make them fit another net",
     "time": "benchmark a model's execution time",
     "python": "run a script written for pycaffe",
     "device_query": "show what this machine computes with",

@@ -244,7 +244,7 @@ class Engine:
         """
         layers = {layer.name: layer for layer in reversed(self.layer_list)}  # of one name the first, as in Caffe
         arrays = {name: [t.detach().cpu().numpy() for t in layer.blobs] for name, layer in layers.items()}
-        ignored = copy_into(arrays, path, self._shared)
+        ignored = copy_into(arrays, path, self.shared)
         if self.device.type != "cpu":
             with torch.no_grad():
                 for name, layer in layers.items():
@@ -267,7 +267,7 @@ class Engine:
                 mine.data = source.data
 
     @property
-    def _shared(self) -> set[tuple[str, int]]:
+    def shared(self) -> set[tuple[str, int]]:
         """The blobs, by layer and number, that an earlier layer owns."""
         owned = {(p.layer, p.index) for p in self.learnable}
         return {(layer.name, i) for layer in self.layer_list for i in range(len(layer.blobs))} - owned
@@ -280,7 +280,7 @@ class Engine:
         arrays = [[t.detach().cpu().numpy() for t in layer.blobs] for layer in self.layer_list]
         gradients = [[self._gradient(layer, i) for i in range(len(layer.blobs))] for layer in self.layer_list] if diffs else None
         form = str(path).endswith(".h5") if hdf5 is None else hdf5
-        write(self.param, arrays, path, hdf5=form, shared=self._shared, diffs=gradients)
+        write(self.param, arrays, path, hdf5=form, shared=self.shared, diffs=gradients)
 
     @staticmethod
     def _gradient(layer: Layer, index: int) -> np.ndarray:
