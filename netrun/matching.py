@@ -31,12 +31,13 @@ class GroundTruth:
 
 
 def ground_truth(
-    rows: torch.Tensor, images: int, device: torch.device, *, classes: int, background: int = 0, difficult: bool = True
+    rows: torch.Tensor, images: int, device: torch.device, *, classes: int | None, background: int = 0, difficult: bool = True
 ) -> GroundTruth:
     """Ground truth from a label blob (1, 1, R, 8) of rows [image, label, instance, xmin, ymin, xmax, ymax, difficult].
 
     Rows of image -1 are padding; difficult: whether difficult objects count. The layout is worked out on the host: where the blob
-    lies there, nothing waits for a GPU. Raises CaffeError for a label that is the background's or outside [0, classes).
+    lies there, nothing waits for a GPU. Raises CaffeError for a label that is the background's or outside [0, classes);
+    classes None: any other will do.
     """
     table = rows.detach().cpu().reshape(-1, 8).numpy()
     image = table[:, 0].astype(np.int64)
@@ -46,7 +47,7 @@ def ground_truth(
     label = table[:, 1].astype(np.int64)
     if (label == background).any():
         raise CaffeError(f"found background label {background} in the ground truth")
-    if ((label < 0) | (label >= classes)).any():
+    if classes is not None and ((label < 0) | (label >= classes)).any():
         wrong = label[(label < 0) | (label >= classes)][0]
         raise CaffeError(f"ground truth has label {wrong}, outside the {classes} classes (num_classes, background included)")
     counts = np.bincount(image, minlength=images)

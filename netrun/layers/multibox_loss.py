@@ -65,12 +65,13 @@ class MultiBoxLoss(Layer):
         loc = bottoms[0].reshape(images, count, self.loc_classes, 4).transpose(1, 2)  # (N, L, P, 4)
         conf = bottoms[1].reshape(images, count, self.classes)
         priors = bottoms[2].detach().reshape(2, count, 4)  # boxes, variances
+        becomes_object = p.map_object_to_agnostic and p.mining_type == Options.NONE  # mining looks at classes before they are mapped
         try:
             truth = ground_truth(
                 bottoms[3],
                 images,
                 loc.device,
-                classes=self.classes,
+                classes=None if becomes_object else self.classes,
                 background=p.background_label_id,
                 difficult=p.use_difficult_gt,
             )
