@@ -105,7 +105,7 @@ class Host:
     def forward(self, bottoms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """The tops for these bottoms, in memory of their own."""
         for blob, tensor in zip(self.bottoms, bottoms, strict=True):
-            blob.tensor = tensor.detach().to(HOST).contiguous()
+            blob.tensor = tensor.detach().to(HOST, torch.float32).contiguous()
         self.call("reshape", self.bottoms, self.tops)
         self.call("forward", self.bottoms, self.tops)
         return [blob.tensor.clone() for blob in self.tops]
@@ -115,7 +115,7 @@ class Host:
         for blob in self.bottoms:
             blob.set_diff(None)
         for blob, gradient in zip(self.tops, gradients, strict=True):
-            blob.set_diff(torch.zeros(blob.shape) if gradient is None else gradient.detach().to(HOST, copy=True))
+            blob.set_diff(torch.zeros(blob.shape) if gradient is None else gradient.detach().to(HOST, torch.float32, copy=True))
         self.call("backward", self.tops, list(wanted), self.bottoms)
         return [torch.from_numpy(blob.diff.copy()) if want else None for blob, want in zip(self.bottoms, wanted, strict=True)]
 

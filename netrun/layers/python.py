@@ -13,7 +13,7 @@ from netrun import log
 from netrun.blob import ParamBlob
 from netrun.layers.focal_loss import SSDFocalLoss
 from netrun.layers.registry import Context, Layer, layer
-from netrun.python_layers import BlobVec, Host, HostFacts
+from netrun.python_layers import BlobVec, HostFacts
 from netrun.python_layers import Layer as UserLayer
 
 
@@ -21,14 +21,15 @@ class _Call(torch.autograd.Function):
     """The user's forward and backward as a step of autograd. Parameters' gradients go where the user's code adds them."""
 
     @staticmethod
-    def forward(ctx: Any, host: Host, count: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        ctx.host, ctx.count, ctx.device = host, count, tensors[0].device
-        return tuple(top.to(ctx.device) for top in host.forward(tensors[:count]))
+    def forward(ctx: Any, layer: Python, count: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        ctx.layer, ctx.count, ctx.device = layer, count, tensors[0].device
+        return tuple(top.to(ctx.device) for top in layer.host.forward(tensors[:count]))
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor | None) -> tuple:
         wanted = ctx.needs_input_grad[2 : 2 + ctx.count]
-        found = ctx.host.backward(gradients, wanted)
+        found = ctx.layer.host.backward(gradients, wanted)
+        ctx.layer.upload()
         parameters = len(ctx.needs_input_grad) - 2 - ctx.count
         return (None, None, *(None if g is None else g.to(ctx.device) for g in found), *[None] * parameters)
 
@@ -67,12 +68,12 @@ class Python(Layer):
             self.host.call("seek", batch)
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        self._upload()
+        self.upload()
         if not bottoms and not self.blobs:
             return [top.to(self.context.device) for top in self.host.forward([])]
-        return list(_Call.apply(self.host, len(bottoms), *bottoms, *self.blobs))
+        return list(_Call.apply(self, len(bottoms), *bottoms, *self.blobs))
 
-    def _upload(self) -> None:
+    def upload(self) -> None:
         """On a GPU: what the user's code wrote to parameters and their diffs on the host."""
         for blob in self.user.blobs:
             blob.upload()

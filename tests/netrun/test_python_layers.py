@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
@@ -162,13 +163,16 @@ def test_parameters_learn_save_and_share(top: str, tmp_path: Path) -> None:
     assert (third.forward(x=x)[top] == 7).all()
 
 
-def test_a_solver_trains_it() -> None:
+@pytest.mark.parametrize(
+    "device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"))]
+)
+def test_a_solver_trains_it(device: str) -> None:
     """One step of gradient descent by hand: d loss / da = mean over rows of (a x + b - y) x."""
     net = python("Count", "", "x") + python("Affine", "x", "y", param_str="2") + layer("Power", "x", "t", "power_param { scale: 5 }")
     words = net + python("Loss", "y t", "loss", "loss_weight: 1")
     param = pb.SolverParameter(base_lr=0.01, lr_policy="fixed", max_iter=9)
     param.train_net_param.CopyFrom(text.parse(words, pb.NetParameter))
-    solver = Solver(param)
+    solver = Solver(param, device=device)
     solver.step(1)  # x = 1 1 and y = 2 2 where 5 5 is wanted
     np.testing.assert_allclose(solver.net.params["y"][0].data, 2 + 0.01 * 2 * 3, rtol=1e-6)
     np.testing.assert_allclose(solver.net.params["y"][1].data, 0.01 * 2 * 3, rtol=1e-6)
