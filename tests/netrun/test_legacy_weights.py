@@ -92,12 +92,15 @@ def test_every_form_loads(form: Callable, blob: Callable, tmp_path: Path) -> Non
 def test_statistics_load_in_every_shape(blob: Callable, tmp_path: Path) -> None:
     """And normalise: the two first blobs count divided by the third."""
     net, path = build(NORM, netrun.TEST), tmp_path / "old.caffemodel"
-    arrays = {"b": [np.float32([2, 4, 6]), np.float32([8, 18, 32]), np.float32([2])], "s": [np.float32([1, 2, 3]), np.float32([0, 1, 2])]}
+    arrays = {
+        "b": [np.array([2, 4, 6], np.float32), np.array([8, 18, 32], np.float32), np.array([2], np.float32)],
+        "s": [np.array([1, 2, 3], np.float32), np.array([0, 1, 2], np.float32)],
+    }
     write(net, arrays, v2, blob, path)
     net.copy_from(path)
     net.blobs["x"].data[...] = 5
     out = net.forward()["s"][0, :, 0, 0]
-    mean, variance = np.float32([1, 2, 3]), np.float32([4, 9, 16])
+    mean, variance = np.array([1, 2, 3], np.float32), np.array([4, 9, 16], np.float32)
     np.testing.assert_allclose(out, (5 - mean) / np.sqrt(variance + 1e-5) * [1, 2, 3] + [0, 1, 2], rtol=1e-5)
 
 
