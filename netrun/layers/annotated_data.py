@@ -12,9 +12,9 @@ from google.protobuf.message import DecodeError
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
+from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.rules.registry import Facts
 from netrun.data.loader import Loader, Plan
-from netrun.data.reader import LmdbReader
 from netrun.data.transform import Transformer
 from netrun.layers.registry import Context, Layer, layer
 

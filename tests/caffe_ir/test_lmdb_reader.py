@@ -7,7 +7,7 @@ import lmdb
 import pytest
 
 from caffe_ir.errors import CaffeError
-from netrun.data.reader import LmdbReader
+from caffe_ir.lmdb_reader import LmdbReader
 from tests.netrun.data.records import write
 
 
