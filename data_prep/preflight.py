@@ -1,0 +1,172 @@
+"""What can be wrong with an annotated image, and what `--fix` mends of it. `check` and every build ask here, so that they agree.
+
+An error keeps a data set from being built; a warning is about what the SSD fork's tools write all the same; a note is only told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from caffe_ir.errors import suggest
+from data_prep.voc import Annotation, Object
+
+Severity = Literal["error", "warning", "note"]
+Fix = Literal["clip", "drop"]
+
+
+class Kind(NamedTuple):
+    """A kind of fault. title: of a group of them in a report, after their number; remedy: what a user does about it."""
+
+    severity: Severity
+    title: str
+    remedy: str = ""
+
+
+_FIX = "--fix clip|drop leaves out the object"
+KINDS: Mapping[str, Kind] = {
+    "image-missing": Kind("error", "missing images"),
+    "image-unreadable": Kind("error", "unreadable images"),
+    "annotation-missing": Kind("error", "missing annotations"),
+    "annotation-unreadable": Kind("error", "unreadable annotations"),
+    "unknown-class": Kind("error", "objects of classes that the label map lacks", "another --labelmap, or --classes or --map"),
+    "background-class": Kind("error", "objects of the background's class", "another --labelmap, or --classes or --map"),
+    "normalised": Kind("error", "boxes in fractions of the image, not in pixels", "--fix clip scales them, --fix drop leaves them out"),
+    "outside": Kind("warning", "boxes outside their image", "--fix clip cuts them to it, --fix drop leaves them out"),
+    "inverted": Kind("warning", "inverted boxes", "--fix clip puts their corners in order, --fix drop leaves them out"),
+    "empty": Kind("warning", "boxes without area", _FIX),
+    "sub-pixel": Kind("warning", "boxes less than a pixel wide or high", _FIX),
+    "duplicate": Kind("warning", "objects that are there twice", _FIX),
+    "fraction": Kind("warning", "boxes not in whole pixels", "kept as they are; the fork's tool reads 0"),
+    "size": Kind("warning", "annotations whose size is not their image's", "boxes are divided by the annotation's size"),
+    "leak": Kind("warning", "test images that are also training images"),
+    "repeated": Kind("note", "images that are there more than once"),
+    "no-objects": Kind("note", "images without objects"),
+    "unused-class": Kind("note", "classes of the label map that occur in no image"),
+}
+
+
+class Fault(NamedTuple):
+    """One fault. kind: of KINDS; place: `file:line`, a file or a key; mended: what `--fix` does about it, "" if nothing.
+
+    subject: faults of a kind and a subject count as one in a short report.
+    """
+
+    kind: str
+    place: str
+    message: str
+    mended: str = ""
+    subject: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        return "note" if self.mended else KINDS[self.kind].severity
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" + (f": {self.mended}" if self.mended else "")
+
+
+class Rules(NamedTuple):
+    """What a data set is checked against; goes to every worker. labels: class to label; labels_from: their file, for messages.
+
+    fix: what is mended, None for nothing. whole_pixels: the fork reads only whole numbers from this kind of annotation.
+    """
+
+    labels: Mapping[str, int]
+    labels_from: str
+    fix: Fix | None = None
+    whole_pixels: bool = True
+
+
+def examine(annotation: Annotation, file: str, width: int, height: int, rules: Rules) -> tuple[Annotation, list[Fault]]:
+    """The annotation, mended as the rules say, and all that was wrong with it.
+
+    file: the annotation's, for messages; width, height: the image's, in pixels. Never raises.
+    """
+    faults: list[Fault] = []
+    stated = (annotation.width, annotation.height)
+    if min(stated) <= 0:
+        stated = (width, height)
+    elif stated != (width, height):
+        turned = " (turned: does it heed EXIF orientation?)" if stated == (height, width) else ""
+        faults.append(Fault("size", file, f"says {stated[0]}x{stated[1]}, but the image is {width}x{height}{turned}"))
+    normalised = is_normalised(annotation.objects)
+    kept: list[Object] = []
+    seen: set[tuple] = set()
+    for o in annotation.objects:
+        place = f"{file}:{o.line}"
+        if not rules.labels.get(o.name):
+            faults.append(_class_fault(o, place, rules))
+        found = box_fault(o, *stated, normalised, rules.whole_pixels)
+        twice = (o.name, *o[2:6])
+        if twice in seen:
+            found = "duplicate", "is there twice"
+        seen.add(twice)
+        mended, done = mend(o, found[0], *stated, rules.fix) if found and rules.fix else (o, "")
+        if found:
+            faults.append(Fault(found[0], place, f"box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' {found[1]}", done))
+        if mended:
+            kept.append(mended)
+    if not kept:
+        faults.append(Fault("no-objects", file, "no objects"))
+    return annotation._replace(objects=kept), faults
+
+
+def _class_fault(o: Object, place: str, rules: Rules) -> Fault:
+    known = o.name in rules.labels
+    said = f"class '{o.name}' " + ("is label 0, the background, in" if known else "is not in") + f" {rules.labels_from}"
+    near = suggest(o.name, set(rules.labels) - {o.name})
+    return Fault("background-class" if known else "unknown-class", place, said + near, subject=o.name)
+
+
+def is_normalised(objects: list[Object]) -> bool:
+    """Whether the boxes of an image are in fractions of it: none goes beyond 1, and some number is no whole one."""
+    numbers = [x for o in objects for x in o[2:6]]
+    return bool(numbers) and max(numbers) <= 1 and any(x != int(x) for x in numbers)
+
+
+def box_fault(o: Object, width: int, height: int, normalised: bool = False, whole_pixels: bool = True) -> tuple[str, str] | None:
+    """Kind and words of what is wrong with a box in an image of this size; None if nothing is.
+
+    Outside and inverted are the fork's own warnings, in its order.
+    """
+    if normalised:
+        return "normalised", "is in fractions of the image, not in pixels"
+    if min(o.xmin, o.ymin, o.xmax, o.ymax) < 0 or max(o.xmin, o.xmax) > width or max(o.ymin, o.ymax) > height:
+        return "outside", f"is outside the image of {width}x{height}"
+    if o.xmin > o.xmax or o.ymin > o.ymax:
+        return "inverted", "is inverted"
+    if o.xmin == o.xmax or o.ymin == o.ymax:
+        return "empty", "is without area"
+    if o.xmax - o.xmin < 1 or o.ymax - o.ymin < 1:
+        return "sub-pixel", "is less than a pixel wide or high"
+    if whole_pixels and any(isinstance(x, float) for x in o[2:6]):
+        return "fraction", "is not in whole pixels (kept as it is; the fork's tool reads 0)"
+    return None
+
+
+def mend(o: Object, kind: str, width: int, height: int, fix: Fix) -> tuple[Object | None, str]:
+    """The mended object, None where it is left out, and what was done in words; ("" and itself for what is kept).
+
+    clip: fractions are scaled to pixels, corners put in order, the box cut to the image; what then has no area of a pixel,
+    and what is there twice, is left out. drop: everything at fault is left out.
+    """
+    if kind == "fraction":
+        return o, ""
+    if fix == "drop" or kind == "duplicate":
+        return None, "left out"
+    xs, ys = sorted((o.xmin, o.xmax)), sorted((o.ymin, o.ymax))
+    if kind == "normalised":
+        xs, ys = [x * width for x in xs], [y * height for y in ys]
+    xmin, xmax = (min(max(x, 0), width) for x in xs)
+    ymin, ymax = (min(max(y, 0), height) for y in ys)
+    if xmax - xmin < 1 or ymax - ymin < 1:
+        return None, "left out"
+    done = {"normalised": "scaled to", "inverted": "corners put in order:"}.get(kind, "cut to")
+    return o._replace(xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax), f"{done} {xmin} {ymin} {xmax} {ymax}"
+
+
+def fingerprint(data: bytes) -> bytes:
+    """What tells an image file's content from every other's: 16 bytes."""
+    return hashlib.sha256(data).digest()[:16]
