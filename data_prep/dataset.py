@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -18,8 +19,9 @@ from data_prep.image import read_image
 from data_prep.lmdb_writer import LmdbWriter, check_target
 from data_prep.record import annotated_datum, box_fault, stated_size
 from data_prep.report import Report
-from data_prep.voc import Folder, Item, list_line, read_annotation
+from data_prep.source import Item, Source, list_line
 
+T = TypeVar("T")
 LABELMAP, DESCRIPTION = "labelmap.prototxt", "dataset.json"
 
 
@@ -51,7 +53,7 @@ class Part:
         return f"{self.lmdb}: {len(self.sizes)} images, {sum(self.boxes.values())} boxes ({self.difficult} difficult): {classes}"
 
 
-def build_lmdb(folder: Folder, items: list[Item], out: Path, *, labels: str | None = None, overwrite: bool = False) -> Part:
+def build_lmdb(source: Source, items: list[Item], out: Path, *, labels: str | None = None, overwrite: bool = False) -> Part:
     """Build one LMDB with label map, list and name_size file beside it.
 
     labels: a label map's file or built-in name; without it the one beside out, or one made of the classes that are there.
@@ -60,12 +62,12 @@ def build_lmdb(folder: Folder, items: list[Item], out: Path, *, labels: str | No
     beside = out.with_name(LABELMAP)
     part = Part(out, items)
     labels = labels or (str(beside) if beside.is_file() else None)
-    _build(folder, [part], beside, Report(), labels=labels, overwrite=overwrite)
+    _build(source, [part], beside, Report(), labels=labels, overwrite=overwrite)
     return part
 
 
 def build_dataset(
-    folder: Folder, train: list[Item], test: list[Item], out: Path, *, name: str, labels: str | None = None, overwrite: bool = False
+    source: Source, train: list[Item], test: list[Item], out: Path, *, name: str, labels: str | None = None, overwrite: bool = False
 ) -> list[Part]:
     """Build `train_lmdb` and `test_lmdb` with all that belongs to them in the folder `out`; last comes dataset.json,
     which `netgen build --dataset` takes (paths in it are relative to it). labels, errors: as build_lmdb.
@@ -79,7 +81,7 @@ def build_dataset(
     if description.exists() and not overwrite:
         raise CaffeError(f"{description}: already there (--overwrite replaces it)")
     description.unlink(missing_ok=True)  # while it is there, the rest is whole
-    _build(folder, parts, out / LABELMAP, report, labels=labels, overwrite=overwrite)
+    _build(source, parts, out / LABELMAP, report, labels=labels, overwrite=overwrite)
     about = {
         "name": name, "labelmap": LABELMAP,
         "train_lmdb": parts[0].lmdb.name, "test_lmdb": parts[1].lmdb.name, "name_size": parts[1].name_size_file.name,
@@ -89,17 +91,17 @@ def build_dataset(
     return parts
 
 
-def _build(folder: Folder, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool) -> None:
+def _build(source: Source, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool) -> None:
     for part in parts:
         check_target(part.lmdb, overwrite)
-    source = labelmap.find(labels) if labels else None
-    label_map = text.read_labelmap(source) if source else labelmap.make(_classes(folder, (i for p in parts for i in p.items)))
-    known = labelmap.labels_of(label_map, str(source or folder.root))
-    content = source.read_text(encoding="utf-8") if source else text.dumps(label_map)
+    given = labelmap.find(labels) if labels else None
+    label_map = text.read_labelmap(given) if given else labelmap.make(_classes(source, (i for p in parts for i in p.items)))
+    known = labelmap.labels_of(label_map, str(given or source.root))
+    content = given.read_text(encoding="utf-8") if given else text.dumps(label_map)
     with ExitStack() as stack:
         for part in parts:
             writer = stack.enter_context(LmdbWriter(part.lmdb, overwrite))
-            _fill(folder, part, known, source or beside, writer=writer, report=report)
+            _fill(source, part, known, given or beside, writer=writer, report=report)
         report.print_warnings()
         report.raise_errors()
         files = {beside: content}
@@ -113,18 +115,12 @@ def _build(folder: Folder, parts: list[Part], beside: Path, report: Report, *, l
             text.write_atomic(path, lines)
 
 
-def _fill(folder: Folder, part: Part, labels: dict[str, int], labels_from: Path, *, writer: LmdbWriter, report: Report) -> None:
+def _fill(source: Source, part: Part, labels: dict[str, int], labels_from: Path, *, writer: LmdbWriter, report: Report) -> None:
     for number, item in enumerate(tqdm(part.items, desc=part.lmdb.name, unit=" images", disable=None, leave=False)):
-        image_file, file = folder.root / item.image, folder.root / item.annotation
-        missing = [(kind, f) for kind, f in (("image", image_file), ("annotation", file)) if not f.is_file()]
-        for kind, lost in missing:
-            report.error(f"{item.place}: no {kind} {lost}" if item.place else f"{lost}: no such {kind}")
-        if missing:
-            continue
-        try:
-            image, annotation = read_image(image_file), read_annotation(file)
-        except CaffeError as error:
-            report.error(str(error) + (f" ({item.place})" if item.place else ""))
+        file = source.file(item)
+        image = _attempt(lambda: read_image(source.root / item.image), "image", str(source.root / item.image), item, report)  # noqa: B023
+        annotation = _attempt(lambda: source.read(item), "annotation", file, item, report)  # noqa: B023
+        if not image or not annotation:
             continue
         width, height = stated_size(image, annotation)
         if (width, height) != (image.width, image.height):
@@ -142,15 +138,25 @@ def _fill(folder: Folder, part: Part, labels: dict[str, int], labels_from: Path,
         part.boxes.update(o.name for o in annotation.objects)
         part.difficult += sum(o.difficult for o in annotation.objects)
         # A space would shift the columns for whoever reads the file by words, as Caffe does.
-        part.sizes.append(f"{'_'.join(Path(item.image).stem.split())} {image.height} {image.width}\n")
+        part.sizes.append(f"{'_'.join((item.name or Path(item.image).stem).split())} {image.height} {image.width}\n")
 
 
-def _classes(folder: Folder, items: Iterable[Item]) -> set[str]:
+def _attempt(read: Callable[[], T], kind: str, file: str, item: Item, report: Report) -> T | None:
+    try:
+        return read()
+    except FileNotFoundError:
+        report.error(f"{item.place}: no {kind} {file}" if item.place else f"{file}: no such {kind}")
+    except CaffeError as error:
+        report.error(str(error) + (f" ({item.place})" if item.place else ""))
+    return None
+
+
+def _classes(source: Source, items: Iterable[Item]) -> set[str]:
     """Classes in the annotations that can be read; the others are reported when their turn comes."""
     found: set[str] = set()
     for item in items:
         try:
-            found.update(o.name for o in read_annotation(folder.root / item.annotation).objects)
+            found.update(o.name for o in source.read(item).objects)
         except (CaffeError, OSError):
             continue
     return found

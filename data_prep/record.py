@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from caffe_ir import caffe_ir_pb2 as pb
 from data_prep.image import EncodedImage
-from data_prep.voc import Annotation, Object
+from data_prep.source import Annotation, Object
 
 
 def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping[str, int]) -> pb.AnnotatedDatum:

@@ -12,7 +12,7 @@ import pytest
 from caffe_ir import text
 from data_prep import shapes
 from data_prep.cli import main
-from data_prep.voc import read_annotation
+from data_prep.sources.voc import read_annotation
 from tests.data_prep.support import records, refused
 
 

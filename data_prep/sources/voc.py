@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 from pathlib import Path
-from typing import NamedTuple
 from xml.parsers import expat
 
 from caffe_ir.errors import CaffeError, ParseError, suggest
 from data_prep.image import IMAGE_NAMES
+from data_prep.source import Annotation, Item, Object
 
+HELP = "a VOC-style folder"
+EPILOG = """A list has lines `image annotation` relative to DIR, or an image's name alone; ImageSets/Main/NAME.txt goes by NAME.
+Without lists every annotation in DIR/Annotations is taken.
+
+examples:
+  data_prep voc PHOTOS --list test.txt --labelmap labelmap.prototxt --out data/mine/test_lmdb
+  data_prep voc VOC2007 --train-list trainval --test-list test --labelmap voc --out data/voc2007
+The second also writes data/voc2007/dataset.json, for `netgen build ID --dataset data/voc2007/dataset.json`."""
 IMAGES, ANNOTATIONS, SETS = "JPEGImages", "Annotations", "ImageSets/Main"
 
 
-class Item(NamedTuple):
-    """One image and its annotation, relative to the data set's folder; place: the list's `file:line`, or None."""
-
-    image: str
-    annotation: str
-    place: str | None = None
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with JPEGImages and Annotations")
 
 
-class Object(NamedTuple):
-    """One object of an annotation. Box: pixels as the file has them, whole ones as int; line: of its box in the file."""
-
-    name: str
-    difficult: bool
-    xmin: float
-    ymin: float
-    xmax: float
-    ymax: float
-    line: int
-
-
-class Annotation(NamedTuple):
-    """The annotation of one image; width and height in pixels, 0 where the file does not say."""
-
-    width: int
-    height: int
-    objects: list[Object]
+def open_source(args: argparse.Namespace) -> Folder:
+    return Folder(args.folder)
 
 
 class Element:
@@ -122,6 +111,8 @@ def _number(path: Path, parent: Element, tag: str, default: float | None = None)
 class Folder:
     """A VOC-style folder, or one above several for lists that name each file. Raises CaffeError where there is none."""
 
+    whole_pixels = True
+
     def __init__(self, root: Path) -> None:
         self.root = root
         if not root.is_dir():
@@ -139,12 +130,21 @@ class Folder:
         """The item of an image's name without folder and extension."""
         return Item(f"{IMAGES}/{self._images.get(name, name + '.jpg')}", f"{ANNOTATIONS}/{name}.xml", place)
 
-    def all(self) -> list[Item]:
+    def items(self) -> list[Item]:
         """Every annotation of the folder, by name. Raises CaffeError if there is none."""
         items = [self.item(p.stem) for p in sorted((self.root / ANNOTATIONS).glob("*.xml"))]
         if not items:
             raise CaffeError(f"{self.root / ANNOTATIONS}: no annotation (*.xml) there (--list takes them from elsewhere)")
         return items
+
+    def read(self, item: Item) -> Annotation:
+        return read_annotation(self.root / item.annotation)
+
+    def file(self, item: Item) -> str:
+        return str(self.root / item.annotation)
+
+    def __getstate__(self) -> dict[str, Path]:
+        return {"root": self.root}  # not the list of its images: that is long, and workers do without
 
     def sets(self) -> list[str]:
         """Names of the folder's own image sets."""
@@ -178,8 +178,3 @@ class Folder:
         if not items:
             raise CaffeError(f"{path}: the list is empty")
         return items
-
-
-def list_line(item: Item) -> str:
-    """An item as read_list and the fork's tools read it."""
-    return ("\t" if " " in item.image + item.annotation else " ").join((item.image, item.annotation))

@@ -1,0 +1,44 @@
+"""Flags that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from caffe_ir.errors import CaffeError
+
+
+def count(text: str) -> int:
+    """A positive whole number, for argparse."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
+    return int(text)
+
+
+def add_lists(parser: argparse.ArgumentParser) -> None:
+    """Which images of a data set are meant: --list, or --train-list and --test-list; see check_lists."""
+    parser.add_argument("--list", metavar="LIST", help="images of the LMDB (default: all)")
+    parser.add_argument("--train-list", metavar="LIST", help="images of train_lmdb")
+    parser.add_argument("--test-list", metavar="LIST", help="images of test_lmdb")
+
+
+def check_lists(args: argparse.Namespace) -> None:
+    """Raise CaffeError where the flags of add_lists contradict each other."""
+    if bool(args.train_list) != bool(args.test_list):
+        raise CaffeError("--train-list and --test-list go together (--list for a single LMDB)")
+    if args.list and args.train_list:
+        raise CaffeError("--list is for a single LMDB; leave it out with --train-list and --test-list")
+
+
+def add_labelmap(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--labelmap", metavar="FILE", help="a label map, or voc, coco, coco_ids, ilsvrc (default: made of the classes found)"
+    )
+
+
+def add_out(parser: argparse.ArgumentParser, metavar: str, what: str) -> None:
+    parser.add_argument("--out", required=True, type=Path, metavar=metavar, help=what)
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
