@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from tqdm import tqdm
 
 from caffe_ir import text
-from caffe_ir.errors import CaffeError, suggest
+from caffe_ir.errors import CaffeError
 from data_prep import labelmap
-from data_prep.image import read_image
 from data_prep.lmdb_writer import LmdbWriter, check_target
-from data_prep.record import annotated_datum, box_fault, stated_size
+from data_prep.preflight import Rules, Survey, inspect
+from data_prep.record import annotated_datum
 from data_prep.report import Report
 from data_prep.source import Item, Source, list_line
 
-T = TypeVar("T")
 LABELMAP, DESCRIPTION = "labelmap.prototxt", "dataset.json"
 
 
@@ -74,10 +72,7 @@ def build_dataset(
     """
     parts = [Part(out / "train_lmdb", train), Part(out / "test_lmdb", test)]
     description = out / DESCRIPTION
-    both = {i.image for i in train} & {i.image for i in test}
     report = Report()
-    for image in sorted(both):
-        report.warn(f"{image}: in the train and in the test list", "both")
     if description.exists() and not overwrite:
         raise CaffeError(f"{description}: already there (--overwrite replaces it)")
     description.unlink(missing_ok=True)  # while it is there, the rest is whole
@@ -95,14 +90,20 @@ def _build(source: Source, parts: list[Part], beside: Path, report: Report, *, l
     for part in parts:
         check_target(part.lmdb, overwrite)
     given = labelmap.find(labels) if labels else None
-    label_map = text.read_labelmap(given) if given else labelmap.make(_classes(source, (i for p in parts for i in p.items)))
+    if given:
+        label_map = text.read_labelmap(given)
+    else:
+        label_map = labelmap.make(source.classes or sorted(_classes(source, (i for p in parts for i in p.items))))
     known = labelmap.labels_of(label_map, str(given or source.root))
+    rules = Rules(known, str(given or beside), whole_pixels=source.whole_pixels)
+    survey = Survey(rules)
     content = given.read_text(encoding="utf-8") if given else text.dumps(label_map)
     with ExitStack() as stack:
         for part in parts:
             writer = stack.enter_context(LmdbWriter(part.lmdb, overwrite))
-            _fill(source, part, known, given or beside, writer=writer, report=report)
-        report.print_warnings()
+            _fill(source, part, rules, survey, writer=writer, report=report)
+        report.add([] if report.failed else survey.unused())
+        report.print()
         report.raise_errors()
         files = {beside: content}
         for part in parts:
@@ -115,40 +116,19 @@ def _build(source: Source, parts: list[Part], beside: Path, report: Report, *, l
             text.write_atomic(path, lines)
 
 
-def _fill(source: Source, part: Part, labels: dict[str, int], labels_from: Path, *, writer: LmdbWriter, report: Report) -> None:
+def _fill(source: Source, part: Part, rules: Rules, survey: Survey, *, writer: LmdbWriter, report: Report) -> None:
     for number, item in enumerate(tqdm(part.items, desc=part.lmdb.name, unit=" images", disable=None, leave=False)):
-        file = source.file(item)
-        image = _attempt(lambda: read_image(source.root / item.image), "image", str(source.root / item.image), item, report)  # noqa: B023
-        annotation = _attempt(lambda: source.read(item), "annotation", file, item, report)  # noqa: B023
-        if not image or not annotation:
+        found = inspect(source, item, rules)
+        report.add(found.faults)
+        report.add(survey.add(part.stem or part.lmdb.name, item, found))
+        if report.failed or not found.image or not found.annotation:
             continue
-        width, height = stated_size(image, annotation)
-        if (width, height) != (image.width, image.height):
-            report.warn(f"{file}: says {width}x{height}, but the image is {image.width}x{image.height}", "size")
-        for o in annotation.objects:
-            if not labels.get(o.name):
-                fault = "is label 0, the background, in" if o.name in labels else "is not in"
-                near = suggest(o.name, set(labels) - {o.name})
-                report.error(f"{file}:{o.line}: class '{o.name}' {fault} {labels_from}{near}", f"class {o.name}")
-            if wrong := box_fault(o, width, height):
-                report.warn(f"{file}:{o.line}: box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' is {wrong}", wrong.split()[0])
-        if report.failed:
-            continue
-        writer.put(f"{number:08d}_{item.image}".encode(), annotated_datum(image, annotation, labels).SerializeToString())
+        image, annotation = found.image, found.annotation
+        writer.put(f"{number:08d}_{item.image}".encode(), annotated_datum(image, annotation, rules.labels).SerializeToString())
         part.boxes.update(o.name for o in annotation.objects)
         part.difficult += sum(o.difficult for o in annotation.objects)
         # A space would shift the columns for whoever reads the file by words, as Caffe does.
         part.sizes.append(f"{'_'.join((item.name or Path(item.image).stem).split())} {image.height} {image.width}\n")
-
-
-def _attempt(read: Callable[[], T], kind: str, file: str, item: Item, report: Report) -> T | None:
-    try:
-        return read()
-    except FileNotFoundError:
-        report.error(f"{item.place}: no {kind} {file}" if item.place else f"{file}: no such {kind}")
-    except CaffeError as error:
-        report.error(str(error) + (f" ({item.place})" if item.place else ""))
-    return None
 
 
 def _classes(source: Source, items: Iterable[Item]) -> set[str]:

@@ -6,30 +6,38 @@ An error keeps a data set from being built; a warning is about what the SSD fork
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeVar
 
-from caffe_ir.errors import suggest
-from data_prep.voc import Annotation, Object
+from caffe_ir.errors import CaffeError, suggest
+from data_prep.image import EncodedImage, read_image
+from data_prep.source import Annotation, Item, Object, Source
 
-Severity = Literal["error", "warning", "note"]
+T = TypeVar("T")
+
+Severity = Literal["error", "warning", "mended", "note"]
 Fix = Literal["clip", "drop"]
 
 
 class Kind(NamedTuple):
-    """A kind of fault. title: of a group of them in a report, after their number; remedy: what a user does about it."""
+    """A kind of fault. title: of a group of them in a report, after their number; remedy: what a user does about it.
+
+    each: told one by one, not as one with "and more like it".
+    """
 
     severity: Severity
     title: str
     remedy: str = ""
+    each: bool = False
 
 
 _FIX = "--fix clip|drop leaves out the object"
 KINDS: Mapping[str, Kind] = {
-    "image-missing": Kind("error", "missing images"),
-    "image-unreadable": Kind("error", "unreadable images"),
-    "annotation-missing": Kind("error", "missing annotations"),
-    "annotation-unreadable": Kind("error", "unreadable annotations"),
+    "image-missing": Kind("error", "missing images", each=True),
+    "image-unreadable": Kind("error", "unreadable images", each=True),
+    "annotation-missing": Kind("error", "missing annotations", each=True),
+    "annotation-unreadable": Kind("error", "unreadable annotations", each=True),
     "unknown-class": Kind("error", "objects of classes that the label map lacks", "another --labelmap, or --classes or --map"),
     "background-class": Kind("error", "objects of the background's class", "another --labelmap, or --classes or --map"),
     "normalised": Kind("error", "boxes in fractions of the image, not in pixels", "--fix clip scales them, --fix drop leaves them out"),
@@ -61,10 +69,11 @@ class Fault(NamedTuple):
 
     @property
     def severity(self) -> Severity:
-        return "note" if self.mended else KINDS[self.kind].severity
+        """Of its kind; what is mended does no harm any more."""
+        return "mended" if self.mended else KINDS[self.kind].severity
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}" + (f": {self.mended}" if self.mended else "")
+        return (f"{self.place}: " if self.place else "") + self.message + (f": {self.mended}" if self.mended else "")
 
 
 class Rules(NamedTuple):
@@ -77,6 +86,42 @@ class Rules(NamedTuple):
     labels_from: str
     fix: Fix | None = None
     whole_pixels: bool = True
+
+
+class Inspected(NamedTuple):
+    """What reading one item gave. image, annotation: None where there is an error; key: of the image file's content."""
+
+    image: EncodedImage | None
+    annotation: Annotation | None
+    faults: list[Fault]
+    key: bytes = b""
+
+
+def inspect(source: Source, item: Item, rules: Rules, load: Callable[[Path], EncodedImage] = read_image) -> Inspected:
+    """Read an item's image and annotation, mended as the rules say, and all that is wrong with them. load: reads the image.
+
+    Raises OSError where the machine is at fault, not the data set.
+    """
+    faults: list[Fault] = []
+    file = source.root / item.image
+    image = _attempt(lambda: load(file), "image", str(file), item, faults)
+    annotation = _attempt(lambda: source.read(item), "annotation", source.file(item), item, faults)
+    if annotation:
+        size = (image.width, image.height) if image else (annotation.width, annotation.height)
+        annotation, found = examine(annotation, source.file(item), *size, rules)
+        faults += found
+    return Inspected(image, annotation, faults, fingerprint(image.data) if image else b"")
+
+
+def _attempt(read: Callable[[], T], what: str, file: str, item: Item, faults: list[Fault]) -> T | None:
+    try:
+        return read()
+    except FileNotFoundError:
+        place, said = (item.place, f"no {what} {file}") if item.place else (file, f"no such {what}")
+        faults.append(Fault(f"{what}-missing", place, said))
+    except CaffeError as error:
+        faults.append(Fault(f"{what}-unreadable", "", str(error) + (f" ({item.place})" if item.place else "")))
+    return None
 
 
 def examine(annotation: Annotation, file: str, width: int, height: int, rules: Rules) -> tuple[Annotation, list[Fault]]:
@@ -170,3 +215,30 @@ def mend(o: Object, kind: str, width: int, height: int, fix: Fix) -> tuple[Objec
 def fingerprint(data: bytes) -> bytes:
     """What tells an image file's content from every other's: 16 bytes."""
     return hashlib.sha256(data).digest()[:16]
+
+
+class Survey:
+    """What only a whole data set shows: images that are there twice, classes that are nowhere. add comes in the order of the parts."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._unused = {name for name, label in rules.labels.items() if label}
+        self._seen: dict[bytes, tuple[str, str]] = {}  # key of an image's content: its part and path
+
+    def add(self, part: str, item: Item, found: Inspected) -> list[Fault]:
+        """Take in an item of a part (its name, as "train"), and say what is wrong with it beside the others."""
+        if found.annotation:
+            self._unused -= {o.name for o in found.annotation.objects}
+        if not found.key:
+            return []
+        before, image = self._seen.setdefault(found.key, (part, item.image))
+        if image is item.image and before == part:
+            return []
+        twice = f"{item.image} is also in {before}" if image == item.image else f"{item.image} is the same image as {image} in {before}"
+        return [Fault("repeated" if before == part else "leak", item.place or part, twice)]
+
+    def unused(self) -> list[Fault]:
+        """The classes that were in no annotation, once all could be read."""
+        labels, source = self._rules.labels, self._rules.labels_from
+        used = {0} | {labels[name] for name in labels if name not in self._unused}
+        return [Fault("unused-class", source, f"class '{name}' is in no image") for name in labels if labels[name] not in used]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from caffe_ir import caffe_ir_pb2 as pb
 from data_prep.image import EncodedImage
-from data_prep.source import Annotation, Object
+from data_prep.source import Annotation
 
 
 def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping[str, int]) -> pb.AnnotatedDatum:
@@ -34,16 +34,3 @@ def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping
 def stated_size(image: EncodedImage, annotation: Annotation) -> tuple[int, int]:
     """(width, height) that boxes are divided by: the annotation's, or the image's where the annotation has none."""
     return (annotation.width, annotation.height) if annotation.width > 0 and annotation.height > 0 else (image.width, image.height)
-
-
-def box_fault(o: Object, width: int, height: int) -> str | None:
-    """What is wrong with a box, in words; None if nothing is. Outside and inverted are the fork's own warnings."""
-    if min(o.xmin, o.ymin, o.xmax, o.ymax) < 0 or max(o.xmin, o.xmax) > width or max(o.ymin, o.ymax) > height:
-        return f"outside the image of {width}x{height}"
-    if o.xmin > o.xmax or o.ymin > o.ymax:
-        return "inverted"
-    if o.xmin == o.xmax or o.ymin == o.ymax:
-        return "without area"
-    if any(isinstance(x, float) for x in o[2:6]):
-        return "not in whole pixels (kept as it is; the fork's tool reads 0)"
-    return None
