@@ -25,10 +25,10 @@ def find(name: str) -> Path:
 
 
 def make(classes: Iterable[str]) -> pb.LabelMap:
-    """The label map of some classes in alphabetical order, the background before them."""
+    """The label map of some classes in their order, the background before them."""
     result = pb.LabelMap()
     result.item.add(name=BACKGROUND, label=0, display_name="background")
-    for label, name in enumerate(sorted(set(classes)), 1):
+    for label, name in enumerate(dict.fromkeys(classes), 1):
         result.item.add(name=name, label=label, display_name=name)
     return result
 

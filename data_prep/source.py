@@ -11,12 +11,14 @@ class Item(NamedTuple):
 
     image: path relative to the data set's folder, or absolute; its key in the LMDB. annotation: what the source finds the
     annotation by. place: the list's `file:line`, or None. name: in name_size files; None for the image's name without extension.
+    content: the annotation itself, in the source's own words, where one file holds those of many images.
     """
 
     image: str
     annotation: str
     place: str | None = None
     name: str | None = None
+    content: str | None = None
 
 
 class Object(NamedTuple):
@@ -43,10 +45,14 @@ class Source(Protocol):
     """A data set. Goes by pickle to other processes, which call read alone: it must be small or find things by itself there.
 
     root: the folder that images are relative to. whole_pixels: the fork's tool reads only whole numbers from its annotations.
+    classes: names in the order of a label map to be made, known once the items are; None for those that occur, by name.
     """
 
     root: Path
     whole_pixels: bool
+
+    @property
+    def classes(self) -> list[str] | None: ...
 
     def items(self) -> list[Item]:
         """Every annotated image, in the order that it has in an LMDB. Raises CaffeError if there is none."""

@@ -112,6 +112,7 @@ class Folder:
     """A VOC-style folder, or one above several for lists that name each file. Raises CaffeError where there is none."""
 
     whole_pixels = True
+    classes: list[str] | None = None
 
     def __init__(self, root: Path) -> None:
         self.root = root
