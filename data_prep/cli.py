@@ -9,14 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from caffe_ir.errors import CaffeError, run_command, suggest
-from data_prep.commands import build, shapes, show
+from data_prep.commands import build, check, shapes, show
 from data_prep.sources import KINDS
 
-COMMANDS = {"shapes": shapes, "show": show}
+COMMANDS = {"check": check, "shapes": shapes, "show": show}
 EXAMPLES = """examples:
   data_prep shapes --out data/shapes
   data_prep voc VOC2007 --list trainval --labelmap voc --out data/VOC0712/VOC0712_trainval_lmdb
   data_prep voc PHOTOS --train-list train.txt --test-list test.txt --out data/mine
+  data_prep check voc PHOTOS --train-list train.txt --test-list test.txt
   data_prep show data/shapes/test_lmdb --out sheet.png"""
 
 
@@ -24,9 +25,11 @@ class Parser(argparse.ArgumentParser):
     """Raises CaffeError instead of exiting, and names the nearest flag or command."""
 
     def error(self, message: str) -> NoReturn:
-        if choice := re.match(r"argument COMMAND: invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            commands = re.findall(r"\w+", choice[2])
-            raise CaffeError(f"no command '{choice[1]}'{suggest(choice[1], commands) or ' (one of ' + ', '.join(commands) + ')'}")
+        if choice := re.match(r"argument (COMMAND|KIND): invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            commands = re.findall(r"\w+", choice[3])
+            raise CaffeError(
+                f"no {choice[1].lower()} '{choice[2]}'{suggest(choice[2], commands) or ' (one of ' + ', '.join(commands) + ')'}"
+            )
         raise CaffeError(f"{message}; see {self.prog} --help")
 
     def parse_known_args(self, args=None, namespace=None):

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
 from data_prep import labelmap
 from data_prep.lmdb_writer import LmdbWriter, check_target
-from data_prep.preflight import Rules, Survey, inspect
+from data_prep.preflight import Fix, Rules, Survey, inspect
 from data_prep.record import annotated_datum
 from data_prep.report import Report
 from data_prep.source import Item, Source, list_line
@@ -51,32 +52,35 @@ class Part:
         return f"{self.lmdb}: {len(self.sizes)} images, {sum(self.boxes.values())} boxes ({self.difficult} difficult): {classes}"
 
 
-def build_lmdb(source: Source, items: list[Item], out: Path, *, labels: str | None = None, overwrite: bool = False) -> Part:
+def build_lmdb(
+    source: Source, items: list[Item], out: Path, *, labels: str | None = None, overwrite: bool = False,
+    fix: Fix | None = None, report: Report | None = None,
+) -> Part:  # fmt: skip
     """Build one LMDB with label map, list and name_size file beside it.
 
     labels: a label map's file or built-in name; without it the one beside out, or one made of the classes that are there.
-    Raises CaffeError, with nothing written, if anything is wrong.
+    fix: mend what preflight.mend can; report: gets all that is wrong. Raises CaffeError, with nothing written, if anything is.
     """
     beside = out.with_name(LABELMAP)
     part = Part(out, items)
     labels = labels or (str(beside) if beside.is_file() else None)
-    _build(source, [part], beside, Report(), labels=labels, overwrite=overwrite)
+    _build(source, [part], beside, report or Report(), labels=labels, overwrite=overwrite, fix=fix)
     return part
 
 
 def build_dataset(
-    source: Source, train: list[Item], test: list[Item], out: Path, *, name: str, labels: str | None = None, overwrite: bool = False
-) -> list[Part]:
+    source: Source, train: list[Item], test: list[Item], out: Path, *, name: str, labels: str | None = None, overwrite: bool = False,
+    fix: Fix | None = None, report: Report | None = None,
+) -> list[Part]:  # fmt: skip
     """Build `train_lmdb` and `test_lmdb` with all that belongs to them in the folder `out`; last comes dataset.json,
-    which `netgen build --dataset` takes (paths in it are relative to it). labels, errors: as build_lmdb.
+    which `netgen build --dataset` takes (paths in it are relative to it). labels, fix, report, errors: as build_lmdb.
     """
     parts = [Part(out / "train_lmdb", train), Part(out / "test_lmdb", test)]
     description = out / DESCRIPTION
-    report = Report()
     if description.exists() and not overwrite:
         raise CaffeError(f"{description}: already there (--overwrite replaces it)")
     description.unlink(missing_ok=True)  # while it is there, the rest is whole
-    _build(source, parts, out / LABELMAP, report, labels=labels, overwrite=overwrite)
+    _build(source, parts, out / LABELMAP, report or Report(), labels=labels, overwrite=overwrite, fix=fix)
     about = {
         "name": name, "labelmap": LABELMAP,
         "train_lmdb": parts[0].lmdb.name, "test_lmdb": parts[1].lmdb.name, "name_size": parts[1].name_size_file.name,
@@ -86,16 +90,14 @@ def build_dataset(
     return parts
 
 
-def _build(source: Source, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool) -> None:
+def _build(
+    source: Source, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool, fix: Fix | None
+) -> None:
     for part in parts:
         check_target(part.lmdb, overwrite)
-    given = labelmap.find(labels) if labels else None
-    if given:
-        label_map = text.read_labelmap(given)
-    else:
-        label_map = labelmap.make(source.classes or sorted(_classes(source, (i for p in parts for i in p.items))))
+    given, label_map = class_map(source, [i for p in parts for i in p.items], labels)
     known = labelmap.labels_of(label_map, str(given or source.root))
-    rules = Rules(known, str(given or beside), whole_pixels=source.whole_pixels)
+    rules = Rules(known, str(given or beside), fix, source.whole_pixels)
     survey = Survey(rules)
     content = given.read_text(encoding="utf-8") if given else text.dumps(label_map)
     with ExitStack() as stack:
@@ -114,6 +116,14 @@ def _build(source: Source, parts: list[Part], beside: Path, report: Report, *, l
                 raise CaffeError(f"{path}: already there with other content (--overwrite replaces it)")
         for path, lines in files.items():
             text.write_atomic(path, lines)
+
+
+def class_map(source: Source, items: list[Item], labels: str | None) -> tuple[Path | None, pb.LabelMap]:
+    """The file of a label map and what it holds; None and one made of the source's classes, or those of the items, without labels."""
+    if labels:
+        given = labelmap.find(labels)
+        return given, text.read_labelmap(given)
+    return None, labelmap.make(source.classes or sorted(_classes(source, items)))
 
 
 def _fill(source: Source, part: Part, rules: Rules, survey: Survey, *, writer: LmdbWriter, report: Report) -> None:

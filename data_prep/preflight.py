@@ -241,4 +241,5 @@ class Survey:
         """The classes that were in no annotation, once all could be read."""
         labels, source = self._rules.labels, self._rules.labels_from
         used = {0} | {labels[name] for name in labels if name not in self._unused}
-        return [Fault("unused-class", source, f"class '{name}' is in no image") for name in labels if labels[name] not in used]
+        names = {label: name for name, label in labels.items()}  # a class may have two, of which the last is its own
+        return [Fault("unused-class", source, f"class '{name}' is in no image") for label, name in names.items() if label not in used]

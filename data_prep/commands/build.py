@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data_prep import dataset
 from data_prep.commands import flags
+from data_prep.report import Report
 from data_prep.sources import KINDS
 
 
@@ -15,6 +16,7 @@ def add_flags(parser: argparse.ArgumentParser, kind: str) -> None:
     flags.add_out(parser, "LMDB", "the LMDB; with --train-list the folder for both LMDBs")
     flags.add_lists(parser)
     flags.add_labelmap(parser)
+    flags.add_preflight(parser)
     flags.add_overwrite(parser)
 
 
@@ -22,14 +24,20 @@ def run(args: argparse.Namespace) -> None:
     flags.check_lists(args)
     source = KINDS[args.command].open_source(args)
     out = Path(args.out.resolve()) if args.out.name in ("", "..") else args.out
-    if args.train_list:
-        train, test = source.read_list(args.train_list), source.read_list(args.test_list)
-        parts = dataset.build_dataset(source, train, test, out, name=out.resolve().name, labels=args.labelmap, overwrite=args.overwrite)
-    else:
-        items = source.read_list(args.list) if args.list else source.items()
-        parts = [dataset.build_lmdb(source, items, out, labels=args.labelmap, overwrite=args.overwrite)]
-        if not args.list and source.sets():
-            print(f"without --list all images were taken; {source.root} has the lists {', '.join(source.sets())}")
+    report = Report(full=bool(args.report))
+    more = {"labels": args.labelmap, "overwrite": args.overwrite, "fix": args.fix, "report": report}
+    try:
+        if args.train_list:
+            train, test = source.read_list(args.train_list), source.read_list(args.test_list)
+            parts = dataset.build_dataset(source, train, test, out, name=out.resolve().name, **more)
+        else:
+            items = source.read_list(args.list) if args.list else source.items()
+            parts = [dataset.build_lmdb(source, items, out, **more)]
+    finally:
+        if args.report:
+            report.write(args.report)
+    if not args.train_list and not args.list and source.sets():
+        print(f"without --list all images were taken; {source.root} has the lists {', '.join(source.sets())}")
     print(*parts, sep="\n")
     if args.train_list:
         print(f"next: netgen build ssd300_voc0712 --dataset {out / dataset.DESCRIPTION} --out DIR")

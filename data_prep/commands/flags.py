@@ -42,3 +42,12 @@ def add_out(parser: argparse.ArgumentParser, metavar: str, what: str) -> None:
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+
+
+def add_preflight(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fix", choices=("clip", "drop"),
+        help="mend boxes in what is built. clip: cut them to the image, put corners in order, scale fractions to pixels, and leave out objects"
+        " that then have no pixel or are there twice; drop: leave out every object at fault",
+    )  # fmt: skip
+    parser.add_argument("--report", metavar="FILE", type=Path, help="write everything that is wrong, a line each, or for FILE.json as JSON")

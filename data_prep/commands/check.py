@@ -1,0 +1,120 @@
+"""`data_prep check KIND …`."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from caffe_ir.errors import CaffeError
+from data_prep import dataset, labelmap
+from data_prep.commands import flags
+from data_prep.image import EncodedImage, read_image
+from data_prep.preflight import KINDS as FAULTS
+from data_prep.preflight import Fix, Rules, Survey, inspect
+from data_prep.report import Report
+from data_prep.source import Item, Source
+from data_prep.sources import KINDS
+
+HELP = "say everything that is wrong with a data set, before anything is built"
+EPILOG = """Checks what a build checks, and tells everything in one report. Errors keep a data set from being built; warnings are about
+what the SSD fork's own tools write all the same; exit status 1 if there are errors (with --strict also for warnings).
+The files that are checked are never changed: --fix says what a build with the same flag would write.
+
+examples:
+  data_prep check voc VOC2007 --train-list trainval --test-list test --labelmap voc
+  data_prep check coco COCO/annotations.json --decode --report faults.json"""
+SHOWN = 3  # examples of each kind
+HEADINGS = {
+    "error": "errors (nothing is built until they are gone)",
+    "warning": "warnings (built as they are, as by the fork's tools)",
+    "mended": "mended (written so by a build with the same --fix)",
+    "note": "notes",
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    for name, kind in KINDS.items():
+        what = f"check {kind.HELP}"
+        added = kinds.add_parser(
+            name, help=what, description=what, epilog=EPILOG, allow_abbrev=False, formatter_class=parser.formatter_class
+        )
+        kind.add_flags(added)
+        flags.add_lists(added)
+        flags.add_labelmap(added)
+        flags.add_preflight(added)
+        added.add_argument("--decode", action="store_true", help="decode every image, where a build only reads the header of a JPEG")
+        added.add_argument("--strict", action="store_true", help="exit status 1 for warnings, too")
+
+
+def run(args: argparse.Namespace) -> None:
+    flags.check_lists(args)
+    source = KINDS[args.kind].open_source(args)
+    if args.train_list:
+        parts = {"train": source.read_list(args.train_list), "test": source.read_list(args.test_list)}
+    else:
+        parts = {args.list or args.kind: source.read_list(args.list) if args.list else source.items()}
+    report = Report(full=bool(args.report))
+    boxes = check(source, parts, report, labels=args.labelmap, fix=args.fix, decode=args.decode)
+    print(summary(parts, boxes), *lines(report), sep="\n")
+    if args.report:
+        report.write(args.report)
+        print(f"all of them: {args.report}")
+    totals = {severity: sum(kinds.values()) for severity, kinds in report.counts().items()}
+    if report.failed or (args.strict and totals.get("warning")):
+        raise CaffeError(f"{totals.get('error', 0)} errors, {totals.get('warning', 0)} warnings")
+
+
+def check(
+    source: Source, parts: dict[str, list[Item]], report: Report, *, labels: str | None, fix: Fix | None, decode: bool
+) -> Counter[str]:
+    """Add all that is wrong with the items of each part to the report, as a build would; objects by class, as built."""
+    items = [item for part in parts.values() for item in part]
+    given, label_map = dataset.class_map(source, items, labels)
+    named = str(given or source.root)
+    rules = Rules(labelmap.labels_of(label_map, named), named, fix, source.whole_pixels)
+    survey, boxes = Survey(rules), Counter[str]()
+    with tqdm(total=len(items), desc="checked", unit=" images", disable=None, leave=False) as progress:
+        for part, listed in parts.items():
+            for item in listed:
+                found = inspect(source, item, rules, _decoded if decode else read_image)
+                report.add(found.faults)
+                report.add(survey.add(part, item, found))
+                boxes.update(o.name for o in (found.annotation.objects if found.annotation else ()))
+                progress.update()
+    report.add([] if report.failed else survey.unused())
+    return boxes
+
+
+def _decoded(path: Path) -> EncodedImage:
+    """An image that could be decoded to its end. Raises CaffeError."""
+    image = read_image(path)
+    if cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR) is None:
+        raise CaffeError(f"{path}: not an image that OpenCV can read")
+    return image
+
+
+def summary(parts: dict[str, list[Item]], boxes: Counter[str]) -> str:
+    """What was checked, in one line."""
+    images = ", ".join(f"{name}: {len(items)} images" for name, items in parts.items())
+    classes = ", ".join(f"{name} {n}" for name, n in sorted(boxes.items()))
+    return f"{images}; {boxes.total()} objects" + (f": {classes}" if classes else "")
+
+
+def lines(report: Report) -> list[str]:
+    """The faults by severity and kind, with the first of each."""
+    found: list[str] = []
+    for severity, kinds in report.counts().items():
+        found.append(f"{HEADINGS[severity]}:")
+        for kind, count in kinds.items():
+            remedy = FAULTS[kind].remedy if severity != "mended" else ""
+            found.append(f"  {count} {FAULTS[kind].title}" + (f" ({remedy})" if remedy else ""))
+            examples = report.examples(severity, kind)[: SHOWN if count > SHOWN + 1 else count]
+            found += [f"    {fault}" for fault in examples]
+            found += [f"    … and {count - len(examples)} more"] if count > len(examples) else []
+    return found or ["nothing is wrong"]
