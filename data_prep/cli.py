@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from caffe_ir.errors import CaffeError, run_command, suggest
-from data_prep.commands import build, check, shapes, show
+from data_prep.commands import build, check, shapes, show, verify
 from data_prep.sources import KINDS
 
-COMMANDS = {"check": check, "shapes": shapes, "show": show}
+COMMANDS = {"check": check, "shapes": shapes, "show": show, "verify": verify}
 EXAMPLES = """examples:
   data_prep shapes --out data/shapes
   data_prep voc VOC2007 --list trainval --labelmap voc --out data/VOC0712/VOC0712_trainval_lmdb

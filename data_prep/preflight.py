@@ -52,6 +52,15 @@ KINDS: Mapping[str, Kind] = {
     "repeated": Kind("note", "images that are there more than once"),
     "no-objects": Kind("note", "images without objects"),
     "unused-class": Kind("note", "classes of the label map that occur in no image"),
+    # of records in an LMDB
+    "bad-record": Kind("error", "records that are no AnnotatedDatum"),
+    "bad-image": Kind("error", "images that cannot be decoded"),
+    "bad-size": Kind("error", "images that are not of their datum's size"),
+    "bad-label": Kind("error", "objects with a label that the label map lacks"),
+    "bad-box": Kind("error", "boxes that are no numbers"),
+    "count": Kind("error", "files beside the LMDB that do not fit it"),
+    "turned": Kind("warning", "images whose EXIF orientation Caffe does not heed", "turn the pixels themselves, and build again"),
+    "name-size": Kind("warning", "images that are not of the size in the name_size file", "right only where the build resized them"),
 }
 
 

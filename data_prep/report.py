@@ -13,6 +13,13 @@ from caffe_ir.errors import CaffeError
 from data_prep.preflight import KINDS, Fault
 
 SHOWN = 20  # lines of one severity that are printed
+FEW = 3  # of one kind, in a grouped report
+HEADINGS = {
+    "error": "errors:",
+    "warning": "warnings (the fork's tools build these as they are):",
+    "mended": "mended (a build with the same --fix writes it so):",
+    "note": "notes:",
+}
 SEVERITIES = ("mended", "note", "warning", "error")  # the worst comes last, next to the prompt
 
 
@@ -49,9 +56,19 @@ class Report:
             found[severity][kind] += count
         return {severity: dict(kinds) for severity, kinds in found.items() if kinds}
 
-    def examples(self, severity: str, kind: str) -> list[Fault]:
-        """The first faults of a kind."""
-        return [f for (s, k, _), faults in self._groups.items() if (s, k) == (severity, kind) for f in faults][:SHOWN]
+    def grouped(self) -> list[str]:
+        """Everything by severity, the worst first, and kind, with the first few of each kind and what to do about it."""
+        found: list[str] = []
+        for severity, kinds in reversed(self.counts().items()):
+            found.append(HEADINGS[severity])
+            for kind, count in kinds.items():
+                remedy = KINDS[kind].remedy if severity != "mended" else ""
+                found.append(f"  {count} {KINDS[kind].title}" + (f" ({remedy})" if remedy else ""))
+                examples = [f for (s, k, _), faults in self._groups.items() if (s, k) == (severity, kind) for f in faults]
+                shown = examples[: FEW if count > FEW + 1 else count]
+                found += [f"    {fault}" for fault in shown]
+                found += [f"    … and {count - len(shown)} more"] if count > len(shown) else []
+        return found or ["nothing is wrong"]
 
     def lines(self, severity: str) -> list[str]:
         """A line per group of faults: the first of them, and how many there are more; of what is told one by one, each."""

@@ -14,7 +14,6 @@ from caffe_ir.errors import CaffeError
 from data_prep import dataset, labelmap
 from data_prep.commands import flags
 from data_prep.image import EncodedImage, read_image
-from data_prep.preflight import KINDS as FAULTS
 from data_prep.preflight import Fix, Rules, Survey, inspect
 from data_prep.report import Report
 from data_prep.source import Item, Source
@@ -28,13 +27,6 @@ The files that are checked are never changed: --fix says what a build with the s
 examples:
   data_prep check voc VOC2007 --train-list trainval --test-list test --labelmap voc
   data_prep check coco COCO/annotations.json --decode --report faults.json"""
-SHOWN = 3  # examples of each kind
-HEADINGS = {
-    "error": "errors (nothing is built until they are gone)",
-    "warning": "warnings (built as they are, as by the fork's tools)",
-    "mended": "mended (written so by a build with the same --fix)",
-    "note": "notes",
-}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +41,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         flags.add_labelmap(added)
         flags.add_preflight(added)
         added.add_argument("--decode", action="store_true", help="decode every image, where a build only reads the header of a JPEG")
-        added.add_argument("--strict", action="store_true", help="exit status 1 for warnings, too")
+        flags.add_strict(added)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -61,13 +53,8 @@ def run(args: argparse.Namespace) -> None:
         parts = {args.list or args.kind: source.read_list(args.list) if args.list else source.items()}
     report = Report(full=bool(args.report))
     boxes = check(source, parts, report, labels=args.labelmap, fix=args.fix, decode=args.decode)
-    print(summary(parts, boxes), *lines(report), sep="\n")
-    if args.report:
-        report.write(args.report)
-        print(f"all of them: {args.report}")
-    totals = {severity: sum(kinds.values()) for severity, kinds in report.counts().items()}
-    if report.failed or (args.strict and totals.get("warning")):
-        raise CaffeError(f"{totals.get('error', 0)} errors, {totals.get('warning', 0)} warnings")
+    print(summary(parts, boxes))
+    flags.finish(args, report)
 
 
 def check(
@@ -104,17 +91,3 @@ def summary(parts: dict[str, list[Item]], boxes: Counter[str]) -> str:
     images = ", ".join(f"{name}: {len(items)} images" for name, items in parts.items())
     classes = ", ".join(f"{name} {n}" for name, n in sorted(boxes.items()))
     return f"{images}; {boxes.total()} objects" + (f": {classes}" if classes else "")
-
-
-def lines(report: Report) -> list[str]:
-    """The faults by severity and kind, with the first of each."""
-    found: list[str] = []
-    for severity, kinds in report.counts().items():
-        found.append(f"{HEADINGS[severity]}:")
-        for kind, count in kinds.items():
-            remedy = FAULTS[kind].remedy if severity != "mended" else ""
-            found.append(f"  {count} {FAULTS[kind].title}" + (f" ({remedy})" if remedy else ""))
-            examples = report.examples(severity, kind)[: SHOWN if count > SHOWN + 1 else count]
-            found += [f"    {fault}" for fault in examples]
-            found += [f"    … and {count - len(examples)} more"] if count > len(examples) else []
-    return found or ["nothing is wrong"]

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from caffe_ir.errors import CaffeError
+from data_prep.report import Report
 
 
 def count(text: str) -> int:
@@ -46,8 +47,28 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
 
 def add_preflight(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--fix", choices=("clip", "drop"),
-        help="mend boxes in what is built. clip: cut them to the image, put corners in order, scale fractions to pixels, and leave out objects"
-        " that then have no pixel or are there twice; drop: leave out every object at fault",
-    )  # fmt: skip
+        "--fix",
+        choices=("clip", "drop"),
+        help="mend boxes in what is built. clip: cut them to the image, put corners in order, scale fractions to pixels, and leave out"
+        " objects that then have no pixel or are there twice; drop: leave out every object at fault",
+    )
+    add_report(parser)
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="FILE", type=Path, help="write everything that is wrong, a line each, or for FILE.json as JSON")
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strict", action="store_true", help="exit status 1 for warnings, too")
+
+
+def finish(args: argparse.Namespace, report: Report) -> None:
+    """Print the report and write it to --report. Raises CaffeError with the numbers if there are errors, or --strict and warnings."""
+    print(*report.grouped(), sep="\n")
+    if args.report:
+        report.write(args.report)
+        print(f"all of them: {args.report}")
+    errors, warnings = (sum(report.counts().get(severity, {}).values()) for severity in ("error", "warning"))
+    if errors or (args.strict and warnings):
+        raise CaffeError(f"{errors} errors, {warnings} warnings")
