@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from caffe_ir.errors import CaffeError, suggest
-from data_prep.image import EncodedImage, read_image
+from data_prep.image import COPIED, EncodedImage, Encoding, read_image
 from data_prep.source import Annotation, Item, Object, Source
 
 T = TypeVar("T")
@@ -49,6 +49,13 @@ KINDS: Mapping[str, Kind] = {
     "fraction": Kind("warning", "boxes not in whole pixels", "kept as they are; the fork's tool reads 0"),
     "size": Kind("warning", "annotations whose size is not their image's", "boxes are divided by the annotation's size"),
     "leak": Kind("warning", "test images that are also training images"),
+    "extension": Kind("note", "files whose name is another format's"),
+    "grey": Kind("note", "grey images", "nets read them with force_color"),
+    "alpha": Kind("note", "images with transparency", "nets read them with force_color"),
+    "deep": Kind("note", "images with 16 bits a sample", "nets read them with force_color"),
+    "colour": Kind("note", "images in colour", "nets read them with force_gray"),
+    "upright": Kind("note", "images turned upright as EXIF says"),
+    "unturned": Kind("note", "images without their EXIF orientation, as their annotations are"),
     "repeated": Kind("note", "images that are there more than once"),
     "no-objects": Kind("note", "images without objects"),
     "unused-class": Kind("note", "classes of the label map that occur in no image"),
@@ -89,12 +96,15 @@ class Rules(NamedTuple):
     """What a data set is checked against; goes to every worker. labels: class to label; labels_from: their file, for messages.
 
     fix: what is mended, None for nothing. whole_pixels: the fork reads only whole numbers from this kind of annotation.
+    encoding: how images will be kept. classification: annotations are labels of whole images.
     """
 
     labels: Mapping[str, int]
     labels_from: str
     fix: Fix | None = None
     whole_pixels: bool = True
+    encoding: Encoding = COPIED
+    classification: bool = False
 
 
 class Inspected(NamedTuple):
@@ -106,20 +116,33 @@ class Inspected(NamedTuple):
     key: bytes = b""
 
 
-def inspect(source: Source, item: Item, rules: Rules, load: Callable[[Path], EncodedImage] = read_image) -> Inspected:
+Load = Callable[[Path, Encoding, tuple[int, int]], EncodedImage]
+
+
+def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -> Inspected:
     """Read an item's image and annotation, mended as the rules say, and all that is wrong with them. load: reads the image.
 
     Raises OSError where the machine is at fault, not the data set.
     """
     faults: list[Fault] = []
+    found: list[Fault] = []
     file = source.root / item.image
-    image = _attempt(lambda: load(file), "image", str(file), item, faults)
-    annotation = _attempt(lambda: source.read(item), "annotation", source.file(item), item, faults)
-    if annotation:
-        size = (image.width, image.height) if image else (annotation.width, annotation.height)
+    read = (lambda: _label(item)) if rules.classification else (lambda: source.read(item))
+    annotation = _attempt(read, "annotation", source.file(item), item, found)
+    stated = (annotation.width, annotation.height) if annotation else (0, 0)
+    image = _attempt(lambda: load(file, rules.encoding, stated), "image", str(file), item, faults)
+    faults += [Fault(kind, str(file), said) for kind, said in (image.remarks if image else ())] + found
+    if annotation and not rules.classification:
+        size = (image.width, image.height) if image else stated
         annotation, found = examine(annotation, source.file(item), *size, rules)
         faults += found
     return Inspected(image, annotation, faults, fingerprint(image.data) if image else b"")
+
+
+def _label(item: Item) -> Annotation:
+    if not item.annotation.removeprefix("-").isdecimal() or abs(int(item.annotation)) >= 1 << 31:
+        raise CaffeError(f"{item.image}: '{item.annotation}' is not a label, a whole number")
+    return Annotation(0, 0, [])
 
 
 def _attempt(read: Callable[[], T], what: str, file: str, item: Item, faults: list[Fault]) -> T | None:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from caffe_ir.errors import CaffeError
 from data_prep import dataset, labelmap
 from data_prep.commands import flags
-from data_prep.image import EncodedImage, read_image
+from data_prep.image import EncodedImage, Encoding, read_image
 from data_prep.preflight import Fix, Rules, Survey, inspect
 from data_prep.report import Report
 from data_prep.source import Item, Source
@@ -78,9 +78,9 @@ def check(
     return boxes
 
 
-def _decoded(path: Path) -> EncodedImage:
+def _decoded(path: Path, encoding: Encoding, stated: tuple[int, int]) -> EncodedImage:
     """An image that could be decoded to its end. Raises CaffeError."""
-    image = read_image(path)
+    image = read_image(path, encoding, stated)
     if cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR) is None:
         raise CaffeError(f"{path}: not an image that OpenCV can read")
     return image
