@@ -19,10 +19,10 @@ _decode = json.JSONDecoder().raw_decode
 
 
 class Element(NamedTuple):
-    """One element. section: the key of its array; index: from 0; line: where it begins, from 1."""
+    """One element. section: the key of its array; number: from 0; line: where it begins, from 1."""
 
     section: str
-    index: int
+    number: int
     line: int
     value: Any
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+UNLABELLED = "0"  # in a list, where an annotation should be: an image of a test set whose labels are not published
+
 
 class Item(NamedTuple):
     """One image and its annotation.

@@ -7,9 +7,10 @@ import functools
 from pathlib import Path
 from xml.parsers import expat
 
-from caffe_ir.errors import CaffeError, ParseError, suggest
+from caffe_ir.errors import CaffeError, ParseError
 from data_prep.image import IMAGE_NAMES
-from data_prep.source import Annotation, Item, Object
+from data_prep.source import UNLABELLED, Annotation, Item, Object
+from data_prep.sources import lists
 
 HELP = "a VOC-style folder"
 EPILOG = """A list has lines `image annotation` relative to DIR, or an image's name alone; ImageSets/Main/NAME.txt goes by NAME.
@@ -139,7 +140,7 @@ class Folder:
         return items
 
     def read(self, item: Item) -> Annotation:
-        return read_annotation(self.root / item.annotation)
+        return Annotation(0, 0, []) if item.annotation == UNLABELLED else read_annotation(self.root / item.annotation)
 
     def file(self, item: Item) -> str:
         return str(self.root / item.annotation)
@@ -157,25 +158,7 @@ class Folder:
         A line is `image annotation` (relative to the folder; a tab between them where a name has spaces), or an image's
         name alone, as in ImageSets/Main. Raises CaffeError with file and line.
         """
-        path = next((p for p in (Path(name), self.root / name, self.root / SETS / f"{name}.txt") if p.is_file()), None)
-        if path is None:
-            sets = self.sets()
-            known = f"; {SETS} has {', '.join(sets)}" if sets else ""
-            raise CaffeError(f"{name}: no such list{suggest(name, sets) or known}")
-        items = []
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError:
-            raise CaffeError(f"{path}: not a list, a text file with lines `image annotation`") from None
-        for number, line in enumerate(lines, 1):
-            place = f"{path}:{number}"
-            words = [w.strip() for w in line.split("\t")] if "\t" in line.strip() else line.split()
-            if len(words) == 1:
-                items.append(self.item(words[0], place))
-            elif len(words) == 2:
-                items.append(Item(words[0], words[1], place))
-            elif words:
-                raise CaffeError(f"{place}: {len(words)} words where 'image annotation' should be (with a tab if names have spaces)")
-        if not items:
-            raise CaffeError(f"{path}: the list is empty")
-        return items
+        path = lists.find(name, (Path(name), self.root / name, self.root / SETS / f"{name}.txt"), self.sets())
+        return [
+            self.item(words[0], place) if len(words) == 1 else Item(words[0], words[1], place) for place, words in lists.read_list(path)
+        ]
