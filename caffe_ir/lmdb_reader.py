@@ -41,7 +41,7 @@ class LmdbReader:
         if path.is_dir():
             path = path / "data.mdb"
         if not path.is_file():
-            raise CaffeError(f"{self.source}: no LMDB here (no {path.name}); build it with data_prep or correct data_param.source")
+            raise CaffeError(f"{self.source}: no LMDB here; build it with data_prep or correct the path")
         try:
             self._file = os.open(path, os.O_RDONLY)
         except OSError as error:

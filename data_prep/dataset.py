@@ -15,13 +15,14 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
 from data_prep import labelmap
+from data_prep.labelmap import LABELMAP
 from data_prep.lmdb_writer import LmdbWriter, check_target
 from data_prep.preflight import Fix, Rules, Survey, inspect
 from data_prep.record import annotated_datum
 from data_prep.report import Report
 from data_prep.source import Item, Source, list_line
 
-LABELMAP, DESCRIPTION = "labelmap.prototxt", "dataset.json"
+DESCRIPTION = "dataset.json"
 
 
 @dataclass

@@ -13,6 +13,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
 
 BACKGROUND = "none_of_the_above"
+LABELMAP = "labelmap.prototxt"  # beside LMDBs
 BUILT_IN = {"voc": "labelmap_voc", "coco": "labelmap_coco", "coco_ids": "labelmap_coco_ids", "ilsvrc": "labelmap_ilsvrc_det"}
 
 
@@ -22,6 +23,12 @@ def find(name: str) -> Path:
     if not path.is_file():
         raise CaffeError(f"{name}: no such label map (a file, or one of {', '.join(BUILT_IN)})")
     return path
+
+
+def beside(path: Path, name: str | None = None) -> Path | None:
+    """The file of the label map of that name, see find; without one labelmap.prototxt beside an LMDB, or None where there is none."""
+    own = path.with_name(LABELMAP)
+    return find(name) if name else own if own.is_file() else None
 
 
 def make(classes: Iterable[str]) -> pb.LabelMap:

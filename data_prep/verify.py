@@ -20,7 +20,7 @@ from caffe_ir.lmdb_reader import LmdbReader
 from data_prep.dataset import DESCRIPTION, Part
 from data_prep.preflight import Fault
 from data_prep.report import Report
-from netgen import datasets
+from netgen.datasets import read as read_dataset
 
 CHUNK = 64  # records that a thread checks at a time
 
@@ -73,7 +73,7 @@ def _beside(path: Path, records: int, report: Report) -> list[tuple[int, int]]:
     part = Part(path, [])
     description = path.with_name(DESCRIPTION)
     if description.is_file():
-        about = datasets.read(str(description))
+        about = read_dataset(str(description))
         counts = {about.train_lmdb: about.train_images, about.test_lmdb: about.test_images}
         if (said := counts.get(path.name, records)) != records:
             report.add([Fault("count", str(description), f"says {said} images, but {path.name} has {records} records")])

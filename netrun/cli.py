@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train or finetune a model",
     "test": "score a model",
     "detect": "draw a detector's boxes on images",
+    "show": "draw a net's training images as it sees them, with their boxes",
     "plot": "draw the loss curve of a log",
     "time": "benchmark a model's execution time",
     "device_query": "show what this machine computes with",

@@ -8,7 +8,6 @@ from pathlib import Path
 from caffe_ir import text
 from data_prep import labelmap
 from data_prep.commands import flags
-from data_prep.dataset import LABELMAP
 from data_prep.report import Report
 from data_prep.verify import verify
 
@@ -28,8 +27,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    beside = args.lmdb.with_name(LABELMAP)
-    file = labelmap.find(args.labelmap) if args.labelmap else beside if beside.is_file() else None
+    file = labelmap.beside(args.lmdb, args.labelmap)
     items = text.read_labelmap(file).item if file else []
     names = {i.label: i.display_name or i.name for i in items}
     report = Report(full=bool(args.report))

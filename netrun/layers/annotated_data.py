@@ -80,6 +80,10 @@ class AnnotatedData(Layer):
         if self._loader:
             self._loader.seek(batch)
 
+    def pixels(self, image: torch.Tensor) -> np.ndarray:
+        """(H, W, C) uint8 of one image of the top `data`, as it was before mean and scale."""
+        return self._transformer.restored(image.cpu().numpy())
+
     def close(self) -> None:
         if self._loader:
             self._loader.close()

@@ -112,7 +112,7 @@ def test_bad_list(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], c
         (["voc", "nowhere", "--out", "x"], "nowhere: no such folder"),
         (["voc", "Annotations", "--out", "x"], "Annotations/Annotations: no annotation (*.xml) there (--list takes them from elsewhere)"),
         (["shapes", "--out", "x", "--train", "0"], "argument --train: '0' is not a positive whole number; see data_prep shapes --help"),
-        (["show", "nowhere", "--out", "x"], "nowhere: no such LMDB"),
+        (["show", "nowhere", "--out", "x"], "nowhere: no LMDB here; build it with data_prep or correct the path"),
     ],
     ids=lambda v: v[0] if isinstance(v, list) else "",
 )
