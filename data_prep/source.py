@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 UNLABELLED = "0"  # in a list, where an annotation should be: an image of a test set whose labels are not published
 
 
@@ -55,6 +58,11 @@ class Source(Protocol):
 
     @property
     def classes(self) -> list[str] | None: ...
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Id or number -> class, where the data set's files call classes by one."""
+        ...
 
     def items(self) -> list[Item]:
         """Every annotated image, in the order that it has in an LMDB. Raises CaffeError if there is none."""

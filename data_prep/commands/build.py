@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from data_prep import dataset
+from data_prep import dataset, selection
 from data_prep.commands import flags
 from data_prep.report import Report
 from data_prep.sources import KINDS
@@ -15,6 +15,7 @@ def add_flags(parser: argparse.ArgumentParser, kind: str) -> None:
     KINDS[kind].add_flags(parser)
     flags.add_out(parser, "LMDB", "the LMDB; with --train-list the folder for both LMDBs")
     flags.add_lists(parser)
+    selection.add_flags(parser)
     flags.add_labelmap(parser)
     flags.add_preflight(parser)
     flags.add_overwrite(parser)
@@ -22,7 +23,7 @@ def add_flags(parser: argparse.ArgumentParser, kind: str) -> None:
 
 def run(args: argparse.Namespace) -> None:
     flags.check_lists(args)
-    source = KINDS[args.command].open_source(args)
+    source = selection.select(KINDS[args.command].open_source(args), args)
     out = Path(args.out.resolve()) if args.out.name in ("", "..") else args.out
     report = Report(full=bool(args.report))
     more = {"labels": args.labelmap, "overwrite": args.overwrite, "fix": args.fix, "report": report}

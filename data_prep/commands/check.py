@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from caffe_ir.errors import CaffeError
-from data_prep import dataset, labelmap
+from data_prep import dataset, labelmap, selection
 from data_prep.commands import flags
 from data_prep.image import EncodedImage, Encoding, read_image
 from data_prep.preflight import Fix, Rules, Survey, inspect
@@ -38,6 +38,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         )
         kind.add_flags(added)
         flags.add_lists(added)
+        selection.add_flags(added)
         flags.add_labelmap(added)
         flags.add_preflight(added)
         added.add_argument("--decode", action="store_true", help="decode every image, where a build only reads the header of a JPEG")
@@ -46,7 +47,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     flags.check_lists(args)
-    source = KINDS[args.kind].open_source(args)
+    source = selection.select(KINDS[args.kind].open_source(args), args)
     if args.train_list:
         parts = {"train": source.read_list(args.train_list), "test": source.read_list(args.test_list)}
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from caffe_ir.errors import ParseError, suggest
 from data_prep.image import IMAGE_NAMES
-from data_prep.source import Annotation, Item, Source
+from data_prep.source import NO_ALIASES, Annotation, Item, Source
 from data_prep.sources import lists
 from data_prep.sources.bundle import Bundle
 
@@ -61,6 +61,7 @@ class Csv(Bundle):
 
     suffixes = (".csv", ".tsv")
     classes: list[str] | None = None
+    aliases = NO_ALIASES
 
     def load(self, path: Path) -> list[Item]:
         """The items of one table, an image each, in the order of their first rows. Raises ParseError with the row at fault; what is

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from caffe_ir.errors import CaffeError, ParseError, suggest
 from data_prep.image import IMAGE_NAMES
-from data_prep.source import Annotation, Item, Object, Source
+from data_prep.source import NO_ALIASES, Annotation, Item, Object, Source
 from data_prep.sources import lists
 
 HELP = "a folder of KITTI's object benchmark"
@@ -56,6 +56,7 @@ class Kitti:
 
     whole_pixels = False
     classes: list[str] | None = None
+    aliases = NO_ALIASES
 
     def __init__(self, root: Path, level: str = "hard", keep_dont_care: bool = False) -> None:
         if not root.is_dir():

@@ -9,7 +9,7 @@ from xml.parsers import expat
 
 from caffe_ir.errors import CaffeError, ParseError
 from data_prep.image import IMAGE_NAMES
-from data_prep.source import UNLABELLED, Annotation, Item, Object
+from data_prep.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object
 from data_prep.sources import lists
 
 HELP = "a VOC-style folder"
@@ -114,6 +114,7 @@ class Folder:
 
     whole_pixels = True
     classes: list[str] | None = None
+    aliases = NO_ALIASES
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -44,6 +44,10 @@ class Yolo:
     def classes(self) -> list[str]:
         return self._names.classes
 
+    @property
+    def aliases(self) -> dict[str, str]:
+        return {str(i): name for i, name in enumerate(self.classes)}
+
     def items(self) -> list[Item]:
         folder = self.root / "images"
         found = lists.images_below(folder if folder.is_dir() else self.root)
