@@ -27,18 +27,21 @@ DESCRIPTION = "dataset.json"
 
 @dataclass
 class Part:
-    """One LMDB to be, with its list and name_size files beside it, and what it turned out to hold."""
+    """One LMDB to be, with its list and name_size files beside it, and what it turned out to hold.
+
+    stem: what these are called after; `train` for `train_lmdb` if it is not given.
+    """
 
     lmdb: Path
     items: list[Item]
+    stem: str | None = None
     sizes: list[str] = field(default_factory=list)  # lines of the name_size file
     boxes: Counter[str] = field(default_factory=Counter)  # by class
     difficult: int = 0
 
-    @property
-    def stem(self) -> str:
-        """`train` for `train_lmdb`, `` for `lmdb`."""
-        return self.lmdb.name.removesuffix("lmdb").rstrip("_")
+    def __post_init__(self) -> None:
+        if self.stem is None:
+            self.stem = self.lmdb.name.removesuffix("lmdb").rstrip("_")  # "" for `lmdb`
 
     @property
     def list_file(self) -> Path:
@@ -65,7 +68,7 @@ def build_lmdb(
     beside = out.with_name(LABELMAP)
     part = Part(out, items)
     labels = labels or (str(beside) if beside.is_file() else None)
-    _build(source, [part], beside, report or Report(), labels=labels, overwrite=overwrite, fix=fix)
+    build_parts(source, [part], beside, report or Report(), labels=labels, overwrite=overwrite, fix=fix)
     return part
 
 
@@ -81,7 +84,7 @@ def build_dataset(
     if description.exists() and not overwrite:
         raise CaffeError(f"{description}: already there (--overwrite replaces it)")
     description.unlink(missing_ok=True)  # while it is there, the rest is whole
-    _build(source, parts, out / LABELMAP, report or Report(), labels=labels, overwrite=overwrite, fix=fix)
+    build_parts(source, parts, out / LABELMAP, report or Report(), labels=labels, overwrite=overwrite, fix=fix)
     about = {
         "name": name, "labelmap": LABELMAP,
         "train_lmdb": parts[0].lmdb.name, "test_lmdb": parts[1].lmdb.name, "name_size": parts[1].name_size_file.name,
@@ -91,9 +94,10 @@ def build_dataset(
     return parts
 
 
-def _build(
+def build_parts(
     source: Source, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool, fix: Fix | None
 ) -> None:
+    """Build LMDBs that have the label map `beside` in common. labels, fix, report, errors: as build_lmdb."""
     for part in parts:
         check_target(part.lmdb, overwrite)
     given, label_map = class_map(source, [i for p in parts for i in p.items], labels)
