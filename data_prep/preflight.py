@@ -6,7 +6,7 @@ An error keeps a data set from being built; a warning is about what the SSD fork
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
@@ -47,6 +47,7 @@ KINDS: Mapping[str, Kind] = {
     "sub-pixel": Kind("warning", "boxes less than a pixel wide or high", _FIX),
     "duplicate": Kind("warning", "objects that are there twice", _FIX),
     "fraction": Kind("warning", "boxes not in whole pixels", "kept as they are; the fork's tool reads 0"),
+    "unequal": Kind("error", "records of another shape than the first", "--resize-width and --resize-height make them equal"),
     "size": Kind("warning", "annotations whose size is not their image's", "boxes are divided by the annotation's size"),
     "leak": Kind("warning", "test images that are also training images"),
     "extension": Kind("note", "files whose name is another format's"),
@@ -257,13 +258,15 @@ class Survey:
         self._unused = {name for name, label in rules.labels.items() if label}
         self._seen: dict[bytes, tuple[str, str]] = {}  # key of an image's content: its part and path
 
-    def add(self, part: str, item: Item, found: Inspected) -> list[Fault]:
-        """Take in an item of a part (its name, as "train"), and say what is wrong with it beside the others."""
-        if found.annotation:
-            self._unused -= {o.name for o in found.annotation.objects}
-        if not found.key:
+    def add(self, part: str, item: Item, key: bytes, classes: Iterable[str]) -> list[Fault]:
+        """Take in an item of a part (its name, as "train"), and say what is wrong with it beside the others.
+
+        key: of the image's content, b"" where it cannot be read; classes: in its annotation.
+        """
+        self._unused.difference_update(classes)
+        if not key:
             return []
-        before, image = self._seen.setdefault(found.key, (part, item.image))
+        before, image = self._seen.setdefault(key, (part, item.image))
         if image is item.image and before == part:
             return []
         twice = f"{item.image} is also in {before}" if image == item.image else f"{item.image} is the same image as {image} in {before}"

@@ -10,14 +10,14 @@ from data_prep.source import Annotation
 
 
 def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping[str, int]) -> pb.AnnotatedDatum:
-    """The record of an image, as the SSD fork's convert_annoset makes it (--encoded --encode_type=jpg).
+    """The record of an image with its objects, as the SSD fork's convert_annoset makes it with --anno_type=detection.
 
     labels: every class of the annotation to its label. Objects are grouped by label in order of appearance; boxes are
     divided by the size that the annotation states (the image's where it states none) and neither clipped nor mended.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadRichImageToAnnotatedDatum.
     """
-    record = pb.AnnotatedDatum(type=pb.AnnotatedDatum.BBOX)
-    record.datum.MergeFrom(pb.Datum(channels=3, height=image.height, width=image.width, data=image.data, label=-1, encoded=True))
+    record = labelled_datum(image, -1)
+    record.type = pb.AnnotatedDatum.BBOX
     width, height = stated_size(image, annotation)
     groups: dict[int, pb.AnnotationGroup] = {}
     for o in annotation.objects:
@@ -28,6 +28,15 @@ def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping
         box = group.annotation.add(instance_id=len(group.annotation)).bbox
         box.xmin, box.ymin, box.xmax, box.ymax = o.xmin / width, o.ymin / height, o.xmax / width, o.ymax / height
         box.difficult = o.difficult
+    return record
+
+
+def labelled_datum(image: EncodedImage, label: int) -> pb.AnnotatedDatum:
+    """The record of an image with one label for all of it, as convert_annoset makes it with --anno_type=classification."""
+    record = pb.AnnotatedDatum()
+    datum = record.datum
+    datum.channels, datum.height, datum.width = image.shape
+    datum.data, datum.label, datum.encoded = image.data, label, image.encoded
     return record
 
 

@@ -14,9 +14,9 @@ from tqdm import tqdm
 from caffe_ir.errors import CaffeError
 from data_prep import dataset, textures
 from data_prep.labelmap import LABELMAP
-from data_prep.lmdb_writer import clear_leftovers, replace_folder, temporary
 from data_prep.source import Object
 from data_prep.sources.voc import ANNOTATIONS, IMAGES, SETS, Folder
+from data_prep.staging import clear_leftovers, replace_folder, temporary
 
 CLASSES = ("circle", "ring", "square", "star", "triangle")
 SMALLEST_SIZE = 64

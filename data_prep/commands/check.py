@@ -72,8 +72,9 @@ def check(
             for item in listed:
                 found = inspect(source, item, rules, _decoded if decode else read_image)
                 report.add(found.faults)
-                report.add(survey.add(part, item, found))
-                boxes.update(o.name for o in (found.annotation.objects if found.annotation else ()))
+                classes = [o.name for o in (found.annotation.objects if found.annotation else ())]
+                report.add(survey.add(part, item, found.key, classes))
+                boxes.update(classes)
                 progress.update()
     report.add([] if report.failed else survey.unused())
     return boxes
