@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from caffe_ir.errors import CaffeError, run_command, suggest
@@ -34,11 +34,20 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args=None, namespace=None):
         """Refuse unknown flags here, where the command's own are known, and before it complains of what is missing instead."""
-        flags = [flag for action in self._actions for flag in action.option_strings]
+        flags = {flag: action for action in self._actions for flag in action.option_strings}
+        args = args if self._subparsers else [_spelt(word, flags) for word in args]
         for word in [] if self._subparsers else args:
             if word.startswith("--") and word.split("=")[0] not in flags:
                 self.error(f"unknown argument {word}{suggest(word.split('=')[0], flags)}")
         return super().parse_known_args(args, namespace)
+
+
+def _spelt(word: str, flags: Mapping[str, argparse.Action]) -> str:
+    """A word in argparse's spelling: gflags has `--encode_type=jpg` and `--gray`, which takes no word after it, but `=false`."""
+    flag, equals, value = word.partition("=")
+    name = flag if flag in flags else flag.replace("_", "-")
+    switch = name in flags and flags[name].nargs == "?" and not equals
+    return f"{name}=true" if switch else f"{name}{equals}{value}" if name in flags else word
 
 
 def parser() -> Parser:
