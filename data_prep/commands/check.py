@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,8 +14,9 @@ from tqdm import tqdm
 from caffe_ir.errors import CaffeError
 from data_prep import dataset, labelmap, selection
 from data_prep.commands import flags
+from data_prep.crew import Crew
 from data_prep.image import EncodedImage, Encoding, read_image
-from data_prep.preflight import Fix, Rules, Survey, inspect
+from data_prep.preflight import Fault, Fix, Rules, Survey, inspect
 from data_prep.report import Report
 from data_prep.source import Item, Source
 from data_prep.sources import KINDS
@@ -67,17 +69,36 @@ def check(
     named = str(given or source.root)
     rules = Rules(labelmap.labels_of(label_map, named), named, fix, source.whole_pixels)
     survey, boxes = Survey(rules), Counter[str]()
-    with tqdm(total=len(items), desc="checked", unit=" images", disable=None, leave=False) as progress:
-        for part, listed in parts.items():
-            for item in listed:
-                found = inspect(source, item, rules, _decoded if decode else read_image)
-                report.add(found.faults)
-                classes = [o.name for o in (found.annotation.objects if found.annotation else ())]
-                report.add(survey.add(part, item, found.key, classes))
-                boxes.update(classes)
-                progress.update()
+    owners = iter([(part, item) for part, listed in parts.items() for item in listed])
+    with tqdm(total=len(items), desc="checked", unit=" images", disable=None, leave=False) as progress, Crew() as crew:
+        for batch in crew.map(_look, _Job(source, rules, decode), items):
+            for seen, (part, item) in zip(batch, owners, strict=False):
+                report.add(seen.faults)
+                report.add(survey.add(part, item, seen.key, seen.classes))
+                boxes.update(seen.classes)
+            progress.update(len(batch))
     report.add([] if report.failed else survey.unused())
     return boxes
+
+
+class _Job(NamedTuple):
+    source: Source
+    rules: Rules
+    decode: bool
+
+
+class _Seen(NamedTuple):
+    """An item, checked. key: of its image's content; classes: number of its objects by class."""
+
+    faults: list[Fault]
+    key: bytes
+    classes: Counter[str]
+
+
+def _look(job: _Job, _: int, items: list[Item]) -> list[_Seen]:
+    """What worker processes do."""
+    found = (inspect(job.source, item, job.rules, _decoded if job.decode else read_image) for item in items)
+    return [_Seen(f.faults, f.key, Counter(o.name for o in (f.annotation.objects if f.annotation else ()))) for f in found]
 
 
 def _decoded(path: Path, encoding: Encoding, stated: tuple[int, int]) -> EncodedImage:
