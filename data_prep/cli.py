@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from caffe_ir.errors import CaffeError, run_command, suggest
-from data_prep.commands import build, check, shapes, show, verify
+from data_prep.commands import build, check, shapes, show, stats, verify
 from data_prep.sources import KINDS
 
-COMMANDS = {"check": check, "shapes": shapes, "show": show, "verify": verify}
+COMMANDS = {"check": check, "shapes": shapes, "show": show, "stats": stats, "verify": verify}
 EXAMPLES = """examples:
   data_prep shapes --out data/shapes
   data_prep voc VOC2007 --list trainval --labelmap voc --out data/VOC0712/VOC0712_trainval_lmdb
   data_prep voc PHOTOS --train-list train.txt --test-list test.txt --out data/mine
   data_prep check voc PHOTOS --train-list train.txt --test-list test.txt
+  data_prep stats lmdb data/mine/train_lmdb --net ssd300_voc0712 --out stats.png
   data_prep show data/shapes/test_lmdb --out sheet.png"""
 
 
