@@ -26,6 +26,8 @@ setup(
         "matplotlib>=3.7",
         "tqdm>=4.64",
         "torch>=2.4",
+        "pooch>=1.7",
+        "requests>=2.28",
     ],
     extras_require={"dev": ["pytest>=8", "ruff", "mypy", "types-protobuf"]},
     entry_points={

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from caffe_ir.errors import CaffeError, run_command, suggest
-from data_prep.commands import build, check, shapes, show, stats, verify
+from data_prep.commands import build, check, fetch, paper, shapes, show, stats, verify
 from data_prep.sources import KINDS
 
-COMMANDS = {"check": check, "shapes": shapes, "show": show, "stats": stats, "verify": verify}
+COMMANDS = {"paper": paper, "check": check, "fetch": fetch, "shapes": shapes, "show": show, "stats": stats, "verify": verify}
 EXAMPLES = """examples:
   data_prep shapes --out data/shapes
   data_prep voc VOC2007 --list trainval --labelmap voc --out data/VOC0712/VOC0712_trainval_lmdb
