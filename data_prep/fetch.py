@@ -24,8 +24,8 @@ from caffe_ir.errors import CaffeError
 from data_prep.downloads import Archive
 
 STATE = ".data_prep_fetch"  # below the set's folder: what has been unpacked, and checksums that nobody published
-CHUNK = 1 << 20
-ATTEMPTS, PAUSE = 5, 2.0  # tries of a download that breaks off; seconds before the second, doubled each time
+CHUNK = 1 << 16  # bytes; what came of one when the connection breaks off is lost
+ATTEMPTS, PAUSE = 5, 2.0  # tries that bring nothing before it gives up; seconds before the next, doubled each time
 TIMEOUT = 30.0  # seconds without a byte
 pooch.get_logger().setLevel("ERROR")
 
@@ -103,22 +103,22 @@ class Resuming:
             except OSError:
                 raise CaffeError(f"{self.part}: another fetch is writing it") from None
             self._room(file.tell())
-            for attempt in range(ATTEMPTS):
+            idle = 0
+            while True:
+                have = file.tell()
                 try:
                     self._go_on(url, file)
                     break
                 except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-                    if attempt + 1 == ATTEMPTS or (not file.tell() and isinstance(error, requests.ConnectionError)):
-                        raise Interrupted(self._said(url, error, file.tell())) from None
-                    time.sleep(PAUSE * 2**attempt)
+                    idle = 0 if file.tell() > have else idle + 1
+                    if idle == ATTEMPTS or not file.tell():
+                        again = f"; run again to go on from {file.tell() / 1e6:.1f} MB" if file.tell() else ""
+                        raise Interrupted(f"{url}: {_plain(error)}{again}") from None
+                    time.sleep(PAUSE * 2**idle)
                 except requests.RequestException as error:
                     raise Interrupted(f"{url}: {_plain(error)}") from None
         os.replace(self.part, output_file)
         self.tag.unlink(missing_ok=True)
-
-    def _said(self, url: str, error: Exception, have: int) -> str:
-        again = f"; run again to go on from {have / 1e6:.1f} MB" if have else ""
-        return f"{url}: {_plain(error)}{again}"
 
     def _room(self, have: int) -> None:
         free = shutil.disk_usage(self.part.parent).free
@@ -140,8 +140,8 @@ class Resuming:
             if response.status_code == 416 and total and int(total[2]) == have:
                 return  # it was whole already
             if response.status_code == 416 or (response.status_code == 206 and (not total or total[1] != str(have))):
-                _empty(file)
-                raise requests.ConnectionError("the server's file has changed")
+                _empty(file)  # of another file
+                return self._go_on(url, file)
             if response.status_code >= 400:
                 raise Interrupted(f"{url}: the server says {response.status_code} {response.reason}")
             if response.status_code != 206:
@@ -204,7 +204,7 @@ def unpack(path: Path, folder: Path, flat: bool = False) -> None:
         for name, write in tqdm(opened(path), desc=f"unpacking {path.name}", unit=" files", disable=None, leave=False):
             pure = PurePosixPath(name)
             if pure.is_absolute() or ".." in pure.parts or "\\" in name or not name.isprintable():
-                raise CaffeError(f"{path}: '{name!r}' in it would be written outside {folder}; nothing more was unpacked")
+                raise CaffeError(f"{path}: {name!r} in it would be written outside {folder}; nothing more was unpacked")
             target = folder / (pure.name if flat else pure)
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
@@ -223,7 +223,7 @@ def _tar(path: Path) -> Iterator[Member]:
                 continue
             source = archive.extractfile(member) if member.isreg() else None
             if source is None:
-                raise CaffeError(f"{path}: '{member.name!r}' in it is a link or device; nothing more was unpacked")
+                raise CaffeError(f"{path}: {member.name!r} in it is a link or device; nothing more was unpacked")
             with source:
                 yield member.name, lambda file, source=source: shutil.copyfileobj(source, file, CHUNK)  # type: ignore[misc]
 
@@ -234,6 +234,6 @@ def _zip(path: Path) -> Iterator[Member]:
             if member.is_dir():
                 continue
             if (member.external_attr >> 16) & 0o170000 == 0o120000:
-                raise CaffeError(f"{path}: '{member.filename!r}' in it is a link or device; nothing more was unpacked")
+                raise CaffeError(f"{path}: {member.filename!r} in it is a link or device; nothing more was unpacked")
             with archive.open(member) as source:
                 yield member.filename, lambda file, source=source: shutil.copyfileobj(source, file, CHUNK)  # type: ignore[misc]
