@@ -6,6 +6,7 @@ An error keeps a data set from being built; a warning is about what the SSD fork
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
@@ -21,7 +22,7 @@ Fix = Literal["clip", "drop"]
 
 
 class Kind(NamedTuple):
-    """A kind of fault. title: of a group of them in a report, after their number; remedy: what a user does about it.
+    """A kind of fault. title: of a group of them in a report, before their number; remedy: what a user does about it.
 
     each: told one by one, not as one with "and more like it".
     """
@@ -117,7 +118,7 @@ class Inspected(NamedTuple):
     key: bytes = b""
 
 
-Load = Callable[[Path, Encoding, tuple[int, int]], EncodedImage]
+Load = Callable[[str, Encoding, tuple[int, int]], EncodedImage]
 
 
 def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -> Inspected:
@@ -127,15 +128,15 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
     """
     faults: list[Fault] = []
     found: list[Fault] = []
-    file = source.root / item.image
+    file, named = os.path.join(source.root, item.image), source.file(item)
     read = (lambda: _label(item)) if rules.classification else (lambda: source.read(item))
-    annotation = _attempt(read, "annotation", source.file(item), item, found)
+    annotation = _attempt(read, "annotation", named, item, found)
     stated = (annotation.width, annotation.height) if annotation else (0, 0)
-    image = _attempt(lambda: load(file, rules.encoding, stated), "image", str(file), item, faults)
-    faults += [Fault(kind, str(file), said) for kind, said in (image.remarks if image else ())] + found
+    image = _attempt(lambda: load(file, rules.encoding, stated), "image", file, item, faults)
+    faults += [Fault(kind, file, said) for kind, said in (image.remarks if image else ())] + found
     if annotation and not rules.classification:
         size = (image.width, image.height) if image else stated
-        annotation, found = examine(annotation, source.file(item), *size, rules)
+        annotation, found = examine(annotation, named, *size, rules)
         faults += found
     return Inspected(image, annotation, faults, fingerprint(image.data) if image else b"")
 

@@ -20,7 +20,7 @@ HEADINGS = {
     "mended": "mended (a build with the same --fix writes it so):",
     "note": "notes:",
 }
-SEVERITIES = ("mended", "note", "warning", "error")  # the worst comes last, next to the prompt
+SEVERITIES = ("note", "mended", "warning", "error")  # the worst comes last, next to the prompt
 
 
 class Report:
@@ -63,7 +63,7 @@ class Report:
             found.append(HEADINGS[severity])
             for kind, count in kinds.items():
                 remedy = KINDS[kind].remedy if severity != "mended" else ""
-                found.append(f"  {count} {KINDS[kind].title}" + (f" ({remedy})" if remedy else ""))
+                found.append(f"  {KINDS[kind].title}: {count}" + (f" ({remedy})" if remedy else ""))
                 examples = [f for (s, k, _), faults in self._groups.items() if (s, k) == (severity, kind) for f in faults]
                 shown = examples[: FEW if count > FEW + 1 else count]
                 found += [f"    {fault}" for fault in shown]
