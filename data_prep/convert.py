@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_prep.preflight import Fault, Inspected, Rules, inspect
@@ -75,7 +74,7 @@ def _record(job: Job, item: Item, found: Inspected) -> bytes:
 def stamps(source: Source, item: Item) -> list[int]:
     """Size and time of change of an item's image and, where it is a file of its own, annotation."""
     found = []
-    for path in (source.root / item.image, Path(source.file(item))):
+    for path in (os.path.join(source.root, item.image), source.file(item)):
         try:
             about = os.stat(path)
         except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,13 +39,13 @@ class Encoding(NamedTuple):
     def resizes(self) -> bool:
         return any(self[3:])
 
-    def type_of(self, path: Path) -> str:
-        """What an image file is encoded as; "" for raw pixels."""
-        return self.encode_type or (path.suffix[1:].lower() if self.encoded else "")
+    def type_of(self, suffix: str) -> str:
+        """What a file with a name that ends so (".jpg") is encoded as; "" for raw pixels."""
+        return self.encode_type or (suffix[1:] if self.encoded else "")
 
-    def keeps_file(self, path: Path) -> bool:
-        """Whether the file's own bytes are kept. The fork's comparison misses where it guesses the type, so it encodes anew."""
-        same = path.suffix.lower() == f".{self.encode_type}" or (self.encode_type == "jpg" and path.suffix.lower() == ".jpeg")
+    def keeps(self, suffix: str) -> bool:
+        """Whether the bytes of a file with such a name are kept. The fork encodes anew where it guesses the type."""
+        same = suffix == f".{self.encode_type}" or (self.encode_type == "jpg" and suffix == ".jpeg")
         return bool(self.encode_type) and same and not self.resizes
 
 
@@ -66,7 +67,7 @@ class EncodedImage(NamedTuple):
     remarks: tuple[tuple[str, str], ...] = ()
 
 
-def read_image(path: Path, encoding: Encoding = COPIED, stated: tuple[int, int] = (0, 0)) -> EncodedImage:
+def read_image(path: str | Path, encoding: Encoding = COPIED, stated: tuple[int, int] = (0, 0)) -> EncodedImage:
     """The image of a file as a record keeps it.
 
     The header of a JPEG or PNG that is copied is enough to know its size and whether it was cut short; all others are decoded.
@@ -82,7 +83,8 @@ def read_image(path: Path, encoding: Encoding = COPIED, stated: tuple[int, int] 
         raise CaffeError(f"{path}: empty file")
     if kind := is_cut_short(data):
         raise CaffeError(f"{path}: {kind} image cut short (no end of image)")
-    header, remarks = read_header(data), []
+    header, suffix = read_header(data), os.path.splitext(path)[1].lower()
+    remarks: list[tuple[str, str]] = []
     if header and header.orientation > 1:
         stored, turned = (header.width, header.height), header.upright[::-1]
         if stated == stored != turned:
@@ -91,9 +93,9 @@ def read_image(path: Path, encoding: Encoding = COPIED, stated: tuple[int, int] 
         else:
             remarks.append(("upright", "turned upright, as its EXIF orientation says"))
     if header:
-        remarks += _remarks(path, header, encoding)
+        remarks += _remarks(suffix, header, encoding)
     channels, copied = 1 if encoding.gray else 3, False
-    if encoding.keeps_file(path):
+    if encoding.keeps(suffix):
         if header and header.orientation == 1 and header.channels in (1, 3):
             return EncodedImage(data, header.height, header.width, (channels, header.height, header.width), True, tuple(remarks))
         copied = not header or header.orientation == 1
@@ -103,13 +105,13 @@ def read_image(path: Path, encoding: Encoding = COPIED, stated: tuple[int, int] 
         return EncodedImage(data, height, width, (channels, height, width), True, tuple(remarks))
     pixels = resize(pixels, encoding)
     shape = (channels, *pixels.shape[:2])
-    if encode_type := encoding.type_of(path):
+    if encode_type := encoding.type_of(suffix):
         return EncodedImage(_encode(path, pixels, encode_type), height, width, shape, True, tuple(remarks))
     raw = np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)).tobytes()
     return EncodedImage(raw, height, width, shape, False, tuple(remarks))
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def image_size(path: str | Path) -> tuple[int, int]:
     """(height, width) in pixels of an image file, upright. Errors: as read_image."""
     return read_image(path)[1:3]
 
@@ -129,11 +131,11 @@ def resize(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
     return pixels
 
 
-def _remarks(path: Path, header: Header, encoding: Encoding) -> list[tuple[str, str]]:
+def _remarks(suffix: str, header: Header, encoding: Encoding) -> list[tuple[str, str]]:
     remarks = []
-    if path.suffix.lower() not in KIND_NAMES[header.kind]:
+    if suffix not in KIND_NAMES[header.kind]:
         remarks.append(("extension", f"is a {header.kind.upper()} file by another name"))
-    if not encoding.keeps_file(path):
+    if not encoding.keeps(suffix):
         return remarks
     if header.channels == 1 and not encoding.gray:
         remarks.append(("grey", "is grey"))
@@ -144,7 +146,7 @@ def _remarks(path: Path, header: Header, encoding: Encoding) -> list[tuple[str, 
     return remarks
 
 
-def _decode(path: Path, data: bytes, header: Header | None, gray: bool, flags: int = 0) -> np.ndarray:
+def _decode(path: str | Path, data: bytes, header: Header | None, gray: bool, flags: int = 0) -> np.ndarray:
     """Pixels (H, W, 3) BGR or (H, W) grey, upright. What a header says of EXIF is done here: not every OpenCV does it for PNG."""
     if header:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
@@ -165,7 +167,7 @@ def _decode(path: Path, data: bytes, header: Header | None, gray: bool, flags: i
     return np.ascontiguousarray(pixels)
 
 
-def _encode(path: Path, pixels: np.ndarray, encode_type: str) -> bytes:
+def _encode(path: str | Path, pixels: np.ndarray, encode_type: str) -> bytes:
     try:
         done, data = cv2.imencode(f".{encode_type}", pixels)
     except cv2.error:

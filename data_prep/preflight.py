@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from caffe_ir.errors import CaffeError, suggest
@@ -68,7 +67,7 @@ KINDS: Mapping[str, Kind] = {
     "bad-label": Kind("error", "objects with a label that the label map lacks"),
     "bad-box": Kind("error", "boxes that are no numbers"),
     "count": Kind("error", "files beside the LMDB that do not fit it"),
-    "turned": Kind("warning", "images whose EXIF orientation Caffe does not heed", "turn the pixels themselves, and build again"),
+    "turned": Kind("warning", "images whose EXIF orientation Caffe does not heed", "build again: data_prep turns them upright"),
     "name-size": Kind("warning", "images that are not of the size in the name_size file", "right only where the build resized them"),
 }
 

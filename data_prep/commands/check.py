@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -101,7 +100,7 @@ def _look(job: _Job, _: int, items: list[Item]) -> list[_Seen]:
     return [_Seen(f.faults, f.key, Counter(o.name for o in (f.annotation.objects if f.annotation else ()))) for f in found]
 
 
-def _decoded(path: Path, encoding: Encoding, stated: tuple[int, int]) -> EncodedImage:
+def _decoded(path: str, encoding: Encoding, stated: tuple[int, int]) -> EncodedImage:
     """An image that could be decoded to its end. Raises CaffeError."""
     image = read_image(path, encoding, stated)
     if cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR) is None:

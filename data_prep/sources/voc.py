@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 from pathlib import Path
+from xml.etree import ElementTree
 from xml.parsers import expat
 
 from caffe_ir.errors import CaffeError, ParseError
@@ -20,6 +22,7 @@ examples:
   data_prep voc PHOTOS --list test.txt --labelmap labelmap.prototxt --out data/mine/test_lmdb
   data_prep voc VOC2007 --train-list trainval --test-list test --labelmap voc --out data/voc2007
 The second also writes data/voc2007/dataset.json, for `netgen build ID --dataset data/voc2007/dataset.json`."""
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
 IMAGES, ANNOTATIONS, SETS = "JPEGImages", "Annotations", "ImageSets/Main"
 
 
@@ -44,8 +47,8 @@ class Element:
         return next((c for c in self.children if c.tag == tag), None)
 
 
-def parse_xml(path: Path) -> Element:
-    """The root element of a file. Raises ParseError with file and line."""
+def parse_xml(path: Path, data: bytes) -> Element:
+    """The root element of a file's content. Raises ParseError with file and line."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
     stack = [Element("", 0)]
@@ -63,7 +66,7 @@ def parse_xml(path: Path) -> Element:
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, text
     try:
-        parser.Parse(path.read_bytes(), True)
+        parser.Parse(data, True)
     except expat.ExpatError as error:
         raise ParseError(str(path), f"not well-formed XML: {expat.ErrorString(error.code)}", error.lineno) from None
     except (ValueError, LookupError) as error:  # an encoding that Python does not have
@@ -78,12 +81,41 @@ def read_annotation(path: Path) -> Annotation:
     (src/caffe/util/io.cpp, ReadXMLToAnnotatedDatum): a coordinate with a fraction keeps it, where the fork reads 0; and a
     difficult flag counts also after the box, where the fork forgets it.
     """
-    root = parse_xml(path)
+    with open(path, "rb") as file:
+        data = file.read()
+    if plain := _read_plain(data):
+        return plain
+    root = parse_xml(path, data)
     if root.tag != "annotation":
         raise ParseError(str(path), f"not a VOC annotation: <{root.tag}> where <annotation> should be", root.line)
     size = root.find("size")
     width, height = (int(_number(path, size, side, 0)) if size else 0 for side in ("width", "height"))
     return Annotation(width, height, [_object(path, o) for o in root.children if o.tag == "object"])
+
+
+def _read_plain(data: bytes) -> Annotation | None:
+    """The annotation of a file without faults or peculiarities, in half the time; None leaves it to the parser that knows its lines."""
+    try:
+        root = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, ValueError, LookupError):
+        return None
+    objects = root.findall("object")
+    if root.tag != "annotation" or data.count(b"<bndbox") != len(objects) or b"\r" in data or b"<!" in data:
+        return None
+    at, line = 0, 1
+    found = []
+    for o in objects:
+        name, box, difficult = o.findtext("name", "").strip(), o.find("bndbox"), o.findtext("difficult", "").strip() == "1"
+        corners = [box.findtext(corner, "") for corner in CORNERS] if box is not None else [""]
+        if not name or not all(c.isdecimal() for c in corners):
+            return None
+        start = data.index(b"<bndbox", at)
+        line += data.count(b"\n", at, start)
+        at = start + 1
+        xmin, ymin, xmax, ymax = map(int, corners)
+        found.append(Object(name, difficult, xmin, ymin, xmax, ymax, line))
+    width, height = root.findtext("size/width", "0"), root.findtext("size/height", "0")
+    return Annotation(int(width), int(height), found) if width.isdecimal() and height.isdecimal() else None
 
 
 def _object(path: Path, element: Element) -> Object:
@@ -92,7 +124,7 @@ def _object(path: Path, element: Element) -> Object:
         raise ParseError(str(path), "object without a name", element.line)
     if box is None:
         raise ParseError(str(path), f"object '{name.text.strip()}' without a bndbox", element.line)
-    xmin, ymin, xmax, ymax = (_number(path, box, corner) for corner in ("xmin", "ymin", "xmax", "ymax"))
+    xmin, ymin, xmax, ymax = (_number(path, box, corner) for corner in CORNERS)
     return Object(name.text.strip(), difficult is not None and difficult.text.strip() == "1", xmin, ymin, xmax, ymax, box.line)
 
 
@@ -141,10 +173,10 @@ class Folder:
         return items
 
     def read(self, item: Item) -> Annotation:
-        return Annotation(0, 0, []) if item.annotation == UNLABELLED else read_annotation(self.root / item.annotation)
+        return Annotation(0, 0, []) if item.annotation == UNLABELLED else read_annotation(Path(self.file(item)))
 
     def file(self, item: Item) -> str:
-        return str(self.root / item.annotation)
+        return os.path.join(self.root, item.annotation)
 
     def __getstate__(self) -> dict[str, Path]:
         return {"root": self.root}  # not the list of its images: that is long, and workers do without
