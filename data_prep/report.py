@@ -16,7 +16,7 @@ SHOWN = 20  # lines of one severity that are printed
 FEW = 3  # of one kind, in a grouped report
 HEADINGS = {
     "error": "errors:",
-    "warning": "warnings (the fork's tools build these as they are):",
+    "warning": "warnings (they stop neither building nor training):",
     "mended": "mended (a build with the same --fix writes it so):",
     "note": "notes:",
 }

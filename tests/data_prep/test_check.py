@@ -148,7 +148,7 @@ def test_images_that_are_there_twice(folder: Path, capsys: pytest.CaptureFixture
     assert check(folder, "--train-list", train, "--test-list", test) == 0
     assert capsys.readouterr().out.splitlines() == [
         "train: 3 images, test: 2 images; 5 objects: cat 5",
-        "warnings (the fork's tools build these as they are):",
+        "warnings (they stop neither building nor training):",
         "  test images that are also training images: 2",
         f"    {test}:1: JPEGImages/1.jpg is also in train",
         f"    {test}:2: JPEGImages/2.jpg is the same image as JPEGImages/0.jpg in train",
