@@ -45,10 +45,8 @@ def run(args: argparse.Namespace) -> None:
         found = boxes.of_source(source, source.read_list(args.list) if args.list else source.items())
     if not len(found):
         raise CaffeError(f"{len(found.images)} images, and not one object")
-    print(stats.summary(found), *stats.tables(found), stats.advice(found), sep="\n\n")
     covered = stats.covered(found, net) if net else None
-    if covered:
-        print("", *covered[0], sep="\n\n")
+    print(stats.summary(found), *stats.tables(found), stats.advice(found), *(covered[0] if covered else ()), sep="\n\n")
     if args.out:
         from data_prep import figure  # noqa: PLC0415, matplotlib takes half a second
 
