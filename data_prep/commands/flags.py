@@ -16,6 +16,14 @@ def count(text: str) -> int:
     return int(text)
 
 
+def lmdb(text: str) -> Path:
+    """The path of an LMDB, which has a name even where it is given as `.`; for argparse."""
+    path = Path(text) if Path(text).name not in ("", "..") else Path(text).resolve()
+    if not path.name:
+        raise argparse.ArgumentTypeError(f"'{text}' is no LMDB")
+    return path
+
+
 def add_lists(parser: argparse.ArgumentParser) -> None:
     """Which images of a data set are meant: --list, or --train-list and --test-list; see check_lists."""
     parser.add_argument("--list", metavar="LIST", help="images of the LMDB (default: all)")

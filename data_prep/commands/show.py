@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 from caffe_ir.errors import CaffeError
 from data_prep import labelmap, sheet
@@ -22,7 +21,7 @@ examples:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("lmdb", metavar="LMDB", type=Path, help="an annotated LMDB")
+    parser.add_argument("lmdb", metavar="LMDB", type=flags.lmdb, help="an annotated LMDB")
     flags.add_out(parser, "PNG", "picture to write")
     parser.add_argument("--count", type=flags.count, default=24, metavar="N", help="images on it (default: 24)")
     parser.add_argument("--labelmap", metavar="FILE", help="for the names (default: labelmap.prototxt beside the LMDB)")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from caffe_ir.errors import CaffeError
 from data_prep import boxes, coverage, selection, stats
+from data_prep.commands import flags
 from data_prep.sources import KINDS
 
 HELP = "count classes, sizes and shapes of objects, and how well a net's prior boxes cover them"
@@ -30,7 +31,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             added.add_argument("--list", metavar="LIST", help="images to look at (default: all)")
             selection.add_flags(added)
         else:
-            added.add_argument("lmdb", metavar="LMDB", type=Path, nargs="+", help="annotated LMDBs, taken together")
+            added.add_argument("lmdb", metavar="LMDB", type=flags.lmdb, nargs="+", help="annotated LMDBs, taken together")
             added.add_argument("--labelmap", metavar="FILE", help="for the names (default: labelmap.prototxt beside each LMDB)")
         added.add_argument("--net", metavar="ID|FILE", help="hold a net's prior boxes against them: a zoo id, or a prototxt")
         added.add_argument("--out", metavar="PNG", type=Path, help="also draw it all as a picture")

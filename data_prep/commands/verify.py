@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from caffe_ir import text
 from data_prep import labelmap
@@ -20,7 +19,7 @@ example:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("lmdb", metavar="LMDB", type=Path, help="an annotated LMDB")
+    parser.add_argument("lmdb", metavar="LMDB", type=flags.lmdb, help="an annotated LMDB")
     parser.add_argument("--labelmap", metavar="FILE", help="labels that may occur (default: labelmap.prototxt beside the LMDB)")
     flags.add_report(parser)
     flags.add_strict(parser)

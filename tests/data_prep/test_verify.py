@@ -133,6 +133,15 @@ def test_truncated_anywhere(folder: Path, out: Path, tmp_path: Path, capsys: pyt
             assert refused(capsys, *command, tmp_path).startswith(f"{tmp_path}: truncated or damaged LMDB: ")
 
 
+def test_an_lmdb_is_known_by_a_dot(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    build(folder, out)
+    capsys.readouterr()
+    monkeypatch.chdir(out)
+    assert verify(".") == 0
+    assert capsys.readouterr().out.splitlines() == [f"{out}: 3 records, 3 objects: cat 3", "nothing is wrong"]
+    assert refused(capsys, "verify", "/") == "argument LMDB: '/' is no LMDB; see data_prep verify --help"
+
+
 def test_without_a_label_map_any_label_will_do(folder: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build(folder, out)
     out.with_name("labelmap.prototxt").unlink()
