@@ -22,6 +22,8 @@ from caffe_ir.errors import CaffeError
 T = TypeVar("T")
 FEW = 400  # items: not worth starting processes for
 BATCH_ITEMS, BATCH_BYTES = 100, 4 << 20  # of results, at most and about
+CLUSTER_ITEMS, CLUSTER_BYTES = 1000, 32 << 20  # the same on a cluster, where a batch costs more than its bytes
+FIRST_ITEMS = 10  # of the first batches, whose bytes nobody knows
 
 
 class Crew:
@@ -33,6 +35,7 @@ class Crew:
 
     def __init__(self, workers: int = 0, scheduler: str | None = None) -> None:
         self._workers, self._scheduler = workers or cores(), scheduler
+        self._most = (CLUSTER_ITEMS, CLUSTER_BYTES) if scheduler else (BATCH_ITEMS, BATCH_BYTES)
         self._pool: Any = None
 
     def __enter__(self) -> Crew:
@@ -57,7 +60,7 @@ class Crew:
             self._pool = _processes(self._workers)
         packed = pickle.dumps(job)
         waiting: deque[Any] = deque()
-        size = BATCH_ITEMS if self._pool is None else 10
+        size = FIRST_ITEMS
         while start < len(items) or waiting:
             while start < len(items) and len(waiting) < (2 * self._workers if self._pool else 1):
                 waiting.append(self._submit(function, packed, start, items[start : start + size]))
@@ -72,7 +75,7 @@ class Crew:
                 raise
             yield results
             mean = sum(map(weigh, results)) / len(results)
-            size = int(min(max(BATCH_BYTES / max(mean, 1), 1), BATCH_ITEMS))
+            size = int(min(max(self._most[1] / max(mean, 1), 1), self._most[0]))
 
     def _submit(self, function: Callable[..., list[T]], packed: bytes, start: int, items: Sequence[Any]) -> Any:
         if self._scheduler:

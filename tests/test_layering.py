@@ -16,7 +16,20 @@ MAY_IMPORT = {
     "caffe_ir": {"google", "numpy"},  # numpy: prior_boxes.py alone, which data_prep and netrun share
     "netgen": {"google", "caffe_ir"},
     "netgen/python_layers": {"numpy", "caffe"},  # files that netgen writes beside nets, for pycaffe to import
-    "data_prep": {"google", "caffe_ir", "=netgen", "netgen.datasets", "numpy", "lmdb", "cv2", "tqdm", "matplotlib", "pooch", "requests"},
+    "data_prep": {
+        "google",
+        "caffe_ir",
+        "=netgen",
+        "netgen.datasets",
+        "numpy",
+        "lmdb",
+        "cv2",
+        "tqdm",
+        "matplotlib",
+        "pooch",
+        "requests",
+        "distributed",
+    },
     "netrun": {"google", "caffe_ir", "numpy", "lmdb", "cv2", "torch", "tqdm", "matplotlib"},
 }
 
