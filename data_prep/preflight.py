@@ -173,17 +173,18 @@ def examine(annotation: Annotation, file: str, width: int, height: int, rules: R
     kept: list[Object] = []
     seen: set[tuple] = set()
     for o in annotation.objects:
-        place = f"{file}:{o.line}"
         if not rules.labels.get(o.name):
-            faults.append(_class_fault(o, place, rules))
+            faults.append(_class_fault(o, f"{file}:{o.line}", rules))
         found = box_fault(o, *stated, normalised, rules.whole_pixels)
-        twice = (o.name, *o[2:6])
-        if twice in seen:
+        before = len(seen)
+        seen.add(o[:1] + o[2:6])
+        if len(seen) == before:
             found = "duplicate", "is there twice"
-        seen.add(twice)
-        mended, done = mend(o, found[0], *stated, rules.fix) if found and rules.fix else (o, "")
-        if found:
-            faults.append(Fault(found[0], place, f"box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' {found[1]}", done))
+        if not found:
+            kept.append(o)
+            continue
+        mended, done = mend(o, found[0], *stated, rules.fix) if rules.fix else (o, "")
+        faults.append(Fault(found[0], f"{file}:{o.line}", f"box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' {found[1]}", done))
         if mended:
             kept.append(mended)
     if not kept:
@@ -199,9 +200,11 @@ def _class_fault(o: Object, place: str, rules: Rules) -> Fault:
 
 
 def is_normalised(objects: list[Object]) -> bool:
-    """Whether the boxes of an image are in fractions of it: none goes beyond 1, and some number is no whole one."""
+    """Whether the boxes of an image are in fractions of it: none goes far beyond 1, and some number is no whole one."""
+    if not objects or any(o.xmax >= 2 or o.ymax >= 2 for o in objects):  # nearly all images end with their first box
+        return False
     numbers = [x for o in objects for x in o[2:6]]
-    return bool(numbers) and max(numbers) <= 1 and any(x != int(x) for x in numbers)
+    return max(numbers) < 2 and any(x != int(x) for x in numbers)
 
 
 def box_fault(o: Object, width: int, height: int, normalised: bool = False, whole_pixels: bool = True) -> tuple[str, str] | None:
@@ -211,15 +214,16 @@ def box_fault(o: Object, width: int, height: int, normalised: bool = False, whol
     """
     if normalised:
         return "normalised", "is in fractions of the image, not in pixels"
-    if min(o.xmin, o.ymin, o.xmax, o.ymax) < 0 or max(o.xmin, o.xmax) > width or max(o.ymin, o.ymax) > height:
-        return "outside", f"is outside the image of {width}x{height}"
-    if o.xmin > o.xmax or o.ymin > o.ymax:
-        return "inverted", "is inverted"
-    if o.xmin == o.xmax or o.ymin == o.ymax:
-        return "empty", "is without area"
-    if o.xmax - o.xmin < 1 or o.ymax - o.ymin < 1:
+    xmin, ymin, xmax, ymax = o[2:6]
+    if not (0 <= xmin < xmax <= width and 0 <= ymin < ymax <= height and xmax - xmin >= 1 and ymax - ymin >= 1):
+        if min(xmin, ymin, xmax, ymax) < 0 or max(xmin, xmax) > width or max(ymin, ymax) > height:
+            return "outside", f"is outside the image of {width}x{height}"
+        if xmin > xmax or ymin > ymax:
+            return "inverted", "is inverted"
+        if xmin == xmax or ymin == ymax:
+            return "empty", "is without area"
         return "sub-pixel", "is less than a pixel wide or high"
-    if whole_pixels and any(isinstance(x, float) for x in o[2:6]):
+    if whole_pixels and float in (type(xmin), type(ymin), type(xmax), type(ymax)):
         return "fraction", "is not in whole pixels (kept as it is; the fork's tool reads 0)"
     return None
 

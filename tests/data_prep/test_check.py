@@ -43,6 +43,8 @@ BOXES = {
     "fraction": ((4.5, 5, 20, 25), "boxes not in whole pixels", "is not in whole pixels (kept as it is; the fork's tool reads 0)", None),
     "normalised": ((0.25, 0.5, 0.75, 1), "boxes in fractions of the image, not in pixels", "is in fractions of the image, not in pixels",
                    "scaled to 16.0 24.0 48.0 48"),
+    "beyond_1": ((0.25, 0.5, 1.25, 1), "boxes in fractions of the image, not in pixels", "is in fractions of the image, not in pixels",
+                 "scaled to 16.0 24.0 64 48"),
 }  # fmt: skip
 
 
@@ -51,7 +53,7 @@ def test_bad_box(folder: Path, capsys: pytest.CaptureFixture[str], name: str) ->
     box, heading, said, mended = BOXES[name]
     change(folder, USUAL, BOX.format(*box))
     line = f"    {folder}/Annotations/1.xml:5: box {' '.join(map(str, box))} of 'cat' {said}"
-    error = name == "normalised"
+    error = name in ("normalised", "beyond_1")
     assert check(folder) == error
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == "voc: 3 images; 3 objects: cat 3"
