@@ -28,8 +28,13 @@ setup(
         "pycocotools>=2.0.7",
         "tqdm>=4.64",
         "torch>=2.4",
+        "pooch>=1.7",
+        "requests>=2.28",
     ],
-    extras_require={"dev": ["pytest>=8", "ruff", "mypy", "types-protobuf"]},
+    extras_require={
+        "dask": ["distributed>=2023.5"],  # data_prep --scheduler
+        "dev": ["distributed>=2023.5", "pytest>=8", "ruff", "mypy", "types-protobuf"],
+    },
     entry_points={
         "console_scripts": [
             "netgen = netgen.cli:entry",

@@ -2,41 +2,70 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import pickle
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
+import cv2
 from tqdm import tqdm
 
+from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import CaffeError, suggest
+from caffe_ir.errors import CaffeError
 from data_prep import labelmap
-from data_prep.image import read_image
-from data_prep.lmdb_writer import LmdbWriter, check_target
-from data_prep.record import annotated_datum, box_fault, stated_size
+from data_prep.convert import Job, Outcome, convert, stamps
+from data_prep.crew import Crew
+from data_prep.image import COPIED, Encoding
+from data_prep.labelmap import LABELMAP
+from data_prep.preflight import Fault, Fix, Rules, Survey
 from data_prep.report import Report
-from data_prep.voc import Folder, Item, list_line, read_annotation
+from data_prep.source import Item, Source, list_line
+from data_prep.staging import Stage, check_target
 
-LABELMAP, DESCRIPTION = "labelmap.prototxt", "dataset.json"
+DESCRIPTION = "dataset.json"
+
+
+class Output(NamedTuple):
+    """How LMDBs are written. classification: lists name a label for each image instead of an annotation; check_size: all records
+    have the same shape; shards: LMDBs in a folder instead of one, 0 for one; workers, scheduler: as data_prep.crew.Crew.
+    """
+
+    encoding: Encoding = COPIED
+    classification: bool = False
+    check_size: bool = False
+    shards: int = 0
+    workers: int = 0
+    scheduler: str | None = None
+
+
+ONE_LMDB = Output()
 
 
 @dataclass
 class Part:
-    """One LMDB to be, with its list and name_size files beside it, and what it turned out to hold."""
+    """One LMDB to be, with its list and name_size files beside it, and what it turned out to hold.
+
+    stem: what these are called after; `train` for `train_lmdb` if it is not given.
+    """
 
     lmdb: Path
     items: list[Item]
+    stem: str | None = None
     sizes: list[str] = field(default_factory=list)  # lines of the name_size file
     boxes: Counter[str] = field(default_factory=Counter)  # by class
     difficult: int = 0
+    shape: tuple[int, int, int] | None = None  # of the first record
+    mixed: bool = False  # records of which not all have the channels that they say they have
 
-    @property
-    def stem(self) -> str:
-        """`train` for `train_lmdb`, `` for `lmdb`."""
-        return self.lmdb.name.removesuffix("lmdb").rstrip("_")
+    def __post_init__(self) -> None:
+        if self.stem is None:
+            self.stem = self.lmdb.name.removesuffix("lmdb").rstrip("_")  # "" for `lmdb`
 
     @property
     def list_file(self) -> Path:
@@ -46,63 +75,89 @@ class Part:
     def name_size_file(self) -> Path:
         return self.lmdb.with_name(f"{self.stem}_name_size.txt".lstrip("_"))
 
+    def add(self, item: Item, outcome: Outcome) -> list[Fault]:
+        """Take an item in, and say what is wrong with it beside the others."""
+        self.boxes.update(outcome.classes)
+        self.difficult += outcome.difficult
+        self.mixed |= any(f.kind in ("grey", "alpha", "deep") for f in outcome.faults)
+        # A space would shift the columns for whoever reads the file by words, as Caffe does.
+        self.sizes.append(f"{'_'.join((item.name or Path(item.image).stem).split())} {outcome.height} {outcome.width}\n")
+        self.shape = self.shape or outcome.shape
+        if outcome.shape == self.shape:
+            return []
+        one, other = ("x".join(map(str, shape)) for shape in (outcome.shape, self.shape))
+        return [Fault("unequal", item.place or "", f"{item.image} is {one} where the first record is {other}")]
+
     def __str__(self) -> str:
+        if not self.boxes:
+            return f"{self.lmdb}: {len(self.sizes)} images"
         classes = ", ".join(f"{name} {n}" for name, n in sorted(self.boxes.items()))
         return f"{self.lmdb}: {len(self.sizes)} images, {sum(self.boxes.values())} boxes ({self.difficult} difficult): {classes}"
 
 
-def build_lmdb(folder: Folder, items: list[Item], out: Path, *, labels: str | None = None, overwrite: bool = False) -> Part:
+def build_lmdb(
+    source: Source, items: list[Item], out: Path, *, labels: str | None = None, overwrite: bool = False,
+    fix: Fix | None = None, report: Report | None = None, output: Output = ONE_LMDB,
+) -> Part:  # fmt: skip
     """Build one LMDB with label map, list and name_size file beside it.
 
     labels: a label map's file or built-in name; without it the one beside out, or one made of the classes that are there.
-    Raises CaffeError, with nothing written, if anything is wrong.
+    fix: mend what preflight.mend can; report: gets all that is wrong. Raises CaffeError, with nothing written, if anything is.
     """
     beside = out.with_name(LABELMAP)
     part = Part(out, items)
     labels = labels or (str(beside) if beside.is_file() else None)
-    _build(folder, [part], beside, Report(), labels=labels, overwrite=overwrite)
+    build_parts(source, [part], beside, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output)
     return part
 
 
 def build_dataset(
-    folder: Folder, train: list[Item], test: list[Item], out: Path, *, name: str, labels: str | None = None, overwrite: bool = False
-) -> list[Part]:
+    source: Source, train: list[Item], test: list[Item], out: Path, *, name: str, labels: str | None = None, overwrite: bool = False,
+    fix: Fix | None = None, report: Report | None = None, output: Output = ONE_LMDB,
+) -> list[Part]:  # fmt: skip
     """Build `train_lmdb` and `test_lmdb` with all that belongs to them in the folder `out`; last comes dataset.json,
-    which `netgen build --dataset` takes (paths in it are relative to it). labels, errors: as build_lmdb.
+    which `netgen build --dataset` takes (paths in it are relative to it). labels, fix, report, errors: as build_lmdb.
     """
     parts = [Part(out / "train_lmdb", train), Part(out / "test_lmdb", test)]
     description = out / DESCRIPTION
-    both = {i.image for i in train} & {i.image for i in test}
-    report = Report()
-    for image in sorted(both):
-        report.warn(f"{image}: in the train and in the test list", "both")
     if description.exists() and not overwrite:
         raise CaffeError(f"{description}: already there (--overwrite replaces it)")
     description.unlink(missing_ok=True)  # while it is there, the rest is whole
-    _build(folder, parts, out / LABELMAP, report, labels=labels, overwrite=overwrite)
-    about = {
+    build_parts(source, parts, out / LABELMAP, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output)
+    about: dict[str, object] = {
         "name": name, "labelmap": LABELMAP,
         "train_lmdb": parts[0].lmdb.name, "test_lmdb": parts[1].lmdb.name, "name_size": parts[1].name_size_file.name,
         "train_images": len(train), "test_images": len(test),
     }  # fmt: skip
+    if any(part.mixed for part in parts):
+        about["force_color"] = True
     text.write_atomic(description, json.dumps(about, indent=2) + "\n")
     return parts
 
 
-def _build(folder: Folder, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool) -> None:
+def build_parts(
+    source: Source, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool, fix: Fix | None,
+    output: Output = ONE_LMDB,
+) -> None:  # fmt: skip
+    """Build LMDBs that have the label map `beside` in common. labels, fix, report, errors: as build_lmdb."""
     for part in parts:
         check_target(part.lmdb, overwrite)
-    source = labelmap.find(labels) if labels else None
-    label_map = text.read_labelmap(source) if source else labelmap.make(_classes(folder, (i for p in parts for i in p.items)))
-    known = labelmap.labels_of(label_map, str(source or folder.root))
-    content = source.read_text(encoding="utf-8") if source else text.dumps(label_map)
-    with ExitStack() as stack:
+    with Crew(output.workers, output.scheduler) as crew, ExitStack() as stack:
+        files = {}
+        rules = Rules({}, "", fix, source.whole_pixels, output.encoding, output.classification)
+        if not output.classification:
+            given, label_map = class_map(source, [i for p in parts for i in p.items], labels, crew)
+            known = labelmap.labels_of(label_map, str(given or source.root))
+            rules = rules._replace(labels=known, labels_from=str(given or beside))
+            files[beside] = given.read_text(encoding="utf-8") if given else text.dumps(label_map)
+        survey = Survey(rules)
         for part in parts:
-            writer = stack.enter_context(LmdbWriter(part.lmdb, overwrite))
-            _fill(folder, part, known, source or beside, writer=writer, report=report)
-        report.print_warnings()
+            digest = _digest(source, rules, part.items, output.shards)
+            stage = stack.enter_context(Stage(part.lmdb, len(part.items), digest, overwrite, output.shards))
+            _fill(crew, Job(source, rules), part, stage, survey=survey, report=report, check_size=output.check_size)
+        report.add([] if report.failed else survey.unused())
+        report.print()
         report.raise_errors()
-        files = {beside: content}
         for part in parts:
             files[part.list_file] = "".join(f"{list_line(i)}\n" for i in part.items)
             files[part.name_size_file] = "".join(part.sizes)
@@ -113,44 +168,59 @@ def _build(folder: Folder, parts: list[Part], beside: Path, report: Report, *, l
             text.write_atomic(path, lines)
 
 
-def _fill(folder: Folder, part: Part, labels: dict[str, int], labels_from: Path, *, writer: LmdbWriter, report: Report) -> None:
-    for number, item in enumerate(tqdm(part.items, desc=part.lmdb.name, unit=" images", disable=None, leave=False)):
-        image_file, file = folder.root / item.image, folder.root / item.annotation
-        missing = [(kind, f) for kind, f in (("image", image_file), ("annotation", file)) if not f.is_file()]
-        for kind, lost in missing:
-            report.error(f"{item.place}: no {kind} {lost}" if item.place else f"{lost}: no such {kind}")
-        if missing:
-            continue
-        try:
-            image, annotation = read_image(image_file), read_annotation(file)
-        except CaffeError as error:
-            report.error(str(error) + (f" ({item.place})" if item.place else ""))
-            continue
-        width, height = stated_size(image, annotation)
-        if (width, height) != (image.width, image.height):
-            report.warn(f"{file}: says {width}x{height}, but the image is {image.width}x{image.height}", "size")
-        for o in annotation.objects:
-            if not labels.get(o.name):
-                fault = "is label 0, the background, in" if o.name in labels else "is not in"
-                near = suggest(o.name, set(labels) - {o.name})
-                report.error(f"{file}:{o.line}: class '{o.name}' {fault} {labels_from}{near}", f"class {o.name}")
-            if wrong := box_fault(o, width, height):
-                report.warn(f"{file}:{o.line}: box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' is {wrong}", wrong.split()[0])
-        if report.failed:
-            continue
-        writer.put(f"{number:08d}_{item.image}".encode(), annotated_datum(image, annotation, labels).SerializeToString())
-        part.boxes.update(o.name for o in annotation.objects)
-        part.difficult += sum(o.difficult for o in annotation.objects)
-        # A space would shift the columns for whoever reads the file by words, as Caffe does.
-        part.sizes.append(f"{'_'.join(Path(item.image).stem.split())} {image.height} {image.width}\n")
+def class_map(source: Source, items: list[Item], labels: str | None, crew: Crew | None = None) -> tuple[Path | None, pb.LabelMap]:
+    """The file of a label map and what it holds; None and one made of the source's classes, or those of the items, without labels."""
+    if labels:
+        given = labelmap.find(labels)
+        return given, text.read_labelmap(given)
+    if source.classes:
+        return None, labelmap.make(source.classes)
+    found = (crew or Crew(1)).map(classes_of, source, items)
+    return None, labelmap.make(sorted({name for batch in found for names in batch for name in names}))
 
 
-def _classes(folder: Folder, items: Iterable[Item]) -> set[str]:
-    """Classes in the annotations that can be read; the others are reported when their turn comes."""
-    found: set[str] = set()
+def classes_of(source: Source, _: int, items: list[Item]) -> list[set[str]]:
+    """Classes in the annotations of items; of those that cannot be read none: they are reported when their turn comes."""
+    found: list[set[str]] = []
     for item in items:
         try:
-            found.update(o.name for o in read_annotation(folder.root / item.annotation).objects)
+            found.append({o.name for o in source.read(item).objects})
         except (CaffeError, OSError):
-            continue
+            found.append(set())
     return found
+
+
+def shuffled(items: list[Item], seed: int) -> list[Item]:
+    """The items in an order that depends on the seed alone, with any version of Python. The fork's own order is another each time."""
+    return [item for _, item in sorted(enumerate(items), key=lambda entry: hashlib.sha256(f"{seed} {entry[0]}".encode()).digest())]
+
+
+def _digest(source: Source, rules: Rules, items: list[Item], shards: int) -> str:
+    """What an LMDB depends on beside the files that it is made of, as one word."""
+    found = hashlib.sha256(pickle.dumps((source, source.root.resolve(), rules, shards, cv2.__version__)))
+    for item in items:
+        found.update(repr(item).encode())
+    return found.hexdigest()
+
+
+def _fill(crew: Crew, job: Job, part: Part, stage: Stage, *, survey: Survey, report: Report, check_size: bool) -> None:
+    def add(item: Item, outcome: Outcome) -> None:
+        report.add(outcome.faults)
+        report.add(survey.add(part.stem or part.lmdb.name, item, bytes.fromhex(outcome.key), outcome.classes))
+        unequal = part.add(item, outcome)
+        report.add(unequal if check_size else [])
+
+    done = [Outcome.from_json(note) for note in stage.notes]
+    if any(stamps(job.source, item) != outcome.stamps for item, outcome in zip(part.items, done, strict=False)):
+        stage.restart()
+        done = []
+    for item, outcome in zip(part.items, done, strict=False):
+        add(item, outcome)
+    items = islice(part.items, len(done), None)
+    with tqdm(total=len(part.items), initial=len(done), desc=part.lmdb.name, unit=" images", disable=None, leave=False) as progress:
+        for batch in crew.map(convert, job, part.items, len(done), weigh=lambda converted: len(converted.value)):
+            for converted in batch:
+                add(next(items), converted.outcome)
+                if not report.failed:
+                    stage.put(*converted)
+            progress.update(len(batch))

@@ -13,6 +13,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
 
 BACKGROUND = "none_of_the_above"
+LABELMAP = "labelmap.prototxt"  # beside LMDBs
 BUILT_IN = {"voc": "labelmap_voc", "coco": "labelmap_coco", "coco_ids": "labelmap_coco_ids", "ilsvrc": "labelmap_ilsvrc_det"}
 
 
@@ -24,11 +25,17 @@ def find(name: str) -> Path:
     return path
 
 
+def beside(path: Path, name: str | None = None) -> Path | None:
+    """The file of the label map of that name, see find; without one labelmap.prototxt beside an LMDB, or None where there is none."""
+    own = path.with_name(LABELMAP)
+    return find(name) if name else own if own.is_file() else None
+
+
 def make(classes: Iterable[str]) -> pb.LabelMap:
-    """The label map of some classes in alphabetical order, the background before them."""
+    """The label map of some classes in their order, the background before them."""
     result = pb.LabelMap()
     result.item.add(name=BACKGROUND, label=0, display_name="background")
-    for label, name in enumerate(sorted(set(classes)), 1):
+    for label, name in enumerate(dict.fromkeys(classes), 1):
         result.item.add(name=name, label=label, display_name=name)
     return result
 

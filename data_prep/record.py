@@ -6,18 +6,18 @@ from collections.abc import Mapping
 
 from caffe_ir import caffe_ir_pb2 as pb
 from data_prep.image import EncodedImage
-from data_prep.voc import Annotation, Object
+from data_prep.source import Annotation
 
 
 def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping[str, int]) -> pb.AnnotatedDatum:
-    """The record of an image, as the SSD fork's convert_annoset makes it (--encoded --encode_type=jpg).
+    """The record of an image with its objects, as the SSD fork's convert_annoset makes it with --anno_type=detection.
 
     labels: every class of the annotation to its label. Objects are grouped by label in order of appearance; boxes are
     divided by the size that the annotation states (the image's where it states none) and neither clipped nor mended.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadRichImageToAnnotatedDatum.
     """
-    record = pb.AnnotatedDatum(type=pb.AnnotatedDatum.BBOX)
-    record.datum.MergeFrom(pb.Datum(channels=3, height=image.height, width=image.width, data=image.data, label=-1, encoded=True))
+    record = labelled_datum(image, -1)
+    record.type = pb.AnnotatedDatum.BBOX
     width, height = stated_size(image, annotation)
     groups: dict[int, pb.AnnotationGroup] = {}
     for o in annotation.objects:
@@ -31,19 +31,15 @@ def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping
     return record
 
 
+def labelled_datum(image: EncodedImage, label: int) -> pb.AnnotatedDatum:
+    """The record of an image with one label for all of it, as convert_annoset makes it with --anno_type=classification."""
+    record = pb.AnnotatedDatum()
+    datum = record.datum
+    datum.channels, datum.height, datum.width = image.shape
+    datum.data, datum.label, datum.encoded = image.data, label, image.encoded
+    return record
+
+
 def stated_size(image: EncodedImage, annotation: Annotation) -> tuple[int, int]:
     """(width, height) that boxes are divided by: the annotation's, or the image's where the annotation has none."""
     return (annotation.width, annotation.height) if annotation.width > 0 and annotation.height > 0 else (image.width, image.height)
-
-
-def box_fault(o: Object, width: int, height: int) -> str | None:
-    """What is wrong with a box, in words; None if nothing is. Outside and inverted are the fork's own warnings."""
-    if min(o.xmin, o.ymin, o.xmax, o.ymax) < 0 or max(o.xmin, o.xmax) > width or max(o.ymin, o.ymax) > height:
-        return f"outside the image of {width}x{height}"
-    if o.xmin > o.xmax or o.ymin > o.ymax:
-        return "inverted"
-    if o.xmin == o.xmax or o.ymin == o.ymax:
-        return "without area"
-    if any(isinstance(x, float) for x in o[2:6]):
-        return "not in whole pixels (kept as it is; the fork's tool reads 0)"
-    return None

@@ -13,8 +13,10 @@ from tqdm import tqdm
 
 from caffe_ir.errors import CaffeError
 from data_prep import dataset, textures
-from data_prep.lmdb_writer import clear_leftovers, replace_folder, temporary
-from data_prep.voc import ANNOTATIONS, IMAGES, SETS, Folder, Object
+from data_prep.labelmap import LABELMAP
+from data_prep.source import Object
+from data_prep.sources.voc import ANNOTATIONS, IMAGES, SETS, Folder
+from data_prep.staging import clear_leftovers, replace_folder, temporary
 
 CLASSES = ("circle", "ring", "square", "star", "triangle")
 SMALLEST_SIZE = 64
@@ -143,7 +145,7 @@ def build(out: Path, *, train: int = 300, test: int = 60, size: int = 300, seed:
     if out.exists() and not out.is_dir():
         raise CaffeError(f"{out}: already there, and not a folder; choose another --out")
     if out.is_dir() and os.listdir(out):
-        ours = {"JPEGImages", "Annotations", "ImageSets", "train_lmdb", "test_lmdb", dataset.LABELMAP, dataset.DESCRIPTION}
+        ours = {"JPEGImages", "Annotations", "ImageSets", "train_lmdb", "test_lmdb", LABELMAP, dataset.DESCRIPTION}
         ours |= {f"{part}{end}.txt" for part in ("train", "test") for end in ("", "_name_size")}
         if strange := sorted(set(os.listdir(out)) - ours):
             raise CaffeError(f"{out}: has other files in it ({strange[0]}); choose another --out")

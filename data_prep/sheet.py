@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import lmdb
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
+from caffe_ir.lmdb_reader import LmdbReader
 from data_prep import labelmap
-from data_prep.dataset import LABELMAP
 
 TILE, GAP, COLUMNS = 240, 6, 6
 
@@ -23,8 +22,7 @@ def write(path: Path, out: Path, count: int = 24, labels: str | None = None) -> 
 
     labels: a label map for the names, by default the one beside the LMDB. Raises CaffeError naming LMDB and record.
     """
-    beside = path.with_name(LABELMAP)
-    source = labelmap.find(labels) if labels else beside if beside.is_file() else None
+    source = labelmap.beside(path, labels)
     names = {i.label: i.display_name or i.name for i in text.read_labelmap(source).item} if source else {}
     tiles = [tile(record, key, path, names) for key, record in read_records(path, count)]
     columns = min(COLUMNS, len(tiles))
@@ -37,22 +35,14 @@ def write(path: Path, out: Path, count: int = 24, labels: str | None = None) -> 
 
 
 def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
-    """The first `count` records of an LMDB with their keys. Raises CaffeError if it has none or one does not parse."""
-    if not (path / "data.mdb").is_file():
-        raise CaffeError(f"{path}: no such LMDB")
-    found: list[tuple[str, pb.AnnotatedDatum]] = []
-    try:
-        with lmdb.open(str(path), readonly=True, lock=False) as env, env.begin() as transaction:
-            for key, value in transaction.cursor():
-                if len(found) == count:
-                    break
-                found.append((key.decode(errors="replace"), pb.AnnotatedDatum.FromString(value)))
-    except lmdb.Error as error:
-        raise CaffeError(f"{path}: not a whole LMDB: {error}") from None
-    except DecodeError:
-        raise CaffeError(f"{path}: record {len(found)} is no AnnotatedDatum") from None
-    if not found:
-        raise CaffeError(f"{path}: the LMDB is empty")
+    """The first `count` records of an LMDB with their keys. Raises CaffeError if it is damaged or empty or one does not parse."""
+    reader = LmdbReader(path)
+    found = []
+    for number, key in enumerate(reader.keys[:count]):
+        try:
+            found.append((key.decode(errors="replace"), pb.AnnotatedDatum.FromString(reader.value(number))))
+        except DecodeError:
+            raise CaffeError(f"{path}: record {number} is no AnnotatedDatum") from None
     return found
 
 

@@ -184,5 +184,6 @@ def read(file: str) -> Dataset:
             str(path.parent / values["labelmap"]), f"labels should count from 0 (background) without gaps, not {sorted(labels)}"
         )
     own = {name: values[name] for name in _FIELDS}
+    own["force_color"] = values.get("force_color") is True
     key = "".join(c if c.isalnum() else "_" for c in values["name"]).strip("_").lower() or "own"
     return Dataset(key=key, num_classes=len(labels), root=root, ap_version="MaxIntegral", deploy_saves=False, own=True, **own)

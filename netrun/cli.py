@@ -16,6 +16,7 @@ COMMANDS = {
     "test": "score a model",
     "detect": "draw a detector's boxes on images",
     "coco": "COCO's metrics of a result file",
+    "show": "draw a net's training images as it sees them, with their boxes",
     "plot": "draw the loss curve of a log",
     "weights": "list, compare or convert files of weights, or make them fit another net",
     "time": "benchmark a model's execution time",

@@ -15,12 +15,12 @@ import torch
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
+from caffe_ir.lmdb_reader import LmdbReader
 from netrun import device
 from netrun.commands import flags
 from netrun.commands.test import class_names
 from netrun.data.boxes import Annotations
 from netrun.data.datum import CorruptRecord, Sample, decode
-from netrun.data.reader import LmdbReader
 from netrun.data.transform import Transformer
 from netrun.drawing import Box, draw, sheet
 from netrun.net import Net

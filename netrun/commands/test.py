@@ -13,9 +13,9 @@ from torch import Tensor
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
+from caffe_ir.lmdb_reader import LmdbReader
 from netrun import device, fitting, log, scoring
 from netrun.commands import flags
-from netrun.data.reader import LmdbReader
 from netrun.net import Net
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""What AnnotatedData needs: LMDB reader, AnnotatedDatum decoder, SSD's augmentation, prefetching loader."""
+"""What AnnotatedData needs: AnnotatedDatum decoder, SSD's augmentation, prefetching loader."""

@@ -147,6 +147,11 @@ class Transformer:
         for channel, plane in enumerate(cv2.split(image)):
             cv2.LUT(plane, tables[channel % len(tables)], dst=out[channel])
 
+    def restored(self, data: np.ndarray) -> np.ndarray:
+        """The (H, W, C) uint8 image of which `normalise` made these data, (C, H, W) float32."""
+        mean = self._mean if self._mean is not None else np.array(self._param.mean_value or [0.0], np.float32)[:, None, None]
+        return (data / self._scale + mean).round().clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+
     @staticmethod
     def _check_means(values: int, channels: int) -> None:
         if values not in (1, channels):

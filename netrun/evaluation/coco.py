@@ -15,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError, ParseError
-from netrun.data.reader import LmdbReader
+from caffe_ir.lmdb_reader import LmdbReader
 from netrun.net import Net
 
 # In the order of COCOeval.summarize().

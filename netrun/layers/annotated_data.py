@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
+from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.rules.registry import Facts
 from netrun.data.loader import Loader
-from netrun.data.reader import LmdbReader
 from netrun.layers.image_source import ImageSource
 from netrun.layers.registry import Context, layer
 
@@ -38,6 +41,10 @@ class AnnotatedData(ImageSource):
         color = {"force_color": transform.force_color, "force_gray": transform.force_gray}
         plan = self.plan(data.batch_size, data.prefetch, labels=self._labels, **color)
         return Loader(self._reader, self._transformer, plan, True if self.param.annotated_data_param.HasField("anno_type") else None)
+
+    def pixels(self, image: torch.Tensor) -> np.ndarray:
+        """(H, W, C) uint8 of one image of the top `data`, as it was before mean and scale."""
+        return self._transformer.restored(image.cpu().numpy())
 
 
 def _labels(path: str) -> frozenset[int] | None:

@@ -6,10 +6,10 @@ import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
+from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.rules.registry import Facts
 from netrun.data.datum import Sample, decode_datum
 from netrun.data.loader import Loader
-from netrun.data.reader import LmdbReader
 from netrun.data.records import ImageList, Order
 from netrun.layers.image_source import ImageSource
 from netrun.layers.registry import Context, Layer, layer

@@ -51,6 +51,6 @@ def voc_folder(root: Path, image: bytes, count: int = 3) -> Path:
     for part in ("JPEGImages", "Annotations"):
         (root / part).mkdir(parents=True)
     for i in range(count):
-        (root / f"JPEGImages/{i}.jpg").write_bytes(image)
+        (root / f"JPEGImages/{i}.jpg").write_bytes(image + bytes([i] * bool(i)))  # no two the same
         (root / f"Annotations/{i}.xml").write_text(XML.format(name="cat"))
     return root

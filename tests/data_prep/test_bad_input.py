@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep import lmdb_writer
 from data_prep.cli import main
+from data_prep.lmdb_writer import LmdbWriter
 from tests.data_prep.support import XML, build, records, refused
 
 CAT = XML.format(name="cat")
@@ -112,7 +112,7 @@ def test_bad_list(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], c
         (["voc", "nowhere", "--out", "x"], "nowhere: no such folder"),
         (["voc", "Annotations", "--out", "x"], "Annotations/Annotations: no annotation (*.xml) there (--list takes them from elsewhere)"),
         (["shapes", "--out", "x", "--train", "0"], "argument --train: '0' is not a positive whole number; see data_prep shapes --help"),
-        (["show", "nowhere", "--out", "x"], "nowhere: no such LMDB"),
+        (["show", "nowhere", "--out", "x"], "nowhere: no LMDB here; build it with data_prep or correct the path"),
     ],
     ids=lambda v: v[0] if isinstance(v, list) else "",
 )
@@ -161,7 +161,8 @@ def test_leftovers_of_a_killed_run_go(folder: Path, out: Path) -> None:
 
 def test_map_grows_by_itself(tmp_path: Path) -> None:
     values = {f"{i:08d}".encode(): bytes([i % 251]) * 5000 for i in range(2500)}
-    with lmdb_writer.LmdbWriter(tmp_path / "db", map_size=1 << 16) as writer:
-        for key, value in values.items():
-            writer.put(key, value)
+    writer = LmdbWriter(tmp_path / "db", tmp_path / "db", map_size=1 << 16)
+    for key, value in values.items():
+        writer.put(key, value)
+    writer.commit(last=True)
     assert records(tmp_path / "db") == values

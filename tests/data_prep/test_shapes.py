@@ -12,7 +12,7 @@ import pytest
 from caffe_ir import text
 from data_prep import shapes
 from data_prep.cli import main
-from data_prep.voc import read_annotation
+from data_prep.sources.voc import read_annotation
 from tests.data_prep.support import records, refused
 
 
@@ -101,5 +101,6 @@ def test_sheet(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert sheet.shape == (2 * 246 + 6, 6 * 246 + 6, 3)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/data.mdb").write_bytes((drawn / "test_lmdb/data.mdb").read_bytes()[:100])
-    assert refused(capsys, "show", tmp_path / "broken", "--out", tmp_path / "x.png").startswith(f"{tmp_path}/broken: not a whole LMDB")
+    said = refused(capsys, "show", tmp_path / "broken", "--out", tmp_path / "x.png")
+    assert said.startswith(f"{tmp_path}/broken: truncated or damaged LMDB")
     assert not (tmp_path / "x.png").exists()

@@ -12,7 +12,7 @@ import pytest
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from data_prep.cli import main
-from data_prep.image import jpeg_size
+from data_prep.image_header import read_header
 from tests.data_prep.support import BCCD, GOLDEN, XML, build, records
 from tests.support import needs_shared
 
@@ -57,8 +57,10 @@ def test_dataset_of_bccd(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 @needs_shared
 @pytest.mark.parametrize("path", sorted((BCCD / "JPEGImages").glob("*.jpg"))[:20], ids=lambda p: p.stem)
-def test_jpeg_size_is_the_decoders(path: Path) -> None:
-    assert jpeg_size(path.read_bytes()) == cv2.imread(str(path)).shape[:2]
+def test_size_in_the_header_is_the_decoders(path: Path) -> None:
+    header = read_header(path.read_bytes())
+    assert header
+    assert header.upright == cv2.imread(str(path)).shape[:2]
 
 
 # ---- What a record says

@@ -65,6 +65,9 @@ def test_own(own: Path) -> None:
     assert "save_output_param" not in str(netgen.build("ssd300", "deploy", dataset=str(own)))
     assert netgen.build("ssd300", "test", dataset=str(own.parent)) == net, "its folder will do"
     assert netgen.build("ssd300", "test", dataset=str(own), data="/elsewhere") == net, "it lies where it lies"
+    assert not data.transform_param.force_color
+    own.write_text(json.dumps(json.loads(own.read_text()) | {"force_color": True}))
+    assert netgen.build("ssd300", "test", dataset=str(own)).layer[0].transform_param.force_color, "some images are grey"
 
 
 @pytest.mark.parametrize(("images", "batch", "passes"), [(60, 6, 10), (61, 1, 61), (62, 2, 31), (5, 5, 1)])  # 6 is the largest up to 8

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun.data.reader import LmdbReader
+from caffe_ir.lmdb_reader import LmdbReader
 from tests.netrun.data import statistics
 from tests.netrun.data.records import bccd, layer
 from tests.support import SHARED, golden, needs_shared

@@ -14,10 +14,10 @@ import numpy as np
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text, upgrade
 from caffe_ir.errors import CaffeError
+from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.phase import filter_net
 from caffe_ir.walk import walk
 from netrun.data.loader import Loader, Plan
-from netrun.data.reader import LmdbReader
 from netrun.data.transform import Transformer
 from netrun.engine import Engine
 from netrun.solver import Solver

@@ -7,8 +7,11 @@ then only read, so a reader needs three page kinds and no locks. Format: openlda
 from __future__ import annotations
 
 import os
+import re
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 from caffe_ir.errors import CaffeError
@@ -21,6 +24,7 @@ _NODE = struct.Struct("<HHHH")  # size low and high (of a branch: page number), 
 _BRANCH, _LEAF, _OVERFLOW = 0x01, 0x02, 0x04
 _BIG, _SUBDATABASE, _DUPLICATES = 0x01, 0x02, 0x04
 _NO_ROOT = (1 << 64) - 1
+_SHARD = re.compile(r".+-\d{5}-of-(\d{5})")
 _REMEDY = "build it again (data_prep) or copy it again"
 
 
@@ -29,11 +33,68 @@ class Damaged(Exception):
 
 
 class LmdbReader:
-    """Records of one LMDB in key order. `keys[i]` is a record's key, `value(i)` its bytes; any thread may call.
+    """Records of an LMDB, or of several one after the other; in key order within each. `keys[i]` is a record's key, `value(i)` its
+    bytes; any thread may call.
 
-    source: the directory that holds data.mdb, or the file itself.
-    Raises CaffeError, naming source and remedy, when it is missing, no LMDB, truncated or empty.
+    source: what `shards` takes. Raises CaffeError, naming source and remedy, when it is missing, no LMDB, truncated or empty.
     """
+
+    def __init__(self, source: str | os.PathLike[str]) -> None:
+        self.source = str(source)
+        self._files: list[LmdbFile] = []
+        try:
+            for shard in shards(source):
+                self._files.append(LmdbFile(shard))
+        except CaffeError:
+            self.close()
+            raise
+        self.keys = self._files[0].keys if len(self._files) == 1 else [key for file in self._files for key in file.keys]
+        self._starts = list(accumulate((len(file) for file in self._files), initial=0))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def value(self, index: int) -> bytes:
+        """The bytes of record `index`. Raises CaffeError when its file has become shorter since it was opened."""
+        file = bisect_right(self._starts, index) - 1
+        return self._files[file].value(index - self._starts[file])
+
+    def close(self) -> None:
+        """Close the files. A second call does nothing."""
+        for file in self._files:
+            file.close()
+
+
+def shards(source: str | os.PathLike[str]) -> list[str]:
+    """The LMDBs that a source means, in order: itself; those of a folder of shards (`…-00000-of-00004` and so on, of one set, all of
+    them); those that a .txt file lists, a path a line, relative to where it lies; or several of all these with commas between them.
+
+    Raises CaffeError for a set of shards that lacks some, and for a list that cannot be read or is empty.
+    """
+    named = str(source)
+    if "," in named and not os.path.exists(named):
+        return [shard for part in named.split(",") if part.strip() for shard in shards(part.strip())]
+    if named.endswith(".txt") and os.path.isfile(named):
+        try:
+            lines = [line.strip() for line in Path(named).read_text(encoding="utf-8").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise CaffeError(f"{named}: not a list of LMDBs, a path a line: {error}") from None
+        if not any(lines):
+            raise CaffeError(f"{named}: an empty list of LMDBs")
+        return [shard for line in lines if line for shard in shards(os.path.join(os.path.dirname(named), line))]
+    if not os.path.isdir(named) or os.path.exists(os.path.join(named, "data.mdb")):
+        return [named]
+    found = {match[0]: int(match[1]) for name in os.listdir(named) if (match := _SHARD.fullmatch(name))}
+    if len(set(found.values())) > 1:
+        raise CaffeError(f"{named}: shards of several sets, of {' and of '.join(map(str, sorted(set(found.values()))))}; {_REMEDY}")
+    for count in found.values():
+        if len(found) != count:
+            raise CaffeError(f"{named}: {len(found)} of {count} shards; {_REMEDY}")
+    return [os.path.join(named, name) for name in sorted(found)] or [named]
+
+
+class LmdbFile:
+    """Records of one LMDB in key order, as LmdbReader has them. source: the directory that holds data.mdb, or the file itself."""
 
     def __init__(self, source: str | os.PathLike[str]) -> None:
         self.source = str(source)
@@ -41,7 +102,7 @@ class LmdbReader:
         if path.is_dir():
             path = path / "data.mdb"
         if not path.is_file():
-            raise CaffeError(f"{self.source}: no LMDB here (no {path.name}); build it with data_prep or correct data_param.source")
+            raise CaffeError(f"{self.source}: no LMDB here; build it with data_prep or correct the path")
         try:
             self._file = os.open(path, os.O_RDONLY)
         except OSError as error:

@@ -7,7 +7,7 @@ import lmdb
 import pytest
 
 from caffe_ir.errors import CaffeError
-from netrun.data.reader import LmdbReader
+from caffe_ir.lmdb_reader import LmdbReader
 from tests.netrun.data.records import write
 
 
@@ -81,3 +81,36 @@ def test_flipped_bits_never_crash(tmp_path: Path) -> None:
             assert all(isinstance(reader.value(i), bytes) for i in range(len(reader)))
             reader.close()
     assert 0 < refused < 500
+
+
+# ---- Several LMDBs as one
+
+
+def shard(folder: Path, number: int, count: int) -> list[tuple[str, bytes]]:
+    records = [(f"{i:08d}", bytes([i])) for i in range(number * 3, number * 3 + 3)]
+    write(folder / f"shard-{number:05d}-of-{count:05d}", records)
+    return records
+
+
+@pytest.mark.parametrize("how", ["folder", "commas", "list"])
+def test_shards_are_read_one_after_the_other(tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "db"
+    expected = [record for number in range(11) for record in shard(folder, number, 11)]
+    names = sorted(p.name for p in folder.iterdir())
+    (tmp_path / "list.txt").write_text("".join(f"db/{name}\n" for name in names))
+    source = {"folder": str(folder), "commas": ", ".join(f"{folder}/{n}" for n in names), "list": f"{tmp_path}/list.txt"}[how]
+    reader = LmdbReader(source)
+    assert [(reader.keys[i].decode(), reader.value(i)) for i in range(len(reader))] == expected
+
+
+def test_shards_that_do_not_belong_together(tmp_path: Path) -> None:
+    for number in (0, 2):
+        shard(tmp_path, number, 3)
+    assert "2 of 3 shards" in refusal(tmp_path)
+    shard(tmp_path, 1, 2)
+    assert "shards of several sets, of 2 and of 3" in refusal(tmp_path)
+    (tmp_path / "list.txt").write_text("\n")
+    assert "an empty list" in refusal(tmp_path / "list.txt")
+    (tmp_path / "list.txt").write_text("nowhere\n")
+    with pytest.raises(CaffeError, match="nowhere: no LMDB here"):
+        LmdbReader(tmp_path / "list.txt")

@@ -1,0 +1,82 @@
+"""Flags that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from caffe_ir.errors import CaffeError
+from data_prep.report import Report
+
+
+def count(text: str) -> int:
+    """A positive whole number, for argparse."""
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
+    return int(text)
+
+
+def lmdb(text: str) -> Path:
+    """The path of an LMDB, which has a name even where it is given as `.`; for argparse."""
+    path = Path(text) if Path(text).name not in ("", "..") else Path(text).resolve()
+    if not path.name:
+        raise argparse.ArgumentTypeError(f"'{text}' is no LMDB")
+    return path
+
+
+def add_lists(parser: argparse.ArgumentParser) -> None:
+    """Which images of a data set are meant: --list, or --train-list and --test-list; see check_lists."""
+    parser.add_argument("--list", metavar="LIST", help="images of the LMDB (default: all)")
+    parser.add_argument("--train-list", metavar="LIST", help="images of train_lmdb")
+    parser.add_argument("--test-list", metavar="LIST", help="images of test_lmdb")
+
+
+def check_lists(args: argparse.Namespace) -> None:
+    """Raise CaffeError where the flags of add_lists contradict each other."""
+    if bool(args.train_list) != bool(args.test_list):
+        raise CaffeError("--train-list and --test-list go together (--list for a single LMDB)")
+    if args.list and args.train_list:
+        raise CaffeError("--list is for a single LMDB; leave it out with --train-list and --test-list")
+
+
+def add_labelmap(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--labelmap", metavar="FILE", help="a label map, or voc, coco, coco_ids, ilsvrc (default: made of the classes found)"
+    )
+
+
+def add_out(parser: argparse.ArgumentParser, metavar: str, what: str) -> None:
+    parser.add_argument("--out", required=True, type=Path, metavar=metavar, help=what)
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+
+
+def add_preflight(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fix",
+        choices=("clip", "drop"),
+        help="mend boxes in what is built. clip: cut them to the image, put corners in order, scale fractions to pixels, and leave out"
+        " objects that then have no pixel or are there twice; drop: leave out every object at fault",
+    )
+    add_report(parser)
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--report", metavar="FILE", type=Path, help="write everything that is wrong, a line each, or for FILE.json as JSON")
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strict", action="store_true", help="exit status 1 for warnings, too")
+
+
+def finish(args: argparse.Namespace, report: Report) -> None:
+    """Print the report and write it to --report. Raises CaffeError with the numbers if there are errors, or --strict and warnings."""
+    print(*report.grouped(), sep="\n")
+    if args.report:
+        report.write(args.report)
+        print(f"all of them: {args.report}")
+    errors, warnings = (sum(report.counts().get(severity, {}).values()) for severity in ("error", "warning"))
+    if errors or (args.strict and warnings):
+        raise CaffeError(f"{errors} errors, {warnings} warnings")

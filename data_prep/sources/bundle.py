@@ -1,0 +1,94 @@
+"""Data sets that keep the annotations of many images in one file, a file for each split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+
+from caffe_ir.errors import CaffeError, suggest
+from data_prep.source import Item
+from data_prep.sources import lists
+
+
+class Bundle:
+    """A folder with annotation files, or one such file. Items carry their annotations, so that only this process reads the files.
+
+    An item's annotation is FILE or FILE#IMAGE, relative to the root. Raises CaffeError where there is neither folder nor file.
+    """
+
+    whole_pixels = False
+    suffixes: tuple[str, ...] = ()
+    splits: Mapping[str, list[list[str]]] = {}  # name -> choices of files that make it up together
+
+    def __init__(self, root: Path) -> None:
+        self._only = root if root.is_file() else None
+        if self._only:
+            root = root.parent.parent if root.parent.name.lower() == "annotations" else root.parent
+        if not root.is_dir():
+            raise CaffeError(f"{root}: no such folder or file")
+        self.root = root
+
+    def load(self, path: Path) -> list[Item]:
+        """The items of one annotation file."""
+        raise NotImplementedError
+
+    def split_of(self, path: Path) -> str:
+        """The name by which users call an annotation file."""
+        return path.stem
+
+    def candidates(self) -> Iterable[Path]:
+        """The annotation files of the folder."""
+        folders = (self.root, self.root / "annotations", self.root / "Annotations")
+        return (p for f in folders if f.is_dir() for p in sorted(f.iterdir()) if p.suffix.lower() in self.suffixes)
+
+    def files(self) -> dict[str, Path]:
+        """Annotation files by name."""
+        return {self.split_of(p): p for p in ([self._only] if self._only else self.candidates())}
+
+    def sets(self) -> list[str]:
+        files = self.files()
+        made = [s for s, choices in self.splits.items() if any(all(n in files for n in names) for names in choices)]
+        return sorted(files) + made if len(files) > 1 else []
+
+    def items(self) -> list[Item]:
+        files = self.files()
+        if not files:
+            raise CaffeError(f"{self.root}: no annotation file (*{', *'.join(self.suffixes)}) there or in its folder 'annotations'")
+        if len(files) > 1:
+            raise CaffeError(f"{self.root}: several annotation files; choose with --list: {', '.join(self.sets())}")
+        return self.load(next(iter(files.values())))
+
+    def read_list(self, name: str) -> list[Item]:
+        """The images of an annotation file, of a split that several make up, or those that a text file lists: a line each,
+        the image by file name, name without extension or id.
+        """
+        files = self.files()
+        for names in self.splits.get(name, [[name]]):
+            if all(n in files for n in names):
+                return [item for n in names for item in self.load(files[n])]
+        path = lists.find(name, (Path(name), self.root / name, self.root / "ImageSets" / f"{name}.txt"), self.sets() or sorted(files))
+        return self.load(path) if path.suffix.lower() in self.suffixes else self._listed(path)
+
+    def _listed(self, path: Path) -> list[Item]:
+        lines = lists.read_list(path)
+        named = {words[1].partition("#")[0] for _, words in lines if len(words) == 2}
+        all_named = bool(named) and all((self.root / n).is_file() for n in named)
+        known: dict[str, Item] = {}
+        for file in [self.root / n for n in sorted(named)] if all_named else self.files().values():
+            for item in self.load(file):
+                for key in (item.name, Path(item.image).stem, Path(item.image).name, item.image):
+                    known.setdefault(key or item.image, item)
+        items = []
+        for place, (image, *_) in lines:
+            if image not in known:
+                raise CaffeError(f"{place}: no image '{image}' in the annotation files{suggest(image, islice(known, 4000))}")
+            items.append(known[image]._replace(place=place))
+        return items
+
+    def file(self, item: Item) -> str:
+        return str(self.root / item.annotation)
+
+    def below(self, path: Path) -> str:
+        """A path as items have it: relative to the root where it lies below it."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.absolute().as_posix()

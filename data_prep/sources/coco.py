@@ -1,0 +1,178 @@
+"""COCO-style JSON: images, categories and annotations of a split in one file, which is read as a stream."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from caffe_ir.errors import ParseError, suggest
+from data_prep.json_stream import elements
+from data_prep.source import Annotation, Item, Source
+from data_prep.sources import lists
+from data_prep.sources.bundle import Bundle
+
+HELP = "a folder with COCO-style JSON"
+EPILOG = """DIR holds annotations/instances_NAME.json and the images in NAME/ or images/NAME/, or NAME/_annotations.coco.json as Roboflow
+writes it; or name one JSON file. A LIST is such a NAME, a JSON file, or a text file of image names or ids. COCO's trainval35k (train2014
+and valminusminival2014, or train2017: the same images) and minival (minival2014 or val2017) go by these names. Crowds are difficult.
+
+examples:
+  data_prep coco COCO --train-list train2017 --test-list val2017 --labelmap coco --out data/coco
+  data_prep coco COCO --list minival --classes person,car --out data/street/test_lmdb
+  data_prep coco mine/export.json --out data/mine/train_lmdb"""
+SECTIONS = ("images", "annotations", "categories")
+KINDS = ("instances_", "image_info_", "person_keypoints_")
+OTHER_KINDS = ("captions_", "stuff_", "panoptic_")  # no boxes of objects in them
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with JSON files and images, or one JSON file")
+
+
+def open_source(args: argparse.Namespace) -> Source:
+    return Coco(args.folder)
+
+
+class Coco(Bundle):
+    """A folder with COCO-style JSON files, or one such file.
+
+    A crowd (iscrowd) is a difficult object, as in the SSD fork's data/coco, and an image that no annotation belongs to has no objects.
+    An object's line is its annotation's id: COCO's files are a single line. classes: in the order of the categories' ids.
+    Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadJSONToAnnotatedDatum.
+    """
+
+    suffixes = (".json",)
+    # 2017's train and val are the images of these two.
+    splits: Mapping[str, list[list[str]]] = {
+        "trainval35k": [["train2014", "valminusminival2014"], ["train2017"]],
+        "minival": [["minival2014"], ["val2017"]],
+    }
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self._names: dict[str, dict[str, str]] = {}  # annotation file -> category id -> class
+
+    @property
+    def classes(self) -> list[str]:
+        return list(self.aliases.values())
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Category id to class."""
+        return {i: name for names in self._names.values() for i, name in names.items()}
+
+    def split_of(self, path: Path) -> str:
+        if path.name.startswith("_annotations"):  # valid/_annotations.coco.json
+            return path.parent.name
+        return next((path.stem.removeprefix(kind) for kind in KINDS if path.stem.startswith(kind)), path.stem)
+
+    def candidates(self) -> Iterable[Path]:
+        found = [*super().candidates(), *sorted(self.root.glob("*/_annotations.coco.json"))]
+        return [p for p in reversed(found) if not p.name.startswith(OTHER_KINDS)]  # of one split, instances_ comes last and counts
+
+    def read(self, item: Item) -> Annotation:
+        (width, height), *rows = json.loads(f"[{item.content}]")
+        names = self._names[item.annotation.partition("#")[0]]
+        objects = []
+        for row in rows:
+            if isinstance(row, str):
+                raise ParseError(self.file(item), row)
+            category, crowd, *box, record = row
+            if str(category) not in names:
+                known = ", ".join(list(names)[:5]) + (", …" if len(names) > 5 else "")
+                raise ParseError(self.file(item), f"category {category} is not among the {len(names)} categories ({known})", record)
+            x, y, across, down = (_single(v) for v in box)
+            corners = (x, y, _single(x + across), _single(y + down))
+            objects.append(lists.placed(names[str(category)], bool(crowd), corners, record))
+        return Annotation(width, height, objects)
+
+    def load(self, path: Path) -> list[Item]:
+        """The items of one JSON file. Raises ParseError for a file that is not COCO's, with the record at fault; what is wrong with
+        a single annotation is told when its image is read.
+        """
+        images: dict[str, tuple[str, int, int]] = {}
+        rows: dict[str, list[str]] = {}
+        names: dict[str, str] = {}
+        for section, index, line, value in elements(path, SECTIONS):
+            place = f"{section}[{index}]"
+            if not isinstance(value, dict):
+                raise ParseError(str(path), f"{place} is {json.dumps(value)[:40]}, not an object", line)
+            try:
+                if section == "annotations":
+                    rows.setdefault(str(value["image_id"]), []).append(_row(value, index))
+                elif section == "categories":
+                    names[str(value["id"])] = str(value["name"])
+                elif (key := str(value["id"])) in images:
+                    raise ParseError(str(path), f"{place}: there is another image with id {key}", line)
+                else:
+                    images[key] = (lists.image_name(str(value["file_name"])), _side(value, "width"), _side(value, "height"))
+            except KeyError as error:
+                near = suggest(str(error.args[0]), value).replace("did you mean", "there is")
+                raise ParseError(str(path), f"{place} without {error.args[0]!r}{near}", line) from None
+            except ValueError as error:
+                raise ParseError(str(path), f"{place}: {error}", line) from None
+        if not images:
+            raise ParseError(str(path), "no 'images' in it: not a COCO-style annotation file")
+        if strays := rows.keys() - images.keys():
+            count = sum(len(rows[s]) for s in strays)
+            raise ParseError(str(path), f"annotations of images that are not in 'images': {count}, the first of image {min(strays)}")
+        place = self.below(path)
+        self._names[place] = {i: names[i] for i in sorted(names, key=lambda i: (int(i) if i.isdecimal() else math.inf, i))}
+        folders = self._folders(path, [name for name, _, _ in images.values()])
+        return [
+            Item(folders[_prefix(name)] + name, f"{place}#{i}", None, i, ",".join([f"[{width},{height}]", *rows.pop(i, ())]))
+            for i, (name, width, height) in images.items()
+        ]
+
+    def _folders(self, path: Path, names: list[str]) -> dict[str, str]:
+        """Where the images of each prefix lie, relative to the root."""
+        split, beside = self.split_of(path), self.below(path.parent)
+        found = {}
+        for prefix in {_prefix(name) for name in names}:
+            parts = [prefix, split] if prefix else [split]
+            folders = ["", *(f for p in parts for f in (p, f"images/{p}")), "images", beside, f"{beside}/images", "JPEGImages"]
+            found[prefix], _ = lists.locate(self.root, (n for n in names if _prefix(n) == prefix), folders)
+        return found
+
+
+def _prefix(name: str) -> str:
+    """The split that COCO's images until 2015 have in their names: `val2014` of `COCO_val2014_000000000042.jpg`."""
+    parts = name.split("_")
+    return parts[1] if len(parts) == 3 and parts[0] == "COCO" else ""
+
+
+def _side(value: dict[str, Any], side: str) -> int:
+    size = value.get(side) or 0
+    if isinstance(size, bool) or not isinstance(size, (int, float)) or not 0 <= size < 1e6:
+        raise ValueError(f"{side} is {json.dumps(size)[:40]}, not a number of pixels")
+    return int(size)
+
+
+def _row(value: dict[str, Any], index: int) -> str:
+    """One annotation as an item carries it: category, crowd, box, id; or what is wrong with it."""
+    record = value.get("id")
+    if isinstance(record, bool) or not isinstance(record, int):
+        record = index
+    said = f"annotation {record}: "
+    box, category, crowd = value.get("bbox"), value.get("category_id"), bool(value.get("iscrowd"))
+    if box is None:
+        return json.dumps(f"{said}no bbox (is this a file of captions?)")
+    if not isinstance(box, list) or len(box) != 4 or not all(_is_number(x) for x in box):
+        return json.dumps(f"{said}bbox is {json.dumps(box)[:60]}, not [x, y, width, height] in pixels")
+    if not isinstance(category, (int, str)) or isinstance(category, bool):
+        return json.dumps(f"{said}category_id is {json.dumps(category)[:40]}")
+    return json.dumps((category, int(crowd), *box, record), separators=(",", ":"))
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e9  # neither infinite nor NaN
+
+
+def _single(x: float) -> float:
+    """x in single precision, in which the fork adds corner and side."""
+    return struct.unpack("f", struct.pack("f", x))[0]

@@ -1,0 +1,193 @@
+"""Tables: a row for each box, with the image's name in it."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from caffe_ir.errors import ParseError, suggest
+from data_prep.image import IMAGE_NAMES
+from data_prep.source import NO_ALIASES, Annotation, Item, Source
+from data_prep.sources import lists
+from data_prep.sources.bundle import Bundle
+
+HELP = "a table of boxes (CSV)"
+EPILOG = """DIR holds one or more tables NAME.csv (comma, semicolon or tab) and the images; or name one table. The header tells the columns:
+filename,width,height,class,xmin,ymin,xmax,ymax as for TensorFlow, Open Images' ImageID,…,XMin,XMax,YMin,YMax in fractions, x,y and the
+box's width and height, and other usual names, in any order. Without a header: image,xmin,ymin,xmax,ymax,class as for keras-retinanet,
+image,class,xmin,ymin,xmax,ymax, or TensorFlow's order. A row with no more than an image is an image without objects.
+
+examples:
+  data_prep csv PHOTOS --train-list train --test-list test --out data/mine      # PHOTOS/train.csv, PHOTOS/test.csv
+  data_prep csv boxes.csv --out data/mine/train_lmdb"""
+
+# Names of columns in small letters without anything but letters and digits; the first of a header counts.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "image": ("filename", "image", "imageid", "imagename", "imagepath", "imagefile", "path", "filepath", "file", "img", "imgid", "imgpath"),
+    "class": ("class", "label", "labelname", "classname", "category", "categoryname", "name", "object"),
+    "xmin": ("xmin", "x1", "left", "minx", "bboxxmin", "bboxx1"),
+    "ymin": ("ymin", "y1", "top", "miny", "bboxymin", "bboxy1"),
+    "xmax": ("xmax", "x2", "right", "maxx", "bboxxmax", "bboxx2"),
+    "ymax": ("ymax", "y2", "bottom", "maxy", "bboxymax", "bboxy2"),
+    "x": ("x", "bboxx"),
+    "y": ("y", "bboxy"),
+    "box_width": ("w", "bboxwidth", "bboxw", "boxwidth"),
+    "box_height": ("h", "bboxheight", "bboxh", "boxheight"),
+    "width": ("width", "imagewidth", "imgwidth", "imgw"),
+    "height": ("height", "imageheight", "imgheight", "imgh"),
+    "difficult": ("difficult", "iscrowd", "isgroupof"),
+}
+CORNERS, CORNER_AND_SIDES = ("xmin", "ymin", "xmax", "ymax"), ("x", "y", "box_width", "box_height")
+RETINANET = ("image", *CORNERS, "class")
+CLASS_SECOND = ("image", "class", *CORNERS)
+TENSORFLOW = ("image", "width", "height", "class", *CORNERS)
+SAMPLE = 200  # rows that a table without a header is known by
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with tables and images, or one table")
+
+
+def open_source(args: argparse.Namespace) -> Source:
+    return Csv(args.folder)
+
+
+class Csv(Bundle):
+    """A folder with tables of boxes, or one table. Boxes are in fractions of the image if none of a table's numbers is above 1."""
+
+    suffixes = (".csv", ".tsv")
+    classes: list[str] | None = None
+    aliases = NO_ALIASES
+
+    def load(self, path: Path) -> list[Item]:
+        """The items of one table, an image each, in the order of their first rows. Raises ParseError with the row at fault; what is
+        wrong with a single box is told when its image is read.
+        """
+        rows: dict[str, list[str]] = {}
+        largest = 0.0
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            try:
+                delimiter = _delimiter(file.readline())
+                file.seek(0)
+                columns, header = _columns(path, csv.reader(file, delimiter=delimiter))
+                file.seek(0)
+                reader = csv.reader(file, delimiter=delimiter)
+                for number, words in enumerate(reader):
+                    if (number == 0 and header) or not any(words):
+                        continue
+                    try:
+                        name, row, size = _row(words, columns, reader.line_num)
+                    except ValueError as error:
+                        raise ParseError(str(path), str(error), reader.line_num) from None
+                    if name not in rows:
+                        rows[name] = [json.dumps(size)]
+                    if row:
+                        rows[name].append(json.dumps(row))
+                        largest = max(largest, *map(abs, row[2:6])) if isinstance(row, list) else largest
+            except UnicodeDecodeError:
+                raise ParseError(str(path), "not a table: it is no UTF-8 text") from None
+            except csv.Error as error:
+                raise ParseError(str(path), f"not a table: {error}") from None
+        if not rows:
+            raise ParseError(str(path), "a table without a row")
+        beside = self.below(path.parent)
+        folders = ("", beside, "images", f"{beside}/images", path.stem, f"images/{path.stem}", "JPEGImages")
+        folder, extension = lists.locate(self.root, rows, folders)
+        unit = "1" if 0 < largest <= 1 else "0"
+        return [Item(f"{folder}{name}{extension}", self.below(path), content=",".join([unit, *found])) for name, found in rows.items()]
+
+    def read(self, item: Item) -> Annotation:
+        fractions, (width, height), *rows = json.loads(f"[{item.content}]")
+        objects = []
+        for row in rows:
+            if isinstance(row, str):
+                line, _, said = row.partition(":")
+                raise ParseError(self.file(item), said, int(line))
+            name, difficult, *box, number = row
+            objects.append(lists.placed(name, bool(difficult), box, number))
+        if fractions and objects:
+            width, height = (width, height) if width and height else lists.size_of(self.root / item.image)
+            objects = [lists.placed(o.name, o.difficult, lists.scaled(o[2:6], (width, height)), o.line) for o in objects]
+        return Annotation(width, height, objects)
+
+
+def _delimiter(line: str) -> str:
+    return max(",;\t", key=line.count)
+
+
+def _columns(path: Path, reader: object) -> tuple[dict[str, int], bool]:
+    """Column of each thing, and whether the first row is a header."""
+    sample = [row for _, row in zip(range(SAMPLE), reader, strict=False)]  # type: ignore[call-overload]
+    if not sample:
+        raise ParseError(str(path), "is empty")
+    found: dict[str, int] = {}
+    for column, word in enumerate(sample[0]):
+        plain = re.sub(r"[^a-z0-9]", "", word.lower())
+        for thing, names in COLUMNS.items():
+            if plain in names:
+                found.setdefault(thing, column)
+    if "image" in found and len(found) > 1:
+        return _header(path, sample[0], found), True
+    whole = next((row for row in sample if all(w.strip() for w in row)), sample[0])
+    by_count = {6: CLASS_SECOND if _is_number(whole[-1]) and not _is_number(whole[1]) else RETINANET, 8: TENSORFLOW}
+    if len(whole) not in by_count or not all(_is_number(whole[by_count[len(whole)].index(c)]) for c in CORNERS if any(whole[1:])):
+        wanted = "a header such as filename,xmin,ymin,xmax,ymax,class"
+        raise ParseError(str(path), f"{wanted} is missing, and these {len(whole)} columns are not known without", 1)
+    return {thing: column for column, thing in enumerate(by_count[len(whole)])}, False
+
+
+def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, int]:
+    """The columns of a table with a header; width and height are the box's where there is x, y and nothing else."""
+    if "xmax" not in found and {"width", "height"} <= found.keys() and "box_width" not in found:
+        found["box_width"], found["box_height"] = found.pop("width"), found.pop("height")
+    if "xmax" not in found and "box_width" in found:
+        for thing in ("x", "y"):
+            found.setdefault(thing, found.get(f"{thing}min", -1))
+            if found[thing] < 0:
+                del found[thing]
+    box = CORNER_AND_SIDES if "box_width" in found and "xmax" not in found else CORNERS
+    for thing in ("class", *box):
+        if thing not in found:
+            near = suggest(thing, header).replace("did you mean", "there is")
+            raise ParseError(str(path), f"no column '{thing}'{near or '; there are ' + ', '.join(h.strip() for h in header)}", 1)
+    return found
+
+
+def _is_number(text: str) -> bool:
+    try:
+        lists.number(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _row(words: list[str], columns: Mapping[str, int], line: int) -> tuple[str, list | str, list[int]]:
+    """Image, box as an item carries it (name, difficult, corners, line; empty for none; or `line:fault`), and size of the image.
+
+    Raises ValueError for a row without an image.
+    """
+    cells = {thing: words[column].strip() if column < len(words) else "" for thing, column in columns.items()}
+    image = lists.image_name(cells["image"])
+    if Path(image).is_absolute() and Path(image).suffix.lower() not in IMAGE_NAMES:
+        raise ValueError(f"'{image}' is no image")
+    size = [int(cells[side]) if cells.get(side, "").isdecimal() and len(cells[side]) < 7 else 0 for side in ("width", "height")]
+    box = CORNERS if "xmax" in columns else CORNER_AND_SIDES
+    if not any(cells[thing] for thing in (*box, "class")):
+        return image, [], size
+    try:
+        for thing in box:
+            if not _is_number(cells[thing]):
+                raise ValueError(f"{thing} is '{cells[thing][:40]}', not a number")
+        if not cells["class"]:
+            raise ValueError("a box without a class")
+        numbers = [lists.number(cells[thing]) for thing in box]
+        if box is CORNER_AND_SIDES:
+            numbers[2:] = [numbers[0] + numbers[2], numbers[1] + numbers[3]]
+        difficult = cells.get("difficult", "").lower() in ("1", "true", "yes")
+        return image, [cells["class"], int(difficult), *numbers, line], size
+    except ValueError as error:
+        return image, f"{line}:{error}", size

@@ -1,0 +1,55 @@
+"""ILSVRC DET: VOC's XML, in folders of its own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from caffe_ir.errors import CaffeError
+from data_prep.source import Item, Source
+from data_prep.sources import lists
+from data_prep.sources.voc import Folder
+
+HELP = "a folder of ILSVRC DET"
+EPILOG = """DIR holds Data/DET, Annotations/DET and ImageSets/DET. A LIST is train, val, val1, val2 or trainval1 (train and val1).
+As in the SSD fork's data/ILSVRC2016, images of train and val1 without an annotation file, the negative ones, are left out, and
+name_size files have the second column of ImageSets/DET. val1.txt and val2.txt are Ross Girshick's split: ILSVRC2015_DET_val1_val2.tar.gz.
+
+example:
+  data_prep ilsvrc ILSVRC --train-list trainval1 --test-list val2 --labelmap ilsvrc --out data/ilsvrc"""
+SETS, SUBSETS = "ImageSets/DET", {"trainval1": ("train", "val1")}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with Data/DET, Annotations/DET and ImageSets/DET")
+
+
+def open_source(args: argparse.Namespace) -> Source:
+    return Ilsvrc(args.folder)
+
+
+class Ilsvrc(Folder):
+    """The DET part of ILSVRC2013 to 2017. Source: weiliu89/caffe (ssd), data/ILSVRC2016/create_list.py."""
+
+    def sets(self) -> list[str]:
+        found = sorted(p.stem for p in (self.root / SETS).glob("*.txt"))
+        return found + [name for name, parts in SUBSETS.items() if set(parts) <= set(found)]
+
+    def items(self) -> list[Item]:
+        raise CaffeError(f"{self.root}: choose images with --list: {', '.join(self.sets()) or f'but {SETS} has none'}")
+
+    def read_list(self, name: str) -> list[Item]:
+        files = [self.root / SETS / f"{part}.txt" for part in SUBSETS.get(name, (name,))]
+        if not all(f.is_file() for f in files):
+            return super().read_list(str(lists.find(name, (Path(name), self.root / name), self.sets())))
+        items = []
+        for file in files:
+            training = file.stem.startswith("train") or file.stem == "val1"
+            for place, (image, *number) in lists.read_list(file):
+                subset = image.partition("/")[0].split("_")
+                if len(subset) < 2:
+                    raise CaffeError(f"{place}: '{image}' is no image of ILSVRC (such as ILSVRC2012_val_00000001)")
+                annotation = f"Annotations/DET/{subset[1]}/{image}.xml"
+                if not training or (self.root / annotation).is_file():
+                    items.append(Item(f"Data/DET/{subset[1]}/{image}.JPEG", annotation, place, *number))
+        return items

@@ -1,0 +1,117 @@
+"""KITTI's object benchmark: a text file for each image, a line for each object."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+from caffe_ir.errors import CaffeError, ParseError, suggest
+from data_prep.image import IMAGE_NAMES
+from data_prep.source import NO_ALIASES, Annotation, Item, Object, Source
+from data_prep.sources import lists
+
+HELP = "a folder of KITTI's object benchmark"
+EPILOG = """DIR, or DIR/training, has image_2/000000.png and label_2/000000.txt. A LIST is a file of such numbers, here or in DIR/ImageSets.
+Objects beyond the benchmark's --level of difficulty (box height, occlusion, truncation) are difficult; DontCare regions are left out,
+or kept as difficult objects of a class DontCare.
+
+examples:
+  data_prep kitti KITTI --train-list train --test-list val --classes Car,Pedestrian,Cyclist --out data/kitti
+  data_prep kitti KITTI --level moderate --out data/kitti/train_lmdb"""
+DONT_CARE = "DontCare"
+TYPES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", DONT_CARE)
+IMAGES, LABELS = ("image_2", "images", "image_02"), ("label_2", "labels", "label_02")
+
+
+class Level(NamedTuple):
+    """What a level of difficulty still takes in: pixels of box height at least, occlusion and truncation at most."""
+
+    height: float
+    occlusion: float
+    truncation: float
+
+
+# The benchmark's development kit, readme and evaluate_object.cpp.
+LEVELS = {
+    "easy": Level(40, 0, 0.15),
+    "moderate": Level(25, 1, 0.3),
+    "hard": Level(25, 2, 0.5),
+    "all": Level(0, float("inf"), float("inf")),
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with image_2 and label_2")
+    parser.add_argument("--level", choices=LEVELS, default="hard", help="objects beyond it are difficult (default: hard)")
+    parser.add_argument("--dont-care", choices=("drop", "keep"), default="drop", help="what becomes of DontCare regions (default: drop)")
+
+
+def open_source(args: argparse.Namespace) -> Source:
+    return Kitti(args.folder, args.level, keep_dont_care=args.dont_care == "keep")
+
+
+class Kitti:
+    """A folder of KITTI's object benchmark. level: of LEVELS, beyond which objects are difficult. Raises CaffeError where there is none."""
+
+    whole_pixels = False
+    classes: list[str] | None = None
+    aliases = NO_ALIASES
+
+    def __init__(self, root: Path, level: str = "hard", keep_dont_care: bool = False) -> None:
+        if not root.is_dir():
+            raise CaffeError(f"{root}: no such folder")
+        self.root = root / "training" if (root / "training").is_dir() else root
+        self._level, self._keep_dont_care = LEVELS[level], keep_dont_care
+        folders = [next((f for f in choices if (self.root / f).is_dir()), None) for choices in (IMAGES, LABELS)]
+        if not all(folders):
+            raise CaffeError(f"{self.root}: no folders {IMAGES[0]} and {LABELS[0]}")
+        self._images, self._labels = folders
+
+    def items(self) -> list[Item]:
+        found = [p.stem for p in sorted((self.root / str(self._labels)).glob("*.txt"))]
+        if not found:
+            raise CaffeError(f"{self.root / str(self._labels)}: no annotation (*.txt) there")
+        return [self._item(name) for name in found]
+
+    def _item(self, name: str, place: str | None = None) -> Item:
+        stem = Path(name).stem if Path(name).suffix.lower() in IMAGE_NAMES else name
+        images = (f"{self._images}/{stem}{extension}" for extension in (".png", *IMAGE_NAMES))
+        image = next((i for i in images if (self.root / i).is_file()), f"{self._images}/{stem}.png")
+        return Item(image, f"{self._labels}/{stem}.txt", place)
+
+    def _set_folders(self) -> list[Path]:
+        return [self.root / "ImageSets", self.root.parent / "ImageSets"]
+
+    def sets(self) -> list[str]:
+        return sorted({p.stem for folder in self._set_folders() for p in folder.glob("*.txt")})
+
+    def read_list(self, name: str) -> list[Item]:
+        places = (Path(name), self.root / name, *(f / f"{name}.txt" for f in self._set_folders()))
+        return [
+            self._item(words[0], place) if len(words) == 1 else Item(words[0], words[1], place)
+            for place, words in lists.read_list(lists.find(name, places, self.sets()))
+        ]
+
+    def file(self, item: Item) -> str:
+        return str(self.root / item.annotation)
+
+    def read(self, item: Item) -> Annotation:
+        path = self.root / item.annotation
+        found = [_object(path, number, line.split(), self._level) for number, line in lists.read_lines(path, "a KITTI annotation")]
+        return Annotation(0, 0, [o for o in found if self._keep_dont_care or o.name != DONT_CARE])
+
+
+def _object(path: Path, line: int, words: list[str], level: Level) -> Object:
+    if len(words) not in (15, 16):
+        fields = "type truncated occluded alpha left top right bottom, and 7 of the object in space"
+        raise ParseError(str(path), f"{len(words)} words where 15 should be: {fields}", line)
+    name, *rest = words
+    if name not in TYPES and (near := suggest(name, TYPES)):
+        raise ParseError(str(path), f"no type '{name}'{near}", line)
+    try:
+        truncated, occluded, _, *box = (lists.number(w) for w in rest[:7])
+    except ValueError as error:
+        raise ParseError(str(path), f"{error} where a number should be", line) from None
+    beyond = box[3] - box[1] < level.height or occluded > level.occlusion or truncated > level.truncation
+    return lists.placed(name, beyond or name == DONT_CARE, box, line)

@@ -1,0 +1,108 @@
+"""What the sources share: lists of images, where images lie, numbers and names as annotations have them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from caffe_ir.errors import CaffeError, suggest
+from data_prep.image import IMAGE_NAMES, read_image
+from data_prep.image_header import read_header
+from data_prep.source import Object
+
+PROBES = 20  # images that are looked for before a folder counts as not theirs
+SLACK = 1e-4  # by which a box in rounded fractions may leave its image
+
+
+def find(name: str, candidates: Iterable[Path], sets: list[str]) -> Path:
+    """The first of candidates that is a file. Raises CaffeError with the nearest of sets for a name that has none."""
+    for path in candidates:
+        if path.is_file():
+            return path
+    known = f"; there are {', '.join(sets)}" if sets else ""
+    raise CaffeError(f"{name}: no such list{suggest(name, sets) or known}")
+
+
+def read_lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
+    """Number, from 1, and text of each line that is not blank. Raises CaffeError for a file that is no text, OSError."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if stripped := line.strip():
+                    yield number, stripped
+    except UnicodeDecodeError:
+        raise CaffeError(f"{path}: not {what}: it is no UTF-8 text") from None
+
+
+def read_list(path: Path) -> list[tuple[str, list[str]]]:
+    """Place, `file:line`, and one or two words of each line: an image, and its annotation. Raises CaffeError."""
+    found = []
+    for number, line in read_lines(path, "a list"):
+        words = [w.strip() for w in line.split("\t")] if "\t" in line else line.split()
+        if len(words) > 2:
+            raise CaffeError(f"{path}:{number}: {len(words)} words where 'image annotation' should be (with a tab if names have spaces)")
+        found.append((f"{path}:{number}", words))
+    if not found:
+        raise CaffeError(f"{path}: the list is empty")
+    return found
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Every image file of a folder and of the folders in it, by name."""
+    return [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in IMAGE_NAMES]
+
+
+def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[str, str]:
+    """Folder (with a slash) and extension ("" where names have it) that lead from the root to the first image found; else "", "".
+
+    names: as an annotation file has them; folders: where they might be, the likeliest first.
+    """
+    probed = list(islice(names, PROBES))
+    bare = bool(probed) and not any(Path(n).suffix.lower() in IMAGE_NAMES for n in probed)
+    for folder in folders:
+        prefix = "" if folder in ("", ".") else f"{folder}/"
+        for extension in IMAGE_NAMES if bare else ("",):
+            if any((root / f"{prefix}{n}{extension}").is_file() for n in probed):
+                return prefix, extension
+    return "", ".jpg" if bare else ""
+
+
+def number(text: str) -> float:
+    """A number, whole ones as int. Raises ValueError for text that is none, and for infinite ones."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return int(value) if value.is_integer() else value
+
+
+def image_name(name: str) -> str:
+    """An image's path as Caffe's lists can have it. Raises ValueError, saying why, for one that they cannot."""
+    name = name.strip()
+    if not name:
+        raise ValueError("an image without a name")
+    if not name.isprintable():
+        raise ValueError(f"image name {name[:80]!r} has characters that cannot be printed")
+    return name.replace("\\", "/").removeprefix("./")
+
+
+def placed(name: str, difficult: bool, box: Iterable[float], line: int) -> Object:
+    """The object whose box has these four corners, whole numbers among them as int."""
+    xmin, ymin, xmax, ymax = (int(x) if x == int(x) else x for x in box)
+    return Object(name, difficult, xmin, ymin, xmax, ymax, line)
+
+
+def size_of(image: Path) -> tuple[int, int]:
+    """(width, height) of an image file, for boxes in fractions of it. Raises CaffeError, FileNotFoundError."""
+    if header := read_header(image.read_bytes()):
+        height, width = header.upright
+        return width, height
+    decoded = read_image(image)
+    return decoded.width, decoded.height
+
+
+def scaled(box: Iterable[float], size: tuple[int, int]) -> list[float]:
+    """A box in fractions of its image in pixels; what leaves the image by no more than the last digit's rounding ends at its edge."""
+    within = [edge if abs(x - (edge := min(max(x, 0), 1))) <= SLACK else x for x in box]
+    return [x * side for x, side in zip(within, size * 2, strict=True)]

@@ -1,0 +1,143 @@
+"""YOLO: a text file for each image, a line for each box: class number, centre and sides in fractions of the image."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from caffe_ir.errors import CaffeError, ParseError
+from data_prep.source import Annotation, Item, Source
+from data_prep.sources import lists, names
+
+HELP = "a folder of YOLO text files"
+EPILOG = """DIR has images/…/NAME.jpg and labels/…/NAME.txt, or both side by side. Class names come from data.yaml, obj.data, obj.names or
+classes.txt, or from --names. A LIST is train, val or test of data.yaml or obj.data, a folder in images/, or a text file of image paths.
+An image without a text file has no objects. A line of more than five numbers is an outline; its box is taken.
+
+examples:
+  data_prep yolo PHOTOS --train-list train --test-list val --out data/mine
+  data_prep yolo PHOTOS --names coco.names --out data/mine/train_lmdb"""
+FAR = 1.5  # beyond it a number is no fraction that got out of hand, but something else
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with images and their text files")
+    parser.add_argument("--names", metavar="FILE", type=Path, help="class names (default: data.yaml, obj.names or classes.txt in DIR)")
+
+
+def open_source(args: argparse.Namespace) -> Source:
+    return Yolo(args.folder, args.names)
+
+
+class Yolo:
+    """A folder of images with YOLO's text files. classes: in the order of their numbers. Raises CaffeError where there are none."""
+
+    whole_pixels = False
+
+    def __init__(self, root: Path, names_file: Path | None = None) -> None:
+        self.root = root
+        if not root.is_dir():
+            raise CaffeError(f"{root}: no such folder")
+        self._names = names.read(root, names_file)
+
+    @property
+    def classes(self) -> list[str]:
+        return self._names.classes
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        return {str(i): name for i, name in enumerate(self.classes)}
+
+    def items(self) -> list[Item]:
+        folder = self.root / "images"
+        found = lists.images_below(folder if folder.is_dir() else self.root)
+        if not found:
+            raise CaffeError(f"{folder if folder.is_dir() else self.root}: no image there")
+        return [self._item(p.relative_to(self.root).as_posix()) for p in found]
+
+    def sets(self) -> list[str]:
+        return sorted({*self._names.sets, *(p.name for p in (self.root / "images").glob("*/"))})
+
+    def read_list(self, name: str) -> list[Item]:
+        if name in self._names.sets:
+            return [item for place in self._names.sets[name] for item in self._below(self._names.folder, place)]
+        if (self.root / "images" / name).is_dir():
+            return self._below(self.root, f"images/{name}")
+        return self._listed(lists.find(name, (Path(name), self.root / name), self.sets()))
+
+    def _below(self, folder: Path, place: str) -> list[Item]:
+        """The items of a folder of images or of a list, as data.yaml names them: relative to its own folder or to the data set's."""
+        bare = place.removeprefix("./")
+        while bare.startswith("../"):  # Roboflow's ../train/images lies beside data.yaml
+            bare = bare[3:]
+        for path in (folder / place, self.root / place, folder / bare, self.root / bare):
+            if path.is_dir():
+                if found := lists.images_below(path):
+                    return [self._item(self._relative(p)) for p in found]
+                raise CaffeError(f"{path}: no image there")
+            if path.is_file():
+                return self._listed(path)
+        raise CaffeError(f"{self._names.file}: no folder or list '{place}'")
+
+    def _listed(self, path: Path) -> list[Item]:
+        items = []
+        for place, words in lists.read_list(path):
+            image = words[0].removeprefix("./")
+            near = next(
+                (p for p in (self.root / image, path.parent / image, self.root / "images" / image) if p.is_file()), self.root / image
+            )
+            item = self._item(self._relative(near))
+            items.append(item._replace(place=place, annotation=words[1] if len(words) == 2 else item.annotation))
+        return items
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.absolute().as_posix()
+
+    @staticmethod
+    def _item(image: str) -> Item:
+        """Beside images/a.jpg is images/a.txt, or labels/a.txt as darknet and Ultralytics have it: the last `images` counts."""
+        head, middle, tail = f"/{image}".rpartition("/images/")
+        labels = f"{head}/labels/{tail}"[0 if image.startswith("/") else 1 :] if middle else image
+        return Item(image, Path(labels).with_suffix(".txt").as_posix())
+
+    def file(self, item: Item) -> str:
+        return str(self._label_file(item))
+
+    def _label_file(self, item: Item) -> Path:
+        beside = (self.root / item.image).with_suffix(".txt")
+        path = self.root / item.annotation
+        return beside if beside.is_file() and not path.is_file() else path
+
+    def read(self, item: Item) -> Annotation:
+        path = self._label_file(item)
+        if not path.is_file():
+            return Annotation(0, 0, [])
+        found = [(number, *self._box(path, number, line.split())) for number, line in lists.read_lines(path, "a YOLO text file")]
+        if not found:
+            return Annotation(0, 0, [])
+        size = lists.size_of(self.root / item.image)
+        return Annotation(*size, [lists.placed(name, False, lists.scaled(box, size), line) for line, name, box in found])
+
+    def _box(self, path: Path, line: int, words: list[str]) -> tuple[str, list[float]]:
+        """Class and corners, in fractions, of a line. Raises ParseError."""
+        try:
+            index, *numbers = (lists.number(w) for w in words)
+        except ValueError:
+            raise ParseError(str(path), f"'{' '.join(words)[:60]}' where 'class x y width height' should be, all numbers", line) from None
+        if len(numbers) == 5:
+            raise ParseError(str(path), "a class and 5 numbers where 4 should be (is this a file of detections?)", line)
+        if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):
+            raise ParseError(str(path), f"a class and {len(numbers)} numbers where 4 should be: x y width height", line)
+        if not isinstance(index, int) or not 0 <= index < len(self.classes):
+            known = f"the {len(self.classes)} names of {self._names.file} go from 0 to {len(self.classes) - 1}"
+            raise ParseError(str(path), f"class {index}, but {known}", line)
+        if worst := next((x for x in numbers if abs(x) > FAR), None):
+            raise ParseError(str(path), f"{worst} is no fraction of the image (YOLO has x, y, width and height from 0 to 1)", line)
+        return self.classes[index], _corners(numbers)
+
+
+def _corners(numbers: list[float]) -> list[float]:
+    if len(numbers) > 4:
+        return [min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2])]
+    x, y, width, height = numbers
+    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
