@@ -12,7 +12,12 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 PACKAGE = "netrun.pycaffe"
-ELSEWHERE = {"caffe.io": "netrun.io", "caffe.proto.caffe_pb2": "caffe_ir.caffe_ir_pb2"}
+ELSEWHERE = {
+    "caffe.io": "netrun.io",
+    "caffe.proto.caffe_pb2": "caffe_ir.caffe_ir_pb2",
+    "caffe.pycaffe": PACKAGE,
+    "caffe._caffe": PACKAGE,
+}
 
 
 class _Finder(MetaPathFinder, Loader):

@@ -15,7 +15,7 @@ from caffe_ir.phase import filter_net
 from caffe_ir.rules import Shape
 from caffe_ir.splits import insert_splits
 from caffe_ir.upgrade import upgrade_net
-from caffe_ir.walk import walk
+from caffe_ir.walk import Ask, walk
 from netrun import debug, peek
 from netrun.blob import Blob, ParamBlob, use_c_order
 from netrun.layers import Context, Layer, create
@@ -72,7 +72,7 @@ class Engine:
         prepare(precision, self.device)
         self.context = Context(phase, self.device, seed, rank, world, precision)
         given = dict(inputs or {})
-        self._ask = {"Python": PythonLayers(phase).facts, **dict.fromkeys(peek.TYPES, peek.Peek(self.context, given))}
+        self._ask: dict[str, Ask] = {"Python": PythonLayers(phase).facts, **dict.fromkeys(peek.TYPES, peek.Peek(self.context, given))}
         walked = walk(self.param, given, self._ask)
         require(walked, self.device)
         protos = [step.layer for step in walked.layers]

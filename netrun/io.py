@@ -18,6 +18,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError, suggest
 
 PathLike = str | os.PathLike[str]
+caffe_pb2 = pb  # many scripts take it from caffe.io
 
 GREY = np.array([0.2125, 0.7154, 0.0721], np.float32)  # of red, green, blue: scikit-image's rgb2gray
 

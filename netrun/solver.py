@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError, suggest
 from netrun import debug, log, mode, scoring, snapshot
+from netrun.callbacks import Callback, Calls
 from netrun.health import first_non_finite
 from netrun.losses import LossWindow, NonFiniteLoss
 from netrun.net import Net
@@ -30,17 +30,6 @@ class Action(enum.Enum):
     NONE = 0
     STOP = 1
     SNAPSHOT = 2
-
-
-class Callback(Protocol):
-    """Called in every iteration: before its first pass, and when all gradients are there but no weight has changed.
-
-    Data parallelism is such a callback (netrun.distributed): it averages gradients among the processes.
-    """
-
-    def on_start(self, solver: Solver) -> None: ...
-
-    def on_gradients_ready(self, solver: Solver) -> None: ...
 
 
 class Solver:
@@ -106,6 +95,10 @@ class Solver:
         self._resumed = False
         self._stopping = False
         self._asked: list[Action] = []  # during a test, and not for this process to decide alone
+
+    def add_callback(self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]) -> None:
+        """pycaffe's: have these called in every iteration (see Callback)."""
+        self.callbacks.append(Calls(on_start, on_gradients_ready))
 
     # ---- running
 

@@ -65,6 +65,21 @@ def test_seeds(tmp_path: Path) -> None:
     assert not np.array_equal(fourth, netrun.Solver(solver).net.params["c"][0].data)
 
 
+def test_callbacks() -> None:
+    param = pb.SolverParameter(base_lr=0.5, lr_policy="fixed", iter_size=2)
+    param.net_param.CopyFrom(text.parse(NET + layer("Reduction", "c", "l", "loss_weight: 1"), pb.NetParameter))
+    solver = netrun.Solver(param)
+    bias = solver.net.params["c"][1]
+    seen: list[tuple[str, bool, float]] = []
+    solver.add_callback(
+        lambda: seen.append(("start", bool(bias.diff.any()), float(bias.data[0]))),
+        lambda: seen.append(("ready", bool(bias.diff.any()), float(bias.data[0]))),
+    )
+    bias.data[...] = 100  # what the images of zeros become at all of 2 x 16 places, so that the bias loses 0.5 * 32 a step
+    solver.step(2)
+    assert seen == [("start", False, 100), ("ready", True, 100), ("start", False, 84), ("ready", True, 84)]
+
+
 def test_arguments_in_every_order(tmp_path: Path) -> None:
     words = NET + layer("ReLU", "c", "d", 'include { min_level: 1 stage: "deep" }')
     (tmp_path / "n.prototxt").write_text(words)
