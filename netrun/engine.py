@@ -223,7 +223,7 @@ class Engine:
                 return layer.forward(bottoms_for(p, bottoms))
         except (CaffeError, torch.cuda.OutOfMemoryError):
             raise
-        except (RuntimeError, IndexError, ValueError) as error:
+        except (RuntimeError, IndexError, ValueError, ArithmeticError) as error:
             if exhausted(error):
                 raise
             raise layer.refuse(f"{layer.type} failed over bottoms of shapes {shapes}: {str(error).splitlines()[0]}") from error

@@ -29,8 +29,10 @@ random_seed: 3 iter_size: 2 solver_mode: CPU """
 
 TWO = """import sys
 from caffe_ir.errors import run_command
+from netrun.cli import loading
 def main(argv):
-    from netrun.distributed import launch
+    with loading():
+        from netrun.distributed import launch
     return launch(argv, 2)
 sys.exit(run_command("netrun", main))
 """
