@@ -1,4 +1,4 @@
-"""Images with one label each: Data, from an LMDB, and ImageData, from a list of files."""
+"""Images with one label each: Data, from an LMDB, ImageData, from a list of files, and VideoData, from a video."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from netrun.data.datum import Sample, decode_datum
 from netrun.data.loader import Loader
 from netrun.data.reader import LmdbReader
 from netrun.data.records import ImageList, Order
+from netrun.data.video import Video
 from netrun.layers.image_source import ImageSource
 from netrun.layers.registry import Context, Layer, layer
 
@@ -38,17 +39,17 @@ class Data(ImageSource):
         self.needs_lmdb()
         self._transform = _plain(layer.transform_param)
         self._transformer = self.transformer(self._transform)
-        self._reader = LmdbReader(layer.data_param.source)
+        self._lmdb = self._reader = LmdbReader(layer.data_param.source)
 
     def open(self) -> Loader:
         data = self.param.data_param
-        return Loader(self._reader, self._transformer, self.plan(data.batch_size, data.prefetch), False, read=self._read)
+        return Loader(self._lmdb, self._transformer, self.plan(data.batch_size, data.prefetch), False, read=self._read)
 
     def _read(self, record: int) -> Sample:
         p = self._transform
-        sample = decode_datum(self._reader.value(record), p.force_color, p.force_gray, self.mean)
+        sample = decode_datum(self._lmdb.value(record), p.force_color, p.force_gray, self.mean)
         if sample.image.dtype != np.uint8 and (p.HasField("resize_param") or p.HasField("noise_param")):
-            raise CaffeError(f"{self._reader.source}: raw records of float_data, or with a mean_file, cannot be resized or given noise")
+            raise CaffeError(f"{self._lmdb.source}: raw records of float_data, or with a mean_file, cannot be resized or given noise")
         return sample
 
 
@@ -79,16 +80,29 @@ class ImageData(ImageSource):
 
 
 @layer("VideoData")
-class VideoData(Layer):
-    """Refused."""
+class VideoData(ImageSource):
+    """Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,), zeros. Frames of a file, transformed as Data's images are.
+
+    After the last frame a CaffeError ends the run, where the fork ends it by SIGINT. skip_frames frames are passed over before each
+    one that is taken: what the fork means, though it writes outside its memory. Source: weiliu89/caffe (ssd), video_data_layer.cpp.
+    """
 
     def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
         super().__init__(layer, facts, context)
-        raise self.refuse(
-            "netrun plays no video: the fork's layer ends the run by a signal after the last frame; "
-            "take the deploy net and give it the frames (netrun.Net)",
-            "type",
-        )
+        p = layer.video_data_param
+        if p.video_type == p.WEBCAM:
+            raise self.refuse("netrun reads VIDEO, not the WEBCAM (Caffe's default)", "video_data_param.video_type")
+        if not p.video_file:
+            raise self.refuse("must name the video", "video_data_param.video_file")
+        if not layer.data_param.batch_size:
+            raise self.refuse("must be positive", "data_param.batch_size")
+        self._transformer = self.transformer(_plain(layer.transform_param))
+        self._video = self._reader = Video(p.video_file, p.skip_frames)
+
+    def open(self) -> Loader:
+        data = self.param.data_param
+        plan = self.plan(data.batch_size, 0, threads=1)  # one after the other, and none beyond the end unless it is asked for
+        return Loader(self._video, self._transformer, plan, False, read=self._video.sample, order=self._video.order)
 
 
 @layer("WindowData")

@@ -144,6 +144,11 @@ def test_a_missing_image_is_passed_over_or_stops_a_strict_run(tmp_path: Path, ca
         strict.forward()
 
 
+def video(path: str, batch: int = 1, skip: int = 0) -> str:
+    fields = f'video_data_param {{ video_type: VIDEO video_file: "{path}" skip_frames: {skip} }} data_param {{ batch_size: {batch} }}'
+    return layer("VideoData", "", "x l", fields)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -151,10 +156,8 @@ def test_a_missing_image_is_passed_over_or_stops_a_strict_run(tmp_path: Path, ca
         (layer("ImageData", "", "x l"), "layer 'x l', image_data_param.source: must name the list"),
         (layer("Data", "", "x l", 'data_param { source: "nowhere" batch_size: 1 }'), "data_param.backend: netrun reads LMDB"),
         (layer("Data", "", "x l", 'data_param { source: "nowhere" batch_size: 1 backend: LMDB }'), "nowhere: no LMDB here"),
-        (
-            layer("VideoData", "", "x", "data_param { batch_size: 1 } transform_param { crop_size: 2 }"),
-            "layer 'x', type: netrun plays no video: .*; take the deploy net and give it the frames",
-        ),
+        (layer("VideoData", "", "x", "data_param { batch_size: 1 }"), "video_data_param.video_type: netrun reads VIDEO, not the WEBCAM"),
+        (video("no.avi"), "no.avi: no such video"),
         (
             layer("WindowData", "", "x l", "window_data_param { batch_size: 1 } transform_param { crop_size: 2 }"),
             "type: netrun reads no window files of R-CNN; write windows as images for ImageData or boxes for AnnotatedData",
@@ -210,3 +213,27 @@ def test_arrays_need_memory_data_first() -> None:
     net = build(layer("DummyData", "", "x", "dummy_data_param { shape { dim: 1 } }"))
     with pytest.raises(CaffeError, match="set_input_arrays needs a MemoryData as the first layer; 'x' is DummyData"):
         net.set_input_arrays(np.zeros((1, 1, 1, 1), np.float32), np.zeros(1, np.float32))
+
+
+def test_frames_of_a_video_come_in_order_and_end(tmp_path: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "v.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (32, 24))
+    for i in range(7):
+        writer.write(np.full((24, 32, 3), 30 * i, np.uint8))
+    writer.release()
+
+    def brightness(net: netrun.Net) -> list[int]:
+        return [round(float(image.mean()) / 30) for image in net.forward()["x"]]
+
+    net = build(video(f"{tmp_path}/v.avi", 3), netrun.TEST)
+    assert net.blobs["x"].shape == (3, 3, 24, 32)
+    assert [brightness(net) for _ in range(2)] == [[0, 1, 2], [3, 4, 5]]
+    assert net.blobs["l"].data.tolist() == [0, 0, 0]
+    with pytest.raises(CaffeError, match=r"v.avi.*: the video ends after 7 frames"):
+        net.forward()
+    net.seek(1)
+    assert brightness(net) == [3, 4, 5]
+    skipping = build(video(f"{tmp_path}/v.avi", skip=2), netrun.TEST)
+    assert [brightness(skipping) for _ in range(2)] == [[2], [5]]
+    (tmp_path / "bad.avi").write_bytes(b"no video")
+    with pytest.raises(CaffeError, match=r"bad.avi: cannot be read as a video"):
+        build(video(f"{tmp_path}/bad.avi"))
