@@ -1,4 +1,4 @@
-"""Images with one label each: Data, from an LMDB, ImageData, from a list of files, and VideoData, from a video."""
+"""Images with one label each: Data, from an LMDB, ImageData, from a list of files, VideoData and WindowData."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from netrun.data.loader import Loader
 from netrun.data.reader import LmdbReader
 from netrun.data.records import ImageList, Order
 from netrun.data.video import Video
+from netrun.data.windows import WindowFile, WindowTransformer
 from netrun.layers.image_source import ImageSource
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.registry import Context, layer
 
 
 def _plain(param: pb.TransformationParameter) -> pb.TransformationParameter:
@@ -106,9 +107,22 @@ class VideoData(ImageSource):
 
 
 @layer("WindowData")
-class WindowData(Layer):
-    """Refused."""
+class WindowData(ImageSource):
+    """Tops: data (N, 3, S, S) float32, S being crop_size; label (N,), 0 for background. Windows of a file, drawn anew for each batch.
+
+    Source: weiliu89/caffe (ssd), window_data_layer.cpp. cache_images does nothing: files are read when they are needed.
+    """
 
     def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
         super().__init__(layer, facts, context)
-        raise self.refuse("netrun reads no window files of R-CNN; write windows as images for ImageData or boxes for AnnotatedData", "type")
+        if not layer.window_data_param.source:
+            raise self.refuse("must name the file of windows", "window_data_param.source")
+        try:
+            self._transformer = WindowTransformer(layer, context.phase, self.mean)
+        except CaffeError as error:
+            raise self.refuse(str(error)) from None
+        self._windows = self._reader = WindowFile(layer.window_data_param, context.seed)
+
+    def open(self) -> Loader:
+        plan = self.plan(self.param.window_data_param.batch_size, 3)  # Caffe's PREFETCH_COUNT
+        return Loader(self._windows, self._transformer, plan, False, read=self._windows.sample, order=self._windows.order)

@@ -158,10 +158,6 @@ def video(path: str, batch: int = 1, skip: int = 0) -> str:
         (layer("Data", "", "x l", 'data_param { source: "nowhere" batch_size: 1 backend: LMDB }'), "nowhere: no LMDB here"),
         (layer("VideoData", "", "x", "data_param { batch_size: 1 }"), "video_data_param.video_type: netrun reads VIDEO, not the WEBCAM"),
         (video("no.avi"), "no.avi: no such video"),
-        (
-            layer("WindowData", "", "x l", "window_data_param { batch_size: 1 } transform_param { crop_size: 2 }"),
-            "type: netrun reads no window files of R-CNN; write windows as images for ImageData or boxes for AnnotatedData",
-        ),
     ],
 )
 def test_what_is_refused(words: str, message: str) -> None:
