@@ -1,1 +1,1 @@
-"""What AnnotatedData needs: LMDB reader, AnnotatedDatum decoder, SSD's augmentation, prefetching loader."""
+"""What the image layers need: readers and decoders of records, SSD's augmentation, prefetching loader."""

@@ -11,7 +11,7 @@ import pytest
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
-from tests.netrun.data.records import coded, pixels, write
+from tests.netrun.data.records import coded, pixels, record, write
 from tests.netrun.small_nets import build, layer
 
 RAW = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)  # two images
@@ -73,11 +73,19 @@ def test_float_data_and_grey_images(tmp_path: Path) -> None:
 
 
 def test_a_record_of_another_kind_says_which_layer_reads_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    record = pb.AnnotatedDatum(datum=pb.Datum(encoded=True, data=coded(pixels(4, 4))))
-    source = str(write(tmp_path / "db", [("a", record.SerializeToString())]))
+    source = str(write(tmp_path / "db", [("a", record(coded(pixels(4, 4)), []))]))
     with pytest.raises(CaffeError, match="none of the 1 records can be read"):
         data_net(source, 1)
     assert "a Datum without data (AnnotatedData reads records that hold boxes)" in caplog.text
+
+
+def test_annotated_data_of_no_stated_size_takes_its_images(tmp_path: Path) -> None:
+    source = write(tmp_path / "db", [("a", record(coded(pixels(20, 30)), [(1, (0.25, 0.25, 0.5, 0.75), False)]))])
+    fields = f'data_param {{ source: "{source}" batch_size: 2 backend: LMDB }} annotated_data_param {{ }}'
+    net = build(layer("AnnotatedData", "", "x l", fields), netrun.TEST)
+    assert (net.blobs["x"].shape, net.blobs["l"].shape) == ((2, 3, 20, 30), (1, 1, 1, 8))
+    assert net.forward()["x"].shape == (2, 3, 20, 30)
+    assert net.blobs["l"].shape == (1, 1, 2, 8)
 
 
 def test_processes_share_data_without_overlap(tmp_path: Path) -> None:
