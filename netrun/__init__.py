@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from caffe_ir.caffe_ir_pb2 import TEST, TRAIN
-
 if TYPE_CHECKING:
+    from caffe_ir.caffe_ir_pb2 import TEST, TRAIN
     from netrun import io
     from netrun.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
     from netrun.net import Net
@@ -59,6 +58,8 @@ def __getattr__(name: str) -> Any:
     """What pycaffe's users know, imported when it is first asked for: `netrun --help` need not wait for torch."""
     if name in _MODULES:
         return getattr(importlib.import_module(f"netrun.{_MODULES[name]}"), name)
+    if name in ("TRAIN", "TEST"):
+        return getattr(importlib.import_module("caffe_ir.caffe_ir_pb2"), name)
     if name in ("io", "layers"):
         return importlib.import_module(f"netrun.{name}")
     raise AttributeError(f"module 'netrun' has no attribute '{name}'")

@@ -46,6 +46,8 @@ class Blob:
     As in pycaffe, an array that somebody keeps shows the values of the latest `forward`, for as long as the blob keeps its shape.
     """
 
+    direct = True  # False: what a layer computed may be memory that it needs again, so arrays show memory of the blob's own
+
     def __init__(self, shape: Shape, device: torch.device, loss_weight: float = 0.0, tensor: torch.Tensor | None = None) -> None:
         self._shape = shape
         self.device = device
@@ -92,9 +94,12 @@ class Blob:
                     self._tensor = self.tensor.contiguous()
             shown = self._kept()
             if shown is None or shown[1].data_ptr() != self.tensor.data_ptr() or shown[0].shape != self.shape:
+                if not self.direct:
+                    self._move(shown[1] if shown and shown[0].shape == self.shape else torch.empty(self.shape))
                 memory = self.tensor.detach()
-                shown = memory.numpy(), memory
-                self._shown = weakref.ref(shown[0]), memory
+                if shown is None or shown[1].data_ptr() != memory.data_ptr() or shown[0].shape != self.shape:
+                    shown = memory.numpy(), memory
+                    self._shown = weakref.ref(shown[0]), memory
             return shown[0]
         if self._host is None or not self._host.is_of(self.tensor):
             self._host = HostCopy(self.tensor)
@@ -109,6 +114,15 @@ class Blob:
             return None
         return array, self._shown[1]
 
+    def _move(self, memory: torch.Tensor) -> None:
+        """Have the values in this memory, so that what NumPy writes there counts."""
+        with torch.no_grad():
+            memory.copy_(self.tensor)
+        if self.tensor.requires_grad:
+            self.tensor.data = memory
+        else:
+            self._tensor = memory  # not .data: the layer may keep the tensor itself
+
     def follow(self) -> None:
         """Show the present values in an array that somebody keeps from before."""
         shown = self._kept()
@@ -120,9 +134,7 @@ class Blob:
             self._host = HostCopy(self.tensor, array)
             self._shown = weakref.ref(array), self.tensor.detach()
         else:
-            with torch.no_grad():
-                memory.copy_(self.tensor)
-            self.tensor.data = memory  # the same values in the array's memory, so that what is written there counts
+            self._move(memory)
 
     def upload(self, keep: bool = False) -> None:
         """Put a host copy that may have been written back on the device. keep: the device never writes it, so it stays in use."""

@@ -6,7 +6,10 @@ import argparse
 import importlib
 import os
 import re
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from caffe_ir.errors import CaffeError, run_command, suggest
@@ -56,6 +59,24 @@ def _usage() -> str:
     return "\n".join(["usage: netrun <command> <flags>", "", "commands:", *lines, "", "netrun <command> --help lists a command's flags."])
 
 
+@contextmanager
+def loading() -> Iterator[None]:
+    """While modules load, Ctrl-C ends the process at once: extension modules swallow a KeyboardInterrupt, or make other errors of it."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(*_: object) -> NoReturn:
+    os.write(2, b"netrun: interrupted\n")
+    os._exit(130)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run one command. Raises CaffeError."""
     if not argv or argv[0] in ("-h", "--help", "-help", "help"):
@@ -64,7 +85,8 @@ def main(argv: Sequence[str]) -> int:
     name = argv[0].replace("-", "_")
     if name not in COMMANDS:
         raise CaffeError(f"unknown command '{argv[0]}'{suggest(name, COMMANDS)}; there are {', '.join(COMMANDS)}")
-    command = importlib.import_module(f"netrun.commands.{name}")  # only this one: torch or matplotlib take seconds
+    with loading():
+        command = importlib.import_module(f"netrun.commands.{name}")  # only this one: torch or matplotlib take seconds
     parser = Parser(prog=f"netrun {name}", description=command.__doc__, allow_abbrev=False)
     command.add_flags(parser)
     ours, theirs = command.split(argv[1:]) if hasattr(command, "split") else (argv[1:], [])

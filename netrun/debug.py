@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from netrun import log
+from netrun.wiring import AUTOMATIC
 
 if TYPE_CHECKING:
     from netrun.engine import Engine
@@ -21,7 +22,8 @@ def show_forward(net: Engine, positions: Iterable[int]) -> None:
         layer = net.layer_list[i]
         where = f"    [Forward] Layer {layer.name}, "
         for j, name in enumerate(layer.param.top):
-            log.info(f"{where}top blob {name} data: {_mean(net._tops[i, j])}", at="net.cpp:608")
+            shown = AUTOMATIC.strip() if name.endswith(AUTOMATIC) else name
+            log.info(f"{where}top blob {shown} data: {_mean(net._tops[i, j])}", at="net.cpp:608")
         for j, blob in enumerate(layer.blobs):
             given = layer.param.param[j].name if j < len(layer.param.param) else ""
             log.info(f"{where}param blob {given or j} data: {_mean(blob)}", at="net.cpp:620")

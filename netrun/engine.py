@@ -24,7 +24,7 @@ from netrun.parameters import allocate
 from netrun.precision import arithmetic, bottoms_for, prepare, wide
 from netrun.python_layers import PythonLayers
 from netrun.weights import copy_into, shape_text, write
-from netrun.wiring import wire
+from netrun.wiring import AUTOMATIC, wire
 
 PathLike = str | os.PathLike[str]
 
@@ -65,7 +65,7 @@ class Engine:
         self.param = insert_splits(filter_net(whole, phase, level, stages or ()))
         for layer in self.param.layer:
             if not layer.top and layer.type.endswith("Loss"):
-                layer.top.append(f"{layer.name} (automatic)")  # as Caffe gives one to a loss without
+                layer.top.append(layer.name + AUTOMATIC)  # as Caffe gives one to a loss without
         self.param.state.phase = phase  # type: ignore[assignment]
         self.phase = phase
         self.device = torch.device(device or "cpu")
@@ -223,7 +223,7 @@ class Engine:
                 return layer.forward(bottoms_for(p, bottoms))
         except (CaffeError, torch.cuda.OutOfMemoryError):
             raise
-        except (RuntimeError, IndexError, ValueError) as error:
+        except (RuntimeError, IndexError, ValueError, ArithmeticError) as error:
             if exhausted(error):
                 raise
             raise layer.refuse(f"{layer.type} failed over bottoms of shapes {shapes}: {str(error).splitlines()[0]}") from error

@@ -15,6 +15,7 @@ from caffe_ir.errors import CaffeError, suggest
 from netrun import mode
 from netrun.blob import Blob, LayerView
 from netrun.engine import Engine, PathLike
+from netrun.layers.data import DummyData
 from netrun.layers.memory_data import MemoryData
 from netrun.layers.python import Python
 from netrun.python_layers import Layer as UserLayer
@@ -40,6 +41,12 @@ class Net(Engine):
             options["device"] = mode.device()
         options.setdefault("seed", mode.seed())
         super().__init__(network_file, phase, weights, **options)
+        for layer in self.layer_list:
+            for name in layer.param.top:
+                self.blobs[name].direct = layer.keeps_top
+            if isinstance(layer, DummyData):  # what the caller writes there before the first forward counts, too
+                for i, top in layer.constant.items():
+                    self.blobs[layer.param.top[i]].tensor = top
 
     @property
     def layers(self) -> list[LayerView | UserLayer]:
@@ -184,7 +191,7 @@ class Net(Engine):
         made: dict[str, bool] = {}  # False: from what the blob held before, which backward may need again
         for layer in self.layer_list[start : end + 1]:
             for name in layer.param.top:
-                made.setdefault(name, not self._graph or name not in layer.param.bottom)
+                made.setdefault(name, not self._graph or not (layer.keeps_top or name in layer.param.bottom))
         for name, anew in made.items():
             if anew:
                 self.blobs[name].follow()

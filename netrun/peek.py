@@ -12,7 +12,7 @@ from netrun.layers import Context, create
 from netrun.layers.hdf5 import HDF5Data
 from netrun.layers.image_source import ImageSource
 
-TYPES = ("AnnotatedData", "Data", "HDF5Data", "ImageData")
+TYPES = ("AnnotatedData", "Data", "HDF5Data", "ImageData", "VideoData")
 
 
 class Peek:

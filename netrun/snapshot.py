@@ -151,7 +151,7 @@ def _losses(state: pb.SolverState) -> list[float]:
 
 def _beside(model: str | bytes, state: Path) -> str:
     """The weights that a state names: there, or, where a run's folder has been moved, beside the state itself."""
-    if isinstance(model, bytes) or "\0" in model:  # protobuf gives bytes where they are no UTF-8
+    if isinstance(model, bytes) or not model.isprintable():  # protobuf gives bytes where they are no UTF-8
         raise CaffeError(f"{state}: is corrupt: its learned_net is no path")
     moved = state.parent / Path(model).name
     return str(moved) if not Path(model).exists() and moved.exists() else model

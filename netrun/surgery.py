@@ -11,7 +11,7 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import CaffeError, suggest
+from caffe_ir.errors import CaffeError, UnknownShape, suggest
 from caffe_ir.phase import filter_net
 from caffe_ir.walk import walk
 from netrun.engine import Engine
@@ -33,7 +33,10 @@ class Fit:
 def without_data(model: PathLike, phase: int) -> Engine:
     """The net of a prototxt with Inputs in place of its data layers, so that no data need be there. Raises CaffeError."""
     net = filter_net(text.read_net(model), phase)
-    found = walk(net, ask={"Python": PythonLayers(phase).facts})
+    try:
+        found = walk(net, ask={"Python": PythonLayers(phase).facts})
+    except UnknownShape as error:
+        raise CaffeError(f"{model}: {error}; a net of the same layers with Inputs for its data, such as deploy.prototxt, will do") from None
     sources = {}
     for step, layer in zip(found.layers, net.layer, strict=True):
         if not layer.bottom and not step.facts.params and layer.type not in ("Input", "DummyData"):

@@ -13,6 +13,7 @@ from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
 from netrun.hdf5 import check_names, is_hdf5, read_weights, write_weights
+from netrun.wiring import AUTOMATIC
 
 PathLike = str | os.PathLike[str]
 Arrays = Sequence[Sequence[np.ndarray]]  # of every layer, its blobs
@@ -148,6 +149,7 @@ def net_message(net: pb.NetParameter, blobs: Arrays, diffs: Arrays | None = None
         copy = saved.layer.add()
         copy.CopyFrom(layer)
         copy.ClearField("blobs")
+        copy.top[:] = [name for name in layer.top if not name.endswith(AUTOMATIC)]
         if layer.type.endswith("Loss") and not layer.loss_weight:
             copy.loss_weight.append(1)
         if not layer.HasField("phase"):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from caffe_ir import caffe_ir_pb2 as pb
 
+AUTOMATIC = " (automatic)"  # ends the name of a top that the prototxt leaves out: it is weighed, but no output, and not saved
+
 
 @dataclass(eq=False)
 class Version:
@@ -29,8 +31,8 @@ class Wiring:
 
     @property
     def outputs(self) -> list[str]:
-        """The blobs that nobody reads, in Caffe's order, which is the alphabet's."""
-        return sorted(name for name, version in self.last.items() if not version.readers)
+        """The named blobs that nobody reads, in Caffe's order, which is the alphabet's."""
+        return sorted(name for name, version in self.last.items() if not version.readers and not name.endswith(AUTOMATIC))
 
     def overwritable(self, position: int) -> Version | None:
         """The version that the in-place layer at this position alone reads, None where others read it too or it is not in place."""

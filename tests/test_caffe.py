@@ -14,6 +14,8 @@ import pytest
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
+from caffe_ir.phase import filter_net
+from caffe_ir.splits import insert_splits
 from data_prep.cli import main as data_prep
 from tests.support import CAFFE, HEED_CTRL_C, ROOT, needs_caffe
 from tests.test_run import environment
@@ -48,14 +50,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return here
 
 
-def train(engine: str, folder: Path, solver: pb.SolverParameter, *flags: str) -> dict[int, float]:
-    """Run `ENGINE train` in the folder; the loss of every iteration shown."""
+def log_of(engine: str, folder: Path, solver: pb.SolverParameter, *flags: str) -> str:
+    """Run `ENGINE train` in the folder; what it says."""
     text.write(solver, folder / "solver.prototxt")
     command = [*ENGINES[engine], "train", "--solver=solver.prototxt", *flags]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "GLOG_logtostderr": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    return {int(i): float(loss) for i, loss in re.findall(r"Iteration (\d+), loss = (\S+)", done.stderr)}
+    return done.stderr
+
+
+def train(engine: str, folder: Path, solver: pb.SolverParameter, *flags: str) -> dict[int, float]:
+    """Run `ENGINE train` in the folder; the loss of every iteration shown."""
+    return {int(i): float(loss) for i, loss in re.findall(r"Iteration (\d+), loss = (\S+)", log_of(engine, folder, solver, *flags))}
 
 
 def solver_of(zoo_id: str, **fields: object) -> pb.SolverParameter:
@@ -69,11 +76,17 @@ def solver_of(zoo_id: str, **fields: object) -> pb.SolverParameter:
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: str(net.with_suffix("")))
 def test_caffe_loads(net: Path, folder: Path) -> None:
-    """As the train net of a solver that takes no step: whatever the file's phase, Caffe sets it up and computes nothing."""
+    """As the train net of a solver that takes no step: whatever the file's phase, Caffe sets it up and computes nothing.
+
+    It connects the layers, with the Splits that it adds, as netrun does.
+    """
     own = {"train_net": str(ROOT / "prototxt" / net), "snapshot_prefix": "none", "snapshot_after_train": False}
     solver = solver_of(net.parent.name, max_iter=0, display=0, **own)
     solver.train_state.phase = pb.TRAIN if net.stem == "train" else pb.TEST
-    assert train("caffe", folder, solver) == {}
+    said = re.findall(r"] (\S+) (<-|->) (\S+)", log_of("caffe", folder, solver))
+    wired = insert_splits(filter_net(text.read_net(ROOT / "prototxt" / net), solver.train_state.phase))
+    ends = ((layer.name, way, blob) for layer in wired.layer for way, blobs in (("<-", layer.bottom), ("->", layer.top)) for blob in blobs)
+    assert said == list(ends)
 
 
 @pytest.fixture(scope="module")
@@ -116,13 +129,14 @@ def test_same_loss_of_the_net_as_it_is(plain: Path) -> None:
     assert found["netrun"] == pytest.approx(found["caffe"], rel=1e-4)
 
 
-@pytest.fixture(scope="module")
-def losses(plain: Path) -> dict[str, dict[int, float]]:
+@pytest.fixture(scope="module", params=["BINARYPROTO", "HDF5"])
+def losses(plain: Path, request: pytest.FixtureRequest) -> dict[str, dict[int, float]]:
     """Both engines' losses over four iterations from the same weights, with a snapshot halfway.
 
     It lies at the end of the data: a Caffe that resumes starts from the first image, wherever it was.
     """
-    return {e: train(e, plain, steps("smooth.prototxt", e, 4, snapshot=2), "--weights=initial.caffemodel") for e in ENGINES}
+    fields = {"snapshot": 2, "snapshot_format": request.param}
+    return {e: train(e, plain, steps("smooth.prototxt", e + request.param, 4, **fields), "--weights=initial.caffemodel") for e in ENGINES}
 
 
 def test_engines_train_alike(losses: dict[str, dict[int, float]]) -> None:
@@ -133,8 +147,12 @@ def test_engines_train_alike(losses: dict[str, dict[int, float]]) -> None:
 
 
 @pytest.mark.parametrize(("writer", "reader"), [("caffe", "netrun"), ("netrun", "caffe")])
-def test_a_snapshot_resumes_in_the_other_engine(writer: str, reader: str, plain: Path, losses: dict[str, dict[int, float]]) -> None:
-    resumed = train(reader, plain, steps("smooth.prototxt", "resumed", 4), f"--snapshot={writer}_iter_2.solverstate")
+def test_a_snapshot_resumes_in_the_other_engine(
+    writer: str, reader: str, plain: Path, losses: dict[str, dict[int, float]], request: pytest.FixtureRequest
+) -> None:
+    form = request.node.callspec.params["losses"]
+    state = f"{writer}{form}_iter_2.solverstate" + (".h5" if form == "HDF5" else "")
+    resumed = train(reader, plain, steps("smooth.prototxt", "resumed", 4), f"--snapshot={state}")
     assert resumed.keys() >= {3, 4}
     assert resumed == pytest.approx({i: losses[writer][i] for i in resumed}, rel=1e-4)
 

@@ -34,11 +34,11 @@ def prior_box(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     sided = param.HasField("img_h") or param.HasField("img_w")
     count_blobs(layer, bottoms, (1 if sided or param.HasField("img_size") else 2, 2))
     check(param.min_size, layer, "min_size", "must be specified")
-    check(all(size > 0 for size in param.min_size), layer, "min_size", "must be positive")
+    check(all(0 < size < 1 << 31 for size in param.min_size), layer, "min_size", "must be positive, and a size in pixels")
     check(all(ratio > 0 for ratio in param.aspect_ratio), layer, "aspect_ratio", "must be positive")
     if param.max_size:
         check(len(param.max_size) == len(param.min_size), layer, "max_size", "must be given for each min_size or none")
-        larger = all(large > small for small, large in zip(param.min_size, param.max_size, strict=True))
+        larger = all(1 << 31 > large > small for small, large in zip(param.min_size, param.max_size, strict=True))
         check(larger, layer, "max_size", "must be larger than its min_size")
     check(len(param.variance) in (0, 1, 4), layer, "variance", f"must be given once or 4 times, found {len(param.variance)}")
     check(all(value > 0 for value in param.variance), layer, "variance", "must be positive")

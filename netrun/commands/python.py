@@ -1,6 +1,6 @@
 """Run a Python script that was written for pycaffe: its `import caffe` is netrun's.
 
-For example: netrun python examples/ssd/ssd_pascal.py
+For example: netrun python examples/ssd/ssd_pascal.py (which starts ./build/tools/caffe: make that a link to netrun).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What AnnotatedData needs: AnnotatedDatum decoder, SSD's augmentation, prefetching loader."""
+"""What the image layers need: decoders of records, lists and videos, SSD's augmentation, prefetching loader."""

@@ -40,7 +40,7 @@ def check(param: pb.DistortionParameter) -> None:
         if prob > 0 and not 0 <= lower <= upper:
             raise CaffeError(f"distort_param: needs 0 <= {kind}_lower <= {kind}_upper, has {lower:g} and {upper:g}")
     for kind in ("brightness", "hue"):
-        if getattr(param, f"{kind}_prob") > 0 and getattr(param, f"{kind}_delta") < 0:
+        if getattr(param, f"{kind}_prob") > 0 and not getattr(param, f"{kind}_delta") >= 0:
             raise CaffeError(f"distort_param: {kind}_delta must not be negative")
 
 
@@ -70,7 +70,7 @@ def draw(param: pb.DistortionParameter, rng: np.random.Generator) -> Distortion:
 
 def _add(image: np.ndarray, amount: float, channels: tuple[int, int, int]) -> np.ndarray:
     """image + amount * channels, saturated. OpenCV is six times as fast with bytes as with a negative addend."""
-    change: Any = (*(round(abs(amount)) * c for c in channels), 0)  # OpenCV's stubs know no scalars
+    change: Any = (*(round(min(abs(amount), 255.0)) * c for c in channels), 0)  # OpenCV's stubs know no scalars
     return cv2.add(image, change) if amount >= 0 else cv2.subtract(image, change)
 
 

@@ -24,8 +24,10 @@ from caffe_ir.errors import CaffeError
 from netrun.data.boxes import Annotations
 from netrun.data.buffers import Buffers
 from netrun.data.datum import CorruptRecord, Sample, decode, parse
+from netrun.data.reader import LmdbReader
 from netrun.data.records import Records
 from netrun.data.transform import Transformer
+from netrun.memory import exhausted
 
 log = logging.getLogger("netrun")
 _NO_OBJECT = np.full((1, 8), -1, np.float32)
@@ -86,7 +88,7 @@ class Loader:
         self._left_out: dict[int, int] = {}  # by record that was logged: how many of its objects were left out, -1 for all of it
         self._lock = threading.Lock()
         first = self._sample(0)
-        self.annotated = parse(reader.value(first[0])).HasField("type") if annotated is None else annotated
+        self.annotated = parse(self._value(first[0])).HasField("type") if annotated is None else annotated
         height, width, channels = first[1].image.shape
         out_width, out_height = transformer.size(width, height)
         self.shape = (plan.batch_size, channels, out_height, out_width)
@@ -163,8 +165,11 @@ class Loader:
             elif shape != self.shape[1:]:
                 raise CaffeError(f"its data are {shape} (C, H, W), the batch's {self.shape[1:]}; set resize_param or force_color")
             self._transformer.normalise(image, data[item])
-        except CaffeError as error:
-            raise CaffeError(f"{self._reader.source}: record '{self._key(record)}': {error}") from None
+        except (CaffeError, cv2.error, ArithmeticError, ValueError) as error:
+            if exhausted(error):
+                raise
+            said = str(error).strip().splitlines()[-1]
+            raise CaffeError(f"{self._reader.source}: record '{self._key(record)}': {said}") from None
         return found, sample.label, data
 
     def _sample(self, index: int) -> tuple[int, Sample]:
@@ -183,8 +188,12 @@ class Loader:
                 return record, sample
         raise CaffeError(f"{self._reader.source}: none of the {count} records can be read; build it again (data_prep)")
 
+    def _value(self, record: int) -> bytes:
+        assert isinstance(self._reader, LmdbReader)
+        return self._reader.value(record)
+
     def _decoded(self, record: int) -> Sample:
-        return decode(self._reader.value(record), self._plan.labels, self._plan.force_color, self._plan.force_gray)
+        return decode(self._value(record), self._plan.labels, self._plan.force_color, self._plan.force_gray)
 
     def _note(self, record: int, objects: int, what: str, remedy: str) -> None:
         """Log what is wrong with a record, once; or stop there, if strict."""

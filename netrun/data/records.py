@@ -20,7 +20,7 @@ _ORDERS = 1 << 63  # the second words of Philox keys from here on are no sample'
 
 
 class Records(Protocol):
-    """Records by number, under the keys that messages name them by; `value` may be called by any thread."""
+    """Records by number, under the keys that messages name them by."""
 
     source: str
 
@@ -28,8 +28,6 @@ class Records(Protocol):
     def keys(self) -> Sequence[bytes]: ...
 
     def __len__(self) -> int: ...
-
-    def value(self, index: int) -> bytes: ...
 
     def close(self) -> None: ...
 

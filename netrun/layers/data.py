@@ -14,34 +14,35 @@ from netrun.layers.registry import Context, Layer, layer
 class Input(Layer):
     """Blobs that the caller writes: the net keeps them from one forward to the next and never calls this."""
 
+    keeps_top = True
+
 
 @layer("DummyData")
 class DummyData(Layer):
     """Blobs by fillers: a constant one is filled once and may be written by the caller, a random one is drawn anew each time."""
 
     has_backward = False
+    keeps_top = True
 
     def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
         super().__init__(layer, facts, context)
         p = layer.dummy_data_param
         self.fillers = list(p.data_filler) or [pb.FillerParameter()]
         self.passes = 0
-        self.constant: dict[int, torch.Tensor] = {}
+        self.constant = {i: self._fill(i) for i in range(len(facts.tops)) if self._filler(i).type == "constant"}
+
+    def _filler(self, top: int) -> pb.FillerParameter:
+        return self.fillers[top if len(self.fillers) > 1 else 0]
+
+    def _fill(self, top: int) -> torch.Tensor:
+        key = f"{self.name}/{top}/{self.context.rank}/{self.passes}"
+        return torch.from_numpy(fill(self._filler(top), self.facts.tops[top], self.context.seed, key)).to(self.context.device)
 
     def seek(self, batch: int) -> None:
         self.passes = batch
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        tops = []
-        for i, shape in enumerate(self.facts.tops):
-            filler = self.fillers[i if len(self.fillers) > 1 else 0]
-            top = self.constant.get(i)
-            if top is None:
-                key = f"{self.name}/{i}/{self.context.rank}/{self.passes}"
-                top = torch.from_numpy(fill(filler, shape, self.context.seed, key)).to(self.context.device)
-                if filler.type == "constant":
-                    self.constant[i] = top
-            tops.append(top)
+        tops = [self.constant[i] if i in self.constant else self._fill(i) for i in range(len(self.facts.tops))]
         self.passes += 1
         return tops
 

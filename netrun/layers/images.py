@@ -1,4 +1,4 @@
-"""Images with one label each: Data, from an LMDB, and ImageData, from a list of files."""
+"""Images with one label each: Data, from an LMDB, ImageData, from a list of files, VideoData and WindowData."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from caffe_ir.rules.registry import Facts
 from netrun.data.datum import Sample, decode_datum
 from netrun.data.loader import Loader
 from netrun.data.records import ImageList, Order
+from netrun.data.video import Video
+from netrun.data.windows import WindowFile, WindowTransformer
 from netrun.layers.image_source import ImageSource
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.registry import Context, layer
 
 
 def _plain(param: pb.TransformationParameter) -> pb.TransformationParameter:
@@ -38,17 +40,17 @@ class Data(ImageSource):
         self.needs_lmdb()
         self._transform = _plain(layer.transform_param)
         self._transformer = self.transformer(self._transform)
-        self._reader = LmdbReader(layer.data_param.source)
+        self._lmdb = self._reader = LmdbReader(layer.data_param.source)
 
     def open(self) -> Loader:
         data = self.param.data_param
-        return Loader(self._reader, self._transformer, self.plan(data.batch_size, data.prefetch), False, read=self._read)
+        return Loader(self._lmdb, self._transformer, self.plan(data.batch_size, data.prefetch), False, read=self._read)
 
     def _read(self, record: int) -> Sample:
         p = self._transform
-        sample = decode_datum(self._reader.value(record), p.force_color, p.force_gray, self.mean)
+        sample = decode_datum(self._lmdb.value(record), p.force_color, p.force_gray, self.mean)
         if sample.image.dtype != np.uint8 and (p.HasField("resize_param") or p.HasField("noise_param")):
-            raise CaffeError(f"{self._reader.source}: raw records of float_data, or with a mean_file, cannot be resized or given noise")
+            raise CaffeError(f"{self._lmdb.source}: raw records of float_data, or with a mean_file, cannot be resized or given noise")
         return sample
 
 
@@ -79,22 +81,48 @@ class ImageData(ImageSource):
 
 
 @layer("VideoData")
-class VideoData(Layer):
-    """Refused."""
+class VideoData(ImageSource):
+    """Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,), zeros. Frames of a file, transformed as Data's images are.
+
+    After the last frame a CaffeError ends the run, where the fork ends it by SIGINT. skip_frames frames are passed over before each
+    one that is taken: what the fork means, though it writes outside its memory. Source: weiliu89/caffe (ssd), video_data_layer.cpp.
+    """
 
     def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
         super().__init__(layer, facts, context)
-        raise self.refuse(
-            "netrun plays no video: the fork's layer ends the run by a signal after the last frame; "
-            "take the deploy net and give it the frames (netrun.Net)",
-            "type",
-        )
+        p = layer.video_data_param
+        if p.video_type == p.WEBCAM:
+            raise self.refuse("netrun reads VIDEO, not the WEBCAM (Caffe's default)", "video_data_param.video_type")
+        if not p.video_file:
+            raise self.refuse("must name the video", "video_data_param.video_file")
+        if not layer.data_param.batch_size:
+            raise self.refuse("must be positive", "data_param.batch_size")
+        self._transformer = self.transformer(_plain(layer.transform_param))
+        self._video = self._reader = Video(p.video_file, p.skip_frames)
+
+    def open(self) -> Loader:
+        data = self.param.data_param
+        plan = self.plan(data.batch_size, 0, threads=1)  # one after the other, and none beyond the end unless it is asked for
+        return Loader(self._video, self._transformer, plan, False, read=self._video.sample, order=self._video.order)
 
 
 @layer("WindowData")
-class WindowData(Layer):
-    """Refused."""
+class WindowData(ImageSource):
+    """Tops: data (N, 3, S, S) float32, S being crop_size; label (N,), 0 for background. Windows of a file, drawn anew for each batch.
+
+    Source: weiliu89/caffe (ssd), window_data_layer.cpp. cache_images does nothing: files are read when they are needed.
+    """
 
     def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
         super().__init__(layer, facts, context)
-        raise self.refuse("netrun reads no window files of R-CNN; write windows as images for ImageData or boxes for AnnotatedData", "type")
+        if not layer.window_data_param.source:
+            raise self.refuse("must name the file of windows", "window_data_param.source")
+        try:
+            self._transformer = WindowTransformer(layer, context.phase, self.mean)
+        except CaffeError as error:
+            raise self.refuse(str(error)) from None
+        self._windows = self._reader = WindowFile(layer.window_data_param, context.seed)
+
+    def open(self) -> Loader:
+        plan = self.plan(self.param.window_data_param.batch_size, 3)  # Caffe's PREFETCH_COUNT
+        return Loader(self._windows, self._transformer, plan, False, read=self._windows.sample, order=self._windows.order)

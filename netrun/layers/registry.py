@@ -45,6 +45,7 @@ class Layer:
     """
 
     has_backward = True  # False: no top ever carries a gradient (PriorBox, DetectionOutput, data layers, ...)
+    keeps_top = False  # True: its tops are the same memory in every forward, and the caller may write them
     owns_top = False  # True: each top is memory of its own that autograd needs no more, so the next layer may overwrite it
     no_gradient_to: frozenset[int] = frozenset()  # bottoms that take no gradient even under force_backward (labels)
 

@@ -150,3 +150,16 @@ def test_snapshots_hold_what_the_weights_lost_last(tmp_path, kind: str) -> None:
         np.testing.assert_allclose(saved[p.layer][p.index].diff, lost, atol=1e-6)
         assert lost.any() == (p.lr_mult != 0)
     assert saved["g"][0].diff == saved["f"][0].diff
+
+
+def test_a_loss_without_a_top_counts_but_is_no_output(caplog: pytest.LogCaptureFixture, tmp_path) -> None:
+    """Caffe gives it a blob without a name that others could use; the log and what is saved are the fork's."""
+    caplog.set_level("INFO", logger="netrun")
+    run = solver("display: 1", NET[: NET.index('layer { name: "twice"')].replace(' top: "loss"', ""))
+    run.step(1)
+    assert "[Forward] Layer loss, top blob (automatic) data: 6.25" in lines(caplog)
+    said = [r.getMessage() for r in caplog.records]
+    assert "Iteration 0, loss = 4.6875" in said  # 0.5 * 6.25 + 1.5625
+    assert [line for line in said if "output #" in line] == ["    Train net output #0: also = 1.5625 (* 1 = 1.5625 loss)"]
+    run.net.save(tmp_path / "w.caffemodel")
+    assert [list(la.top) for la in binary.read_weights(tmp_path / "w.caffemodel").layer if la.name == "loss"] == [[]]

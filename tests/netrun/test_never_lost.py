@@ -11,10 +11,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import lmdb
 import pytest
 
+from caffe_ir.errors import CaffeError
+from data_prep.cli import main as data_prep
 from netrun import snapshot
 from netrun.cli import main
+from tests.netrun.narrow import train_test_net
 from tests.support import HEED_CTRL_C, ROOT
 
 NET = """name: "small"
@@ -29,8 +33,10 @@ random_seed: 3 iter_size: 2 solver_mode: CPU """
 
 TWO = """import sys
 from caffe_ir.errors import run_command
+from netrun.cli import loading
 def main(argv):
-    from netrun.distributed import launch
+    with loading():
+        from netrun.distributed import launch
     return launch(argv, 2)
 sys.exit(run_command("netrun", main))
 """
@@ -146,3 +152,22 @@ def test_ctrl_c_before_training_is_one_line() -> None:
         said = Path("error.txt").read_text()
         assert "Traceback" not in said, said
         assert status == (0 if re.search(r"stopped early", said) else 130)
+
+
+def test_corrupt_records_are_passed_over_or_with_strict_stop(capsys: pytest.CaptureFixture[str]) -> None:
+    data_prep(["shapes", "--out", "data", "--train", "6", "--test", "4", "--size", "64"])
+    for part in ("train", "test"):
+        with lmdb.open(f"data/{part}_lmdb", map_size=1 << 26) as db, db.begin(write=True) as transaction:
+            transaction.put(b"00000000_bad", b"\xff")
+    Path("net.prototxt").write_text(train_test_net("data/train_lmdb", "data/test_lmdb"))
+    train = solver(max_iter=4)
+    assert main(train) == 0
+    said = capsys.readouterr().err
+    assert said.count("record '00000000_bad' cannot be read: not an AnnotatedDatum") == 1
+    assert "data/train_lmdb: skipped 1 corrupt records" in said
+    test = ["test", "--model", "net.prototxt", "--weights", "snap/n_iter_4.caffemodel", "--threads", "1"]
+    assert main(test) == 0
+    assert "data/test_lmdb: skipped 1 corrupt records" in capsys.readouterr().err
+    for command in (train, test):
+        with pytest.raises(CaffeError, match="record '00000000_bad' cannot be read"):
+            main([*command, "--strict"])

@@ -147,6 +147,9 @@ def test_kept_arrays_show_the_latest_forward(phase: int) -> None:
     first[...] = 3  # it is the blob's own memory still
     assert (net.forward(start="p")["c"] == 3).all()
     assert np.shares_memory(given, net.blobs["x"].data)
+    net.blobs["x"].reshape(2, 3, 4, 9)  # as many values: the same memory in another shape
+    assert net.blobs["x"].data.shape == (2, 3, 4, 9)
+    assert np.shares_memory(given, net.blobs["x"].data)
     net.blobs["x"].reshape(1, 3, 6, 6)
     net.forward()
     assert net.blobs["c"].data.shape == (1, 4, 4, 4)
@@ -198,3 +201,39 @@ def test_detector(classifier: tuple[str, str], tmp_path: Path) -> None:
     assert not np.allclose(crop[2:, 2:], crop[0, 0])
     with pytest.raises(CaffeError, match="MATLAB"):
         net.detect_selective_search([file])
+
+
+def test_kept_arrays_never_write_to_what_layers_keep() -> None:
+    """Prior boxes that are kept between forwards, arrays of MemoryData, a parameter as a top."""
+    prior = layer("PriorBox", "x i", "p", "prior_box_param { min_size: 4 }")
+    net = build(data("x", 1, 2, 2, 2) + data("i", 1, 3, 8, 8) + prior, netrun.TEST)
+    found = {}
+    for size in (8, 16, 8, 16):
+        net.blobs["i"].reshape(1, 3, size, size)
+        kept = net.forward()["p"]
+        assert np.array_equal(found.setdefault(size, kept.copy()), kept)
+        kept[...] = 9
+    assert not np.array_equal(found[8], found[16])
+    memory = 'layer { name: "d" type: "MemoryData" top: "x" top: "l" memory_data_param { batch_size: 1 channels: 1 height: 1 width: 2 } }'
+    net = build(memory, netrun.TEST)
+    values, labels = np.arange(6, dtype=np.float32).reshape(3, 1, 1, 2), np.arange(3, dtype=np.float32)
+    net.set_input_arrays(values, labels)
+    kept = net.forward()["x"]
+    for row in (1, 2, 0):
+        net.forward()
+        assert kept.ravel().tolist() == [2 * row, 2 * row + 1]
+    assert values.ravel().tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_what_is_written_to_constant_dummy_data_stays() -> None:
+    fields = (
+        'dummy_data_param { shape { dim: 3 } shape { dim: 2 } data_filler { type: "constant" value: 4 } data_filler { type: "gaussian" } }'
+    )
+    net = build(layer("DummyData", "", "l g", fields, name="d") + layer("Power", "l", "p"), netrun.TEST)
+    assert net.blobs["l"].data.tolist() == [4, 4, 4]
+    net.blobs["l"].data[...] = [1, 2, 3]  # as in Caffe's own tests: labels, before the first forward
+    drawn = net.forward(blobs=["l", "g"])["g"].copy()
+    assert net.blobs["p"].data.tolist() == [1, 2, 3]
+    net.blobs["l"].data[0] = 7
+    assert net.forward(blobs=["g"])["p"].tolist() == [7, 2, 3]
+    assert not np.array_equal(net.blobs["g"].data, drawn)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,8 +17,13 @@ import numpy as np
 import pytest
 
 import netrun
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
 from netrun.cli import entry
 from tests.netrun.narrow import deploy_net
+from tests.support import SHARED, needs_caffe, needs_shared
+
+FORK = Path(os.environ.get("CAFFE_ROOT", ""))
 
 # As examples/ssd/ssd_detect.py goes about it, in Python 3.
 DETECT = """
@@ -168,3 +175,33 @@ def test_a_forks_own_modules_are_found(
     assert run(script) == 0
     assert capsys.readouterr().out == "fork True netrun.io\n"
     sys.modules.pop("caffe.draw")
+
+
+def netrun_python(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "netrun", "python", *argv], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@needs_caffe
+def test_the_forks_own_tests_of_pycaffe_pass(tmp_path: Path) -> None:
+    pytest.importorskip("six", reason="the fork's tests import six")
+    for file in (FORK / "python/caffe/test").glob("test_*.py"):
+        if sys.version_info < (3, 12) or "assertEquals" not in file.read_text():  # gone from unittest
+            shutil.copy(file, tmp_path)
+    done = netrun_python("-m", "unittest", "discover", cwd=tmp_path)
+    assert re.search(r"Ran (2[5-9]|[34]\d) tests", done.stderr), done.stderr
+    assert done.stderr.endswith("OK\n"), done.stderr
+
+
+@needs_caffe
+@needs_shared
+def test_the_forks_ssd_pascal_writes_the_released_nets(tmp_path: Path) -> None:
+    """Its paths to results begin with the home folder, which the reference leaves away. A link stands for the Caffe that it starts."""
+    (tmp_path / "build/tools").mkdir(parents=True)
+    (tmp_path / "build/tools/caffe").symlink_to("/bin/echo")
+    done = netrun_python(str(FORK / "examples/ssd/ssd_pascal.py"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = "models/VGGNet/VOC0712/SSD_300x300"
+    assert f"train --solver={folder}/solver.prototxt" in done.stdout.replace('"', "")
+    for name, kind in (("train", pb.NetParameter), ("test", pb.NetParameter), ("deploy", pb.NetParameter), ("solver", pb.SolverParameter)):
+        found = (tmp_path / folder / f"{name}.prototxt").read_text().replace(f"{Path.home()}/data", "data")
+        assert text.parse(found, kind) == text.parse((SHARED / f"reference/prototxt/ssd300_voc0712/{name}.prototxt").read_text(), kind)

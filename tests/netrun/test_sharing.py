@@ -32,7 +32,8 @@ LOSSES = [0.574219, 0.0622771, 0.606913, 0.353781]
 
 def test_one_parameter_in_two_shapes_trains_as_in_caffe(tmp_path: Path) -> None:
     """The multipliers hold for both, whichever layer states them."""
-    fields = f'base_lr: 0.05 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.01 snapshot_prefix: "{tmp_path}/n" snapshot: 4'
+    fields = f'base_lr: 0.05 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.01 snapshot_prefix: "{tmp_path}/n" snapshot: 4 '
+    fields += "test_iter: 1 test_interval: 10"
     param = text.parse(fields, pb.SolverParameter)
     param.net_param.CopyFrom(text.parse(PERMISSIVE, pb.NetParameter))
     solver = Solver(param)
@@ -42,6 +43,8 @@ def test_one_parameter_in_two_shapes_trains_as_in_caffe(tmp_path: Path) -> None:
         solver.step(1)
         losses.append(float(solver.net.blobs["loss"].data))
     np.testing.assert_allclose(losses, LOSSES, rtol=5e-6)  # as many digits as Caffe prints
+    solver.test_all()  # as the train net would go on
+    assert float(solver.test_nets[0].blobs["loss"].data) == pytest.approx(0.696737, rel=5e-6)
     one, other = solver.net.params["f"][0], solver.net.params["g"][0]
     assert (one.data.shape, other.data.shape, other.diff.shape) == ((3, 6), (6, 3, 1, 1), (6, 3, 1, 1))
     np.testing.assert_array_equal(one.data.ravel(), other.data.ravel())

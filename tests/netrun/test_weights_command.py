@@ -87,6 +87,7 @@ def test_fit_takes_layers_from_several_files(capsys: pytest.CaptureFixture[str])
         ("fit --model new.prototxt --weights old.caffemodel --out o --rename d=stem", "no file has a layer 'd'"),
         ("fit --model new.prototxt --weights old.caffemodel --out o --rename c=stm", r"no layer 'stm' of the net .*did you mean 'stem'"),
         ("fit --model new.prototxt --weights strange.caffemodel --out o", "no layer fits new.prototxt; nothing written"),
+        ("fit --model lmdb.prototxt --weights old.caffemodel --out o", "lmdb.prototxt: layer 'd'.*such as deploy.prototxt, will do"),
         ("diff old.caffemodel", "takes 2 files, not 1"),
         ("list none.caffemodel", "none.caffemodel: No such file"),
         ("convert shared.h5 --out o.caffemodel", "layer 'b' shares parameters, which only its net knows"),
@@ -95,6 +96,7 @@ def test_fit_takes_layers_from_several_files(capsys: pytest.CaptureFixture[str])
 )
 def test_what_cannot_be_is_said(command: str, said: str) -> None:
     binary.write(pb.NetParameter(layer=[pb.LayerParameter(name="z", blobs=[weights.blob_message(np.zeros(3))])]), "strange.caffemodel")
+    Path("lmdb.prototxt").write_text('layer { name: "d" type: "Data" top: "x" data_param { source: "nowhere" batch_size: 2 } }')
     named = 'param { name: "w" } inner_product_param { num_output: 3 }'
     build(data("x", 1, 3) + layer("InnerProduct", "x", "a", named) + layer("InnerProduct", "a", "b", named)).save("shared.h5")
     with pytest.raises(CaffeError, match=said):

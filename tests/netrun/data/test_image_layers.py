@@ -11,7 +11,7 @@ import pytest
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
-from tests.netrun.data.records import coded, pixels, write
+from tests.netrun.data.records import coded, pixels, record, write
 from tests.netrun.small_nets import build, layer
 
 RAW = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)  # two images
@@ -73,11 +73,19 @@ def test_float_data_and_grey_images(tmp_path: Path) -> None:
 
 
 def test_a_record_of_another_kind_says_which_layer_reads_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    record = pb.AnnotatedDatum(datum=pb.Datum(encoded=True, data=coded(pixels(4, 4))))
-    source = str(write(tmp_path / "db", [("a", record.SerializeToString())]))
+    source = str(write(tmp_path / "db", [("a", record(coded(pixels(4, 4)), []))]))
     with pytest.raises(CaffeError, match="none of the 1 records can be read"):
         data_net(source, 1)
     assert "a Datum without data (AnnotatedData reads records that hold boxes)" in caplog.text
+
+
+def test_annotated_data_of_no_stated_size_takes_its_images(tmp_path: Path) -> None:
+    source = write(tmp_path / "db", [("a", record(coded(pixels(20, 30)), [(1, (0.25, 0.25, 0.5, 0.75), False)]))])
+    fields = f'data_param {{ source: "{source}" batch_size: 2 backend: LMDB }} annotated_data_param {{ }}'
+    net = build(layer("AnnotatedData", "", "x l", fields), netrun.TEST)
+    assert (net.blobs["x"].shape, net.blobs["l"].shape) == ((2, 3, 20, 30), (1, 1, 1, 8))
+    assert net.forward()["x"].shape == (2, 3, 20, 30)
+    assert net.blobs["l"].shape == (1, 1, 2, 8)
 
 
 def test_processes_share_data_without_overlap(tmp_path: Path) -> None:
@@ -144,6 +152,11 @@ def test_a_missing_image_is_passed_over_or_stops_a_strict_run(tmp_path: Path, ca
         strict.forward()
 
 
+def video(path: str, batch: int = 1, skip: int = 0) -> str:
+    fields = f'video_data_param {{ video_type: VIDEO video_file: "{path}" skip_frames: {skip} }} data_param {{ batch_size: {batch} }}'
+    return layer("VideoData", "", "x l", fields)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -151,14 +164,8 @@ def test_a_missing_image_is_passed_over_or_stops_a_strict_run(tmp_path: Path, ca
         (layer("ImageData", "", "x l"), "layer 'x l', image_data_param.source: must name the list"),
         (layer("Data", "", "x l", 'data_param { source: "nowhere" batch_size: 1 }'), "data_param.backend: netrun reads LMDB"),
         (layer("Data", "", "x l", 'data_param { source: "nowhere" batch_size: 1 backend: LMDB }'), "nowhere: no LMDB here"),
-        (
-            layer("VideoData", "", "x", "data_param { batch_size: 1 } transform_param { crop_size: 2 }"),
-            "layer 'x', type: netrun plays no video: .*; take the deploy net and give it the frames",
-        ),
-        (
-            layer("WindowData", "", "x l", "window_data_param { batch_size: 1 } transform_param { crop_size: 2 }"),
-            "type: netrun reads no window files of R-CNN; write windows as images for ImageData or boxes for AnnotatedData",
-        ),
+        (layer("VideoData", "", "x", "data_param { batch_size: 1 }"), "video_data_param.video_type: netrun reads VIDEO, not the WEBCAM"),
+        (video("no.avi"), "no.avi: no such video"),
     ],
 )
 def test_what_is_refused(words: str, message: str) -> None:
@@ -210,3 +217,27 @@ def test_arrays_need_memory_data_first() -> None:
     net = build(layer("DummyData", "", "x", "dummy_data_param { shape { dim: 1 } }"))
     with pytest.raises(CaffeError, match="set_input_arrays needs a MemoryData as the first layer; 'x' is DummyData"):
         net.set_input_arrays(np.zeros((1, 1, 1, 1), np.float32), np.zeros(1, np.float32))
+
+
+def test_frames_of_a_video_come_in_order_and_end(tmp_path: Path) -> None:
+    writer = cv2.VideoWriter(str(tmp_path / "v.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (32, 24))
+    for i in range(7):
+        writer.write(np.full((24, 32, 3), 30 * i, np.uint8))
+    writer.release()
+
+    def brightness(net: netrun.Net) -> list[int]:
+        return [round(float(image.mean()) / 30) for image in net.forward()["x"]]
+
+    net = build(video(f"{tmp_path}/v.avi", 3), netrun.TEST)
+    assert net.blobs["x"].shape == (3, 3, 24, 32)
+    assert [brightness(net) for _ in range(2)] == [[0, 1, 2], [3, 4, 5]]
+    assert net.blobs["l"].data.tolist() == [0, 0, 0]
+    with pytest.raises(CaffeError, match=r"v.avi.*: the video ends after 7 frames"):
+        net.forward()
+    net.seek(1)
+    assert brightness(net) == [3, 4, 5]
+    skipping = build(video(f"{tmp_path}/v.avi", skip=2), netrun.TEST)
+    assert [brightness(skipping) for _ in range(2)] == [[2], [5]]
+    (tmp_path / "bad.avi").write_bytes(b"no video")
+    with pytest.raises(CaffeError, match=r"bad.avi: cannot be read as a video"):
+        build(video(f"{tmp_path}/bad.avi"))
