@@ -53,7 +53,7 @@ def read_map(path: Path) -> dict[str, str]:
     for number, line in lists.read_lines(path, "a map of classes"):
         words = [w.strip() for w in line.split(",")]
         if len(words) not in (2, 3) or not all(words):
-            raise ParseError(str(path), f"'{line[:60]}' where 'name,label,new name' or 'name,new name' should be", number)
+            raise ParseError(str(path), f"'{lists.shown(line)}' where 'name,label,new name' or 'name,new name' should be", number)
         old, new = words[0], words[-1]
         if len(words) == 3 and not words[1].isdecimal():
             raise ParseError(str(path), f"label '{words[1]}' is not a number", number)

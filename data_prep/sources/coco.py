@@ -84,8 +84,10 @@ class Coco(Bundle):
                 raise ParseError(self.file(item), row)
             category, crowd, *box, record = row
             if str(category) not in names:
-                known = ", ".join(list(names)[:5]) + (", …" if len(names) > 5 else "")
-                raise ParseError(self.file(item), f"category {category} is not among the {len(names)} categories ({known})", record)
+                known = lists.shown(", ".join(list(names)[:5])) + (", …" if len(names) > 5 else "")
+                raise ParseError(
+                    self.file(item), f"category {lists.shown(str(category))} is not among the {len(names)} categories ({known})", record
+                )
             x, y, across, down = (_single(v) for v in box)
             corners = (x, y, _single(x + across), _single(y + down))
             objects.append(lists.placed(names[str(category)], bool(crowd), corners, record))
@@ -106,9 +108,9 @@ class Coco(Bundle):
                 if section == "annotations":
                     rows.setdefault(str(value["image_id"]), []).append(_row(value, index))
                 elif section == "categories":
-                    names[str(value["id"])] = str(value["name"])
+                    names[str(value["id"])] = lists.class_name(str(value["name"]))
                 elif (key := str(value["id"])) in images:
-                    raise ParseError(str(path), f"{place}: there is another image with id {key}", line)
+                    raise ParseError(str(path), f"{place}: there is another image with id {lists.shown(key)}", line)
                 else:
                     images[key] = (lists.image_name(str(value["file_name"])), _side(value, "width"), _side(value, "height"))
             except KeyError as error:
@@ -120,7 +122,9 @@ class Coco(Bundle):
             raise ParseError(str(path), "no 'images' in it: not a COCO-style annotation file")
         if strays := rows.keys() - images.keys():
             count = sum(len(rows[s]) for s in strays)
-            raise ParseError(str(path), f"annotations of images that are not in 'images': {count}, the first of image {min(strays)}")
+            raise ParseError(
+                str(path), f"annotations of images that are not in 'images': {count}, the first of image {lists.shown(min(strays))}"
+            )
         place = self.below(path)
         self._names[place] = {i: names[i] for i in sorted(names, key=lambda i: (int(i) if i.isdecimal() else math.inf, i))}
         folders = self._folders(path, [name for name, _, _ in images.values()])

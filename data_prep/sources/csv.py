@@ -111,6 +111,8 @@ class Csv(Bundle):
             objects.append(lists.placed(name, bool(difficult), box, number))
         if fractions and objects:
             width, height = (width, height) if width and height else lists.size_of(self.root / item.image)
+            if not width:
+                return Annotation(0, 0, [])
             objects = [lists.placed(o.name, o.difficult, lists.scaled(o[2:6], (width, height)), o.line) for o in objects]
         return Annotation(width, height, objects)
 
@@ -133,11 +135,13 @@ def _columns(path: Path, reader: object) -> tuple[dict[str, int], bool]:
     if "image" in found and len(found) > 1:
         return _header(path, sample[0], found), True
     whole = next((row for row in sample if all(w.strip() for w in row)), sample[0])
-    by_count = {6: CLASS_SECOND if _is_number(whole[-1]) and not _is_number(whole[1]) else RETINANET, 8: TENSORFLOW}
-    if len(whole) not in by_count or not all(_is_number(whole[by_count[len(whole)].index(c)]) for c in CORNERS if any(whole[1:])):
+    order = {6: RETINANET, 8: TENSORFLOW}.get(len(whole), ())
+    if order == RETINANET and _is_number(whole[5]) and not _is_number(whole[1]):
+        order = CLASS_SECOND
+    if not order or (any(whole[1:]) and not all(_is_number(whole[order.index(c)]) for c in CORNERS)):
         wanted = "a header such as filename,xmin,ymin,xmax,ymax,class"
         raise ParseError(str(path), f"{wanted} is missing, and these {len(whole)} columns are not known without", 1)
-    return {thing: column for column, thing in enumerate(by_count[len(whole)])}, False
+    return {thing: column for column, thing in enumerate(order)}, False
 
 
 def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, int]:
@@ -152,8 +156,8 @@ def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, i
     box = CORNER_AND_SIDES if "box_width" in found and "xmax" not in found else CORNERS
     for thing in ("class", *box):
         if thing not in found:
-            near = suggest(thing, header).replace("did you mean", "there is")
-            raise ParseError(str(path), f"no column '{thing}'{near or '; there are ' + ', '.join(h.strip() for h in header)}", 1)
+            near = suggest(thing, map(lists.shown, header)).replace("did you mean", "there is")
+            raise ParseError(str(path), f"no column '{thing}'{near or '; there are ' + lists.shown(', '.join(header))}", 1)
     return found
 
 
@@ -181,13 +185,11 @@ def _row(words: list[str], columns: Mapping[str, int], line: int) -> tuple[str, 
     try:
         for thing in box:
             if not _is_number(cells[thing]):
-                raise ValueError(f"{thing} is '{cells[thing][:40]}', not a number")
-        if not cells["class"]:
-            raise ValueError("a box without a class")
+                raise ValueError(f"{thing} is '{lists.shown(cells[thing])}', not a number")
         numbers = [lists.number(cells[thing]) for thing in box]
         if box is CORNER_AND_SIDES:
             numbers[2:] = [numbers[0] + numbers[2], numbers[1] + numbers[3]]
         difficult = cells.get("difficult", "").lower() in ("1", "true", "yes")
-        return image, [cells["class"], int(difficult), *numbers, line], size
+        return image, [lists.class_name(cells["class"]), int(difficult), *numbers, line], size
     except ValueError as error:
         return image, f"{line}:{error}", size
