@@ -46,7 +46,8 @@ def test_records_are_the_forks(tmp_path: Path, flags: str, expected: str) -> Non
 
 
 def test_raw_pixels_are_channel_by_channel(folder: Path, out: Path) -> None:
-    pixels = cv2.imread(str(folder / "JPEGImages/0.jpg"))
+    pixels = cv2.imdecode(np.fromfile(folder / "JPEGImages/0.jpg", np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
     datum = pb.AnnotatedDatum.FromString(build(folder, out, "--encoded=false")[b"00000000_JPEGImages/0.jpg"]).datum
     assert (datum.channels, datum.height, datum.width, datum.encoded) == (3, 48, 64, False)
     assert np.array_equal(np.frombuffer(datum.data, np.uint8).reshape(3, 48, 64), pixels.transpose(2, 0, 1))
