@@ -59,12 +59,11 @@ class Coco(Bundle):
 
     @property
     def classes(self) -> list[str]:
-        return list(self.aliases.values())
+        return list(dict.fromkeys(name for names in self._names.values() for name in names.values()))
 
     @property
     def aliases(self) -> dict[str, str]:
-        """Category id to class."""
-        return {i: name for names in self._names.values() for i, name in names.items()}
+        return {str(label): name for label, name in enumerate(self.classes, 1)}  # COCO's own are labelmap_coco's, without gaps
 
     def split_of(self, path: Path) -> str:
         if path.name.startswith("_annotations"):  # valid/_annotations.coco.json

@@ -154,9 +154,10 @@ def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, i
             if found[thing] < 0:
                 del found[thing]
     box = CORNER_AND_SIDES if "box_width" in found and "xmax" not in found else CORNERS
+    unknown = [lists.shown(word) for column, word in enumerate(header) if column not in found.values()]
     for thing in ("class", *box):
         if thing not in found:
-            near = suggest(thing, map(lists.shown, header)).replace("did you mean", "there is")
+            near = suggest(thing, unknown).replace("did you mean", "there is")
             raise ParseError(str(path), f"no column '{thing}'{near or '; there are ' + lists.shown(', '.join(header))}", 1)
     return found
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from caffe_ir.errors import CaffeError, ParseError
-from data_prep.source import Annotation, Item, Source
+from data_prep.source import NO_ALIASES, Annotation, Item, Source
 from data_prep.sources import lists, names
 
 HELP = "a folder of YOLO text files"
@@ -34,6 +34,7 @@ class Yolo:
     """A folder of images with YOLO's text files. classes: in the order of their numbers. Raises CaffeError where there are none."""
 
     whole_pixels = False
+    aliases = NO_ALIASES
 
     def __init__(self, root: Path, names_file: Path | None = None) -> None:
         self.root = root
@@ -44,10 +45,6 @@ class Yolo:
     @property
     def classes(self) -> list[str]:
         return self._names.classes
-
-    @property
-    def aliases(self) -> dict[str, str]:
-        return {str(i): name for i, name in enumerate(self.classes)}
 
     def items(self) -> list[Item]:
         folder = self.root / "images"
