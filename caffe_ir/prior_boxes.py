@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
@@ -25,7 +27,7 @@ def prior_boxes(param: pb.PriorBoxParameter, feature: tuple[int, int], image: tu
     for i, smallest in enumerate(map(int, param.min_size)):
         sides.append((_f(smallest), _f(smallest)))
         if param.max_size:
-            side = _f(np.sqrt(smallest * int(param.max_size[i])))
+            side = _f(math.sqrt(smallest * int(param.max_size[i])))
             sides.append((side, side))
         sides += [(_f(smallest * np.sqrt(_f(r))), _f(smallest / np.sqrt(_f(r)))) for r in ratios]
 
