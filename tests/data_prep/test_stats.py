@@ -185,6 +185,16 @@ def test_prior_boxes_of_a_net_that_ran() -> None:
     np.testing.assert_array_equal(ours.boxes.ravel(), net.blobs["mbox_priorbox"].data[0, 0])
 
 
+def test_prior_boxes_without_an_image(tmp_path: Path) -> None:
+    prototxt = """layer { name: "f" type: "Input" top: "f" input_param { shape { dim: 1 dim: 8 dim: 2 dim: 4 } } }
+    layer { name: "p" type: "PriorBox" bottom: "f" top: "p" prior_box_param { min_size: 10 img_h: 100 img_w: 200 } }"""
+    (tmp_path / "net.prototxt").write_text(prototxt)
+    net = coverage.read_net(str(tmp_path / "net.prototxt"))
+    assert (net.width, net.height) == (200, 100)
+    # Centres 25, 75, 125, 175 across and 25, 75 down; 10 of 200 is 0.05, and 10 of 100 is 0.1.
+    np.testing.assert_allclose(net.boxes[[0, 5]], [[0.1, 0.2, 0.15, 0.3], [0.35, 0.7, 0.4, 0.8]], rtol=1e-6)
+
+
 def test_overlaps_are_netruns() -> None:
     net = coverage.read_net("fssd_tiny_shapes")
     corners = np.sort(np.random.default_rng(0).random((50, 2, 2)), axis=1).reshape(50, 4)
