@@ -68,7 +68,7 @@ KINDS: Mapping[str, Kind] = {
     "bad-box": Kind("error", "boxes that are no numbers"),
     "count": Kind("error", "files beside the LMDB that do not fit it"),
     "turned": Kind("warning", "images whose EXIF orientation Caffe does not heed", "build again: data_prep turns them upright"),
-    "name-size": Kind("warning", "images that are not of the size in the name_size file", "right only where the build resized them"),
+    "name-size": Kind("note", "images that are not of the size in the name_size file", "as it is where the build resized them"),
 }
 
 
