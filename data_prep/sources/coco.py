@@ -28,6 +28,7 @@ examples:
 SECTIONS = ("images", "annotations", "categories")
 KINDS = ("instances_", "image_info_", "person_keypoints_")
 OTHER_KINDS = ("captions_", "stuff_", "panoptic_")  # no boxes of objects in them
+DESCRIPTION = "dataset.json"  # of a data set built here
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +73,9 @@ class Coco(Bundle):
 
     def candidates(self) -> Iterable[Path]:
         found = [*super().candidates(), *sorted(self.root.glob("*/_annotations.coco.json"))]
-        return [p for p in reversed(found) if not p.name.startswith(OTHER_KINDS)]  # of one split, instances_ comes last and counts
+        return [
+            p for p in reversed(found) if not p.name.startswith(OTHER_KINDS) and p.name != DESCRIPTION
+        ]  # of one split, instances_ comes last and counts
 
     def read(self, item: Item) -> Annotation:
         (width, height), *rows = json.loads(f"[{item.content}]")
@@ -97,7 +100,7 @@ class Coco(Bundle):
         a single annotation is told when its image is read.
         """
         images: dict[str, tuple[str, int, int]] = {}
-        rows: dict[str, list[str]] = {}
+        rows: dict[str, bytearray] = {}  # a quarter of the memory of lists of texts
         names: dict[str, str] = {}
         for section, index, line, value in elements(path, SECTIONS):
             place = f"{section}[{index}]"
@@ -105,7 +108,7 @@ class Coco(Bundle):
                 raise ParseError(str(path), f"{place} is {json.dumps(value)[:40]}, not an object", line)
             try:
                 if section == "annotations":
-                    rows.setdefault(str(value["image_id"]), []).append(_row(value, index))
+                    rows.setdefault(str(value["image_id"]), bytearray()).extend(b"," + _row(value, index).encode())
                 elif section == "categories":
                     names[str(value["id"])] = lists.class_name(str(value["name"]))
                 elif (key := str(value["id"])) in images:
@@ -120,15 +123,13 @@ class Coco(Bundle):
         if not images:
             raise ParseError(str(path), "no 'images' in it: not a COCO-style annotation file")
         if strays := rows.keys() - images.keys():
-            count = sum(len(rows[s]) for s in strays)
-            raise ParseError(
-                str(path), f"annotations of images that are not in 'images': {count}, the first of image {lists.shown(min(strays))}"
-            )
+            first = lists.shown(min(strays))
+            raise ParseError(str(path), f"annotations of {len(strays)} images that are not in 'images', the first of image {first}")
         place = self.below(path)
         self._names[place] = {i: names[i] for i in sorted(names, key=lambda i: (int(i) if i.isdecimal() else math.inf, i))}
         folders = self._folders(path, [name for name, _, _ in images.values()])
         return [
-            Item(folders[_prefix(name)] + name, f"{place}#{i}", None, i, ",".join([f"[{width},{height}]", *rows.pop(i, ())]))
+            Item(folders[_prefix(name)] + name, f"{place}#{i}", None, i, f"[{width},{height}]{rows.pop(i, b'').decode()}")
             for i, (name, width, height) in images.items()
         ]
 

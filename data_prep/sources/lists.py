@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -86,6 +87,7 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else "·" for c in text[:60]) + ("…" if len(text) > 60 else "")
 
 
+@functools.lru_cache(maxsize=4096)
 def class_name(name: str) -> str:
     """A class's name as label maps and messages can have it. Raises ValueError, saying why, for one that they cannot."""
     name = name.strip()
@@ -94,6 +96,7 @@ def class_name(name: str) -> str:
     return name
 
 
+@functools.lru_cache(maxsize=64)
 def image_name(name: str) -> str:
     """An image's path as Caffe's lists can have it. Raises ValueError, saying why, for one that they cannot."""
     name = name.strip()

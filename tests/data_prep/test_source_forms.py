@@ -142,7 +142,7 @@ def test_coco_images_without_annotations_and_lists(root: Path) -> None:
 
 BAD_COCO: dict[str, tuple[dict[str, Any], str]] = {
     "no images": ({"images": None}, "FILE: no 'images' in it: not a COCO-style annotation file"),
-    "stray": ({"annotations": box(image_id=8)}, "FILE: annotations of images that are not in 'images': 1, the first of image 8"),
+    "stray": ({"annotations": box(image_id=8)}, "FILE: annotations of 1 images that are not in 'images', the first of image 8"),
     "category": ({"annotations": box(category_id=2)}, "FILE#7:11: category 2 is not among the 2 categories (1, 3)"),
     "no bbox": ({"annotations": box(bbox=None)}, "FILE#7: annotation 11: no bbox (is this a file of captions?)"),
     "short bbox": ({"annotations": box(bbox=[1, 2])}, "FILE#7: annotation 11: bbox is [1, 2], not [x, y, width, height] in pixels"),
