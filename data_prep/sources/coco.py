@@ -19,7 +19,8 @@ from data_prep.sources.bundle import Bundle
 HELP = "a folder with COCO-style JSON"
 EPILOG = """DIR holds annotations/instances_NAME.json and the images in NAME/ or images/NAME/, or NAME/_annotations.coco.json as Roboflow
 writes it; or name one JSON file. A LIST is such a NAME, a JSON file, or a text file of image names or ids. COCO's trainval35k (train2014
-and valminusminival2014, or train2017: the same images) and minival (minival2014 or val2017) go by these names. Crowds are difficult.
+and valminusminival2014, or train2017: the same images), minival (minival2014 or val2017) and trainval go by these names, too.
+Crowds are difficult.
 
 examples:
   data_prep coco COCO --train-list train2017 --test-list val2017 --labelmap coco --out data/coco
@@ -48,10 +49,10 @@ class Coco(Bundle):
     """
 
     suffixes = (".json",)
-    # 2017's train and val are the images of these two.
     splits: Mapping[str, list[list[str]]] = {
-        "trainval35k": [["train2014", "valminusminival2014"], ["train2017"]],
-        "minival": [["minival2014"], ["val2017"]],
+        "trainval35k": [["train2014", "valminusminival2014"], ["train2017"]],  # 2017's train and val are the images of
+        "minival": [["minival2014"], ["val2017"]],  # these two
+        "trainval": [["train2014", "val2014"], ["train2017", "val2017"]],
     }
 
     def __init__(self, root: Path) -> None:
@@ -138,7 +139,7 @@ class Coco(Bundle):
         split, beside = self.split_of(path), self.below(path.parent)
         found = {}
         for prefix in {_prefix(name) for name in names}:
-            parts = [prefix, split] if prefix else [split]
+            parts = [p for p in (prefix, split, split.replace("-dev", "")) if p]  # test-dev's images lie among test's
             folders = ["", *(f for p in parts for f in (p, f"images/{p}")), "images", beside, f"{beside}/images", "JPEGImages"]
             found[prefix], _ = lists.locate(self.root, (n for n in names if _prefix(n) == prefix), folders)
         return found

@@ -120,6 +120,17 @@ def test_coco_layouts(layout: str, root: Path) -> None:
     assert (source.classes, source.aliases) == (["dog", "cat"], {"1": "dog", "2": "cat"})  # by id
 
 
+def test_coco_test_dev(root: Path, jpeg: bytes) -> None:
+    """Images without annotations, which lie in test2017."""
+    for folder in ("annotations", "test2017"):
+        (root / folder).mkdir()
+    (root / "test2017/000000000001.jpg").write_bytes(jpeg)
+    coco(root, images=[{"id": 1, "file_name": "000000000001.jpg"}], annotations=None).rename(
+        root / "annotations/image_info_test-dev2017.json"
+    )
+    assert read(Coco(root), "test-dev2017") == {"test2017/000000000001.jpg": []}
+
+
 def test_coco_boxes_are_those_of_the_fork(root: Path) -> None:
     """Corner and side are added in single precision, as in ReadJSONToAnnotatedDatum."""
     x, y, width, height = (np.float32(v) for v in (1.1, 2.7, 33.3, 0.1))
