@@ -29,10 +29,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if choice := re.match(r"argument (COMMAND|KIND): invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            commands = re.findall(r"\w+", choice[3])
-            raise CaffeError(
-                f"no {choice[1].lower()} '{choice[2]}'{suggest(choice[2], commands) or ' (one of ' + ', '.join(commands) + ')'}"
-            )
+            names = re.findall(r"\w+", choice[3])
+            first = "it comes first, " if choice[1] == "KIND" else ""
+            near = suggest(choice[2], names) or f" ({first}one of {', '.join(names)})"
+            raise CaffeError(f"no {choice[1].lower()} '{choice[2]}'{near}")
         raise CaffeError(f"{message}; see {self.prog} --help")
 
     def parse_known_args(self, args=None, namespace=None):

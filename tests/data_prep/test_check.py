@@ -265,3 +265,4 @@ def test_bccd(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_unknown_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert refused(capsys, "check", "cocoo", ".") == "no kind 'cocoo' (did you mean 'coco'?)"
+    assert refused(capsys, "stats", "./x") == "no kind './x' (it comes first, one of lmdb, voc, coco, csv, yolo, kitti, ilsvrc)"
