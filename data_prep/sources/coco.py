@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -91,8 +90,8 @@ class Coco(Bundle):
                 raise ParseError(
                     self.file(item), f"category {lists.shown(str(category))} is not among the {len(names)} categories ({known})", record
                 )
-            x, y, across, down = (_single(v) for v in box)
-            corners = (x, y, _single(x + across), _single(y + down))
+            x, y, across, down = (lists.single(v) for v in box)
+            corners = (x, y, lists.single(x + across), lists.single(y + down))
             objects.append(lists.placed(names[str(category)], bool(crowd), corners, record))
         return Annotation(width, height, objects)
 
@@ -176,8 +175,3 @@ def _row(value: dict[str, Any], index: int) -> str:
 
 def _is_number(x: Any) -> bool:
     return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e9  # neither infinite nor NaN
-
-
-def _single(x: float) -> float:
-    """x in single precision, in which the fork adds corner and side."""
-    return struct.unpack("f", struct.pack("f", x))[0]

@@ -11,8 +11,8 @@ from data_prep.sources import lists
 from data_prep.sources.voc import Folder
 
 HELP = "a folder of ILSVRC DET"
-EPILOG = """DIR holds Data/DET, Annotations/DET and ImageSets/DET. A LIST is train, val, val1, val2, test (without labels) or trainval1 (train and val1).
-As in the SSD fork's data/ILSVRC2016, images of train and val1 without an annotation file, the negative ones, are left out, and
+EPILOG = """DIR holds Data/DET, Annotations/DET, ImageSets/DET. A LIST is train, val, val1, val2, trainval1 (train and val1), test (without
+labels). As in the SSD fork's data/ILSVRC2016, images of train and val1 without an annotation file, the negative ones, are left out, and
 name_size files have the second column of ImageSets/DET. val1.txt and val2.txt are Ross Girshick's split: ILSVRC2015_DET_val1_val2.tar.gz.
 
 example:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import struct
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -80,6 +81,11 @@ def number(text: str) -> float:
     if not abs(value) < LARGEST or "_" in text:  # NaN is not less, either
         raise ValueError(text)
     return int(value) if value.is_integer() else value
+
+
+def single(x: float) -> float:
+    """x in single precision, in which the fork adds corner and side."""
+    return struct.unpack("f", struct.pack("f", x))[0]
 
 
 def shown(text: str) -> str:

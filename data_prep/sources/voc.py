@@ -181,8 +181,8 @@ class Folder:
     def file(self, item: Item) -> str:
         return os.path.join(self.root, item.annotation)
 
-    def __getstate__(self) -> dict[str, Path]:
-        return {"root": self.root}  # not the list of its images: that is long, and workers do without
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "_images"}  # a long list, and workers do without
 
     def sets(self) -> list[str]:
         """Names of the folder's own image sets."""
