@@ -14,6 +14,7 @@ from caffe_ir.errors import run_command
 from data_prep.cli import main
 from data_prep.preflight import Rules, examine
 from data_prep.source import Annotation, Object
+from data_prep.sources import KINDS
 from tests.data_prep.support import BCCD, XML, build, refused, voc_folder
 from tests.support import needs_shared
 
@@ -265,4 +266,4 @@ def test_bccd(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_unknown_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert refused(capsys, "check", "cocoo", ".") == "no kind 'cocoo' (did you mean 'coco'?)"
-    assert refused(capsys, "stats", "./x") == "no kind './x' (it comes first, one of lmdb, voc, coco, csv, yolo, kitti, ilsvrc)"
+    assert refused(capsys, "stats", "./x") == f"no kind './x' (it comes first, one of lmdb, {', '.join(KINDS)})"
