@@ -12,7 +12,7 @@ BATCH  ?=
 TARGET ?= ssd
 export DATA GPUS ITERS BATCH TARGET
 
-.PHONY: help install demo test lint types check prototxt bench-netgen proto clean
+.PHONY: help install demo test lint types check prototxt bench-netgen bench-data proto clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,7 +22,7 @@ help:
 	@echo "make demo               a small detector learns the embedded data set, with pictures"
 	@echo "make test               the test suite     make lint, types, check   what CI adds to it"
 	@echo "make install            .venv only         make prototxt, proto      write the committed nets and cards, the schema"
-	@echo "make bench-netgen       how long netgen takes, against its targets"
+	@echo "make bench-netgen       how long netgen takes, against its targets     make bench-data     how fast data are converted and loaded"
 	@echo; echo "zoo ids (without a data set: _voc0712); their variants are in docs/zoo/README.md:"; ls prototxt | sed 's/^/  /'
 
 install: $(STAMP)
@@ -54,6 +54,9 @@ prototxt: $(STAMP)
 
 bench-netgen: $(STAMP)
 	@$(BIN)/python scripts/bench_netgen.py
+
+bench-data: $(STAMP)
+	@$(BIN)/python scripts/bench_data.py
 
 # protoc 3.20 or newer writes modules that every protobuf runtime from 4.21 on accepts, as long as it is older than 26.
 proto:

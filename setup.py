@@ -15,7 +15,7 @@ setup(
     packages=find_packages(include=["caffe_ir*", "netgen*", "netrun*", "data_prep*"]),
     package_data={
         "caffe_ir": ["caffe_ir.proto", "caffe_ir_pb2.pyi"],
-        "data_prep": ["labelmaps/*.prototxt"],
+        "data_prep": ["labelmaps/*.prototxt", "labelmaps/*.txt"],
         "netgen": ["python_layers/*.py"],
     },
     install_requires=[

@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 
 class CaffeError(Exception):
-    """Something wrong in what the user gave: `str(error)` is one line that names file, place and remedy."""
+    """Something wrong in what the user gave: `str(error)` is one line that names file, place and remedy.
+
+    Pieces of a spoilt file may be in it: what a terminal would not print is a dot.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if message.isprintable() else "".join(c if c.isprintable() else "·" for c in message))
 
 
 class ParseError(CaffeError):

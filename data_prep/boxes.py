@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 from google.protobuf.message import DecodeError
 from tqdm import tqdm
@@ -90,6 +91,8 @@ def _records(path: Path, names: dict[int, str]) -> Iterator[tuple[int, int, list
     for number in tqdm(range(len(reader)), desc=path.name, unit=" records", disable=None, leave=False):
         try:
             record = pb.AnnotatedDatum.FromString(reader.value(number))
+            if not record.HasField("datum"):
+                raise DecodeError
         except DecodeError:
             raise CaffeError(f"{path}: record {reader.keys[number].decode(errors='replace')} is no AnnotatedDatum") from None
         rows = [
@@ -97,7 +100,17 @@ def _records(path: Path, names: dict[int, str]) -> Iterator[tuple[int, int, list
             for group in record.annotation_group
             for a in group.annotation
         ]
-        yield record.datum.width, record.datum.height, rows
+        width, height = record.datum.width, record.datum.height
+        if min(width, height) <= 0:
+            width, height = _decoded_size(record.datum)
+        yield width, height, rows
+
+
+def _decoded_size(datum: pb.Datum) -> tuple[int, int]:
+    """(width, height) of an image whose datum does not say; 0 where it cannot be decoded, either."""
+    data = np.frombuffer(datum.data, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    return (image.shape[1], image.shape[0]) if image is not None else (0, 0)
 
 
 def of_source(source: Source, items: list[Item]) -> Boxes:

@@ -17,6 +17,8 @@ EXAMPLES = """examples:
   data_prep shapes --out data/shapes
   data_prep voc VOC2007 --list trainval --labelmap voc --out data/VOC0712/VOC0712_trainval_lmdb
   data_prep voc PHOTOS --train-list train.txt --test-list test.txt --out data/mine
+  data_prep fetch voc2007 voc2012 --out ~/data && data_prep paper voc0712 ~/data
+  data_prep coco COCO --train-list train2017 --test-list val2017 --classes person,car --out data/street
   data_prep check voc PHOTOS --train-list train.txt --test-list test.txt
   data_prep stats lmdb data/mine/train_lmdb --net ssd300_voc0712 --out stats.png
   data_prep show data/shapes/test_lmdb --out sheet.png"""
@@ -27,10 +29,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if choice := re.match(r"argument (COMMAND|KIND): invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            commands = re.findall(r"\w+", choice[3])
-            raise CaffeError(
-                f"no {choice[1].lower()} '{choice[2]}'{suggest(choice[2], commands) or ' (one of ' + ', '.join(commands) + ')'}"
-            )
+            names = re.findall(r"\w+", choice[3])
+            first = "it comes first, " if choice[1] == "KIND" else ""
+            near = suggest(choice[2], names) or f" ({first}one of {', '.join(names)})"
+            raise CaffeError(f"no {choice[1].lower()} '{choice[2]}'{near}")
         raise CaffeError(f"{message}; see {self.prog} --help")
 
     def parse_known_args(self, args=None, namespace=None):

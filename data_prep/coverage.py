@@ -52,9 +52,11 @@ def read_net(name: str) -> NetPriors:
     maps, size = {}, (0, 0)
     for step in walk(net).layers:
         if step.layer.type == "PriorBox":
-            feature, image = ((shape[2], shape[3]) for shape in step.bottoms)
-            maps[step.layer.name] = prior_boxes(step.layer.prior_box_param, feature, image)[0].reshape(-1, 4)
-            size = image
+            param = step.layer.prior_box_param
+            feature, image = ((shape[2], shape[3]) for shape in (step.bottoms[0], step.bottoms[-1]))
+            maps[step.layer.name] = prior_boxes(param, feature, image)[0].reshape(-1, 4)
+            # With img_size, or img_h and img_w, a layer needs no image.
+            size = image if len(step.bottoms) > 1 else (param.img_h or param.img_size, param.img_w or param.img_size)
     if not maps:
         raise CaffeError(f"{name}: a net without PriorBox layers")
     resize = next((layer.transform_param.resize_param for layer in net.layer if layer.type == "AnnotatedData"), pb.ResizeParameter())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ from caffe_ir.errors import CaffeError
 from caffe_ir.text import write_atomic
 from data_prep import clusters, stats
 from data_prep.boxes import Boxes
-from data_prep.coverage import MATCHED, Cover, NetPriors
+from data_prep.coverage import MATCHED, NetPriors
 
 BLUE, ORANGE, GREY = "#3b6ea8", "#d9822b", "#9aa5b1"
 CLASSES = 20  # bars of the first panel
 DOTS = 4000  # boxes of the panel of clusters
 
 
-def write(path: Path, boxes: Boxes, net: NetPriors | None, covered: tuple[list[stats.Table], Cover, np.ndarray] | None) -> None:
+def write(path: Path, boxes: Boxes, covered: Sequence[stats.Covered] = ()) -> None:
     """Draw a PNG, SVG or PDF by its name. Raises CaffeError for other names."""
     kind = path.suffix.lower().lstrip(".")
     if kind not in ("png", "svg", "pdf"):
@@ -44,8 +45,10 @@ def write(path: Path, boxes: Boxes, net: NetPriors | None, covered: tuple[list[s
         _sizes(axes[2], boxes)
         _aspects(axes[3], boxes)
         _clusters(axes[4], boxes)
-        if net and covered:
-            _coverage(axes[5], net, covered[1], covered[2])
+        if len(covered) == 1:
+            _coverage(axes[5], covered[0])
+        elif covered:
+            _compared(axes[5], covered)
         else:
             _image_sizes(axes[5], boxes)
         out = io.BytesIO()
@@ -112,7 +115,8 @@ def _clusters(axes: Axes, boxes: Boxes) -> None:
     axes.set(xlabel="width, % of the image's", ylabel="height, % of the image's (lines: 1:3 to 3:1)")
 
 
-def _coverage(axes: Axes, net: NetPriors, found: Cover, sides: np.ndarray) -> None:
+def _coverage(axes: Axes, covered: stats.Covered) -> None:
+    net, found, sides = covered.net, covered.cover, covered.at_input
     bins = [(name, mask) for name, low, high in stats.side_bins() if (mask := (sides >= low) & (sides < high)).any()]
     names = [f"{name.replace(' and more', '+')}\n({mask.sum()})" for name, mask in bins]
     matched = [100 * (found.best[mask] >= MATCHED).mean() for _, mask in bins]
@@ -122,13 +126,31 @@ def _coverage(axes: Axes, net: NetPriors, found: Cover, sides: np.ndarray) -> No
         names, [100 * found.best[mask].mean() for _, mask in bins], "o-", color="black", markersize=4, linewidth=1, label="mean best IoU, %"
     )
     axes.set(
-        title=f"covered by {Path(net.name).name}'s prior boxes",
+        title=f"covered by {_name(net)}'s prior boxes",
         ylim=(0, 125),
         yticks=range(0, 101, 20),
         ylabel=f"% with a prior of IoU ≥ {MATCHED}",
     )
     axes.set_xlabel(f"√area at the input of {net.width}x{net.height} (objects)")
     axes.legend(frameon=False, loc="upper left")
+
+
+def _compared(axes: Axes, covered: Sequence[stats.Covered]) -> None:
+    """Several nets, by the size that objects have in their images, which is the same for all."""
+    sides = covered[0].in_image
+    bins = [(name, mask) for name, low, high in stats.side_bins() if (mask := (sides >= low) & (sides < high)).any()]
+    names = [f"{name.replace(' and more', '+')}\n({mask.sum()})" for name, mask in bins]
+    for one in covered:
+        matched = [100 * (one.cover.best[mask] >= MATCHED).mean() for _, mask in bins]
+        axes.plot(names, matched, "o-", markersize=4, linewidth=1.5, label=_name(one.net))
+    axes.set(title="covered by the nets' prior boxes", ylim=(0, 105), ylabel=f"% with a prior of IoU ≥ {MATCHED}")
+    axes.set_xlabel("√area, pixels of the image (objects)")
+    axes.legend(frameon=False, loc="lower right", fontsize=8)
+
+
+def _name(net: NetPriors) -> str:
+    """A zoo id, or a prototxt by its folder and name."""
+    return "/".join(Path(net.name).parts[-2:])
 
 
 def _image_sizes(axes: Axes, boxes: Boxes) -> None:

@@ -98,7 +98,7 @@ def read_image(path: str | Path, encoding: Encoding = COPIED, stated: tuple[int,
     if encoding.keeps(suffix):
         if header and header.orientation == 1 and header.channels in (1, 3):
             return EncodedImage(data, header.height, header.width, (channels, header.height, header.width), True, tuple(remarks))
-        copied = not header or header.orientation == 1
+        copied = header.orientation == 1 if header else suffix not in (*JPEG_NAMES, ".png")
     pixels = _decode(path, data, header, encoding.gray)
     height, width = pixels.shape[:2]
     if copied and (header or np.array_equal(pixels, _decode(path, data, None, encoding.gray, cv2.IMREAD_IGNORE_ORIENTATION))):

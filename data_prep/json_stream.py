@@ -127,7 +127,9 @@ class _Window:
             except json.JSONDecodeError as error:
                 cut = error.pos > len(self._text) - _MARGIN or error.msg.startswith("Unterminated string")
                 if self._ended or not cut:
-                    raise self.error(error.msg[0].lower() + error.msg[1:].removesuffix(" at"), error.pos) from None
+                    raise self.error(
+                        error.msg[0].lower() + error.msg[1:].removesuffix(" at").removesuffix(" starting"), error.pos
+                    ) from None
             except ValueError as error:  # a number of thousands of digits
                 raise self.error(str(error).partition(";")[0]) from None
             if len(self._text) - self._at > LONGEST:

@@ -31,6 +31,14 @@ def beside(path: Path, name: str | None = None) -> Path | None:
     return find(name) if name else own if own.is_file() else None
 
 
+def find_map(name: str) -> Path:
+    """The file of a map of classes: coco_voc, VOC's classes of COCO, or a path. Raises CaffeError if there is neither."""
+    path = Path(__file__).parent / "labelmaps" / "coco_voc_map.txt" if name == "coco_voc" else Path(name)
+    if not path.is_file():
+        raise CaffeError(f"{name}: no such map of classes (a file, or coco_voc)")
+    return path
+
+
 def make(classes: Iterable[str]) -> pb.LabelMap:
     """The label map of some classes in their order, the background before them."""
     result = pb.LabelMap()

@@ -68,7 +68,7 @@ KINDS: Mapping[str, Kind] = {
     "bad-box": Kind("error", "boxes that are no numbers"),
     "count": Kind("error", "files beside the LMDB that do not fit it"),
     "turned": Kind("warning", "images whose EXIF orientation Caffe does not heed", "build again: data_prep turns them upright"),
-    "name-size": Kind("warning", "images that are not of the size in the name_size file", "right only where the build resized them"),
+    "name-size": Kind("note", "images that are not of the size in the name_size file", "as it is where the build resized them"),
 }
 
 
@@ -184,6 +184,10 @@ def examine(annotation: Annotation, file: str, width: int, height: int, rules: R
             kept.append(o)
             continue
         mended, done = mend(o, found[0], *stated, rules.fix) if rules.fix else (o, "")
+        if mended and mended != o:
+            if (box := mended[:1] + mended[2:6]) in seen:
+                mended, done = None, "left out"  # once cut, it is there twice
+            seen.add(box)
         faults.append(Fault(found[0], f"{file}:{o.line}", f"box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' {found[1]}", done))
         if mended:
             kept.append(mended)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from caffe_ir.errors import CaffeError, ParseError, suggest
+from data_prep import labelmap
 from data_prep.source import Annotation, Item, Object, Source
 from data_prep.sources import lists
 
@@ -19,9 +20,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--map",
         metavar="FILE",
-        type=Path,
-        help="other names for classes: lines `name or id,label,new name` as in the fork's coco_voc_map.txt, or `name,new name`;"
-        " objects of classes that are not in it are left out",
+        help="other names for classes: lines `name or label,new label,new name` as in the fork's coco_voc_map.txt, or `name,new name`;"
+        " objects of classes that are not in it are left out. coco_voc: VOC's classes of COCO",
     )
     empty = parser.add_mutually_exclusive_group()
     empty.add_argument(
@@ -40,20 +40,20 @@ def select(source: Source, args: argparse.Namespace) -> Source:
     classes = [c.strip() for c in args.classes.split(",")] if args.classes else None
     if classes is not None and (not all(classes) or len(set(classes)) < len(classes)):
         raise CaffeError(f"--classes {args.classes}: class names with commas between them, each once")
-    renaming = read_map(args.map) if args.map else None
+    renaming = read_map(labelmap.find_map(args.map)) if args.map else None
     if classes or renaming or args.empty:
         return Selection(source, classes, renaming, args.empty)
     return source
 
 
 def read_map(path: Path) -> dict[str, str]:
-    """Old name or id -> new name, in the order of labels; label 0 is the background and left out. Raises CaffeError, ParseError."""
+    """Old name or label -> new name, in the order of new labels; label 0 is the background and left out. Raises CaffeError, ParseError."""
     found: dict[str, tuple[int, str]] = {}
     labels: dict[str, int] = {}
     for number, line in lists.read_lines(path, "a map of classes"):
         words = [w.strip() for w in line.split(",")]
         if len(words) not in (2, 3) or not all(words):
-            raise ParseError(str(path), f"'{line[:60]}' where 'name,label,new name' or 'name,new name' should be", number)
+            raise ParseError(str(path), f"'{lists.shown(line)}' where 'name,label,new name' or 'name,new name' should be", number)
         old, new = words[0], words[-1]
         if len(words) == 3 and not words[1].isdecimal():
             raise ParseError(str(path), f"label '{words[1]}' is not a number", number)
@@ -70,7 +70,7 @@ def read_map(path: Path) -> dict[str, str]:
 
 
 class Selection:
-    """A source with some of its classes. classes: their names, in order; renaming: old name or id -> new name; empty: what becomes of
+    """A source with some of its classes. classes: their names, in order; renaming: old name or label -> new name; empty: what becomes of
     images without an object, None for keeping those that had none from the start.
     """
 
@@ -116,13 +116,24 @@ class Selection:
         if name not in self._targets:
             new: str | None = name
             if self._renaming is not None:
-                keys = [name, *(i for i, known in self._source.aliases.items() if known == name)]
-                new = next((self._renaming[k] for k in keys if k in self._renaming), None)
+                label = next((i for i, known in self._source.aliases.items() if known == name), "")
+                new = self._renaming.get(name, self._renaming.get(label))
             self._targets[name] = new if self._classes is None or new in self._classes else None
         return self._targets[name]
 
+    def _check_labels(self) -> None:
+        """Refuse a map that has ids where labels should be: it would call one class by the name of another."""
+        classes = self._source.aliases
+        for label, name in classes.items():
+            new = self._renaming.get(label) if self._renaming and name not in self._renaming else None
+            if new not in (None, name) and new in classes.values():
+                raise CaffeError(
+                    f"--map: label {label} is '{name}', and '{new}' is a class of its own (labels count from 1; ids do not count)"
+                )
+
     def _kept(self, items: list[Item]) -> list[Item]:
         """The items that stay; those that cannot be read do, for somebody to report them."""
+        self._check_labels()
         kept, found = list[Item](), set[str]()
         for item in items:
             try:

@@ -61,7 +61,7 @@ class Source(Protocol):
 
     @property
     def aliases(self) -> Mapping[str, str]:
-        """Id or number -> class, where the data set's files call classes by one."""
+        """Number -> class, for maps of classes that go by labels, as the fork's coco_voc_map.txt does."""
         ...
 
     def items(self) -> list[Item]:

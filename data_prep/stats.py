@@ -20,6 +20,16 @@ THRESHOLDS = (0.5, 0.6, 0.7)
 SAMPLE = 100_000  # objects that are held against prior boxes, drawn at random where there are more
 
 
+class Covered(NamedTuple):
+    """How a net covers objects: tables by size and by map, the overlaps, and √area in pixels of its input and of their images."""
+
+    net: NetPriors
+    tables: list[Table]
+    cover: Cover
+    at_input: np.ndarray
+    in_image: np.ndarray
+
+
 class Table(NamedTuple):
     """A heading, the names of the columns (the first is that of the rows), and the rows."""
 
@@ -101,8 +111,8 @@ def advice(boxes: Boxes) -> str:
     return f"aspect ratios to take: {mine} (mean overlap of the best shape {ours.fit:.3f}; with SSD's and DSSD's {usual})"
 
 
-def covered(boxes: Boxes, net: NetPriors) -> tuple[list[Table], Cover, np.ndarray]:
-    """How a net covers the objects: tables by size and by map, the overlaps, and √area at the input of the objects they are of."""
+def covered(boxes: Boxes, net: NetPriors) -> Covered:
+    """How a net covers the objects, or a sample of them where there are very many, the same for each net."""
     chosen = np.arange(len(boxes))
     if len(boxes) > SAMPLE:
         chosen = np.sort(np.random.default_rng(0).choice(len(boxes), SAMPLE, replace=False))
@@ -125,7 +135,7 @@ def covered(boxes: Boxes, net: NetPriors) -> tuple[list[Table], Cover, np.ndarra
         (name, len(priors), _sides(priors, net), n := int((found.map == i).sum()), _percent(n / max(len(chosen), 1)))
         for i, (name, priors) in enumerate(net.maps.items())
     ])  # fmt: skip
-    return [by_size, by_map], found, at_net
+    return Covered(net, [by_size, by_map], found, at_net, in_image)
 
 
 def _sides(priors: np.ndarray, net: NetPriors) -> str:

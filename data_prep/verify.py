@@ -109,6 +109,8 @@ def check(key: str, value: bytes, labels: frozenset[int] | None) -> Checked:
         record = pb.AnnotatedDatum.FromString(value)
     except DecodeError:
         return Checked([Fault("bad-record", key, "not an AnnotatedDatum")], [], (0, 0))
+    if not record.HasField("datum"):  # a Datum, of plain classification, reads as one without fields that are known
+        return Checked([Fault("bad-record", key, "not an AnnotatedDatum")], [], (0, 0))
     size = _check_image(record.datum, key, faults)
     found = []
     for group in record.annotation_group:
@@ -144,6 +146,8 @@ def _check_image(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, i
     size = (image.shape[0], image.shape[1])
     if image.dtype != np.uint8:
         faults.append(Fault("bad-image", key, f"an image of {image.dtype} where Caffe reads bytes"))
+    elif not all(said):  # Caffe does not look at them
+        return size
     elif size != said and size == said[::-1]:
         faults.append(Fault("turned", key, f"the datum says {_shape(said)}, but Caffe decodes {_shape(size)}: it does not heed the EXIF"
                             " orientation that boxes go by"))  # fmt: skip

@@ -79,4 +79,4 @@ def finish(args: argparse.Namespace, report: Report) -> None:
         print(f"all of them: {args.report}")
     errors, warnings = (sum(report.counts().get(severity, {}).values()) for severity in ("error", "warning"))
     if errors or (args.strict and warnings):
-        raise CaffeError(f"{errors} errors, {warnings} warnings")
+        raise CaffeError(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}")

@@ -16,7 +16,7 @@ input, any prior box overlaps by half: what none does is matched to its best one
 
 examples:
   data_prep stats lmdb data/shapes/train_lmdb --net ssd300_voc0712 --out stats.png
-  data_prep stats voc VOC2007 --list trainval --net prototxt/fssd300_voc0712/train.prototxt"""
+  data_prep stats voc VOC2007 --list trainval --net ssd300_voc0712 --net ssd512_voc0712 --out compared.png"""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -33,12 +33,15 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         else:
             added.add_argument("lmdb", metavar="LMDB", type=flags.lmdb, nargs="+", help="annotated LMDBs, taken together")
             added.add_argument("--labelmap", metavar="FILE", help="for the names (default: labelmap.prototxt beside each LMDB)")
-        added.add_argument("--net", metavar="ID|FILE", help="hold a net's prior boxes against them: a zoo id, or a prototxt")
+        added.add_argument(
+            "--net", metavar="ID|FILE", action="append", default=[],
+            help="hold a net's prior boxes against them: a zoo id, or a prototxt; again for another net, to compare them",
+        )  # fmt: skip
         added.add_argument("--out", metavar="PNG", type=Path, help="also draw it all as a picture")
 
 
 def run(args: argparse.Namespace) -> None:
-    net = coverage.read_net(args.net) if args.net else None
+    nets = [coverage.read_net(name) for name in args.net]
     if args.kind == "lmdb":
         found = boxes.of_lmdbs(args.lmdb, args.labelmap)
     else:
@@ -46,10 +49,10 @@ def run(args: argparse.Namespace) -> None:
         found = boxes.of_source(source, source.read_list(args.list) if args.list else source.items())
     if not len(found):
         raise CaffeError(f"{len(found.images)} images, and not one object")
-    covered = stats.covered(found, net) if net else None
-    print(stats.summary(found), *stats.tables(found), stats.advice(found), *(covered[0] if covered else ()), sep="\n\n")
+    covered = [stats.covered(found, net) for net in nets]
+    print(stats.summary(found), *stats.tables(found), stats.advice(found), *(table for c in covered for table in c.tables), sep="\n\n")
     if args.out:
         from data_prep import figure  # noqa: PLC0415, matplotlib takes half a second
 
-        figure.write(args.out, found, net, covered)
+        figure.write(args.out, found, covered)
         print(f"\n{args.out}")

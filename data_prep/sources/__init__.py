@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from data_prep.source import Source
-from data_prep.sources import coco, csv, ilsvrc, kitti, voc, yolo
+from data_prep.sources import annoset, coco, csv, ilsvrc, kitti, voc, yolo
 
 
 class Kind(Protocol):
@@ -24,4 +24,4 @@ class Kind(Protocol):
         ...
 
 
-KINDS: Mapping[str, Kind] = {"voc": voc, "coco": coco, "csv": csv, "yolo": yolo, "kitti": kitti, "ilsvrc": ilsvrc}
+KINDS: Mapping[str, Kind] = {"voc": voc, "coco": coco, "csv": csv, "yolo": yolo, "kitti": kitti, "ilsvrc": ilsvrc, "annoset": annoset}

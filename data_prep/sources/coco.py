@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from data_prep.sources.bundle import Bundle
 HELP = "a folder with COCO-style JSON"
 EPILOG = """DIR holds annotations/instances_NAME.json and the images in NAME/ or images/NAME/, or NAME/_annotations.coco.json as Roboflow
 writes it; or name one JSON file. A LIST is such a NAME, a JSON file, or a text file of image names or ids. COCO's trainval35k (train2014
-and valminusminival2014, or train2017: the same images) and minival (minival2014 or val2017) go by these names. Crowds are difficult.
+and valminusminival2014, or train2017: the same images), minival (minival2014 or val2017) and trainval go by these names, too.
+Crowds are difficult.
 
 examples:
   data_prep coco COCO --train-list train2017 --test-list val2017 --labelmap coco --out data/coco
@@ -28,6 +28,7 @@ examples:
 SECTIONS = ("images", "annotations", "categories")
 KINDS = ("instances_", "image_info_", "person_keypoints_")
 OTHER_KINDS = ("captions_", "stuff_", "panoptic_")  # no boxes of objects in them
+DESCRIPTION = "dataset.json"  # of a data set built here
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -47,10 +48,10 @@ class Coco(Bundle):
     """
 
     suffixes = (".json",)
-    # 2017's train and val are the images of these two.
     splits: Mapping[str, list[list[str]]] = {
-        "trainval35k": [["train2014", "valminusminival2014"], ["train2017"]],
-        "minival": [["minival2014"], ["val2017"]],
+        "trainval35k": [["train2014", "valminusminival2014"], ["train2017"]],  # 2017's train and val are the images of
+        "minival": [["minival2014"], ["val2017"]],  # these two
+        "trainval": [["train2014", "val2014"], ["train2017", "val2017"]],
     }
 
     def __init__(self, root: Path) -> None:
@@ -59,12 +60,11 @@ class Coco(Bundle):
 
     @property
     def classes(self) -> list[str]:
-        return list(self.aliases.values())
+        return list(dict.fromkeys(name for names in self._names.values() for name in names.values()))
 
     @property
     def aliases(self) -> dict[str, str]:
-        """Category id to class."""
-        return {i: name for names in self._names.values() for i, name in names.items()}
+        return {str(label): name for label, name in enumerate(self.classes, 1)}  # COCO's own are labelmap_coco's, without gaps
 
     def split_of(self, path: Path) -> str:
         if path.name.startswith("_annotations"):  # valid/_annotations.coco.json
@@ -73,7 +73,9 @@ class Coco(Bundle):
 
     def candidates(self) -> Iterable[Path]:
         found = [*super().candidates(), *sorted(self.root.glob("*/_annotations.coco.json"))]
-        return [p for p in reversed(found) if not p.name.startswith(OTHER_KINDS)]  # of one split, instances_ comes last and counts
+        return [
+            p for p in reversed(found) if not p.name.startswith(OTHER_KINDS) and p.name != DESCRIPTION
+        ]  # of one split, instances_ comes last and counts
 
     def read(self, item: Item) -> Annotation:
         (width, height), *rows = json.loads(f"[{item.content}]")
@@ -84,10 +86,12 @@ class Coco(Bundle):
                 raise ParseError(self.file(item), row)
             category, crowd, *box, record = row
             if str(category) not in names:
-                known = ", ".join(list(names)[:5]) + (", …" if len(names) > 5 else "")
-                raise ParseError(self.file(item), f"category {category} is not among the {len(names)} categories ({known})", record)
-            x, y, across, down = (_single(v) for v in box)
-            corners = (x, y, _single(x + across), _single(y + down))
+                known = lists.shown(", ".join(list(names)[:5])) + (", …" if len(names) > 5 else "")
+                raise ParseError(
+                    self.file(item), f"category {lists.shown(str(category))} is not among the {len(names)} categories ({known})", record
+                )
+            x, y, across, down = (lists.single(v) for v in box)
+            corners = (x, y, lists.single(x + across), lists.single(y + down))
             objects.append(lists.placed(names[str(category)], bool(crowd), corners, record))
         return Annotation(width, height, objects)
 
@@ -96,7 +100,7 @@ class Coco(Bundle):
         a single annotation is told when its image is read.
         """
         images: dict[str, tuple[str, int, int]] = {}
-        rows: dict[str, list[str]] = {}
+        rows: dict[str, bytearray] = {}  # a quarter of the memory of lists of texts
         names: dict[str, str] = {}
         for section, index, line, value in elements(path, SECTIONS):
             place = f"{section}[{index}]"
@@ -104,11 +108,11 @@ class Coco(Bundle):
                 raise ParseError(str(path), f"{place} is {json.dumps(value)[:40]}, not an object", line)
             try:
                 if section == "annotations":
-                    rows.setdefault(str(value["image_id"]), []).append(_row(value, index))
+                    rows.setdefault(str(value["image_id"]), bytearray()).extend(b"," + _row(value, index).encode())
                 elif section == "categories":
-                    names[str(value["id"])] = str(value["name"])
+                    names[str(value["id"])] = lists.class_name(str(value["name"]))
                 elif (key := str(value["id"])) in images:
-                    raise ParseError(str(path), f"{place}: there is another image with id {key}", line)
+                    raise ParseError(str(path), f"{place}: there is another image with id {lists.shown(key)}", line)
                 else:
                     images[key] = (lists.image_name(str(value["file_name"])), _side(value, "width"), _side(value, "height"))
             except KeyError as error:
@@ -119,13 +123,13 @@ class Coco(Bundle):
         if not images:
             raise ParseError(str(path), "no 'images' in it: not a COCO-style annotation file")
         if strays := rows.keys() - images.keys():
-            count = sum(len(rows[s]) for s in strays)
-            raise ParseError(str(path), f"annotations of images that are not in 'images': {count}, the first of image {min(strays)}")
+            first = lists.shown(min(strays))
+            raise ParseError(str(path), f"annotations of {len(strays)} images that are not in 'images', the first of image {first}")
         place = self.below(path)
         self._names[place] = {i: names[i] for i in sorted(names, key=lambda i: (int(i) if i.isdecimal() else math.inf, i))}
         folders = self._folders(path, [name for name, _, _ in images.values()])
         return [
-            Item(folders[_prefix(name)] + name, f"{place}#{i}", None, i, ",".join([f"[{width},{height}]", *rows.pop(i, ())]))
+            Item(folders[_prefix(name)] + name, f"{place}#{i}", None, i, f"[{width},{height}]{rows.pop(i, b'').decode()}")
             for i, (name, width, height) in images.items()
         ]
 
@@ -134,7 +138,7 @@ class Coco(Bundle):
         split, beside = self.split_of(path), self.below(path.parent)
         found = {}
         for prefix in {_prefix(name) for name in names}:
-            parts = [prefix, split] if prefix else [split]
+            parts = [p for p in (prefix, split, split.replace("-dev", "")) if p]  # test-dev's images lie among test's
             folders = ["", *(f for p in parts for f in (p, f"images/{p}")), "images", beside, f"{beside}/images", "JPEGImages"]
             found[prefix], _ = lists.locate(self.root, (n for n in names if _prefix(n) == prefix), folders)
         return found
@@ -171,8 +175,3 @@ def _row(value: dict[str, Any], index: int) -> str:
 
 def _is_number(x: Any) -> bool:
     return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e9  # neither infinite nor NaN
-
-
-def _single(x: float) -> float:
-    """x in single precision, in which the fork adds corner and side."""
-    return struct.unpack("f", struct.pack("f", x))[0]

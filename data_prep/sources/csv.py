@@ -67,7 +67,7 @@ class Csv(Bundle):
         """The items of one table, an image each, in the order of their first rows. Raises ParseError with the row at fault; what is
         wrong with a single box is told when its image is read.
         """
-        rows: dict[str, list[str]] = {}
+        rows: dict[str, bytearray] = {}  # a quarter of the memory of lists of texts
         largest = 0.0
         with path.open(encoding="utf-8-sig", newline="") as file:
             try:
@@ -84,9 +84,9 @@ class Csv(Bundle):
                     except ValueError as error:
                         raise ParseError(str(path), str(error), reader.line_num) from None
                     if name not in rows:
-                        rows[name] = [json.dumps(size)]
+                        rows[name] = bytearray(json.dumps(size), "ascii")
                     if row:
-                        rows[name].append(json.dumps(row))
+                        rows[name] += b"," + json.dumps(row, separators=(",", ":")).encode()
                         largest = max(largest, *map(abs, row[2:6])) if isinstance(row, list) else largest
             except UnicodeDecodeError:
                 raise ParseError(str(path), "not a table: it is no UTF-8 text") from None
@@ -98,7 +98,8 @@ class Csv(Bundle):
         folders = ("", beside, "images", f"{beside}/images", path.stem, f"images/{path.stem}", "JPEGImages")
         folder, extension = lists.locate(self.root, rows, folders)
         unit = "1" if 0 < largest <= 1 else "0"
-        return [Item(f"{folder}{name}{extension}", self.below(path), content=",".join([unit, *found])) for name, found in rows.items()]
+        file_name = self.below(path)
+        return [Item(f"{folder}{name}{extension}", file_name, content=f"{unit},{rows.pop(name).decode()}") for name in list(rows)]
 
     def read(self, item: Item) -> Annotation:
         fractions, (width, height), *rows = json.loads(f"[{item.content}]")
@@ -111,6 +112,8 @@ class Csv(Bundle):
             objects.append(lists.placed(name, bool(difficult), box, number))
         if fractions and objects:
             width, height = (width, height) if width and height else lists.size_of(self.root / item.image)
+            if not width:
+                return Annotation(0, 0, [])
             objects = [lists.placed(o.name, o.difficult, lists.scaled(o[2:6], (width, height)), o.line) for o in objects]
         return Annotation(width, height, objects)
 
@@ -133,11 +136,13 @@ def _columns(path: Path, reader: object) -> tuple[dict[str, int], bool]:
     if "image" in found and len(found) > 1:
         return _header(path, sample[0], found), True
     whole = next((row for row in sample if all(w.strip() for w in row)), sample[0])
-    by_count = {6: CLASS_SECOND if _is_number(whole[-1]) and not _is_number(whole[1]) else RETINANET, 8: TENSORFLOW}
-    if len(whole) not in by_count or not all(_is_number(whole[by_count[len(whole)].index(c)]) for c in CORNERS if any(whole[1:])):
+    order = {6: RETINANET, 8: TENSORFLOW}.get(len(whole), ())
+    if order == RETINANET and _is_number(whole[5]) and not _is_number(whole[1]):
+        order = CLASS_SECOND
+    if not order or (any(whole[1:]) and not all(_is_number(whole[order.index(c)]) for c in CORNERS)):
         wanted = "a header such as filename,xmin,ymin,xmax,ymax,class"
         raise ParseError(str(path), f"{wanted} is missing, and these {len(whole)} columns are not known without", 1)
-    return {thing: column for column, thing in enumerate(by_count[len(whole)])}, False
+    return {thing: column for column, thing in enumerate(order)}, False
 
 
 def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, int]:
@@ -150,10 +155,11 @@ def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, i
             if found[thing] < 0:
                 del found[thing]
     box = CORNER_AND_SIDES if "box_width" in found and "xmax" not in found else CORNERS
+    unknown = [lists.shown(word) for column, word in enumerate(header) if column not in found.values()]
     for thing in ("class", *box):
         if thing not in found:
-            near = suggest(thing, header).replace("did you mean", "there is")
-            raise ParseError(str(path), f"no column '{thing}'{near or '; there are ' + ', '.join(h.strip() for h in header)}", 1)
+            near = suggest(thing, unknown).replace("did you mean", "there is")
+            raise ParseError(str(path), f"no column '{thing}'{near or '; there are ' + lists.shown(', '.join(header))}", 1)
     return found
 
 
@@ -181,13 +187,11 @@ def _row(words: list[str], columns: Mapping[str, int], line: int) -> tuple[str, 
     try:
         for thing in box:
             if not _is_number(cells[thing]):
-                raise ValueError(f"{thing} is '{cells[thing][:40]}', not a number")
-        if not cells["class"]:
-            raise ValueError("a box without a class")
+                raise ValueError(f"{thing} is '{lists.shown(cells[thing])}', not a number")
         numbers = [lists.number(cells[thing]) for thing in box]
         if box is CORNER_AND_SIDES:
             numbers[2:] = [numbers[0] + numbers[2], numbers[1] + numbers[3]]
         difficult = cells.get("difficult", "").lower() in ("1", "true", "yes")
-        return image, [cells["class"], int(difficult), *numbers, line], size
+        return image, [lists.class_name(cells["class"]), int(difficult), *numbers, line], size
     except ValueError as error:
         return image, f"{line}:{error}", size

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 
 from caffe_ir.errors import CaffeError
-from data_prep.source import Item, Source
+from data_prep.source import UNLABELLED, Item, Source
 from data_prep.sources import lists
 from data_prep.sources.voc import Folder
 
 HELP = "a folder of ILSVRC DET"
-EPILOG = """DIR holds Data/DET, Annotations/DET and ImageSets/DET. A LIST is train, val, val1, val2 or trainval1 (train and val1).
-As in the SSD fork's data/ILSVRC2016, images of train and val1 without an annotation file, the negative ones, are left out, and
+EPILOG = """DIR holds Data/DET, Annotations/DET, ImageSets/DET. A LIST is train, val, val1, val2, trainval1 (train and val1), test (without
+labels). As in the SSD fork's data/ILSVRC2016, images of train and val1 without an annotation file, the negative ones, are left out, and
 name_size files have the second column of ImageSets/DET. val1.txt and val2.txt are Ross Girshick's split: ILSVRC2015_DET_val1_val2.tar.gz.
 
 example:
@@ -49,7 +49,7 @@ class Ilsvrc(Folder):
                 subset = image.partition("/")[0].split("_")
                 if len(subset) < 2:
                     raise CaffeError(f"{place}: '{image}' is no image of ILSVRC (such as ILSVRC2012_val_00000001)")
-                annotation = f"Annotations/DET/{subset[1]}/{image}.xml"
+                annotation = UNLABELLED if file.stem == "test" else f"Annotations/DET/{subset[1]}/{image}.xml"
                 if not training or (self.root / annotation).is_file():
                     items.append(Item(f"Data/DET/{subset[1]}/{image}.JPEG", annotation, place, *number))
         return items

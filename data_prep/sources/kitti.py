@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import NamedTuple
 
-from caffe_ir.errors import CaffeError, ParseError, suggest
+from caffe_ir.errors import CaffeError, ParseError
 from data_prep.image import IMAGE_NAMES
 from data_prep.source import NO_ALIASES, Annotation, Item, Object, Source
 from data_prep.sources import lists
@@ -20,7 +20,6 @@ examples:
   data_prep kitti KITTI --train-list train --test-list val --classes Car,Pedestrian,Cyclist --out data/kitti
   data_prep kitti KITTI --level moderate --out data/kitti/train_lmdb"""
 DONT_CARE = "DontCare"
-TYPES = ("Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclist", "Tram", "Misc", DONT_CARE)
 IMAGES, LABELS = ("image_2", "images", "image_02"), ("label_2", "labels", "label_02")
 
 
@@ -107,11 +106,10 @@ def _object(path: Path, line: int, words: list[str], level: Level) -> Object:
         fields = "type truncated occluded alpha left top right bottom, and 7 of the object in space"
         raise ParseError(str(path), f"{len(words)} words where 15 should be: {fields}", line)
     name, *rest = words
-    if name not in TYPES and (near := suggest(name, TYPES)):
-        raise ParseError(str(path), f"no type '{name}'{near}", line)
     try:
+        name = lists.class_name(name)
         truncated, occluded, _, *box = (lists.number(w) for w in rest[:7])
     except ValueError as error:
-        raise ParseError(str(path), f"{error} where a number should be", line) from None
+        raise ParseError(str(path), f"{lists.shown(str(error))}, where a number should be", line) from None
     beyond = box[3] - box[1] < level.height or occluded > level.occlusion or truncated > level.truncation
     return lists.placed(name, beyond or name == DONT_CARE, box, line)

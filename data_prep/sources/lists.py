@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import functools
+import struct
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,8 @@ from data_prep.image import IMAGE_NAMES, read_image
 from data_prep.image_header import read_header
 from data_prep.source import Object
 
+LARGEST = 1e9  # pixels
+LONGEST = 1000  # characters of an image's path
 PROBES = 20  # images that are looked for before a folder counts as not theirs
 SLACK = 1e-4  # by which a box in rounded fractions may leave its image
 
@@ -43,7 +46,10 @@ def read_list(path: Path) -> list[tuple[str, list[str]]]:
         words = [w.strip() for w in line.split("\t")] if "\t" in line else line.split()
         if len(words) > 2:
             raise CaffeError(f"{path}:{number}: {len(words)} words where 'image annotation' should be (with a tab if names have spaces)")
-        found.append((f"{path}:{number}", words))
+        try:
+            found.append((f"{path}:{number}", [image_name(w) for w in words]))
+        except ValueError as error:
+            raise CaffeError(f"{path}:{number}: {error}") from None
     if not found:
         raise CaffeError(f"{path}: the list is empty")
     return found
@@ -70,21 +76,46 @@ def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[st
 
 
 def number(text: str) -> float:
-    """A number, whole ones as int. Raises ValueError for text that is none, and for infinite ones."""
+    """A number of pixels, whole ones as int. Raises ValueError for text that is none, and for what no image has."""
     value = float(text)
-    if not math.isfinite(value):
+    if not abs(value) < LARGEST or "_" in text:  # NaN is not less, either
         raise ValueError(text)
     return int(value) if value.is_integer() else value
 
 
+def single(x: float) -> float:
+    """x in single precision, in which the fork adds corner and side."""
+    return struct.unpack("f", struct.pack("f", x))[0]
+
+
+def shown(text: str) -> str:
+    """A piece of a file for a message: one line, not long, and nothing that a terminal would not print."""
+    return "".join(c if c.isprintable() else "·" for c in text[:60]) + ("…" if len(text) > 60 else "")
+
+
+@functools.lru_cache(maxsize=4096)
+def class_name(name: str) -> str:
+    """A class's name as label maps and messages can have it. Raises ValueError, saying why, for one that they cannot."""
+    name = name.strip()
+    if not name or not name.isprintable():
+        raise ValueError(f"class name '{shown(name)}' has characters that cannot be printed" if name else "a class without a name")
+    return name
+
+
+@functools.lru_cache(maxsize=64)
 def image_name(name: str) -> str:
     """An image's path as Caffe's lists can have it. Raises ValueError, saying why, for one that they cannot."""
     name = name.strip()
     if not name:
         raise ValueError("an image without a name")
     if not name.isprintable():
-        raise ValueError(f"image name {name[:80]!r} has characters that cannot be printed")
-    return name.replace("\\", "/").removeprefix("./")
+        raise ValueError(f"image name '{shown(name)}' has characters that cannot be printed")
+    if len(name) > LONGEST or any(len(part.encode()) > 255 for part in name.split("/")):
+        raise ValueError(f"image name '{shown(name)}' is too long for a file")
+    name = name.replace("\\", "/").removeprefix("./")
+    if name.endswith(("/", "..")) or name in ("", "."):
+        raise ValueError(f"'{name}' is no image, but a folder")
+    return name
 
 
 def placed(name: str, difficult: bool, box: Iterable[float], line: int) -> Object:
@@ -94,11 +125,14 @@ def placed(name: str, difficult: bool, box: Iterable[float], line: int) -> Objec
 
 
 def size_of(image: Path) -> tuple[int, int]:
-    """(width, height) of an image file, for boxes in fractions of it. Raises CaffeError, FileNotFoundError."""
-    if header := read_header(image.read_bytes()):
-        height, width = header.upright
-        return width, height
-    decoded = read_image(image)
+    """(width, height) of an image file, for boxes in fractions of it; (0, 0) where it cannot be read, which is told when it is."""
+    try:
+        if header := read_header(image.read_bytes()):
+            height, width = header.upright
+            return width, height
+        decoded = read_image(image)
+    except (CaffeError, OSError):
+        return 0, 0
     return decoded.width, decoded.height
 
 

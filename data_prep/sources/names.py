@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -41,10 +42,17 @@ def read(root: Path, given: Path | None) -> Names:
 
 
 def _lines(path: Path) -> list[str]:
-    classes = [line for _, line in lists.read_lines(path, "a list of class names")]
-    if not classes:
+    return _checked([line for _, line in lists.read_lines(path, "a list of class names")], path)
+
+
+def _checked(classes: list[str], path: Path) -> list[str]:
+    try:
+        found = [lists.class_name(c) for c in classes]
+    except ValueError as error:
+        raise CaffeError(f"{path}: {error}") from None
+    if not found:
         raise CaffeError(f"{path}: no class names in it")
-    return classes
+    return found
 
 
 def _from_data(path: Path, root: Path) -> Names:
@@ -53,12 +61,12 @@ def _from_data(path: Path, root: Path) -> Names:
     for number, line in lists.read_lines(path, "a file of darknet's"):
         key, equals, value = line.partition("=")
         if not equals:
-            raise ParseError(str(path), f"'{line[:60]}' where 'key = value' should be", number)
+            raise ParseError(str(path), f"'{lists.shown(line)}' where 'key = value' should be", number)
         values[key.strip()] = value.strip()
     listed = values.get("names", "obj.names")
-    file = next((p for p in (path.parent / listed, root / listed, path.parent / Path(listed).name) if p.is_file()), None)
+    file = next((p for p in (path.parent / listed, root / listed, path.parent / Path(listed).name) if os.path.isfile(p)), None)
     if file is None:
-        raise CaffeError(f"{path}: no file of class names '{listed}'")
+        raise CaffeError(f"{path}: no file of class names '{lists.shown(listed)}'")
     sets = {SPLITS[k]: [v] for k, v in values.items() if k in SPLITS and v}
     return Names(_lines(file), sets, file, path.parent)
 
@@ -69,20 +77,25 @@ def _from_yaml(path: Path) -> Names:
     if isinstance(found, dict):
         numbers = {int(k): v for k, v in found.items() if k.isdecimal()}
         if len(numbers) != len(found) or sorted(numbers) != list(range(len(numbers))):
-            raise ParseError(str(path), f"names should be numbered from 0 without gaps, not {', '.join(found)[:60]}")
+            raise ParseError(str(path), f"names should be numbered from 0 without gaps, not {lists.shown(', '.join(found))}")
         found = [numbers[i] for i in range(len(numbers))]
-    if not isinstance(found, list) or not found or not all(found):
+    if not isinstance(found, list):
         raise ParseError(str(path), "no class names in it (names: [person, car])")
     count = values.get("nc", str(len(found)))
     if count != str(len(found)):
-        raise ParseError(str(path), f"nc is {count}, but there are {len(found)} names")
+        raise ParseError(str(path), f"nc is {lists.shown(str(count))}, but there are {len(found)} names")
     sets: dict[str, list[str]] = {}
     for key, name in SPLITS.items():
         value = values.get(key)
         if value and not isinstance(value, dict):
             sets[name] = [value] if isinstance(value, str) else value
     base = values.get("path")
-    return Names(found, sets, path, path.parent / base if isinstance(base, str) and (path.parent / base).is_dir() else path.parent)
+    return Names(
+        _checked(found, path),
+        sets,
+        path,
+        path.parent / base if isinstance(base, str) and os.path.isdir(path.parent / base) else path.parent,
+    )
 
 
 def read_yaml(path: Path) -> dict[str, Value]:
@@ -97,7 +110,7 @@ def read_yaml(path: Path) -> dict[str, Value]:
             key, flow = found[1], (found[2] or "").strip()
             values[key] = ""
         elif not key:
-            raise ParseError(str(path), f"'{text.strip()[:60]}' where 'key: value' should be", number)
+            raise ParseError(str(path), f"'{lists.shown(text.strip())}' where 'key: value' should be", number)
         else:
             _add(values, key, text.strip(), path, number)
         if flow[:1] in ("[", "{") and flow[-1:] != {"[": "]", "{": "}"}[flow[0]]:
@@ -129,7 +142,7 @@ def _add(values: dict[str, Value], key: str, text: str, path: Path, number: int)
         if isinstance(block, dict):
             values[key] = {**block, pair[1] or pair[2] or pair[3]: _scalar(pair[4] or "")}
             return
-    raise ParseError(str(path), f"'{text[:60]}' is neither '- item' nor '0: item'", number)
+    raise ParseError(str(path), f"'{lists.shown(text)}' is neither '- item' nor '0: item'", number)
 
 
 def _uncommented(line: str) -> str:

@@ -107,7 +107,7 @@ def _read_plain(data: bytes) -> Annotation | None:
     for o in objects:
         name, box, difficult = o.findtext("name", "").strip(), o.find("bndbox"), o.findtext("difficult", "").strip() == "1"
         corners = [box.findtext(corner, "") for corner in CORNERS] if box is not None else [""]
-        if not name or not all(c.isdecimal() for c in corners):
+        if not name.isprintable() or not name or not all(c.isdecimal() and len(c) < 9 for c in corners):
             return None
         start = data.index(b"<bndbox", at)
         line += data.count(b"\n", at, start)
@@ -115,17 +115,21 @@ def _read_plain(data: bytes) -> Annotation | None:
         xmin, ymin, xmax, ymax = map(int, corners)
         found.append(Object(name, difficult, xmin, ymin, xmax, ymax, line))
     width, height = root.findtext("size/width", "0"), root.findtext("size/height", "0")
-    return Annotation(int(width), int(height), found) if width.isdecimal() and height.isdecimal() else None
+    return Annotation(int(width), int(height), found) if width.isdecimal() and height.isdecimal() and len(width + height) < 17 else None
 
 
 def _object(path: Path, element: Element) -> Object:
     name, box, difficult = (element.find(tag) for tag in ("name", "bndbox", "difficult"))
     if name is None or not name.text.strip():
         raise ParseError(str(path), "object without a name", element.line)
+    try:
+        named = lists.class_name(name.text)
+    except ValueError as error:
+        raise ParseError(str(path), str(error), name.line) from None
     if box is None:
-        raise ParseError(str(path), f"object '{name.text.strip()}' without a bndbox", element.line)
+        raise ParseError(str(path), f"object '{named}' without a bndbox", element.line)
     xmin, ymin, xmax, ymax = (_number(path, box, corner) for corner in CORNERS)
-    return Object(name.text.strip(), difficult is not None and difficult.text.strip() == "1", xmin, ymin, xmax, ymax, box.line)
+    return Object(named, difficult is not None and difficult.text.strip() == "1", xmin, ymin, xmax, ymax, box.line)
 
 
 def _number(path: Path, parent: Element, tag: str, default: float | None = None) -> float:
@@ -135,10 +139,9 @@ def _number(path: Path, parent: Element, tag: str, default: float | None = None)
     if element is None:
         raise ParseError(str(path), f"{parent.tag} without {tag}", parent.line)
     try:
-        value = float(element.text)
-        return int(value) if value == int(value) else value
-    except (ValueError, OverflowError):
-        raise ParseError(str(path), f"{tag} is '{element.text.strip()}', not a number", element.line) from None
+        return lists.number(element.text)
+    except ValueError:
+        raise ParseError(str(path), f"{tag} is '{lists.shown(element.text.strip())}', not a number", element.line) from None
 
 
 class Folder:
@@ -178,8 +181,8 @@ class Folder:
     def file(self, item: Item) -> str:
         return os.path.join(self.root, item.annotation)
 
-    def __getstate__(self) -> dict[str, Path]:
-        return {"root": self.root}  # not the list of its images: that is long, and workers do without
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name != "_images"}  # a long list, and workers do without
 
     def sets(self) -> list[str]:
         """Names of the folder's own image sets."""

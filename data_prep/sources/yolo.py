@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from caffe_ir.errors import CaffeError, ParseError
-from data_prep.source import Annotation, Item, Source
+from data_prep.source import NO_ALIASES, Annotation, Item, Source
 from data_prep.sources import lists, names
 
 HELP = "a folder of YOLO text files"
@@ -33,6 +34,7 @@ class Yolo:
     """A folder of images with YOLO's text files. classes: in the order of their numbers. Raises CaffeError where there are none."""
 
     whole_pixels = False
+    aliases = NO_ALIASES
 
     def __init__(self, root: Path, names_file: Path | None = None) -> None:
         self.root = root
@@ -43,10 +45,6 @@ class Yolo:
     @property
     def classes(self) -> list[str]:
         return self._names.classes
-
-    @property
-    def aliases(self) -> dict[str, str]:
-        return {str(i): name for i, name in enumerate(self.classes)}
 
     def items(self) -> list[Item]:
         folder = self.root / "images"
@@ -71,13 +69,13 @@ class Yolo:
         while bare.startswith("../"):  # Roboflow's ../train/images lies beside data.yaml
             bare = bare[3:]
         for path in (folder / place, self.root / place, folder / bare, self.root / bare):
-            if path.is_dir():
+            if os.path.isdir(path):
                 if found := lists.images_below(path):
                     return [self._item(self._relative(p)) for p in found]
                 raise CaffeError(f"{path}: no image there")
-            if path.is_file():
+            if os.path.isfile(path):
                 return self._listed(path)
-        raise CaffeError(f"{self._names.file}: no folder or list '{place}'")
+        raise CaffeError(f"{self._names.file}: no folder or list '{lists.shown(place)}'")
 
     def _listed(self, path: Path) -> list[Item]:
         items = []
@@ -116,6 +114,8 @@ class Yolo:
         if not found:
             return Annotation(0, 0, [])
         size = lists.size_of(self.root / item.image)
+        if not all(size):
+            return Annotation(0, 0, [])
         return Annotation(*size, [lists.placed(name, False, lists.scaled(box, size), line) for line, name, box in found])
 
     def _box(self, path: Path, line: int, words: list[str]) -> tuple[str, list[float]]:
@@ -123,7 +123,9 @@ class Yolo:
         try:
             index, *numbers = (lists.number(w) for w in words)
         except ValueError:
-            raise ParseError(str(path), f"'{' '.join(words)[:60]}' where 'class x y width height' should be, all numbers", line) from None
+            raise ParseError(
+                str(path), f"'{lists.shown(' '.join(words))}' where 'class x y width height' should be, all numbers", line
+            ) from None
         if len(numbers) == 5:
             raise ParseError(str(path), "a class and 5 numbers where 4 should be (is this a file of detections?)", line)
         if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):

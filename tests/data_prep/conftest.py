@@ -25,3 +25,13 @@ def folder(tmp_path: Path, jpeg: bytes) -> Path:
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "out" / "train_lmdb"
+
+
+@pytest.fixture
+def root(tmp_path: Path, jpeg: bytes) -> Path:
+    """A folder with the images 0.jpg, 1.jpg and 2.jpg, 64x48, in it and in the folders of every layout."""
+    for folder in ("", "images", "images/train", "image_2", "train"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for i in range(3):
+            (tmp_path / folder / f"{i}.jpg").write_bytes(jpeg)
+    return tmp_path

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from data_prep.source import Annotation, Item
+import pytest
+
+from caffe_ir.errors import CaffeError
+from data_prep.source import Annotation, Item, Source
 from data_prep.sources.voc import Folder
 
+CAT = ("cat", False, 4, 5, 20, 25)  # the object of support.voc_folder's images
 Annotated = list[tuple[Item, Annotation]]
 
 
@@ -83,3 +89,16 @@ def convert(kind: str, folder: Path, root: Path, names: str | None = None) -> Pa
         (root / where / Path(item.image).name).symlink_to((folder / item.image).resolve())
     write(root, items)
     return root
+
+
+def read(source: Source, listed: str | None = None) -> dict[str, list[tuple]]:
+    """Image -> name, difficult and box of each object, as another process would read it."""
+    items = source.read_list(listed) if listed else source.items()
+    elsewhere = pickle.loads(pickle.dumps(source))
+    return {item.image: [tuple(o[:6]) for o in elsewhere.read(item).objects] for item in items}
+
+
+def said(of: Callable[[], Any]) -> str:
+    with pytest.raises(CaffeError) as error:
+        of()
+    return str(error.value)

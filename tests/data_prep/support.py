@@ -30,7 +30,7 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: object) -> str:
     """The one line on stderr of a command that fails."""
     assert run_command("data_prep", main, [str(a) for a in argv]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
+    assert len(lines) == 1, lines
     assert lines[0].startswith("data_prep: error: ")
     return lines[0].removeprefix("data_prep: error: ")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import run_command
 from data_prep.cli import main
+from data_prep.preflight import Rules, examine
+from data_prep.source import Annotation, Object
+from data_prep.sources import KINDS
 from tests.data_prep.support import BCCD, XML, build, refused, voc_folder
 from tests.support import needs_shared
 
@@ -185,6 +189,37 @@ def test_many_are_counted_and_the_report_has_all(folder: Path, tmp_path: Path, c
     assert {f["mended"] for f in found["faults"]} == {"cut to 4 5 64 25"}
 
 
+def test_what_is_mended_needs_no_more_mending() -> None:
+    """Random boxes of every kind: none raises, and of what --fix leaves nothing is wrong."""
+    draw = random.Random(0)
+    kinds: set[str] = set()
+    for _ in range(400):
+        top = draw.choice([1.2, 30, 100])
+        corners = [[draw.choice([draw.uniform(-9, top), draw.randint(-9, 99), draw.randint(0, 40)]) for _ in range(4)] for _ in range(6)]
+        if top < 2:
+            corners = [[draw.uniform(-0.2, top) for _ in range(4)] for _ in range(6)]
+        objects = [Object("cat", False, *box, line) for line, box in enumerate([*corners, corners[0]])]
+        for fix in (None, "clip", "drop"):
+            rules = Rules({"cat": 1}, "map", fix)
+            mended, faults = examine(Annotation(64, 48, objects), "file", 64, 48, rules)
+            kinds.update(f.kind for f in faults)
+            if fix:
+                again = examine(mended, "file", 64, 48, rules)
+                assert again[0] == mended
+                assert {f.kind for f in again[1]} <= {"fraction", "no-objects"}
+                assert {f.severity for f in faults} <= {"mended", "warning", "note"}
+            else:
+                assert mended.objects == objects
+    assert kinds == {"normalised", "outside", "inverted", "empty", "sub-pixel", "duplicate", "fraction", "no-objects"}
+
+
+def test_boxes_that_are_one_once_cut() -> None:
+    objects = [Object("cat", False, 4, 5, right, 25, right) for right in (80, 64, 90, 70)]
+    mended, faults = examine(Annotation(64, 48, objects), "file", 64, 48, Rules({"cat": 1}, "map", "clip"))
+    assert mended.objects == [objects[0]._replace(xmax=64)]
+    assert [f.mended for f in faults] == ["cut to 4 5 64 25", "left out", "left out", "left out"]
+
+
 # ---- Builds
 
 
@@ -231,3 +266,4 @@ def test_bccd(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_unknown_kind(capsys: pytest.CaptureFixture[str]) -> None:
     assert refused(capsys, "check", "cocoo", ".") == "no kind 'cocoo' (did you mean 'coco'?)"
+    assert refused(capsys, "stats", "./x") == f"no kind './x' (it comes first, one of lmdb, {', '.join(KINDS)})"

@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 import cv2
+import lmdb
 import numpy as np
 import pytest
 import torch
@@ -81,14 +82,39 @@ def test_nothing_to_count(folder: Path, out: Path, capsys: pytest.CaptureFixture
     assert refused(capsys, "stats", "voc", folder) == "3 images, and not one object"
 
 
-@pytest.mark.parametrize(("net", "suffix"), [("ssd300_voc0712", ".png"), (None, ".svg")])
-def test_picture(three: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], net: str | None, suffix: str) -> None:
+@pytest.mark.parametrize(("nets", "suffix"), [(["fssd_tiny_shapes"], ".png"), (["fssd_tiny_shapes", "ssd300"], ".pdf"), ([], ".svg")])
+def test_picture(three: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], nets: list[str], suffix: str) -> None:
     out = tmp_path / f"stats{suffix}"
-    main(["stats", "voc", str(three), "--out", str(out), *(["--net", net] if net else [])])
+    main(["stats", "voc", str(three), "--out", str(out), *(f"--net={net}" for net in nets)])
     assert capsys.readouterr().out.endswith(f"\n{out}\n")
     if suffix == ".png":
         assert cv2.imread(str(out)).shape == (825, 1430, 3)
     assert out.stat().st_size > 20_000
+
+
+def test_sizes_that_the_datum_does_not_say(three: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build(three, out)
+    main(["stats", "lmdb", str(out)])
+    said = capsys.readouterr().out.split("\n", 1)[1]
+    with lmdb.open(str(out), map_size=1 << 26, lock=False) as db, db.begin(write=True) as transaction:
+        for key, value in list(transaction.cursor()):
+            record = pb.AnnotatedDatum.FromString(value)
+            record.datum.ClearField("height")
+            transaction.put(key, record.SerializeToString())
+    main(["stats", "lmdb", str(out)])
+    assert capsys.readouterr().out == said
+    main(["verify", str(out)])
+    assert capsys.readouterr().out.endswith("\nnothing is wrong\n")
+
+
+def test_plain_datums_are_told(three: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build(three, out)
+    with lmdb.open(str(out), map_size=1 << 26, lock=False) as db, db.begin(write=True) as transaction:
+        transaction.put(b"00000001_JPEGImages/1.jpg", pb.Datum(channels=3, height=8, width=8, data=b"x", label=2).SerializeToString())
+    said = f"{out}: record 00000001_JPEGImages/1.jpg is no AnnotatedDatum"
+    capsys.readouterr()
+    assert refused(capsys, "stats", "lmdb", out) == said
+    assert refused(capsys, "verify", out) == "1 error, 0 warnings"
 
 
 def test_bad_flags(three: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,6 +185,16 @@ def test_prior_boxes_of_a_net_that_ran() -> None:
     np.testing.assert_array_equal(ours.boxes.ravel(), net.blobs["mbox_priorbox"].data[0, 0])
 
 
+def test_prior_boxes_without_an_image(tmp_path: Path) -> None:
+    prototxt = """layer { name: "f" type: "Input" top: "f" input_param { shape { dim: 1 dim: 8 dim: 2 dim: 4 } } }
+    layer { name: "p" type: "PriorBox" bottom: "f" top: "p" prior_box_param { min_size: 10 img_h: 100 img_w: 200 } }"""
+    (tmp_path / "net.prototxt").write_text(prototxt)
+    net = coverage.read_net(str(tmp_path / "net.prototxt"))
+    assert (net.width, net.height) == (200, 100)
+    # Centres 25, 75, 125, 175 across and 25, 75 down; 10 of 200 is 0.05, and 10 of 100 is 0.1.
+    np.testing.assert_allclose(net.boxes[[0, 5]], [[0.1, 0.2, 0.15, 0.3], [0.35, 0.7, 0.4, 0.8]], rtol=1e-6)
+
+
 def test_overlaps_are_netruns() -> None:
     net = coverage.read_net("fssd_tiny_shapes")
     corners = np.sort(np.random.default_rng(0).random((50, 2, 2)), axis=1).reshape(50, 4)
@@ -188,6 +224,6 @@ def test_a_sample_stands_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
     corners = np.sort(draw.random((400, 2, 2)), axis=1).reshape(400, 4)
     many = boxes.Boxes(["a"], np.full((400, 2), 300.0), np.arange(400), np.zeros(400, int), corners)
     monkeypatch.setattr(stats, "SAMPLE", 100)
-    tables, found, _ = stats.covered(many, coverage.read_net("fssd_tiny_shapes"))
-    assert len(found.best) == 100
-    assert "over 100 objects of 400, drawn at random" in tables[0].title
+    found = stats.covered(many, coverage.read_net("fssd_tiny_shapes"))
+    assert len(found.cover.best) == len(found.in_image) == 100
+    assert "over 100 objects of 400, drawn at random" in found.tables[0].title

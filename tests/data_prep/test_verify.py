@@ -110,8 +110,8 @@ def test_what_lies_beside_must_fit(folder: Path, tmp_path: Path, capsys: pytest.
         "  files beside the LMDB that do not fit it: 2",
         f"    {out}/dataset.json: says 3 images, but train_lmdb has 2 records",
         f"    {out}/train.txt: has 1 lines, but train_lmdb has 2 records",
-        "warnings (they stop neither building nor training):",
-        "  images that are not of the size in the name_size file: 1 (right only where the build resized them)",
+        "notes:",
+        "  images that are not of the size in the name_size file: 1 (as it is where the build resized them)",
         f"    {KEY}: the name_size file says 48x64, but the image is 64x48",
     ]
 

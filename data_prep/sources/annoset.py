@@ -1,0 +1,100 @@
+"""Lists of images and annotation files as the SSD fork's create_annoset.py takes them: XML, JSON or text, one for each image."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from caffe_ir import text
+from caffe_ir.errors import CaffeError, ParseError
+from data_prep import labelmap
+from data_prep.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object
+from data_prep.sources import lists
+from data_prep.sources.voc import Folder
+
+HELP = "images and annotation files of a list, as the fork's create_annoset.py takes them,"
+EPILOG = """A LIST has lines `image annotation`, relative to DIR. --label-type says what the annotations are: xml, as in VOC; json, as the
+fork's scripts split COCO, an object `image` and a list `annotation` in each file; txt, lines `label xmin ymin xmax ymax` in pixels.
+
+example:
+  data_prep annoset coco --list minival.txt --label-type json --labelmap coco --out data/coco/minival_lmdb"""
+TYPES = ("xml", "json", "txt")
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", type=Path, help="what the paths in a list are relative to")
+    parser.add_argument("--label-type", choices=TYPES, default="xml", help="format of the annotation files (default: xml)")
+
+
+def open_source(args: argparse.Namespace) -> Folder:
+    if args.label_type == "xml":
+        return Folder(args.folder)
+    given = getattr(args, "labelmap", None)
+    if args.label_type == "txt" and not given:
+        raise CaffeError("--label-type txt needs --labelmap: annotations have label numbers, not names")
+    names = {item.label: item.name for item in text.read_labelmap(labelmap.find(given)).item} if given else {}
+    return Annoset(args.folder, args.label_type, names)
+
+
+class Annoset(Folder):
+    """A folder with annotation files of one type, json or txt. names: of a text file's labels.
+
+    Coordinates are single-precision numbers, as in the fork. Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp.
+    """
+
+    whole_pixels = False
+    aliases = NO_ALIASES
+
+    def __init__(self, root: Path, label_type: str, names: dict[int, str]) -> None:
+        super().__init__(root)
+        self._type, self._names = label_type, names
+
+    def items(self) -> list[Item]:
+        raise CaffeError(f"--label-type {self._type} needs --list, or --train-list and --test-list")
+
+    def read(self, item: Item) -> Annotation:
+        if item.annotation == UNLABELLED:
+            return Annotation(0, 0, [])
+        path = Path(self.file(item))
+        return self._json(path) if self._type == "json" else Annotation(0, 0, self._txt(path))
+
+    def _json(self, path: Path) -> Annotation:
+        try:
+            values = json.loads(path.read_bytes())
+            size = values.get("image") or {}
+            objects = []
+            for row in values["annotation"]:
+                x, y, across, down = (lists.single(lists.number(str(v))) for v in row["bbox"])
+                corners = (x, y, lists.single(x + across), lists.single(y + down))
+                objects.append(lists.placed(lists.class_name(str(row["category_id"])), bool(row.get("iscrowd")), corners, 1))
+            return Annotation(int(size.get("width") or 0), int(size.get("height") or 0), objects)
+        except KeyError as error:
+            raise ParseError(str(path), f"without {error.args[0]!r}", 1) from None
+        except json.JSONDecodeError as error:
+            raise ParseError(str(path), f"not JSON: {error.msg}", error.lineno, error.colno) from None
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            wanted = "an object `image` with width and height, and a list `annotation` of objects with category_id and bbox"
+            raise ParseError(str(path), f"not {wanted}", 1) from None
+
+    def _txt(self, path: Path) -> list[Object]:
+        objects = []
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            raise ParseError(str(path), "no UTF-8 text", 1) from None
+        for number, line in enumerate(lines, 1):
+            words = line.split()
+            if not words:
+                continue
+            try:
+                label, *box = words
+                if len(box) != 4 or not label.isdecimal():
+                    raise ValueError(line)
+                corners = [lists.single(lists.number(word)) for word in box]
+            except ValueError:
+                raise ParseError(str(path), f"'{lists.shown(line)}' is not `label xmin ymin xmax ymax`", number) from None
+            if int(label) not in self._names:
+                raise ParseError(str(path), f"label {label} is not in the label map", number)
+            objects.append(lists.placed(self._names[int(label)], False, corners, number))
+        return objects

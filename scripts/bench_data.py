@@ -1,0 +1,148 @@
+"""Print how fast data_prep converts and netrun loads, against bare loops and targets, on a set drawn for it.
+
+usage: python scripts/bench_data.py [--records 20000]    (`make bench-data` calls it)
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from xml.etree import ElementTree
+
+import cv2
+import lmdb
+import numpy as np
+
+import netgen
+import netrun
+from caffe_ir import text
+from data_prep.crew import cores
+from data_prep.shapes import annotation_xml
+from data_prep.source import Object
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES, SIDE = 2000, 300  # distinct ones, 300x300 pixels and about 25 kB each
+COPIES_PER_SECOND = 5000  # the target for 2 workers on 2 cores; the fork's own tool makes about 324
+DECODER_SHARE = 0.8  # of what a bare loop of decoding, resizing and encoding makes on as many cores
+SETS = ("Annotations", "JPEGImages")
+
+
+def draw(root: Path) -> list[str]:
+    """A VOC-style folder of smooth noise; the lines of its list."""
+    rng = np.random.default_rng(0)
+    for part in SETS:
+        (root / part).mkdir(parents=True)
+    lines = []
+    for i in range(IMAGES):
+        coarse = cv2.resize(rng.integers(0, 256, (40, 40, 3), np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+        pixels = np.clip(coarse.astype(np.int16) + rng.integers(-12, 13, coarse.shape, np.int16), 0, 255).astype(np.uint8)
+        (root / f"JPEGImages/{i}.jpg").write_bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
+        corners = rng.integers(0, SIDE - 60, (1 + i % 4, 2)).tolist()
+        objects = [Object(("cat", "dog")[k % 2], False, x, y, x + 60, y + 40, 0) for k, (x, y) in enumerate(corners)]
+        (root / f"Annotations/{i}.xml").write_text(annotation_xml(str(i), SIDE, objects))
+        lines.append(f"JPEGImages/{i}.jpg Annotations/{i}.xml\n")
+    return lines
+
+
+def put_all(folder: Path, records: Iterator[tuple[bytes, bytes]]) -> None:
+    """Write records to an LMDB in commits of 1000, and no more."""
+    with lmdb.open(str(folder), map_size=4 << 30, sync=False) as env:
+        transaction = env.begin(write=True)
+        for number, (key, value) in enumerate(records, 1):
+            transaction.put(key, value, append=True)
+            if number % 1000 == 0:
+                transaction.commit()
+                transaction = env.begin(write=True)
+        transaction.commit()
+        env.sync(True)
+
+
+def bare(root: Path, lines: list[str], convert: Callable[[bytes], bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Files read, XML parsed, and nothing made of it."""
+    for number, line in enumerate(lines):
+        image, annotation = line.split()
+        with open(root / image, "rb") as file:
+            data = file.read()
+        ElementTree.parse(root / annotation)
+        yield f"{number:08d}_{image}".encode(), convert(data)
+
+
+def resized(data: bytes) -> bytes:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return cv2.imencode(".jpg", cv2.resize(pixels, (512, 512)))[1].tobytes()
+
+
+def build(root: Path, listed: Path, out: Path, *flags: str) -> float:
+    """Seconds of one build, the interpreter's start included."""
+    shutil.rmtree(out.parent, ignore_errors=True)
+    argv = [sys.executable, "-m", "data_prep", "voc", str(root), "--list", str(listed), "--out", str(out), *flags]
+    start = perf_counter()
+    subprocess.run(argv, cwd=root, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
+    return perf_counter() - start
+
+
+def load(source: Path, batches: int) -> float:
+    """Images per second through SSD's augmentation, as a training net is fed."""
+    cv2.setNumThreads(0)
+    layer = netgen.build("ssd300_voc0712", "train").layer[0]
+    layer.data_param.source = str(source)
+    layer.annotated_data_param.label_map_file = str(source.with_name("labelmap.prototxt"))
+    file = source.with_name("data.prototxt")
+    file.write_text(text.dumps(type(netgen.build("ssd300_voc0712", "train"))(layer=[layer])))
+    net = netrun.Net(str(file), netrun.TRAIN)
+    net.forward()
+    start = perf_counter()
+    for _ in range(batches):
+        net.forward()
+    return batches * layer.data_param.batch_size / (perf_counter() - start)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=20000, help="of the LMDB that is copied (default: 20000)")
+    records = parser.parse_args().records
+    missed = 0
+
+    def tell(what: str, rate: float, target: float | None = None, of: float | None = None) -> float:
+        nonlocal missed
+        missed += target is not None and rate < target
+        share = f", {rate / of:.2f} of the bare loop" if of else ""
+        aim = "" if target is None else f", target {target:.0f}" + (": missed" if rate < target else "")
+        print(f"{what:58} {rate:8.0f} images/s{share}{aim}", flush=True)
+        return rate
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        distinct = draw(folder / "voc")
+        lines = (distinct * -(-records // IMAGES))[:records]
+        (folder / "all.txt").write_text("".join(lines))
+        (folder / "some.txt").write_text("".join(distinct))
+        sizes = [(folder / "voc" / line.split()[0]).stat().st_size for line in distinct]
+        print(f"{records} records of {IMAGES} images of {SIDE}x{SIDE} pixels, {sum(sizes) / IMAGES / 1000:.0f} kB each; {cores()} cores")
+        for what, convert, listed, flags in (
+            ("copied", bytes, "all.txt", []),
+            ("resized to 512x512", resized, "some.txt", ["--resize-width=512", "--resize-height=512"]),
+        ):
+            chosen = lines if listed == "all.txt" else distinct
+            start = perf_counter()
+            put_all(folder / "bare", bare(folder / "voc", chosen, convert))
+            loop = tell(f"{what}: a bare loop, one process", len(chosen) / (perf_counter() - start))
+            shutil.rmtree(folder / "bare")
+            for workers in sorted({1, min(cores(), 2), cores()}):
+                took = build(folder / "voc", folder / listed, folder / "out/lmdb", *flags, f"--workers={workers}")
+                share = DECODER_SHARE * loop * workers if flags else COPIES_PER_SECOND * workers / 2
+                tell(f"{what}: data_prep voc --workers {workers}", len(chosen) / took, share if workers > 1 else None, loop)
+        tell("loaded through SSD's augmentation: netrun", load(folder / "out/lmdb", 30))
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

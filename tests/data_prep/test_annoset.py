@@ -1,0 +1,64 @@
+"""Annotation files of the fork's --label_type: the fork's records of them, and clean refusals."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from data_prep.cli import main
+from tests.data_prep.support import BCCD, GOLDEN, records, refused
+from tests.support import needs_shared
+
+JSON = """{"image": {"height": 480, "width": 640, "id": 1}, "annotation": [
+  {"category_id": 44, "iscrowd": 0, "bbox": [101.37, 20.05, 77.7, 310.99]},
+  {"category_id": 3, "iscrowd": 1, "bbox": [0.1, 0.2, 639.9, 479.8]},
+  {"category_id": 44, "bbox": [33, 44, 55, 66.25]}]}"""
+TXT = "2 10.5 20.25 30.125 40\n\n1 0.3 0.7 99.99 123.456\n2 1 2 3 4\n"
+
+
+def folder_of(root: Path, image: bytes, annotation: str, kind: str) -> Path:
+    root.mkdir()
+    (root / "a.jpg").write_bytes(image)
+    (root / f"a.{kind}").write_text(annotation)
+    (root / "list.txt").write_text(f"a.jpg a.{kind}\n")
+    return root
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("kind", "annotation", "labels", "expected"),  # sha256 of the record that the fork's convert_annoset makes with --encode_type=jpg
+    [("json", JSON, "coco", "32c46a4f369dde9b"), ("txt", TXT, str(GOLDEN / "labelmap.prototxt"), "a1fc306aad0338f9")],
+    ids=["json", "txt"],
+)
+def test_records_are_the_forks(tmp_path: Path, kind: str, annotation: str, labels: str, expected: str) -> None:
+    root = folder_of(tmp_path / "set", (BCCD / "JPEGImages/BloodImage_00007.jpg").read_bytes(), annotation, kind)
+    main(["annoset", str(root), "--list", "list.txt", "--label_type", kind, "--labelmap", labels, "--out", str(tmp_path / "out/lmdb")])
+    assert hashlib.sha256(records(tmp_path / "out/lmdb")[b"00000000_a.jpg"]).hexdigest()[:16] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "annotation", "said"),
+    [
+        ("json", "{", "FILE:1:2: not JSON: Expecting property name"),
+        ("json", "[]", "FILE:1: not an object `image` with"),
+        ("json", '{"annotation": [{"bbox": [1, 2, 3, 4]}]}', "FILE:1: without 'category_id'"),
+        ("json", '{"annotation": [{"category_id": 1, "bbox": [1, 2]}]}', "FILE:1: not an object `image` with"),
+        ("json", '{"annotation": [{"category_id": 1, "bbox": [1, 2, NaN, 4]}]}', "FILE:1: not an object `image` with"),
+        ("txt", "1 2 3 4\n", "FILE:1: '1 2 3 4' is not `label xmin ymin xmax ymax`"),
+        ("txt", "\n1 2 3 x 4\n", "FILE:2: '1 2 3 x 4' is not `label xmin ymin xmax ymax`"),
+        ("txt", "99 2 3 4 5\n", "FILE:1: label 99 is not in the label map"),
+    ],
+)
+def test_bad_annotations(*, tmp_path: Path, jpeg: bytes, capsys: pytest.CaptureFixture[str], kind: str, annotation: str, said: str) -> None:
+    root = folder_of(tmp_path / "set", jpeg, annotation, kind)
+    argv = ("annoset", root, "--list", "list.txt", "--label-type", kind, "--labelmap", "voc", "--out", tmp_path / "out/lmdb")
+    assert refused(capsys, *argv).startswith(said.replace("FILE", f"{root}/a.{kind}"))
+
+
+def test_what_the_types_need(tmp_path: Path, jpeg: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    root = folder_of(tmp_path / "set", jpeg, TXT, "txt")
+    argv = ("annoset", root, "--label-type", "txt", "--out", tmp_path / "out/lmdb")
+    assert refused(capsys, *argv) == "--label-type txt needs --labelmap: annotations have label numbers, not names"
+    assert refused(capsys, *argv, "--labelmap", "voc") == "--label-type txt needs --list, or --train-list and --test-list"

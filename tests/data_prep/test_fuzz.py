@@ -1,0 +1,177 @@
+"""Malformed annotations of every kind: whatever the file, a clean report that names it.
+
+FUZZ_SEEDS=50 runs as many times the cases, other ones.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caffe_ir.errors import CaffeError
+from data_prep.preflight import Rules, inspect
+from data_prep.source import Source
+from data_prep.sources.coco import Coco
+from data_prep.sources.csv import Csv
+from data_prep.sources.kitti import Kitti
+from data_prep.sources.voc import Folder
+from data_prep.sources.yolo import Yolo
+from tests.data_prep.conversions import convert
+from tests.data_prep.support import XML, voc_folder
+
+CASES = 600  # of each kind
+SEEDS = range(int(os.environ.get("FUZZ_SEEDS", "1")))
+OPEN: dict[str, Callable[[Path], Source]] = {"voc": Folder, "coco": Coco, "csv": Csv, "yolo": Yolo, "kitti": Kitti}
+SPOILT = {
+    "voc": ["Annotations/0.xml", "Annotations/1.xml"],
+    "coco": ["annotations/instances_all.json"],
+    "csv": ["boxes.csv"],
+    "yolo": ["labels/0.txt", "labels/1.txt", "data.yaml"],
+    "kitti": ["label_2/0.txt", "label_2/1.txt"],
+}
+JUNK = [
+    *(
+        b"\0",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        b"nan",
+        b"-inf",
+        b"1e999",
+        b"-1",
+        b"9" * 400,
+        b"9" * 5000,
+        b"0x1f",
+        b"1_0",
+        b"null",
+        b"true",
+        b"",
+    ),
+    *(
+        b'"',
+        b"'",
+        b"<",
+        b">",
+        b"&amp;",
+        b"&x;",
+        b"]]>",
+        b"{",
+        b"}",
+        b"[",
+        b"]" * 9,
+        b",",
+        b";",
+        b":",
+        b"#",
+        b"-",
+        b"%s",
+        b"..",
+        b"/",
+        b" " * 300,
+    ),
+    *(
+        b"\t",
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\\u0000",
+        b"\\ud800",
+        b"[" * 3000,
+        b"<a>" * 500,
+        *(c.encode() for c in ("ñ", "\u2028", "🐈", "\x85")),
+    ),
+]
+VALUES: list[Any] = [
+    *(None, True, False, 0, -1, 1.5, 1e300, -1e-300, 10**30, float("nan"), float("inf"), "", "x", "1", "ñ\n\0", "../a", "/"),
+    *([], {}, [1], [None] * 4, ["1"] * 4, [1e9, 1, 1, 1], {"id": 1}),
+]
+
+
+def bytes_changed(data: bytes, rng: random.Random) -> bytes:
+    """The file cut, with a piece replaced, doubled or moved, or bits flipped."""
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        at, to = sorted(rng.randrange(len(data) + 1) for _ in range(2))
+        to = rng.choice((at, min(at + rng.randrange(12), len(data)), to))
+        how = rng.randrange(5)
+        if how == 0:
+            data = data[:at]
+        elif how in {1, 2}:
+            data = data[:at] + rng.choice(JUNK) + data[to:]
+        elif how == 3:
+            data = data[:to] + data[at:to] + data[to:]
+        elif data and at < len(data):
+            data = data[:at] + bytes([data[at] ^ (1 << rng.randrange(8))]) + data[at + 1 :]
+    return data
+
+
+def values_changed(data: bytes, rng: random.Random) -> bytes:
+    """The JSON with some of its values replaced, or keys or elements missing."""
+    whole = json.loads(data)
+    for _ in range(rng.choice((1, 1, 3))):
+        node: Any = whole
+        while isinstance(node, (dict, list)) and node:
+            key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
+            if not isinstance(node[key], (dict, list)) or not node[key] or rng.random() < 0.25:
+                break
+            node = node[key]
+        if not isinstance(node, (dict, list)) or not node:
+            break
+        if rng.random() < 0.25:
+            del node[key]
+        else:
+            node[key] = copy.deepcopy(rng.choice(VALUES))
+    return json.dumps(whole).encode()
+
+
+def words_changed(data: bytes, rng: random.Random) -> bytes:
+    """The text with one of its words, numbers, names or fields, replaced."""
+    words = data.split(b" ") if rng.random() < 0.5 else data.replace(b">", b"> ").replace(b"<", b" <").split(b" ")
+    words[rng.randrange(len(words))] = rng.choice(JUNK + [str(v).encode() for v in VALUES if not isinstance(v, str)])
+    return b" ".join(words)
+
+
+TWO_CATS = XML.format(name="cat").replace("</annotation>", "") + XML.format(name="cat").partition("</size>")[2].replace(">4<", ">6<")
+CHANGES = {"coco": (bytes_changed, values_changed, values_changed), None: (bytes_changed, bytes_changed, words_changed)}
+
+
+def complaints(kind: str, root: Path) -> list[str]:
+    """What a build would say of the data set. Anything but a CaffeError is a failure of the test."""
+    try:
+        source = OPEN[kind](root)
+        items = source.items()
+    except CaffeError as error:
+        return [str(error)]
+    rules = Rules({"cat": 1}, "map", whole_pixels=source.whole_pixels)
+    return [str(fault) for item in items for fault in inspect(source, item, rules).faults]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", OPEN)
+def test_any_file_gives_a_clean_report(kind: str, seed: int, tmp_path: Path, jpeg: bytes) -> None:
+    voc = voc_folder(tmp_path / "voc", jpeg)
+    (voc / "Annotations/0.xml").write_text(TWO_CATS)
+    root = voc if kind == "voc" else convert(kind, voc, tmp_path / kind)
+    assert not complaints(kind, root)
+    rng = random.Random(f"{kind} {seed}")
+    found = 0
+    for case in range(CASES):
+        name = rng.choice(SPOILT[kind])
+        whole = (root / name).read_bytes()
+        change = rng.choice(CHANGES.get(kind) or CHANGES[None])
+        spoilt = change(whole, rng)
+        (root / name).write_bytes(spoilt)
+        try:
+            said = complaints(kind, root)
+        except Exception as error:
+            raise AssertionError(f"case {case} of {kind}: {error!r} for {name}:\n{spoilt[:2000]!r}") from error
+        assert all(line.isprintable() for line in said), (case, said)
+        assert all(str(root) in line for line in said), (case, said)
+        found += bool(said)
+        (root / name).write_bytes(whole)
+    assert found > CASES / 3
