@@ -58,7 +58,7 @@ def test_samples_are_those_of_training(drawn: Path) -> None:
 
 def test_restored_is_what_was_normalised(drawn: Path) -> None:
     reader = LmdbReader(drawn / "data/train_lmdb")
-    image = decode(reader.value(0), "0", None).image
+    image = decode(reader.value(0), None).image
     for field in ("mean_value: 104 mean_value: 117 mean_value: 123 scale: 0.007843", "mean_value: 127.5", "scale: 3"):
         transformer = Transformer(text.parse(field, pb.TransformationParameter), [], pb.TRAIN)
         data = np.empty((3, *image.shape[:2]), np.float32)
