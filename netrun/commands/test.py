@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
     names = class_names(args.labelmap, text.read_net(args.model))
     flags.set_up(args)
     where = device.choose(args.gpu, args.cpu)
-    level, stages = args.level, flags.stages(args)
-    return fitting.advised(lambda: _test(args, names, where), lambda: fitting.advise_running(args.model, pb.TEST, level, stages, where))
+    how = {"level": args.level, "stages": flags.stages(args), "where": where, "precision": args.precision}
+    return fitting.advised(lambda: _test(args, names, where), lambda: fitting.advise_running(args.model, pb.TEST, **how))
 
 
 def _test(args: argparse.Namespace, names: dict[int, str], where: torch.device) -> int:
