@@ -61,7 +61,7 @@ def _assign_all(proto: Message, values: Mapping[str, Any]) -> None:
         assign_proto(proto, name, value)
 
 
-def _plain(field: FieldDescriptor, value: Any) -> Any:
+def _plain(field: Any, value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
     whole = isinstance(value, float) and value.is_integer()
     return int(value) if whole and field.cpp_type not in (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE) else value
