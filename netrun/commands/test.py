@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
 def _test(args: argparse.Namespace, names: dict[int, str], where: torch.device) -> int:
     net = Net(args.model, pb.TEST, level=args.level, stages=flags.stages(args), device=where, precision=args.precision)
     net.context.strict = args.strict
+    net.keep_blobs = False
     try:
         for path in args.weights.split(","):
             net.copy_from(path)

@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
 def _train(param: pb.SolverParameter, args: argparse.Namespace, here: distributed.Place, where: torch.device) -> int:
     solver = Solver(param, where, here.rank, here.world, path=args.solver, precision=args.precision)
     for net in [solver.net, *solver.test_nets]:
+        net.keep_blobs = False
         net.context.strict = args.strict
     together = distributed.Averaging(solver, here, args.sync_bn) if here.world > 1 else None
     try:
