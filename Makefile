@@ -12,7 +12,7 @@ BATCH  ?=
 TARGET ?= ssd
 export DATA GPUS ITERS BATCH TARGET
 
-.PHONY: help install demo test lint types check prototxt bench-netgen bench-data proto clean
+.PHONY: help install demo test lint types check prototxt bench bench-netgen bench-data proto clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make demo               a small detector learns the embedded data set, with pictures"
 	@echo "make test               the test suite     make lint, types, check   what CI adds to it"
 	@echo "make install            .venv only         make prototxt, proto      write the committed nets and cards, the schema"
+	@echo "make bench              netrun's speed and memory beside OpenCV and plain PyTorch, into bench/results (QUICK=1: a look)"
 	@echo "make bench-netgen       how long netgen takes, against its targets     make bench-data     how fast data are converted and loaded"
 	@echo; echo "zoo ids (without a data set: _voc0712); their variants are in docs/zoo/README.md:"; ls prototxt | sed 's/^/  /'
 
@@ -51,6 +52,9 @@ check: $(STAMP)
 
 prototxt: $(STAMP)
 	@$(BIN)/netgen build --all && $(BIN)/netgen card --all
+
+bench: $(STAMP)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick --out runs/bench)
 
 bench-netgen: $(STAMP)
 	@$(BIN)/python scripts/bench_netgen.py

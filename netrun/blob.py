@@ -70,6 +70,10 @@ class Blob:
         if self._diff is not None and self._diff.shape != value.shape:
             self._diff = None
 
+    def release(self) -> None:
+        """Let go of the values: zeros until they are computed again."""
+        self._shape, self._tensor, self._host = self.shape, None, None
+
     def leaf(self, gradient: bool) -> torch.Tensor:
         """The same memory as the start of a new graph."""
         self._tensor = self.tensor.detach().requires_grad_(gradient)

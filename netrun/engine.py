@@ -90,8 +90,10 @@ class Engine:
         self._overwrite = [
             (source := self._wiring.overwritable(i)) is not None and self.layer_list[source.layer].owns_top for i in range(len(protos))
         ]
+        self._sources = {top for layer in self.layer_list if not layer.param.bottom for top in layer.param.top}
         self._scales = self._scales_behind_normalization()
         self._wanted = self._inputs_with_gradient()
+        self.keep_blobs = True  # False: a run lets go of what is neither output nor loss nor data once nobody reads it any more
         self._tops: dict[tuple[int, int], torch.Tensor] = {}  # by layer and top, every version of every blob, where recorded
         self.debug_info = self.param.debug_info  # log what layers compute, as Caffe does; it records every blob
         self._graph = False  # whether backward can go through the last computation
@@ -148,7 +150,7 @@ class Engine:
 
         In TRAIN, autograd can go back from there; nothing is kept for blobs' `diff` (`Net.forward` does that).
         """
-        self._compute(range(start, len(self.layer_list) if end is None else end), self._trains, record=False)
+        self._compute(range(start, len(self.layer_list) if end is None else end), self._trains, record=False, keep=self.keep_blobs)
         return {name: self.blobs[name].tensor for name in self.outputs}
 
     @property
@@ -164,13 +166,19 @@ class Engine:
     def _trains(self) -> bool:
         return self.phase == pb.TRAIN or self.param.force_backward
 
-    def _compute(self, positions: Sequence[int], gradients: bool, record: bool) -> None:
-        """Run layers. record: leave every version of every blob in memory and have backward fill `diff`."""
+    def recompute(self) -> None:
+        """Fill blobs that a run has let go of: compute all layers but the data's again."""
+        again = [i for i, layer in enumerate(self.layer_list) if layer.param.bottom or layer.type == "Input"]
+        self._compute(again, gradients=False, record=False)
+
+    def _compute(self, positions: Sequence[int], gradients: bool, record: bool, keep: bool = True) -> None:
+        """Run layers. record: leave every version of every blob in memory and have backward fill `diff`. keep: see keep_blobs."""
         record = record or self.debug_info
         self._upload()
         self._tops = {key: top for key, top in self._tops.items() if key[0] not in positions} if record else {}
         self._graph = gradients
         scales = {} if record else {i: j for i, j in self._scales.items() if i in positions and j in positions}
+        spent = {} if keep or record else self._wiring.spent
         for i in positions:
             if i in scales.values():
                 continue
@@ -187,6 +195,9 @@ class Engine:
                     self.blobs[name].tensor = tensor
                 if record:
                     self._tops[i, j] = tensor
+            for name in spent.get(i, ()):
+                if not self._weights.get(name) and name not in self._sources:
+                    self.blobs[name].release()
         if self.debug_info:
             debug.show_forward(self, positions)
 

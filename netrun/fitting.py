@@ -39,7 +39,7 @@ def advised(run: Callable[[], int], advise: Callable[[], str]) -> int:
     raise CaffeError(advise())
 
 
-def advise_training(param: pb.SolverParameter, where: torch.device, path: str | None) -> str:
+def advise_training(param: pb.SolverParameter, where: torch.device, path: str | None, precision: str) -> str:
     """One line: how many images per batch a run that ran out of memory can have, and how to keep its effective batch.
 
     Tries whole iterations, and a batch of each test net, as the run would do them. path: of the solver file.
@@ -61,7 +61,7 @@ def advise_training(param: pb.SolverParameter, where: torch.device, path: str | 
 
     def of_size(size: int) -> tuple[Any, ...]:
         trial.train_net_param.CopyFrom(with_batch(net, size))
-        return train_for_trial, trial.SerializeToString(), str(where), torch.get_num_threads()
+        return train_for_trial, trial.SerializeToString(), str(where), torch.get_num_threads(), precision
 
     batch, fits = largest_batch(net), _largest(of_size, largest_batch(net), where)
     if not fits:
@@ -73,14 +73,14 @@ def advise_training(param: pb.SolverParameter, where: torch.device, path: str | 
     )
 
 
-def advise_running(path: str, phase: int, level: int, stages: Sequence[str], where: torch.device) -> str:
+def advise_running(path: str, phase: int, *, level: int, stages: Sequence[str], where: torch.device, precision: str) -> str:
     """The same for a net that is only run, backward too where the phase is TRAIN. path: of its prototxt."""
     net = filter_net(text.read_net(path), phase, level, stages)
 
     def of_size(size: int) -> tuple[Any, ...]:
         filtered = with_batch(net, size)
         filtered.state.level, filtered.state.stage[:] = level, stages
-        return run_for_trial, filtered.SerializeToString(), phase, str(where), torch.get_num_threads()
+        return run_for_trial, filtered.SerializeToString(), phase, str(where), torch.get_num_threads(), precision
 
     batch, fits = largest_batch(net), _largest(of_size, largest_batch(net), where)
     found = f" with batches of {batch}: up to {fits} fit; lower the net's batch size" if fits else ""
@@ -173,21 +173,21 @@ def child() -> None:
     sys.exit({True: 0, False: _TOO_LARGE, None: 1}[_in_place(globals()[name], *arguments)])
 
 
-def train_for_trial(param: bytes, where: str, threads: int) -> None:
+def train_for_trial(param: bytes, where: str, threads: int, precision: str) -> None:
     """A run of a serialized SolverParameter."""
     torch.set_num_threads(threads)
-    solver = Solver(pb.SolverParameter.FromString(param), torch.device(where))
+    solver = Solver(pb.SolverParameter.FromString(param), torch.device(where), precision=precision)
     try:
         solver.solve()
     finally:
         solver.close()
 
 
-def run_for_trial(net: bytes, phase: int, where: str, threads: int) -> None:
+def run_for_trial(net: bytes, phase: int, where: str, threads: int, precision: str) -> None:
     """Two passes of a serialized NetParameter; backward as well where it trains."""
     torch.set_num_threads(threads)
     param = pb.NetParameter.FromString(net)
-    trial = Net(param, phase, level=param.state.level, stages=list(param.state.stage), device=torch.device(where))
+    trial = Net(param, phase, level=param.state.level, stages=list(param.state.stage), device=torch.device(where), precision=precision)
     try:
         for _ in range(2):
             trial.run()

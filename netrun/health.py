@@ -9,6 +9,8 @@ from netrun.net import Net
 
 def first_non_finite(net: Net) -> str:
     """The first blob, in the order of computing, that is not finite after the latest forward: a layer's parameter or its top."""
+    if not net.keep_blobs:
+        net.recompute()
     seen = set()
     for layer in net.layer_list:
         for i, blob in enumerate(layer.blobs):

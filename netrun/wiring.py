@@ -34,6 +34,15 @@ class Wiring:
         """The named blobs that nobody reads, in Caffe's order, which is the alphabet's."""
         return sorted(name for name, version in self.last.items() if not version.readers and not name.endswith(AUTOMATIC))
 
+    @property
+    def spent(self) -> dict[int, list[str]]:
+        """The blobs that nobody reads behind a position, by the position at which they are read last."""
+        found: dict[int, list[str]] = {}
+        for name, version in self.last.items():
+            if version.readers:
+                found.setdefault(max(version.readers), []).append(name)
+        return found
+
     def overwritable(self, position: int) -> Version | None:
         """The version that the in-place layer at this position alone reads, None where others read it too or it is not in place."""
         bottoms = self.bottoms[position]

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     net = Net(args.model, pb.TEST, args.weights, device=device.choose(args.gpu, args.cpu), precision=args.precision)
     if not net.inputs or not any(layer.type == "DetectionOutput" for layer in net.layer_list):
         raise CaffeError(f"{args.model}: not a deploy net: it lacks an Input or a DetectionOutput layer")
+    net.keep_blobs = False
     flags.soften(args, net)
     transformer = _transformer(args, net, nets)
     out = Path(args.out)

@@ -8,7 +8,7 @@ import logging
 import torch
 
 from caffe_ir.errors import CaffeError
-from netrun import log
+from netrun import log, memory
 from netrun.layers.detection_output import DetectionOutput
 from netrun.net import Net
 
@@ -51,6 +51,7 @@ def set_up(args: argparse.Namespace, quiet: bool = False) -> None:
         log.setup(path, logging.WARNING if quiet else logging.INFO)
     except OSError as error:
         raise CaffeError(f"--log {path}: {error.strerror}") from None
+    memory.hold_freed()
     if args.threads:
         torch.set_num_threads(args.threads)
 

@@ -66,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
             runpy.run_module(args.script, run_name="__main__", alter_sys=True)
         else:
             runpy.run_path(args.script, run_name="__main__")
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if os.environ.get("NETRUN_TRACEBACK"):
             traceback.print_exception(error)

@@ -40,13 +40,14 @@ def run(args: argparse.Namespace) -> int:
     names = class_names(args.labelmap, text.read_net(args.model))
     flags.set_up(args)
     where = device.choose(args.gpu, args.cpu)
-    level, stages = args.level, flags.stages(args)
-    return fitting.advised(lambda: _test(args, names, where), lambda: fitting.advise_running(args.model, pb.TEST, level, stages, where))
+    how = {"level": args.level, "stages": flags.stages(args), "where": where, "precision": args.precision}
+    return fitting.advised(lambda: _test(args, names, where), lambda: fitting.advise_running(args.model, pb.TEST, **how))
 
 
 def _test(args: argparse.Namespace, names: dict[int, str], where: torch.device) -> int:
     net = Net(args.model, pb.TEST, level=args.level, stages=flags.stages(args), device=where, precision=args.precision)
     net.context.strict = args.strict
+    net.keep_blobs = False
     try:
         for path in args.weights.split(","):
             net.copy_from(path)

@@ -58,8 +58,8 @@ class _Clock:
 def run(args: argparse.Namespace) -> int:
     flags.set_up(args)
     where = device.choose(args.gpu, args.cpu)
-    phase, level, stages = getattr(pb, args.phase), args.level, flags.stages(args)
-    return fitting.advised(lambda: _time(args, where), lambda: fitting.advise_running(args.model, phase, level, stages, where))
+    how = {"level": args.level, "stages": flags.stages(args), "where": where, "precision": args.precision}
+    return fitting.advised(lambda: _time(args, where), lambda: fitting.advise_running(args.model, getattr(pb, args.phase), **how))
 
 
 def _time(args: argparse.Namespace, where: torch.device) -> int:

@@ -52,12 +52,15 @@ def run(args: argparse.Namespace) -> int:
     flags.set_up(args, quiet=here.rank > 0)
     wanted = param.device_id if param.solver_mode == pb.SolverParameter.GPU else None
     where = device.choose(args.gpu, args.cpu, default=wanted, local=here.local)
-    return fitting.advised(lambda: _train(param, args, here, where), lambda: fitting.advise_training(param, where, args.solver))
+    return fitting.advised(
+        lambda: _train(param, args, here, where), lambda: fitting.advise_training(param, where, args.solver, args.precision)
+    )
 
 
 def _train(param: pb.SolverParameter, args: argparse.Namespace, here: distributed.Place, where: torch.device) -> int:
     solver = Solver(param, where, here.rank, here.world, path=args.solver, precision=args.precision)
     for net in [solver.net, *solver.test_nets]:
+        net.keep_blobs = False
         net.context.strict = args.strict
     together = distributed.Averaging(solver, here, args.sync_bn) if here.world > 1 else None
     try:

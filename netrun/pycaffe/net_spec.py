@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from caffe_ir import caffe_ir_pb2 as pb
@@ -63,7 +64,7 @@ def _assign_all(proto: Message, values: Mapping[str, Any]) -> None:
 def _plain(field: Any, value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
     whole = isinstance(value, float) and value.is_integer()
-    return int(value) if whole and field.cpp_type not in (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE) else value
+    return int(value) if whole and field.cpp_type not in (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE) else value
 
 
 class Function:

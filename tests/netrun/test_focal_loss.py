@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import shutil
+import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -82,6 +85,28 @@ def test_both_layers_agree(seed: int, options: dict) -> None:
     for name, gradient in zip(("loc", "conf"), gradients, strict=True):
         np.testing.assert_allclose(gradient, engine.blobs[name].diff, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
         assert np.abs(gradient).max() > 0
+
+
+def test_the_file_under_another_name_runs_as_a_layer_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """netrun then does not know it, and calls its NumPy code as pycaffe would."""
+    shutil.copy(ROOT / "netgen/python_layers/ssd_focal_loss.py", tmp_path / "focal_of_mine.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    blobs = scene(6)
+    proto = net(blobs, gamma=1.5)
+    native = netrun.Net(proto, netrun.TRAIN)
+    proto.layer[-1].python_param.module = "focal_of_mine"
+    users = netrun.Net(proto, netrun.TRAIN)
+    for engine in (native, users):
+        for name, values in blobs.items():
+            engine.blobs[name].data[...] = values
+        engine.forward()
+        engine.backward()
+    assert type(users.layers[-1]).__module__ == "focal_of_mine"
+    assert users.blobs["mbox_loss"].data.item() == pytest.approx(native.blobs["mbox_loss"].data.item(), rel=1e-5)
+    for name in ("loc", "conf"):
+        wanted = native.blobs[name].diff
+        np.testing.assert_allclose(users.blobs[name].diff, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+    sys.modules.pop("focal_of_mine")
 
 
 def test_gradients_are_the_loss_s() -> None:

@@ -7,6 +7,7 @@ snapshot_diff).
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -186,6 +187,22 @@ def test_a_truncated_file_is_refused(file: Path, size: int) -> None:
     Path("t.h5").write_bytes(file.read_bytes()[:size])
     with pytest.raises(CaffeError, match=r"^t\.h5: "):
         weights.read("t.h5") if file is MODEL else snapshot.read("t.h5")
+
+
+@pytest.mark.parametrize(("file", "read"), [(MODEL, weights.read), (STATE, snapshot.read)])
+def test_flipped_bits_are_read_or_refused(file: Path, read: Callable) -> None:
+    rng, refused = np.random.default_rng(5), []
+    for _ in range(300):
+        flipped = bytearray(file.read_bytes())
+        for at in rng.integers(4, len(flipped), 4):
+            flipped[at] ^= 1 << rng.integers(8)
+        Path("f.h5").write_bytes(flipped)
+        try:
+            read("f.h5")
+        except CaffeError as error:
+            refused.append(str(error))
+    assert 30 < len(refused) < 270
+    assert all(said.startswith("f.h5: ") and "\n" not in said for said in refused)
 
 
 def test_a_binary_file_by_the_name_of_an_hdf5_file_is_read_for_what_it_is() -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks of netrun beside what else runs the same nets: `make bench`."""
