@@ -277,8 +277,9 @@ class Survey:
         before, image = self._seen.setdefault(key, (part, item.image))
         if image is item.image and before == part:
             return []
-        twice = f"{item.image} is also in {before}" if image == item.image else f"{item.image} is the same image as {image} in {before}"
-        return [Fault("repeated" if before == part else "leak", item.place or part, twice)]
+        same, where = before == part, "" if before == part else f" in {before}"
+        twice = f"is the same image as {image}{where}" if image != item.image else "is there twice" if same else f"is also{where}"
+        return [Fault("repeated" if same else "leak", item.place or "", f"{item.image} {twice}")]
 
     def unused(self) -> list[Fault]:
         """The classes that were in no annotation, once all could be read."""
