@@ -151,6 +151,13 @@ def test_coco_images_without_annotations_and_lists(root: Path) -> None:
     )
 
 
+def test_coco_splits_that_are_not_there(root: Path) -> None:
+    assert said(lambda: Coco(root).read_list("minival")) == f"{root}: no annotation file (*.json) there or in its folder 'annotations'"
+    coco(root)
+    assert said(lambda: Coco(root).read_list("minival")) == f"{root}: minival is minival2014, or val2017, but there is train"
+    assert said(lambda: Coco(root).read_list("trian")) == "trian: no such list (did you mean 'train'?)"
+
+
 BAD_COCO: dict[str, tuple[dict[str, Any], str]] = {
     "no images": ({"images": None}, "FILE: no 'images' in it: not a COCO-style annotation file"),
     "stray": ({"annotations": box(image_id=8)}, "FILE: annotations of 1 images that are not in 'images', the first of image 8"),
