@@ -210,7 +210,7 @@ def _fill(crew: Crew, job: Job, part: Part, stage: Stage, *, survey: Survey, rep
         unequal = part.add(item, outcome)
         report.add(unequal if check_size else [])
 
-    done = [Outcome.from_json(note) for note in stage.notes]
+    done = [Outcome.of(note) for note in stage.notes]
     if any(stamps(job.source, item) != outcome.stamps for item, outcome in zip(part.items, done, strict=False)):
         stage.restart()
         done = []
@@ -218,9 +218,9 @@ def _fill(crew: Crew, job: Job, part: Part, stage: Stage, *, survey: Survey, rep
         add(item, outcome)
     items = islice(part.items, len(done), None)
     with tqdm(total=len(part.items), initial=len(done), desc=part.lmdb.name, unit=" images", disable=None, leave=False) as progress:
-        for batch in crew.map(convert, job, part.items, len(done), weigh=lambda converted: len(converted.value)):
-            for converted in batch:
-                add(next(items), converted.outcome)
+        for batch in crew.map(convert, job, part.items, len(done), weigh=lambda converted: len(converted[1])):
+            for key, value, note in batch:
+                add(next(items), Outcome.of(note))
                 if not report.failed:
-                    stage.put(*converted)
+                    stage.put(key, value, note)
             progress.update(len(batch))
