@@ -149,7 +149,7 @@ def _label(item: Item) -> Annotation:
 def _attempt(read: Callable[[], T], what: str, file: str, item: Item, faults: list[Fault]) -> T | None:
     try:
         return read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         place, said = (item.place, f"no {what} {file}") if item.place else (file, f"no such {what}")
         faults.append(Fault(f"{what}-missing", place, said))
     except CaffeError as error:
