@@ -133,7 +133,7 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
     stated = (annotation.width, annotation.height) if annotation else (0, 0)
     image = _attempt(lambda: load(file, rules.encoding, stated), "image", file, item, faults)
     faults += [Fault(kind, file, said) for kind, said in (image.remarks if image else ())] + found
-    if annotation and not rules.classification:
+    if annotation and not rules.classification and (image or min(stated) > 0):  # else nobody knows what is outside
         size = (image.width, image.height) if image else stated
         annotation, found = examine(annotation, named, *size, rules)
         faults += found
