@@ -228,6 +228,18 @@ def _end(*_: object) -> None:
     os._exit(9)
 
 
+def test_a_failed_rebuild_leaves_the_whole_data_set(many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (many / "list.txt").write_text("1\n2\n3\n")
+    argv = ["voc", str(many), "--train-list", "list.txt", "--test-list", "list.txt", "--out", str(tmp_path / "out")]
+    main(argv)
+    before = contents(tmp_path / "out")
+    assert "dataset.json" in before
+    (many / "JPEGImages/2.jpg").unlink()
+    assert run_command("data_prep", main, [*argv, "--overwrite"]) == 1
+    assert contents(tmp_path / "out") == before
+    assert "nothing was written" in capsys.readouterr().err
+
+
 # ---- Shards
 
 
