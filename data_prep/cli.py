@@ -17,7 +17,7 @@ EXAMPLES = """examples:
   data_prep shapes --out data/shapes
   data_prep voc VOC2007 --list trainval --labelmap voc --out data/VOC0712/VOC0712_trainval_lmdb
   data_prep voc PHOTOS --train-list train.txt --test-list test.txt --out data/mine
-  data_prep fetch voc2007 voc2012 --out ~/data && data_prep paper voc0712 ~/data
+  data_prep fetch voc0712 --out ~/data && data_prep paper voc0712 ~/data
   data_prep coco COCO --train-list train2017 --test-list val2017 --classes person,car --out data/street
   data_prep check voc PHOTOS --train-list train.txt --test-list test.txt
   data_prep stats lmdb data/mine/train_lmdb --net ssd300_voc0712 --out stats.png

@@ -34,22 +34,20 @@ class Outcome(NamedTuple):
     stamps: list[int]
 
     @classmethod
-    def from_json(cls, values: list[Any]) -> Outcome:
-        """An outcome that JSON made a list of."""
+    def of(cls, values: list[Any]) -> Outcome:
+        """An outcome that came as a list, from another process or a journal."""
         height, width, (channels, rows, columns), key, classes, difficult, faults, stamps = values
         return cls(height, width, (channels, rows, columns), key, classes, difficult, [Fault(*f) for f in faults], stamps)
 
 
-class Converted(NamedTuple):
-    """One item's record, empty where there is an error, and what is known of it."""
-
-    key: bytes
-    value: bytes
-    outcome: Outcome
+Converted = tuple[bytes, bytes, list[Any]]  # key, record (empty where there is an error), and the values of its Outcome
 
 
 def convert(job: Job, first: int, items: list[Item]) -> list[Converted]:
-    """The records of items, of which the first is number `first` of its LMDB."""
+    """The records of items, of which the first is number `first` of its LMDB.
+
+    They go from process to process as plain lists: those take a quarter of the time of tuples with names.
+    """
     return [_convert(job, number, item) for number, item in enumerate(items, first)]
 
 
@@ -58,9 +56,10 @@ def _convert(job: Job, number: int, item: Item) -> Converted:
     found = inspect(job.source, item, job.rules)
     objects = found.annotation.objects if found.annotation else []
     height, width, shape = found.image[1:4] if found.image else (0, 0, (0, 0, 0))
-    names = Counter(o.name for o in objects)
-    outcome = Outcome(height, width, shape, found.key.hex(), dict(names), sum(o.difficult for o in objects), found.faults, before)
-    return Converted(f"{number:08d}_{item.image}".encode(), _record(job, item, found), outcome)
+    classes = dict(Counter([o.name for o in objects]))
+    faults = [list(f) for f in found.faults]
+    outcome = [height, width, shape, found.key.hex(), classes, sum([o.difficult for o in objects]), faults, before]
+    return f"{number:08d}_{item.image}".encode(), _record(job, item, found), outcome
 
 
 def _record(job: Job, item: Item, found: Inspected) -> bytes:

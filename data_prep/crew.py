@@ -21,7 +21,7 @@ from caffe_ir.errors import CaffeError
 
 T = TypeVar("T")
 FEW = 400  # items: not worth starting processes for
-BATCH_ITEMS, BATCH_BYTES = 100, 4 << 20  # of results, at most and about
+BATCH_ITEMS, BATCH_BYTES = 100, 1 << 20  # of results, at most and about
 CLUSTER_ITEMS, CLUSTER_BYTES = 1000, 32 << 20  # the same on a cluster, where a batch costs more than its bytes
 FIRST_ITEMS = 10  # of the first batches, whose bytes nobody knows
 
@@ -62,17 +62,18 @@ class Crew:
         waiting: deque[Any] = deque()
         size = FIRST_ITEMS
         while start < len(items) or waiting:
-            while start < len(items) and len(waiting) < (2 * self._workers if self._pool else 1):
-                waiting.append(self._submit(function, packed, start, items[start : start + size]))
-                start += size
             try:
+                while start < len(items) and len(waiting) < (2 * self._workers if self._pool else 1):
+                    waiting.append(self._submit(function, packed, start, items[start : start + size]))
+                    start += size
                 results = waiting.popleft().result()
             except BrokenProcessPool:
                 raise CaffeError("a worker process was killed (too little memory? fewer --workers need less)") from None
             except Exception as error:
-                if type(error).__module__.startswith("distributed"):
-                    raise CaffeError(f"{self._scheduler}: the Dask cluster gave up: {error}".split("\n")[0]) from None
-                raise
+                if not self._scheduler or isinstance(error, (CaffeError, OSError)):
+                    raise
+                said = f"{type(error).__name__}: {error}".split("\n")[0]
+                raise CaffeError(f"{self._scheduler}: the Dask cluster gave up (do its workers have data_prep?): {said}") from None
             yield results
             mean = sum(map(weigh, results)) / len(results)
             size = int(min(max(self._most[1] / max(mean, 1), 1), self._most[0]))

@@ -75,18 +75,14 @@ class Part:
     def name_size_file(self) -> Path:
         return self.lmdb.with_name(f"{self.stem}_name_size.txt".lstrip("_"))
 
-    def add(self, item: Item, outcome: Outcome) -> list[Fault]:
-        """Take an item in, and say what is wrong with it beside the others."""
+    def add(self, item: Item, outcome: Outcome) -> None:
+        """Take an item in."""
         self.boxes.update(outcome.classes)
         self.difficult += outcome.difficult
         self.mixed |= any(f.kind in ("grey", "alpha", "deep") for f in outcome.faults)
         # A space would shift the columns for whoever reads the file by words, as Caffe does.
         self.sizes.append(f"{'_'.join((item.name or Path(item.image).stem).split())} {outcome.height} {outcome.width}\n")
         self.shape = self.shape or outcome.shape
-        if outcome.shape == self.shape:
-            return []
-        one, other = ("x".join(map(str, shape)) for shape in (outcome.shape, self.shape))
-        return [Fault("unequal", item.place or "", f"{item.image} is {one} where the first record is {other}")]
 
     def __str__(self) -> str:
         if not self.boxes:
@@ -122,8 +118,11 @@ def build_dataset(
     description = out / DESCRIPTION
     if description.exists() and not overwrite:
         raise CaffeError(f"{description}: already there (--overwrite replaces it)")
-    description.unlink(missing_ok=True)  # while it is there, the rest is whole
-    build_parts(source, parts, out / LABELMAP, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output)
+    build_parts(
+        source, parts, out / LABELMAP, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output, marker=description
+    )
+    if output.classification:
+        return parts  # there is no detector for them
     about: dict[str, object] = {
         "name": name, "labelmap": LABELMAP,
         "train_lmdb": parts[0].lmdb.name, "test_lmdb": parts[1].lmdb.name, "name_size": parts[1].name_size_file.name,
@@ -137,9 +136,12 @@ def build_dataset(
 
 def build_parts(
     source: Source, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool, fix: Fix | None,
-    output: Output = ONE_LMDB,
+    output: Output = ONE_LMDB, marker: Path | None = None,
 ) -> None:  # fmt: skip
-    """Build LMDBs that have the label map `beside` in common. labels, fix, report, errors: as build_lmdb."""
+    """Build LMDBs that have the label map `beside` in common. labels, fix, report, errors: as build_lmdb.
+
+    marker: a file that says that they are whole; it goes as soon as others take their place.
+    """
     for part in parts:
         check_target(part.lmdb, overwrite)
     with Crew(output.workers, output.scheduler) as crew, ExitStack() as stack:
@@ -164,6 +166,8 @@ def build_parts(
         for path, lines in files.items():
             if path.exists() and not overwrite and path.read_text(encoding="utf-8") != lines:
                 raise CaffeError(f"{path}: already there with other content (--overwrite replaces it)")
+        if marker:
+            marker.unlink(missing_ok=True)
         for path, lines in files.items():
             text.write_atomic(path, lines)
 
@@ -207,10 +211,12 @@ def _fill(crew: Crew, job: Job, part: Part, stage: Stage, *, survey: Survey, rep
     def add(item: Item, outcome: Outcome) -> None:
         report.add(outcome.faults)
         report.add(survey.add(part.stem or part.lmdb.name, item, bytes.fromhex(outcome.key), outcome.classes))
-        unequal = part.add(item, outcome)
-        report.add(unequal if check_size else [])
+        part.add(item, outcome)
+        if check_size and outcome.shape != part.shape:
+            one, first = ("x".join(map(str, shape)) for shape in (outcome.shape, part.shape or ()))
+            report.add([Fault("unequal", item.place or "", f"{item.image} is {one} where the first record is {first}")])
 
-    done = [Outcome.from_json(note) for note in stage.notes]
+    done = [Outcome.of(note) for note in stage.notes]
     if any(stamps(job.source, item) != outcome.stamps for item, outcome in zip(part.items, done, strict=False)):
         stage.restart()
         done = []
@@ -218,9 +224,9 @@ def _fill(crew: Crew, job: Job, part: Part, stage: Stage, *, survey: Survey, rep
         add(item, outcome)
     items = islice(part.items, len(done), None)
     with tqdm(total=len(part.items), initial=len(done), desc=part.lmdb.name, unit=" images", disable=None, leave=False) as progress:
-        for batch in crew.map(convert, job, part.items, len(done), weigh=lambda converted: len(converted.value)):
-            for converted in batch:
-                add(next(items), converted.outcome)
+        for batch in crew.map(convert, job, part.items, len(done), weigh=lambda converted: len(converted[1])):
+            for key, value, note in batch:
+                add(next(items), Outcome.of(note))
                 if not report.failed:
-                    stage.put(*converted)
+                    stage.put(key, value, note)
             progress.update(len(batch))

@@ -70,6 +70,8 @@ MINIVAL_2014 = Archive(  # Ross Girshick's split, as Detectron has it
 # To be had after registering only.
 REGISTERED = {"ilsvrc": "https://image-net.org/challenges/LSVRC/2016", "kitti": "https://www.cvlibs.net/datasets/kitti"}
 SETS: Mapping[str, tuple[Archive, ...]] = {
+    "voc0712": (TRAINVAL_2007, TEST_2007, TRAINVAL_2012),
+    "voc0712pp": (TRAINVAL_2007, TEST_2007, TRAINVAL_2012, TEST_2012),
     "voc2007": (TRAINVAL_2007, TEST_2007),
     "voc2012": (TRAINVAL_2012,),
     "voc2012test": (TEST_2012,),

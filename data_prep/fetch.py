@@ -163,17 +163,25 @@ class Resuming:
         with tqdm(total=size, initial=file.tell(), desc=name, unit="B", unit_scale=True, disable=None, leave=False) as progress:
             try:
                 for chunk in response.iter_content(CHUNK):
-                    file.write(chunk)
+                    self._save(chunk, file)
                     progress.update(len(chunk))
             finally:
-                file.flush()
+                self._save(b"", file)
         if size is not None and file.tell() < size:
             raise requests.ConnectionError("the connection broke off")
 
+    def _save(self, data: bytes, file: IO[bytes]) -> None:
+        try:
+            file.write(data)
+            file.flush()
+        except OSError as error:  # requests' own are OSErrors, too
+            raise CaffeError(f"{self.part}: cannot write: {error.strerror}") from None
+
 
 def _empty(file: IO[bytes]) -> None:
-    file.seek(0)
-    file.truncate()
+    if file.tell():
+        file.seek(0)
+        file.truncate()
 
 
 _PLAIN = {
@@ -211,6 +219,8 @@ def unpack(path: Path, folder: Path, flat: bool = False) -> None:
                 write(file)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
         raise CaffeError(f"{path}: damaged archive: {error}; remove it, and it is downloaded anew") from None
+    except OSError as error:
+        raise CaffeError(f"{error.filename or folder}: cannot unpack {path.name}: {error.strerror or error}") from None
 
 
 Member = tuple[str, Callable[[IO[bytes]], None]]

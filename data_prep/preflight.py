@@ -133,7 +133,7 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
     stated = (annotation.width, annotation.height) if annotation else (0, 0)
     image = _attempt(lambda: load(file, rules.encoding, stated), "image", file, item, faults)
     faults += [Fault(kind, file, said) for kind, said in (image.remarks if image else ())] + found
-    if annotation and not rules.classification:
+    if annotation and not rules.classification and (image or min(stated) > 0):  # else nobody knows what is outside
         size = (image.width, image.height) if image else stated
         annotation, found = examine(annotation, named, *size, rules)
         faults += found
@@ -149,7 +149,7 @@ def _label(item: Item) -> Annotation:
 def _attempt(read: Callable[[], T], what: str, file: str, item: Item, faults: list[Fault]) -> T | None:
     try:
         return read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         place, said = (item.place, f"no {what} {file}") if item.place else (file, f"no such {what}")
         faults.append(Fault(f"{what}-missing", place, said))
     except CaffeError as error:
@@ -277,8 +277,9 @@ class Survey:
         before, image = self._seen.setdefault(key, (part, item.image))
         if image is item.image and before == part:
             return []
-        twice = f"{item.image} is also in {before}" if image == item.image else f"{item.image} is the same image as {image} in {before}"
-        return [Fault("repeated" if before == part else "leak", item.place or part, twice)]
+        same, where = before == part, "" if before == part else f" in {before}"
+        twice = f"is the same image as {image}{where}" if image != item.image else "is there twice" if same else f"is also{where}"
+        return [Fault("repeated" if same else "leak", item.place or "", f"{item.image} {twice}")]
 
     def unused(self) -> list[Fault]:
         """The classes that were in no annotation, once all could be read."""

@@ -103,8 +103,11 @@ class Stage:
             self._commit()
 
     def _commit(self, last: bool = False) -> None:
-        self._journal.write(json.dumps(self._pending, separators=(",", ":")) + "\n")  # json.dump is much slower
-        self._journal.flush()
+        try:
+            self._journal.write(json.dumps(self._pending, separators=(",", ":")) + "\n")  # json.dump is much slower
+            self._journal.flush()
+        except OSError as error:
+            raise CaffeError(f"{self.path}: cannot write: {error.strerror}") from None
         self._writer.commit(last)
         self._pending = []
 

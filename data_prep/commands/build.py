@@ -44,5 +44,5 @@ def run(args: argparse.Namespace) -> None:
     if not args.train_list and not args.list and source.sets():
         print(f"without --list all images were taken; {source.root} has the lists {', '.join(source.sets())}")
     print(*parts, sep="\n")
-    if args.train_list:
+    if args.train_list and not output.classification:
         print(f"next: netgen build ssd300_voc0712 --dataset {out / dataset.DESCRIPTION} --out DIR")

@@ -23,7 +23,7 @@ EPILOG = "\n".join(
         "Without a network it says what to get, where, and its checksum.",
         "",
         "examples:",
-        "  data_prep fetch voc2007 voc2012 --out ~/data && data_prep paper voc0712 ~/data/VOCdevkit",
+        "  data_prep fetch voc0712 --out ~/data && data_prep paper voc0712 ~/data",
         "  data_prep fetch coco2017 --out ~/data/coco && data_prep paper coco ~/data/coco",
         "  data_prep fetch coco2014 --manual",
     )

@@ -54,10 +54,13 @@ class Bundle:
     def items(self) -> list[Item]:
         files = self.files()
         if not files:
-            raise CaffeError(f"{self.root}: no annotation file (*{', *'.join(self.suffixes)}) there or in its folder 'annotations'")
+            raise self._nothing()
         if len(files) > 1:
             raise CaffeError(f"{self.root}: several annotation files; choose with --list: {', '.join(self.sets())}")
         return self.load(next(iter(files.values())))
+
+    def _nothing(self) -> CaffeError:
+        return CaffeError(f"{self.root}: no annotation file (*{', *'.join(self.suffixes)}) there or in its folder 'annotations'")
 
     def read_list(self, name: str) -> list[Item]:
         """The images of an annotation file, of a split that several make up, or those that a text file lists: a line each,
@@ -67,6 +70,11 @@ class Bundle:
         for names in self.splits.get(name, [[name]]):
             if all(n in files for n in names):
                 return [item for n in names for item in self.load(files[n])]
+        if name in self.splits and files:
+            needed = ", or ".join(" and ".join(names) for names in self.splits[name])
+            raise CaffeError(f"{self.root}: {name} is {needed}, but there is {', '.join(sorted(files))}")
+        if not files and not Path(name).is_file():
+            raise self._nothing()
         path = lists.find(name, (Path(name), self.root / name, self.root / "ImageSets" / f"{name}.txt"), self.sets() or sorted(files))
         return self.load(path) if path.suffix.lower() in self.suffixes else self._listed(path)
 

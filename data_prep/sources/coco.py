@@ -100,7 +100,7 @@ class Coco(Bundle):
         a single annotation is told when its image is read.
         """
         images: dict[str, tuple[str, int, int]] = {}
-        rows: dict[str, bytearray] = {}  # a quarter of the memory of lists of texts
+        rows: dict[str, bytearray] = {}  # less than half the memory of lists of texts
         names: dict[str, str] = {}
         for section, index, line, value in elements(path, SECTIONS):
             place = f"{section}[{index}]"

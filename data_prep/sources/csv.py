@@ -67,7 +67,7 @@ class Csv(Bundle):
         """The items of one table, an image each, in the order of their first rows. Raises ParseError with the row at fault; what is
         wrong with a single box is told when its image is read.
         """
-        rows: dict[str, bytearray] = {}  # a quarter of the memory of lists of texts
+        rows: dict[str, bytearray] = {}  # less than half the memory of lists of texts
         largest = 0.0
         with path.open(encoding="utf-8-sig", newline="") as file:
             try:

@@ -36,7 +36,9 @@ class Ilsvrc(Folder):
         return found + [name for name, parts in SUBSETS.items() if set(parts) <= set(found)]
 
     def items(self) -> list[Item]:
-        raise CaffeError(f"{self.root}: choose images with --list: {', '.join(self.sets()) or f'but {SETS} has none'}")
+        if not self.sets():
+            raise CaffeError(f"{self.root / SETS}: no lists there; is this a folder of ILSVRC DET?")
+        raise CaffeError(f"{self.root}: choose images with --list: {', '.join(self.sets())}")
 
     def read_list(self, name: str) -> list[Item]:
         files = [self.root / SETS / f"{part}.txt" for part in SUBSETS.get(name, (name,))]

@@ -160,7 +160,7 @@ def test_images_that_are_there_twice(folder: Path, capsys: pytest.CaptureFixture
         f"    {test}:2: JPEGImages/2.jpg is the same image as JPEGImages/0.jpg in train",
         "notes:",
         "  images that are there more than once: 1",
-        f"    {train}:3: JPEGImages/1.jpg is also in train",
+        f"    {train}:3: JPEGImages/1.jpg is there twice",
     ]
 
 
@@ -227,12 +227,14 @@ def test_boxes_that_are_one_once_cut() -> None:
 @pytest.mark.parametrize("fix", [[], ["--fix", "clip"], ["--fix", "drop"]], ids=["as_is", "clip", "drop"])
 def test_build_says_what_check_says(folder: Path, out: Path, tmp_path: Path, name: str, fix: list[str]) -> None:
     change(folder, USUAL, BOX.format(*BOXES[name][0]))
+    (folder / "JPEGImages/2.jpg").write_bytes((folder / "JPEGImages/0.jpg").read_bytes())
     sources = {p: p.read_bytes() for p in folder.rglob("*.*")}
     checked, built = tmp_path / "checked", tmp_path / "built"
     status = check(folder, *fix, "--report", checked)
     assert run_command("data_prep", main, ["voc", str(folder), "--out", str(out), *fix, "--report", str(built)]) == status
     assert built.read_text() == checked.read_text()
     assert f"box {BOXES[name][0][0]} " in built.read_text()
+    assert "repeated: JPEGImages/2.jpg is the same image as JPEGImages/0.jpg\n" in built.read_text()
     assert sources == {p: p.read_bytes() for p in folder.rglob("*.*")}
     assert out.exists() == (status == 0)
 

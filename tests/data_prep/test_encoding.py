@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import cv2
@@ -131,3 +132,26 @@ def test_labels_that_are_no_numbers(folder: Path, out: Path, tmp_path: Path, cap
     (tmp_path / "list.txt").write_text("JPEGImages/0.jpg 3\nJPEGImages/1.jpg cat\n")
     said = refused(capsys, "voc", folder, "--out", out, "--list", tmp_path / "list.txt", "--anno-type", "classification")
     assert said == f"JPEGImages/1.jpg: 'cat' is not a label, a whole number ({tmp_path}/list.txt:2)"
+
+
+def test_grey_images_make_the_nets_force_colour(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "train.txt").write_text("0\n1\n")
+    (folder / "test.txt").write_text("2\n")
+    argv = ["voc", str(folder), "--train-list", "train.txt", "--test-list", "test.txt", "--out", str(tmp_path / "out"), "--overwrite"]
+    main(argv)
+    assert "force_color" not in json.loads((tmp_path / "out/dataset.json").read_text())
+    cv2.imwrite(str(folder / "JPEGImages/1.jpg"), np.zeros((48, 64), np.uint8))
+    main(argv)
+    assert json.loads((tmp_path / "out/dataset.json").read_text())["force_color"] is True
+    assert f"note: {folder}/JPEGImages/1.jpg: is grey" in capsys.readouterr().err
+
+
+def test_a_data_set_of_labelled_images(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "train.txt").write_text("JPEGImages/0.jpg 3\nJPEGImages/1.jpg 0\n")
+    (folder / "test.txt").write_text("JPEGImages/2.jpg -1\n")
+    lists = ["--train-list", "train.txt", "--test-list", "test.txt"]
+    main(["voc", str(folder), *lists, "--anno-type", "classification", "--out", str(tmp_path / "out")])
+    labels = [pb.AnnotatedDatum.FromString(v).datum.label for p in ("train", "test") for v in records(tmp_path / f"out/{p}_lmdb").values()]
+    assert labels == [3, 0, -1]
+    assert not {"dataset.json", "labelmap.prototxt"} & {p.name for p in (tmp_path / "out").iterdir()}
+    assert "netgen" not in capsys.readouterr().out

@@ -220,6 +220,24 @@ def test_no_room(archive: Archive, tmp_path: Path) -> None:
         fetch.fetch(archive._replace(size=10**15), tmp_path)
 
 
+def test_full_disk(server: Server, archive: Archive, tmp_path: Path) -> None:
+    part = tmp_path / "set.tar.part"
+    part.symlink_to("/dev/full")
+    with pytest.raises(CaffeError) as error:
+        fetch.fetch(archive, tmp_path)
+    assert str(error.value) == f"{part}: cannot write: No space left on device"
+    part.unlink()
+    (tmp_path / VOC).parent.mkdir(parents=True)
+    (tmp_path / VOC).symlink_to("/dev/full")
+    with pytest.raises(CaffeError) as error:
+        fetch.fetch(archive, tmp_path)
+    assert str(error.value) == f"{tmp_path}: cannot unpack set.tar: No space left on device"
+    (tmp_path / VOC).unlink()
+    asked = len(server.asked)
+    assert fetch.fetch(archive, tmp_path)  # unpacked from its start, but not downloaded again
+    assert len(server.asked) == asked
+
+
 def test_two_at_once(archive: Archive, tmp_path: Path) -> None:
     with (tmp_path / "set.tar.part").open("ab") as part:
         fcntl.flock(part, fcntl.LOCK_EX)

@@ -26,7 +26,7 @@ from data_prep.sources.yolo import Yolo
 from tests.data_prep.conversions import convert
 from tests.data_prep.support import XML, voc_folder
 
-CASES = 600  # of each kind
+CASES = 450  # of each kind
 SEEDS = range(int(os.environ.get("FUZZ_SEEDS", "1")))
 OPEN: dict[str, Callable[[Path], Source]] = {"voc": Folder, "coco": Coco, "csv": Csv, "yolo": Yolo, "kitti": Kitti}
 SPOILT = {

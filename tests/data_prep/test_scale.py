@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -133,6 +132,17 @@ def test_killed_and_run_again(many: Path, tmp_path: Path, at: str, capsys: pytes
     assert (tmp_path / "out/lmdb").stat().st_ino == started, "it went on in the same folder"
 
 
+def test_killed_in_the_second_of_two_lmdbs(many: Path, tmp_path: Path) -> None:
+    (many / "train.txt").write_text("".join(f"{i}\n" for i in range(40)))
+    (many / "test.txt").write_text("".join(f"{i}\n" for i in range(40, COUNT)))
+    lists: list[object] = ["--train-list", "train.txt", "--test-list", "test.txt", "--workers", 1]
+    whole = run(many, tmp_path / "whole", *lists)
+    assert killed(many, tmp_path / "out", "writer put 55", signal.SIGKILL, *lists).returncode == -signal.SIGKILL
+    left = sorted(p.name.rpartition("-")[0] for p in (tmp_path / "out/lmdb").iterdir())
+    assert left == ["test_lmdb.tmp", "train_lmdb.tmp"]
+    assert run(many, tmp_path / "out", *lists) == whole
+
+
 def test_killed_twice_then_shards(many: Path, tmp_path: Path) -> None:
     whole = run(many, tmp_path / "whole", "--shards", 4)
     killed(many, tmp_path / "out", "writer put 20", signal.SIGKILL, "--shards", "4")
@@ -172,11 +182,11 @@ def test_interrupted_builds_say_how_far_they_came(many: Path, tmp_path: Path) ->
 
 def test_a_full_disk(many: Path, tmp_path: Path) -> None:
     before = run(many, tmp_path / "out")
-    argv = [sys.executable, "-m", "data_prep", "voc", many, "--out", tmp_path / "out/lmdb", "--overwrite", "--workers", "1"]
-    done = subprocess.run(
-        [str(a) for a in argv], capture_output=True, text=True, check=False, cwd=ROOT,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
-    )  # fmt: skip
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000,) * 2); from data_prep.cli import entry; sys.exit(entry())"
+    )
+    argv = [sys.executable, "-c", script, "voc", many, "--out", tmp_path / "out/lmdb", "--overwrite", "--workers", "1"]
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"data_prep: error: {tmp_path}/out/lmdb: cannot write: ")
@@ -216,6 +226,18 @@ def test_a_worker_that_is_killed(many: Path, tmp_path: Path, capsys: pytest.Capt
 
 def _end(*_: object) -> None:
     os._exit(9)
+
+
+def test_a_failed_rebuild_leaves_the_whole_data_set(many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (many / "list.txt").write_text("1\n2\n3\n")
+    argv = ["voc", str(many), "--train-list", "list.txt", "--test-list", "list.txt", "--out", str(tmp_path / "out")]
+    main(argv)
+    before = contents(tmp_path / "out")
+    assert "dataset.json" in before
+    (many / "JPEGImages/2.jpg").unlink()
+    assert run_command("data_prep", main, [*argv, "--overwrite"]) == 1
+    assert contents(tmp_path / "out") == before
+    assert "nothing was written" in capsys.readouterr().err
 
 
 # ---- Shards

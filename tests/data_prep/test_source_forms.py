@@ -14,6 +14,7 @@ from data_prep.sources import csv
 from data_prep.sources.coco import Coco
 from data_prep.sources.csv import Csv
 from tests.data_prep.conversions import CAT, read, said
+from tests.data_prep.support import refused
 
 # ---- Tables
 
@@ -72,6 +73,12 @@ def test_bad_table(content: str, root: Path) -> None:
     file = root / "boxes.csv"
     file.write_text(content)
     assert said(lambda: read(Csv(root))) == BAD_TABLES[content].replace("FILE", str(file))
+
+
+@pytest.mark.parametrize("name", ["9.jpg", "0.jpg/1.jpg", "images"])
+def test_images_that_are_none(name: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "boxes.csv").write_text(f"0.jpg,4,5,20,25,cat\n{name},4,5,20,25,cat\n")
+    assert refused(capsys, "csv", root, "--out", tmp_path / "out/lmdb") == f"{root / name}: no such image"
 
 
 def test_several_tables_are_lists(root: Path) -> None:
@@ -149,6 +156,13 @@ def test_coco_images_without_annotations_and_lists(root: Path) -> None:
     assert said(lambda: Coco(root).read_list("some.txt")).startswith(
         f"{root}/some.txt:1: no image '3.jpg' in the annotation files (did you mean"
     )
+
+
+def test_coco_splits_that_are_not_there(root: Path) -> None:
+    assert said(lambda: Coco(root).read_list("minival")) == f"{root}: no annotation file (*.json) there or in its folder 'annotations'"
+    coco(root)
+    assert said(lambda: Coco(root).read_list("minival")) == f"{root}: minival is minival2014, or val2017, but there is train"
+    assert said(lambda: Coco(root).read_list("trian")) == "trian: no such list (did you mean 'train'?)"
 
 
 BAD_COCO: dict[str, tuple[dict[str, Any], str]] = {

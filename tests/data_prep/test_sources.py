@@ -9,7 +9,7 @@ import pytest
 from caffe_ir import caffe_ir_pb2 as pb
 from data_prep.cli import main
 from tests.data_prep.conversions import WRITERS, convert
-from tests.data_prep.support import BCCD, build, records
+from tests.data_prep.support import BCCD, XML, build, records
 from tests.support import needs_shared
 
 MORE = {"kitti": ["--level", "all"]}
@@ -37,3 +37,15 @@ def test_same_boxes_as_from_voc(kind: str, tmp_path: Path) -> None:
     found = records(tmp_path / "out/lmdb")
     assert boxes(found) == boxes(expected)
     assert (tmp_path / "out/labelmap.prototxt").read_text() == (tmp_path / "voc/labelmap.prototxt").read_text()
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_the_list_beside_an_lmdb_builds_it_again(kind: str, folder: Path, tmp_path: Path) -> None:
+    (folder / "Annotations/1.xml").write_text(XML.format(name="dog"))
+    root = convert(kind, folder, tmp_path / kind)
+    found = []
+    for number, flags in enumerate(([], ["--list", str(tmp_path / "0/train.txt")])):
+        main([kind, str(root), "--out", str(tmp_path / f"{number}/train_lmdb"), *flags, *MORE.get(kind, [])])
+        found.append(records(tmp_path / f"{number}/train_lmdb"))
+    assert len(found[0]) == 3
+    assert found[0] == found[1]
