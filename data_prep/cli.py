@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import functools
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
 
-from caffe_ir.errors import CaffeError, run_command, suggest
+from caffe_ir.arguments import Parser
+from caffe_ir.errors import run_command
 from data_prep.commands import build, check, fetch, paper, shapes, show, stats, verify
 from data_prep.sources import KINDS
 
@@ -24,43 +23,14 @@ EXAMPLES = """examples:
   data_prep show data/shapes/test_lmdb --out sheet.png"""
 
 
-class Parser(argparse.ArgumentParser):
-    """Raises CaffeError instead of exiting, and names the nearest flag or command."""
-
-    def error(self, message: str) -> NoReturn:
-        if choice := re.match(r"argument (COMMAND|KIND): invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            names = re.findall(r"\w+", choice[3])
-            first = "it comes first, " if choice[1] == "KIND" else ""
-            near = suggest(choice[2], names) or f" ({first}one of {', '.join(names)})"
-            raise CaffeError(f"no {choice[1].lower()} '{choice[2]}'{near}")
-        raise CaffeError(f"{message}; see {self.prog} --help")
-
-    def parse_known_args(self, args=None, namespace=None):
-        """Refuse unknown flags here, where the command's own are known, and before it complains of what is missing instead."""
-        flags = {flag: action for action in self._actions for flag in action.option_strings}
-        args = args if self._subparsers else [_spelt(word, flags) for word in args]
-        for word in [] if self._subparsers else args:
-            if word.startswith("--") and word.split("=")[0] not in flags:
-                self.error(f"unknown argument {word}{suggest(word.split('=')[0], flags)}")
-        return super().parse_known_args(args, namespace)
-
-
-def _spelt(word: str, flags: Mapping[str, argparse.Action]) -> str:
-    """A word in argparse's spelling: gflags has `--encode_type=jpg` and `--gray`, which takes no word after it, but `=false`."""
-    flag, equals, value = word.partition("=")
-    name = flag if flag in flags else flag.replace("_", "-")
-    switch = name in flags and flags[name].nargs == "?" and not equals
-    return f"{name}=true" if switch else f"{name}{equals}{value}" if name in flags else word
-
-
 def parser() -> Parser:
     top = Parser(prog="data_prep", description="Annotated LMDBs for Caffe's SSD fork and netrun, from a folder of photographs.",
-                 epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)  # fmt: skip
+                 epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, what: str, epilog: str, add_flags: Callable[[argparse.ArgumentParser], None],
                 run: Callable[[argparse.Namespace], None]) -> None:  # fmt: skip
-        added = commands.add_parser(name, help=what, description=what, epilog=epilog, allow_abbrev=False,
+        added = commands.add_parser(name, help=what, description=what, epilog=epilog,
                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
         add_flags(added)
         added.set_defaults(run=run)

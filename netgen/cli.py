@@ -8,9 +8,10 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from caffe_ir.errors import CaffeError, run_command, suggest
+from caffe_ir.arguments import Parser
+from caffe_ir.errors import CaffeError, run_command
 
 if TYPE_CHECKING:
     from netgen.detector import Detector
@@ -25,32 +26,12 @@ EXAMPLES = """examples:
   netgen check runs/mine/*.prototxt"""
 
 
-class Parser(argparse.ArgumentParser):
-    """Raises CaffeError instead of exiting, and names the nearest command or flag."""
-
-    def error(self, message: str) -> NoReturn:
-        if choice := re.match(r"argument (?:COMMAND|--\w+): invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            choices = re.findall(r"\w+", choice[2])
-            raise CaffeError(f"'{choice[1]}' is not one of {', '.join(choices)}{suggest(choice[1], choices)}; see {self.prog} --help")
-        raise CaffeError(f"{message}; see {self.prog} --help")
-
-    def parse_known_args(self, args=None, namespace=None):
-        """Refuse what is unknown here, where the command's own flags are known."""
-        found, rest = super().parse_known_args(args, namespace)
-        if rest:
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            raise CaffeError(f"unknown argument {rest[0]}{suggest(rest[0].split('=')[0], flags)}; see {self.prog} --help")
-        return found, rest
-
-
 def parser() -> Parser:
-    top = Parser(
-        prog="netgen", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    top = Parser(prog="netgen", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, what: str) -> Parser:
-        return commands.add_parser(name, help=what, description=what, allow_abbrev=False)
+        return commands.add_parser(name, help=what, description=what)
 
     command("list", "every detector of the zoo")
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
-import re
 import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
+from caffe_ir.arguments import Parser
 from caffe_ir.errors import CaffeError, run_command, suggest
 
 COMMANDS = {
@@ -26,31 +25,6 @@ COMMANDS = {
     "python": "run a script written for pycaffe",
     "device_query": "show what this machine computes with",
 }
-
-
-class Parser(argparse.ArgumentParser):
-    """An argparse parser whose errors are CaffeErrors, one line each, and name the nearest flag."""
-
-    def error(self, message: str) -> NoReturn:
-        raise CaffeError(f"{message} (see {self.prog} --help)")
-
-    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Like parse_args; the result's argv is what was parsed. Raises CaffeError."""
-        argv = [_double_dash(a) for a in argv]
-        for name in (a.split("=")[0] for a in argv if a.startswith("--")):  # before argparse misses the flag that was meant
-            if name not in self._option_string_actions:
-                raise CaffeError(f"unknown flag '{name}'{suggest(name, self._option_string_actions)} (see {self.prog} --help)")
-        args, unexpected = self.parse_known_args(argv)
-        if unexpected:
-            raise CaffeError(f"unexpected argument '{unexpected[0]}' (see {self.prog} --help)")
-        args.argv = argv
-        return args
-
-
-def _double_dash(argument: str) -> str:
-    """gflags' spellings in argparse's: `-solver=x` and `--sigint_effect=x` become `--solver=x` and `--sigint-effect=x`."""
-    match = re.fullmatch(r"--?([A-Za-z][\w-]+)(=.*)?", argument, re.DOTALL)
-    return f"--{match[1].replace('_', '-')}{match[2] or ''}" if match else argument
 
 
 def _usage() -> str:
@@ -87,11 +61,11 @@ def main(argv: Sequence[str]) -> int:
         raise CaffeError(f"unknown command '{argv[0]}'{suggest(name, COMMANDS)}; there are {', '.join(COMMANDS)}")
     with loading():
         command = importlib.import_module(f"netrun.commands.{name}")  # only this one: torch or matplotlib take seconds
-    parser = Parser(prog=f"netrun {name}", description=command.__doc__, allow_abbrev=False)
+    parser = Parser(prog=f"netrun {name}", description=command.__doc__)
     command.add_flags(parser)
     ours, theirs = command.split(argv[1:]) if hasattr(command, "split") else (argv[1:], [])
-    args = parser.parse(ours)
-    args.rest = theirs
+    args = parser.parse_args(ours)
+    args.argv, args.rest = ours, theirs
     try:
         return int(command.run(args))
     except CaffeError:

@@ -34,9 +34,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     for name, kind in KINDS.items():
         what = f"check {kind.HELP}"
-        added = kinds.add_parser(
-            name, help=what, description=what, epilog=EPILOG, allow_abbrev=False, formatter_class=parser.formatter_class
-        )
+        added = kinds.add_parser(name, help=what, description=what, epilog=EPILOG, formatter_class=parser.formatter_class)
         kind.add_flags(added)
         flags.add_lists(added)
         selection.add_flags(added)

@@ -23,9 +23,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     for name in ("lmdb", *KINDS):
         what = f"statistics of {KINDS[name].HELP if name in KINDS else 'LMDBs'}"
-        added = kinds.add_parser(
-            name, help=what, description=what, epilog=EPILOG, allow_abbrev=False, formatter_class=parser.formatter_class
-        )
+        added = kinds.add_parser(name, help=what, description=what, epilog=EPILOG, formatter_class=parser.formatter_class)
         if name in KINDS:
             KINDS[name].add_flags(added)
             added.add_argument("--list", metavar="LIST", help="images to look at (default: all)")

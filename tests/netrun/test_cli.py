@@ -266,7 +266,7 @@ def test_several_gpus_are_several_processes(here: Path, monkeypatch) -> None:
     started = []
     monkeypatch.setattr("netrun.distributed.launch", lambda argv, count: started.append((argv, count)) or 0)
     assert netrun("train", "-solver", "solver.prototxt", "-gpu=all") == 0
-    assert started == [(["train", "--solver", "solver.prototxt", "--gpu=all"], 4)]
+    assert started == [(["train", "-solver", "solver.prototxt", "-gpu=all"], 4)]
 
 
 def test_help_lists_every_command(capsys) -> None:
