@@ -19,7 +19,7 @@ from caffe_ir.walk import Ask, walk
 from netrun import debug, peek
 from netrun.blob import Blob, ParamBlob, use_c_order
 from netrun.layers import Context, Layer, create
-from netrun.memory import exhausted, require
+from netrun.memory import exhausted, give_back_freed, require
 from netrun.parameters import allocate
 from netrun.precision import arithmetic, bottoms_for, prepare, wide
 from netrun.python_layers import PythonLayers
@@ -261,6 +261,7 @@ class Engine:
                 for name, layer in layers.items():
                     for tensor, array in zip(layer.blobs, arrays[name], strict=True):
                         tensor.copy_(torch.from_numpy(array))
+        give_back_freed()
         return ignored
 
     def share_from(self, other: Engine) -> None:
