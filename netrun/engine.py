@@ -19,7 +19,7 @@ from caffe_ir.walk import Ask, walk
 from netrun import debug, peek
 from netrun.blob import Blob, ParamBlob, use_c_order
 from netrun.layers import Context, Layer, create
-from netrun.memory import exhausted, require
+from netrun.memory import exhausted, give_back_freed, require
 from netrun.parameters import allocate
 from netrun.precision import arithmetic, bottoms_for, prepare, wide
 from netrun.python_layers import PythonLayers
@@ -90,7 +90,8 @@ class Engine:
         self._overwrite = [
             (source := self._wiring.overwritable(i)) is not None and self.layer_list[source.layer].owns_top for i in range(len(protos))
         ]
-        self._sources = {top for layer in self.layer_list if not layer.param.bottom for top in layer.param.top}
+        kept = {top for layer in self.layer_list for top in layer.param.top if not layer.param.bottom or self._weights[top]}
+        self._spent = {i: [name for name in names if name not in kept] for i, names in self._wiring.spent.items()}
         self._scales = self._scales_behind_normalization()
         self._wanted = self._inputs_with_gradient()
         self.keep_blobs = True  # False: a run lets go of what is neither output nor loss nor data once nobody reads it any more
@@ -178,7 +179,7 @@ class Engine:
         self._tops = {key: top for key, top in self._tops.items() if key[0] not in positions} if record else {}
         self._graph = gradients
         scales = {} if record else {i: j for i, j in self._scales.items() if i in positions and j in positions}
-        spent = {} if keep or record else self._wiring.spent
+        spent = {} if keep or record else self._spent
         for i in positions:
             if i in scales.values():
                 continue
@@ -196,8 +197,7 @@ class Engine:
                 if record:
                     self._tops[i, j] = tensor
             for name in spent.get(i, ()):
-                if not self._weights.get(name) and name not in self._sources:
-                    self.blobs[name].release()
+                self.blobs[name].release()
         if self.debug_info:
             debug.show_forward(self, positions)
 
@@ -261,6 +261,7 @@ class Engine:
                 for name, layer in layers.items():
                     for tensor, array in zip(layer.blobs, arrays[name], strict=True):
                         tensor.copy_(torch.from_numpy(array))
+        give_back_freed()
         return ignored
 
     def share_from(self, other: Engine) -> None:

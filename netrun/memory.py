@@ -83,6 +83,12 @@ def hold_freed() -> None:
         library.mallopt(_TRIM_THRESHOLD, 256 << 20)
 
 
+def give_back_freed() -> None:
+    """Return to the kernel what is free now, after something large that will not be wanted again: a file of weights."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def require(walked: Walk, device: torch.device) -> None:
     """Refuse a net whose parameters and largest blob alone are more than there is. Raises CaffeError.
 
