@@ -73,7 +73,7 @@ class Annoset(Folder):
             raise ParseError(str(path), f"without {error.args[0]!r}", 1) from None
         except json.JSONDecodeError as error:
             raise ParseError(str(path), f"not JSON: {error.msg}", error.lineno, error.colno) from None
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, OverflowError, TypeError, AttributeError, RecursionError):
             wanted = "an object `image` with width and height, and a list `annotation` of objects with category_id and bbox"
             raise ParseError(str(path), f"not {wanted}", 1) from None
 

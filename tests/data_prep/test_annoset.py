@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from pathlib import Path
 
 import pytest
 
+from caffe_ir.errors import CaffeError
 from data_prep.cli import main
+from data_prep.source import Item
+from data_prep.sources.annoset import Annoset
 from tests.data_prep.support import BCCD, GOLDEN, records, refused
 from tests.support import needs_shared
 
@@ -15,6 +19,24 @@ JSON = """{"image": {"height": 480, "width": 640, "id": 1}, "annotation": [
   {"category_id": 44, "iscrowd": 0, "bbox": [101.37, 20.05, 77.7, 310.99]},
   {"category_id": 3, "iscrowd": 1, "bbox": [0.1, 0.2, 639.9, 479.8]},
   {"category_id": 44, "bbox": [33, 44, 55, 66.25]}]}"""
+JUNK = (
+    b"NaN",
+    b"1e999",
+    b"-1",
+    b"null",
+    b"[]",
+    b"{}",
+    b'"x"',
+    b"9" * 400,
+    b"\xff",
+    b"\n",
+    b"\0",
+    b"1_0",
+    b"1e30",
+    b"[" * 3000,
+    b"",
+    b" 2 ",
+)
 TXT = "2 10.5 20.25 30.125 40\n\n1 0.3 0.7 99.99 123.456\n2 1 2 3 4\n"
 
 
@@ -62,3 +84,22 @@ def test_what_the_types_need(tmp_path: Path, jpeg: bytes, capsys: pytest.Capture
     argv = ("annoset", root, "--label-type", "txt", "--out", tmp_path / "out/lmdb")
     assert refused(capsys, *argv) == "--label-type txt needs --labelmap: annotations have label numbers, not names"
     assert refused(capsys, *argv, "--labelmap", "voc") == "--label-type txt needs --list, or --train-list and --test-list"
+
+
+@pytest.mark.parametrize(("kind", "annotation"), [("json", JSON), ("txt", TXT)])
+def test_any_file_is_read_or_refused(tmp_path: Path, kind: str, annotation: str) -> None:
+    source, item, file = Annoset(tmp_path, kind, {1: "a", 2: "b"}), Item("a.jpg", f"a.{kind}"), tmp_path / f"a.{kind}"
+    rng, refusals = random.Random(0), 0
+    for _ in range(400):
+        data = bytearray(annotation.encode())
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(len(data) + 1)
+            data[at : at + rng.randint(0, 4)] = rng.choice(JUNK)
+        file.write_bytes(data)
+        try:
+            source.read(item)
+        except CaffeError as error:
+            refusals += 1
+            assert str(error).startswith(f"{file}:")  # noqa: PT017
+            assert "\n" not in str(error)  # noqa: PT017
+    assert 50 < refusals < 400
