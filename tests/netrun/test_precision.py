@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
+from netrun.cli import main
 from netrun.net import Net
 from netrun.solver import Solver
 
@@ -97,3 +98,15 @@ def test_solver_trains_in_it(tmp_path):
 def test_refuses(precision, says):
     with pytest.raises(CaffeError, match=says):
         net(precision)
+
+
+def test_commands_take_it(tmp_path, monkeypatch):
+    (tmp_path / "net.prototxt").write_text(NET)
+    made = []
+    monkeypatch.setattr("netrun.commands.time.Net", lambda *args, **options: made.append(Net(*args, **options)) or made[-1])
+    command = ["time", "--model", str(tmp_path / "net.prototxt"), "--iterations", "1"]
+    for options in ([], ["--precision", "bf16"]):
+        assert main([*command, *options]) == 0
+    assert [net.context.precision for net in made] == ["fp32", "bf16"]
+    with pytest.raises(CaffeError, match="precision tf32 is for NVIDIA GPUs"):
+        main([*command, "--precision=tf32"])
