@@ -91,7 +91,7 @@ def test_fit_takes_layers_from_several_files(capsys: pytest.CaptureFixture[str])
         ("diff old.caffemodel", "takes 2 files, not 1"),
         ("list none.caffemodel", "none.caffemodel: No such file"),
         ("convert shared.h5 --out o.caffemodel", "layer 'b' shares parameters, which only its net knows"),
-        ("lst old.caffemodel", "invalid choice: 'lst'"),
+        ("lst old.caffemodel", "'lst' is not one of list, fit"),
     ],
 )
 def test_what_cannot_be_is_said(command: str, said: str) -> None:
