@@ -174,13 +174,16 @@ def loader(o: Options) -> tuple[Run, Options]:
     layer = net.layer[0]
     transformer = Transformer(layer.transform_param, layer.annotated_data_param.batch_sampler, pb.TRAIN)
     batches = Loader(LmdbReader(o["source"]), transformer, Plan(32, threads=o["threads"]))
-    for _ in range(4):
-        next(batches)
+    position, count = 0, o["images"] // 32
 
     def run() -> None:
-        for _ in range(o["images"] // 32):
+        nonlocal position
+        for _ in range(count):
             next(batches)  # let go of at once, as by a training step that is faster
+        position += count + 1
+        batches.seek(position)  # nothing is made ahead between turns
 
+    run()
     return run, {}
 
 
