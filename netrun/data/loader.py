@@ -12,7 +12,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import cv2
@@ -116,6 +116,7 @@ class Loader:
             self._made.append(self._start(self._next + len(self._made)))
         data, jobs = self._made.popleft()
         try:
+            wait(jobs)  # for all at once: this thread would only be in the way of those that work
             done = [job.result() for job in jobs]
         except BaseException:
             self._drop()
