@@ -109,6 +109,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=20000, help="of the LMDB that is copied (default: 20000)")
     records = parser.parse_args().records
+    cv2.setNumThreads(1)  # of the bare loops, which are one process
     missed = 0
 
     def tell(what: str, rate: float, target: float | None = None, of: float | None = None) -> float:
