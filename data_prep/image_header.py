@@ -43,6 +43,8 @@ def read_header(data: bytes) -> Header | None:
 def is_cut_short(data: bytes) -> str | None:
     """What a file cut short should have been ("JPEG", "PNG", …); None for one that has its end, or of a format without one."""
     if data.startswith(b"\xff\xd8"):
+        if data.endswith(b"\xff\xd9"):
+            return None
         # A thumbnail has an end of its own, but that is before the image's last scan; behind the image's own end there may be more.
         return None if data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda") else "JPEG"
     if data.startswith(PNG_SIGNATURE):

@@ -6,12 +6,15 @@ usage: python scripts/bench_data.py [--records 20000]    (`make bench-data` call
 from __future__ import annotations
 
 import argparse
+import functools
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from xml.etree import ElementTree
@@ -30,7 +33,7 @@ from data_prep.source import Object
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES, SIDE = 2000, 300  # distinct ones, 300x300 pixels and about 25 kB each
 COPIES_PER_SECOND = 5000  # the target for 2 workers on 2 cores; the fork's own tool makes about 324
-DECODER_SHARE = 0.8  # of what a bare loop of decoding, resizing and encoding makes on as many cores
+DECODER_SHARE = 0.8  # of what as many processes make that only decode, resize and encode
 SETS = ("Annotations", "JPEGImages")
 
 
@@ -80,6 +83,22 @@ def resized(data: bytes) -> bytes:
     return cv2.imencode(".jpg", cv2.resize(pixels, (512, 512)))[1].tobytes()
 
 
+def resize_all(root: Path, lines: list[str]) -> None:
+    cv2.setNumThreads(1)
+    for line in lines:
+        resized((root / line.split()[0]).read_bytes())
+
+
+def decoders(root: Path, lines: list[str], workers: int) -> float:
+    """Images per second that so many processes decode, resize and encode, and do no more."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver")) as pool:
+        work = functools.partial(resize_all, root)
+        list(pool.map(work, [lines[:20]] * workers))  # once they are there
+        start = perf_counter()
+        list(pool.map(work, [lines[i::workers] for i in range(workers)]))
+        return len(lines) / (perf_counter() - start)
+
+
 def build(root: Path, listed: Path, out: Path, *flags: str) -> float:
     """Seconds of one build, the interpreter's start included."""
     shutil.rmtree(out.parent, ignore_errors=True)
@@ -109,6 +128,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=20000, help="of the LMDB that is copied (default: 20000)")
     records = parser.parse_args().records
+    cv2.setNumThreads(1)  # of the bare loops, which are one process
     missed = 0
 
     def tell(what: str, rate: float, target: float | None = None, of: float | None = None) -> float:
@@ -124,21 +144,24 @@ def main() -> int:
         distinct = draw(folder / "voc")
         lines = (distinct * -(-records // IMAGES))[:records]
         (folder / "all.txt").write_text("".join(lines))
-        (folder / "some.txt").write_text("".join(distinct))
+        fewer = lines[: 3 * IMAGES]
+        (folder / "some.txt").write_text("".join(fewer))
         sizes = [(folder / "voc" / line.split()[0]).stat().st_size for line in distinct]
         print(f"{records} records of {IMAGES} images of {SIDE}x{SIDE} pixels, {sum(sizes) / IMAGES / 1000:.0f} kB each; {cores()} cores")
         for what, convert, listed, flags in (
             ("copied", bytes, "all.txt", []),
             ("resized to 512x512", resized, "some.txt", ["--resize-width=512", "--resize-height=512"]),
         ):
-            chosen = lines if listed == "all.txt" else distinct
+            chosen = lines if listed == "all.txt" else fewer
             start = perf_counter()
             put_all(folder / "bare", bare(folder / "voc", chosen, convert))
             loop = tell(f"{what}: a bare loop, one process", len(chosen) / (perf_counter() - start))
             shutil.rmtree(folder / "bare")
             for workers in sorted({1, min(cores(), 2), cores()}):
                 took = build(folder / "voc", folder / listed, folder / "out/lmdb", *flags, f"--workers={workers}")
-                share = DECODER_SHARE * loop * workers if flags else COPIES_PER_SECOND * workers / 2
+                if flags and workers > 1:
+                    loop = tell(f"{what}: no more than that, {workers} processes", decoders(folder / "voc", chosen, workers))
+                share = DECODER_SHARE * loop if flags else COPIES_PER_SECOND * workers / 2
                 tell(f"{what}: data_prep voc --workers {workers}", len(chosen) / took, share if workers > 1 else None, loop)
         tell("loaded through SSD's augmentation: netrun", load(folder / "out/lmdb", 30))
     return int(missed > 0)

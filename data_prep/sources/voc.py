@@ -47,7 +47,7 @@ class Element:
         return next((c for c in self.children if c.tag == tag), None)
 
 
-def parse_xml(path: Path, data: bytes) -> Element:
+def parse_xml(path: str | Path, data: bytes) -> Element:
     """The root element of a file's content. Raises ParseError with file and line."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -74,7 +74,7 @@ def parse_xml(path: Path, data: bytes) -> Element:
     return stack[0].children[0]
 
 
-def read_annotation(path: Path) -> Annotation:
+def read_annotation(path: str | Path) -> Annotation:
     """The VOC annotation in a file. Raises ParseError with file and line; OSError if it cannot be opened.
 
     Only an object's own name, difficult and bndbox count, not those of its parts. Two readings differ from the SSD fork's
@@ -114,11 +114,12 @@ def _read_plain(data: bytes) -> Annotation | None:
         at = start + 1
         xmin, ymin, xmax, ymax = map(int, corners)
         found.append(Object(name, difficult, xmin, ymin, xmax, ymax, line))
-    width, height = root.findtext("size/width", "0"), root.findtext("size/height", "0")
+    size = root.find("size")
+    width, height = (size.findtext(side, "0") if size is not None else "0" for side in ("width", "height"))
     return Annotation(int(width), int(height), found) if width.isdecimal() and height.isdecimal() and len(width + height) < 17 else None
 
 
-def _object(path: Path, element: Element) -> Object:
+def _object(path: str | Path, element: Element) -> Object:
     name, box, difficult = (element.find(tag) for tag in ("name", "bndbox", "difficult"))
     if name is None or not name.text.strip():
         raise ParseError(str(path), "object without a name", element.line)
@@ -132,7 +133,7 @@ def _object(path: Path, element: Element) -> Object:
     return Object(named, difficult is not None and difficult.text.strip() == "1", xmin, ymin, xmax, ymax, box.line)
 
 
-def _number(path: Path, parent: Element, tag: str, default: float | None = None) -> float:
+def _number(path: str | Path, parent: Element, tag: str, default: float | None = None) -> float:
     element = parent.find(tag)
     if element is None and default is not None:
         return default
@@ -176,7 +177,7 @@ class Folder:
         return items
 
     def read(self, item: Item) -> Annotation:
-        return Annotation(0, 0, []) if item.annotation == UNLABELLED else read_annotation(Path(self.file(item)))
+        return Annotation(0, 0, []) if item.annotation == UNLABELLED else read_annotation(self.file(item))
 
     def file(self, item: Item) -> str:
         return os.path.join(self.root, item.annotation)
