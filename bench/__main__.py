@@ -82,7 +82,9 @@ class Contender:
         if error[0] is None and not self.measured.failed:
             assert self.process.stdin
             self.process.stdin.close()
-            self.measured.memory = self._reply().get("memory", 0)
+            last = self._reply()
+            self.measured.memory = last.get("memory", 0)
+            self.measured.facts |= last.get("facts", {})
         self.process.kill()
         with self.process:  # closes its pipes
             pass
@@ -155,8 +157,8 @@ class Suite:
             for p in precisions:
                 options = {**self.common, "net": zoo_id, "precision": p}
                 for batch in batches:
-                    found |= compare({f"{zoo_id} inference, {batch}, {p}": ("deploy", {**options, "batch": batch})}, self._rounds(15))
-                found |= compare({f"{zoo_id} training, {train}, {p}": ("train", {**options, "batch": train})}, self._rounds(5))
+                    found |= compare({f"{zoo_id} inference, {batch}, {p}": ("deploy", {**options, "batch": batch})}, self._rounds(8))
+                found |= compare({f"{zoo_id} training, {train}, {p}": ("train", {**options, "batch": train})}, self._rounds(4))
         return found
 
     def matrices(self) -> dict[str, Measured]:
