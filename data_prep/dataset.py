@@ -175,8 +175,10 @@ def build_parts(
 def class_map(source: Source, items: list[Item], labels: str | None, crew: Crew | None = None) -> tuple[Path | None, pb.LabelMap]:
     """The file of a label map and what it holds; None and one made of the source's classes, or those of the items, without labels."""
     if labels:
-        given = labelmap.find(labels)
-        return given, text.read_labelmap(given)
+        given, label_map = labelmap.find(labels), text.read_labelmap(labelmap.find(labels))
+        if not any(item.label for item in label_map.item):
+            raise CaffeError(f"{given}: a label map without a class")
+        return given, label_map
     if source.classes:
         return None, labelmap.make(source.classes)
     found = (crew or Crew(1)).map(classes_of, source, items)

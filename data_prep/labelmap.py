@@ -51,7 +51,7 @@ def make(classes: Iterable[str]) -> pb.LabelMap:
 def labels_of(label_map: pb.LabelMap, path: str) -> dict[str, int]:
     """Class name to label; a display name counts too where no class is named so. path: for errors.
 
-    Raises CaffeError if a name or a label is there twice (the fork's --check_label) or there is no class.
+    Raises CaffeError if a name or a label is there twice (the fork's --check_label).
     """
     items = label_map.item
     for what, values in (("name", [i.name for i in items]), ("label", [i.label for i in items])):
@@ -59,7 +59,5 @@ def labels_of(label_map: pb.LabelMap, path: str) -> dict[str, int]:
         if twice:
             raise CaffeError(f"{path}: {what} {twice[0]!r} is there more than once")
     labels = {i.name: i.label for i in items}
-    if not any(labels.values()):
-        raise CaffeError(f"{path}: a label map without a class")
     shown = Counter(i.display_name for i in items)
     return {i.display_name: i.label for i in items if i.display_name and shown[i.display_name] == 1} | labels

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 from caffe_ir.errors import CaffeError, suggest
 from data_prep.image import COPIED, EncodedImage, Encoding, read_image
-from data_prep.source import Annotation, Item, Object, Source
+from data_prep.source import Annotation, Item, Object, Source, Unreadable
 
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ KINDS: Mapping[str, Kind] = {
     "sub-pixel": Kind("warning", "boxes less than a pixel wide or high", _FIX),
     "duplicate": Kind("warning", "objects that are there twice", _FIX),
     "fraction": Kind("warning", "boxes not in whole pixels", "kept as they are; the fork's tool reads 0"),
+    "no-class": Kind("error", "data sets without an object"),
     "unequal": Kind("error", "records of another shape than the first", "--resize-width and --resize-height make them equal"),
     "size": Kind("warning", "annotations whose size is not their image's", "boxes are divided by the annotation's size"),
     "leak": Kind("warning", "test images that are also training images"),
@@ -135,7 +136,8 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
     faults += [Fault(kind, file, said) for kind, said in (image.remarks if image else ())] + found
     if annotation and not rules.classification and (image or min(stated) > 0):  # else nobody knows what is outside
         size = (image.width, image.height) if image else stated
-        annotation, found = examine(annotation, named, *size, rules)
+        whose = f" ({item.image})" if item.content is not None else ""
+        annotation, found = examine(annotation, named, *size, rules, whose=whose)
         faults += found
     return Inspected(image, annotation, faults, fingerprint(image.data) if image else b"")
 
@@ -153,14 +155,17 @@ def _attempt(read: Callable[[], T], what: str, file: str, item: Item, faults: li
         place, said = (item.place, f"no {what} {file}") if item.place else (file, f"no such {what}")
         faults.append(Fault(f"{what}-missing", place, said))
     except CaffeError as error:
-        faults.append(Fault(f"{what}-unreadable", "", str(error) + (f" ({item.place})" if item.place else "")))
+        listed = f" ({item.place})" if item.place else ""
+        errors = error.errors if isinstance(error, Unreadable) else [error]
+        faults += [Fault(f"{what}-unreadable", "", f"{one}{listed}") for one in errors]
     return None
 
 
-def examine(annotation: Annotation, file: str, width: int, height: int, rules: Rules) -> tuple[Annotation, list[Fault]]:
+def examine(annotation: Annotation, file: str, width: int, height: int, rules: Rules, *, whose: str = "") -> tuple[Annotation, list[Fault]]:
     """The annotation, mended as the rules say, and all that was wrong with it.
 
-    file: the annotation's, for messages; width, height: the image's, in pixels. Never raises.
+    file: the annotation's, for messages; whose: says there which image's it is, for a file that holds those of many;
+    width, height: the image's, in pixels. Never raises.
     """
     faults: list[Fault] = []
     stated = (annotation.width, annotation.height)
@@ -168,13 +173,13 @@ def examine(annotation: Annotation, file: str, width: int, height: int, rules: R
         stated = (width, height)
     elif stated != (width, height):
         turned = " (turned: does it heed EXIF orientation?)" if stated == (height, width) else ""
-        faults.append(Fault("size", file, f"says {stated[0]}x{stated[1]}, but the image is {width}x{height}{turned}"))
+        faults.append(Fault("size", f"{file}{whose}", f"says {stated[0]}x{stated[1]}, but the image is {width}x{height}{turned}"))
     normalised = is_normalised(annotation.objects)
     kept: list[Object] = []
     seen: set[tuple] = set()
     for o in annotation.objects:
         if not rules.labels.get(o.name):
-            faults.append(_class_fault(o, f"{file}:{o.line}", rules))
+            faults.append(_class_fault(o, f"{file}:{o.line}{whose}", rules))
         found = box_fault(o, *stated, normalised, rules.whole_pixels)
         before = len(seen)
         seen.add(o[:1] + o[2:6])
@@ -188,11 +193,11 @@ def examine(annotation: Annotation, file: str, width: int, height: int, rules: R
             if (box := mended[:1] + mended[2:6]) in seen:
                 mended, done = None, "left out"  # once cut, it is there twice
             seen.add(box)
-        faults.append(Fault(found[0], f"{file}:{o.line}", f"box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' {found[1]}", done))
+        faults.append(Fault(found[0], f"{file}:{o.line}{whose}", f"box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' {found[1]}", done))
         if mended:
             kept.append(mended)
     if not kept:
-        faults.append(Fault("no-objects", file, "no objects"))
+        faults.append(Fault("no-objects", f"{file}{whose}", "no objects"))
     return annotation._replace(objects=kept), faults
 
 
@@ -282,8 +287,10 @@ class Survey:
         return [Fault("repeated" if same else "leak", item.place or "", f"{item.image} {twice}")]
 
     def unused(self) -> list[Fault]:
-        """The classes that were in no annotation, once all could be read."""
+        """The classes that were in no annotation, once all could be read; an error where there is no class."""
         labels, source = self._rules.labels, self._rules.labels_from
+        if not any(labels.values()) and not self._rules.classification:
+            return [Fault("no-class", "", "no image has an object, so there is no class to learn")]
         used = {0} | {labels[name] for name in labels if name not in self._unused}
         names = {label: name for name, label in labels.items()}  # a class may have two, of which the last is its own
         return [Fault("unused-class", source, f"class '{name}' is in no image") for label, name in names.items() if label not in used]

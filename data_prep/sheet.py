@@ -48,20 +48,20 @@ def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
 
 def tile(record: pb.AnnotatedDatum, key: str, path: Path, names: dict[int, str]) -> np.ndarray:
     """A record's image with its boxes, TILE x TILE x 3."""
-    encoded = np.frombuffer(record.datum.data, np.uint8)
-    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if record.datum.encoded and len(encoded) else None
+    image = _pixels(record.datum)
     if image is None:
-        raise CaffeError(f"{path}: record {key} has no encoded image that OpenCV can read")
-    scale = TILE / max(image.shape[:2])
-    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    height, width = image.shape[:2]
+        raise CaffeError(f"{path}: record {key} has no image that OpenCV can read")
+    height, width = (max(round(side * TILE / max(image.shape[:2])), 1) for side in image.shape[:2])
+    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     for group in record.annotation_group:
         hue = (group.group_label * 67) % 180
         colour = cv2.cvtColor(np.array([[[hue, 230, 255]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].tolist()
         for annotation in group.annotation:
             box = annotation.bbox
-            corner = (round(box.xmin * width) - 1, round(box.ymin * height) - 1)  # around the object, not over its edge
-            cv2.rectangle(image, corner, (round(box.xmax * width), round(box.ymax * height)), colour, 1 if box.difficult else 2)
+            corners = np.nan_to_num([box.xmin, box.ymin, box.xmax, box.ymax]).clip(-1, 2)  # verify tells of those far outside
+            xmin, ymin, xmax, ymax = (corners * [width, height, width, height]).round().astype(int).tolist()
+            corner = (xmin - 1, ymin - 1)  # around the object, not over its edge
+            cv2.rectangle(image, corner, (xmax, ymax), colour, 1 if box.difficult else 2)
             place = (corner[0] + 1, max(corner[1] - 3, 9))
             for ink, thickness in (((0, 0, 0), 3), (colour, 1)):
                 cv2.putText(image, names.get(group.group_label, str(group.group_label)), place, cv2.FONT_HERSHEY_SIMPLEX, 0.36,
@@ -70,3 +70,16 @@ def tile(record: pb.AnnotatedDatum, key: str, path: Path, names: dict[int, str])
     y, x = (TILE - height) // 2, (TILE - width) // 2
     result[y : y + height, x : x + width] = image
     return result
+
+
+def _pixels(datum: pb.Datum) -> np.ndarray | None:
+    """A record's image, (H, W, 3) BGR; None where it has none that can be read."""
+    data = np.frombuffer(datum.data, np.uint8)
+    if not len(data):
+        return None
+    if datum.encoded:
+        return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if datum.channels not in (1, 3) or len(data) != datum.channels * datum.height * datum.width:
+        return None
+    image = data.reshape(datum.channels, datum.height, datum.width).transpose(1, 2, 0)
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if datum.channels == 1 else np.ascontiguousarray(image)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
+
+from caffe_ir.errors import CaffeError, ParseError
+
+T = TypeVar("T")
+Row = TypeVar("Row")
 
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 UNLABELLED = "0"  # in a list, where an annotation should be: an image of a test set whose labels are not published
@@ -46,6 +51,27 @@ class Annotation(NamedTuple):
     objects: list[Object]
 
 
+class Unreadable(CaffeError):
+    """An annotation with several things that cannot be read. errors: each of them."""
+
+    def __init__(self, errors: list[ParseError]) -> None:
+        super().__init__(f"{errors[0]} (and {len(errors) - 1} more in it)")
+        self.errors = errors
+
+
+def read_each(read: Callable[[Row], T], rows: Iterable[Row]) -> list[T]:
+    """What read makes of each row of an annotation. Raises Unreadable, or the ParseError itself where it refuses a single row."""
+    found, errors = list[T](), list[ParseError]()
+    for row in rows:
+        try:
+            found.append(read(row))
+        except ParseError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0] if len(errors) == 1 else Unreadable(errors)
+    return found
+
+
 class Source(Protocol):
     """A data set. Goes by pickle to other processes, which call read alone: it must be small or find things by itself there.
 
@@ -77,7 +103,7 @@ class Source(Protocol):
         ...
 
     def read(self, item: Item) -> Annotation:
-        """The annotation of an image. Raises ParseError with file and line; FileNotFoundError if its file is not there."""
+        """The annotation of an image. Raises ParseError with file and line, Unreadable with several of them, or FileNotFoundError."""
         ...
 
     def file(self, item: Item) -> str:

@@ -207,7 +207,8 @@ def use_c_order(tensor: torch.Tensor) -> None:
 class ParamBlob(Blob):
     """A parameter: `diff` is the gradient that backward adds to, until somebody clears it. NumPy sees both in C order.
 
-    Its shape may be another than the tensor's, which then belongs to a layer that shares it.
+    After a solver's step `diff` is what is left of the gradient; where the solver says snapshot_diff, it is what the weights have lost
+    by the update, as it always is in Caffe. The shape may be another than the tensor's, which then belongs to a layer that shares it.
     """
 
     _host_diff: HostCopy | None = None

@@ -167,6 +167,10 @@ class Engine:
     def _trains(self) -> bool:
         return self.phase == pb.TRAIN or self.param.force_backward
 
+    def keep(self, *names: str) -> None:
+        """Have no run let go of these blobs, whatever keep_blobs says."""
+        self._spent = {i: [name for name in spent if name not in names] for i, spent in self._spent.items()}
+
     def recompute(self) -> None:
         """Fill blobs that a run has let go of: compute all layers but the data's again."""
         again = [i for i, layer in enumerate(self.layer_list) if layer.param.bottom or layer.type == "Input"]
@@ -237,7 +241,8 @@ class Engine:
         except (RuntimeError, IndexError, ValueError, ArithmeticError) as error:
             if exhausted(error):
                 raise
-            raise layer.refuse(f"{layer.type} failed over bottoms of shapes {shapes}: {str(error).splitlines()[0]}") from error
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            raise layer.refuse(f"{layer.type} failed over bottoms of shapes {shapes}: {said}") from error
 
     def _refit(self, position: int, layer: Layer, shapes: list[Shape]) -> None:
         """Bring a layer's facts in step with bottoms of other shapes. Raises LayerError where they no longer fit."""

@@ -58,6 +58,7 @@ def advise_training(param: pb.SolverParameter, where: torch.device, path: str | 
     trial.test_iter[:] = [1] * len(tests)
     trial.test_interval, trial.test_initialization = (1, True) if tests else (0, False)
     trial.iter_size, trial.base_lr, trial.snapshot, trial.display, trial.max_iter = 1, 0, 0, 1, 3  # all but the first with gradients
+    trial.snapshot_after_train = False
 
     def of_size(size: int) -> tuple[Any, ...]:
         trial.train_net_param.CopyFrom(with_batch(net, size))

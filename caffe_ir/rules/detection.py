@@ -9,6 +9,8 @@ from caffe_ir.rules.checks import check, count_blobs, legacy, show
 from caffe_ir.rules.loss import loss_blobs
 from caffe_ir.rules.registry import Facts, Shape, rule
 
+NO_BACKGROUND = 0xFFFFFFFF  # -1 in a field without sign
+
 
 def aspect_ratios(param: pb.PriorBoxParameter) -> list[float]:
     """The width/height ratios of a cell's boxes: 1, then each new one of aspect_ratio and, with flip, its inverse.
@@ -48,7 +50,7 @@ def prior_box(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
             check(all(getattr(param, name) > 0 for name in pair), layer, pair[0], f"{pair[0]} and {pair[1]} must be positive")
         elif param.HasField(single):
             check(getattr(param, single) > 0, layer, single, "must be positive")
-    _, _, height, width = legacy(layer, bottoms[0])
+    (_, _, height, width), *_ = [legacy(layer, shape) for shape in bottoms]
     return Facts([(1, 2, height * width * boxes_per_cell(param) * 4)])
 
 
@@ -111,5 +113,8 @@ def detection_evaluate(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Fa
     for name, (num, channels, _, width), values in zip(layer.bottom, shapes, (7, 8), strict=True):
         fits = (num, channels, width) == (1, 1, values)
         check(fits, layer, "bottom", f"'{name}' must be 1x1xRx{values}, found {show((num, channels, _, width))}")
-    no_background = param.background_label_id == 0xFFFFFFFF  # -1 in a field without sign
+    no_background = param.background_label_id == NO_BACKGROUND
+    # Beyond the classes, the fork would write its last row past the end of its top.
+    known = no_background or param.background_label_id < param.num_classes
+    check(known, layer, "background_label_id", f"must lie below num_classes, {param.num_classes}, or be {NO_BACKGROUND} for none")
     return Facts([(1, 1, param.num_classes - (not no_background) + shapes[0][2], 5)])

@@ -13,7 +13,7 @@ from data_prep.sources import KINDS
 
 def add_flags(parser: argparse.ArgumentParser, kind: str) -> None:
     KINDS[kind].add_flags(parser)
-    flags.add_out(parser, "LMDB", "the LMDB; with --train-list the folder for both LMDBs")
+    flags.add_out(parser, "LMDB", "the LMDB; with --train-list or --test-share the folder for both LMDBs")
     flags.add_lists(parser)
     selection.add_flags(parser)
     flags.add_labelmap(parser)
@@ -30,19 +30,17 @@ def run(args: argparse.Namespace) -> None:
     report = Report(full=bool(args.report))
     more = {"labels": args.labelmap, "overwrite": args.overwrite, "fix": args.fix, "report": report, "output": output}
     try:
-        if args.train_list:
-            train, test = source.read_list(args.train_list), source.read_list(args.test_list)
-            train = dataset.shuffled(train, args.seed) if args.shuffle else train
-            parts = dataset.build_dataset(source, train, test, out, name=out.resolve().name, **more)
+        items, *test = flags.chosen(args, source)
+        items = dataset.shuffled(items, args.seed) if args.shuffle else items
+        if test:
+            parts = dataset.build_dataset(source, items, test[0], out, name=out.resolve().name, **more)
         else:
-            items = source.read_list(args.list) if args.list else source.items()
-            items = dataset.shuffled(items, args.seed) if args.shuffle else items
             parts = [dataset.build_lmdb(source, items, out, **more)]
     finally:
         if args.report:
             report.write(args.report)
-    if not args.train_list and not args.list and source.sets():
+    if not test and not args.list and source.sets():
         print(f"without --list all images were taken; {source.root} has the lists {', '.join(source.sets())}")
     print(*parts, sep="\n")
-    if args.train_list and not output.classification:
+    if test and not output.classification:
         print(f"next: netgen build ssd300_voc0712 --dataset {out / dataset.DESCRIPTION} --out DIR")

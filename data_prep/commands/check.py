@@ -47,10 +47,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     flags.check_lists(args)
     source = selection.select(KINDS[args.kind].open_source(args), args)
-    if args.train_list:
-        parts = {"train": source.read_list(args.train_list), "test": source.read_list(args.test_list)}
-    else:
-        parts = {args.list or args.kind: source.read_list(args.list) if args.list else source.items()}
+    found = flags.chosen(args, source)
+    parts = dict(zip(("train", "test") if len(found) == 2 else (args.list or args.kind,), found, strict=True))
     report = Report(full=bool(args.report))
     boxes = check(source, parts, report, labels=args.labelmap, fix=args.fix, decode=args.decode)
     print(summary(parts, boxes))

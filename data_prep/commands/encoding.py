@@ -33,7 +33,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="refuse label maps with a name or label twice (always done)")  # fmt: skip
     group.add_argument("--shuffle", nargs="?", type=_switch, const=True, default=False, metavar="false",
                        help="in random order, one that --seed gives (the fork's is another each time); not the test images")  # fmt: skip
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="of --shuffle (default: 0)")
     group.add_argument("--anno-type", choices=("detection", "classification"), default="detection",
                        help="classification: a list has a label, a number, for each image, and records have no boxes")  # fmt: skip
     group.add_argument("--backend", default="lmdb", help="lmdb, and nothing else")

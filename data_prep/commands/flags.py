@@ -7,6 +7,8 @@ from pathlib import Path
 
 from caffe_ir.errors import CaffeError
 from data_prep.report import Report
+from data_prep.source import Item, Source
+from data_prep.sources import lists
 
 
 def count(text: str) -> int:
@@ -14,6 +16,16 @@ def count(text: str) -> int:
     if not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
     return int(text)
+
+
+def share(text: str) -> float:
+    """A number between 0 and 1, for argparse."""
+    try:
+        if 0 < float(text) < 1:
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"'{text}' is not a share between 0 and 1, such as 0.2")
 
 
 def lmdb(text: str) -> Path:
@@ -25,14 +37,31 @@ def lmdb(text: str) -> Path:
 
 
 def add_lists(parser: argparse.ArgumentParser) -> None:
-    """Which images of a data set are meant: --list, or --train-list and --test-list; see check_lists."""
+    """Which images of a data set are meant: --list, --train-list and --test-list, or --test-share; see chosen."""
     parser.add_argument("--list", metavar="LIST", help="images of the LMDB (default: all)")
     parser.add_argument("--train-list", metavar="LIST", help="images of train_lmdb")
     parser.add_argument("--test-list", metavar="LIST", help="images of test_lmdb")
+    parser.add_argument(
+        "--test-share",
+        metavar="SHARE",
+        type=share,
+        help="instead of two lists: this share of the images, 0.2 for every fifth, is drawn for test_lmdb, the others for train_lmdb",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="another draw of --test-share and --shuffle (default: 0)")
+
+
+def chosen(args: argparse.Namespace, source: Source) -> tuple[list[Item], ...]:
+    """The images that the flags of add_lists name: one list, or those for training and those for testing. Raises CaffeError."""
+    if args.train_list:
+        return source.read_list(args.train_list), source.read_list(args.test_list)
+    items = source.read_list(args.list) if args.list else source.items()
+    return lists.split(items, args.test_share, args.seed) if args.test_share else (items,)
 
 
 def check_lists(args: argparse.Namespace) -> None:
     """Raise CaffeError where the flags of add_lists contradict each other."""
+    if args.test_share and args.train_list:
+        raise CaffeError("--test-share draws the test images; leave it out with --train-list and --test-list")
     if bool(args.train_list) != bool(args.test_list):
         raise CaffeError("--train-list and --test-list go together (--list for a single LMDB)")
     if args.list and args.train_list:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
 from caffe_ir.errors import CaffeError, suggest
 from data_prep.source import Item
 from data_prep.sources import lists
+
+ROBOFLOW = "_annotations"  # train/_annotations.csv, valid/_annotations.coco.json, beside the images
 
 
 class Bundle:
@@ -35,12 +37,13 @@ class Bundle:
 
     def split_of(self, path: Path) -> str:
         """The name by which users call an annotation file."""
-        return path.stem
+        return path.parent.name if path.name.startswith(ROBOFLOW) else path.stem
 
-    def candidates(self) -> Iterable[Path]:
+    def candidates(self) -> list[Path]:
         """The annotation files of the folder."""
         folders = (self.root, self.root / "annotations", self.root / "Annotations")
-        return (p for f in folders if f.is_dir() for p in sorted(f.iterdir()) if p.suffix.lower() in self.suffixes)
+        found = [p for f in folders if f.is_dir() for p in sorted(f.iterdir())] + sorted(self.root.glob(f"*/{ROBOFLOW}.*"))
+        return [p for p in found if p.suffix.lower() in self.suffixes and p.name[0] != "."]
 
     def files(self) -> dict[str, Path]:
         """Annotation files by name."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from caffe_ir.errors import ParseError, suggest
 from data_prep.json_stream import elements
-from data_prep.source import Annotation, Item, Source
+from data_prep.source import Annotation, Item, Object, Source, read_each
 from data_prep.sources import lists
 from data_prep.sources.bundle import Bundle
 
@@ -43,7 +43,7 @@ class Coco(Bundle):
     """A folder with COCO-style JSON files, or one such file.
 
     A crowd (iscrowd) is a difficult object, as in the SSD fork's data/coco, and an image that no annotation belongs to has no objects.
-    An object's line is its annotation's id: COCO's files are a single line. classes: in the order of the categories' ids.
+    classes: in the order of the categories' ids.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadJSONToAnnotatedDatum.
     """
 
@@ -67,33 +67,32 @@ class Coco(Bundle):
         return {str(label): name for label, name in enumerate(self.classes, 1)}  # COCO's own are labelmap_coco's, without gaps
 
     def split_of(self, path: Path) -> str:
-        if path.name.startswith("_annotations"):  # valid/_annotations.coco.json
-            return path.parent.name
-        return next((path.stem.removeprefix(kind) for kind in KINDS if path.stem.startswith(kind)), path.stem)
+        return next((path.stem.removeprefix(kind) for kind in KINDS if path.stem.startswith(kind)), super().split_of(path))
 
-    def candidates(self) -> Iterable[Path]:
-        found = [*super().candidates(), *sorted(self.root.glob("*/_annotations.coco.json"))]
-        return [
-            p for p in reversed(found) if not p.name.startswith(OTHER_KINDS) and p.name != DESCRIPTION
-        ]  # of one split, instances_ comes last and counts
+    def candidates(self) -> list[Path]:
+        found = reversed(super().candidates())  # of one split, instances_ comes last and counts
+        return [p for p in found if not p.name.startswith(OTHER_KINDS) and p.name != DESCRIPTION]
+
+    def file(self, item: Item) -> str:
+        return super().file(item).removesuffix(f"#{item.name}")
 
     def read(self, item: Item) -> Annotation:
         (width, height), *rows = json.loads(f"[{item.content}]")
-        names = self._names[item.annotation.partition("#")[0]]
-        objects = []
-        for row in rows:
-            if isinstance(row, str):
-                raise ParseError(self.file(item), row)
-            category, crowd, *box, record = row
-            if str(category) not in names:
-                known = lists.shown(", ".join(list(names)[:5])) + (", …" if len(names) > 5 else "")
-                raise ParseError(
-                    self.file(item), f"category {lists.shown(str(category))} is not among the {len(names)} categories ({known})", record
-                )
-            x, y, across, down = (lists.single(v) for v in box)
-            corners = (x, y, lists.single(x + across), lists.single(y + down))
-            objects.append(lists.placed(names[str(category)], bool(crowd), corners, record))
-        return Annotation(width, height, objects)
+        names = self._names[item.annotation.removesuffix(f"#{item.name}")]
+        return Annotation(width, height, read_each(lambda row: self._object(item, names, row), rows))
+
+    def _object(self, item: Item, names: Mapping[str, str], row: str | list[Any]) -> Object:
+        if isinstance(row, str):
+            line, _, said = row.partition(":")
+            raise ParseError(self.file(item), f"{item.image}: {said}", int(line))
+        category, crowd, *box, line = row
+        if str(category) not in names:
+            known = lists.shown(", ".join(list(names)[:5])) + (", …" if len(names) > 5 else "")
+            said = f"category {lists.shown(str(category))} is not among the {len(names)} categories ({known})"
+            raise ParseError(self.file(item), f"{item.image}: {said}", line)
+        x, y, across, down = (lists.single(v) for v in box)
+        corners = (x, y, lists.single(x + across), lists.single(y + down))
+        return lists.placed(names[str(category)], bool(crowd), corners, line)
 
     def load(self, path: Path) -> list[Item]:
         """The items of one JSON file. Raises ParseError for a file that is not COCO's, with the record at fault; what is wrong with
@@ -108,7 +107,7 @@ class Coco(Bundle):
                 raise ParseError(str(path), f"{place} is {json.dumps(value)[:40]}, not an object", line)
             try:
                 if section == "annotations":
-                    rows.setdefault(str(value["image_id"]), bytearray()).extend(b"," + _row(value, index).encode())
+                    rows.setdefault(str(value["image_id"]), bytearray()).extend(b"," + _row(value, line).encode())
                 elif section == "categories":
                     names[str(value["id"])] = lists.class_name(str(value["name"]))
                 elif (key := str(value["id"])) in images:
@@ -157,12 +156,9 @@ def _side(value: dict[str, Any], side: str) -> int:
     return int(size)
 
 
-def _row(value: dict[str, Any], index: int) -> str:
-    """One annotation as an item carries it: category, crowd, box, id; or what is wrong with it."""
-    record = value.get("id")
-    if isinstance(record, bool) or not isinstance(record, int):
-        record = index
-    said = f"annotation {record}: "
+def _row(value: dict[str, Any], line: int) -> str:
+    """One annotation as an item carries it: category, crowd, box, line; or `line:fault`."""
+    said = f"{line}:annotation {lists.shown(str(value.get('id', '')))}: "
     box, category, crowd = value.get("bbox"), value.get("category_id"), bool(value.get("iscrowd"))
     if box is None:
         return json.dumps(f"{said}no bbox (is this a file of captions?)")
@@ -170,7 +166,7 @@ def _row(value: dict[str, Any], index: int) -> str:
         return json.dumps(f"{said}bbox is {json.dumps(box)[:60]}, not [x, y, width, height] in pixels")
     if not isinstance(category, (int, str)) or isinstance(category, bool):
         return json.dumps(f"{said}category_id is {json.dumps(category)[:40]}")
-    return json.dumps((category, int(crowd), *box, record), separators=(",", ":"))
+    return json.dumps((category, int(crowd), *box, line), separators=(",", ":"))
 
 
 def _is_number(x: Any) -> bool:

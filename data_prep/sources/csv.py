@@ -8,20 +8,23 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from caffe_ir.errors import ParseError, suggest
 from data_prep.image import IMAGE_NAMES
-from data_prep.source import NO_ALIASES, Annotation, Item, Source
+from data_prep.source import NO_ALIASES, Annotation, Item, Object, Source, read_each
 from data_prep.sources import lists
 from data_prep.sources.bundle import Bundle
 
 HELP = "a table of boxes (CSV)"
-EPILOG = """DIR holds one or more tables NAME.csv (comma, semicolon or tab) and the images; or name one table. The header tells the columns:
+EPILOG = """DIR holds one or more tables NAME.csv (comma, semicolon or tab) and the images, or NAME/_annotations.csv as Roboflow writes it;
+or name one table. The header tells the columns:
 filename,width,height,class,xmin,ymin,xmax,ymax as for TensorFlow, Open Images' ImageID,…,XMin,XMax,YMin,YMax in fractions, x,y and the
 box's width and height, and other usual names, in any order. Without a header: image,xmin,ymin,xmax,ymax,class as for keras-retinanet,
 image,class,xmin,ymin,xmax,ymax, or TensorFlow's order. A row with no more than an image is an image without objects.
 
 examples:
+  data_prep csv PHOTOS --test-share 0.2 --out data/mine
   data_prep csv PHOTOS --train-list train --test-list test --out data/mine      # PHOTOS/train.csv, PHOTOS/test.csv
   data_prep csv boxes.csv --out data/mine/train_lmdb"""
 
@@ -103,19 +106,20 @@ class Csv(Bundle):
 
     def read(self, item: Item) -> Annotation:
         fractions, (width, height), *rows = json.loads(f"[{item.content}]")
-        objects = []
-        for row in rows:
-            if isinstance(row, str):
-                line, _, said = row.partition(":")
-                raise ParseError(self.file(item), said, int(line))
-            name, difficult, *box, number = row
-            objects.append(lists.placed(name, bool(difficult), box, number))
+        objects = read_each(lambda row: self._object(item, row), rows)
         if fractions and objects:
             width, height = (width, height) if width and height else lists.size_of(self.root / item.image)
             if not width:
                 return Annotation(0, 0, [])
             objects = [lists.placed(o.name, o.difficult, lists.scaled(o[2:6], (width, height)), o.line) for o in objects]
         return Annotation(width, height, objects)
+
+    def _object(self, item: Item, row: str | list[Any]) -> Object:
+        if isinstance(row, str):
+            line, _, said = row.partition(":")
+            raise ParseError(self.file(item), said, int(line))
+        name, difficult, *box, number = row
+        return lists.placed(name, bool(difficult), box, number)
 
 
 def _delimiter(line: str) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from caffe_ir.errors import CaffeError, ParseError
 from data_prep.image import IMAGE_NAMES
-from data_prep.source import NO_ALIASES, Annotation, Item, Object, Source
+from data_prep.source import NO_ALIASES, Annotation, Item, Object, Source, read_each
 from data_prep.sources import lists
 
 HELP = "a folder of KITTI's object benchmark"
@@ -97,7 +97,8 @@ class Kitti:
 
     def read(self, item: Item) -> Annotation:
         path = self.root / item.annotation
-        found = [_object(path, number, line.split(), self._level) for number, line in lists.read_lines(path, "a KITTI annotation")]
+        lines = lists.read_lines(path, "a KITTI annotation")
+        found = read_each(lambda line: _object(path, line[0], line[1].split(), self._level), lines)
         return Annotation(0, 0, [o for o in found if self._keep_dont_care or o.name != DONT_CARE])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import struct
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -11,7 +12,7 @@ from pathlib import Path
 from caffe_ir.errors import CaffeError, suggest
 from data_prep.image import IMAGE_NAMES, read_image
 from data_prep.image_header import read_header
-from data_prep.source import Object
+from data_prep.source import Item, Object
 
 LARGEST = 1e9  # pixels
 LONGEST = 1000  # characters of an image's path
@@ -55,9 +56,20 @@ def read_list(path: Path) -> list[tuple[str, list[str]]]:
     return found
 
 
+def split(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[Item]]:
+    """Items for training and a share of them for testing, both in their order. Drawn by seed and image name, so that photographs
+    which are added later hardly move others. Raises CaffeError for fewer than two.
+    """
+    if len(items) < 2:
+        raise CaffeError("one image alone cannot be both for training and for testing")
+    drawn = sorted(range(len(items)), key=lambda i: hashlib.sha256(f"{seed} {items[i].image}".encode()).digest())
+    test = set(drawn[: min(max(round(share * len(items)), 1), len(items) - 1)])
+    return [item for i, item in enumerate(items) if i not in test], [items[i] for i in sorted(test)]
+
+
 def images_below(folder: Path) -> list[Path]:
-    """Every image file of a folder and of the folders in it, by name."""
-    return [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in IMAGE_NAMES]
+    """Every image file of a folder and of the folders in it, by name; not the hidden ones, such as macOS's ._*.jpg."""
+    return [p for p in sorted(folder.rglob("[!.]*")) if p.suffix.lower() in IMAGE_NAMES]
 
 
 def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[str, str]:

@@ -6,28 +6,33 @@ import argparse
 import functools
 import os
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from caffe_ir.errors import CaffeError, ParseError
 from data_prep.image import IMAGE_NAMES
-from data_prep.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object
+from data_prep.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
 from data_prep.sources import lists
 
 HELP = "a VOC-style folder"
-EPILOG = """A list has lines `image annotation` relative to DIR, or an image's name alone; ImageSets/Main/NAME.txt goes by NAME.
-Without lists every annotation in DIR/Annotations is taken.
+EPILOG = """DIR has JPEGImages and Annotations, or images and annotations; or photographs with their XML files beside them, as LabelImg
+saves them, also in folders such as train and valid. A LIST is ImageSets/Main/NAME.txt by its NAME, such a folder, or a file with lines
+`image annotation` relative to DIR, or an image's name alone. Without lists every annotation is taken.
 
 examples:
+  data_prep voc PHOTOS --test-share 0.2 --out data/mine
   data_prep voc PHOTOS --list test.txt --labelmap labelmap.prototxt --out data/mine/test_lmdb
   data_prep voc VOC2007 --train-list trainval --test-list test --labelmap voc --out data/voc2007
-The second also writes data/voc2007/dataset.json, for `netgen build ID --dataset data/voc2007/dataset.json`."""
+The first and the third also write dataset.json, as data/voc2007/dataset.json, for `netgen build ID --dataset data/voc2007/dataset.json`."""
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+XML_FILES = "[!.]*.xml"  # without the ._*.xml that macOS leaves on other disks
 IMAGES, ANNOTATIONS, SETS = "JPEGImages", "Annotations", "ImageSets/Main"
+IMAGE_FOLDERS, ANNOTATION_FOLDERS = (IMAGES, "images", "Images", ""), (ANNOTATIONS, "annotations", "annotations/xmls", "")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with JPEGImages and Annotations")
+    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with images and their XML files")
 
 
 def open_source(args: argparse.Namespace) -> Folder:
@@ -90,7 +95,7 @@ def read_annotation(path: str | Path) -> Annotation:
         raise ParseError(str(path), f"not a VOC annotation: <{root.tag}> where <annotation> should be", root.line)
     size = root.find("size")
     width, height = (int(_number(path, size, side, 0)) if size else 0 for side in ("width", "height"))
-    return Annotation(width, height, [_object(path, o) for o in root.children if o.tag == "object"])
+    return Annotation(width, height, read_each(lambda o: _object(path, o), (c for c in root.children if c.tag == "object")))
 
 
 def _read_plain(data: bytes) -> Annotation | None:
@@ -145,6 +150,18 @@ def _number(path: str | Path, parent: Element, tag: str, default: float | None =
         raise ParseError(str(path), f"{tag} is '{lists.shown(element.text.strip())}', not a number", element.line) from None
 
 
+class Layout(NamedTuple):
+    """Where images and annotations lie: folders relative to the data set's, with a slash. names: of images, by name without extension."""
+
+    images: str
+    annotations: str
+    names: dict[str, str]
+
+
+def _slashed(*folders: str) -> str:
+    return "".join(f"{folder}/" for folder in folders if folder)
+
+
 class Folder:
     """A VOC-style folder, or one above several for lists that name each file. Raises CaffeError where there is none."""
 
@@ -157,24 +174,43 @@ class Folder:
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
 
+    def _layout(self, part: str = "") -> Layout | None:
+        """How the folder, or one in it, has its images and annotations; None if it has no annotation."""
+        base = self.root / part
+        annotations = next((f for f in ANNOTATION_FOLDERS if next((base / f).glob(XML_FILES), None)), None)
+        if annotations is None:
+            return None
+        images = next(f for f in IMAGE_FOLDERS if (base / f).is_dir())
+        names = {p.stem: p.name for p in sorted((base / images).iterdir()) if p.suffix.lower() in IMAGE_NAMES and p.name[0] != "."}
+        return Layout(_slashed(part, images), _slashed(part, annotations), names)
+
     @functools.cached_property
-    def _images(self) -> dict[str, str]:
-        """Name without extension to name, of every image."""
-        for part in (IMAGES, ANNOTATIONS):
-            if not (self.root / part).is_dir():
-                raise CaffeError(f"{self.root / part}: no such folder (a VOC-style folder has {IMAGES} and {ANNOTATIONS})")
-        return {p.stem: p.name for p in sorted((self.root / IMAGES).iterdir()) if p.suffix.lower() in IMAGE_NAMES}
+    def _own(self) -> Layout:
+        """The folder's own layout; as in VOC where it has no annotation."""
+        return self._layout() or Layout(f"{IMAGES}/", f"{ANNOTATIONS}/", {})
 
     def item(self, name: str, place: str | None = None) -> Item:
-        """The item of an image's name without folder and extension."""
-        return Item(f"{IMAGES}/{self._images.get(name, name + '.jpg')}", f"{ANNOTATIONS}/{name}.xml", place)
+        """The item of an image's name, with or without folder and extension."""
+        images, annotations, names = self._own
+        stem = Path(name).stem if name not in names and Path(name).suffix.lower() in IMAGE_NAMES else name
+        return Item(f"{images}{names.get(stem, stem + '.jpg')}", f"{annotations}{stem}.xml", place)
+
+    def _all(self, layout: Layout) -> list[Item]:
+        """An item for each annotation of a layout, by name."""
+        stems = [p.stem for p in sorted((self.root / layout.annotations).glob(XML_FILES))]
+        return [Item(f"{layout.images}{layout.names.get(s, s + '.jpg')}", f"{layout.annotations}{s}.xml") for s in stems]
 
     def items(self) -> list[Item]:
-        """Every annotation of the folder, by name. Raises CaffeError if there is none."""
-        items = [self.item(p.stem) for p in sorted((self.root / ANNOTATIONS).glob("*.xml"))]
+        """Every annotation of the folder, or of those in it, by name. Raises CaffeError if there is none."""
+        items = self._all(self._own) or [item for layout in self._parts().values() for item in self._all(layout)]
         if not items:
-            raise CaffeError(f"{self.root / ANNOTATIONS}: no annotation (*.xml) there (--list takes them from elsewhere)")
+            raise CaffeError(f"{self.root}: no annotation (*.xml) there or in its folder {ANNOTATIONS} (--list takes them from elsewhere)")
         return items
+
+    def _parts(self) -> dict[str, Layout]:
+        """The folders in this one that have annotated images of their own, as train and valid."""
+        inner = (p.name for p in sorted(self.root.iterdir()) if p.is_dir() and p.name not in (*IMAGE_FOLDERS, *ANNOTATION_FOLDERS))
+        return {name: layout for name in inner if (layout := self._layout(name))}
 
     def read(self, item: Item) -> Annotation:
         return Annotation(0, 0, []) if item.annotation == UNLABELLED else read_annotation(self.file(item))
@@ -183,19 +219,22 @@ class Folder:
         return os.path.join(self.root, item.annotation)
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in vars(self).items() if name != "_images"}  # a long list, and workers do without
+        return {name: value for name, value in vars(self).items() if name != "_own"}  # a long list, and workers do without
 
     def sets(self) -> list[str]:
-        """Names of the folder's own image sets."""
-        return sorted(p.stem for p in (self.root / SETS).glob("*.txt"))
+        """Names of the folder's own image sets, or of the folders in it that are some."""
+        return sorted(p.stem for p in (self.root / SETS).glob("*.txt")) or list(self._parts())
 
     def read_list(self, name: str) -> list[Item]:
-        """The items of a list: a file (here or in the folder), or the name of one in ImageSets/Main.
+        """The items of a list: a file (here or in the folder), the name of one in ImageSets/Main, or a folder of annotated images.
 
         A line is `image annotation` (relative to the folder; a tab between them where a name has spaces), or an image's
         name alone, as in ImageSets/Main. Raises CaffeError with file and line.
         """
-        path = lists.find(name, (Path(name), self.root / name, self.root / SETS / f"{name}.txt"), self.sets())
+        candidates = (Path(name), self.root / name, self.root / SETS / f"{name}.txt")
+        if not any(p.is_file() for p in candidates) and (self.root / name).is_dir() and (layout := self._layout(name.rstrip("/"))):
+            return self._all(layout)
         return [
-            self.item(words[0], place) if len(words) == 1 else Item(words[0], words[1], place) for place, words in lists.read_list(path)
+            self.item(words[0], place) if len(words) == 1 else Item(words[0], words[1], place)
+            for place, words in lists.read_list(lists.find(name, candidates, self.sets()))
         ]

@@ -7,15 +7,16 @@ import os
 from pathlib import Path
 
 from caffe_ir.errors import CaffeError, ParseError
-from data_prep.source import NO_ALIASES, Annotation, Item, Source
+from data_prep.source import NO_ALIASES, Annotation, Item, Source, read_each
 from data_prep.sources import lists, names
 
 HELP = "a folder of YOLO text files"
 EPILOG = """DIR has images/…/NAME.jpg and labels/…/NAME.txt, or both side by side. Class names come from data.yaml, obj.data, obj.names or
-classes.txt, or from --names. A LIST is train, val or test of data.yaml or obj.data, a folder in images/, or a text file of image paths.
-An image without a text file has no objects. A line of more than five numbers is an outline; its box is taken.
+classes.txt, or from --names. A LIST is train, val or test of data.yaml or obj.data, a folder images/LIST or LIST/images, or a file of image
+paths. An image without a text file has no objects. A line of more than five numbers is an outline; its box is taken.
 
 examples:
+  data_prep yolo PHOTOS --test-share 0.2 --out data/mine
   data_prep yolo PHOTOS --train-list train --test-list val --out data/mine
   data_prep yolo PHOTOS --names coco.names --out data/mine/train_lmdb"""
 FAR = 1.5  # beyond it a number is no fraction that got out of hand, but something else
@@ -54,13 +55,15 @@ class Yolo:
         return [self._item(p.relative_to(self.root).as_posix()) for p in found]
 
     def sets(self) -> list[str]:
-        return sorted({*self._names.sets, *(p.name for p in (self.root / "images").glob("*/"))})
+        inner = {p.name for p in (self.root / "images").glob("*") if p.is_dir()} | {p.parent.name for p in self.root.glob("*/images")}
+        return sorted({*self._names.sets, *inner})
 
     def read_list(self, name: str) -> list[Item]:
-        if name in self._names.sets:
-            return [item for place in self._names.sets[name] for item in self._below(self._names.folder, place)]
-        if (self.root / "images" / name).is_dir():
-            return self._below(self.root, f"images/{name}")
+        if places := self._names.sets.get(names.SPLITS.get(name, name)):
+            return [item for place in places for item in self._below(self._names.folder, place)]
+        for folder in (f"images/{name}", f"{name}/images"):
+            if (self.root / folder).is_dir():
+                return self._below(self.root, folder)
         return self._listed(lists.find(name, (Path(name), self.root / name), self.sets()))
 
     def _below(self, folder: Path, place: str) -> list[Item]:
@@ -110,7 +113,8 @@ class Yolo:
         path = self._label_file(item)
         if not path.is_file():
             return Annotation(0, 0, [])
-        found = [(number, *self._box(path, number, line.split())) for number, line in lists.read_lines(path, "a YOLO text file")]
+        lines = lists.read_lines(path, "a YOLO text file")
+        found = read_each(lambda line: (line[0], *self._box(path, line[0], line[1].split())), lines)
         if not found:
             return Annotation(0, 0, [])
         size = lists.size_of(self.root / item.image)

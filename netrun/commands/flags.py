@@ -25,7 +25,7 @@ positive.__name__ = "positive number"  # argparse: "invalid positive number valu
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--gpu", metavar="ID", help="GPU to run on, or several to train on, separated by ',', or 'all'; without it the CPU")
+    parser.add_argument("--gpu", metavar="ID", help="GPU to run on; train: or several, separated by ',', or 'all'; without it the CPU")
     parser.add_argument("--cpu", action="store_true", help="run on the CPU, whatever the solver says")
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: PyTorch's own choice)")
     parser.add_argument("--precision", default="fp32", metavar="fp32|bf16|tf32", help="of matrix products (default: fp32, as Caffe)")

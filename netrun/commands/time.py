@@ -1,4 +1,4 @@
-"""Time a model's forward and backward passes, and its layers' forward passes one by one."""
+"""Time a model's forward and backward passes, and its layers one by one."""
 
 from __future__ import annotations
 
@@ -27,32 +27,57 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 class _Clock:
-    """Milliseconds by name. On a GPU it waits for what has been launched, so that the work is counted where it belongs."""
+    """Milliseconds by name. On a GPU it waits for what has been launched, so that the work is counted where it belongs.
+
+    forward, backward: of each layer that was watched.
+    """
 
     def __init__(self, where: torch.device) -> None:
         self.where = where
         self.spent: dict[str, float] = {}
+        self.forward: dict[str, float] = {}
+        self.backward: dict[str, float] = {}
+        self._going_back: tuple[str, float] | None = None  # the layer whose backward is under way, and since when
 
     def now(self) -> float:
         if self.where.type == "cuda":
             torch.cuda.synchronize(self.where)
         return time.perf_counter() * 1e3
 
-    def timed(self, name: str, call: Callable[[], object]) -> None:
-        start = self.now()
+    def timed(self, name: str, call: Callable[[], object], spent: dict[str, float] | None = None) -> None:
+        spent, start = self.spent if spent is None else spent, self.now()
         call()
-        self.spent[name] = self.spent.get(name, 0.0) + self.now() - start
+        spent[name] = spent.get(name, 0.0) + self.now() - start
 
     def watch(self, layer: Layer) -> None:
-        """Time this layer's forward from now on."""
+        """Time this layer from now on: its backward begins when a top's gradient is there, and ends when the next layer's begins."""
         forward = layer.forward
 
         def watched(bottoms: list[Tensor]) -> list[Tensor]:
             tops: list[Tensor] = []
-            self.timed(layer.name, lambda: tops.extend(forward(bottoms)))
+            self.timed(layer.name, lambda: tops.extend(forward(bottoms)), self.forward)
+            for top in tops:
+                if top.requires_grad:
+                    top.register_hook(lambda _: self._go_back(layer.name))
             return tops
 
         layer.forward = watched  # type: ignore[method-assign]
+
+    def _go_back(self, name: str | None) -> None:
+        now = self.now()
+        if self._going_back is not None:
+            before, since = self._going_back
+            self.backward[before] = self.backward.get(before, 0.0) + now - since
+        self._going_back = (name, now) if name is not None else None
+
+    def backward_pass(self, loss: Tensor) -> None:
+        """A backward pass from `loss`, timed as a whole and layer by layer."""
+
+        def whole() -> None:
+            loss.backward()
+            self._go_back(None)
+
+        self.timed("backward pass", whole)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,6 +95,9 @@ def _time(args: argparse.Namespace, where: torch.device) -> int:
         log.info("Performing Forward", at="caffe.cpp:355")
         net.run()
         log.info(f"Initial loss: {log.number(float(net.loss.detach()))}", at="caffe.cpp:360")
+        log.info("Performing Backward", at="caffe.cpp:361")
+        if net.loss.requires_grad:
+            net.loss.backward()
         for layer in net.layer_list:
             if layer.type != "Input":  # nothing is computed there
                 clock.watch(layer)
@@ -80,18 +108,22 @@ def _time(args: argparse.Namespace, where: torch.device) -> int:
             began = clock.now()
             clock.timed("forward pass", net.run)
             if net.loss.requires_grad:
-                clock.timed("backward pass", net.loss.backward)
+                clock.backward_pass(net.loss)
             log.info(f"Iteration: {i + 1} forward-backward time: {log.number(clock.now() - began)} ms.", at="caffe.cpp:398")
         total = clock.now() - start
     finally:
         net.close()
     log.info("Average time per layer: ", at="caffe.cpp:401")
-    each = {name: log.number(spent / args.iterations) for name, spent in clock.spent.items()}
+
+    def mean(spent: dict[str, float], name: str) -> str:
+        return log.number(spent.get(name, 0.0) / args.iterations)
+
     for layer in net.layer_list:
-        if layer.name in each:
-            log.info(f"{layer.name:>10}\tforward: {each[layer.name]} ms.", at="caffe.cpp:404")
-    log.info(f"Average Forward pass: {each['forward pass']} ms.", at="caffe.cpp:412")
-    log.info(f"Average Backward pass: {each.get('backward pass', '0')} ms.", at="caffe.cpp:414")
+        if layer.name in clock.forward:
+            log.info(f"{layer.name:>10}\tforward: {mean(clock.forward, layer.name)} ms.", at="caffe.cpp:404")
+            log.info(f"{layer.name:>10}\tbackward: {mean(clock.backward, layer.name)} ms.", at="caffe.cpp:407")
+    log.info(f"Average Forward pass: {mean(clock.spent, 'forward pass')} ms.", at="caffe.cpp:412")
+    log.info(f"Average Backward pass: {mean(clock.spent, 'backward pass')} ms.", at="caffe.cpp:414")
     log.info(f"Average Forward-Backward: {log.number(total / args.iterations)} ms.", at="caffe.cpp:416")
     log.info(f"Total Time: {log.number(total)} ms.", at="caffe.cpp:418")
     log.info("*** Benchmark ends ***", at="caffe.cpp:419")

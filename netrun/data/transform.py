@@ -4,9 +4,8 @@ Source of the semantics: weiliu89/caffe, branch ssd, src/caffe/data_transformer.
 same distributions. One thing is not repeated: the fork codes the image as JPEG again after each of distort, expand and crop, and so
 reads its own compression artefacts; here pixels pass from step to step as they are. (In TEST too: the empty batch_sampler of the
 released test nets counts as a crop. A small detector had an mAP of 0.7076 in the fork, and 0.7135 here and in the fork without it.)
-Since distortion works pixel by pixel and the
-geometry does not depend on pixels, the window is cut out first and only what it shows is distorted, which changes nothing (but for
-OpenCV's HSV to BGR, whose vectorised and scalar columns differ by one grey level).
+Since distortion works pixel by pixel and the geometry does not depend on pixels, the window is cut out first and only what it shows
+is distorted, which changes nothing (but for OpenCV's HSV to BGR, whose vectorised and scalar columns differ by one grey level).
 Raw (not encoded) images take the same way; the fork does not distort those and cannot resize them.
 """
 

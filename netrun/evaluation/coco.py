@@ -16,6 +16,7 @@ from pycocotools.cocoeval import COCOeval
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError, ParseError
 from caffe_ir.lmdb_reader import LmdbReader
+from netrun.data.datum import CorruptRecord, decode_image, parse
 from netrun.net import Net
 
 # In the order of COCOeval.summarize().
@@ -120,19 +121,21 @@ class Collector:
         if not {"AnnotatedData", "DetectionEvaluate"} <= layers.keys():
             raise CaffeError(f"net '{net.name}': COCO metrics need an AnnotatedData and a DetectionEvaluate layer, as test nets have")
         data, evaluate = layers["AnnotatedData"], layers["DetectionEvaluate"]
-        if data.transform_param.resize_param.resize_mode != pb.ResizeParameter.WARP:
+        transform = data.transform_param
+        if transform.resize_param.resize_mode != pb.ResizeParameter.WARP or transform.crop_size or transform.crop_h or transform.crop_w:
             raise CaffeError(
-                f"net '{net.name}': COCO metrics while testing need resize_mode WARP; write result files (save_output_param) "
+                f"net '{net.name}': COCO metrics while testing need resize_mode WARP and no crop; write result files (save_output_param) "
                 "and compare those: netrun coco --help"
             )
         self.net, self.names = net, names
         self.detections_blob, self.labels_blob = evaluate.bottom[:2]
+        net.keep(self.detections_blob, self.labels_blob)
         self.classes = [
             c for c in range(evaluate.detection_evaluate_param.num_classes) if c != evaluate.detection_evaluate_param.background_label_id
         ]
         self.batch = data.data_param.batch_size
         self.reader = LmdbReader(data.data_param.source)
-        self.sizes: dict[int, tuple[int, int]] = {}  # (height, width) by image
+        self.sizes: dict[int, tuple[int, int] | None] = {}  # (height, width) by image; None: it does not count
         self.truth: list[dict[str, Any]] = []
         self.detections: list[dict[str, Any]] = []
 
@@ -141,22 +144,24 @@ class Collector:
         labels, found = (self.net.blobs[name].tensor.detach().cpu().numpy() for name in (self.labels_blob, self.detections_blob))
         first = number * self.batch
         for item, label, _, *box, difficult in labels.reshape(-1, 8).tolist():
-            if item >= 0 and first + item < len(self.reader):
-                x, y, width, height = self._pixels(box, int(first + item))
-                about = {"bbox": [x, y, width, height], "area": width * height, "iscrowd": int(difficult), "category_id": int(label)}
-                self.truth.append({**about, "image_id": int(first + item), "id": len(self.truth) + 1})
+            if item >= 0 and (size := self._size(image := int(first + item))):
+                bbox = _pixels(box, *size)
+                about = {"bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": int(difficult), "category_id": int(label)}
+                self.truth.append({**about, "image_id": image, "id": len(self.truth) + 1})
         for item, label, score, *box in found.reshape(-1, 7).tolist():
-            if label >= 0 and first + item < len(self.reader):
-                image = int(first + item)
-                self.detections.append({"image_id": image, "category_id": int(label), "bbox": self._pixels(box, image), "score": score})
+            if label >= 0 and (size := self._size(image := int(first + item))):
+                self.detections.append({"image_id": image, "category_id": int(label), "bbox": _pixels(box, *size), "score": score})
 
-    def _pixels(self, box: Sequence[float], image: int) -> list[float]:
+    def _size(self, image: int) -> tuple[int, int] | None:
+        """Of the photograph; None behind the last one, and where the net had another in the place of a corrupt record."""
         if image not in self.sizes:
-            datum = pb.AnnotatedDatum.FromString(self.reader.value(image)).datum
-            self.sizes[image] = (datum.height, datum.width)
-        height, width = self.sizes[image]
-        left, top, right, bottom = np.clip(box, 0, 1).tolist()
-        return [left * width, top * height, (right - left) * width, (bottom - top) * height]
+            self.sizes[image] = None
+            if image < len(self.reader):
+                with contextlib.suppress(CorruptRecord):
+                    datum = parse(self.reader.value(image)).datum
+                    height, width = (datum.height, datum.width) if datum.height and datum.width else decode_image(datum).shape[:2]
+                    self.sizes[image] = (height, width)
+        return self.sizes[image]
 
     def metrics(self) -> CocoMetrics:
         """The metrics of what has been taken."""
@@ -164,3 +169,9 @@ class Collector:
         seen = sorted({entry["image_id"] for entry in (*self.truth, *self.detections)})
         categories = [{"id": c, "name": self.names.get(c, str(c))} for c in self.classes]
         return CocoMetrics({"images": [{"id": i} for i in seen], "annotations": self.truth, "categories": categories}, self.detections)
+
+
+def _pixels(box: Sequence[float], height: int, width: int) -> list[float]:
+    """COCO's x, y, width, height of normalised corners."""
+    left, top, right, bottom = np.clip(box, 0, 1).tolist()
+    return [left * width, top * height, (right - left) * width, (bottom - top) * height]

@@ -28,7 +28,8 @@ def average_precision(scores: np.ndarray, hits: np.ndarray, positives: int, vers
     precision = found.astype(np.float32) / np.arange(1, len(found) + 1, dtype=np.float32)
     recall = found.astype(np.float32) / np.float32(positives)
     if version == "11point":
-        return float(sum(precision[recall >= j / 10].max(initial=0) for j in range(11)) / 11)
+        # Compared in double, as in the fork: a recall of 7/10 or 9/10 is as a float32 a little less than that.
+        return float(sum(precision[recall.astype(float) >= j / 10].max(initial=0) for j in range(11)) / 11)
     if version == "MaxIntegral":
         envelope = np.maximum.accumulate(precision[::-1])[::-1]
         steps = np.diff(recall)

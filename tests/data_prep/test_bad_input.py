@@ -110,7 +110,18 @@ def test_bad_list(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], c
         (["voc", ".", "--out", "x", "--labelmap", "vox"], "vox: no such label map (a file, or one of voc, coco, coco_ids, ilsvrc)"),
         (["voc", ".", "--out", "x", "--train-list", "a"], "--train-list and --test-list go together (--list for a single LMDB)"),
         (["voc", "nowhere", "--out", "x"], "nowhere: no such folder"),
-        (["voc", "Annotations", "--out", "x"], "Annotations/Annotations: no annotation (*.xml) there (--list takes them from elsewhere)"),
+        (
+            ["voc", "JPEGImages", "--out", "x"],
+            "JPEGImages: no annotation (*.xml) there or in its folder Annotations (--list takes them from elsewhere)",
+        ),
+        (
+            ["voc", ".", "--out", "x", "--test-share", "20%"],
+            "argument --test-share: '20%' is not a share between 0 and 1, such as 0.2; see data_prep voc --help",
+        ),
+        (
+            ["voc", ".", "--out", "x", "--test-share", "0.2", "--train-list", "a", "--test-list", "b"],
+            "--test-share draws the test images; leave it out with --train-list and --test-list",
+        ),
         (["shapes", "--out", "x", "--train", "0"], "argument --train: '0' is not a positive whole number; see data_prep shapes --help"),
         (["show", "nowhere", "--out", "x"], "nowhere: no LMDB here; build it with data_prep or correct the path"),
     ],

@@ -15,6 +15,7 @@ from data_prep.cli import main
 from data_prep.preflight import Rules, examine
 from data_prep.source import Annotation, Object
 from data_prep.sources import KINDS
+from tests.data_prep.conversions import convert
 from tests.data_prep.support import BCCD, XML, build, refused, voc_folder
 from tests.support import needs_shared
 
@@ -109,6 +110,25 @@ def test_classes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert check(folder, "--labelmap", labels) == 0
     shown = capsys.readouterr().out.splitlines()[1:]
     assert shown == ["notes:", "  classes of the label map that occur in no image: 1", f"    {labels}: class 'dog' is in no image"]
+
+
+def test_everything_unreadable_in_a_file_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(folder, OBJECT, f"{OBJECT.replace('>4<', '>four<')}\n  {OBJECT}\n  {OBJECT.replace('ymax', 'bottom')}")
+    assert check(folder) == 1
+    file = folder / "Annotations/1.xml"
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "  unreadable annotations: 2",
+        f"    {file}:5: xmin is 'four', not a number",
+        f"    {file}:13: bndbox without ymax",
+    ]
+    change(folder, "bottom", "ymax")
+    change(folder, "four", "4")
+    for kind, name in {"yolo": "labels/1.txt", "csv": "boxes.csv", "kitti": "label_2/1.txt"}.items():
+        file = convert(kind, folder, tmp_path / kind) / name
+        with file.open("a") as lines:
+            lines.write("1.jpg;64;48;cat;a;1;2;3;0\n1.jpg;64;48;cat;1;b;2;3;0\n" if kind == "csv" else "0 x\n0 y\n")
+        assert run_command("data_prep", main, ["check", kind, str(tmp_path / kind)]) == 1
+        assert sum(line.startswith(f"    {file}:") for line in capsys.readouterr().out.splitlines()) == 2
 
 
 def test_lost_and_broken_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import run_command
+from caffe_ir.errors import CaffeError, run_command
+from data_prep import sheet
 from data_prep.cli import main
 from data_prep.dataset import shuffled
 from data_prep.source import Item
@@ -52,6 +53,25 @@ def test_raw_pixels_are_channel_by_channel(folder: Path, out: Path) -> None:
     datum = pb.AnnotatedDatum.FromString(build(folder, out, "--encoded=false")[b"00000000_JPEGImages/0.jpg"]).datum
     assert (datum.channels, datum.height, datum.width, datum.encoded) == (3, 48, 64, False)
     assert np.array_equal(np.frombuffer(datum.data, np.uint8).reshape(3, 48, 64), pixels.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("flags", [[], ["--encoded=false"], ["--encoded=false", "--gray"], ["--resize-width", 900, "--resize-height", 1]])
+def test_show_draws_records_of_any_kind(folder: Path, out: Path, flags: list[object]) -> None:
+    record = pb.AnnotatedDatum.FromString(next(iter(build(folder, out, *flags).values())))
+    picture = sheet.tile(record, "0.jpg", out, {1: "cat"})
+    assert picture.shape == (sheet.TILE, sheet.TILE, 3)
+    record.ClearField("annotation_group")
+    assert not np.array_equal(picture, sheet.tile(record, "0.jpg", out, {}))
+
+
+def test_show_draws_records_with_impossible_boxes(folder: Path, out: Path) -> None:
+    record = pb.AnnotatedDatum.FromString(next(iter(build(folder, out).values())))
+    for xmax in (float("nan"), float("inf"), -1e30):
+        record.annotation_group[0].annotation[0].bbox.xmax = xmax
+        assert sheet.tile(record, "0.jpg", out, {}).shape == (sheet.TILE, sheet.TILE, 3)
+    record.datum.encoded = False
+    with pytest.raises(CaffeError, match="0\\.jpg has no image that OpenCV can read"):
+        sheet.tile(record, "0.jpg", out, {})
 
 
 def test_boxes_and_name_size_files_keep_the_images_own_size(folder: Path, out: Path) -> None:

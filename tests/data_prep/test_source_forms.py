@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep.json_stream import elements
+from data_prep.preflight import Rules, inspect
 from data_prep.sources import csv
 from data_prep.sources.coco import Coco
 from data_prep.sources.csv import Csv
@@ -90,6 +91,22 @@ def test_several_tables_are_lists(root: Path) -> None:
     assert said(lambda: read(Csv(root), "tset")) == "tset: no such list (did you mean 'test'?)"
 
 
+@pytest.mark.parametrize("name", ["train/_annotations.csv", "train/_annotations.coco.json"])
+def test_roboflows_folders_are_lists(name: str, root: Path) -> None:
+    source: Csv | Coco = Csv(root) if name.endswith("csv") else Coco(root)
+    for folder in ("", "images"):
+        (root / folder / "0.jpg").unlink()
+    for split in ("train", "valid"):
+        path = root / name.replace("train", split)
+        path.parent.mkdir(exist_ok=True)
+        if isinstance(source, Csv):
+            path.write_text("filename,width,height,class,xmin,ymin,xmax,ymax\n0.jpg,64,48,cat,4,5,20,25\n")
+        else:
+            coco(root).rename(path)
+    assert source.sets() == ["train", "valid"]
+    assert read(source, "train") == {"train/0.jpg": [CAT]}
+
+
 def test_every_column_has_one_meaning() -> None:
     known = [name for names in csv.COLUMNS.values() for name in names]
     assert len(known) == len(set(known))
@@ -168,9 +185,9 @@ def test_coco_splits_that_are_not_there(root: Path) -> None:
 BAD_COCO: dict[str, tuple[dict[str, Any], str]] = {
     "no images": ({"images": None}, "FILE: no 'images' in it: not a COCO-style annotation file"),
     "stray": ({"annotations": box(image_id=8)}, "FILE: annotations of 1 images that are not in 'images', the first of image 8"),
-    "category": ({"annotations": box(category_id=2)}, "FILE#7:11: category 2 is not among the 2 categories (1, 3)"),
-    "no bbox": ({"annotations": box(bbox=None)}, "FILE#7: annotation 11: no bbox (is this a file of captions?)"),
-    "short bbox": ({"annotations": box(bbox=[1, 2])}, "FILE#7: annotation 11: bbox is [1, 2], not [x, y, width, height] in pixels"),
+    "category": ({"annotations": box(category_id=2)}, "FILE:1: 0.jpg: category 2 is not among the 2 categories (1, 3)"),
+    "no bbox": ({"annotations": box(bbox=None)}, "FILE:1: 0.jpg: annotation 11: no bbox (is this a file of captions?)"),
+    "short bbox": ({"annotations": box(bbox=[1, 2])}, "FILE:1: 0.jpg: annotation 11: bbox is [1, 2], not [x, y, width, height] in pixels"),
     "image_id": ({"annotations": box(image_id=None, imageid=7)}, "FILE:1: annotations[0] without 'image_id' (there is 'imageid'?)"),
     "no object": ({"annotations": [1]}, "FILE:1: annotations[0] is 1, not an object"),
     "no list": ({"annotations": {}}, "FILE:1: not well-formed JSON: 'annotations' should be a list"),
@@ -184,6 +201,22 @@ def test_bad_coco(case: str, root: Path) -> None:
     changes, expected = BAD_COCO[case]
     file = coco(root, **changes)
     assert said(lambda: read(Coco(file))) == expected.replace("FILE", str(file))
+
+
+def test_a_fault_is_named_by_its_line_and_image(root: Path) -> None:
+    """The line is the one of the annotation in the file, so that editors go there; in a file of one line the image says which."""
+    file = coco(root, annotations=[*box(), *box(id=12, bbox=[60, 5, 16, 20])])
+    file.write_text(json.dumps(json.loads(file.read_text()), indent=0))
+    source = Coco(root)
+    ((found,),) = (inspect(source, item, Rules({"cat": 1}, "map", whole_pixels=False)).faults for item in source.items())
+    lines = file.read_text().splitlines()
+    assert lines[int(found.place.split(":")[-1].split()[0])] == '"id": 12,'
+    assert found.place.endswith(" (0.jpg)")
+    table = root / "boxes.csv"
+    table.write_text("0.jpg,4,5,20,25,cat\n0.jpg,60,5,76,25,cat\n")
+    (item,) = Csv(table).items()
+    (found,) = inspect(Csv(table), item, Rules({"cat": 1}, "map", whole_pixels=False)).faults
+    assert str(found) == f"{table}:2 (0.jpg): box 60 5 76 25 of 'cat' is outside the image of 64x48"
 
 
 @pytest.mark.parametrize(

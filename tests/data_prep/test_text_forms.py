@@ -39,6 +39,15 @@ def test_yolo_layouts(layout: str, root: Path, jpeg: bytes) -> None:
     found = read(source, "train")
     assert found.pop(image) == [pytest.approx(CAT)]
     assert not any(found.values())  # an image without a text file has no objects
+    (root / "more/images").mkdir(parents=True)
+    (root / "more/images/9.jpg").write_bytes(jpeg)
+    assert "more" in source.sets()
+    assert read(source, "more") == {"more/images/9.jpg": []}
+
+
+def test_valid_is_val(root: Path) -> None:
+    (root / "data.yaml").write_text("train: images\nval: images/train\nnames: [cat]\n")
+    assert read(Yolo(root), "valid") == read(Yolo(root), "val") == {f"images/train/{i}.jpg": [] for i in range(3)}
 
 
 def test_yolo_side_by_side_and_outlines(root: Path) -> None:

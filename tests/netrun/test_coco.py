@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
 import torch
 
@@ -131,6 +132,32 @@ def test_a_net_as_it_runs(detector: pb.NetParameter) -> None:
         assert width == pytest.approx(round(width), abs=1e-3)  # pixels of the drawn image, not of the net's input
 
 
+def test_what_it_looks_at_is_not_let_go_of(detector: pb.NetParameter) -> None:
+    """netrun test keeps no blobs; a net that has learned nothing sees every class everywhere."""
+    net = Net(detector, pb.TEST)
+    net.keep_blobs = False
+    collector = Collector(net, {})
+    net.run()
+    collector.take(0)
+    net.close()
+    assert {d["category_id"] for d in collector.detections} <= set(range(1, 6))
+    assert max(d["score"] for d in collector.detections) > 0.01
+    assert not net.blobs["conf_soft"].tensor.any()
+
+
+def test_a_corrupt_record_does_not_count(detector: pb.NetParameter) -> None:
+    with lmdb.open("data/test_lmdb", map_size=1 << 26) as db, db.begin(write=True) as transaction:
+        transaction.put(b"00000000_bad", b"\xff")
+    net = Net(detector, pb.TEST)
+    collector = Collector(net, {})
+    for batch in range(3):
+        net.run()
+        collector.take(batch)
+    net.close()
+    assert {t["image_id"] for t in collector.truth} == {i for i, key in enumerate(collector.reader.keys) if not key.endswith(b"_bad")}
+    assert len(collector.metrics().summary.splitlines()) == 12
+
+
 def test_the_test_command_prints_them(detector: pb.NetParameter, capsys) -> None:
     Path("test.prototxt").write_text(train_test_net("data/train_lmdb", "data/test_lmdb", "data/labelmap.prototxt"))
     Net("test.prototxt", pb.TEST).save("n.caffemodel")
@@ -139,11 +166,13 @@ def test_the_test_command_prints_them(detector: pb.NetParameter, capsys) -> None
 
 
 def test_nets_that_have_none(detector: pb.NetParameter) -> None:
-    padded = copy.deepcopy(detector)
-    for layer in padded.layer:
-        if layer.type == "AnnotatedData":
-            layer.transform_param.resize_param.resize_mode = pb.ResizeParameter.FIT_LARGE_SIZE_AND_PAD
-    with pytest.raises(CaffeError, match=r"need resize_mode WARP.*netrun coco"):
-        Collector(Net(padded, pb.TEST), {})
+    padded, cropped = copy.deepcopy(detector), copy.deepcopy(detector)
+    for pads, crops in zip(padded.layer, cropped.layer, strict=True):
+        if pads.type == "AnnotatedData":
+            pads.transform_param.resize_param.resize_mode = pb.ResizeParameter.FIT_LARGE_SIZE_AND_PAD
+            crops.transform_param.crop_size = 64
+    for net in (padded, cropped):
+        with pytest.raises(CaffeError, match=r"need resize_mode WARP and no crop.*netrun coco"):
+            Collector(Net(net, pb.TEST), {})
     with pytest.raises(CaffeError, match="need an AnnotatedData and a DetectionEvaluate layer"):
         Collector(Net(detector, pb.TRAIN), {})

@@ -42,6 +42,11 @@ def test_difficult_objects():
     assert evaluator("evaluate_difficult_gt: true")(found, difficult)[0::2] == [[-1, 1, 1, -1, -1], [0, 1, 0.5, 1, 0]]
 
 
+def test_without_a_background_every_class_has_its_row():
+    rows = evaluator("background_label_id: 4294967295")([[0, 0, 0.5, 0.2, 0.2, 0.6, 0.6]], [[0, 0, *OBJECT[2:]]])
+    assert rows == [[-1, 0, 1, -1, -1], [-1, 1, 0, -1, -1], [-1, 2, 0, -1, -1], [0, 0, 0.5, 1, 0]]
+
+
 def test_nothing_found_and_no_truth():
     nothing, no_truth = [[0] + [-1.0] * 6], [[-1.0] * 8]
     assert evaluator()(nothing, no_truth) == [[-1, 1, 0, -1, -1], [-1, 2, 0, -1, -1]]

@@ -36,6 +36,12 @@ def test_versions_differ_where_precision_rises():
     assert average_precision(scores, hits, 2, "Integral") == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
+@pytest.mark.parametrize(("found", "points"), [(6, 7), (7, 7), (8, 9), (9, 9), (10, 11)])
+def test_eleven_points_are_compared_in_double(found, points):
+    """Of 10 objects, no detection wrong. The fork takes a recall of float32(0.7), 0.69999999, for less than 0.7; likewise 0.9."""
+    assert average_precision(np.arange(found), np.ones(found, bool), 10, "11point") == pytest.approx(points / 11)
+
+
 def test_equal_scores_keep_their_order():
     assert average_precision(np.ones(2), np.array([True, False]), 1) == 1
     assert average_precision(np.ones(2), np.array([False, True]), 1) == 0.5

@@ -69,6 +69,7 @@ def test_the_advised_batch_runs_and_a_larger_one_does_not(tmp_path: Path, monkey
     fits, batch, passes = map(int, found.groups())
     assert 1 <= batch <= fits < 4
     assert batch * passes == 8
+    assert not list(tmp_path.glob("_iter_*")), "trials leave no snapshots"
     (tmp_path / "net.prototxt").write_text(NET.replace("BATCH", str(batch)))
     assert run(limit, *train).returncode == 0
 

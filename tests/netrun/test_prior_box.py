@@ -33,3 +33,11 @@ def test_by_hand_and_cached_per_shape():
     assert layer.forward([feature, image])[0] is top
     assert layer.forward([torch.zeros(2, 8, 3, 2), image])[0].shape == (1, 2, 3 * 2 * 4 * 4)
     assert not PriorBox.has_backward
+
+
+@pytest.mark.parametrize("axes", [0, 1, 2])
+def test_axes_that_are_not_there_have_side_1(axes: int) -> None:
+    """As in the fork: one cell, its centre half a step of 8 / 1 from the corner; 4 wide in an image of 8."""
+    layer = make_layer('layer { name: "p" type: "PriorBox" top: "p" prior_box_param { min_size: 4 img_size: 8 } }')
+    [top] = layer.forward([torch.zeros([3] * axes)])
+    assert top[0, 0].tolist() == [0.25, 0.25, 0.75, 0.75]
