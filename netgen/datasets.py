@@ -152,7 +152,9 @@ def find(name_or_file: str) -> Dataset:
 
 
 def read(file: str) -> Dataset:
-    """A user's own data set from the dataset.json that data_prep writes; num_classes is read from its labelmap.
+    """A user's own data set from the dataset.json that data_prep writes.
+
+    num_classes is one more than its labelmap's highest label, whether or not all below are there (COCO's own ids have gaps).
 
     Raises ParseError for a file that is no JSON, lacks a field or has one of the wrong type, OSError where it or the labelmap is missing.
     """
@@ -178,12 +180,11 @@ def read(file: str) -> Dataset:
     if values["test_images"] < 1 or values["train_images"] < 1:
         raise ParseError(str(path), "train_images and test_images count at least one image each")
     root = path.parent.as_posix()
-    labels = {item.label for item in read_labelmap(str(path.parent / values["labelmap"])).item}
-    if 0 not in labels or max(labels) + 1 != len(labels):
-        raise ParseError(
-            str(path.parent / values["labelmap"]), f"labels should count from 0 (background) without gaps, not {sorted(labels)}"
-        )
+    labelmap = path.parent / values["labelmap"]
+    labels = [item.label for item in read_labelmap(str(labelmap)).item]
+    if max(labels, default=0) < 1 or min(labels) < 0:
+        raise ParseError(str(labelmap), f"labels should be 0 for the background and 1 and up for classes, not {sorted(labels)}")
     own = {name: values[name] for name in _FIELDS}
     own["force_color"] = values.get("force_color") is True
     key = "".join(c if c.isalnum() else "_" for c in values["name"]).strip("_").lower() or "own"
-    return Dataset(key=key, num_classes=len(labels), root=root, ap_version="MaxIntegral", deploy_saves=False, own=True, **own)
+    return Dataset(key=key, num_classes=max(labels) + 1, root=root, ap_version="MaxIntegral", deploy_saves=False, own=True, **own)

@@ -114,10 +114,16 @@ def test_a_broken_description(own: Path, content: str, words: list[str]) -> None
     assert all(word in str(error.value) for word in [str(own), *words]), str(error.value)
 
 
-@pytest.mark.parametrize("labels", [[1, 2], [0, 2]])
-def test_a_labelmap_with_gaps(own: Path, labels: list[int]) -> None:
+@pytest.mark.parametrize(("labels", "classes"), [([0, 1, 2], 3), ([1, 2], 3), ([0, 3], 4)])
+def test_a_net_has_a_class_for_every_label_up_to_the_highest(own: Path, labels: list[int], classes: int) -> None:
     (own.parent / "labelmap.prototxt").write_text(labelmap(labels))
-    with pytest.raises(CaffeError, match=r"labelmap\.prototxt.*count from 0"):
+    assert find(str(own)).num_classes == classes
+
+
+@pytest.mark.parametrize("labels", [[0], [-1, 2]])
+def test_a_labelmap_without_classes(own: Path, labels: list[int]) -> None:
+    (own.parent / "labelmap.prototxt").write_text(labelmap(labels))
+    with pytest.raises(CaffeError, match=r"labelmap\.prototxt: labels should be 0 for the background"):
         find(str(own))
 
 
