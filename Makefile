@@ -6,11 +6,12 @@ STAMP  := $(VENV)/.installed
 
 # Options of a detector's run: make fssd300 DATA=/somewhere GPUS=0,1 ITERS=1000 BATCH=8 TARGET=fssd
 DATA   ?= data
+DATASET ?=
 GPUS   ?=
 ITERS  ?=
 BATCH  ?=
 TARGET ?= ssd
-export DATA GPUS ITERS BATCH TARGET
+export DATA DATASET GPUS ITERS BATCH TARGET
 
 .PHONY: help install demo test lint types check prototxt bench bench-netgen bench-data proto clean
 .DEFAULT_GOAL := help
@@ -18,6 +19,7 @@ export DATA GPUS ITERS BATCH TARGET
 help:
 	@echo "make fssd300            build, check, train and evaluate a detector (any zoo id below)"
 	@echo "     DATA=DIR           where the data sets' LMDBs lie (default data/); without any, small drawn data are used"
+	@echo "     DATASET=FILE       your own data: the dataset.json that data_prep wrote"
 	@echo "     GPUS=0,1 ITERS=N BATCH=N TARGET=ssd|fssd      CAFFE_ROOT in the environment: train with that Caffe"
 	@echo "make demo               a small detector learns the embedded data set, with pictures"
 	@echo "make test               the test suite     make lint, types, check   what CI adds to it"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job of one zoo id: write its nets, check them, find or draw data, train, evaluate, leave pictures.
 # usage: scripts/run.sh ZOO_ID        (`make ZOO_ID` calls it)
-# environment: DATA RUNS GPUS ITERS BATCH TARGET as in `make help`; CAFFE_ROOT: train with $CAFFE_ROOT/build/tools/caffe
+# environment: DATASET DATA RUNS GPUS ITERS BATCH TARGET as in `make help`; CAFFE_ROOT: train with $CAFFE_ROOT/build/tools/caffe
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH"
@@ -21,7 +21,11 @@ netgen check "prototxt/$id"/{train,test,deploy,solver}.prototxt
 heading "2/5 data"
 mapfile -t sources < <(netgen build "$id" --data "$data" --print-sources)
 what=${sources[*]} next=${id%_voc0712}
-if [[ $id == *_shapes ]]; then
+if [[ -n ${DATASET:-} ]]; then
+  netgen build "$id" --dataset "$DATASET" --print-sources
+  what=$DATASET run=${RUNS:-runs}/${next}_$(basename "$(dirname "$(realpath "$DATASET")")")
+  options+=(--dataset "$DATASET")
+elif [[ $id == *_shapes ]]; then
   what="$data/shapes, drawn images" next=fssd300
   mapfile -t sources < <(netgen build "$next" --data "$data" --print-sources)
   draw_shapes "$data/shapes" 1200 60
@@ -64,7 +68,7 @@ cat <<EOF
 
 next        (commands are in .venv/bin: source .venv/bin/activate)
   real data         make $next DATA=DIR     where DIR holds ${sources[*]#"$data/"}
-  own photographs   data_prep voc --help; netgen build $next --dataset OUT/dataset.json --out runs/mine; runs/mine/train.sh
+  own photographs   data_prep voc PHOTOS --test-share 0.2 --out data/mine; make $next DATASET=data/mine/dataset.json
   GPUs              make $next GPUS=0
   Caffe             CAFFE_ROOT=/path/to/caffe make $next
   Netscope          paste prototxt/$id/deploy.prototxt

@@ -17,7 +17,7 @@ from tests.support import HEED_CTRL_C, ROOT
 
 
 def environment(folder: Path, **options: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if k not in ("CAFFE_ROOT", "GPUS", "TARGET")}
+    kept = {k: v for k, v in os.environ.items() if k not in ("CAFFE_ROOT", "DATASET", "GPUS", "TARGET")}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return kept | {"PATH": path, "DATA": str(folder / "data"), "RUNS": str(folder / "runs")} | options
 
@@ -81,6 +81,21 @@ def test_a_changed_net_starts_over_beside_the_earlier_run(first: tuple[Path, sub
     assert (earlier / "train.prototxt").read_text() == before
     assert list(earlier.glob("snapshots/*.caffemodel"))
     assert [p.name for p in tmp_path.glob("runs/fssd_tiny_shapes/snapshots/*.caffemodel")] == ["fssd_tiny_shapes_iter_1.caffemodel"]
+
+
+def test_own_data_are_trained_on(first: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+    described = first[0] / "data/shapes/dataset.json"
+    done = run(tmp_path, "fssd_tiny_shapes", DATASET=str(described), ITERS="1", BATCH="2")
+    assert done.returncode == 0, done.stderr
+    assert f"trained     1 of 1 iterations on {described}" in done.stdout
+    assert "data/shapes/train_lmdb" in (tmp_path / "runs/fssd_tiny_shapes_shapes/train.prototxt").read_text()
+
+
+def test_own_data_that_are_not_there(tmp_path: Path) -> None:
+    done = run(tmp_path, "fssd_tiny_shapes", DATASET=str(tmp_path / "dataset.json"))
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1] == f"netgen: error: {tmp_path}/dataset.json: No such file or directory"
+    assert not (tmp_path / "runs").exists()
 
 
 def test_without_its_data_a_detector_is_tried_on_drawn_images(tmp_path: Path) -> None:
