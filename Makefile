@@ -59,10 +59,10 @@ bench: $(STAMP)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick --out runs/bench)
 
 bench-netgen: $(STAMP)
-	@$(BIN)/python scripts/bench_netgen.py
+	@$(BIN)/python -m bench.building
 
 bench-data: $(STAMP)
-	@$(BIN)/python scripts/bench_data.py
+	@$(BIN)/python -m bench.conversion
 
 # protoc 3.20 or newer writes modules that every protobuf runtime from 4.21 on accepts, as long as it is older than 26.
 proto:

@@ -1,6 +1,6 @@
 """Print how fast data_prep converts and netrun loads, against bare loops and targets, on a set drawn for it.
 
-usage: python scripts/bench_data.py [--records 20000]    (`make bench-data` calls it)
+usage: python -m bench.conversion [--records 20000]    (`make bench-data` calls it)
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Print how long netgen takes: the whole zoo, one id, `--help`. Standard library and netgen only.
 
-usage: python scripts/bench_netgen.py    (`make bench-netgen` calls it)
+usage: python -m bench.building    (`make bench-netgen` calls it)
 """
 
 from __future__ import annotations
