@@ -115,8 +115,9 @@ def _others() -> Iterator[None]:
 class Averaging:
     """The solver's callback that makes several processes one run: same weights at first, the mean of all gradients ever after.
 
-    Makes the process group. Its agree() has all processes stop in the same iteration. sync_batch_norm: normalise by the statistics of
-    all processes' batches, not of each one's own, as Caffe does; what DSOD and others that train from scratch gain from.
+    Makes the process groups, which last while it is entered. Its agree() has all processes stop in the same iteration. sync_batch_norm:
+    normalise by the statistics of all processes' batches, not of each one's own, as Caffe does; what DSOD and others that train from
+    scratch gain from.
     """
 
     def __init__(self, solver: Solver, here: Place, sync_batch_norm: bool = False) -> None:
@@ -161,8 +162,20 @@ class Averaging:
             dist.all_reduce(wish, dist.ReduceOp.MAX, self.talk)
         return _ACTIONS[int(wish)]
 
-    def close(self) -> None:
-        """Part from the others, once all are here: rank 0 may still write a snapshot, and the first to end may have the rest ended."""
-        with _others():
-            dist.barrier(self.talk)
-        dist.destroy_process_group()
+    def __enter__(self) -> Averaging:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Part from the others; after a good run once all are here: rank 0 may still write a snapshot, and the first to end has all ended.
+
+        Gloo's threads have to end before Python does: one that then lets go of a tensor aborts the process. NCCL has none, and ending it
+        waits for the others, who may be gone.
+        """
+        try:
+            if kind is None:
+                with _others():
+                    dist.barrier(self.talk)
+        finally:
+            failed_on_gpu = kind is not None and dist.get_backend() == "nccl"
+            dist.destroy_process_group(self.talk if failed_on_gpu else None)
+            del self.talk

@@ -115,6 +115,33 @@ def test_one_that_fails_ends_all(folder: Path, capfd) -> None:
     assert not list(folder.glob("two/*"))
 
 
+TELLS_THREADS = """import os, pathlib, sys
+from caffe_ir.errors import run_command
+from netrun.cli import main
+status = run_command("netrun", main)
+print([path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")], file=sys.stderr)
+sys.exit(status)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("weights", [[], ["--weights", "nowhere.caffemodel"]], ids=["good run", "rank 1 fails"])
+def test_threads_of_gloo_end_before_python_does(folder: Path, weights: list[str]) -> None:
+    """One that then lets go of a tensor would abort the process: exit status 134 in place of ours."""
+    Path("tells.py").write_text(TELLS_THREADS)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(probe.getsockname()[1]), "WORLD_SIZE": "2"}
+    train = [sys.executable, "tells.py", "train", "--solver", "two_solver.prototxt", "--cpu"]
+    flags = [[], weights]
+    both = [subprocess.Popen([*train, *flags[i]], env={**common, "RANK": str(i)}, stderr=subprocess.PIPE, text=True) for i in range(2)]
+    said = [run.communicate()[1] for run in both]
+    for rank, run in enumerate(both):
+        assert run.returncode == bool(weights), said
+        assert ("lost the other processes" in said[rank]) == (bool(weights) and rank == 0)
+        assert "gloo" not in said[rank].splitlines()[-1]
+
+
 TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
 SRUN = {
     "SLURM_PROCID": "5",
