@@ -14,37 +14,15 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
 
 from bench import machine, nets, pictures, report
+from bench.report import Measured
 
 PAPERS = ("ssd300_voc0712", "fssd300_voc0712", "dsod300_voc0712")
-
-
-@dataclass
-class Measured:
-    """A contender's turns. seconds: of each turn. work: units (images, steps) in one turn. failed: what it said instead."""
-
-    name: str
-    options: dict[str, Any]
-    seconds: list[float] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
-    memory: int = 0
-    failed: str = ""
-
-    @property
-    def median(self) -> float:
-        return median(self.seconds) if self.seconds else float("nan")
-
-    @property
-    def rate(self) -> float:
-        """Images a second."""
-        return self.options.get("images", self.options.get("batch", 1)) / self.median
 
 
 class Contender:

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import Any
 
 import matplotlib as mpl
 
 from caffe_ir.text import write_atomic
 
-if TYPE_CHECKING:
-    from bench.__main__ import Measured
-
-Found = dict[str, dict[str, "Measured"]]
 _MiB = 2**20
+
+
+@dataclass
+class Measured:
+    """A contender's turns. seconds: of each turn. work: units (images, steps) in one turn. failed: what it said instead."""
+
+    name: str
+    options: dict[str, Any]
+    seconds: list[float] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    memory: int = 0
+    failed: str = ""
+
+    @property
+    def median(self) -> float:
+        return median(self.seconds) if self.seconds else float("nan")
+
+    @property
+    def rate(self) -> float:
+        """Images a second."""
+        return self.options.get("images", self.options.get("batch", 1)) / self.median
+
+
+Found = dict[str, dict[str, Measured]]
 
 
 @dataclass(frozen=True)
