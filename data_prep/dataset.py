@@ -23,10 +23,11 @@ from data_prep.convert import Job, Outcome, convert, stamps
 from data_prep.crew import Crew
 from data_prep.image import COPIED, Encoding
 from data_prep.labelmap import LABELMAP
-from data_prep.preflight import Fault, Fix, Rules, Survey
+from data_prep.preflight import Fault, Fix, Rules
 from data_prep.report import Report
 from data_prep.source import Item, Source, list_line
 from data_prep.staging import Stage, check_target
+from data_prep.survey import Survey
 
 DESCRIPTION = "dataset.json"
 
@@ -146,6 +147,7 @@ def build_parts(
         check_target(part.lmdb, overwrite)
     with Crew(output.workers, output.scheduler) as crew, ExitStack() as stack:
         files = {}
+        given = None
         rules = Rules({}, "", fix, source.whole_pixels, output.encoding, output.classification)
         if not output.classification:
             given, label_map = class_map(source, [i for p in parts for i in p.items], labels, crew)
@@ -157,7 +159,7 @@ def build_parts(
             digest = _digest(source, rules, part.items, output.shards)
             stage = stack.enter_context(Stage(part.lmdb, len(part.items), digest, overwrite, output.shards))
             _fill(crew, Job(source, rules), part, stage, survey=survey, report=report, check_size=output.check_size)
-        report.add([] if report.failed else survey.unused())
+        report.add([] if report.failed else survey.unused() + ([] if given else survey.misspelt()))
         report.print()
         report.raise_errors()
         for part in parts:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
 from caffe_ir.errors import CaffeError, suggest
@@ -60,6 +60,8 @@ KINDS: Mapping[str, Kind] = {
     "unturned": Kind("note", "images without their EXIF orientation, as their annotations are"),
     "repeated": Kind("note", "images that are there more than once"),
     "no-objects": Kind("note", "images without objects"),
+    "unannotated": Kind("note", "images without an annotation"),
+    "rare-class": Kind("note", "classes that may be others misspelt"),
     "unused-class": Kind("note", "classes of the label map that occur in no image"),
     # of records in an LMDB
     "bad-record": Kind("error", "records that are no AnnotatedDatum"),
@@ -261,36 +263,3 @@ def mend(o: Object, kind: str, width: int, height: int, fix: Fix) -> tuple[Objec
 def fingerprint(data: bytes) -> bytes:
     """What tells an image file's content from every other's: 16 bytes."""
     return hashlib.sha256(data).digest()[:16]
-
-
-class Survey:
-    """What only a whole data set shows: images that are there twice, classes that are nowhere. add comes in the order of the parts."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._unused = {name for name, label in rules.labels.items() if label}
-        self._seen: dict[bytes, tuple[str, str]] = {}  # key of an image's content: its part and path
-
-    def add(self, part: str, item: Item, key: bytes, classes: Iterable[str]) -> list[Fault]:
-        """Take in an item of a part (its name, as "train"), and say what is wrong with it beside the others.
-
-        key: of the image's content, b"" where it cannot be read; classes: in its annotation.
-        """
-        self._unused.difference_update(classes)
-        if not key:
-            return []
-        before, image = self._seen.setdefault(key, (part, item.image))
-        if image is item.image and before == part:
-            return []
-        same, where = before == part, "" if before == part else f" in {before}"
-        twice = f"is the same image as {image}{where}" if image != item.image else "is there twice" if same else f"is also{where}"
-        return [Fault("repeated" if same else "leak", item.place or "", f"{item.image} {twice}")]
-
-    def unused(self) -> list[Fault]:
-        """The classes that were in no annotation, once all could be read; an error where there is no class."""
-        labels, source = self._rules.labels, self._rules.labels_from
-        if not any(labels.values()) and not self._rules.classification:
-            return [Fault("no-class", "", "no image has an object, so there is no class to learn")]
-        used = {0} | {labels[name] for name in labels if name not in self._unused}
-        names = {label: name for name, label in labels.items()}  # a class may have two, of which the last is its own
-        return [Fault("unused-class", source, f"class '{name}' is in no image") for label, name in names.items() if label not in used]

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> None:
     more = {"labels": args.labelmap, "overwrite": args.overwrite, "fix": args.fix, "report": report, "output": output}
     try:
         items, *test = flags.chosen(args, source)
+        report.add(flags.left_out(args, source, items, *test))
         items = dataset.shuffled(items, args.seed) if args.shuffle else items
         if test:
             parts = dataset.build_dataset(source, items, test[0], out, name=out.resolve().name, **more)

@@ -15,10 +15,11 @@ from data_prep import dataset, labelmap, selection
 from data_prep.commands import flags
 from data_prep.crew import Crew
 from data_prep.image import EncodedImage, Encoding, read_image
-from data_prep.preflight import Fault, Fix, Rules, Survey, inspect
+from data_prep.preflight import Fault, Fix, Rules, inspect
 from data_prep.report import Report
 from data_prep.source import Item, Source
 from data_prep.sources import KINDS
+from data_prep.survey import Survey
 
 HELP = "say everything that is wrong with a data set, before anything is built"
 EPILOG = """Checks what a build checks, and tells everything in one report. Errors keep a data set from being built; warnings are about
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> None:
     found = flags.chosen(args, source)
     parts = dict(zip(("train", "test") if len(found) == 2 else (args.list or args.kind,), found, strict=True))
     report = Report(full=bool(args.report))
+    report.add(flags.left_out(args, source, *found))
     boxes = check(source, parts, report, labels=args.labelmap, fix=args.fix, decode=args.decode)
     print(summary(parts, boxes))
     flags.finish(args, report)
@@ -72,7 +74,7 @@ def check(
                 report.add(survey.add(part, item, seen.key, seen.classes))
                 boxes.update(seen.classes)
             progress.update(len(batch))
-    report.add([] if report.failed else survey.unused())
+    report.add([] if report.failed else survey.unused() + ([] if given else survey.misspelt()))
     return boxes
 
 

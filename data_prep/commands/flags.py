@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from caffe_ir.errors import CaffeError
+from data_prep.preflight import Fault
 from data_prep.report import Report
 from data_prep.source import Item, Source
 from data_prep.sources import lists
@@ -56,6 +58,16 @@ def chosen(args: argparse.Namespace, source: Source) -> tuple[list[Item], ...]:
         return source.read_list(args.train_list), source.read_list(args.test_list)
     items = source.read_list(args.list) if args.list else source.items()
     return lists.split(items, args.test_share, args.seed) if args.test_share else (items,)
+
+
+def left_out(args: argparse.Namespace, source: Source, *parts: list[Item]) -> list[Fault]:
+    """The images that lie beside those of the data set without an annotation, unless flags choose among its images."""
+    if args.list or args.train_list or args.classes or args.map or args.empty:
+        return []
+    known = {os.path.normpath(os.path.join(source.root, item.image)) for part in parts for item in part}
+    folders = [folder for folder in sorted({os.path.dirname(image) for image in known}) if os.path.isdir(folder)]
+    near = (os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder)) if lists.is_image(name))
+    return [Fault("unannotated", image, "no annotation: left out") for image in near if image not in known]
 
 
 def check_lists(args: argparse.Namespace) -> None:

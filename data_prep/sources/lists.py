@@ -67,9 +67,19 @@ def split(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[
     return [item for i, item in enumerate(items) if i not in test], [items[i] for i in sorted(test)]
 
 
+def is_image(name: str) -> bool:
+    """Whether a file of this name is an image, and no hidden one, such as macOS's ._*.jpg."""
+    return name[0] != "." and Path(name).suffix.lower() in IMAGE_NAMES
+
+
 def images_below(folder: Path) -> list[Path]:
-    """Every image file of a folder and of the folders in it, by name; not the hidden ones, such as macOS's ._*.jpg."""
-    return [p for p in sorted(folder.rglob("[!.]*")) if p.suffix.lower() in IMAGE_NAMES]
+    """Every image file of a folder and of the folders in it, by name."""
+    return [p for p in sorted(folder.rglob("*")) if is_image(p.name)]
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Every image file of a folder itself, by name."""
+    return [p for p in sorted(folder.iterdir()) if is_image(p.name)]
 
 
 def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -17,8 +18,8 @@ from data_prep.sources import lists
 
 HELP = "a VOC-style folder"
 EPILOG = """DIR has JPEGImages and Annotations, or images and annotations; or photographs with their XML files beside them, as LabelImg
-saves them, also in folders such as train and valid. A LIST is ImageSets/Main/NAME.txt by its NAME, such a folder, or a file with lines
-`image annotation` relative to DIR, or an image's name alone. Without lists every annotation is taken.
+saves them; all that also in folders below, such as train and valid. A LIST is ImageSets/Main/NAME.txt by its NAME, such a folder,
+or a file with lines `image annotation` relative to DIR, or an image's name alone. Without lists every annotation is taken.
 
 examples:
   data_prep voc PHOTOS --test-share 0.2 --out data/mine
@@ -28,7 +29,7 @@ The first and the third also write dataset.json, as data/voc2007/dataset.json, f
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 XML_FILES = "[!.]*.xml"  # without the ._*.xml that macOS leaves on other disks
 IMAGES, ANNOTATIONS, SETS = "JPEGImages", "Annotations", "ImageSets/Main"
-IMAGE_FOLDERS, ANNOTATION_FOLDERS = (IMAGES, "images", "Images", ""), (ANNOTATIONS, "annotations", "annotations/xmls", "")
+IMAGE_FOLDERS, ANNOTATION_FOLDERS = (IMAGES, "images", "Images", ""), (ANNOTATIONS, "annotations/xmls", "annotations", "")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -151,11 +152,21 @@ def _number(path: str | Path, parent: Element, tag: str, default: float | None =
 
 
 class Layout(NamedTuple):
-    """Where images and annotations lie: folders relative to the data set's, with a slash. names: of images, by name without extension."""
+    """Where images and annotations lie: folders relative to the data set's, with a slash; they may have folders of their own.
+
+    names: of images, by name without extension, with such a folder and without, as LabelImg saves annotations in a place of their own;
+    stems: of annotations, names without extension.
+    """
 
     images: str
     annotations: str
     names: dict[str, str]
+    stems: list[str]
+
+
+def _stem(name: Path) -> str:
+    """A name without extension; with its folder."""
+    return name.with_suffix("").as_posix()
 
 
 def _slashed(*folders: str) -> str:
@@ -177,40 +188,59 @@ class Folder:
     def _layout(self, part: str = "") -> Layout | None:
         """How the folder, or one in it, has its images and annotations; None if it has no annotation."""
         base = self.root / part
-        annotations = next((f for f in ANNOTATION_FOLDERS if next((base / f).glob(XML_FILES), None)), None)
+        found = {f: sorted((base / f).rglob(XML_FILES) if f else base.glob(XML_FILES)) for f in ANNOTATION_FOLDERS}
+        annotations = next((f for f, files in found.items() if files), None)
         if annotations is None:
             return None
+        stems = [_stem(p.relative_to(base / annotations)) for p in found[annotations]]
         images = next(f for f in IMAGE_FOLDERS if (base / f).is_dir())
-        names = {p.stem: p.name for p in sorted((base / images).iterdir()) if p.suffix.lower() in IMAGE_NAMES and p.name[0] != "."}
-        return Layout(_slashed(part, images), _slashed(part, annotations), names)
+        files = lists.images_below(base / images) if images or annotations else lists.images_in(base)
+        names = {_stem(name): name.as_posix() for name in (p.relative_to(base / images) for p in files)}
+        for stem, name in list(names.items()):
+            names.setdefault(Path(stem).name, name)
+        return Layout(_slashed(part, images), _slashed(part, annotations), names, stems)
+
+    def _layouts(self, part: str = "") -> Iterator[Layout]:
+        """The layouts of the folder, or of one in it, and of those below."""
+        layout = self._layout(part)
+        if layout:
+            yield layout
+        if not layout or layout.annotations == _slashed(part):  # an Annotations folder has those of the folders below, too
+            for name in self._folders(part):
+                yield from self._layouts(name)
+
+    def _folders(self, part: str = "") -> list[str]:
+        """The folders in the folder or in one in it, but for links to folders that they are in."""
+        base = self.root / part
+        inner = (p for p in sorted(base.iterdir()) if p.is_dir() and p.name[0] != "." and not base.resolve().is_relative_to(p.resolve()))
+        return [p.relative_to(self.root).as_posix() for p in inner]
 
     @functools.cached_property
     def _own(self) -> Layout:
         """The folder's own layout; as in VOC where it has no annotation."""
-        return self._layout() or Layout(f"{IMAGES}/", f"{ANNOTATIONS}/", {})
+        return self._layout() or Layout(f"{IMAGES}/", f"{ANNOTATIONS}/", {}, [])
 
     def item(self, name: str, place: str | None = None) -> Item:
         """The item of an image's name, with or without folder and extension."""
-        images, annotations, names = self._own
-        stem = Path(name).stem if name not in names and Path(name).suffix.lower() in IMAGE_NAMES else name
+        images, annotations, names, _ = self._own
+        bare = _stem(Path(name)) if Path(name).suffix.lower() in IMAGE_NAMES else name
+        stem = next((s for s in (name, bare) if s in names), name if bare == name else Path(bare).name)
         return Item(f"{images}{names.get(stem, stem + '.jpg')}", f"{annotations}{stem}.xml", place)
 
-    def _all(self, layout: Layout) -> list[Item]:
-        """An item for each annotation of a layout, by name."""
-        stems = [p.stem for p in sorted((self.root / layout.annotations).glob(XML_FILES))]
-        return [Item(f"{layout.images}{layout.names.get(s, s + '.jpg')}", f"{layout.annotations}{s}.xml") for s in stems]
+    def _all(self, part: str = "") -> list[Item]:
+        """An item for each annotation of the folder or of one in it, and of those below, by name."""
+        return [
+            Item(f"{layout.images}{layout.names.get(s, s + '.jpg')}", f"{layout.annotations}{s}.xml")
+            for layout in self._layouts(part)
+            for s in layout.stems
+        ]
 
     def items(self) -> list[Item]:
-        """Every annotation of the folder, or of those in it, by name. Raises CaffeError if there is none."""
-        items = self._all(self._own) or [item for layout in self._parts().values() for item in self._all(layout)]
+        """Every annotation of the folder and of those below, by name. Raises CaffeError if there is none."""
+        items = self._all()
         if not items:
             raise CaffeError(f"{self.root}: no annotation (*.xml) there or in its folder {ANNOTATIONS} (--list takes them from elsewhere)")
         return items
-
-    def _parts(self) -> dict[str, Layout]:
-        """The folders in this one that have annotated images of their own, as train and valid."""
-        inner = (p.name for p in sorted(self.root.iterdir()) if p.is_dir() and p.name not in (*IMAGE_FOLDERS, *ANNOTATION_FOLDERS))
-        return {name: layout for name in inner if (layout := self._layout(name))}
 
     def read(self, item: Item) -> Annotation:
         return Annotation(0, 0, []) if item.annotation == UNLABELLED else read_annotation(self.file(item))
@@ -222,8 +252,9 @@ class Folder:
         return {name: value for name, value in vars(self).items() if name != "_own"}  # a long list, and workers do without
 
     def sets(self) -> list[str]:
-        """Names of the folder's own image sets, or of the folders in it that are some."""
-        return sorted(p.stem for p in (self.root / SETS).glob("*.txt")) or list(self._parts())
+        """Names of the folder's own image sets, or of the folders in it that are some, as train and valid."""
+        parts = (f for f in self._folders() if f not in (*IMAGE_FOLDERS, *ANNOTATION_FOLDERS) and next(self._layouts(f), None))
+        return sorted(p.stem for p in (self.root / SETS).glob("*.txt")) or list(parts)
 
     def read_list(self, name: str) -> list[Item]:
         """The items of a list: a file (here or in the folder), the name of one in ImageSets/Main, or a folder of annotated images.
@@ -232,8 +263,8 @@ class Folder:
         name alone, as in ImageSets/Main. Raises CaffeError with file and line.
         """
         candidates = (Path(name), self.root / name, self.root / SETS / f"{name}.txt")
-        if not any(p.is_file() for p in candidates) and (self.root / name).is_dir() and (layout := self._layout(name.rstrip("/"))):
-            return self._all(layout)
+        if not any(p.is_file() for p in candidates) and (self.root / name).is_dir() and (items := self._all(name.rstrip("/"))):
+            return items
         return [
             self.item(words[0], place) if len(words) == 1 else Item(words[0], words[1], place)
             for place, words in lists.read_list(lists.find(name, candidates, self.sets()))

@@ -147,6 +147,7 @@ def test_an_lmdb_is_replaced_only_when_asked(folder: Path, out: Path, capsys: py
     first = build(folder, out)
     assert refused(capsys, "voc", folder, "--out", out) == f"{out}: already there (--overwrite replaces it)"
     (folder / "Annotations/2.xml").unlink()
+    (folder / "JPEGImages/2.jpg").unlink()
     assert len(first) == 3
     assert len(build(folder, out, "--overwrite")) == 2
     not_one = f"{folder}: already there, and not an LMDB; choose another --out"

@@ -112,6 +112,19 @@ def test_classes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert shown == ["notes:", "  classes of the label map that occur in no image: 1", f"    {labels}: class 'dog' is in no image"]
 
 
+def test_a_class_misspelt_once(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "Annotations/0.xml").write_text(XML.format(name="cta"))
+    said = "    Annotations/0.xml: class 'cta' has 1 object in all (did you mean 'cat'?); correct it, or rename it with --map"
+    for often, expected in ((19, False), (20, True)):
+        box = "<object><name>cat</name><bndbox><xmin>{0}</xmin><ymin>1</ymin><xmax>40</xmax><ymax>40</ymax></bndbox></object>"
+        (folder / "Annotations/1.xml").write_text(f"<annotation>{''.join(map(box.format, range(1, often)))}</annotation>")  # 2.xml has one
+        main(["check", "voc", str(folder)])
+        assert (said in capsys.readouterr().out.splitlines()) == expected
+    (tmp_path / "labelmap.prototxt").write_text('item { name: "cat" label: 1 } item { name: "cta" label: 2 }')
+    main(["check", "voc", str(folder), "--labelmap", str(tmp_path / "labelmap.prototxt")])
+    assert "misspelt" not in capsys.readouterr().out  # somebody has said that both are there
+
+
 def test_everything_unreadable_in_a_file_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     change(folder, OBJECT, f"{OBJECT.replace('>4<', '>four<')}\n  {OBJECT}\n  {OBJECT.replace('ymax', 'bottom')}")
     assert check(folder) == 1

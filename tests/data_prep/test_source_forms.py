@@ -79,6 +79,8 @@ def test_bad_table(content: str, root: Path) -> None:
 @pytest.mark.parametrize("name", ["9.jpg", "0.jpg/1.jpg", "images"])
 def test_images_that_are_none(name: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "boxes.csv").write_text(f"0.jpg,4,5,20,25,cat\n{name},4,5,20,25,cat\n")
+    for other in ("1.jpg", "2.jpg"):
+        (root / other).unlink()  # else a note says that they have no annotation
     assert refused(capsys, "csv", root, "--out", tmp_path / "out/lmdb") == f"{root / name}: no such image"
 
 

@@ -20,6 +20,9 @@ LAYOUTS = {  # folders of the images and of the XML files
     "side by side": (".", "."),
     "XML in a folder": (".", "Annotations"),
     "Oxford pets": ("images", "annotations/xmls"),
+    "folders on both sides": ("JPEGImages/tag eins", "Annotations/tag eins"),
+    "photographs in folders, XML in one": ("images/Köln", "annotations"),
+    "side by side, in folders": ("Köln/tag eins", "Köln/tag eins"),
 }
 
 
@@ -40,6 +43,8 @@ def test_layouts(layout: str, tmp_path: Path, jpeg: bytes) -> None:
         hidden.write_bytes(b"no image and no XML")
     expected = {(Path(images) / f"{i}.jpg").as_posix(): [CAT] for i in range(3)}
     assert read(Folder(root)) == expected
+    if layout in ("folders on both sides", "side by side, in folders"):
+        return  # there a line without the folder does not say which XML is meant
     (root / "names.txt").write_text("2\n0.jpg\nelsewhere/1.jpg\n")
     assert [i.image for i in Folder(root).read_list("names.txt")] == [list(expected)[i] for i in (2, 0, 1)]
 
@@ -58,6 +63,26 @@ def test_folders_are_lists(layout: str, tmp_path: Path, jpeg: bytes, capsys: pyt
     assert [len(records(out / f"two/{part}_lmdb")) for part in ("train", "test")] == [2, 1]
     assert "valid/0.jpg is the same image as train/0.jpg in train" in capsys.readouterr().err.replace("images/", "")
     assert refused(capsys, "voc", root, "--list", "vaild", "--out", out / "x") == "vaild: no such list (did you mean 'valid'?)"
+
+
+def test_photographs_beside_folders_of_photographs(tmp_path: Path, jpeg: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    """What LabelImg leaves where some lie in folders and some have no object: all is found, and what is left out is told."""
+    for part in ("", "Köln", "tag eins/abend"):
+        laid_out(tmp_path / "set" / part, ".", ".", jpeg + part.encode(), 2)
+    (tmp_path / "set/Köln/IMG 3.JPEG").write_bytes(jpeg + b"3")
+    (tmp_path / "set/Köln/loop").symlink_to(tmp_path / "set")
+    assert list(read(Folder(tmp_path / "set"))) == [
+        "0.jpg",
+        "1.jpg",
+        "Köln/0.jpg",
+        "Köln/1.jpg",
+        "tag eins/abend/0.jpg",
+        "tag eins/abend/1.jpg",
+    ]
+    build(tmp_path / "set", tmp_path / "out/lmdb")
+    assert f"note: {tmp_path}/set/Köln/IMG 3.JPEG: no annotation: left out" in capsys.readouterr().err
+    build(tmp_path / "set", tmp_path / "out2/lmdb", "--list", "Köln")
+    assert "left out" not in capsys.readouterr().err
 
 
 def test_a_list_of_names_of_a_folder_without_annotations(tmp_path: Path, jpeg: bytes, capsys: pytest.CaptureFixture[str]) -> None:
