@@ -69,10 +69,11 @@ def launcher(detector: Detector, *, python_layers: bool = False) -> str:
     # Paths in the nets count from where netgen was run: go back there, without naming this machine where it can be helped.
     home = quote(os.getcwd()) if folder.is_absolute() else f'"$(dirname "${{BASH_SOURCE[0]}}")"/{quote(os.path.relpath(".", folder))}'
     gpus = f" --gpu={','.join(map(str, detector.devices))}" if detector.devices else ""
+    source = " (models/README.md says where it is from)" if detector.weights.startswith("models/") else ""
     without = (
         '  echo "no $weights, of which a part stays as it is: train that first" >&2\n  exit 1'
         if detector.needs_weights
-        else '  echo "no $weights: training starts from random weights" >&2'
+        else f'  echo "no $weights{source}: training starts from random weights" >&2'
     )
     fresh = f"""elif [[ -f $weights ]]; then
   command+=("--weights=$weights")

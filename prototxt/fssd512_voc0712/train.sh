@@ -22,6 +22,6 @@ if [[ -n $latest ]]; then
 elif [[ -f $weights ]]; then
   command+=("--weights=$weights")
 else
-  echo "no $weights: training starts from random weights" >&2
+  echo "no $weights (models/README.md says where it is from): training starts from random weights" >&2
 fi
 exec "${command[@]}" "$@"

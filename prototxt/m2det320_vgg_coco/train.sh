@@ -38,7 +38,7 @@ for link in "${chain[@]}"; do
   elif [[ -f $weights ]]; then
     command+=("--weights=$weights")
   else
-    echo "no $weights: training starts from random weights" >&2
+    echo "no $weights (models/README.md says where it is from): training starts from random weights" >&2
   fi
   "${command[@]}" "$@"
 done

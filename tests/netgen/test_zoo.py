@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +98,13 @@ def test_target_fssd_has_interp(zoo_id: str, phase: str) -> None:
 @pytest.mark.parametrize("zoo_id", [i for i in IDS if i not in NEEDS_INTERP])
 def test_other_nets_are_the_same_for_target_fssd(zoo_id: str) -> None:
     assert netgen.build(zoo_id, "train", "fssd") == built(zoo_id, "train")[0]
+
+
+@pytest.mark.parametrize("zoo_id", IDS)
+def test_it_is_said_where_weights_are_from(zoo_id: str) -> None:
+    folder, _, name = get(zoo_id).weights.rpartition("/")
+    said = (Path(__file__).parents[2] / "models/README.md").read_text(encoding="utf-8")
+    assert folder != "models" or f"| `{name}` |" in said
 
 
 @pytest.mark.parametrize("zoo_id", IDS)
