@@ -36,6 +36,8 @@ def _usage() -> str:
 @contextmanager
 def loading() -> Iterator[None]:
     """While modules load, Ctrl-C ends the process at once: extension modules swallow a KeyboardInterrupt, or make other errors of it."""
+    if hasattr(signal, "pthread_sigmask"):  # distributed.launch() starts processes that hear of Ctrl-C only from here on
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -83,4 +85,7 @@ def entry() -> int:
     # OpenMP's threads wait for each other spinning, by default so long that training on two cores takes ten times as long as soon as
     # anything else wants one of them; so much is 3 % slower than the default on an idle machine. Read when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-    return run_command("netrun", main)
+    status = run_command("netrun", main)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own end has nothing that would catch a KeyboardInterrupt
+    return status

@@ -6,10 +6,10 @@ NCCL moves the gradients between GPUs, Gloo between CPUs.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from types import FrameType
 
 import torch
 import torch.distributed as dist
@@ -25,6 +24,8 @@ import torch.distributed as dist
 from caffe_ir.errors import CaffeError
 from netrun.solver import Action, Solver
 
+_LAUNCHER = "NETRUN_LAUNCHER"  # in the environment: the process that started this one by launch()
+_GRACE = 5.0  # seconds
 _PATIENCE = timedelta(days=1)  # the others wait while rank 0 tests and writes snapshots
 _ACTIONS = (Action.NONE, Action.SNAPSHOT, Action.STOP)  # where processes were asked for different things, the last wins
 
@@ -68,34 +69,44 @@ def first_machine(nodes: str) -> str:
     return "".join(part or "" for part in match.groups())
 
 
-def launch(argv: Sequence[str], count: int) -> int:
-    """Run `netrun ARGV` in `count` processes on this machine; the first exit status that is not 0, or 0.
+def meeting_point(count: int) -> tuple[dist.TCPStore, dict[str, str]]:
+    """Where `count` processes on this machine meet, for as long as it is held, and the environment that leads them there.
 
-    Signals are passed on. When one process fails, the others are ended.
+    This process keeps the place itself, as torchrun does: a port that is only looked up for rank 0 may be somebody else's by then.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
-    workers = [
-        # a session of their own: Ctrl-C reaches them once, from here
-        subprocess.Popen(
-            [sys.executable, "-m", "netrun", *argv], env={**common, "RANK": str(i), "LOCAL_RANK": str(i)}, start_new_session=True
-        )
-        for i in range(count)
-    ]
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    there = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    return store, {**os.environ, **there, "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), _LAUNCHER: str(os.getpid())}
 
-    def forward(number: int, _: FrameType | None) -> None:
-        for worker in workers:
-            if worker.poll() is None:
-                worker.send_signal(number)
 
-    before = {n: signal.signal(n, forward) for n in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)}
+def launch(argv: Sequence[str], count: int) -> int:
+    """Run `netrun ARGV` in `count` processes on this machine; their largest exit status: 1 is also that of who only lost the others.
+
+    Signals are passed on. When one process fails, the others have _GRACE seconds to notice, and are ended.
+    """
+    _store, common = meeting_point(count)
+    got: list[int] = []
+    before = {n: signal.signal(n, lambda number, _: got.append(number)) for n in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)}
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: while Python starts, Ctrl-C would be a traceback
+    workers: list[subprocess.Popen[bytes]] = []
+    until = float("inf")
     try:
-        while any(worker.poll() is None for worker in workers) and not any(worker.poll() for worker in workers):
+        for i in range(count):
+            environment = {**common, "RANK": str(i), "LOCAL_RANK": str(i)}
+            # a session of their own: Ctrl-C reaches them once, from here
+            workers.append(subprocess.Popen([sys.executable, "-m", "netrun", *argv], env=environment, start_new_session=True))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        while None in (codes := [worker.poll() for worker in workers]) and time.monotonic() < until:
+            if any(codes):
+                until = min(until, time.monotonic() + _GRACE)
+            while got:
+                number = got.pop(0)
+                for worker in workers:
+                    worker.send_signal(number)
             time.sleep(0.1)
-        return next((128 - code if code < 0 else code for worker in workers if (code := worker.poll())), 0)
+        return max(128 - code if code < 0 else code for code in codes if code is not None)
     finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for worker in workers:
             worker.kill()
             worker.wait()
@@ -115,20 +126,22 @@ def _others() -> Iterator[None]:
 class Averaging:
     """The solver's callback that makes several processes one run: same weights at first, the mean of all gradients ever after.
 
-    Makes the process groups, which last while it is entered. Its agree() has all processes stop in the same iteration. sync_batch_norm:
+    Makes the process groups, which last until it is left. Its agree() has all processes stop in the same iteration. sync_batch_norm:
     normalise by the statistics of all processes' batches, not of each one's own, as Caffe does; what DSOD and others that train from
     scratch gain from.
     """
 
     def __init__(self, solver: Solver, here: Place, sync_batch_norm: bool = False) -> None:
-        where = solver.net.device
+        self.parent = int(os.environ.get(_LAUNCHER, os.getppid()))
+        self.on_start(solver)
+        self.talk: dist.ProcessGroup | None = None
         with _others():
-            backend = "nccl" if where.type == "cuda" else "gloo"
+            backend = "nccl" if solver.net.device.type == "cuda" else "gloo"
             dist.init_process_group(backend, rank=here.rank, world_size=here.world, timeout=_PATIENCE)
+            atexit.register(self._part)
             self.talk = dist.new_group(backend="gloo", timeout=_PATIENCE)  # asks nothing of a GPU
         self.world = here.world
         solver.net.context.sync_batch_norm = sync_batch_norm
-        self.parent = os.getppid()
         solver.callbacks.append(self)
         solver.agree = self.agree
 
@@ -166,16 +179,23 @@ class Averaging:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Part from the others; after a good run once all are here: rank 0 may still write a snapshot, and the first to end has all ended.
+        """After a good run, part from the others once all are here: rank 0 may still write a snapshot, and the first to end has all ended.
 
-        Gloo's threads have to end before Python does: one that then lets go of a tensor aborts the process. NCCL has none, and ending it
-        waits for the others, who may be gone.
+        After any other, this process first says what is wrong, and parts at its end: the others notice that at once, and say so.
         """
-        try:
-            if kind is None:
-                with _others():
-                    dist.barrier(self.talk)
-        finally:
-            failed_on_gpu = kind is not None and dist.get_backend() == "nccl"
-            dist.destroy_process_group(self.talk if failed_on_gpu else None)
-            del self.talk
+        if kind is None:
+            with _others():
+                dist.barrier(self.talk)
+            atexit.unregister(self._part)
+            self._part(all_here=True)
+
+    def _part(self, all_here: bool = False) -> None:
+        """Gloo's threads have to end before Python does: one that then lets go of a tensor aborts the process.
+
+        NCCL has none, and ending it waits for the others, who may be gone.
+        """
+        if all_here or dist.get_backend() == "gloo":
+            dist.destroy_process_group()
+        elif self.talk:
+            dist.destroy_process_group(self.talk)
+        self.talk = None

@@ -63,16 +63,18 @@ def _train(param: pb.SolverParameter, args: argparse.Namespace, here: distribute
     for net in [solver.net, *solver.test_nets]:
         net.keep_blobs = False
         net.context.strict = args.strict
-    with distributed.Averaging(solver, here, args.sync_bn) if here.world > 1 else nullcontext() as together:
+    with (
+        Signals(args.sigint_effect, args.sighup_effect) as signals,
+        distributed.Averaging(solver, here, args.sync_bn) if here.world > 1 else nullcontext() as together,
+    ):
         try:
-            with Signals(args.sigint_effect, args.sighup_effect) as signals:
-                solver.requested_action = signals.action
-                _start(solver, args)
-                if together:
-                    together.share(solver)
-                log.info("Starting Optimization", at="caffe.cpp:251")
-                done = solver.solve()
-                log.info("Optimization Done.", at="caffe.cpp:254")
+            solver.requested_action = signals.action
+            _start(solver, args)
+            if together:
+                together.share(solver)
+            log.info("Starting Optimization", at="caffe.cpp:251")
+            done = solver.solve()
+            log.info("Optimization Done.", at="caffe.cpp:254")
         finally:
             solver.close()
     return 0 if done or not signals.terminated else TERMINATED

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +77,10 @@ def with_srun(argv: list[str]) -> int:
     Path("bin").mkdir()
     Path("bin/srun").write_text(SRUN_STAND_IN)
     Path("bin/srun").chmod(0o755)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    environment = {**os.environ, "PATH": f"bin:{os.environ['PATH']}", "MASTER_PORT": port}
+    _store, there = distributed.meeting_point(2)
+    environment = {**there, "PATH": f"bin:{os.environ['PATH']}"}
+    for name in ("WORLD_SIZE", "MASTER_ADDR", "NETRUN_LAUNCHER"):
+        environment.pop(name)
     return subprocess.run([ROOT / "scripts/slurm.sh", sys.executable, "-m", "netrun", *argv], env=environment, check=False).returncode
 
 
@@ -115,31 +116,70 @@ def test_one_that_fails_ends_all(folder: Path, capfd) -> None:
     assert not list(folder.glob("two/*"))
 
 
-TELLS_THREADS = """import os, pathlib, sys
+TELLS_THREADS = """import atexit, pathlib, sys
 from caffe_ir.errors import run_command
 from netrun.cli import main
-status = run_command("netrun", main)
-print([path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")], file=sys.stderr)
-sys.exit(status)
+@atexit.register  # the first to be registered is the last to be called
+def tell():
+    print([path.read_text().strip() for path in pathlib.Path("/proc/self/task").glob("*/comm")], file=sys.stderr)
+sys.exit(run_command("netrun", main))
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("weights", [[], ["--weights", "nowhere.caffemodel"]], ids=["good run", "rank 1 fails"])
 def test_threads_of_gloo_end_before_python_does(folder: Path, weights: list[str]) -> None:
-    """One that then lets go of a tensor would abort the process: exit status 134 in place of ours."""
+    """One that then lets go of a tensor would abort the process: exit status 134 in place of ours.
+
+    The process that fails says why before the others can know of it.
+    """
     Path("tells.py").write_text(TELLS_THREADS)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(probe.getsockname()[1]), "WORLD_SIZE": "2"}
+    _store, there = distributed.meeting_point(2)
     train = [sys.executable, "tells.py", "train", "--solver", "two_solver.prototxt", "--cpu"]
     flags = [[], weights]
-    both = [subprocess.Popen([*train, *flags[i]], env={**common, "RANK": str(i)}, stderr=subprocess.PIPE, text=True) for i in range(2)]
-    said = [run.communicate()[1] for run in both]
-    for rank, run in enumerate(both):
-        assert run.returncode == bool(weights), said
-        assert ("lost the other processes" in said[rank]) == (bool(weights) and rank == 0)
-        assert "gloo" not in said[rank].splitlines()[-1]
+    with open("said.txt", "wb") as out:
+        both = [subprocess.Popen([*train, *flags[i]], env={**there, "RANK": str(i)}, stderr=out) for i in range(2)]
+        status = [run.wait() for run in both]
+    said = Path("said.txt").read_text()
+    assert status == [bool(weights)] * 2, said
+    threads = re.findall(r"^\['.*", said, re.MULTILINE)
+    assert len(threads) == 2
+    assert not any("gloo" in names for names in threads)
+    assert ("lost the other processes" in said) == bool(weights)
+    assert said.find("nowhere.caffemodel") <= said.find("lost the other processes")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "in training"])
+def test_who_started_them_is_gone(folder: Path, late: bool) -> None:
+    """Killed with -9, launch() leaves no process that trains for ever."""
+    solver = SOLVER.format(net="two").replace("max_iter: 4", "max_iter: 10000000").replace("test_interval: 2", "test_interval: 20000000")
+    Path("long_solver.prototxt").write_text(solver)
+    script = "from netrun.distributed import launch; launch(['train', '--solver', 'long_solver.prototxt', '--cpu'], 2)"
+    with open("said.txt", "wb") as out:
+        starter = subprocess.Popen([sys.executable, "-c", script], stderr=out)
+    children = Path(f"/proc/{starter.pid}/task/{starter.pid}/children")
+    _wait_for(lambda: len(children.read_text().split()) == 2)
+    _wait_for(lambda: not late or "Iteration 0, loss" in Path("said.txt").read_text())
+    workers = children.read_text().split()
+    starter.kill()
+    starter.wait()
+    _wait_for(lambda: not any(map(_is_running, workers)))
+    assert "the process that started this one is gone" in Path("said.txt").read_text()
+
+
+def _wait_for(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + 600  # seconds: no busy machine takes so long
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def _is_running(process: str) -> bool:
+    try:
+        return bool(Path(f"/proc/{process}/cmdline").read_bytes())  # empty where nobody has yet asked how it ended
+    except OSError:
+        return False
 
 
 TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
