@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import LayerError, suggest
@@ -10,14 +11,15 @@ from caffe_ir.errors import LayerError, suggest
 Top = tuple[int, int]  # of layer number, top number
 
 
-def insert_splits(net: pb.NetParameter) -> pb.NetParameter:
+def insert_splits(net: pb.NetParameter, elsewhere: Collection[str] = ()) -> pb.NetParameter:
     """A copy of a net, filtered for its phase, in which every blob has one reader.
 
     Blob `x`, top 0 of layer `a`, goes into layer `x_a_0_split`, from which its readers take `x_a_0_split_0`, `x_a_0_split_1` and so on.
     A loss_weight counts as a reader, the first; it moves to the Split layer. A net with all its splits comes back the same.
+    elsewhere: tops of layers that the filter left out, for messages.
     Raises LayerError for a bottom that no layer before makes, and for a layer that works in place on a blob with other readers.
     """
-    sources = _sources(net)
+    sources = _sources(net, elsewhere)
     readers = Counter(top for tops in sources for top in tops)
     weights = {(i, j): weight for i, layer in enumerate(net.layer) for j, weight in enumerate(layer.loss_weight[: len(layer.top)])}
     readers.update(top for top, weight in weights.items() if weight)
@@ -48,14 +50,15 @@ def insert_splits(net: pb.NetParameter) -> pb.NetParameter:
     return found
 
 
-def _sources(net: pb.NetParameter) -> list[list[Top]]:
+def _sources(net: pb.NetParameter, elsewhere: Collection[str]) -> list[list[Top]]:
     """For every layer the tops that its bottoms are: of each name the last one so far."""
     last: dict[str, Top] = {}
     sources = []
     for i, layer in enumerate(net.layer):
         for name in layer.bottom:
             if name not in last:
-                raise LayerError(layer.name, f"unknown blob '{name}'{suggest(name, last)}", "bottom")
+                known = ": only a layer of another phase, level or stage makes it" if name in elsewhere else suggest(name, last)
+                raise LayerError(layer.name, f"unknown blob '{name}'{known}", "bottom")
         sources.append([last[name] for name in layer.bottom])
         last.update({name: (i, j) for j, name in enumerate(layer.top)})
     return sources

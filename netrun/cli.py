@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import signal
@@ -63,7 +64,8 @@ def main(argv: Sequence[str]) -> int:
         raise CaffeError(f"unknown command '{argv[0]}'{suggest(name, COMMANDS)}; there are {', '.join(COMMANDS)}")
     with loading():
         command = importlib.import_module(f"netrun.commands.{name}")  # only this one: torch or matplotlib take seconds
-    parser = Parser(prog=f"netrun {name}", description=command.__doc__)
+    said, _, examples = (command.__doc__ or "").partition("\n\n")
+    parser = Parser(prog=f"netrun {name}", description=said, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter)
     command.add_flags(parser)
     ours, theirs = command.split(argv[1:]) if hasattr(command, "split") else (argv[1:], [])
     args = parser.parse_args(ours)

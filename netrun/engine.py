@@ -62,7 +62,9 @@ class Engine:
             upgrade_net(whole, prototxt.name)
         else:
             whole = text.read_net(prototxt)
-        self.param = insert_splits(filter_net(whole, phase, level, stages or ()))
+        filtered = filter_net(whole, phase, level, stages or ())
+        left_out, kept = ({top for layer in net.layer for top in layer.top} for net in (whole, filtered))
+        self.param = insert_splits(filtered, left_out - kept)
         for layer in self.param.layer:
             if not layer.top and layer.type.endswith("Loss"):
                 layer.top.append(layer.name + AUTOMATIC)  # as Caffe gives one to a loss without

@@ -1,4 +1,7 @@
-"""COCO's metrics of a result file, as DetectionOutput's save_output_param or any other detector writes it."""
+"""COCO's metrics of a result file, as DetectionOutput's save_output_param or any other detector writes it.
+
+example: netrun coco results.json --annotations instances_minival2014.json
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Draw loss, learning rate and test scores of a training log, netrun's or Caffe's."""
+"""Draw loss, learning rate and test scores of a training log, netrun's or Caffe's.
+
+example: netrun plot runs/mine/train.log --out loss.png
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Score a model on its test data: the mean of its outputs, or average precision if it is a detector with DetectionEvaluate."""
+"""Score a model on its test data: the mean of its outputs, or average precision if it is a detector with DetectionEvaluate.
+
+example: netrun test --model runs/mine/test.prototxt --weights mine_iter_1000.caffemodel --ap-version MaxIntegral
+"""
 
 from __future__ import annotations
 
@@ -49,6 +52,8 @@ def _test(args: argparse.Namespace, names: dict[int, str], where: torch.device) 
     net.context.strict = args.strict
     net.keep_blobs = False
     try:
+        if net.inputs:
+            log.warning(f"{args.model} has no data: its input '{net.inputs[0]}' stays as it is (netrun detect takes images)")
         for path in args.weights.split(","):
             net.copy_from(path)
         flags.soften(args, net)

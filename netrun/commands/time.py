@@ -1,4 +1,7 @@
-"""Time a model's forward and backward passes, and its layers one by one."""
+"""Time a model's forward and backward passes, and its layers one by one.
+
+example: netrun time --model runs/mine/deploy.prototxt --iterations 20 --precision bf16
+"""
 
 from __future__ import annotations
 

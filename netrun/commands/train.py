@@ -1,4 +1,9 @@
-"""Train or finetune a model as its solver prototxt says, or resume training from a snapshot."""
+"""Train or finetune a model as its solver prototxt says, or resume training from a snapshot.
+
+examples:
+  netrun train --solver runs/mine/solver.prototxt --weights models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel --gpu 0,1
+  netrun train --solver runs/mine/solver.prototxt --snapshot latest
+"""
 
 from __future__ import annotations
 

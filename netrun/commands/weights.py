@@ -1,9 +1,10 @@
 """Look at files of weights (.caffemodel, binary or .h5), compare or convert them, or make some fit another net.
 
-netrun weights list VGG.caffemodel
-netrun weights fit --model train.prototxt --weights VGG.caffemodel --rename fc6=fc6_conv --out start.caffemodel
-netrun weights convert net.caffemodel --out net.caffemodel.h5
-netrun weights diff one.caffemodel other.caffemodel
+examples:
+  netrun weights list VGG.caffemodel
+  netrun weights fit --model train.prototxt --weights VGG.caffemodel --rename fc6=fc6_conv --out start.caffemodel
+  netrun weights convert net.caffemodel --out net.caffemodel.h5
+  netrun weights diff one.caffemodel other.caffemodel
 """
 
 from __future__ import annotations

@@ -241,6 +241,11 @@ def test_older_order_of_arguments(tmp_path: Path) -> None:
     [
         (data("x", 1, 3) + layer("Inerproduct", "x", "y"), "layer 'y', type: .*'Inerproduct' .did you mean 'InnerProduct'"),
         (data("x", 1, 3) + layer("ReLU", "z", "y"), "layer 'y', bottom: unknown blob 'z'"),
+        (
+            data("x", 1, 3).replace("type:", "include { phase: TEST } type:") + layer("ReLU", "x", "y"),
+            "layer 'y', bottom: unknown blob 'x': only a layer of another phase, level or stage makes it",
+        ),
+        (layer("ReLU", "x", "y") + data("x", 1, 3), "layer 'y', bottom: unknown blob 'x'$"),
         (data("x", 1, 3) + dense("x", "y", 2).replace("xavier", "xaver"), "layer 'y'.*did you mean 'xavier'"),
         (data("x", 1, 3) + layer("Log", "x", "x", name="y"), "layer 'y', top: Caffe's gradient reads what the layer has overwritten"),
     ],
