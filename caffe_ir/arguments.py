@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from caffe_ir.errors import CaffeError, suggest
 
 _CHOICE = re.compile(r"argument (.+?): invalid choice: '(.*?)' \(choose from (.*)\)", re.DOTALL)
+_SWITCH = {**dict.fromkeys(("true", "t", "yes", "y", "1"), True), **dict.fromkeys(("false", "f", "no", "n", "0"), False)}
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,10 +44,21 @@ class Parser(argparse.ArgumentParser):
         return found, rest
 
     def _spelt(self, word: str) -> str:
-        """A word in argparse's spelling; a flag whose word may be missing (nargs "?") says what it then means: true."""
-        match = re.fullmatch(r"--?([A-Za-z][\w-]+)(=.*)?", word, re.DOTALL)
-        if not match:
+        """A word in argparse's spelling; a flag whose word may be missing (nargs "?") says what it means: true, or false of `--nogray`."""
+        match = re.fullmatch(r"--?([A-Za-z][\w-]*)(=.*)?", word, re.DOTALL)
+        if not match or f"-{match[1]}" in self._option_string_actions:
             return word
-        name, value = f"--{match[1].replace('_', '-')}", match[2] or ""
-        action = self._option_string_actions.get(name)
-        return f"{name}=true" if action is not None and action.nargs == "?" and not value else name + value
+        name, value = match[1].replace("_", "-"), match[2] or ""
+        flags = {flag for flag, action in self._option_string_actions.items() if action.nargs == "?"}
+        if f"--{name}" in flags:
+            value = value or "=true"
+        elif name.startswith("no") and f"--{name[2:]}" in flags and not value:
+            name, value = name[2:], "=false"
+        return f"--{name}{value}"
+
+
+def switch(word: str) -> bool:
+    """A boolean in gflags' words, for argparse."""
+    if word.lower() not in _SWITCH:
+        raise argparse.ArgumentTypeError(f"'{word}' is neither true nor false")
+    return _SWITCH[word.lower()]

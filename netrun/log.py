@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
 import sys
 import threading
 import time
@@ -13,6 +15,21 @@ from pathlib import Path
 from tqdm import tqdm
 
 logger = logging.getLogger("netrun")
+_LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)  # glog's 0 to 3
+
+
+def level_of(number: str) -> int:
+    """The level of one of glog's numbers, of the nearest beyond them. Raises ValueError."""
+    return _LEVELS[min(max(int(number), 0), 3)]
+
+
+def asked(name: str, default: str = "") -> str:
+    """What the environment asks of glog."""
+    return os.environ.get(f"GLOG_{name}", default)
+
+
+with suppress(ValueError):
+    logger.setLevel(level_of(asked("minloglevel")))  # `import netrun as caffe` starts no log, but warnings are seen
 
 
 class GlogFormatter(logging.Formatter):
@@ -56,16 +73,16 @@ class _FileHandler(logging.FileHandler):
             super().close()
 
 
-def setup(path: str | Path | None = None, level: int = logging.INFO) -> None:
-    """Send netrun's log from this level on to stderr, and to the end of the file `path` (its folder is made).
+def setup(*paths: str | Path, level: int = logging.INFO, on_stderr: int = logging.INFO) -> None:
+    """Send netrun's log from this level on to the ends of these files (their folders are made), and to stderr from `on_stderr` on.
 
     Calling it again replaces the targets.
     """
     for old in list(logger.handlers):
         logger.removeHandler(old)
         old.close()
-    handlers: list[logging.Handler] = [_StderrHandler()]
-    if path is not None:
+    handlers: list[logging.Handler] = [_StderrHandler(on_stderr)]
+    for path in paths:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(_FileHandler(path, encoding="utf-8"))
     for handler in handlers:
@@ -73,6 +90,13 @@ def setup(path: str | Path | None = None, level: int = logging.INFO) -> None:
         logger.addHandler(handler)
     logger.setLevel(level)
     logger.propagate = False
+
+
+def file_in(folder: str | Path) -> Path:
+    """Where glog would write this process's log in a folder: `<program>.<host>.<user>.log.INFO.<date>-<time>.<pid>`."""
+    program = Path(sys.argv[0]).name
+    who = f"{'netrun' if program == '__main__.py' else program}.{platform.node()}.{os.environ.get('USER', 'invalid-user')}"
+    return Path(folder, f"{who}.log.INFO.{datetime.now():%Y%m%d-%H%M%S}.{os.getpid()}")
 
 
 def info(message: str, at: str | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from caffe_ir.arguments import switch
 from caffe_ir.errors import CaffeError
 from data_prep.commands import flags
 from data_prep.dataset import Output
@@ -21,17 +22,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--encode-type", metavar="TYPE", help="encode images as jpg (default), png, …; files of the type are copied as they are"
     )
-    group.add_argument("--encoded", nargs="?", type=_switch, const=True, metavar="false", help="false, and no --encode-type: raw pixels")
-    group.add_argument("--gray", nargs="?", type=_switch, const=True, default=False, metavar="false", help="grey images")
+    group.add_argument("--encoded", nargs="?", type=switch, const=True, metavar="false", help="false, and no --encode-type: raw pixels")
+    group.add_argument("--gray", nargs="?", type=switch, const=True, default=False, metavar="false", help="grey images")
     group.add_argument("--min-dim", type=_pixels, default=0, metavar="N", help="enlarge images whose shorter side is less")
     group.add_argument("--max-dim", type=_pixels, default=0, metavar="N", help="shrink images whose longer side is more")
     group.add_argument("--resize-width", type=_pixels, default=0, metavar="N", help="resize all images; with --resize-height")
     group.add_argument("--resize-height", type=_pixels, default=0, metavar="N", help="resize all images; with --resize-width")
-    group.add_argument("--check-size", nargs="?", type=_switch, const=True, default=False, metavar="false",
+    group.add_argument("--check-size", nargs="?", type=switch, const=True, default=False, metavar="false",
                        help="refuse images of several sizes (as records have them)")  # fmt: skip
-    group.add_argument("--check-label", nargs="?", type=_switch, const=True, default=True, metavar="false",
+    group.add_argument("--check-label", nargs="?", type=switch, const=True, default=True, metavar="false",
                        help="refuse label maps with a name or label twice (always done)")  # fmt: skip
-    group.add_argument("--shuffle", nargs="?", type=_switch, const=True, default=False, metavar="false",
+    group.add_argument("--shuffle", nargs="?", type=switch, const=True, default=False, metavar="false",
                        help="in random order, one that --seed gives (the fork's is another each time); not the test images")  # fmt: skip
     group.add_argument("--anno-type", choices=("detection", "classification"), default="detection",
                        help="classification: a list has a label, a number, for each image, and records have no boxes")  # fmt: skip
@@ -65,12 +66,6 @@ def output(args: argparse.Namespace) -> Output:
     sizes: dict[str, Any] = {name: getattr(args, name) for name in ("min_dim", "max_dim", "resize_height", "resize_width")}
     encoding = Encoding(encode_type.lower(), encoded, args.gray, **sizes)
     return Output(encoding, args.anno_type == "classification", args.check_size, args.shards, args.workers, args.scheduler)
-
-
-def _switch(text: str) -> bool:
-    if text.lower() not in ("true", "false", "1", "0"):
-        raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
-    return text.lower() in ("true", "1")
 
 
 def _pixels(text: str) -> int:

@@ -1,4 +1,7 @@
-"""Run a detector on images, draw its boxes on them, and list them in detections.json."""
+"""Run a detector on images, draw its boxes on them, and list them in detections.json.
+
+example: netrun detect --model runs/mine/deploy.prototxt --weights mine_iter_1000.caffemodel --labelmap data/mine/labelmap.prototxt PHOTOS
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=flags.positive, default=1, metavar="N", help="images at once (default: 1)")
     flags.add_suppression(parser)
     flags.add_device(parser)
+    flags.add_glog(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,10 +8,12 @@ import platform
 import torch
 
 from netrun import device
+from netrun.commands import flags
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gpu", metavar="ID", default="", help="only these GPUs (default: all)")
+    flags.add_glog(parser)
 
 
 def run(args: argparse.Namespace) -> int:

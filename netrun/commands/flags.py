@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
+from caffe_ir.arguments import switch
 from caffe_ir.errors import CaffeError
 from netrun import log, memory
 from netrun.layers.detection_output import DetectionOutput
@@ -38,6 +42,22 @@ def add_state(parser: argparse.ArgumentParser) -> None:
 
 def add_log(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", metavar="FILE", help="append the log to this file as well as to stderr")
+    add_glog(parser)
+
+
+def add_glog(parser: argparse.ArgumentParser) -> None:
+    """glog's flags, which people give `caffe`."""
+    group = parser.add_argument_group("glog's flags (the first four also from the environment: GLOG_minloglevel=2)")
+
+    def add(name: str, default: str, kind: Callable[[str], object], text: str, **options: str) -> None:
+        group.add_argument(f"--{name}", type=kind, default=default, help=text, **options)  # type: ignore[arg-type]
+
+    add("minloglevel", log.asked("minloglevel", "0"), log.level_of, "1: only warnings and errors, 2: only errors", metavar="0-3")
+    add("log-dir", log.asked("log_dir"), str, "write the log to a file in this folder as well, by glog's name", metavar="DIR")
+    add("logtostderr", log.asked("logtostderr", "0"), switch, "no such file", metavar="0|1", nargs="?")
+    add("stderrthreshold", log.asked("stderrthreshold", "2"), log.level_of, "with --noalsologtostderr (default: 2)", metavar="0-3")
+    add("alsologtostderr", "1", switch, "0: on stderr only what --stderrthreshold says (default: 1, as caffe)", metavar="0|1", nargs="?")
+    add("v", "0", int, "taken and not used: there are no such lines", metavar="N")
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
@@ -45,12 +65,19 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
 
 
 def set_up(args: argparse.Namespace, quiet: bool = False) -> None:
-    """Start the log, and as many threads as --threads says. quiet: only warnings, to stderr. Raises CaffeError."""
-    path = None if quiet else getattr(args, "log", None)
+    """Start the log as its flags say, and as many threads as --threads says. quiet: only warnings, to stderr. Raises CaffeError."""
+    paths = [Path(args.log)] if getattr(args, "log", None) else []
+    if not args.logtostderr and (args.log_dir or not args.alsologtostderr):
+        paths.append(log.file_in(args.log_dir or tempfile.gettempdir()))
+    level = max(args.minloglevel, logging.WARNING if quiet else logging.INFO)
     try:
-        log.setup(path, logging.WARNING if quiet else logging.INFO)
+        log.setup(
+            *([] if quiet else paths),
+            level=level,
+            on_stderr=logging.INFO if args.alsologtostderr or args.logtostderr else args.stderrthreshold,
+        )
     except OSError as error:
-        raise CaffeError(f"--log {path}: {error.strerror}") from None
+        raise CaffeError(f"cannot log to {error.filename}: {error.strerror}") from None
     memory.hold_freed()
     if args.threads:
         torch.set_num_threads(args.threads)

@@ -1,6 +1,6 @@
 """Run a Python script that was written for pycaffe: its `import caffe` is netrun's.
 
-For example: netrun python examples/ssd/ssd_pascal.py (which starts ./build/tools/caffe: make that a link to netrun).
+example: netrun python examples/ssd/ssd_pascal.py (which starts ./build/tools/caffe: make that a link to netrun).
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ def split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 
 def run(args: argparse.Namespace) -> int:
-    quiet = os.environ.get("GLOG_minloglevel", "0")  # noqa: SIM112 (the name is glog's)
-    log.setup(level=logging.INFO if quiet == "0" else logging.WARNING if quiet == "1" else logging.ERROR)
+    log.setup(level=max(log.logger.level, logging.INFO))
     caffe_alias.install()
     for name, value in RENAMED.items():
         if not hasattr(builtins, name):

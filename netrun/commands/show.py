@@ -37,7 +37,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    log.setup(None, log.logging.WARNING)
+    log.setup(level=log.logging.WARNING)
     net = data_net(args.model, args.phase, args.source)
     names = class_names(args.labelmap, net)
     images = [draw(enlarged(image), boxes) for image, boxes in samples(net, getattr(pb, args.phase), args.count, names, args.seed)]

@@ -135,7 +135,7 @@ def test_sizes_that_differ_are_refused_when_asked(folder: Path, out: Path, capsy
             "--min-dim and --max-dim exclude --resize-width and --resize-height (the fork's tool ignores the latter)",
         ),
         ("--min-dim -4", "argument --min-dim: '-4' is not a number of pixels up to 65500 (0 for none); see data_prep voc --help"),
-        ("--gray=yes", "argument --gray: 'yes' is neither true nor false; see data_prep voc --help"),
+        ("--gray=maybe", "argument --gray: 'maybe' is neither true nor false; see data_prep voc --help"),
         (
             "--anno-type classification",
             "--anno-type classification needs --list, or --train-list and --test-list, with lines `image label`",

@@ -104,6 +104,18 @@ def test_scores_are_the_solvers(here: Path, capsys) -> None:
     assert float(match[1]) == pytest.approx(trained, abs=1e-4)
 
 
+def test_a_net_without_data_is_no_test(here: Path, capsys) -> None:
+    assert netrun("test", "--model", "deploy.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--iterations", "1") == 0
+    assert "deploy.prototxt has no data: its input 'data' stays as it is (netrun detect takes images)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [c for c in cli.COMMANDS if c != "device_query"])
+def test_help_has_an_example(command: str, capsys) -> None:
+    with pytest.raises(SystemExit):
+        netrun(command, "--help")
+    assert re.search(rf"^(example:|examples:\n) +netrun {command} ", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_detections_are_drawn_and_listed(here: Path, capsys) -> None:
     argv = ["detect", "--model", "deploy.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--threshold", "0.05", "--out", "seen"]
     assert netrun(*argv, "--sheet", "sheet.png", "--batch", "4", "data/test_lmdb") == 0
@@ -151,7 +163,7 @@ def test_time_and_device_query(here: Path, capsys) -> None:
     for way in ("forward", "backward"):
         whole = float(re.search(rf"Average {way.title()} pass: (\S+) ms", said)[1])
         assert sum(ms for (_, kind), ms in each.items() if kind == way) <= whole * 1.001  # six digits each
-    assert netrun("device_query") == 0
+    assert netrun("device_query", "-logtostderr", "--minloglevel=1", "-v", "1") == 0
     assert "CPU: " in capsys.readouterr().out
 
 

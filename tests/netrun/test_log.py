@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
 
+from caffe_ir.arguments import Parser
 from netrun import log
+from netrun.commands import flags
 from netrun.losses import LossWindow, NonFiniteLoss
+from tests.support import ROOT
 
 GLOG = re.compile(r"^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ \S+:\d+\] ")
 
 
 @pytest.fixture
-def log_file(tmp_path):
-    path = tmp_path / "logs" / "train.log"
-    log.setup(path)
-    yield path
+def ended():
+    """No log goes on after the test."""
+    yield
     for handler in list(log.logger.handlers):
         log.logger.removeHandler(handler)
         handler.close()
     log.logger.propagate = True
+    log.logger.setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: None) -> None:
+    """Somebody called `me` runs `caffe` here; temporary files go to logs/."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "logs"))
+    monkeypatch.setattr(sys, "argv", ["/bin/caffe"])
+    monkeypatch.setenv("USER", "me")
+
+
+@pytest.fixture
+def log_file(tmp_path: Path, ended: None) -> Path:
+    path = tmp_path / "logs" / "train.log"
+    log.setup(path)
+    return path
 
 
 def test_lines_are_glogs(log_file, capsys) -> None:
@@ -43,6 +67,51 @@ def test_a_second_run_appends(log_file) -> None:
     log.setup(log_file)
     log.info("two")
     assert len(log_file.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "stderr", "file"),
+    [
+        ("caffe", "IWE", None),
+        ("caffe -minloglevel 1 -v=1", "WE", None),
+        ("GLOG_minloglevel=2 caffe", "E", None),
+        ("GLOG_minloglevel=2 caffe --minloglevel=0", "IWE", None),
+        ("caffe -minloglevel=4", "", None),
+        ("caffe --log_dir=logs", "IWE", "IWE"),
+        ("GLOG_log_dir=logs caffe -logtostderr", "IWE", None),
+        ("GLOG_log_dir=logs GLOG_logtostderr=1 caffe", "IWE", None),
+        ("GLOG_log_dir=logs GLOG_logtostderr=1 caffe --nologtostderr", "IWE", "IWE"),
+        ("caffe --alsologtostderr=0 --log_dir logs", "E", "IWE"),
+        ("caffe --noalsologtostderr -stderrthreshold=1 --log_dir logs -minloglevel=1", "WE", "WE"),
+        ("caffe --noalsologtostderr --logtostderr", "IWE", None),
+        ("caffe --noalsologtostderr", "E", "IWE"),  # in the folder for temporary files
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_glogs_flags_do_what_they_do_there(words: str, stderr: str, file: str | None, capsys, monkeypatch) -> None:
+    environment, given = words.split("caffe")
+    for name, value in (word.split("=") for word in environment.split()):
+        monkeypatch.setenv(name, value)
+    parser = Parser()
+    flags.add_device(parser)
+    flags.add_log(parser)
+    flags.set_up(parser.parse_args(given.split()))
+    log.info("one")
+    log.warning("two")
+    log.error("three")
+    assert "".join(line[0] for line in capsys.readouterr().err.splitlines()) == stderr
+    found = list(Path().glob("logs/*"))
+    assert len(found) == (file is not None)
+    if file is not None:
+        assert re.fullmatch(rf"caffe\..+\.me\.log\.INFO\.\d{{8}}-\d{{6}}\.{os.getpid()}", found[0].name)
+        assert "".join(line[0] for line in found[0].read_text().splitlines()) == file
+
+
+def test_a_script_is_as_silent_as_glog_is_asked_to_be() -> None:
+    script = "import netrun as caffe; from netrun import log; log.warning('two'); log.error('three')"
+    environment = {**os.environ, "GLOG_minloglevel": "2", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == "three\n"
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.001, "0.001"), (1e-5, "1e-05"), (5.12345678, "5.12346"), (12.0, "12")])
