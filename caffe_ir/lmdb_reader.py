@@ -102,7 +102,9 @@ class LmdbFile:
         if path.is_dir():
             path = path / "data.mdb"
         if not path.is_file():
-            raise CaffeError(f"{self.source}: no LMDB here; build it with data_prep or correct the path")
+            inner = sorted(str(p.parent) for p in Path(source).glob("*/data.mdb"))
+            remedy = f"there are {', '.join(inner[:4])}" if inner else "build it with data_prep or correct the path"
+            raise CaffeError(f"{self.source}: no LMDB here; {remedy}")
         try:
             self._file = os.open(path, os.O_RDONLY)
         except OSError as error:

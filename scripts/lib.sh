@@ -83,7 +83,8 @@ evaluate_run() {
     return
   fi
   if ! grep -q "Iteration $(iteration_of "$weights"), Testing net" "$run/train.log"; then
-    netrun test --model "$run/test.prototxt" --weights "$weights" "${device[@]}" --log "$run/train.log"
+    netrun test --model "$run/test.prototxt" --weights "$weights" --ap-version "$(solver_field "$run" ap_version)" "${device[@]}" \
+      --log "$run/train.log"
   fi
   netrun plot "$run/train.log" --out "$run/loss.png" --title "$(basename "$run")"
   netrun detect --model "$run/deploy.prototxt" --weights "$weights" "${device[@]}" --limit 8 --threshold 0.3 \

@@ -46,7 +46,11 @@ else
 fi
 [[ -z $iters ]] || options+=(--iters "$iters")
 [[ -z $batch ]] || options+=(--batch "$batch")
-if [[ -z $gpus ]] && nvidia-smi -L >/dev/null 2>&1; then echo "running on the CPU; there is a GPU: add GPUS=0"; fi
+if [[ -z $gpus ]] && nvidia-smi -L >/dev/null 2>&1; then
+  echo "running on the CPU; there is a GPU: add GPUS=0"
+elif [[ -z $gpus && -z $iters && $id != *_shapes ]]; then
+  echo "running the whole schedule on the CPU, which takes weeks: GPUS=0 trains on a GPU, ITERS=N less, and fssd_tiny_shapes is a net for the CPU"
+fi
 
 heading "3/5 training in $run"
 prepare_run "$id" "$run" "${options[@]}"
@@ -64,9 +68,17 @@ evaluate_run "$run" "$gpus"
 heading "5/5 result after $SECONDS s"
 report_run "$run" "$what"
 [[ -z $note ]] || printf '\n%s\n' "$note"
+printf '\nnext        (commands are in .venv/bin: source .venv/bin/activate)\n'
+if [[ -n ${DATASET:-} ]]; then
+  made=$(printf -- '--model %q --weights %q' "$run/deploy.prototxt" "$(latest_weights "$run")") own=DATASET=$(printf %q "$DATASET")
+  cat <<EOF
+  photographs       netrun detect $made --out pictures PHOTO.jpg
+  GPUs, a schedule  make $next $own GPUS=0 ITERS=N
+  Caffe             CAFFE_ROOT=/path/to/caffe make $next $own
+EOF
+  exit
+fi
 cat <<EOF
-
-next        (commands are in .venv/bin: source .venv/bin/activate)
   real data         make $next DATA=DIR     where DIR holds ${sources[*]#"$data/"}
   own photographs   data_prep voc PHOTOS --test-share 0.2 --out data/mine; make $next DATASET=data/mine/dataset.json
   GPUs              make $next GPUS=0

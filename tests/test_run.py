@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -89,6 +90,11 @@ def test_own_data_are_trained_on(first: tuple[Path, subprocess.CompletedProcess[
     assert done.returncode == 0, done.stderr
     assert f"trained     1 of 1 iterations on {described}" in done.stdout
     assert "data/shapes/train_lmdb" in (tmp_path / "runs/fssd_tiny_shapes_shapes/train.prototxt").read_text()
+    shown = re.search(r"netrun detect .*(?= PHOTO.jpg)", done.stdout)
+    assert shown
+    photograph = next((first[0] / "data/shapes").rglob("*.jpg"))
+    assert subprocess.run([*shlex.split(shown[0]), str(photograph)], cwd=tmp_path, env=environment(tmp_path), check=False).returncode == 0
+    assert (tmp_path / "pictures/detections.json").is_file()
 
 
 def test_own_data_that_are_not_there(tmp_path: Path) -> None:

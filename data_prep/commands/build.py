@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from data_prep import dataset, selection
@@ -44,4 +45,5 @@ def run(args: argparse.Namespace) -> None:
         print(f"without --list all images were taken; {source.root} has the lists {', '.join(source.sets())}")
     print(*parts, sep="\n")
     if test and not output.classification:
-        print(f"next: netgen build ssd300_voc0712 --dataset {out / dataset.DESCRIPTION} --out DIR")
+        file = shlex.quote(str(out / dataset.DESCRIPTION))
+        print(f"next: make fssd300 DATASET={file}, or netgen build fssd300 --dataset {file} --out DIR and DIR/train.sh")

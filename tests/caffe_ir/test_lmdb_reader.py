@@ -40,7 +40,12 @@ def refusal(source: Path) -> str:
 
 def test_refuses_what_is_no_lmdb(tmp_path: Path) -> None:
     assert "no LMDB here" in refusal(tmp_path / "nowhere")
-    assert "no LMDB here" in refusal(tmp_path)
+    assert "no LMDB here; build it with data_prep or correct the path" in refusal(tmp_path)
+    inner = [tmp_path / "mine/test_lmdb", tmp_path / "mine/train_lmdb"]
+    for lmdb_folder in inner:
+        lmdb_folder.mkdir(parents=True)
+        (lmdb_folder / "data.mdb").touch()
+    assert f"no LMDB here; there are {inner[0]}, {inner[1]}" in refusal(tmp_path / "mine")
     assert "empty LMDB" in refusal(write(tmp_path / "empty", []))
     (tmp_path / "data.mdb").write_bytes(b"")
     assert "truncated or damaged" in refusal(tmp_path)

@@ -133,6 +133,6 @@ def test_from_one_folder_to_two_lmdbs(tmp_path: Path, jpeg: bytes, capsys: pytes
     main(["voc", str(root), "--test-share", "0.2", "--out", str(tmp_path / "mine")])
     assert [len(records(tmp_path / f"mine/{part}_lmdb")) for part in ("train", "test")] == [8, 2]
     assert json.loads((tmp_path / "mine/dataset.json").read_text())["test_images"] == 2
-    assert "next: netgen build" in capsys.readouterr().out
+    assert f"next: make fssd300 DATASET={tmp_path}/mine/dataset.json" in capsys.readouterr().out
     main(["check", "voc", str(root), "--test-share", "0.2"])
     assert capsys.readouterr().out.startswith("train: 8 images, test: 2 images; 10 objects: cat 10\n")
