@@ -126,6 +126,11 @@ class Loader:
             data = torch.from_numpy(done[0][2])
         return data, self._labels([d[0] for d in done], [d[1] for d in done])
 
+    def passed_over(self, record: int) -> bool:
+        """Whether this record could not be read, so that the next one has taken its place in the batches made so far."""
+        with self._lock:
+            return self._left_out.get(record, 0) < 0
+
     def close(self) -> None:
         """Stop the threads and close the file."""
         self._drop()

@@ -16,7 +16,8 @@ from pycocotools.cocoeval import COCOeval
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError, ParseError
 from caffe_ir.lmdb_reader import LmdbReader
-from netrun.data.datum import CorruptRecord, decode_image, parse
+from netrun.data.datum import decode_image, parse
+from netrun.layers.annotated_data import AnnotatedData
 from netrun.net import Net
 
 # In the order of COCOeval.summarize().
@@ -117,10 +118,12 @@ class Collector:
     """
 
     def __init__(self, net: Net, names: dict[int, str]) -> None:
-        layers = {layer.type: layer.param for layer in net.layer_list}
+        layers = {layer.type: layer for layer in net.layer_list}
         if not {"AnnotatedData", "DetectionEvaluate"} <= layers.keys():
             raise CaffeError(f"net '{net.name}': COCO metrics need an AnnotatedData and a DetectionEvaluate layer, as test nets have")
-        data, evaluate = layers["AnnotatedData"], layers["DetectionEvaluate"]
+        source, evaluate = layers["AnnotatedData"], layers["DetectionEvaluate"].param
+        assert isinstance(source, AnnotatedData)
+        self.source, data = source, source.param
         transform = data.transform_param
         if transform.resize_param.resize_mode != pb.ResizeParameter.WARP or transform.crop_size or transform.crop_h or transform.crop_w:
             raise CaffeError(
@@ -156,11 +159,10 @@ class Collector:
         """Of the photograph; None behind the last one, and where the net had another in the place of a corrupt record."""
         if image not in self.sizes:
             self.sizes[image] = None
-            if image < len(self.reader):
-                with contextlib.suppress(CorruptRecord):
-                    datum = parse(self.reader.value(image)).datum
-                    height, width = (datum.height, datum.width) if datum.height and datum.width else decode_image(datum).shape[:2]
-                    self.sizes[image] = (height, width)
+            if image < len(self.reader) and not self.source.passed_over(image):
+                datum = parse(self.reader.value(image)).datum
+                height, width = (datum.height, datum.width) if datum.height and datum.width else decode_image(datum).shape[:2]
+                self.sizes[image] = (height, width)
         return self.sizes[image]
 
     def metrics(self) -> CocoMetrics:

@@ -65,6 +65,10 @@ class ImageSource(Layer):
             **more,
         )
 
+    def passed_over(self, record: int) -> bool:
+        """Whether the next record has taken the place of this one, which could not be read, in the batches so far."""
+        return self._loader is not None and self._loader.passed_over(record)
+
     def shapes(self) -> list[Shape]:
         """The tops' shapes, by the first record."""
         loader = self.open()

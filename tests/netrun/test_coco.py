@@ -145,16 +145,22 @@ def test_what_it_looks_at_is_not_let_go_of(detector: pb.NetParameter) -> None:
     assert not net.blobs["conf_soft"].tensor.any()
 
 
-def test_a_corrupt_record_does_not_count(detector: pb.NetParameter) -> None:
+@pytest.mark.parametrize("whole", [False, True], ids=["nothing", "half a JPEG"])
+def test_a_corrupt_record_does_not_count(detector: pb.NetParameter, whole: bool) -> None:
+    """Its neighbour is taken in its place, and counts once all the same."""
     with lmdb.open("data/test_lmdb", map_size=1 << 26) as db, db.begin(write=True) as transaction:
-        transaction.put(b"00000000_bad", b"\xff")
+        first = pb.AnnotatedDatum.FromString(next(iter(transaction.cursor()))[1])
+        first.datum.data = first.datum.data[: len(first.datum.data) // 2]
+        transaction.put(b"00000000_bad", first.SerializeToString() if whole else b"\xff")
     net = Net(detector, pb.TEST)
     collector = Collector(net, {})
     for batch in range(3):
         net.run()
         collector.take(batch)
     net.close()
-    assert {t["image_id"] for t in collector.truth} == {i for i, key in enumerate(collector.reader.keys) if not key.endswith(b"_bad")}
+    whole_ones = {i for i, key in enumerate(collector.reader.keys) if not key.endswith(b"_bad")}
+    assert {entry["image_id"] for entry in collector.truth} == whole_ones
+    assert {entry["image_id"] for entry in collector.detections} <= whole_ones
     assert len(collector.metrics().summary.splitlines()) == 12
 
 
