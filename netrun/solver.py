@@ -12,7 +12,7 @@ from torch import Tensor
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError, suggest
-from netrun import debug, log, mode, scoring, snapshot
+from netrun import debug, log, memory, mode, scoring, snapshot
 from netrun.callbacks import Callback, Calls
 from netrun.health import first_non_finite
 from netrun.losses import LossWindow, NonFiniteLoss
@@ -232,7 +232,7 @@ class Solver:
     def snapshot(self) -> str | None:
         """Write the run to snapshot_prefix; the path of the `.solverstate`, or None in a process that writes none.
 
-        Raises CaffeError, and leaves what is there, where weights are not finite or the disk refuses.
+        Raises CaffeError, and leaves what is there, where weights are not finite, the disk refuses or memory runs out.
         """
         if not self.root:
             return None
@@ -247,6 +247,10 @@ class Solver:
             self.last_snapshot = snapshot.write(self.param, self.iter, self.net, self.updater.history, self.schedule, losses=losses)
         except CaffeError as error:
             raise CaffeError(f"{error}{kept}") from None
+        except Exception as error:
+            if not memory.exhausted(error):
+                raise
+            raise CaffeError(f"iteration {self.iter}: out of memory while writing a snapshot, which is not there{kept}") from None
         self._kept_iter = self.iter
         return self.last_snapshot
 

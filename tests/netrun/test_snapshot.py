@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from caffe_ir import binary, text
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError
 from netrun import snapshot
+from netrun.cli import main
+from netrun.net import Net
 from netrun.solver import Solver
 from netrun.weights import blob_array
 from tests.netrun.narrow import train_test_net
@@ -158,6 +161,20 @@ def test_left_overs_of_a_killed_run_are_cleared(tiny: str) -> None:
         Path("snap", name).touch()
     Solver(tiny)
     assert [p.name for p in Path("snap").iterdir()] == [".other_iter_4.caffemodel.1234.tmp"]
+
+
+def test_no_memory_for_a_snapshot_is_no_matter_of_the_batch(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(net: Net, path: str, **options: bool) -> None:
+        if "iter_4" in path:
+            raise MemoryError
+        whole(net, path, **options)
+
+    whole = Net.save
+    monkeypatch.setattr(Net, "save", save)
+    said = "iteration 4: out of memory while writing a snapshot, which is not there (the last good snapshot is snap/n_iter_2.solverstate)"
+    with pytest.raises(CaffeError, match=re.escape(said)):
+        main(["train", "--solver", tiny, "--threads", "1"])
+    assert snapshot.latest("snap/n") == "snap/n_iter_2.solverstate"
 
 
 def test_an_unwritable_prefix_is_refused_before_training(tmp_path: Path, monkeypatch) -> None:
