@@ -32,11 +32,15 @@ def spatial(layer: pb.LayerParameter, field: str, axes: int, default: int | None
 
 
 def _convolved(layer: pb.LayerParameter, size: int, fields: tuple[int, int, int, int]) -> int:
-    """The size of a convolution's output along one axis. fields: kernel_size, stride, pad and dilation there."""
+    """The size of a convolution's output along one axis. fields: kernel_size, stride, pad and dilation there.
+
+    Caffe divides towards zero: where the kernel is larger than the padded bottom by less than the stride, it is laid once, over zeros.
+    """
     kernel, stride, pad, dilation = fields
     extent = dilation * (kernel - 1) + 1
-    check(extent <= size + 2 * pad, layer, "kernel_size", f"{extent} is larger than the padded bottom, {size} + 2 x {pad}")
-    return (size + 2 * pad - extent) // stride + 1
+    room = size + 2 * pad - extent
+    check(room > -stride, layer, "kernel_size", f"{extent} is larger than the padded bottom, {size} + 2 x {pad}")
+    return max(room, 0) // stride + 1
 
 
 def _convolve(layer: pb.LayerParameter, bottoms: Sequence[Shape], transposed: bool) -> Facts:
@@ -72,10 +76,9 @@ def _convolve(layer: pb.LayerParameter, bottoms: Sequence[Shape], transposed: bo
 
 @rule("Convolution")
 def convolution(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
-    """Output floor((in + 2 pad - extent) / stride) + 1, extent = dilation (kernel - 1) + 1; weights num_output x C/group x kernel.
+    """Output (in + 2 pad - extent) / stride + 1, extent = dilation (kernel - 1) + 1; weights num_output x C/group x kernel.
 
-    Source: weiliu89/caffe base_conv_layer.cpp, conv_layer.cpp. A kernel larger than the padded bottom, whose size Caffe rounds
-    towards zero, is refused here.
+    Source: weiliu89/caffe base_conv_layer.cpp, conv_layer.cpp.
     """
     return _convolve(layer, bottoms, transposed=False)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
@@ -43,6 +45,12 @@ class _Filters(Layer):
         raise NotImplementedError
 
 
+def reached(x: torch.Tensor, kernel: Sequence[int], pad: Sequence[int], dilation: Sequence[int]) -> torch.Tensor:
+    """x (N, C, ...) with zeros behind it where a kernel is larger than all there is, padding included; Caffe lays it over such, too."""
+    beyond = [d * (k - 1) + 1 - size - 2 * p for k, p, d, size in zip(kernel, pad, dilation, x.shape[-len(kernel) :], strict=True)]
+    return x if max(beyond) <= 0 else F.pad(x, [side for more in reversed(beyond) for side in (0, max(more, 0))])
+
+
 @layer("Convolution")
 class Convolution(_Filters):
     """Cross-correlation with learned filters, blobs (out, in / group, *kernel) and, with bias_term, (out,)."""
@@ -51,7 +59,9 @@ class Convolution(_Filters):
         convolve = (F.conv1d, F.conv2d, F.conv3d)[self.axes - 1]
         if self.axes == 2:  # the order that is fastest on the CPU, whatever the filters' own is
             x = x.contiguous(memory_format=torch.channels_last)
-        return convolve(x, *self.parameters(), self.stride, self.padding, self.dilation, self.groups)
+        weight, bias = self.parameters()
+        x = reached(x, weight.shape[2:], self.padding, self.dilation)
+        return convolve(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 @layer("Deconvolution")
@@ -73,7 +83,7 @@ class Im2col(Layer):
         kernel, stride, pad, dilation = (
             spatial(self.param, name, axes, d) for name, d in (("kernel_size", None), ("stride", 1), ("pad", 0), ("dilation", 1))
         )
-        x = F.pad(x, [side for p in reversed(pad) for side in (p, p)])
+        x = reached(F.pad(x, [side for p in reversed(pad) for side in (p, p)]), kernel, [0] * axes, dilation)
         for i, (k, s, d) in enumerate(zip(kernel, stride, dilation, strict=True), axis + 1):
             x = x.unfold(i, d * (k - 1) + 1, s)[..., ::d]
         places = range(axis + 1, axis + 1 + axes)

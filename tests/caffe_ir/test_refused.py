@@ -24,6 +24,7 @@ REFUSED = {
     "group": (conv("num_output: 3 kernel_size: 1 group: 4"), [MAP], "group: 4 does not divide the 6 channels"),
     "group of outputs": (conv("num_output: 3 kernel_size: 1 group: 2"), [MAP], "group: 2 does not divide num_output 3"),
     "kernel too large": (conv("num_output: 3 kernel_size: 13 pad: 1"), [MAP], "kernel_size: 13 is larger than the padded bottom, 9 + 2 x 1"),
+    "kernel too large for its stride": (conv("num_output: 3 kernel_size: 13 stride: 2 pad: 1"), [(1, 6, 9, 9)], "kernel_size: 13 is larger than"),
     "filler": (conv('num_output: 3 kernel_size: 1 weight_filler { type: "xaver" }'), [MAP], "weight_filler.type: unknown filler 'xaver' (did you mean 'xavier'?)"),
     "bilinear filler": (conv('num_output: 3 kernel_size: [1, 2] weight_filler { type: "bilinear" }'), [MAP], "weight_filler: a bilinear filler takes square"),
     "conv without bottom": (conv("num_output: 3 kernel_size: 1"), [], "bottom: Convolution takes at least 1 bottom, found 0"),

@@ -71,6 +71,26 @@ def test_a_last_pooling_window_outside_the_bottom_is_empty() -> None:
     assert np.isnan(run("Pooling", "pooling_param { pool: AVE kernel_size: 1 stride: 3 }", x=[[[[1, 5, 2]]]])[1][0][..., 1:]).all()
 
 
+@pytest.mark.parametrize(
+    ("type_", "fields", "expected"),
+    [
+        ("Convolution", "convolution_param { num_output: 1 kernel_h: 1 kernel_w: 4 stride: 2 %s }", [8]),
+        ("Convolution", "convolution_param { num_output: 1 kernel_size: [1, 2] dilation: [1, 3] stride: 2 %s }", [1]),
+        ("Convolution", "convolution_param { num_output: 1 kernel_size: [3, 5] pad: [1, 0] stride: 3 %s }", [8]),
+        ("Im2col", "convolution_param { kernel_size: [1, 5] stride: 3 }", [1, 5, 2, 0, 0]),
+        ("Pooling", "pooling_param { kernel_h: 1 kernel_w: 4 stride: 2 }", [5]),
+        ("Pooling", "pooling_param { pool: AVE kernel_h: 1 kernel_w: 4 stride: 2 }", [8 / 3]),
+    ],
+)
+def test_a_kernel_larger_than_the_bottom_by_less_than_the_stride(type_: str, fields: str, expected: list[float]) -> None:
+    """Caffe lays it once, and sees zeros beyond the bottom."""
+    fields = fields.replace("%s", 'bias_term: false weight_filler { type: "constant" value: 1 }')
+    net, (y,) = run(type_, fields, x=[[[[1, 5, 2]]]])
+    assert y.shape == (1, len(expected), 1, 1)
+    assert y.ravel() == pytest.approx(expected)
+    assert net.backward(y=np.ones_like(y))["x"] == pytest.approx(slopes(net), abs=1e-3)
+
+
 def test_pooling_mask_and_wide_padding() -> None:
     fields = "pooling_param { kernel_h: 1 kernel_w: 2 pad_h: 0 pad_w: 1 stride_h: 1 stride_w: 2 }"
     _, (y, mask) = run("Pooling", fields, tops="y m", x=ROW)
