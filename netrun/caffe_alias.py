@@ -34,7 +34,7 @@ class _Finder(MetaPathFinder, Loader):
         if found is None and (theirs := _beside_a_fork(name)):
             return theirs
         if found is None:
-            hint = "; to look at a net: netgen view FILE" if name == "caffe.draw" else ""
+            hint = "; to look at a net: netgen summary FILE" if name == "caffe.draw" else ""
             raise ModuleNotFoundError(f"netrun has no {name}; a fork's own is taken where CAFFE_ROOT is set{hint}", name=name)
         return ModuleSpec(name, self, is_package=found.submodule_search_locations is not None, loader_state=real)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from data_prep.cli import main as data_prep
 from netrun import cli, curves
 from netrun.cli import entry
 from tests.netrun.narrow import deploy_net, train_test_net
-from tests.support import ROOT
+from tests.support import ROOT, needs_caffe
 
 SOLVER = """net: "test.prototxt" test_iter: 3 test_interval: 4 test_initialization: false
 eval_type: "detection" ap_version: "11point" show_per_class_result: true
@@ -102,6 +103,20 @@ def test_scores_are_the_solvers(here: Path, capsys) -> None:
     match = re.search(r"mAP ([\d.]+) \(11point; MaxIntegral [\d.]+, Integral [\d.]+\)", said.out)
     assert match
     assert float(match[1]) == pytest.approx(trained, abs=1e-4)
+
+
+@needs_caffe
+def test_caffes_own_parser_reads_the_log(here: Path, tmp_path: Path) -> None:
+    for name in ("parse_log.py", "extract_seconds.py"):
+        script = (Path(os.environ["CAFFE_ROOT"]) / "tools/extra" / name).read_text()
+        (tmp_path / name).write_text(re.sub(r"\bprint ('.*)", r"print(\1)", script))  # as Python 3 has it
+    subprocess.run([sys.executable, "-W", "ignore", "parse_log.py", here / "logs/train.log", "."], cwd=tmp_path, check=True)
+    with (tmp_path / "train.log.train").open() as train, (tmp_path / "train.log.test").open() as test:
+        rows, tests = list(csv.DictReader(train)), list(csv.DictReader(test))
+    read = curves.read("logs/train.log")
+    assert {int(float(row["NumIters"])): float(row["mbox_loss"]) for row in rows} == read.loss
+    assert {int(float(row["NumIters"])): float(row["LearningRate"]) for row in rows} == read.rate
+    assert {int(float(row["NumIters"])): float(row["detection_eval"]) for row in tests} == read.tests["detection_eval"]
 
 
 def test_a_net_without_data_is_no_test(here: Path, capsys) -> None:
