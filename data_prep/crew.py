@@ -1,4 +1,4 @@
-"""Who does the work: this process, several on this machine, or a Dask cluster. Results come in order, whoever did it."""
+"""Who does the work: this process, its threads, several processes, or a Dask cluster. Results come in order, whoever did it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from caffe_ir.errors import CaffeError
 
 T = TypeVar("T")
 FEW = 400  # items: not worth starting processes for
+THREADS = 4  # at most: of the work on a resized image a sixth is Python's own, which one thread does at a time
 BATCH_ITEMS, BATCH_BYTES = 100, 1 << 20  # of results, at most and about
 CLUSTER_ITEMS, CLUSTER_BYTES = 1000, 32 << 20  # the same on a cluster, where a batch costs more than its bytes
 FIRST_ITEMS = 10  # of the first batches, whose bytes nobody knows
@@ -29,12 +30,14 @@ FIRST_ITEMS = 10  # of the first batches, whose bytes nobody knows
 class Crew:
     """`with Crew(workers) as crew: for results in crew.map(function, job, items): …`.
 
-    workers: processes, 0 for one per core; scheduler: address of a Dask scheduler, whose workers have data_prep and see the same files.
+    workers: at work at a time, 0 for one per core; processes or, where OpenCV does nearly all of it (resizes) and there are not many,
+    threads, which need not send each other images. scheduler: address of a Dask scheduler, whose workers have data_prep and see the
+    same files. OpenCV has one thread meanwhile: images go in parallel, not the rows of one.
     Raises CaffeError where there is no such scheduler, and where a process dies.
     """
 
-    def __init__(self, workers: int = 0, scheduler: str | None = None) -> None:
-        self._workers, self._scheduler = workers or cores(), scheduler
+    def __init__(self, workers: int = 0, scheduler: str | None = None, resizes: bool = False) -> None:
+        self._workers, self._scheduler, self._resizes = workers or cores(), scheduler, resizes
         self._most = (CLUSTER_ITEMS, CLUSTER_BYTES) if scheduler else (BATCH_ITEMS, BATCH_BYTES)
         self._pool: Any = None
 
@@ -42,9 +45,12 @@ class Crew:
         if self._scheduler:
             self._pool = _cluster(self._scheduler)
             self._workers = max(sum(self._pool.nthreads().values()), 1)
+        self._opencv_threads = cv2.getNumThreads()
+        cv2.setNumThreads(0)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        cv2.setNumThreads(self._opencv_threads)
         if self._scheduler and self._pool:
             self._pool.close()
         elif self._pool:
@@ -57,7 +63,8 @@ class Crew:
         Only a few batches are under way or waiting at a time. weigh: bytes of a result, by which batches are made smaller or larger.
         """
         if self._pool is None and self._workers > 1 and len(items) - start > FEW:
-            self._pool = _processes(self._workers)
+            threads = self._resizes and self._workers <= THREADS
+            self._pool = ThreadPoolExecutor(self._workers) if threads else _processes(self._workers)
         packed = pickle.dumps(job)
         waiting: deque[Any] = deque()
         size = FIRST_ITEMS
@@ -115,7 +122,7 @@ def _processes(workers: int) -> ProcessPoolExecutor:
 
 
 def _start_worker() -> None:
-    """Images in parallel, not the rows of one; Ctrl-C is the parent's business; and the parent's end, however sudden, is the worker's."""
+    """OpenCV has one thread; Ctrl-C is the parent's business; and the parent's end, however sudden, is the worker's."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -145,7 +145,7 @@ def build_parts(
     """
     for part in parts:
         check_target(part.lmdb, overwrite)
-    with Crew(output.workers, output.scheduler) as crew, ExitStack() as stack:
+    with Crew(output.workers, output.scheduler, output.encoding.resizes) as crew, ExitStack() as stack:
         files = {}
         given = None
         rules = Rules({}, "", fix, source.whole_pixels, output.encoding, output.classification)

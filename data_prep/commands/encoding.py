@@ -39,7 +39,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--backend", default="lmdb", help="lmdb, and nothing else")
     group = parser.add_argument_group("work")
     group.add_argument(
-        "--workers", type=flags.count, default=0, metavar="N", help="processes (default: one per core); the bytes are the same"
+        "--workers", type=flags.count, default=0, metavar="N", help="images at a time (default: one per core); the bytes are the same"
     )
     group.add_argument(
         "--scheduler", metavar="ADDRESS", help="let a Dask cluster do it, whose workers see the same files (tcp://host:8786)"

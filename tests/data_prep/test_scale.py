@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -87,13 +88,32 @@ def killed(root: Path, out: Path, at: str, sent: int = signal.SIGKILL, *more: ob
     return subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False, cwd=ROOT)
 
 
-def test_any_number_of_workers_writes_the_same_bytes(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = run(many, tmp_path / "one", "--workers", 1)
+RESIZED = ("--resize-width", 40, "--resize-height", 30)
+
+
+@pytest.mark.parametrize("flags", [(), RESIZED])
+def test_any_number_of_workers_writes_the_same_bytes(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[object, ...]
+) -> None:
+    alone = run(many, tmp_path / "one", "--workers", 1, *flags)
     monkeypatch.setattr(crew, "FEW", 0)
     # A forkserver's workers do not see this process's COMMIT_RECORDS, nor need they: commits are the parent's.
-    assert run(many, tmp_path / "three", "--workers", 3) == alone
+    assert run(many, tmp_path / "three", "--workers", 3, *flags) == alone
     monkeypatch.setattr(crew, "BATCH_BYTES", 3000)
-    assert run(many, tmp_path / "two", "--workers", 2) == alone
+    assert run(many, tmp_path / "two", "--workers", 2, *flags) == alone
+
+
+def test_a_few_that_resize_are_threads(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "FEW", 0)
+    started: list[int] = []
+    monkeypatch.setattr(crew, "_processes", lambda workers: started.append(workers) or ThreadPoolExecutor(workers))
+    before = cv2.getNumThreads()
+    few = run(many, tmp_path / "few", "--workers", crew.THREADS, *RESIZED)
+    assert not started
+    assert run(many, tmp_path / "many", "--workers", crew.THREADS + 1, *RESIZED) == few
+    run(many, tmp_path / "copied", "--workers", 2)
+    assert started == [crew.THREADS + 1, 2]
+    assert cv2.getNumThreads() == before
 
 
 def test_a_dask_cluster_writes_the_same_bytes(many: Path, tmp_path: Path) -> None:
