@@ -33,7 +33,8 @@ setup(
     ],
     extras_require={
         "dask": ["distributed>=2023.5"],  # data_prep --scheduler
-        "dev": ["distributed>=2023.5", "pytest>=8", "ruff", "mypy", "types-protobuf"],
+        "draw": ["pydot>=1.4.2"],  # caffe.draw
+        "dev": ["distributed>=2023.5", "pydot>=1.4.2", "pytest>=8", "ruff", "mypy", "types-protobuf"],
     },
     entry_points={
         "console_scripts": [

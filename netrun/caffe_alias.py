@@ -34,8 +34,7 @@ class _Finder(MetaPathFinder, Loader):
         if found is None and (theirs := _beside_a_fork(name)):
             return theirs
         if found is None:
-            hint = "; to look at a net: netgen summary FILE" if name == "caffe.draw" else ""
-            raise ModuleNotFoundError(f"netrun has no {name}; a fork's own is taken where CAFFE_ROOT is set{hint}", name=name)
+            raise ModuleNotFoundError(f"netrun has no {name}; a fork's own is taken where CAFFE_ROOT is set", name=name)
         return ModuleSpec(name, self, is_package=found.submodule_search_locations is not None, loader_state=real)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -50,7 +49,7 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def _beside_a_fork(name: str) -> ModuleSpec | None:
-    """A module `caffe.x` of which netrun has none (draw, or the user's own): from a fork's python/caffe on sys.path or in CAFFE_ROOT."""
+    """A module `caffe.x` of which netrun has none (the user's own): from a fork's python/caffe on sys.path or in CAFFE_ROOT."""
     if name.count(".") != 1:
         return None
     folders = [*sys.path, os.path.join(os.environ["CAFFE_ROOT"], "python")] if os.environ.get("CAFFE_ROOT") else sys.path

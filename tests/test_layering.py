@@ -30,7 +30,7 @@ MAY_IMPORT = {
         "requests",
         "distributed",
     },
-    "netrun": {"google", "caffe_ir", "numpy", "h5py", "cv2", "torch", "tqdm", "matplotlib", "pycocotools"},
+    "netrun": {"google", "caffe_ir", "numpy", "h5py", "cv2", "torch", "tqdm", "matplotlib", "pycocotools", "pydot"},
 }
 
 
