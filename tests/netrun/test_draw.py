@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,10 +13,9 @@ import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
-from netrun.cli import main
 from netrun.pycaffe import draw
 from tests.netrun.small_nets import data, layer
-from tests.support import needs_caffe
+from tests.support import ROOT, needs_caffe
 
 NET = (
     'name: "a net: \\"x\\""\n'
@@ -81,5 +81,6 @@ def test_the_forks_draw_net_runs(tmp_path: Path) -> None:
     pytest.importorskip("pydot", reason="caffe.draw needs pydot")
     (tmp_path / "net.prototxt").write_text(NET)
     script = Path(os.environ["CAFFE_ROOT"], "python/draw_net.py")
-    assert main(["python", str(script), str(tmp_path / "net.prototxt"), str(tmp_path / "net.raw"), "--phase", "TEST"]) == 0
+    command = [sys.executable, "-m", "netrun", "python", str(script), "net.prototxt", "net.raw", "--phase", "TEST"]
+    subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
     assert "(Accuracy)" in (tmp_path / "net.raw").read_text()
