@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.random import Generator, Philox  # here: NumPy loads them when they are asked for, and Ctrl-C must not come between
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError, suggest
@@ -14,9 +15,9 @@ from caffe_ir.errors import CaffeError, suggest
 TYPES = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear")
 
 
-def generator(seed: int, key: str) -> np.random.Generator:
+def generator(seed: int, key: str) -> Generator:
     """The stream of random numbers of this seed and key (for a parameter: "layer/index")."""
-    return np.random.Generator(np.random.Philox(key=[seed % 2**64, zlib.crc32(key.encode())]))
+    return Generator(Philox(key=[seed % 2**64, zlib.crc32(key.encode())]))
 
 
 def _fan(filler: pb.FillerParameter, shape: Sequence[int]) -> float:

@@ -166,7 +166,7 @@ def test_ctrl_c_of_the_main_job_leaves_caffe_time_for_a_snapshot(folder: Path, t
         assert process.stdout
         next(line for line in process.stdout if "Iteration 0, loss" in line)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal: everything in the foreground gets it
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=600)
     assert process.returncode == 130
     assert re.search(r"goes on from (\S+\.caffemodel)", said), said[-2000:]
     assert list(tmp_path.glob("*/snapshots/*.solverstate"))

@@ -126,7 +126,7 @@ def test_ctrl_c_keeps_what_was_learned_and_stops(first: tuple[Path, subprocess.C
             if "Iteration 0, loss" in line:
                 os.killpg(process.pid, signal.SIGINT)  # what a terminal does: everything in the foreground gets it
                 break
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=600)
     assert process.returncode == 130
     stopped = re.search(r"goes on from (\S+\.caffemodel)", out)
     assert stopped

@@ -160,6 +160,14 @@ def test_ctrl_c_before_training_is_one_line() -> None:
         assert status == (0 if re.search(r"stopped early", said) else 130)
 
 
+def test_nothing_is_imported_once_ctrl_c_is_an_exception() -> None:
+    """Between loading and training it is a KeyboardInterrupt, which extension modules that are being loaded swallow."""
+    script = "import sys, netrun.commands.train as train; old = {*sys.modules, 'resource'}; from netrun.cli import main; main(sys.argv[1:]); "
+    script += "print([name for name in {*sys.modules} - old if getattr(sys.modules[name], '__file__', '').endswith('.so')])"
+    done = subprocess.run([sys.executable, "-c", script, *solver(max_iter=1)], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_corrupt_records_are_passed_over_or_with_strict_stop(capsys: pytest.CaptureFixture[str]) -> None:
     data_prep(["shapes", "--out", "data", "--train", "6", "--test", "4", "--size", "64"])
     for part in ("train", "test"):
