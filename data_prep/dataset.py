@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
@@ -26,7 +27,7 @@ from data_prep.labelmap import LABELMAP
 from data_prep.preflight import Fault, Fix, Rules
 from data_prep.report import Report
 from data_prep.source import Item, Source, list_line
-from data_prep.staging import Stage, check_target
+from data_prep.staging import Stage, check_target, finish, is_finished
 from data_prep.survey import Survey
 
 DESCRIPTION = "dataset.json"
@@ -119,32 +120,36 @@ def build_dataset(
     description = out / DESCRIPTION
     if description.exists() and not overwrite:
         raise CaffeError(f"{description}: already there (--overwrite replaces it)")
+
+    def describe() -> None:
+        if output.classification:
+            return  # there is no detector for them
+        about: dict[str, object] = {
+            "name": name, "labelmap": LABELMAP,
+            "train_lmdb": parts[0].lmdb.name, "test_lmdb": parts[1].lmdb.name, "name_size": parts[1].name_size_file.name,
+            "train_images": len(train), "test_images": len(test),
+        }  # fmt: skip
+        if any(part.mixed for part in parts):
+            about["force_color"] = True
+        text.write_atomic(description, json.dumps(about, indent=2) + "\n")
+
     build_parts(
-        source, parts, out / LABELMAP, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output, marker=description
-    )
-    if output.classification:
-        return parts  # there is no detector for them
-    about: dict[str, object] = {
-        "name": name, "labelmap": LABELMAP,
-        "train_lmdb": parts[0].lmdb.name, "test_lmdb": parts[1].lmdb.name, "name_size": parts[1].name_size_file.name,
-        "train_images": len(train), "test_images": len(test),
-    }  # fmt: skip
-    if any(part.mixed for part in parts):
-        about["force_color"] = True
-    text.write_atomic(description, json.dumps(about, indent=2) + "\n")
+        source, parts, out / LABELMAP, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output,
+        marker=description, describe=describe,
+    )  # fmt: skip
     return parts
 
 
 def build_parts(
     source: Source, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool, fix: Fix | None,
-    output: Output = ONE_LMDB, marker: Path | None = None,
+    output: Output = ONE_LMDB, marker: Path | None = None, describe: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
     """Build LMDBs that have the label map `beside` in common. labels, fix, report, errors: as build_lmdb.
 
-    marker: a file that says that they are whole; it goes as soon as others take their place.
+    marker: a file that says that they are whole; it goes as soon as others take their place; describe: writes it.
     """
     for part in parts:
-        check_target(part.lmdb, overwrite)
+        check_target(part.lmdb, overwrite or not is_finished(part.lmdb))
     with Crew(output.workers, output.scheduler, output.encoding.resizes) as crew, ExitStack() as stack:
         files = {}
         given = None
@@ -155,9 +160,11 @@ def build_parts(
             rules = rules._replace(labels=known, labels_from=str(given or beside))
             files[beside] = given.read_text(encoding="utf-8") if given else text.dumps(label_map)
         survey = Survey(rules)
-        for part in parts:
-            digest = _digest(source, rules, part.items, output.shards)
-            stage = stack.enter_context(Stage(part.lmdb, len(part.items), digest, overwrite, output.shards))
+        stages = [
+            stack.enter_context(Stage(p.lmdb, len(p.items), _digest(source, rules, p.items, output.shards), overwrite, output.shards))
+            for p in parts
+        ]
+        for part, stage in zip(parts, stages, strict=True):
             _fill(crew, Job(source, rules), part, stage, survey=survey, report=report, check_size=output.check_size)
         report.add([] if report.failed else survey.unused() + ([] if given else survey.misspelt()))
         report.print()
@@ -172,6 +179,9 @@ def build_parts(
             marker.unlink(missing_ok=True)
         for path, lines in files.items():
             text.write_atomic(path, lines)
+    describe()
+    for part in parts:
+        finish(part.lmdb)
 
 
 def class_map(source: Source, items: list[Item], labels: str | None, crew: Crew | None = None) -> tuple[Path | None, pb.LabelMap]:

@@ -23,7 +23,8 @@ class Stage:
     """The LMDB `path` to be, or `shards` of them in a folder `path`: `with Stage(path, 2, digest) as stage: stage.put(key, value, note)`.
 
     path appears when the block ends well, and is untouched when it does not. What an earlier process with the same digest had written
-    when it was killed or interrupted is kept: `notes` has what was noted of it, and put is called for the rest.
+    when it was killed or interrupted is kept: `notes` has what was noted of it, and put is called for the rest. That goes for a whole
+    path, too, until `finish`: several that belong together are there or not.
     count: records that will be put; digest: of everything that they depend on; notes: JSON values.
     Raises CaffeError if path exists and overwrite is not set, or if the disk refuses.
     """
@@ -38,10 +39,13 @@ class Stage:
         self._pending: list[Any] = []
 
     def __enter__(self) -> Stage:
+        self._folder = temporary(self.path)
+        if self._read_journal(self.path) is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            os.rename(self.path, self._folder)
         check_target(self.path, self.overwrite)
         self._made_parent = not self.path.parent.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._folder = temporary(self.path)
         for folder in leftovers(self.path):
             if self._read_journal(folder) is not None and not self._folder.exists():
                 os.rename(folder, self._folder)
@@ -116,7 +120,6 @@ class Stage:
         if kind is None:
             if self._pending:
                 self._writer.commit(last=True)
-            (self._folder / JOURNAL).unlink()
             replace_folder(self._folder, self.path)
         elif issubclass(kind, Exception) or self._count == len(self._pending):
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -125,6 +128,16 @@ class Stage:
         else:  # Ctrl-C
             done = self._count - len(self._pending)
             print(f"data_prep: {self.path}: {done} images are done; the same command goes on from there", file=sys.stderr)
+
+
+def finish(path: Path) -> None:
+    """Say that nothing is to come any more that an LMDB belongs together with."""
+    (path / JOURNAL).unlink(missing_ok=True)
+
+
+def is_finished(path: Path) -> bool:
+    """Whether an LMDB is none that a build still has to finish."""
+    return not (path / JOURNAL).is_file()
 
 
 def _boot() -> str:
@@ -137,7 +150,7 @@ def _boot() -> str:
 
 def check_target(path: Path, overwrite: bool) -> None:
     """Raise CaffeError unless an LMDB may be written at path: nothing is there, or one that may be replaced."""
-    if path.is_dir() and all(n in ("data.mdb", "lock.mdb") or _SHARD.fullmatch(n) for n in os.listdir(path)):
+    if path.is_dir() and all(n in ("data.mdb", "lock.mdb", JOURNAL) or _SHARD.fullmatch(n) for n in os.listdir(path)):
         if overwrite or not os.listdir(path):
             return
         raise CaffeError(f"{path}: already there (--overwrite replaces it)")

@@ -177,6 +177,20 @@ def test_killed_in_the_second_of_two_lmdbs(many: Path, tmp_path: Path) -> None:
     assert run(many, tmp_path / "out", *lists) == whole
 
 
+def test_killed_between_the_last_renames(many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lists: list[object] = ["--test-share", 0.3, "--workers", 1]
+    whole = run(many, tmp_path / "whole", *lists)
+    assert killed(many, tmp_path / "out", "stage __exit__ 2", signal.SIGKILL, *lists).returncode == -signal.SIGKILL
+    folder = tmp_path / "out/lmdb"
+    assert [(folder / name).exists() for name in ("test_lmdb", "train_lmdb", "dataset.json")] == [True, False, False]
+    started = (folder / "test_lmdb").stat().st_ino
+    other = ("voc", many, "--out", folder, *lists, "--gray")
+    assert refused(capsys, *other) == f"{folder}/test_lmdb: already there (--overwrite replaces it)"
+    assert run(many, tmp_path / "out", *lists) == whole
+    assert (folder / "test_lmdb").stat().st_ino == started
+    assert refused(capsys, "voc", many, "--out", folder, *lists) == f"{folder}/dataset.json: already there (--overwrite replaces it)"
+
+
 def test_killed_twice_then_shards(many: Path, tmp_path: Path) -> None:
     whole = run(many, tmp_path / "whole", "--shards", 4)
     killed(many, tmp_path / "out", "writer put 20", signal.SIGKILL, "--shards", "4")
