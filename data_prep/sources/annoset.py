@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from caffe_ir import text
 from caffe_ir.errors import CaffeError, ParseError
 from data_prep import labelmap
-from data_prep.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object
+from data_prep.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
 from data_prep.sources import lists
 from data_prep.sources.voc import Folder
 
@@ -57,44 +58,46 @@ class Annoset(Folder):
         if item.annotation == UNLABELLED:
             return Annotation(0, 0, [])
         path = Path(self.file(item))
-        return self._json(path) if self._type == "json" else Annotation(0, 0, self._txt(path))
+        if self._type == "json":
+            return self._json(path)
+        return Annotation(0, 0, read_each(lambda line: self._txt(path, *line), lists.read_lines(path, "an annotation")))
 
     def _json(self, path: Path) -> Annotation:
         try:
             values = json.loads(path.read_bytes())
             size = values.get("image") or {}
-            objects = []
-            for row in values["annotation"]:
-                x, y, across, down = (lists.single(lists.number(str(v))) for v in row["bbox"])
-                corners = (x, y, lists.single(x + across), lists.single(y + down))
-                objects.append(lists.placed(lists.class_name(str(row["category_id"])), bool(row.get("iscrowd")), corners, 1))
-            return Annotation(int(size.get("width") or 0), int(size.get("height") or 0), objects)
-        except KeyError as error:
-            raise ParseError(str(path), f"without {error.args[0]!r}", 1) from None
+            width, height = int(size.get("width") or 0), int(size.get("height") or 0)
+            rows = list(enumerate(values["annotation"]))
+        except KeyError:
+            raise ParseError(str(path), "without 'annotation'", 1) from None
         except json.JSONDecodeError as error:
             raise ParseError(str(path), f"not JSON: {error.msg}", error.lineno, error.colno) from None
         except (ValueError, OverflowError, TypeError, AttributeError, RecursionError):
             wanted = "an object `image` with width and height, and a list `annotation` of objects with category_id and bbox"
             raise ParseError(str(path), f"not {wanted}", 1) from None
+        return Annotation(width, height, read_each(lambda row: _placed(path, *row), rows))
 
-    def _txt(self, path: Path) -> list[Object]:
-        objects = []
+    def _txt(self, path: Path, number: int, line: str) -> Object:
+        """The object of a line of a text file. Raises ParseError."""
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError:
-            raise ParseError(str(path), "no UTF-8 text", 1) from None
-        for number, line in enumerate(lines, 1):
-            words = line.split()
-            if not words:
-                continue
-            try:
-                label, *box = words
-                if len(box) != 4 or not label.isdecimal():
-                    raise ValueError(line)
-                corners = [lists.single(lists.number(word)) for word in box]
-            except ValueError:
-                raise ParseError(str(path), f"'{lists.shown(line)}' is not `label xmin ymin xmax ymax`", number) from None
-            if int(label) not in self._names:
-                raise ParseError(str(path), f"label {label} is not in the label map", number)
-            objects.append(lists.placed(self._names[int(label)], False, corners, number))
-        return objects
+            label, *box = line.split()
+            if len(box) != 4 or not label.isdecimal():
+                raise ValueError(line)
+            corners = [lists.single(lists.number(word)) for word in box]
+        except ValueError:
+            raise ParseError(str(path), f"'{lists.shown(line)}' is not `label xmin ymin xmax ymax`", number) from None
+        if int(label) not in self._names:
+            raise ParseError(str(path), f"label {label} is not in the label map", number)
+        return lists.placed(self._names[int(label)], False, corners, number)
+
+
+def _placed(path: Path, number: int, row: Any) -> Object:
+    """The object of a row of a JSON file's list `annotation`. Raises ParseError."""
+    try:
+        x, y, across, down = (lists.single(lists.number(str(v))) for v in row["bbox"])
+        corners = (x, y, lists.single(x + across), lists.single(y + down))
+        return lists.placed(lists.class_name(str(row["category_id"])), bool(row.get("iscrowd")), corners, 1)
+    except KeyError as error:
+        raise ParseError(str(path), f"annotation[{number}] is without {error.args[0]!r}", 1) from None
+    except (ValueError, OverflowError, TypeError, AttributeError):
+        raise ParseError(str(path), f"annotation[{number}] has no category_id or no bbox of four numbers", 1) from None

@@ -10,7 +10,7 @@ import pytest
 
 from caffe_ir.errors import CaffeError
 from data_prep.cli import main
-from data_prep.source import Item
+from data_prep.source import Item, Unreadable
 from data_prep.sources.annoset import Annoset
 from tests.data_prep.support import BCCD, GOLDEN, records, refused
 from tests.support import needs_shared
@@ -65,9 +65,11 @@ def test_records_are_the_forks(tmp_path: Path, kind: str, annotation: str, label
     [
         ("json", "{", "FILE:1:2: not JSON: Expecting property name"),
         ("json", "[]", "FILE:1: not an object `image` with"),
-        ("json", '{"annotation": [{"bbox": [1, 2, 3, 4]}]}', "FILE:1: without 'category_id'"),
-        ("json", '{"annotation": [{"category_id": 1, "bbox": [1, 2]}]}', "FILE:1: not an object `image` with"),
-        ("json", '{"annotation": [{"category_id": 1, "bbox": [1, 2, NaN, 4]}]}', "FILE:1: not an object `image` with"),
+        ("json", '{"annotation": [{"bbox": [1, 2, 3, 4]}]}', "FILE:1: annotation[0] is without 'category_id'"),
+        ("json", "{}", "FILE:1: without 'annotation'"),
+        ("json", '{"annotation": 5}', "FILE:1: not an object `image` with"),
+        ("json", '{"annotation": [{"category_id": 1, "bbox": [1, 2]}]}', "FILE:1: annotation[0] has no category_id or no bbox of four"),
+        ("json", '{"annotation": [{"category_id": 1, "bbox": [1, 2, NaN, 4]}]}', "FILE:1: annotation[0] has no category_id or no"),
         ("txt", "1 2 3 4\n", "FILE:1: '1 2 3 4' is not `label xmin ymin xmax ymax`"),
         ("txt", "\n1 2 3 x 4\n", "FILE:2: '1 2 3 x 4' is not `label xmin ymin xmax ymax`"),
         ("txt", "99 2 3 4 5\n", "FILE:1: label 99 is not in the label map"),
@@ -77,6 +79,21 @@ def test_bad_annotations(*, tmp_path: Path, jpeg: bytes, capsys: pytest.CaptureF
     root = folder_of(tmp_path / "set", jpeg, annotation, kind)
     argv = ("annoset", root, "--list", "list.txt", "--label-type", kind, "--labelmap", "voc", "--out", tmp_path / "out/lmdb")
     assert refused(capsys, *argv).startswith(said.replace("FILE", f"{root}/a.{kind}"))
+
+
+def test_all_faults_of_a_file_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("1 2 3 x 4\n1 2 3 4 5\n\n99 2 3 4 5\n")
+    (tmp_path / "a.json").write_text('{"annotation": [{"bbox": [1, 2, 3, 4]}, {"category_id": 1, "bbox": [1, 2, 3, 4]}, 5]}')
+    said = {}
+    for kind in ("txt", "json"):
+        with pytest.raises(Unreadable) as caught:
+            Annoset(tmp_path, kind, {1: "a"}).read(Item("a.jpg", f"a.{kind}"))
+        said[kind] = [str(error).removeprefix(f"{tmp_path}/a.{kind}:") for error in caught.value.errors]
+    assert said["txt"] == ["1: '1 2 3 x 4' is not `label xmin ymin xmax ymax`", "4: label 99 is not in the label map"]
+    assert said["json"] == [
+        "1: annotation[0] is without 'category_id'",
+        "1: annotation[2] has no category_id or no bbox of four numbers",
+    ]
 
 
 def test_what_the_types_need(tmp_path: Path, jpeg: bytes, capsys: pytest.CaptureFixture[str]) -> None:
