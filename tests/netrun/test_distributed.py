@@ -116,6 +116,37 @@ def test_one_that_fails_ends_all(folder: Path, capfd) -> None:
     assert not list(folder.glob("two/*"))
 
 
+CTRL_C = """
+if rank == 0:
+    os.kill(os.getppid(), signal.SIGINT)
+while signal.SIGINT not in signal.sigpending():
+    time.sleep(0.01)
+try:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "grace", "status"),
+    [
+        ("", 600, 0),
+        ("time.sleep(rank / 2); sys.exit((1, 130)[rank])", 600, 130),
+        ("os.kill(os.getpid(), signal.SIGKILL) if rank else time.sleep(1000)", 0.1, 137),
+        (CTRL_C, 600, 130),
+    ],
+    ids=["good", "the cause is told later", "one is stuck", "Ctrl-C while Python starts"],
+)
+def test_exit_status_is_the_causes(program: str, grace: float, status: int, tmp_path: Path, monkeypatch) -> None:
+    """Of processes that run this program in netrun's place. Ctrl-C reaches all, and each only when it is ready."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(distributed, "_GRACE", grace)
+    Path("netrun").mkdir()
+    Path("netrun/__main__.py").write_text(f"import os, signal, sys, time\nrank = int(os.environ['RANK'])\n{program}\n")
+    assert distributed.launch([], 2) == status
+
+
 TELLS_THREADS = """import atexit, pathlib, sys
 from caffe_ir.errors import run_command
 from netrun.cli import main
