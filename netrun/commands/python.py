@@ -11,14 +11,16 @@ import logging
 import os
 import runpy
 import sys
+import tokenize
 import traceback
-from collections.abc import Sequence
-from types import TracebackType
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import CodeType, ModuleType, TracebackType
 
 import caffe_ir
 import netrun
 from caffe_ir.errors import CaffeError
-from netrun import caffe_alias, log
+from netrun import caffe_alias, log, python2
 
 RENAMED = {"xrange": range, "raw_input": input, "unicode": str}  # Python 2's names for what there is still
 GONE = {
@@ -63,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.module:
             runpy.run_module(args.script, run_name="__main__", alter_sys=True)
+        elif code := _translated(args.script):
+            log.warning(f"{args.script} is for Python 2: it is read as Python 3, where 1 / 2 is 0.5")
+            with _main_module(args.script) as names:
+                exec(code, names)
         else:
             runpy.run_path(args.script, run_name="__main__")
     except BrokenPipeError:
@@ -82,6 +88,34 @@ def run(args: argparse.Namespace) -> int:
         traceback.print_exception(type(error), error, steps)  # the script's own error, as Python shows it
         return 1
     return 0
+
+
+def _translated(path: str) -> CodeType | None:
+    """A script for Python 2 as Python 3 runs it; None for every other, and for what cannot be translated."""
+    try:
+        with tokenize.open(path) as file:
+            source = file.read()
+        compile(source, path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        if not _python2(error):
+            return None
+        with suppress(SyntaxError, tokenize.TokenError):
+            return compile(python2.translate(source), path, "exec", dont_inherit=True)
+    except ValueError:  # no text
+        pass
+    return None
+
+
+@contextmanager
+def _main_module(path: str) -> Iterator[dict[str, object]]:
+    """The names of a new module `__main__`, which is there for as long as the script runs, as with runpy."""
+    module, before = ModuleType("__main__"), sys.modules["__main__"]
+    module.__file__ = path
+    sys.modules["__main__"] = module
+    try:
+        yield vars(module)
+    finally:
+        sys.modules["__main__"] = before
 
 
 def _is_user_file(path: str) -> bool:

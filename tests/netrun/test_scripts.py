@@ -117,8 +117,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("x = 1\nprint x\n", r"script.py:2: Missing parentheses.*this is Python 2: write print\(...\)"),
-        ("try:\n    pass\nexcept ValueError, e:\n    pass\n", "script.py:3: .*this is Python 2: write `except Error as e`"),
+        ("x = 1\nprint x\ny = `x`\n", r"script.py:2: Missing parentheses.*this is Python 2: write print\(...\)"),
+        ("try:\n    pass\nexcept ValueError, e:\n    pass\ny = `1`\n", "script.py:3: .*this is Python 2: write `except Error as e`"),
         ("x = (1\n", "script.py:1: '\\(' was never closed"),
         ("d = {}\nfor k, v in d.iteritems(): pass\n", "script.py:2: .*this is Python 2: write items for iteritems"),
         ("import cPickle\n", "script.py:1: .*this is Python 2: write pickle for cPickle"),
@@ -132,6 +132,56 @@ def test_errors_are_one_line(run: Run, capsys: pytest.CaptureFixture[str], lines
     found = capsys.readouterr().err
     assert found.count("\n") == 1
     assert re.match(f"netrun: error: .*{message}", found), found
+
+
+PYTHON_2 = """import sys
+print "a", 1
+print
+x = 3; print x
+if x: print 'b %d' % x  # a comment
+print (1), 2
+print ("x %s" %
+       x), 4
+print >>sys.stderr, "err", x
+print >>sys.stderr
+print x,
+print [x,
+  x]
+try:
+    raise ValueError("e")
+except (ValueError, KeyError), e:
+    print e, __name__, __file__
+print {}['mine']
+"""
+
+
+def test_a_script_for_python_2(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """What Python 2 prints, and its own error by its line."""
+    assert run(PYTHON_2) == 1
+    said = capsys.readouterr()
+    assert said.out == "a 1\n\n3\nb 3\n1 2\nx 3 4\n3 [3, 3]\ne __main__ script.py\n"
+    first, *err = said.err.splitlines()
+    assert first.endswith("script.py is for Python 2: it is read as Python 3, where 1 / 2 is 0.5")
+    assert err[:2] == ["err 3", ""]
+    assert err[3] == '  File "script.py", line 18, in <module>'
+    assert err[-1] == "KeyError: 'mine'"
+
+
+@needs_caffe
+def test_the_forks_ssd_detect_draws_what_is_found(tmp_path: Path) -> None:
+    (tmp_path / "deploy.prototxt").write_text(deploy_net())
+    (tmp_path / "map.prototxt").write_text("".join(f'item {{ name: "n{i}" label: {i} display_name: "thing {i}" }}\n' for i in range(9)))
+    cv2.imwrite(str(tmp_path / "image.png"), np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8))
+    net = netrun.Net(str(tmp_path / "deploy.prototxt"), netrun.TEST, seed=4)
+    net.params["loc"][0].data[...] = 0  # boxes are the prior boxes
+    net.save(tmp_path / "w.caffemodel")
+    files = {"model_def": "deploy.prototxt", "model_weights": "w.caffemodel", "labelmap_file": "map.prototxt", "image_file": "image.png"}
+    flags = [word for name, file in files.items() for word in (f"--{name}", file)]
+    done = netrun_python(str(FORK / "examples/ssd/ssd_detect.py"), *flags, "--image_resize", "64", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "64 64\n" in done.stdout
+    assert re.search(r"^\[-?\d+, -?\d+\] thing \d$", done.stdout, re.MULTILINE)
+    assert cv2.imread(str(tmp_path / "detect_result.jpg")).shape == (64, 64, 3)
 
 
 def test_a_scripts_own_error_is_shown_from_its_first_line_on(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
