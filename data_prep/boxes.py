@@ -27,7 +27,8 @@ Row = tuple[str, tuple[float, float, float, float]]  # class, and xmin, ymin, xm
 @dataclass
 class Boxes:
     """All objects. images: (width, height) in pixels of every image, (m, 2); image, label: (n,) each object's image and class, as
-    indices; corners: (n, 4), normalised; names: of the classes.
+    indices; corners: (n, 4), normalised; names: of the classes; unread: images that are not among them, as they or their annotations
+    cannot be read.
     """
 
     names: list[str]
@@ -35,6 +36,7 @@ class Boxes:
     image: np.ndarray
     label: np.ndarray
     corners: np.ndarray
+    unread: int = 0
 
     def __len__(self) -> int:
         return len(self.label)
@@ -59,6 +61,7 @@ class _Gathering:
     image: array = field(default_factory=lambda: array("l"))
     label: array = field(default_factory=lambda: array("l"))
     corners: array = field(default_factory=lambda: array("f"))
+    unread: int = 0
 
     def add(self, width: int, height: int, rows: list[Row]) -> None:
         number = len(self.sizes) // 2
@@ -72,7 +75,7 @@ class _Gathering:
         corners = np.array(self.corners, np.float64).reshape(-1, 4)
         whole = np.isfinite(corners).all(1)
         image, label = np.array(self.image, int)[whole], np.array(self.label, int)[whole]
-        return Boxes(list(self.names), np.array(self.sizes, float).reshape(-1, 2), image, label, corners[whole])
+        return Boxes(list(self.names), np.array(self.sizes, float).reshape(-1, 2), image, label, corners[whole], self.unread)
 
 
 def of_lmdbs(paths: list[Path], labels: str | None = None) -> Boxes:
@@ -114,7 +117,7 @@ def _decoded_size(datum: pb.Datum) -> tuple[int, int]:
 
 
 def of_source(source: Source, items: list[Item]) -> Boxes:
-    """The objects of a data set that is not yet an LMDB; what cannot be read is left out (data_prep check says what)."""
+    """The objects of a data set that is not yet an LMDB; what cannot be read is left out and counted."""
     found = _Gathering()
     for item in tqdm(items, unit=" images", disable=None, leave=False):
         seen = inspect(source, item, Rules({}, ""), read_image)
@@ -124,4 +127,6 @@ def of_source(source: Source, items: list[Item]) -> Boxes:
                 width, height = seen.image.width, seen.image.height
             rows = [(o.name, (o.xmin / width, o.ymin / height, o.xmax / width, o.ymax / height)) for o in seen.annotation.objects]
             found.add(width, height, rows)
+        else:
+            found.unread += 1
     return found.done()

@@ -62,7 +62,12 @@ def summary(boxes: Boxes) -> str:
     per_image = objects_per_image(boxes)
     empty = int((per_image == 0).sum())
     return (f"{len(boxes.images)} images, {len(boxes)} objects of {len(np.unique(boxes.label))} classes; "
-            f"{per_image.mean():.1f} objects per image, {per_image.max()} at most, {empty} images without")  # fmt: skip
+            f"{per_image.mean():.1f} objects per image, {per_image.max()} at most, {empty} images without{left_out(boxes)}")  # fmt: skip
+
+
+def left_out(boxes: Boxes) -> str:
+    """How many images are not counted; "" for none."""
+    return f"; {boxes.unread} left out that cannot be read, or their annotations (data_prep check says why)" if boxes.unread else ""
 
 
 def objects_per_image(boxes: Boxes) -> np.ndarray:

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
         source = selection.select(KINDS[args.kind].open_source(args), args)
         found = boxes.of_source(source, source.read_list(args.list) if args.list else source.items())
     if not len(found):
-        raise CaffeError(f"{len(found.images)} images, and not one object")
+        raise CaffeError(f"{len(found.images)} images, and not one object{stats.left_out(found)}")
     covered = [stats.covered(found, net) for net in nets]
     print(stats.summary(found), *stats.tables(found), stats.advice(found), *(table for c in covered for table in c.tables), sep="\n\n")
     if args.out:

@@ -80,6 +80,18 @@ def test_nothing_to_count(folder: Path, out: Path, capsys: pytest.CaptureFixture
     for file in (folder / "Annotations").iterdir():
         file.write_text("<annotation/>")
     assert refused(capsys, "stats", "voc", folder) == "3 images, and not one object"
+    for file in (folder / "Annotations").iterdir():
+        file.write_text("<annotation>")
+    assert refused(capsys, "stats", "voc", folder).startswith("0 images, and not one object; 3 left out that cannot be read, or their ann")
+
+
+def test_what_cannot_be_read_is_counted(three: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (three / "JPEGImages/0.jpg").write_bytes(b"no image")
+    (three / "Annotations/2.xml").write_text("<annotation>")
+    main(["stats", "voc", str(three)])
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("1 images, 2 objects of 2 classes;")
+    assert first.endswith("; 2 left out that cannot be read, or their annotations (data_prep check says why)")
 
 
 @pytest.mark.parametrize(("nets", "suffix"), [(["fssd_tiny_shapes"], ".png"), (["fssd_tiny_shapes", "ssd300"], ".pdf"), ([], ".svg")])
