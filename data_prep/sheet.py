@@ -15,10 +15,11 @@ from caffe_ir.lmdb_reader import LmdbReader
 from data_prep import labelmap
 
 TILE, GAP, COLUMNS = 240, 6, 6
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def write(path: Path, out: Path, count: int = 24, labels: str | None = None) -> None:
-    """Write a PNG with the first `count` images of the annotated LMDB at path; difficult objects are drawn thin.
+    """Draw the first `count` images of the annotated LMDB at path, difficult objects thin, as a picture: one of PICTURES by its name.
 
     labels: a label map for the names, by default the one beside the LMDB. Raises CaffeError naming LMDB and record.
     """
@@ -31,7 +32,13 @@ def write(path: Path, out: Path, count: int = 24, labels: str | None = None) -> 
     for i, picture in enumerate(tiles):
         y, x = (GAP + (TILE + GAP) * n for n in divmod(i, columns))
         sheet[y : y + TILE, x : x + TILE] = picture
-    text.write_atomic(out, cv2.imencode(".png", sheet)[1].tobytes())
+    try:
+        done, data = cv2.imencode(out.suffix.lower(), sheet)
+    except cv2.error:
+        done = False
+    if not done:
+        raise CaffeError(f"{out}: the sheet is too large for such a picture; show fewer images (--count)")
+    text.write_atomic(out, data.tobytes())
 
 
 def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:

@@ -22,7 +22,7 @@ examples:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lmdb", metavar="LMDB", type=flags.lmdb, help="an annotated LMDB")
-    flags.add_out(parser, "PNG", "picture to write")
+    flags.add_out(parser, "PICTURE", f"picture to write: {', '.join(sheet.PICTURES)}; with --augmented .png")
     parser.add_argument("--count", type=flags.count, default=24, metavar="N", help="images on it (default: 24)")
     parser.add_argument("--labelmap", metavar="FILE", help="for the names (default: labelmap.prototxt beside the LMDB)")
     parser.add_argument("--augmented", metavar="TRAIN", help="a train prototxt, whose augmentation is applied")
@@ -30,6 +30,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    pictures = sheet.PICTURES[: 1 if args.augmented else None]
+    if args.out.suffix.lower() not in pictures:
+        raise CaffeError(f"--out {args.out}: no picture's name; use {', '.join(pictures)}{' with --augmented' if args.augmented else ''}")
     if args.augmented:
         show_augmented(args)
     else:

@@ -123,7 +123,9 @@ def test_bad_list(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], c
             "--test-share draws the test images; leave it out with --train-list and --test-list",
         ),
         (["shapes", "--out", "x", "--train", "0"], "argument --train: '0' is not a positive whole number; see data_prep shapes --help"),
-        (["show", "nowhere", "--out", "x"], "nowhere: no LMDB here; build it with data_prep or correct the path"),
+        (["show", "nowhere", "--out", "x.png"], "nowhere: no LMDB here; build it with data_prep or correct the path"),
+        (["show", "a", "--out", "x"], "--out x: no picture's name; use .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff"),
+        (["show", "a", "--out", "x.jpg", "--augmented", "t"], "--out x.jpg: no picture's name; use .png with --augmented"),
     ],
     ids=lambda v: v[0] if isinstance(v, list) else "",
 )

@@ -99,6 +99,11 @@ def test_sheet(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     main(["show", str(drawn / "test_lmdb"), "--out", str(tmp_path / "sheet.png"), "--count", "7"])
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     assert sheet.shape == (2 * 246 + 6, 6 * 246 + 6, 3)
+    for name, begin in (("sheet.JPG", b"\xff\xd8"), ("sheet.webp", b"RIFF"), ("sheet.png", b"\x89PNG")):
+        main(["show", str(drawn / "test_lmdb"), "--out", str(tmp_path / name), "--count", "2"])
+        assert (tmp_path / name).read_bytes().startswith(begin)
+    said = refused(capsys, "show", drawn / "test_lmdb", "--out", tmp_path / "x.gif")
+    assert said == f"--out {tmp_path}/x.gif: no picture's name; use .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff"
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/data.mdb").write_bytes((drawn / "test_lmdb/data.mdb").read_bytes()[:100])
     said = refused(capsys, "show", tmp_path / "broken", "--out", tmp_path / "x.png")
