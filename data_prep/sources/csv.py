@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,7 +73,7 @@ class Csv(Bundle):
         """
         rows: dict[str, bytearray] = {}  # less than half the memory of lists of texts
         largest = 0.0
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding=lists.encoding(path), newline="") as file:
             try:
                 delimiter = _delimiter(file.readline())
                 file.seek(0)
@@ -86,13 +87,20 @@ class Csv(Bundle):
                         name, row, size = _row(words, columns, reader.line_num)
                     except ValueError as error:
                         raise ParseError(str(path), str(error), reader.line_num) from None
+                    if name not in rows and _is_elsewhere(name):
+                        raise ParseError(
+                            str(path),
+                            f"'{lists.shown(name)}' is a path of another machine, whose folder is not here: write names without"
+                            " folders in this column, or with those in DIR",
+                            reader.line_num,
+                        )
                     if name not in rows:
                         rows[name] = bytearray(json.dumps(size), "ascii")
                     if row:
                         rows[name] += b"," + json.dumps(row, separators=(",", ":")).encode()
                         largest = max(largest, *map(abs, row[2:6])) if isinstance(row, list) else largest
             except UnicodeDecodeError:
-                raise ParseError(str(path), "not a table: it is no UTF-8 text") from None
+                raise ParseError(str(path), f"not a table: {lists.NO_TEXT}") from None
             except csv.Error as error:
                 raise ParseError(str(path), f"not a table: {error}") from None
         if not rows:
@@ -120,6 +128,11 @@ class Csv(Bundle):
             raise ParseError(self.file(item), said, int(line))
         name, difficult, *box, number = row
         return lists.placed(name, bool(difficult), box, number)
+
+
+def _is_elsewhere(name: str) -> bool:
+    """Whether an image's path starts at a root, as / or C:/, and leads to a folder that is not there."""
+    return re.match(r"/|[A-Za-z]:/", name) is not None and not os.path.isdir(os.path.dirname(name))
 
 
 def _delimiter(line: str) -> str:

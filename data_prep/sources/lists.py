@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import hashlib
 import struct
@@ -14,6 +15,7 @@ from data_prep.image import IMAGE_NAMES, read_image
 from data_prep.image_header import read_header
 from data_prep.source import Item, Object
 
+NO_TEXT = "it is neither UTF-8 nor UTF-16 text (save it as UTF-8, or: iconv -f CP1252 -t UTF-8)"
 LARGEST = 1e9  # pixels
 LONGEST = 1000  # characters of an image's path
 PROBES = 20  # images that are looked for before a folder counts as not theirs
@@ -29,15 +31,21 @@ def find(name: str, candidates: Iterable[Path], sets: list[str]) -> Path:
     raise CaffeError(f"{name}: no such list{suggest(name, sets) or known}")
 
 
+def encoding(path: Path) -> str:
+    """How a text file is encoded: UTF-16 where it begins so, as Excel's "Unicode text" does, else UTF-8. Raises OSError."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
 def read_lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
     """Number, from 1, and text of each line that is not blank. Raises CaffeError for a file that is no text, OSError."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding=encoding(path)) as file:
             for number, line in enumerate(file, 1):
                 if stripped := line.strip():
                     yield number, stripped
     except UnicodeDecodeError:
-        raise CaffeError(f"{path}: not {what}: it is no UTF-8 text") from None
+        raise CaffeError(f"{path}: not {what}: {NO_TEXT}") from None
 
 
 def read_list(path: Path) -> list[tuple[str, list[str]]]:

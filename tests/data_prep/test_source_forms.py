@@ -84,6 +84,31 @@ def test_images_that_are_none(name: str, root: Path, tmp_path: Path, capsys: pyt
     assert refused(capsys, "csv", root, "--out", tmp_path / "out/lmdb") == f"{root / name}: no such image"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_encodings_of_tables(encoding: str, root: Path) -> None:
+    begin = "\ufeff" if encoding.endswith("e") else ""  # Python writes it for the others
+    (root / "boxes.csv").write_text(f"{begin}filename,xmin,ymin,xmax,ymax,class\n0.jpg,4,5,20,25,Käse\n", encoding=encoding)
+    assert read(Csv(root)) == {"0.jpg": [("Käse", *CAT[1:])]}
+
+
+def test_other_encodings_are_refused_with_a_remedy(root: Path) -> None:
+    file = root / "boxes.csv"
+    file.write_text("0.jpg,4,5,20,25,Käse\n", encoding="cp1252")
+    remedy = "it is neither UTF-8 nor UTF-16 text (save it as UTF-8, or: iconv -f CP1252 -t UTF-8)"
+    assert said(lambda: read(Csv(root))) == f"{file}: not a table: {remedy}"
+
+
+@pytest.mark.parametrize("name", ["/nowhere/at all/1.jpg", r"C:\Users\me\1.jpg", "D:/1.jpg"])
+def test_paths_of_another_machine(name: str, root: Path) -> None:
+    file = root / "boxes.csv"
+    file.write_text(f"{root}/0.jpg,4,5,20,25,cat\n")
+    assert read(Csv(root)) == {f"{root}/0.jpg": [CAT]}
+    file.write_text(f"0.jpg,4,5,20,25,cat\n{name},4,5,20,25,cat\n{name}2,4,5,20,25,cat\n")
+    shown = name.replace("\\", "/")
+    remedy = "write names without folders in this column, or with those in DIR"
+    assert said(lambda: read(Csv(root))) == f"{file}:2: '{shown}' is a path of another machine, whose folder is not here: {remedy}"
+
+
 def test_several_tables_are_lists(root: Path) -> None:
     for name in ("train", "test"):
         (root / f"{name}.csv").write_text("0.jpg,4,5,20,25,cat\n")
