@@ -70,21 +70,8 @@ DYING = textwrap.dedent("""
 
 
 def killed(root: Path, out: Path, at: str, sent: int = signal.SIGKILL, *more: object) -> subprocess.CompletedProcess[str]:
-    argv = [
-        *HEED_CTRL_C,
-        sys.executable,
-        "-c",
-        DYING,
-        *at.split(),
-        str(int(sent)),
-        "voc",
-        root,
-        "--out",
-        out / "lmdb",
-        "--workers",
-        "1",
-        *more,
-    ]
+    flags = (str(int(sent)), "voc", root, "--out", out / "lmdb", "--workers", "1", *more)
+    argv = [*HEED_CTRL_C, sys.executable, "-c", DYING, *at.split(), *flags]
     return subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False, cwd=ROOT)
 
 
