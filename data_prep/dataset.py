@@ -166,7 +166,7 @@ def build_parts(
         ]
         for part, stage in zip(parts, stages, strict=True):
             _fill(crew, Job(source, rules), part, stage, survey=survey, report=report, check_size=output.check_size)
-        report.add([] if report.failed else survey.unused() + ([] if given else survey.misspelt()))
+        report.add([] if report.failed else survey.classes(given=given is not None))
         report.print()
         report.raise_errors()
         for part in parts:

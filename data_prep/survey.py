@@ -42,17 +42,22 @@ class Survey:
         twice = f"is the same image as {image}{where}" if image != item.image else "is there twice" if same else f"is also{where}"
         return [Fault("repeated" if same else "leak", item.place or "", f"{item.image} {twice}")]
 
-    def unused(self) -> list[Fault]:
-        """The classes that were in no annotation, once all could be read; an error where there is no class."""
-        labels, source = self._rules.labels, self._rules.labels_from
-        if not any(labels.values()) and not self._rules.classification:
+    def classes(self, *, given: bool) -> list[Fault]:
+        """What is wrong with the classes, once all annotations could be read. given: somebody has chosen the label map."""
+        if self._rules.classification:
+            return []
+        if not any(self._rules.labels.values()) or not (given or self._objects):
             return [Fault("no-class", "", "no image has an object, so there is no class to learn")]
+        return self._unused_classes() + ([] if given else self._misspelt())
+
+    def _unused_classes(self) -> list[Fault]:
+        labels, source = self._rules.labels, self._rules.labels_from
         used = {0} | {labels[name] for name in labels if name not in self._unused}
         names = {label: name for name, label in labels.items()}  # a class may have two, of which the last is its own
         return [Fault("unused-class", source, f"class '{name}' is in no image") for label, name in names.items() if label not in used]
 
-    def misspelt(self) -> list[Fault]:
-        """The classes that hardly occur and are called nearly as one that often does: for label maps that are made of what occurs."""
+    def _misspelt(self) -> list[Fault]:
+        """The classes that hardly occur and are called nearly as one that often does."""
         found = []
         for name, count in sorted(self._objects.items()):
             often = [other for other, n in self._objects.items() if n >= RARE * count]

@@ -74,7 +74,7 @@ def check(
                 report.add(survey.add(part, item, seen.key, seen.classes))
                 boxes.update(seen.classes)
             progress.update(len(batch))
-    report.add([] if report.failed else survey.unused() + ([] if given else survey.misspelt()))
+    report.add([] if report.failed else survey.classes(given=given is not None))
     return boxes
 
 

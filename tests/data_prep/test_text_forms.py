@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from caffe_ir.errors import CaffeError
+from data_prep.cli import main
 from data_prep.sources import kitti, names
 from data_prep.sources.kitti import Kitti
 from data_prep.sources.yolo import Yolo
@@ -107,6 +109,16 @@ def test_yaml_comments_and_quotes(tmp_path: Path) -> None:
 
 def test_yolo_without_names(root: Path) -> None:
     assert said(lambda: Yolo(root)) == f"{root}: no class names (data.yaml, obj.names or classes.txt; --names takes them from elsewhere)"
+
+
+def test_images_without_any_text_file_are_no_data_set(root: Path, tmp_path: Path) -> None:
+    """Else a folder of labels in the wrong place would be a data set without objects."""
+    (root / "data.yaml").write_text("train: images\nnames: [cat]\n")
+    with pytest.raises(CaffeError, match="no image has an object, so there is no class to learn"):
+        main(["yolo", str(root), "--out", str(tmp_path / "out/lmdb")])
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "map.prototxt").write_text('item { name: "cat" label: 1 }')  # somebody wants background alone
+    main(["yolo", str(root), "--labelmap", str(tmp_path / "map.prototxt"), "--out", str(tmp_path / "out/lmdb")])
 
 
 # ---- KITTI
