@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT))
 from caffe_ir.errors import run_command  # noqa: E402
 from netgen.names import full_id  # noqa: E402
 
-TARGETS = ("help", "demo", "test", "lint", "types", "check", "install", "prototxt", "bench-netgen", "proto", "clean")
+TARGETS = ("help", "demo", "test", "lint", "types", "check", "install", "prototxt", "bench", "bench-netgen", "bench-data", "proto", "clean")
 
 
 def zoo_ids() -> list[str]:
