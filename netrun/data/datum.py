@@ -121,7 +121,7 @@ def decode_image(datum: pb.Datum, force_color: bool = False, force_gray: bool = 
         shape = (datum.channels, datum.height, datum.width)
         if min(shape) <= 0 or len(data) != shape[0] * shape[1] * shape[2]:
             raise CorruptRecord(f"{len(data)} bytes of raw pixels where {shape} are declared")
-        return np.ascontiguousarray(np.frombuffer(data, np.uint8).reshape(shape).transpose(1, 2, 0))
+        return np.array(np.frombuffer(data, np.uint8).reshape(shape).transpose(1, 2, 0), order="C")
     # libjpeg decodes what there is of a truncated file, and paints the rest grey
     if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < 0:
         raise CorruptRecord("a truncated JPEG")

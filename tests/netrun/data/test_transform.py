@@ -44,7 +44,7 @@ def distorted(image: np.ndarray, kind: str, amount: float) -> np.ndarray:
 def test_distortions_are_the_forks_formulas(kind: str, amounts: tuple[float, ...]) -> None:
     image = pixels(256, 256)
     for amount in amounts:
-        np.testing.assert_array_equal(getattr(distort, kind)(image, amount), distorted(image, kind, amount))
+        np.testing.assert_array_equal(getattr(distort, kind)(image.copy(), amount), distorted(image, kind, amount))
 
 
 def test_distortion_draws() -> None:
@@ -96,7 +96,7 @@ def test_equals_the_steps_done_one_by_one(prototxt: str, levels: int, share: flo
     beside = 0
     for seed in range(150):
         image, found = pixels(90, 120, seed=seed), objects((0.1, 0.2, 0.5, 0.6), (0.4, 0.4, 0.9, 0.8), (0.7, 0.0, 1.0, 0.3))
-        out, kept = whole(Sample(image, found, None), RNG(seed))
+        out, kept = whole(Sample(image.copy(), found, None), RNG(seed))
         rng = RNG(seed)
         step = distort.draw(param.distort_param, rng)(image)
         canvas = expand.draw(param.expand_param, 120, 90, rng)
