@@ -40,14 +40,14 @@ class Annotations:
 
 def areas(boxes: np.ndarray) -> np.ndarray:
     """(…, 4) boxes -> (…) areas, 0 for an inverted box."""
-    sides = boxes[..., 2:] - boxes[..., :2]
-    return np.where((sides >= 0).all(-1), sides[..., 0] * sides[..., 1], np.float32(0))
+    sides = np.maximum(boxes[..., 2:] - boxes[..., :2], np.float32(0))
+    return sides[..., 0] * sides[..., 1]
 
 
 def intersections(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Areas common to boxes a (4, …) and b (4, …), broadcast."""
-    wide, high = (np.minimum(a[k + 2], b[k + 2]) - np.maximum(a[k], b[k]) for k in range(2))
-    return np.maximum(wide, np.float32(0)) * np.maximum(high, np.float32(0))
+    sides = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), np.float32(0))
+    return sides[0] * sides[1]
 
 
 def meets(emit: pb.EmitConstraint, view: np.ndarray, found: Annotations) -> np.ndarray:
@@ -58,7 +58,7 @@ def meets(emit: pb.EmitConstraint, view: np.ndarray, found: Annotations) -> np.n
     if emit.emit_type == pb.EmitConstraint.CENTER:
         centre = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
         return ((centre >= view[:2]) & (centre <= view[2:])).all(1)
-    common, whole = intersections(found.boxes.T, view), found.areas()
+    common, whole = intersections(found.boxes.T, view[:, None]), found.areas()
     return (common > 0) & (common > np.float32(emit.emit_overlap) * whole)
 
 
@@ -67,14 +67,12 @@ def project(found: Annotations, window: Box, emit: pb.EmitConstraint | None) -> 
     if not len(found):
         return found
     view = np.array(window, np.float32)
-    boxes = found.boxes
-    keep = ((boxes[:, :2] < view[2:]) & (boxes[:, 2:] > view[:2])).all(1)
-    if emit is not None:
-        keep &= meets(emit, view, found)
-    corners = (boxes.reshape(-1, 2, 2) - view[:2]) / (view[2:] - view[:2])
+    corners = (found.boxes.reshape(-1, 2, 2) - view[:2]) / (view[2:] - view[:2])
     clipped = np.minimum(np.maximum(corners, 0), 1).reshape(-1, 4)
     size = areas(clipped)
-    keep &= size > 0
+    keep = size > 0  # clipped, a box that lies outside is empty
+    if emit is not None:
+        keep &= meets(emit, view, found)
     seen = Annotations(clipped, size, found.ids)
     return seen if keep.all() else seen.take(keep)
 

@@ -55,6 +55,20 @@ class Plan:
     threads: int = 0
 
 
+class Draws(threading.local):
+    """A generator that a thread keeps: to set Philox is much faster than to make it, which first asks the system for a seed."""
+
+    def __init__(self) -> None:
+        self._bits = np.random.Philox(0)
+        self._rng, self._start = np.random.Generator(self._bits), self._bits.state
+
+    def of(self, seed: int, index: int) -> np.random.Generator:
+        """At the start of the stream that is keyed by (seed, index), valid until the thread's next."""
+        self._start["state"]["key"] = np.array([seed % (1 << 64), index], np.uint64)
+        self._bits.state = self._start
+        return self._rng
+
+
 def cores() -> int:
     """Cores for each process of this run on this machine."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -87,6 +101,7 @@ class Loader:
         self._read, self._order = read or self._decoded, order
         self._left_out: dict[int, int] = {}  # by record that was logged: how many of its objects were left out, -1 for all of it
         self._lock = threading.Lock()
+        self._draws = Draws()
         first = self._sample(0)
         self.annotated = parse(self._value(first[0])).HasField("type") if annotated is None else annotated
         height, width, channels = first[1].image.shape
@@ -162,9 +177,8 @@ class Loader:
     def _make(self, index: int, data: np.ndarray, item: int) -> tuple[Annotations, int | None, np.ndarray]:
         """Sample `index` of the run into data[item]; its objects, its label, and its pixels."""
         record, sample = self._sample(index)
-        key = np.array([self._plan.seed % (1 << 64), index], np.uint64)
         try:
-            image, found = self._transformer(sample, np.random.Generator(np.random.Philox(key=key)))
+            image, found = self._transformer(sample, self._draws.of(self._plan.seed, index))
             shape = (image.shape[2], *image.shape[:2])
             if self._free_size:
                 data = np.empty((1, *shape), np.float32)
@@ -220,7 +234,7 @@ class Loader:
             if None in labels:
                 raise CaffeError(f"{self._reader.source}: a record has neither annotations nor a label")
             return torch.tensor(labels, dtype=torch.float32)
-        rows = np.concatenate(
-            [np.column_stack([np.full(len(a), item, np.float32), a.ids[:, :2], a.boxes, a.ids[:, 2]]) for item, a in enumerate(found)]
-        )
+        items = np.repeat(np.arange(len(found), dtype=np.float32), [len(a) for a in found])
+        ids, boxes = np.concatenate([a.ids for a in found]), np.concatenate([a.boxes for a in found])
+        rows = np.column_stack([items, ids[:, :2], boxes, ids[:, 2]])
         return torch.from_numpy(rows if len(rows) else _NO_OBJECT.copy()).reshape(1, 1, -1, 8)

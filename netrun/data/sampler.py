@@ -65,7 +65,7 @@ class BatchSamplers:
         scale, ratio = self._low + draws[:2] * self._span
         square = scale * scale
         root = np.sqrt(np.minimum(np.maximum(ratio, square), 1 / square))
-        sides = np.stack([scale * root, scale / root])
+        sides = np.array([scale * root, scale / root])
         corner = draws[2:] * (1 - sides)
         return np.concatenate([corner, corner + sides])
 
@@ -73,7 +73,7 @@ class BatchSamplers:
         """Mask over windows. All overlaps are (objects, windows) matrices."""
         met = self._free.copy()
         if self._limits and len(found):
-            common = intersections(windows, found.boxes.T[:, :, None])
+            common = intersections(windows[:, None], found.boxes.T[:, :, None])
             whole, objects = (windows[2] - windows[0]) * (windows[3] - windows[1]), found.areas()[:, None]
             for kind, low, high in self._limits:
                 part = common / np.maximum(whole + objects - common if kind == 0 else whole if kind == 1 else objects, _TINY)

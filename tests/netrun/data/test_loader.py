@@ -12,7 +12,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.errors import CaffeError, LayerError
 from caffe_ir.lmdb_reader import LmdbReader
 from netrun.data.buffers import Buffers
-from netrun.data.loader import Loader, Plan
+from netrun.data.loader import Draws, Loader, Plan
 from tests.netrun.data.augmentation import AUGMENTED, SAMPLERS, transformer
 from tests.netrun.data.records import coded, layer, pixels, record, write
 
@@ -55,6 +55,27 @@ def test_rows_and_order(source: Path) -> None:
 def test_one_row_of_minus_one_without_objects(source: Path) -> None:
     data_layer = layer(source, 1, phase=pb.TEST)
     assert data_layer.forward([])[1].tolist() == [[[[-1] * 8]]]
+
+
+def test_a_generator_kept_draws_as_a_new_one() -> None:
+    """Whatever it drew before: half a word of Philox is left over after the first draws."""
+    draws = Draws()
+    for seed, index in ((0, 0), (-1, 5), (7, 1 << 40)):
+        key = np.array([seed % (1 << 64), index], np.uint64)
+        kept, new = draws.of(seed, index), np.random.Generator(np.random.Philox(key=key))
+        for rng in (kept, new):
+            rng.random(3, np.float32)
+        assert kept.bit_generator.random_raw(9).tolist() == new.bit_generator.random_raw(9).tolist()
+        assert kept.random(5, np.float32).tolist() == new.random(5, np.float32).tolist()
+
+
+def test_raw_pixels_can_be_distorted(tmp_path: Path) -> None:
+    """In place, though the record's bytes are not to be written to; a colour image of one pixel is laid out as they are."""
+    raw = pb.AnnotatedDatum(datum=pb.Datum(channels=3, height=1, width=1, data=bytes((10, 20, 30)), label=1))
+    source = write(tmp_path / "db", [("a", raw.SerializeToString())])
+    made = Loader(LmdbReader(source), transformer("distort_param { brightness_prob: 1 brightness_delta: 0 }"), Plan(1))
+    assert next(made)[0].ravel().tolist() == [10, 20, 30]
+    made.close()
 
 
 def test_any_batch_can_be_sought(source: Path) -> None:
