@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
@@ -57,6 +58,15 @@ def pixels(window: Box, width: int, height: int) -> Rect:
     return Rect(left, top, min(wide, width - left), min(high, height - top))
 
 
+def turned(place: Rect, width: int, height: int) -> tuple[Rect, int | None]:
+    """The rectangle in a canvas of this size that is flipped until its wider margins lie to the right and below, where `Resize` spares
+    them; and cv2.flip's code, None where nothing is flipped.
+    """
+    right, below = width - place.left - place.width, height - place.top - place.height
+    flip = {(True, False): 1, (False, True): 0, (True, True): -1}.get((place.left > right, place.top > below))
+    return Rect(min(place.left, right), min(place.top, below), place.width, place.height), flip
+
+
 class Canvas(threading.local):
     """Memory that a thread keeps for its windows: all of it is of the mean colour whenever no window is out.
 
@@ -71,13 +81,19 @@ class Canvas(threading.local):
         return np.broadcast_to(self._mean, (width, channels)).copy()
 
     @contextmanager
-    def window(self, size: tuple[int, int], image: np.ndarray, place: Rect) -> Iterator[np.ndarray]:
-        """A (height, width, C) canvas of `size` (width, height) with `image` at `place`, valid until the block ends."""
+    def window(self, size: tuple[int, int], image: np.ndarray, place: Rect, flip: int | None = None) -> Iterator[np.ndarray]:
+        """A (height, width, C) canvas of `size` (width, height) with `image` at `place`, valid until the block ends.
+
+        flip: cv2.flip's code, for the image.
+        """
         width, height = size
         if len(self._memory) < width * height or self._memory.shape[1] != image.shape[2]:
             self._memory = self._row(width * height, image.shape[2])
         canvas = self._memory[: width * height].reshape(height, width, -1)
-        place.of(canvas)[:] = image
+        if flip is None:
+            place.of(canvas)[:] = image
+        else:
+            cv2.flip(image, flip, dst=place.of(canvas))
         try:
             yield canvas
         finally:

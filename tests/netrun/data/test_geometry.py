@@ -8,7 +8,8 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.errors import CaffeError
 from netrun.data.boxes import mirrored, project
-from netrun.data.resize import scaled
+from netrun.data.expand import Rect, turned
+from netrun.data.resize import Resize, scaled
 from tests.netrun.data.augmentation import RNG, objects, run
 from tests.netrun.data.records import pixels
 
@@ -72,6 +73,30 @@ def test_scaled_without_the_empty_part(interpolation: int) -> None:
         assert difference.max() <= 1
         differing += (difference > 0).sum()
     assert differing < 0.001 * 120 * whole.size
+
+
+def test_a_canvas_turned_round() -> None:
+    """80 x 60 at (70, 10) of 200 x 100: 70 left, 50 right, 10 above, 30 below. AREA of it, turned round or not, is the same."""
+    assert turned(Rect(70, 10, 80, 60), 200, 100) == (Rect(50, 10, 80, 60), 1)
+    assert turned(Rect(50, 30, 80, 60), 200, 100) == (Rect(50, 10, 80, 60), 0)
+    assert turned(Rect(50, 10, 80, 60), 200, 100) == (Rect(50, 10, 80, 60), None)
+    resize, draw, differing, flips = Resize(pb.ResizeParameter(width=90, height=70)), RNG(0), 0, set()
+    for _ in range(120):
+        width, height, wide, high = draw.integers((100, 100, 20, 20), (400, 400, 100, 100)).tolist()
+        place = Rect(int(draw.integers(width - wide + 1)), int(draw.integers(height - high + 1)), wide, high)
+        image = np.full((height, width, 3), (104, 117, 123), np.uint8)
+        place.of(image)[:] = draw.integers(0, 256, (high, wide, 3))
+        moved, flip = turned(place, width, height)
+        flips.add(flip)
+        canvas = image if flip is None else cv2.flip(image, flip)
+        out = resize(canvas, cv2.INTER_AREA, (moved.left + wide, moved.top + high), flip)
+        difference = np.abs(out.astype(int) - cv2.resize(image, (90, 70), interpolation=cv2.INTER_AREA))
+        assert difference.max() <= 1
+        differing += (difference > 0).sum()
+    assert flips == {None, -1, 0, 1}
+    assert differing < 0.0001 * 120 * out.size
+    assert [resize.symmetric(cv2.INTER_AREA, *size) for size in ((90, 70), (89, 80), (100, 69))] == [True, False, False]
+    assert not resize.symmetric(cv2.INTER_NEAREST, 200, 200)
 
 
 def test_fit_small_size_extrapolates() -> None:
