@@ -31,7 +31,8 @@ def parser() -> Parser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, what: str) -> Parser:
-        return commands.add_parser(name, help=what, description=what)
+        shown = [line for line in EXAMPLES.splitlines() if line.startswith((f"  netgen {name}", "examples:"))]
+        return commands.add_parser(name, help=what, description=what, epilog="\n".join(shown), formatter_class=top.formatter_class)
 
     command("list", "every detector of the zoo")
 

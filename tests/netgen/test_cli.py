@@ -152,6 +152,13 @@ def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, capsys
     assert "file" in err
 
 
+@pytest.mark.parametrize("command", ["list", "build", "summary", "card", "diff", "check"])
+def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"examples:\n  netgen {command}" in capsys.readouterr().out
+
+
 def test_help_loads_no_zoo() -> None:
     """Importing the command line imports neither protobuf nor the zoo: `--help` and tab completion answer at once."""
     code = "import sys, netgen.cli; sys.exit(any(m.startswith(('google', 'netgen.zoo', 'caffe_ir.caffe_ir_pb2')) for m in sys.modules))"
