@@ -18,18 +18,18 @@ logger = logging.getLogger("netrun")
 _LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)  # glog's 0 to 3
 
 
-def level_of(number: str) -> int:
+def severity(number: str) -> int:
     """The level of one of glog's numbers, of the nearest beyond them. Raises ValueError."""
     return _LEVELS[min(max(int(number), 0), 3)]
 
 
 def asked(name: str, default: str = "") -> str:
     """What the environment asks of glog."""
-    return os.environ.get(f"GLOG_{name}", default)
+    return os.environ.get(f"GLOG_{name}") or default
 
 
 with suppress(ValueError):
-    logger.setLevel(level_of(asked("minloglevel")))  # `import netrun as caffe` starts no log, but warnings are seen
+    logger.setLevel(severity(asked("minloglevel")))  # `import netrun as caffe` starts no log, but warnings are seen
 
 
 class GlogFormatter(logging.Formatter):

@@ -52,10 +52,10 @@ def add_glog(parser: argparse.ArgumentParser) -> None:
     def add(name: str, default: str, kind: Callable[[str], object], text: str, **options: str) -> None:
         group.add_argument(f"--{name}", type=kind, default=default, help=text, **options)  # type: ignore[arg-type]
 
-    add("minloglevel", log.asked("minloglevel", "0"), log.level_of, "1: only warnings and errors, 2: only errors", metavar="0-3")
+    add("minloglevel", log.asked("minloglevel", "0"), log.severity, "1: only warnings and errors, 2: only errors", metavar="0-3")
     add("log-dir", log.asked("log_dir"), str, "write the log to a file in this folder as well, by glog's name", metavar="DIR")
     add("logtostderr", log.asked("logtostderr", "0"), switch, "no such file", metavar="0|1", nargs="?")
-    add("stderrthreshold", log.asked("stderrthreshold", "2"), log.level_of, "with --noalsologtostderr (default: 2)", metavar="0-3")
+    add("stderrthreshold", log.asked("stderrthreshold", "2"), log.severity, "with --noalsologtostderr (default: 2)", metavar="0-3")
     add("alsologtostderr", "1", switch, "0: on stderr only what --stderrthreshold says (default: 1, as caffe)", metavar="0|1", nargs="?")
     add("v", "0", int, "taken and not used: there are no such lines", metavar="N")
 

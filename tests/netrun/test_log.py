@@ -76,6 +76,7 @@ def test_a_second_run_appends(log_file) -> None:
         ("caffe -minloglevel 1 -v=1", "WE", None),
         ("GLOG_minloglevel=2 caffe", "E", None),
         ("GLOG_minloglevel=2 caffe --minloglevel=0", "IWE", None),
+        ("GLOG_minloglevel= caffe", "IWE", None),
         ("caffe -minloglevel=4", "", None),
         ("caffe --log_dir=logs", "IWE", "IWE"),
         ("GLOG_log_dir=logs caffe -logtostderr", "IWE", None),
