@@ -168,7 +168,8 @@ def read(file: str) -> Dataset:
     except UnicodeDecodeError as error:
         raise ParseError(str(path), f"not a text file ({error.reason})") from None
     except json.JSONDecodeError as error:
-        raise ParseError(str(path), error.msg, error.lineno, error.colno) from None
+        said = f"not the dataset.json that data_prep writes: {error.msg[0].lower()}{error.msg[1:]}"
+        raise ParseError(str(path), said, error.lineno, error.colno) from None
     if not isinstance(values, dict):
         raise ParseError(str(path), "a data set is a JSON object")
     for name, type in _FIELDS.items():

@@ -100,7 +100,7 @@ def test_data_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", ["dataset.json:1:2"]),
+        ("{", ["dataset.json:1:2: not the dataset.json that data_prep writes: "]),
         ("[]", ["JSON object"]),
         (json.dumps({k: v for k, v in OWN.items() if k != "train_lmdb"} | {"train_lmbd": "x"}), ["'train_lmdb' is missing", "train_lmbd"]),
         (json.dumps(OWN | {"train_images": "300"}), ["'train_images' should be a number"]),
