@@ -75,7 +75,7 @@ class Resize:
     def symmetric(self, interpolation: int, width: int, height: int) -> bool:
         """Whether an image of this size, flipped, comes out flipped: AREA, which costs most, where it makes smaller both ways.
 
-        At most one of 10,000 values differs, by one grey level, as floats are added up in another order.
+        Fewer than one of 10,000 values of many images differ, by one grey level, as floats are added up in another order.
         """
         to_width, to_height = self._inner(width, height)
         return interpolation == cv2.INTER_AREA and to_width <= width and to_height <= height

@@ -6,7 +6,7 @@ reads its own compression artefacts; here pixels pass from step to step as they 
 released test nets counts as a crop. A small detector had an mAP of 0.7076 in the fork, and 0.7135 here and in the fork without it.)
 Since distortion works pixel by pixel and the geometry does not depend on pixels, the window is cut out first and only what it shows
 is distorted, which changes nothing (but for OpenCV's HSV to BGR, whose vectorised and scalar columns differ by one grey level).
-AREA scales an expanded image turned round where that spares work: one grey level in one of 10,000 values at most.
+AREA scales an expanded image turned round where that spares work: one grey level in fewer than one of 10,000 values of many images.
 Raw (not encoded) images take the same way; the fork does not distort those and cannot resize them.
 """
 
