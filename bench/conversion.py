@@ -1,6 +1,6 @@
-"""Print how fast data_prep converts and netrun loads, against bare loops and targets, on a set drawn for it.
+"""How fast data_prep converts and netrun loads, against bare loops and targets, on a set drawn for it; writes conversion.md.
 
-usage: python -m bench.conversion [--records 20000]    (`make bench-data` calls it)
+usage: python -m bench.conversion [--records 20000] [--out DIR]    (`make bench-data` calls it)
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ import numpy as np
 
 import netgen
 import netrun
+from bench import machine
+from bench.report import table
 from caffe_ir import text
 from data_prep.crew import cores
 from data_prep.shapes import annotation_xml
@@ -127,16 +129,19 @@ def load(source: Path, batches: int) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=20000, help="of the LMDB that is copied (default: 20000)")
-    records = parser.parse_args().records
+    parser.add_argument("--out", type=Path, default=ROOT / "bench/results", help="for conversion.md (default: bench/results)")
+    args = parser.parse_args()
+    records: int = args.records
     cv2.setNumThreads(1)  # of the bare loops, which are one process
     missed = 0
+    rows: list[list[str]] = []
 
     def tell(what: str, rate: float, target: float | None = None, of: float | None = None) -> float:
         nonlocal missed
         missed += target is not None and rate < target
-        share = f", {rate / of:.2f} of the bare loop" if of else ""
-        aim = "" if target is None else f", target {target:.0f}" + (": missed" if rate < target else "")
-        print(f"{what:58} {rate:8.0f} images/s{share}{aim}", flush=True)
+        aim = "" if target is None else f"≥ {target:.0f}, " + ("**missed**" if rate < target else "met")
+        rows.append([what, f"{rate:.0f}", f"{rate / of:.2f}" if of else "", aim])
+        print(*rows[-1], sep="  ", flush=True)
         return rate
 
     with tempfile.TemporaryDirectory() as name:
@@ -147,7 +152,8 @@ def main() -> int:
         fewer = lines[: 3 * IMAGES]
         (folder / "some.txt").write_text("".join(fewer))
         sizes = [(folder / "voc" / line.split()[0]).stat().st_size for line in distinct]
-        print(f"{records} records of {IMAGES} images of {SIDE}x{SIDE} pixels, {sum(sizes) / IMAGES / 1000:.0f} kB each; {cores()} cores")
+        data = f"{records} records of {IMAGES} images of {SIDE}x{SIDE} pixels, {sum(sizes) / IMAGES / 1000:.0f} kB each"
+        print(data, flush=True)
         for what, convert, listed, flags in (
             ("copied", bytes, "all.txt", []),
             ("resized to 512x512", resized, "some.txt", ["--resize-width=512", "--resize-height=512"]),
@@ -164,6 +170,11 @@ def main() -> int:
                 share = DECODER_SHARE * loop if flags else COPIES_PER_SECOND * workers / 2
                 tell(f"{what}: data_prep voc --workers {workers}", len(chosen) / took, share if workers > 1 else None, loop)
         tell("loaded through SSD's augmentation: netrun", load(folder / "out/lmdb", 30))
+    facts = machine.describe() | {"data": f"{data}; {len(fewer)} of them where images are resized"}
+    args.out.mkdir(parents=True, exist_ok=True)
+    columns = ["", "images/s", "of the bare loop", "target"]
+    said = "# data_prep beside bare loops\n\n" + "".join(f"- {name}: {value}\n" for name, value in facts.items())
+    text.write_atomic(args.out / "conversion.md", f"{said}\n`make bench-data` measured this.\n\n{table(columns, rows)}")
     return int(missed > 0)
 
 
