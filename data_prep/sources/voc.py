@@ -113,7 +113,8 @@ def _read_plain(data: bytes) -> Annotation | None:
     for o in objects:
         name, box, difficult = o.findtext("name", "").strip(), o.find("bndbox"), o.findtext("difficult", "").strip() == "1"
         corners = [box.findtext(corner, "") for corner in CORNERS] if box is not None else [""]
-        if not name.isprintable() or not name or not all(c.isdecimal() and len(c) < 9 for c in corners):
+        digits = [*map(len, corners)]
+        if not name.isprintable() or not name or not "".join(corners).isdecimal() or not 0 < min(digits) <= max(digits) < 9:
             return None
         start = data.index(b"<bndbox", at)
         line += data.count(b"\n", at, start)
