@@ -60,8 +60,7 @@ def run_command(prog: str, main: Callable[[Sequence[str]], int | None], argv: Se
     except OSError as error:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     except KeyboardInterrupt:
-        message = "interrupted"
-        print(f"{prog}: {message}", file=sys.stderr)
+        sys.stderr.write(f"{prog}: interrupted\n")
         return 130
-    print(f"{prog}: error: {message}", file=sys.stderr)
+    sys.stderr.write(f"{prog}: error: {message}\n")  # print() writes the end of the line by itself: two processes' lines could mix
     return 1
