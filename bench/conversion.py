@@ -95,13 +95,13 @@ def resize_all(root: Path, lines: list[str]) -> None:
 
 
 def decoders(root: Path, lines: list[str], workers: int) -> float:
-    """Images per second that so many processes decode, resize and encode, and do no more."""
+    """Seconds in which so many processes decode, resize and encode, and do no more."""
     with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver")) as pool:
         work = functools.partial(resize_all, root)
         list(pool.map(work, [lines[:20]] * workers))  # once they are there
         start = perf_counter()
         list(pool.map(work, [lines[i::workers] for i in range(workers)]))
-        return len(lines) / (perf_counter() - start)
+        return perf_counter() - start
 
 
 def afresh(*arguments: object) -> float:
@@ -125,7 +125,7 @@ def build(root: Path, listed: Path, out: Path, *flags: str) -> float:
 
 
 def load(source: Path, batches: int) -> float:
-    """Images per second through SSD's augmentation, as a training net is fed."""
+    """Seconds for an image through SSD's augmentation, as a training net is fed."""
     cv2.setNumThreads(0)
     layer = netgen.build("ssd300_voc0712", "train").layer[0]
     layer.data_param.source = str(source)
@@ -137,7 +137,7 @@ def load(source: Path, batches: int) -> float:
     start = perf_counter()
     for _ in range(batches):
         net.forward()
-    return batches * layer.data_param.batch_size / (perf_counter() - start)
+    return (perf_counter() - start) / (batches * layer.data_param.batch_size)
 
 
 def main() -> int:
@@ -177,12 +177,11 @@ def main() -> int:
             for workers in sorted({1, min(cores(), 2), cores()}):
                 took = best(build, folder / "voc", folder / listed, folder / "out/lmdb", *flags, f"--workers={workers}")
                 if flags and workers > 1:
-                    loop = tell(
-                        f"{what}: no more than that, {workers} processes", max(decoders(folder / "voc", chosen, workers) for _ in range(3))
-                    )
+                    decoding = len(chosen) / best(decoders, folder / "voc", chosen, workers)
+                    loop = tell(f"{what}: no more than that, {workers} processes", decoding)
                 share = DECODER_SHARE * loop if flags else COPIES_PER_SECOND * workers / 2
                 tell(f"{what}: data_prep voc --workers {workers}", len(chosen) / took, share if workers > 1 else None, loop)
-        tell("loaded through SSD's augmentation: netrun", max(load(folder / "out/lmdb", 30) for _ in range(3)))
+        tell("loaded through SSD's augmentation: netrun", 1 / best(load, folder / "out/lmdb", 30))
     facts = machine.describe() | {"data": f"{data}; {len(fewer)} of them where images are resized"}
     args.out.mkdir(parents=True, exist_ok=True)
     columns = ["", "images/s", "of the bare loop", "target"]

@@ -19,7 +19,6 @@ class Survey:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._unused = {name for name, label in rules.labels.items() if label}
         self._objects: Counter[str] = Counter()  # by class
         self._first: dict[str, Item] = {}  # image with an object of a class
         self._seen: dict[bytes, tuple[str, str]] = {}  # key of an image's content: its part and path
@@ -29,7 +28,6 @@ class Survey:
 
         key: of the image's content, b"" where it cannot be read; classes: number of its objects by class.
         """
-        self._unused.difference_update(classes)
         self._objects.update(classes)
         for name in classes:
             self._first.setdefault(name, item)
@@ -52,7 +50,7 @@ class Survey:
 
     def _unused_classes(self) -> list[Fault]:
         labels, source = self._rules.labels, self._rules.labels_from
-        used = {0} | {labels[name] for name in labels if name not in self._unused}
+        used = {0} | {labels[name] for name in labels if name in self._objects}
         names = {label: name for name, label in labels.items()}  # a class may have two, of which the last is its own
         return [Fault("unused-class", source, f"class '{name}' is in no image") for label, name in names.items() if label not in used]
 
