@@ -10,7 +10,6 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
 NO_SHARED = f"shared reference data not found at {SHARED} (set SHARED)"
-HEED_CTRL_C = ["env", "--default-signal=INT"]  # a suite started in the background ignores SIGINT, and so would all that it starts
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=NO_SHARED)
 CAFFE = Path(os.environ.get("CAFFE_ROOT", "")) / "build/tools/caffe"
 needs_caffe = pytest.mark.skipif(not os.environ.get("CAFFE_ROOT"), reason="needs a real Caffe, the SSD fork: set CAFFE_ROOT")

@@ -17,7 +17,7 @@ from caffe_ir import text
 from caffe_ir.phase import filter_net
 from caffe_ir.splits import insert_splits
 from data_prep.cli import main as data_prep
-from tests.support import CAFFE, HEED_CTRL_C, ROOT, needs_caffe
+from tests.support import CAFFE, ROOT, needs_caffe
 from tests.test_run import environment
 
 pytestmark = [pytest.mark.caffe, needs_caffe]
@@ -159,7 +159,7 @@ def test_a_snapshot_resumes_in_the_other_engine(
 
 def test_ctrl_c_of_the_main_job_leaves_caffe_time_for_a_snapshot(folder: Path, tmp_path: Path) -> None:
     options = environment(folder, RUNS=str(tmp_path), ITERS="500", BATCH="2", CAFFE_ROOT=os.environ["CAFFE_ROOT"])
-    command = [*HEED_CTRL_C, str(ROOT / "scripts/run.sh"), "fssd_tiny_shapes"]
+    command = [str(ROOT / "scripts/run.sh"), "fssd_tiny_shapes"]
     with subprocess.Popen(
         command, env=options, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:

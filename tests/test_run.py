@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import HEED_CTRL_C, ROOT
+from tests.support import ROOT
 
 
 def environment(folder: Path, **options: str) -> dict[str, str]:
@@ -117,7 +117,7 @@ def test_without_its_data_a_detector_is_tried_on_drawn_images(tmp_path: Path) ->
 def test_ctrl_c_keeps_what_was_learned_and_stops(first: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     folder, _ = first
     options = environment(folder, ITERS="500", BATCH="2", RUNS=str(tmp_path / "runs"))
-    command = [*HEED_CTRL_C, str(ROOT / "scripts/run.sh"), "fssd_tiny_shapes"]
+    command = [str(ROOT / "scripts/run.sh"), "fssd_tiny_shapes"]
     with subprocess.Popen(
         command, env=options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

@@ -21,7 +21,7 @@ from data_prep import crew, lmdb_writer
 from data_prep.cli import main
 from data_prep.staging import JOURNAL
 from tests.data_prep.support import XML, records, refused, voc_folder
-from tests.support import HEED_CTRL_C, ROOT
+from tests.support import ROOT
 
 COUNT, COMMIT = 60, 10
 
@@ -71,7 +71,7 @@ DYING = textwrap.dedent("""
 
 def killed(root: Path, out: Path, at: str, sent: int = signal.SIGKILL, *more: object) -> subprocess.CompletedProcess[str]:
     flags = (str(int(sent)), "voc", root, "--out", out / "lmdb", "--workers", "1", *more)
-    argv = [*HEED_CTRL_C, sys.executable, "-c", DYING, *at.split(), *flags]
+    argv = [sys.executable, "-c", DYING, *at.split(), *flags]
     return subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False, cwd=ROOT)
 
 

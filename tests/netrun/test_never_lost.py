@@ -19,7 +19,7 @@ from data_prep.cli import main as data_prep
 from netrun import snapshot
 from netrun.cli import main
 from tests.netrun.narrow import train_test_net
-from tests.support import HEED_CTRL_C, ROOT
+from tests.support import ROOT
 
 NET = """name: "small"
 layer { name: "d" type: "DummyData" top: "x" top: "y" dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 }
@@ -63,14 +63,14 @@ def solver(**fields: object) -> list[str]:
 
 def start(command: list[str], error: str = "error.txt") -> subprocess.Popen[bytes]:
     with open(error, "wb") as out:
-        return subprocess.Popen([*HEED_CTRL_C, sys.executable, "-m", "netrun", *command], stderr=out)
+        return subprocess.Popen([sys.executable, "-m", "netrun", *command], stderr=out)
 
 
 def start_two(command: list[str]) -> subprocess.Popen[bytes]:
     """As `--gpu 0,1` does it, on the CPU."""
     Path("two.py").write_text(TWO)
     with open("error.txt", "wb") as out:
-        return subprocess.Popen([*HEED_CTRL_C, sys.executable, "two.py", *command, "--cpu"], stderr=out)
+        return subprocess.Popen([sys.executable, "two.py", *command, "--cpu"], stderr=out)
 
 
 def wait_for(run: subprocess.Popen[bytes], done: Callable[[], object]) -> None:
