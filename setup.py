@@ -12,7 +12,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=find_packages(include=["caffe_ir*", "netgen*", "netrun*", "data_prep*"]),
+    packages=find_packages(include=["ssd_common*", "caffe_ir*", "netgen*", "netrun*", "data_prep*"]),
     package_data={
         "caffe_ir": ["caffe_ir.proto", "caffe_ir_pb2.pyi"],
         "data_prep": ["labelmaps/*.prototxt", "labelmaps/*.txt"],

@@ -22,14 +22,14 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.walk import walk
-from netrun import log
 from netrun.data.datum import decode_image, parse
 from netrun.data.loader import Loader, Plan
 from netrun.data.transform import Transformer
+from netrun.engine.net import Net
 from netrun.layers.registry import Layer
-from netrun.memory import hold_freed
-from netrun.net import Net
-from netrun.solver import Solver
+from netrun.runtime import log
+from netrun.runtime.memory import hold_freed
+from netrun.training.solver import Solver
 
 Options = dict[str, Any]
 Run = Callable[[], object]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from netrun.engine import Engine
+from netrun.engine.engine import Engine
 
 ROOT = Path(__file__).resolve().parent.parent
 _VIEWS = {"Split", "Flatten", "Reshape", "Permute"}  # their tops are their bottoms' memory

@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from caffe_ir.text import write_atomic
+from ssd_common.files import write_atomic
 
 _MiB = 2**20
 

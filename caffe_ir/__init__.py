@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-__all__ = ["binary", "caffe_ir_pb2", "errors", "phase", "rules", "text", "upgrade", "walk"]
+__all__ = ["binary", "caffe_ir_pb2", "phase", "rules", "text", "upgrade", "walk"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -10,9 +10,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import ParseError
-from caffe_ir.text import read_bytes, write_atomic
 from caffe_ir.upgrade import upgrade_net
+from ssd_common.errors import ParseError
+from ssd_common.files import read_bytes, write_atomic
 
 M = TypeVar("M", bound=Message)
 PathLike = str | os.PathLike[str]

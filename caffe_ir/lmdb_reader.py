@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 
-from caffe_ir.errors import CaffeError
+from ssd_common.errors import CaffeError
 
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _META = struct.Struct("<IIQQ")  # magic, version, address, map size; two databases follow: free pages and main

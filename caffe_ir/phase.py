@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError
+from ssd_common.errors import LayerError
 
 
 def filter_net(net: pb.NetParameter, phase: int, level: int = 0, stages: Iterable[str] = ()) -> pb.NetParameter:

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError, suggest
+from ssd_common.errors import LayerError
+from ssd_common.suggest import suggest
 
 Top = tuple[int, int]  # of layer number, top number
 

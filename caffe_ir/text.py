@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import uuid
 from collections.abc import Callable
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError, ParseError, suggest
 from caffe_ir.upgrade import upgrade_net, upgrade_solver
+from ssd_common.errors import ParseError
+from ssd_common.files import PathLike, read_bytes, write_atomic
+from ssd_common.suggest import suggest
 
 M = TypeVar("M", bound=Message)
-PathLike = str | os.PathLike[str]
 
 
 def read_net(path: PathLike) -> pb.NetParameter:
@@ -48,17 +46,6 @@ def read(path: PathLike, cls: type[M]) -> M:
         raise ParseError(str(path), f"is a binary file, not a {cls.DESCRIPTOR.name} in text")
     # Comments may be in any encoding (many a published net has Chinese ones); a string that is not UTF-8 is refused by the parser.
     return parse(data.decode("utf-8-sig", "surrogateescape"), cls, str(path))
-
-
-def read_bytes(path: PathLike) -> bytes:
-    """A file's bytes. Raises ParseError for one that cannot be read or is empty."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ParseError(str(path), error.strerror or str(error)) from None
-    if not data or data.isspace():
-        raise ParseError(str(path), "is empty")
-    return data
 
 
 def parse(text: str, cls: type[M], path: str = "<string>") -> M:
@@ -114,22 +101,6 @@ def _spelling(field: Any) -> tuple[str, bool, Callable[[Any], str] | None]:
 def write(message: Message, path: PathLike) -> None:
     """Write the message as text, atomically. Raises CaffeError where the folder cannot be written."""
     write_atomic(path, dumps(message))
-
-
-def write_atomic(path: PathLike, data: bytes | str) -> None:
-    """Write a whole file or nothing: to a temporary name in the same folder, then renamed. Raises CaffeError."""
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except OSError as error:
-        raise CaffeError(f"{path}: cannot write: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # ---- What went wrong, in words

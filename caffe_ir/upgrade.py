@@ -5,7 +5,8 @@ fields, `input` fields, BatchNorm's three `param`s, `solver_type`.
 from __future__ import annotations
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import ParseError, suggest
+from ssd_common.errors import ParseError
+from ssd_common.suggest import suggest
 
 V1 = pb.V1LayerParameter
 

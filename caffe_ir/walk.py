@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from math import prod
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError, LayerError, suggest
 from caffe_ir.rules import Facts, Param, Shape, facts
 from caffe_ir.rules.checks import show
+from ssd_common.errors import CaffeError, LayerError
+from ssd_common.suggest import suggest
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import argparse
 import functools
 from collections.abc import Callable, Sequence
 
-from caffe_ir.arguments import Parser
-from caffe_ir.errors import run_command
 from data_prep.commands import build, check, fetch, paper, shapes, show, stats, verify
 from data_prep.sources import KINDS
+from ssd_common.arguments import Parser
+from ssd_common.command import run_command
 
 COMMANDS = {"paper": paper, "check": check, "fetch": fetch, "shapes": shapes, "show": show, "stats": stats, "verify": verify}
 EXAMPLES = """examples:

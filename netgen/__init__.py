@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from caffe_ir import caffe_ir_pb2 as pb
-    from netgen.detector import Detector
+    from netgen.recipe import Detector
 
 __all__ = ["build", "configure", "solver"]
 

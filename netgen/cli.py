@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from caffe_ir.arguments import Parser
-from caffe_ir.errors import CaffeError, run_command
+from ssd_common.arguments import Parser
+from ssd_common.command import run_command
+from ssd_common.errors import CaffeError
 
 if TYPE_CHECKING:
-    from netgen.detector import Detector
+    from netgen.recipe import Detector
 
 EXAMPLES = """examples:
   netgen list
@@ -98,7 +99,7 @@ def _size(text: str) -> int | tuple[int, int]:
 
 
 def _list(args: argparse.Namespace) -> None:
-    from netgen.report import table  # noqa: PLC0415
+    from netgen.reports.summary import table  # noqa: PLC0415
     from netgen.zoo import entries  # noqa: PLC0415
 
     rows = [("id", "input", "what")]
@@ -160,14 +161,14 @@ def _build(args: argparse.Namespace) -> int:
 def _stale(detector: Detector, target: str) -> list[str]:
     from pathlib import Path  # noqa: PLC0415
 
-    from netgen.files import holds, texts  # noqa: PLC0415
+    from netgen.writer import holds, texts  # noqa: PLC0415
 
     folder = Path(detector.net_folder)
     return [str(folder / name) for name, content in texts(detector, target).items() if not holds(folder / name, content)]
 
 
 def _write(detector: Detector, args: argparse.Namespace) -> None:
-    from netgen.files import write  # noqa: PLC0415
+    from netgen.writer import write  # noqa: PLC0415
 
     written = write(detector, args.target)
     if not args.quiet:
@@ -179,7 +180,7 @@ def _write(detector: Detector, args: argparse.Namespace) -> None:
 
 def _summary(args: argparse.Namespace) -> None:
     from caffe_ir.text import read_net  # noqa: PLC0415
-    from netgen.report import summary  # noqa: PLC0415
+    from netgen.reports.summary import summary  # noqa: PLC0415
 
     if os.path.exists(args.net) or args.net.endswith(".prototxt") or os.sep in args.net:
         print(summary(read_net(args.net), args.phase, layers=args.layers))
@@ -191,7 +192,7 @@ def _summary(args: argparse.Namespace) -> None:
 
 
 def _card(args: argparse.Namespace) -> None:
-    from netgen.card import card, write  # noqa: PLC0415
+    from netgen.reports.zoo_page import card, write  # noqa: PLC0415
 
     if (args.all or args.check) == bool(args.id):
         raise CaffeError("card takes either an ID or --all; `netgen list` shows the ids")
@@ -199,7 +200,7 @@ def _card(args: argparse.Namespace) -> None:
 
 
 def _diff(args: argparse.Namespace) -> int:
-    from netgen.difference import diff  # noqa: PLC0415
+    from netgen.reports.net_diff import diff  # noqa: PLC0415
 
     found = diff(args.a, args.b, args.phase, args.target)
     if found:
@@ -208,7 +209,7 @@ def _diff(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from netgen.report import COLUMNS, check, table  # noqa: PLC0415
+    from netgen.reports.summary import COLUMNS, check, table  # noqa: PLC0415
 
     rows: list[Sequence[str]] = [COLUMNS]
     solvers: list[Sequence[str]] = []

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from caffe_ir.errors import CaffeError, ParseError, suggest
+from ssd_common.errors import CaffeError, ParseError
+from ssd_common.suggest import suggest
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from functools import cache
 from typing import Any
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError, suggest
 from caffe_ir.rules import Shape, facts
+from ssd_common.errors import LayerError
+from ssd_common.suggest import suggest
 
 # Layer types whose parameter message is not their own name in lower case.
 _BORROWED = {"Deconvolution": "convolution_param", "Normalize": "norm_param"}

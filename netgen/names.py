@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from caffe_ir.errors import CaffeError, suggest
+from ssd_common.errors import CaffeError
+from ssd_common.suggest import suggest
 
 
 def full_id(name: str, ids: Iterable[str], *, what: str = "detector", others: Iterable[str] = (), see: str = "netgen list") -> str:

@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from caffe_ir.caffe_ir_pb2 import TEST, TRAIN
-    from netrun import io
-    from netrun.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
-    from netrun.net import Net
-    from netrun.pycaffe import Classifier, Detector, NetSpec, __version__, layer_type_list, params, proto, to_proto
-    from netrun.python_layers import Layer
-    from netrun.solver import Solver, get_solver
-    from netrun.solvers import AdaDeltaSolver, AdaGradSolver, AdamSolver, NesterovSolver, RMSPropSolver, SGDSolver
+    from netrun.engine.net import Net
+    from netrun.layers.python_host import Layer
+    from netrun.pycaffe import Classifier, Detector, NetSpec, __version__, io, layer_type_list, params, proto, to_proto
+    from netrun.pycaffe.solvers import AdaDeltaSolver, AdaGradSolver, AdamSolver, NesterovSolver, RMSPropSolver, SGDSolver
+    from netrun.runtime.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+    from netrun.training.solver import Solver, get_solver
 
 _HOMES = {
-    "net": ["Net"],
-    "solver": ["Solver", "get_solver"],
-    "solvers": ["SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver"],
-    "mode": ["set_mode_cpu", "set_mode_gpu", "set_device", "set_random_seed"],
-    "python_layers": ["Layer"],
+    "engine.net": ["Net"],
+    "training.solver": ["Solver", "get_solver"],
+    "pycaffe.solvers": ["SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver"],
+    "runtime.mode": ["set_mode_cpu", "set_mode_gpu", "set_device", "set_random_seed"],
+    "layers.python_host": ["Layer"],
     "pycaffe": ["Classifier", "Detector", "NetSpec", "__version__", "layer_type_list", "params", "proto", "to_proto"],
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
@@ -60,6 +59,8 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"netrun.{_MODULES[name]}"), name)
     if name in ("TRAIN", "TEST"):
         return getattr(importlib.import_module("caffe_ir.caffe_ir_pb2"), name)
-    if name in ("io", "layers"):
-        return importlib.import_module(f"netrun.{name}")
+    if name == "io":
+        return importlib.import_module("netrun.pycaffe.io")
+    if name == "layers":
+        return importlib.import_module("netrun.layers")
     raise AttributeError(f"module 'netrun' has no attribute '{name}'")

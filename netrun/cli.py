@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from caffe_ir.arguments import Parser
-from caffe_ir.errors import CaffeError, run_command, suggest
+from ssd_common.arguments import Parser
+from ssd_common.command import run_command
+from ssd_common.errors import CaffeError
+from ssd_common.suggest import suggest
 
 COMMANDS = {
     "train": "train or finetune a model",
@@ -75,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
     except CaffeError:
         raise
     except Exception as error:
-        from netrun.memory import exhausted  # noqa: PLC0415 - imports torch, which the command has done already or can do without
+        from netrun.runtime.memory import exhausted  # noqa: PLC0415 - imports torch, which the command has done already or can do without
 
         if not exhausted(error):
             raise

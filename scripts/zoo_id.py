@@ -9,8 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from caffe_ir.errors import run_command  # noqa: E402
 from netgen.names import full_id  # noqa: E402
+from ssd_common.command import run_command  # noqa: E402
 
 TARGETS = ("help", "demo", "test", "lint", "types", "check", "install", "prototxt", "bench", "bench-netgen", "bench-data", "proto", "clean")
 

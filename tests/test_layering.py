@@ -13,11 +13,13 @@ from tests.support import ROOT
 # room -> what it may import beside the standard library and itself; "=name" is the package's own functions, not its modules.
 # data_prep asks netgen for the nets of its zoo, to hold their prior boxes against the data.
 MAY_IMPORT = {
-    "caffe_ir": {"google", "numpy"},  # numpy: prior_boxes.py alone, which data_prep and netrun share
-    "netgen": {"google", "caffe_ir"},
+    "ssd_common": {"numpy", "cv2"},
+    "caffe_ir": {"ssd_common", "google", "numpy"},  # numpy: prior_boxes.py alone, which data_prep and netrun share
+    "netgen": {"google", "ssd_common", "caffe_ir"},
     "netgen/python_layers": {"numpy", "caffe"},  # files that netgen writes beside nets, for pycaffe to import
     "data_prep": {
         "google",
+        "ssd_common",
         "caffe_ir",
         "=netgen",
         "netgen.datasets",
@@ -30,7 +32,7 @@ MAY_IMPORT = {
         "requests",
         "distributed",
     },
-    "netrun": {"google", "caffe_ir", "numpy", "h5py", "cv2", "torch", "tqdm", "matplotlib", "pycocotools", "pydot"},
+    "netrun": {"google", "ssd_common", "caffe_ir", "numpy", "h5py", "cv2", "torch", "tqdm", "matplotlib", "pycocotools", "pydot"},
 }
 
 

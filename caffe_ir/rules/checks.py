@@ -8,8 +8,9 @@ from math import prod
 from google.protobuf.message import Message
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError, suggest
 from caffe_ir.rules.registry import Param, Shape
+from ssd_common.errors import LayerError
+from ssd_common.suggest import suggest
 
 FILLERS = ("constant", "gaussian", "positive_unitball", "uniform", "xavier", "msra", "bilinear")
 MANY = 1 << 30

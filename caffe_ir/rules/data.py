@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import UnknownShape
 from caffe_ir.rules.checks import MANY, check, count_blobs, learned
 from caffe_ir.rules.registry import Facts, Param, Shape, rule
+from ssd_common.errors import UnknownShape
 
 
 @rule("Input")

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError, suggest
+from ssd_common.errors import LayerError
+from ssd_common.suggest import suggest
 
 Shape = tuple[int, ...]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError
 from caffe_ir.rules.checks import axis_of, check, count_blobs, legacy, not_in_place, show
 from caffe_ir.rules.registry import Facts, Shape, rule
+from ssd_common.errors import LayerError
 
 
 @rule("Crop")

@@ -6,10 +6,10 @@ import argparse
 import shlex
 from pathlib import Path
 
-from data_prep import dataset, selection
+from data_prep.build import dataset
+from data_prep.checks.report import Report
 from data_prep.commands import encoding, flags
-from data_prep.report import Report
-from data_prep.sources import KINDS
+from data_prep.sources import KINDS, selection
 
 
 def add_flags(parser: argparse.ArgumentParser, kind: str) -> None:

@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from caffe_ir.errors import CaffeError
-from data_prep import dataset, labelmap, selection
+from data_prep.build import dataset
+from data_prep.build.workers import Crew
+from data_prep.checks.checks import Fault, Fix, Rules, inspect
+from data_prep.checks.dataset_checks import Survey
+from data_prep.checks.report import Report
 from data_prep.commands import flags
-from data_prep.crew import Crew
-from data_prep.image import EncodedImage, Encoding, read_image
-from data_prep.preflight import Fault, Fix, Rules, inspect
-from data_prep.report import Report
-from data_prep.source import Item, Source
-from data_prep.sources import KINDS
-from data_prep.survey import Survey
+from data_prep.images.image import EncodedImage, Encoding, read_image
+from data_prep.sources import KINDS, label_map, selection
+from data_prep.sources.source import Item, Source
+from ssd_common.errors import CaffeError
 
 HELP = "say everything that is wrong with a data set, before anything is built"
 EPILOG = """Checks what a build checks, and tells everything in one report. Errors keep a data set from being built; warnings are about
@@ -62,9 +62,9 @@ def check(
 ) -> Counter[str]:
     """Add all that is wrong with the items of each part to the report, as a build would; objects by class, as built."""
     items = [item for part in parts.values() for item in part]
-    given, label_map = dataset.class_map(source, items, labels)
+    given, classes = dataset.class_map(source, items, labels)
     named = str(given or source.root)
-    rules = Rules(labelmap.labels_of(label_map, named), named, fix, source.whole_pixels)
+    rules = Rules(label_map.labels_of(classes, named), named, fix, source.whole_pixels)
     survey, boxes = Survey(rules), Counter[str]()
     owners = iter([(part, item) for part, listed in parts.items() for item in listed])
     with tqdm(total=len(items), desc="checked", unit=" images", disable=None, leave=False) as progress, Crew() as crew:

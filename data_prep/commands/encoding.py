@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from caffe_ir.arguments import switch
-from caffe_ir.errors import CaffeError
+from data_prep.build.dataset import Output
 from data_prep.commands import flags
-from data_prep.dataset import Output
-from data_prep.image import ENCODE_TYPES, Encoding
+from data_prep.images.image import ENCODE_TYPES, Encoding
+from ssd_common.arguments import switch
+from ssd_common.errors import CaffeError
 
 BOUND = 65500  # pixels; a JPEG ends at 65,535
 

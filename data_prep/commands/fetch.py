@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from caffe_ir.errors import CaffeError, suggest
-from data_prep.downloads import REGISTERED, SETS, Archive
+from data_prep.download.archives import REGISTERED, SETS, Archive
+from ssd_common.errors import CaffeError
+from ssd_common.suggest import suggest
 
 HELP = "download VOC or COCO, check it, unpack it"
 EPILOG = "\n".join(
@@ -39,7 +40,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from data_prep import fetch  # noqa: PLC0415  # what it imports would slow every other command
+    from data_prep.download import fetch  # noqa: PLC0415  # what it imports would slow every other command
 
     for name in args.sets:
         if name in REGISTERED:

@@ -6,11 +6,11 @@ import argparse
 import os
 from pathlib import Path
 
-from caffe_ir.errors import CaffeError
-from data_prep.preflight import Fault
-from data_prep.report import Report
-from data_prep.source import Item, Source
-from data_prep.sources import lists
+from data_prep.checks.checks import Fault
+from data_prep.checks.report import Report
+from data_prep.sources import image_lists
+from data_prep.sources.source import Item, Source
+from ssd_common.errors import CaffeError
 
 
 def count(text: str) -> int:
@@ -57,7 +57,7 @@ def chosen(args: argparse.Namespace, source: Source) -> tuple[list[Item], ...]:
     if args.train_list:
         return source.read_list(args.train_list), source.read_list(args.test_list)
     items = source.read_list(args.list) if args.list else source.items()
-    return lists.split(items, args.test_share, args.seed) if args.test_share else (items,)
+    return image_lists.split(items, args.test_share, args.seed) if args.test_share else (items,)
 
 
 def left_out(args: argparse.Namespace, source: Source, *parts: list[Item]) -> list[Fault]:
@@ -66,7 +66,7 @@ def left_out(args: argparse.Namespace, source: Source, *parts: list[Item]) -> li
         return []
     known = {os.path.normpath(os.path.join(source.root, item.image)) for part in parts for item in part}
     folders = [folder for folder in sorted({os.path.dirname(image) for image in known}) if os.path.isdir(folder)]
-    near = (os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder)) if lists.is_image(name))
+    near = (os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder)) if image_lists.is_image(name))
     return [Fault("unannotated", image, "no annotation: left out") for image in near if image not in known]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_ir.errors import CaffeError, suggest
-from data_prep import papers
+from data_prep.build import papers
+from data_prep.build.dataset import Output
+from data_prep.checks.report import Report
 from data_prep.commands import flags
-from data_prep.dataset import Output
-from data_prep.report import Report
+from ssd_common.errors import CaffeError
+from ssd_common.suggest import suggest
 
 HELP = "build a paper's data set where its nets look for it: VOC0712, VOC0712++, COCO, ILSVRC DET"
 EPILOG = "\n".join(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from data_prep import shapes
 from data_prep.commands import flags
+from data_prep.shapes import shapes
 
 HELP = "draw a small data set of shapes and build its LMDBs"
 EPILOG = "example:\n  data_prep shapes --out data/shapes"

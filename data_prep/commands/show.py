@@ -7,9 +7,10 @@ import importlib.util
 import subprocess
 import sys
 
-from caffe_ir.errors import CaffeError
-from data_prep import labelmap, sheet
 from data_prep.commands import flags
+from data_prep.sources import label_map
+from data_prep.statistics import contact_sheet
+from ssd_common.errors import CaffeError
 
 HELP = "draw images of an LMDB with their boxes as one sheet"
 EPILOG = """With --augmented the images are what a net is fed in training: distorted, expanded, cropped, mirrored, resized. netrun
@@ -22,7 +23,7 @@ examples:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lmdb", metavar="LMDB", type=flags.lmdb, help="an annotated LMDB")
-    flags.add_out(parser, "PICTURE", f"picture to write: {', '.join(sheet.PICTURES)}; with --augmented .png")
+    flags.add_out(parser, "PICTURE", f"picture to write: {', '.join(contact_sheet.PICTURES)}; with --augmented .png")
     parser.add_argument("--count", type=flags.count, default=24, metavar="N", help="images on it (default: 24)")
     parser.add_argument("--labelmap", metavar="FILE", help="for the names (default: labelmap.prototxt beside the LMDB)")
     parser.add_argument("--augmented", metavar="TRAIN", help="a train prototxt, whose augmentation is applied")
@@ -30,13 +31,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    pictures = sheet.PICTURES[: 1 if args.augmented else None]
+    pictures = contact_sheet.PICTURES[: 1 if args.augmented else None]
     if args.out.suffix.lower() not in pictures:
         raise CaffeError(f"--out {args.out}: no picture's name; use {', '.join(pictures)}{' with --augmented' if args.augmented else ''}")
     if args.augmented:
         show_augmented(args)
     else:
-        sheet.write(args.lmdb, args.out, args.count, args.labelmap)
+        contact_sheet.write(args.lmdb, args.out, args.count, args.labelmap)
         print(args.out)
 
 
@@ -47,7 +48,7 @@ def show_augmented(args: argparse.Namespace) -> None:
         raise CaffeError(
             f"--augmented needs netrun and PyTorch, and {missing} is not installed; without it show draws the records as they are"
         )
-    names = labelmap.beside(args.lmdb, args.labelmap)
+    names = label_map.beside(args.lmdb, args.labelmap)
     options = {"model": args.augmented, "source": args.lmdb, "out": args.out, "count": args.count, "seed": args.seed, "labelmap": names}
     words = [f"--{name}={value}" for name, value in options.items() if value is not None]
     done = subprocess.run([sys.executable, "-m", "netrun", "show", *words], stderr=subprocess.PIPE, text=True, check=False)

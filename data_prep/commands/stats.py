@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_ir.errors import CaffeError
-from data_prep import boxes, coverage, selection, stats
 from data_prep.commands import flags
-from data_prep.sources import KINDS
+from data_prep.sources import KINDS, selection
+from data_prep.statistics import object_table, prior_coverage, stats
+from ssd_common.errors import CaffeError
 
 HELP = "count classes, sizes and shapes of objects, and how well a net's prior boxes cover them"
 EPILOG = """Of LMDBs or of a data set that is not yet built. With --net it says which share of the objects, by their size at the net's
@@ -39,18 +39,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    nets = [coverage.read_net(name) for name in args.net]
+    nets = [prior_coverage.read_net(name) for name in args.net]
     if args.kind == "lmdb":
-        found = boxes.of_lmdbs(args.lmdb, args.labelmap)
+        found = object_table.of_lmdbs(args.lmdb, args.labelmap)
     else:
         source = selection.select(KINDS[args.kind].open_source(args), args)
-        found = boxes.of_source(source, source.read_list(args.list) if args.list else source.items())
+        found = object_table.of_source(source, source.read_list(args.list) if args.list else source.items())
     if not len(found):
         raise CaffeError(f"{len(found.images)} images, and not one object{stats.left_out(found)}")
     covered = [stats.covered(found, net) for net in nets]
     print(stats.summary(found), *stats.tables(found), stats.advice(found), *(table for c in covered for table in c.tables), sep="\n\n")
     if args.out:
-        from data_prep import figure  # noqa: PLC0415, matplotlib takes half a second
+        from data_prep.statistics import figure  # noqa: PLC0415, matplotlib takes half a second
 
         figure.write(args.out, found, covered)
         print(f"\n{args.out}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from caffe_ir import text
-from data_prep import labelmap
+from data_prep.build.verify import verify
+from data_prep.checks.report import Report
 from data_prep.commands import flags
-from data_prep.report import Report
-from data_prep.verify import verify
+from data_prep.sources import label_map
 
 HELP = "read an LMDB to its end: decode every image, check every label and box"
 EPILOG = """Sizes and counts are compared with the name_size file, the list and dataset.json where they lie beside the LMDB.
@@ -26,7 +26,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    file = labelmap.beside(args.lmdb, args.labelmap)
+    file = label_map.beside(args.lmdb, args.labelmap)
     items = text.read_labelmap(file).item if file else []
     names = {i.label: i.display_name or i.name for i in items}
     report = Report(full=bool(args.report))

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Protocol
 
-from data_prep.source import Source
 from data_prep.sources import annoset, coco, csv, ilsvrc, kitti, voc, yolo
+from data_prep.sources.source import Source
 
 
 class Kind(Protocol):

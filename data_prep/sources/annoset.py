@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from caffe_ir import text
-from caffe_ir.errors import CaffeError, ParseError
-from data_prep import labelmap
-from data_prep.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
-from data_prep.sources import lists
+from data_prep.sources import image_lists, label_map
+from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
 from data_prep.sources.voc import Folder
+from ssd_common.errors import CaffeError, ParseError
 
 HELP = "images and annotation files of a list, as the fork's create_annoset.py takes them,"
 EPILOG = """A LIST has lines `image annotation`, relative to DIR. --label-type says what the annotations are: xml, as in VOC; json, as the
@@ -34,7 +33,7 @@ def open_source(args: argparse.Namespace) -> Folder:
     given = getattr(args, "labelmap", None)
     if args.label_type == "txt" and not given:
         raise CaffeError("--label-type txt needs --labelmap: annotations have label numbers, not names")
-    names = {item.label: item.name for item in text.read_labelmap(labelmap.find(given)).item} if given else {}
+    names = {item.label: item.name for item in text.read_labelmap(label_map.find(given)).item} if given else {}
     return Annoset(args.folder, args.label_type, names)
 
 
@@ -60,7 +59,7 @@ class Annoset(Folder):
         path = Path(self.file(item))
         if self._type == "json":
             return self._json(path)
-        return Annotation(0, 0, read_each(lambda line: self._txt(path, *line), lists.read_lines(path, "an annotation")))
+        return Annotation(0, 0, read_each(lambda line: self._txt(path, *line), image_lists.read_lines(path, "an annotation")))
 
     def _json(self, path: Path) -> Annotation:
         try:
@@ -83,20 +82,20 @@ class Annoset(Folder):
             label, *box = line.split()
             if len(box) != 4 or not label.isdecimal():
                 raise ValueError(line)
-            corners = [lists.single(lists.number(word)) for word in box]
+            corners = [image_lists.single(image_lists.number(word)) for word in box]
         except ValueError:
-            raise ParseError(str(path), f"'{lists.shown(line)}' is not `label xmin ymin xmax ymax`", number) from None
+            raise ParseError(str(path), f"'{image_lists.shown(line)}' is not `label xmin ymin xmax ymax`", number) from None
         if int(label) not in self._names:
             raise ParseError(str(path), f"label {label} is not in the label map", number)
-        return lists.placed(self._names[int(label)], False, corners, number)
+        return image_lists.placed(self._names[int(label)], False, corners, number)
 
 
 def _placed(path: Path, number: int, row: Any) -> Object:
     """The object of a row of a JSON file's list `annotation`. Raises ParseError."""
     try:
-        x, y, across, down = (lists.single(lists.number(str(v))) for v in row["bbox"])
-        corners = (x, y, lists.single(x + across), lists.single(y + down))
-        return lists.placed(lists.class_name(str(row["category_id"])), bool(row.get("iscrowd")), corners, 1)
+        x, y, across, down = (image_lists.single(image_lists.number(str(v))) for v in row["bbox"])
+        corners = (x, y, image_lists.single(x + across), image_lists.single(y + down))
+        return image_lists.placed(image_lists.class_name(str(row["category_id"])), bool(row.get("iscrowd")), corners, 1)
     except KeyError as error:
         raise ParseError(str(path), f"annotation[{number}] is without {error.args[0]!r}", 1) from None
     except (ValueError, OverflowError, TypeError, AttributeError):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
-from caffe_ir.errors import CaffeError, suggest
-from data_prep.source import Item
-from data_prep.sources import lists
+from data_prep.sources import image_lists
+from data_prep.sources.source import Item
+from ssd_common.errors import CaffeError
+from ssd_common.suggest import suggest
 
 ROBOFLOW = "_annotations"  # train/_annotations.csv, valid/_annotations.coco.json, beside the images
 
@@ -78,11 +79,11 @@ class Bundle:
             raise CaffeError(f"{self.root}: {name} is {needed}, but there is {', '.join(sorted(files))}")
         if not files and not Path(name).is_file():
             raise self._nothing()
-        path = lists.find(name, (Path(name), self.root / name, self.root / "ImageSets" / f"{name}.txt"), self.sets() or sorted(files))
+        path = image_lists.find(name, (Path(name), self.root / name, self.root / "ImageSets" / f"{name}.txt"), self.sets() or sorted(files))
         return self.load(path) if path.suffix.lower() in self.suffixes else self._listed(path)
 
     def _listed(self, path: Path) -> list[Item]:
-        lines = lists.read_list(path)
+        lines = image_lists.read_list(path)
         named = {words[1].partition("#")[0] for _, words in lines if len(words) == 2}
         all_named = bool(named) and all((self.root / n).is_file() for n in named)
         known: dict[str, Item] = {}

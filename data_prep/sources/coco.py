@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from caffe_ir.errors import ParseError, suggest
-from data_prep.json_stream import elements
-from data_prep.source import Annotation, Item, Object, Source, read_each
-from data_prep.sources import lists
+from data_prep.sources import image_lists
 from data_prep.sources.bundle import Bundle
+from data_prep.sources.json_stream import elements
+from data_prep.sources.source import Annotation, Item, Object, Source, read_each
+from ssd_common.errors import ParseError
+from ssd_common.suggest import suggest
 
 HELP = "a folder with COCO-style JSON"
 EPILOG = """DIR holds annotations/instances_NAME.json and the images in NAME/ or images/NAME/, or NAME/_annotations.coco.json as Roboflow
@@ -87,12 +88,12 @@ class Coco(Bundle):
             raise ParseError(self.file(item), f"{item.image}: {said}", int(line))
         category, crowd, *box, line = row
         if str(category) not in names:
-            known = lists.shown(", ".join(list(names)[:5])) + (", …" if len(names) > 5 else "")
-            said = f"category {lists.shown(str(category))} is not among the {len(names)} categories ({known})"
+            known = image_lists.shown(", ".join(list(names)[:5])) + (", …" if len(names) > 5 else "")
+            said = f"category {image_lists.shown(str(category))} is not among the {len(names)} categories ({known})"
             raise ParseError(self.file(item), f"{item.image}: {said}", line)
-        x, y, across, down = (lists.single(v) for v in box)
-        corners = (x, y, lists.single(x + across), lists.single(y + down))
-        return lists.placed(names[str(category)], bool(crowd), corners, line)
+        x, y, across, down = (image_lists.single(v) for v in box)
+        corners = (x, y, image_lists.single(x + across), image_lists.single(y + down))
+        return image_lists.placed(names[str(category)], bool(crowd), corners, line)
 
     def load(self, path: Path) -> list[Item]:
         """The items of one JSON file. Raises ParseError for a file that is not COCO's, with the record at fault; what is wrong with
@@ -109,11 +110,11 @@ class Coco(Bundle):
                 if section == "annotations":
                     rows.setdefault(str(value["image_id"]), bytearray()).extend(b"," + _row(value, line).encode())
                 elif section == "categories":
-                    names[str(value["id"])] = lists.class_name(str(value["name"]))
+                    names[str(value["id"])] = image_lists.class_name(str(value["name"]))
                 elif (key := str(value["id"])) in images:
-                    raise ParseError(str(path), f"{place}: there is another image with id {lists.shown(key)}", line)
+                    raise ParseError(str(path), f"{place}: there is another image with id {image_lists.shown(key)}", line)
                 else:
-                    images[key] = (lists.image_name(str(value["file_name"])), _side(value, "width"), _side(value, "height"))
+                    images[key] = (image_lists.image_name(str(value["file_name"])), _side(value, "width"), _side(value, "height"))
             except KeyError as error:
                 near = suggest(str(error.args[0]), value).replace("did you mean", "there is")
                 raise ParseError(str(path), f"{place} without {error.args[0]!r}{near}", line) from None
@@ -122,7 +123,7 @@ class Coco(Bundle):
         if not images:
             raise ParseError(str(path), "no 'images' in it: not a COCO-style annotation file")
         if strays := rows.keys() - images.keys():
-            first = lists.shown(min(strays))
+            first = image_lists.shown(min(strays))
             raise ParseError(str(path), f"annotations of {len(strays)} images that are not in 'images', the first of image {first}")
         place = self.below(path)
         self._names[place] = {i: names[i] for i in sorted(names, key=lambda i: (int(i) if i.isdecimal() else math.inf, i))}
@@ -139,7 +140,7 @@ class Coco(Bundle):
         for prefix in {_prefix(name) for name in names}:
             parts = [p for p in (prefix, split, split.replace("-dev", "")) if p]  # test-dev's images lie among test's
             folders = ["", *(f for p in parts for f in (p, f"images/{p}")), "images", beside, f"{beside}/images", "JPEGImages"]
-            found[prefix], _ = lists.locate(self.root, (n for n in names if _prefix(n) == prefix), folders)
+            found[prefix], _ = image_lists.locate(self.root, (n for n in names if _prefix(n) == prefix), folders)
         return found
 
 
@@ -158,7 +159,7 @@ def _side(value: dict[str, Any], side: str) -> int:
 
 def _row(value: dict[str, Any], line: int) -> str:
     """One annotation as an item carries it: category, crowd, box, line; or `line:fault`."""
-    said = f"{line}:annotation {lists.shown(str(value.get('id', '')))}: "
+    said = f"{line}:annotation {image_lists.shown(str(value.get('id', '')))}: "
     box, category, crowd = value.get("bbox"), value.get("category_id"), bool(value.get("iscrowd"))
     if box is None:
         return json.dumps(f"{said}no bbox (is this a file of captions?)")

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from caffe_ir.errors import ParseError, suggest
-from data_prep.image import IMAGE_NAMES
-from data_prep.source import NO_ALIASES, Annotation, Item, Object, Source, read_each
-from data_prep.sources import lists
+from data_prep.images.image import IMAGE_NAMES
+from data_prep.sources import image_lists
 from data_prep.sources.bundle import Bundle
+from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, Source, read_each
+from ssd_common.errors import ParseError
+from ssd_common.suggest import suggest
 
 HELP = "a table of boxes (CSV)"
 EPILOG = """DIR holds one or more tables NAME.csv (comma, semicolon or tab) and the images, or NAME/_annotations.csv as Roboflow writes it;
@@ -73,7 +74,7 @@ class Csv(Bundle):
         """
         rows: dict[str, bytearray] = {}  # less than half the memory of lists of texts
         largest = 0.0
-        with path.open(encoding=lists.encoding(path), newline="") as file:
+        with path.open(encoding=image_lists.encoding(path), newline="") as file:
             try:
                 delimiter = _delimiter(file.readline())
                 file.seek(0)
@@ -90,7 +91,7 @@ class Csv(Bundle):
                     if name not in rows and _is_elsewhere(name):
                         raise ParseError(
                             str(path),
-                            f"'{lists.shown(name)}' is a path of another machine, whose folder is not here: write names without"
+                            f"'{image_lists.shown(name)}' is a path of another machine, whose folder is not here: write names without"
                             " folders in this column, or with those in DIR",
                             reader.line_num,
                         )
@@ -100,14 +101,14 @@ class Csv(Bundle):
                         rows[name] += b"," + json.dumps(row, separators=(",", ":")).encode()
                         largest = max(largest, *map(abs, row[2:6])) if isinstance(row, list) else largest
             except UnicodeDecodeError:
-                raise ParseError(str(path), f"not a table: {lists.NO_TEXT}") from None
+                raise ParseError(str(path), f"not a table: {image_lists.NO_TEXT}") from None
             except csv.Error as error:
                 raise ParseError(str(path), f"not a table: {error}") from None
         if not rows:
             raise ParseError(str(path), "a table without a row")
         beside = self.below(path.parent)
         folders = ("", beside, "images", f"{beside}/images", path.stem, f"images/{path.stem}", "JPEGImages")
-        folder, extension = lists.locate(self.root, rows, folders)
+        folder, extension = image_lists.locate(self.root, rows, folders)
         unit = "1" if 0 < largest <= 1 else "0"
         file_name = self.below(path)
         return [Item(f"{folder}{name}{extension}", file_name, content=f"{unit},{rows.pop(name).decode()}") for name in list(rows)]
@@ -116,10 +117,10 @@ class Csv(Bundle):
         fractions, (width, height), *rows = json.loads(f"[{item.content}]")
         objects = read_each(lambda row: self._object(item, row), rows)
         if fractions and objects:
-            width, height = (width, height) if width and height else lists.size_of(self.root / item.image)
+            width, height = (width, height) if width and height else image_lists.size_of(self.root / item.image)
             if not width:
                 return Annotation(0, 0, [])
-            objects = [lists.placed(o.name, o.difficult, lists.scaled(o[2:6], (width, height)), o.line) for o in objects]
+            objects = [image_lists.placed(o.name, o.difficult, image_lists.scaled(o[2:6], (width, height)), o.line) for o in objects]
         return Annotation(width, height, objects)
 
     def _object(self, item: Item, row: str | list[Any]) -> Object:
@@ -127,7 +128,7 @@ class Csv(Bundle):
             line, _, said = row.partition(":")
             raise ParseError(self.file(item), said, int(line))
         name, difficult, *box, number = row
-        return lists.placed(name, bool(difficult), box, number)
+        return image_lists.placed(name, bool(difficult), box, number)
 
 
 def _is_elsewhere(name: str) -> bool:
@@ -172,17 +173,17 @@ def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, i
             if found[thing] < 0:
                 del found[thing]
     box = CORNER_AND_SIDES if "box_width" in found and "xmax" not in found else CORNERS
-    unknown = [lists.shown(word) for column, word in enumerate(header) if column not in found.values()]
+    unknown = [image_lists.shown(word) for column, word in enumerate(header) if column not in found.values()]
     for thing in ("class", *box):
         if thing not in found:
             near = suggest(thing, unknown).replace("did you mean", "there is")
-            raise ParseError(str(path), f"no column '{thing}'{near or '; there are ' + lists.shown(', '.join(header))}", 1)
+            raise ParseError(str(path), f"no column '{thing}'{near or '; there are ' + image_lists.shown(', '.join(header))}", 1)
     return found
 
 
 def _is_number(text: str) -> bool:
     try:
-        lists.number(text)
+        image_lists.number(text)
     except ValueError:
         return False
     return True
@@ -194,7 +195,7 @@ def _row(words: list[str], columns: Mapping[str, int], line: int) -> tuple[str, 
     Raises ValueError for a row without an image.
     """
     cells = {thing: words[column].strip() if column < len(words) else "" for thing, column in columns.items()}
-    image = lists.image_name(cells["image"])
+    image = image_lists.image_name(cells["image"])
     if Path(image).is_absolute() and Path(image).suffix.lower() not in IMAGE_NAMES:
         raise ValueError(f"'{image}' is no image")
     size = [int(cells[side]) if cells.get(side, "").isdecimal() and len(cells[side]) < 7 else 0 for side in ("width", "height")]
@@ -204,11 +205,11 @@ def _row(words: list[str], columns: Mapping[str, int], line: int) -> tuple[str, 
     try:
         for thing in box:
             if not _is_number(cells[thing]):
-                raise ValueError(f"{thing} is '{lists.shown(cells[thing])}', not a number")
-        numbers = [lists.number(cells[thing]) for thing in box]
+                raise ValueError(f"{thing} is '{image_lists.shown(cells[thing])}', not a number")
+        numbers = [image_lists.number(cells[thing]) for thing in box]
         if box is CORNER_AND_SIDES:
             numbers[2:] = [numbers[0] + numbers[2], numbers[1] + numbers[3]]
         difficult = cells.get("difficult", "").lower() in ("1", "true", "yes")
-        return image, [lists.class_name(cells["class"]), int(difficult), *numbers, line], size
+        return image, [image_lists.class_name(cells["class"]), int(difficult), *numbers, line], size
     except ValueError as error:
         return image, f"{line}:{error}", size

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_ir.errors import CaffeError
-from data_prep.source import UNLABELLED, Item, Source
-from data_prep.sources import lists
+from data_prep.sources import image_lists
+from data_prep.sources.source import UNLABELLED, Item, Source
 from data_prep.sources.voc import Folder
+from ssd_common.errors import CaffeError
 
 HELP = "a folder of ILSVRC DET"
 EPILOG = """DIR holds Data/DET, Annotations/DET, ImageSets/DET. A LIST is train, val, val1, val2, trainval1 (train and val1), test (without
@@ -43,11 +43,11 @@ class Ilsvrc(Folder):
     def read_list(self, name: str) -> list[Item]:
         files = [self.root / SETS / f"{part}.txt" for part in SUBSETS.get(name, (name,))]
         if not all(f.is_file() for f in files):
-            return super().read_list(str(lists.find(name, (Path(name), self.root / name), self.sets())))
+            return super().read_list(str(image_lists.find(name, (Path(name), self.root / name), self.sets())))
         items = []
         for file in files:
             training = file.stem.startswith("train") or file.stem == "val1"
-            for place, (image, *number) in lists.read_list(file):
+            for place, (image, *number) in image_lists.read_list(file):
                 subset = image.partition("/")[0].split("_")
                 if len(subset) < 2:
                     raise CaffeError(f"{place}: '{image}' is no image of ILSVRC (such as ILSVRC2012_val_00000001)")

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import NamedTuple
 
-from caffe_ir.errors import CaffeError, ParseError
-from data_prep.image import IMAGE_NAMES
-from data_prep.source import NO_ALIASES, Annotation, Item, Object, Source, read_each
-from data_prep.sources import lists
+from data_prep.images.image import IMAGE_NAMES
+from data_prep.sources import image_lists
+from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, Source, read_each
+from ssd_common.errors import CaffeError, ParseError
 
 HELP = "a folder of KITTI's object benchmark"
 EPILOG = """DIR, or DIR/training, has image_2/000000.png and label_2/000000.txt. A LIST is a file of such numbers, here or in DIR/ImageSets.
@@ -89,7 +89,7 @@ class Kitti:
         places = (Path(name), self.root / name, *(f / f"{name}.txt" for f in self._set_folders()))
         return [
             self._item(words[0], place) if len(words) == 1 else Item(words[0], words[1], place)
-            for place, words in lists.read_list(lists.find(name, places, self.sets()))
+            for place, words in image_lists.read_list(image_lists.find(name, places, self.sets()))
         ]
 
     def file(self, item: Item) -> str:
@@ -97,7 +97,7 @@ class Kitti:
 
     def read(self, item: Item) -> Annotation:
         path = self.root / item.annotation
-        lines = lists.read_lines(path, "a KITTI annotation")
+        lines = image_lists.read_lines(path, "a KITTI annotation")
         found = read_each(lambda line: _object(path, line[0], line[1].split(), self._level), lines)
         return Annotation(0, 0, [o for o in found if self._keep_dont_care or o.name != DONT_CARE])
 
@@ -108,9 +108,9 @@ def _object(path: Path, line: int, words: list[str], level: Level) -> Object:
         raise ParseError(str(path), f"{len(words)} words where 15 should be: {fields}", line)
     name, *rest = words
     try:
-        name = lists.class_name(name)
-        truncated, occluded, _, *box = (lists.number(w) for w in rest[:7])
+        name = image_lists.class_name(name)
+        truncated, occluded, _, *box = (image_lists.number(w) for w in rest[:7])
     except ValueError as error:
-        raise ParseError(str(path), f"{lists.shown(str(error))}, where a number should be", line) from None
+        raise ParseError(str(path), f"{image_lists.shown(str(error))}, where a number should be", line) from None
     beyond = box[3] - box[1] < level.height or occluded > level.occlusion or truncated > level.truncation
-    return lists.placed(name, beyond or name == DONT_CARE, box, line)
+    return image_lists.placed(name, beyond or name == DONT_CARE, box, line)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from caffe_ir.errors import CaffeError, ParseError
-from data_prep.image import IMAGE_NAMES
-from data_prep.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
-from data_prep.sources import lists
+from data_prep.images.image import IMAGE_NAMES
+from data_prep.sources import image_lists
+from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
+from ssd_common.errors import CaffeError, ParseError
 
 HELP = "a VOC-style folder"
 EPILOG = """DIR has JPEGImages and Annotations, or images and annotations; or photographs with their XML files beside them, as LabelImg
@@ -131,7 +131,7 @@ def _object(path: str | Path, element: Element) -> Object:
     if name is None or not name.text.strip():
         raise ParseError(str(path), "object without a name", element.line)
     try:
-        named = lists.class_name(name.text)
+        named = image_lists.class_name(name.text)
     except ValueError as error:
         raise ParseError(str(path), str(error), name.line) from None
     if box is None:
@@ -147,9 +147,9 @@ def _number(path: str | Path, parent: Element, tag: str, default: float | None =
     if element is None:
         raise ParseError(str(path), f"{parent.tag} without {tag}", parent.line)
     try:
-        return lists.number(element.text)
+        return image_lists.number(element.text)
     except ValueError:
-        raise ParseError(str(path), f"{tag} is '{lists.shown(element.text.strip())}', not a number", element.line) from None
+        raise ParseError(str(path), f"{tag} is '{image_lists.shown(element.text.strip())}', not a number", element.line) from None
 
 
 class Layout(NamedTuple):
@@ -195,7 +195,7 @@ class Folder:
             return None
         stems = [_stem(p.relative_to(base / annotations)) for p in found[annotations]]
         images = next(f for f in IMAGE_FOLDERS if (base / f).is_dir())
-        files = lists.images_below(base / images) if images or annotations else lists.images_in(base)
+        files = image_lists.images_below(base / images) if images or annotations else image_lists.images_in(base)
         names = {_stem(name): name.as_posix() for name in (p.relative_to(base / images) for p in files)}
         for stem, name in list(names.items()):
             names.setdefault(Path(stem).name, name)
@@ -268,5 +268,5 @@ class Folder:
             return items
         return [
             self.item(words[0], place) if len(words) == 1 else Item(words[0], words[1], place)
-            for place, words in lists.read_list(lists.find(name, candidates, self.sets()))
+            for place, words in image_lists.read_list(image_lists.find(name, candidates, self.sets()))
         ]

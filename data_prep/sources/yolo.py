@@ -6,9 +6,9 @@ import argparse
 import os
 from pathlib import Path
 
-from caffe_ir.errors import CaffeError, ParseError
-from data_prep.source import NO_ALIASES, Annotation, Item, Source, read_each
-from data_prep.sources import lists, names
+from data_prep.sources import image_lists, yolo_names
+from data_prep.sources.source import NO_ALIASES, Annotation, Item, Source, read_each
+from ssd_common.errors import CaffeError, ParseError
 
 HELP = "a folder of YOLO text files"
 EPILOG = """DIR has images/…/NAME.jpg and labels/…/NAME.txt, or both side by side. Class names come from data.yaml, obj.data, obj.names or
@@ -41,7 +41,7 @@ class Yolo:
         self.root = root
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
-        self._names = names.read(root, names_file)
+        self._names = yolo_names.read(root, names_file)
 
     @property
     def classes(self) -> list[str]:
@@ -49,7 +49,7 @@ class Yolo:
 
     def items(self) -> list[Item]:
         folder = self.root / "images"
-        found = lists.images_below(folder if folder.is_dir() else self.root)
+        found = image_lists.images_below(folder if folder.is_dir() else self.root)
         if not found:
             raise CaffeError(f"{folder if folder.is_dir() else self.root}: no image there")
         return [self._item(p.relative_to(self.root).as_posix()) for p in found]
@@ -59,12 +59,12 @@ class Yolo:
         return sorted({*self._names.sets, *inner})
 
     def read_list(self, name: str) -> list[Item]:
-        if places := self._names.sets.get(names.SPLITS.get(name, name)):
+        if places := self._names.sets.get(yolo_names.SPLITS.get(name, name)):
             return [item for place in places for item in self._below(self._names.folder, place)]
         for folder in (f"images/{name}", f"{name}/images"):
             if (self.root / folder).is_dir():
                 return self._below(self.root, folder)
-        return self._listed(lists.find(name, (Path(name), self.root / name), self.sets()))
+        return self._listed(image_lists.find(name, (Path(name), self.root / name), self.sets()))
 
     def _below(self, folder: Path, place: str) -> list[Item]:
         """The items of a folder of images or of a list, as data.yaml names them: relative to its own folder or to the data set's."""
@@ -73,16 +73,16 @@ class Yolo:
             bare = bare[3:]
         for path in (folder / place, self.root / place, folder / bare, self.root / bare):
             if os.path.isdir(path):
-                if found := lists.images_below(path):
+                if found := image_lists.images_below(path):
                     return [self._item(self._relative(p)) for p in found]
                 raise CaffeError(f"{path}: no image there")
             if os.path.isfile(path):
                 return self._listed(path)
-        raise CaffeError(f"{self._names.file}: no folder or list '{lists.shown(place)}'")
+        raise CaffeError(f"{self._names.file}: no folder or list '{image_lists.shown(place)}'")
 
     def _listed(self, path: Path) -> list[Item]:
         items = []
-        for place, words in lists.read_list(path):
+        for place, words in image_lists.read_list(path):
             image = words[0].removeprefix("./")
             near = next(
                 (p for p in (self.root / image, path.parent / image, self.root / "images" / image) if p.is_file()), self.root / image
@@ -113,22 +113,22 @@ class Yolo:
         path = self._label_file(item)
         if not path.is_file():
             return Annotation(0, 0, [])
-        lines = lists.read_lines(path, "a YOLO text file")
+        lines = image_lists.read_lines(path, "a YOLO text file")
         found = read_each(lambda line: (line[0], *self._box(path, line[0], line[1].split())), lines)
         if not found:
             return Annotation(0, 0, [])
-        size = lists.size_of(self.root / item.image)
+        size = image_lists.size_of(self.root / item.image)
         if not all(size):
             return Annotation(0, 0, [])
-        return Annotation(*size, [lists.placed(name, False, lists.scaled(box, size), line) for line, name, box in found])
+        return Annotation(*size, [image_lists.placed(name, False, image_lists.scaled(box, size), line) for line, name, box in found])
 
     def _box(self, path: Path, line: int, words: list[str]) -> tuple[str, list[float]]:
         """Class and corners, in fractions, of a line. Raises ParseError."""
         try:
-            index, *numbers = (lists.number(w) for w in words)
+            index, *numbers = (image_lists.number(w) for w in words)
         except ValueError:
             raise ParseError(
-                str(path), f"'{lists.shown(' '.join(words))}' where 'class x y width height' should be, all numbers", line
+                str(path), f"'{image_lists.shown(' '.join(words))}' where 'class x y width height' should be, all numbers", line
             ) from None
         if len(numbers) == 5:
             raise ParseError(str(path), "a class and 5 numbers where 4 should be (is this a file of detections?)", line)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from netgen.blocks.numbered_layers import Axes, Unnamed
 from netgen.graph import Blob
-from netgen.unnamed import Axes, Unnamed
 
 Unit = Callable[..., Blob]  # `bn_relu_conv` or `conv_bn_relu`
 POST_EPS = 1e-4  # of BatchNorm in GRP-DSOD's body

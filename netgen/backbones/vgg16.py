@@ -6,7 +6,7 @@ pool5 is 3×3 with stride 1, so that fc7 still has stride 16. Layer names are th
 
 from __future__ import annotations
 
-from netgen.blocks import MSRA, batch_norm, conv, relu
+from netgen.blocks.convolution import MSRA, batch_norm, conv, relu
 from netgen.graph import Blob, Net
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels and number of 3×3 convolutions between two poolings

@@ -5,7 +5,7 @@ Layer names are those of ZF_conv_reduced.caffemodel, for which examples/ssd/ssd_
 
 from __future__ import annotations
 
-from netgen.blocks import conv, relu
+from netgen.blocks.convolution import conv, relu
 from netgen.graph import Blob, Net
 
 FC_CHANNELS = 1024

@@ -8,10 +8,10 @@ from typing import Any
 
 from netgen.backbones.dsod import POST_EPS, Unit, bn_relu_conv, conv_bn_relu
 from netgen.backbones.resnet101 import norm
-from netgen.blocks import conv
+from netgen.blocks.convolution import conv
+from netgen.blocks.numbered_layers import FROZEN, Unnamed
 from netgen.graph import Blob, Net
-from netgen.multibox import Source, pixel_step
-from netgen.unnamed import FROZEN, Unnamed
+from netgen.heads.multibox import Source, pixel_step
 
 NAMES = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth")
 DENSE = (512, 512, 256)  # channels of Second, of Third, and of every later map

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netgen.blocks import conv_relu, resize, shrink
+from netgen.blocks.convolution import conv_relu, resize, shrink
 from netgen.graph import Blob, Net
-from netgen.multibox import Source
+from netgen.heads.multibox import Source
 
 FUSED_CHANNELS = 256  # each source after its 1×1 convolution (§4.2)
 PYRAMID_CHANNELS = (512, 512, 256)  # of ds_1 and ds_2, and of every later map

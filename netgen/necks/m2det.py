@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from caffe_ir.errors import CaffeError
-from netgen.blocks import XAVIER, ZERO, batch_norm, conv, relu, upsample_nearest
+from netgen.blocks.convolution import XAVIER, ZERO, batch_norm, conv, relu, upsample_nearest
 from netgen.graph import Blob, Net
-from netgen.multibox import Source
+from netgen.heads.multibox import Source
+from ssd_common.errors import CaffeError
 
 SHALLOW_CHANNELS, DEEP_CHANNELS = 256, 512  # of the two backbone maps in the base feature (Figure 4 a)
 REDUCTION = 16  # of the squeeze before each excitation (§3.1, "SFAM")

@@ -9,8 +9,8 @@ import importlib
 from collections.abc import Callable
 from functools import cache
 
-from netgen.detector import Detector
 from netgen.names import full_id
+from netgen.recipe import Detector
 
 Entry = Callable[[], Detector]
 _MODULES = ("ssd", "resnet", "dssd", "fssd", "mobilenet", "m2det", "dsod", "ppn", "shapes")

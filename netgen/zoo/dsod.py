@@ -24,14 +24,14 @@ from functools import partial
 from typing import Any
 
 from netgen.backbones.dsod import Backbone, dsod, grp_dsod
+from netgen.backbones.registry import Maps, Stack
+from netgen.blocks.numbered_layers import Unnamed
 from netgen.datasets import COCO, VOC0712, VOC0712PP, Dataset
-from netgen.detector import VGG_WEIGHTS, Detector
 from netgen.graph import Blob, Net
-from netgen.multibox import Source, multibox_head
+from netgen.heads.multibox import Source, multibox_head
 from netgen.necks.dsod import DENSE, dsod_neck, grp_neck, predictor, released_predictor
+from netgen.recipe import VGG_WEIGHTS, Detector
 from netgen.schedules import Schedule
-from netgen.stack import Maps, Stack
-from netgen.unnamed import Unnamed
 from netgen.zoo import entry, row, variant
 from netgen.zoo.resnet import ssd300_resnet101_voc0712_release
 from netgen.zoo.ssd import VOC_300, ssd

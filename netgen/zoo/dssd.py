@@ -17,15 +17,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from netgen.backbones.registry import RESNET101, Stack
 from netgen.backbones.resnet101 import FIXED_STATISTICS, FROZEN, LEARNING, Learning, resnet101
 from netgen.datasets import COCO, VOC0712, VOC0712PP, Dataset
-from netgen.detector import Detector
 from netgen.graph import Blob, Net
-from netgen.multibox import Source, multibox_head, predictor
+from netgen.heads.multibox import Source, multibox_head, predictor
 from netgen.necks.dssd import deconvolve, ssd_resnet_neck
 from netgen.necks.prediction import CHANNELS, deep_predictor, prediction_modules
+from netgen.recipe import Detector
 from netgen.schedules import Schedule
-from netgen.stack import RESNET101, Stack
 from netgen.zoo import entry, row, variant
 from netgen.zoo.resnet import ssd321_resnet101_voc0712_release, ssd513_resnet101_coco_release, ssd_resnet
 

@@ -15,12 +15,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from netgen.backbones.registry import Stack
 from netgen.datasets import COCO, VOC0712, VOC0712PP, Dataset
-from netgen.detector import Detector, Features
+from netgen.heads.priors import SSD512
 from netgen.necks.fssd import fssd_neck
-from netgen.priors import SSD512
+from netgen.recipe import Detector, Features
 from netgen.schedules import Schedule
-from netgen.stack import Stack
 from netgen.zoo import entry, row, variant
 
 

@@ -27,16 +27,16 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from netgen.backbones.registry import RESNET101, VGG16, Maps, Stack
 from netgen.backbones.resnet101 import resnet101
 from netgen.datasets import COCO
-from netgen.detector import Detector
 from netgen.graph import Blob, Net
-from netgen.multibox import Source, Suppression
+from netgen.heads.multibox import Source, Suppression
+from netgen.heads.priors import Priors, Scales
 from netgen.necks.m2det import mlfpn
 from netgen.necks.ssd import ssd_neck
-from netgen.priors import Priors, Scales
+from netgen.recipe import Detector
 from netgen.schedules import Leg, Schedule
-from netgen.stack import RESNET101, VGG16, Maps, Stack
 from netgen.zoo import entry, row, variant
 
 WARM_UP_FROM = 1e-6  # `end_lr` of the released configurations

@@ -14,14 +14,14 @@ from functools import partial
 from typing import Any
 
 from netgen.backbones.mobilenet_v1 import Style
+from netgen.backbones.registry import MOBILENET
 from netgen.datasets import COCO, VOC0712, Dataset
-from netgen.detector import Detector
 from netgen.graph import Blob, Net
-from netgen.multibox import Predictions, Suppression, detection_output, focal_loss, multibox_head
+from netgen.heads.multibox import Predictions, Suppression, detection_output, focal_loss, multibox_head
+from netgen.heads.priors import Priors
 from netgen.necks.mobilenet import light_fssd, mobilenet_ssd, predictor
-from netgen.priors import Priors
+from netgen.recipe import Detector
 from netgen.schedules import Schedule, cosine
-from netgen.stack import MOBILENET
 from netgen.zoo import entry, variant
 from netgen.zoo.fssd import COCO_300
 

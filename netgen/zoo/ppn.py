@@ -14,11 +14,11 @@ from itertools import pairwise
 from typing import Any
 
 from netgen.backbones.mobilenet_v1 import Style, mobilenet_v1
-from netgen.detector import Detector
 from netgen.graph import Blob, Net
-from netgen.multibox import Source, detection_output, focal_loss, multibox_head
+from netgen.heads.multibox import Source, detection_output, focal_loss, multibox_head
+from netgen.heads.priors import Priors
 from netgen.necks.ppn import ppn_neck, shared_predictor
-from netgen.priors import Priors
+from netgen.recipe import Detector
 from netgen.schedules import Schedule, cosine
 from netgen.zoo import entry
 from netgen.zoo.mobilenet import CLASS_BIAS, CLASSIFIER, COCO_IDS, NORMALISATION, PIXELS, TENSORFLOW_SUPPRESSION

@@ -22,18 +22,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from netgen.backbones.registry import RESNET101, Stack
 from netgen.backbones.zf import zf
 from netgen.datasets import COCO, VOC0712, VOC0712PP, Dataset
-from netgen.detector import Detector
 from netgen.graph import Blob, Net
-from netgen.multibox import Source, multibox_head, multibox_loss
+from netgen.heads.multibox import Source, multibox_head, multibox_loss
+from netgen.heads.priors import Scales
 from netgen.necks.dssd import ssd_resnet_neck
 from netgen.necks.pooled import pooled_neck
 from netgen.necks.prediction import CHANNELS, prediction_modules
 from netgen.necks.ssd import ssd_neck
-from netgen.priors import Scales
+from netgen.recipe import Detector
 from netgen.schedules import Schedule
-from netgen.stack import RESNET101, Stack
 from netgen.zoo import entry, row, variant
 from netgen.zoo.ssd import VOC_300
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from netgen.backbones.vgg16 import vgg16
 from netgen.datasets import SHAPES
-from netgen.detector import Detector
 from netgen.graph import Blob, Net
-from netgen.multibox import Source
+from netgen.heads.multibox import Source
+from netgen.heads.priors import Scales
 from netgen.necks.fssd import fssd_neck
-from netgen.priors import Scales
+from netgen.recipe import Detector
 from netgen.schedules import Schedule
 from netgen.zoo import entry
 

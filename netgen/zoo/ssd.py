@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from netgen.backbones.registry import Stack
 from netgen.datasets import COCO, ILSVRC2016, VOC0712, VOC0712PP, Dataset
-from netgen.detector import Detector
 from netgen.necks.ssd import ssd_neck
+from netgen.recipe import Detector
 from netgen.schedules import Schedule
-from netgen.stack import Stack
 from netgen.zoo import entry
 
 VOC_300 = Schedule(steps=(80_000, 100_000, 120_000), max_iter=120_000, snapshot=80_000)  # 2 x (40k, 10k, 10k)

@@ -17,16 +17,16 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import CaffeError
 from caffe_ir.lmdb_reader import LmdbReader
-from netrun import device
 from netrun.commands import flags
 from netrun.commands.test import class_names
 from netrun.data.boxes import Annotations
 from netrun.data.datum import CorruptRecord, Sample, decode
 from netrun.data.transform import Transformer
-from netrun.drawing import Box, draw, sheet
-from netrun.net import Net
+from netrun.engine.net import Net
+from netrun.runtime import device
+from ssd_common.errors import CaffeError
+from ssd_common.pictures import Box, draw, sheet
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MEAN = (104.0, 117.0, 123.0)  # BGR, of the VGG nets

@@ -7,8 +7,8 @@ import platform
 
 import torch
 
-from netrun import device
 from netrun.commands import flags
+from netrun.runtime import device
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

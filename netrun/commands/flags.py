@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from caffe_ir.arguments import switch
-from caffe_ir.errors import CaffeError
-from netrun import log, memory
+from netrun.engine.net import Net
 from netrun.layers.detection_output import DetectionOutput
-from netrun.net import Net
+from netrun.runtime import log, memory
+from ssd_common.arguments import switch
+from ssd_common.errors import CaffeError
 
 
 def positive(value: str) -> int:

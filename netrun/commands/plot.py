@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from netrun import curves
+from netrun.plots import loss_plot
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +18,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    found = curves.read(args.file)
+    found = loss_plot.read(args.file)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    curves.plot(found, args.out, args.title)
+    loss_plot.plot(found, args.out, args.title)
     last = max(found.loss, default=None)
     print(f"{args.out}: {len(found.loss)} losses" + (f", the last {found.loss[last]:g} at iteration {last}" if last is not None else ""))
     for name, curve in found.tests.items():

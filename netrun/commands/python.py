@@ -19,8 +19,10 @@ from types import CodeType, ModuleType, TracebackType
 
 import caffe_ir
 import netrun
-from caffe_ir.errors import CaffeError
-from netrun import caffe_alias, log, python2
+import ssd_common
+from netrun.pycaffe import import_hook, python2
+from netrun.runtime import log
+from ssd_common.errors import CaffeError
 
 RENAMED = {"xrange": range, "raw_input": input, "unicode": str}  # Python 2's names for what there is still
 GONE = {
@@ -54,7 +56,7 @@ def split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 def run(args: argparse.Namespace) -> int:
     log.setup(level=max(log.logger.level, logging.INFO))
-    caffe_alias.install()
+    import_hook.install()
     for name, value in RENAMED.items():
         if not hasattr(builtins, name):
             setattr(builtins, name, value)
@@ -119,7 +121,7 @@ def _main_module(path: str) -> Iterator[dict[str, object]]:
 
 
 def _is_user_file(path: str) -> bool:
-    rooms = (os.path.dirname(os.path.abspath(module.__file__ or "")) for module in (netrun, caffe_ir, runpy))
+    rooms = (os.path.dirname(os.path.abspath(module.__file__ or "")) for module in (netrun, caffe_ir, ssd_common, runpy))
     return not path.startswith((*rooms, "<frozen")) and "site-packages" not in path
 
 

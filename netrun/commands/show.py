@@ -13,14 +13,14 @@ import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import CaffeError
 from caffe_ir.phase import filter_net
-from netrun import log
 from netrun.commands import flags
 from netrun.commands.test import class_names
-from netrun.drawing import Box, draw, sheet
+from netrun.engine.net import Net
 from netrun.layers.annotated_data import AnnotatedData
-from netrun.net import Net
+from netrun.runtime import log
+from ssd_common.errors import CaffeError
+from ssd_common.pictures import Box, draw, sheet
 
 SIDE = 300  # pixels of a tile; smaller images are enlarged before boxes are drawn, so that lines stay thin
 

@@ -15,11 +15,13 @@ from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import CaffeError
 from caffe_ir.lmdb_reader import LmdbReader
-from netrun import device, fitting, log, scoring
 from netrun.commands import flags
-from netrun.net import Net
+from netrun.engine.net import Net
+from netrun.evaluation import scoring
+from netrun.runtime import device, log
+from netrun.training import batch_size
+from ssd_common.errors import CaffeError
 
 if TYPE_CHECKING:
     from netrun.evaluation.coco import Collector
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     flags.set_up(args)
     where = device.choose(args.gpu, args.cpu)
     how = {"level": args.level, "stages": flags.stages(args), "where": where, "precision": args.precision}
-    return fitting.advised(lambda: _test(args, names, where), lambda: fitting.advise_running(args.model, pb.TEST, **how))
+    return batch_size.advised(lambda: _test(args, names, where), lambda: batch_size.advise_running(args.model, pb.TEST, **how))
 
 
 def _test(args: argparse.Namespace, names: dict[int, str], where: torch.device) -> int:

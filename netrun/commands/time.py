@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun import device, fitting, log
 from netrun.commands import flags
+from netrun.engine.net import Net
 from netrun.layers.registry import Layer
-from netrun.net import Net
+from netrun.runtime import device, log
+from netrun.training import batch_size
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     flags.set_up(args)
     where = device.choose(args.gpu, args.cpu)
     how = {"level": args.level, "stages": flags.stages(args), "where": where, "precision": args.precision}
-    return fitting.advised(lambda: _time(args, where), lambda: fitting.advise_running(args.model, getattr(pb, args.phase), **how))
+    return batch_size.advised(lambda: _time(args, where), lambda: batch_size.advise_running(args.model, getattr(pb, args.phase), **how))
 
 
 def _time(args: argparse.Namespace, where: torch.device) -> int:

@@ -14,11 +14,12 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import CaffeError
-from netrun import device, distributed, fitting, log, snapshot
 from netrun.commands import flags
-from netrun.signals import EFFECTS, TERMINATED, Signals
-from netrun.solver import Solver
+from netrun.runtime import device, log
+from netrun.training import batch_size, distributed, snapshot
+from netrun.training.signals import EFFECTS, TERMINATED, Signals
+from netrun.training.solver import Solver
+from ssd_common.errors import CaffeError
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
     flags.set_up(args, quiet=here.rank > 0)
     wanted = param.device_id if param.solver_mode == pb.SolverParameter.GPU else None
     where = device.choose(args.gpu, args.cpu, default=wanted, local=here.local)
-    return fitting.advised(
-        lambda: _train(param, args, here, where), lambda: fitting.advise_training(param, where, args.solver, args.precision)
+    return batch_size.advised(
+        lambda: _train(param, args, here, where), lambda: batch_size.advise_training(param, where, args.solver, args.precision)
     )
 
 

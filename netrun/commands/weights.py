@@ -16,9 +16,10 @@ import numpy as np
 
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
-from netrun import hdf5, surgery
-from netrun.weights import StoredLayer, blob_message, shape_text, stored
+from netrun.engine import transfer
+from netrun.weights import hdf5
+from netrun.weights.files import StoredLayer, blob_message, shape_text, stored
+from ssd_common.errors import CaffeError
 
 FILES = {"list": 1, "fit": 0, "convert": 1, "diff": 2}
 
@@ -61,8 +62,8 @@ def _list(args: argparse.Namespace) -> int:
 
 def _fit(args: argparse.Namespace) -> int:
     renames = dict(pair.split("=", 1) if "=" in pair else (pair, "") for pair in args.rename)
-    net = surgery.without_data(args.model, getattr(pb, args.phase))
-    found = surgery.fit(net, args.weights.split(","), renames)
+    net = transfer.without_data(args.model, getattr(pb, args.phase))
+    found = transfer.fit(net, args.weights.split(","), renames)
     if not found.copied:
         raise CaffeError(f"{args.weights}: no layer fits {args.model}; nothing written")
     for name, why in found.anew.items():

@@ -20,14 +20,14 @@ import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from caffe_ir.lmdb_reader import LmdbReader
 from netrun.data.boxes import Annotations
 from netrun.data.buffers import Buffers
 from netrun.data.datum import CorruptRecord, Sample, decode, parse
 from netrun.data.records import Records
 from netrun.data.transform import Transformer
-from netrun.memory import exhausted
+from netrun.runtime.memory import exhausted
+from ssd_common.errors import CaffeError
 
 log = logging.getLogger("netrun")
 _NO_OBJECT = np.full((1, 8), -1, np.float32)

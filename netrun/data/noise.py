@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
+from ssd_common.errors import CaffeError
 
 _POSTERS = (np.arange(256) // 64 * 64 + 32).astype(np.uint8)
 

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from caffe_ir.rules.registry import Shape
-from caffe_ir.text import read_bytes
 from netrun.data.datum import NO_OBJECTS, CorruptRecord, Sample, decode_image
+from ssd_common.errors import CaffeError
+from ssd_common.files import read_bytes
 
 _ORDERS = 1 << 63  # the second words of Philox keys from here on are no sample's
 

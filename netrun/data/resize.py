@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from netrun.data.boxes import Annotations, Box
+from ssd_common.errors import CaffeError
 
 R = pb.ResizeParameter
 _INTERPOLATION = {

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from netrun.data.boxes import Annotations, Box, intersections
+from ssd_common.errors import CaffeError
 
 _KINDS = ("jaccard_overlap", "sample_coverage", "object_coverage")
 _ANY, _NEVER = (-np.inf, np.inf), (np.inf, -np.inf)  # bounds that let everything and nothing through

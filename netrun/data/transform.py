@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from netrun.data import distort, expand, noise
 from netrun.data.boxes import Annotations, Box, mirrored, project
 from netrun.data.datum import Sample
 from netrun.data.expand import Canvas, Rect
 from netrun.data.resize import Resize
 from netrun.data.sampler import BatchSamplers
+from ssd_common.errors import CaffeError
 
 
 class Transformer:

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from caffe_ir.errors import CaffeError
 from netrun.data.datum import NO_OBJECTS, Sample
+from ssd_common.errors import CaffeError
 
 
 class Video:

@@ -14,11 +14,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError, ParseError
 from caffe_ir.lmdb_reader import LmdbReader
 from netrun.data.datum import decode_image, parse
+from netrun.engine.net import Net
 from netrun.layers.annotated_data import AnnotatedData
-from netrun.net import Net
+from ssd_common.errors import CaffeError, ParseError
 
 # In the order of COCOeval.summarize().
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from caffe_ir.errors import CaffeError, suggest
+from ssd_common.errors import CaffeError
+from ssd_common.suggest import suggest
 
 AP_VERSIONS = ("11point", "MaxIntegral", "Integral")
 _EPS = 1e-6  # recall steps up to this count as none

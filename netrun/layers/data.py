@@ -6,7 +6,7 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.registry import Facts
-from netrun.fillers import fill
+from netrun.layers.fillers import fill
 from netrun.layers.registry import Context, Layer, layer
 
 

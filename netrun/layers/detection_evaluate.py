@@ -7,7 +7,7 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.registry import Facts
-from netrun.evaluation.pixels import area, read_name_sizes, to_pixels
+from netrun.detection.pixels import area, read_name_sizes, to_pixels
 from netrun.layers.registry import Context, Layer, layer
 
 _f = np.float32

@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from caffe_ir.rules.registry import Facts
-from netrun.boxes import decode, greedy_keep
-from netrun.evaluation.result_files import ResultFiles
-from netrun.evaluation.soft_nms import soft_nms
+from netrun.detection.boxes import decode, greedy_keep
+from netrun.detection.result_files import ResultFiles
+from netrun.detection.soft_nms import soft_nms
+from netrun.detection.stable_topk import stable_topk
 from netrun.layers.registry import Context, Layer, layer
-from netrun.ranking import stable_topk
+from ssd_common.errors import CaffeError
 
 log = logging.getLogger("netrun")
 

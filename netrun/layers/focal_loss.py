@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError, suggest
 from caffe_ir.rules.registry import Facts
-from netrun.boxes import encode
+from netrun.detection.boxes import encode
+from netrun.detection.matching import ground_truth, match
 from netrun.layers.registry import Context, Layer
-from netrun.matching import ground_truth, match
+from ssd_common.errors import CaffeError
+from ssd_common.suggest import suggest
 
 DEFAULTS = {
     "alpha": 0.25,

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError, LayerError, suggest
 from caffe_ir.rules.checks import legacy
 from caffe_ir.rules.registry import Facts, Shape
-from caffe_ir.text import read_bytes
 from netrun.data.records import permutation
 from netrun.layers.registry import Context, Layer, layer
+from ssd_common.errors import CaffeError, LayerError
+from ssd_common.files import read_bytes
+from ssd_common.suggest import suggest
 
 
 def _load(path: str, tops: Sequence[str], rows: slice | None = None) -> list[np.ndarray]:

@@ -11,12 +11,12 @@ import torch
 from google.protobuf.message import DecodeError
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from caffe_ir.rules.registry import Facts, Shape
 from netrun.data.loader import Loader, Plan
 from netrun.data.records import Records
 from netrun.data.transform import Transformer
 from netrun.layers.registry import Context, Layer
+from ssd_common.errors import CaffeError
 
 
 class ImageSource(Layer):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.rules.registry import Facts
 from netrun.data.datum import Sample, decode_datum
@@ -15,6 +14,7 @@ from netrun.data.video import Video
 from netrun.data.windows import WindowFile, WindowTransformer
 from netrun.layers.image_source import ImageSource
 from netrun.layers.registry import Context, layer
+from ssd_common.errors import CaffeError
 
 
 def _plain(param: pb.TransformationParameter) -> pb.TransformationParameter:

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun.gradients import pass_through
+from netrun.layers.gradients import pass_through
 from netrun.layers.registry import Layer, layer
-from netrun.weights import blob_array
+from netrun.weights.files import blob_array
 
 LOG_SMALLEST = math.log(1.17549435e-38)  # of the smallest normal float32: Caffe takes no logarithm of less
 LOG_THRESHOLD = 1e-20  # the smallest probability in MultinomialLogisticLoss and InfogainLoss

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from caffe_ir.rules.registry import Facts
 from netrun.layers.registry import Context, Layer, layer
+from ssd_common.errors import CaffeError
 
 log = logging.getLogger("netrun")
 

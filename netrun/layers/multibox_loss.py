@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from caffe_ir.rules.registry import Facts
-from netrun.boxes import decode, encode
-from netrun.gradients import pass_through
+from netrun.detection.boxes import decode, encode
+from netrun.detection.hard_examples import Thinning, hard_examples, max_negative
+from netrun.detection.matching import UNMATCHED, GroundTruth, ground_truth, match
+from netrun.layers.gradients import pass_through
 from netrun.layers.registry import Context, Layer, layer
-from netrun.matching import UNMATCHED, GroundTruth, ground_truth, match
-from netrun.mining import Thinning, hard_examples, max_negative
+from ssd_common.errors import CaffeError
 
 Options = pb.MultiBoxLossParameter
 _MAX_LOSS = 87.33654475  # -log(FLT_MIN): Caffe takes no logarithm of less

@@ -9,7 +9,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from netrun.gradients import pass_through
+from netrun.layers.gradients import pass_through
 from netrun.layers.registry import Layer, layer
 
 

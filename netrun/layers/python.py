@@ -9,12 +9,12 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Facts, Shape
-from netrun import log
-from netrun.blob import ParamBlob
+from netrun.layers.blob_arrays import ParamBlob
 from netrun.layers.focal_loss import SSDFocalLoss
+from netrun.layers.python_host import BlobVec, HostFacts
+from netrun.layers.python_host import Layer as UserLayer
 from netrun.layers.registry import Context, Layer, layer
-from netrun.python_layers import BlobVec, HostFacts
-from netrun.python_layers import Layer as UserLayer
+from netrun.runtime import log
 
 
 class _Call(torch.autograd.Function):
@@ -36,7 +36,7 @@ class _Call(torch.autograd.Function):
 
 @layer("Python")
 class Python(Layer):
-    """A layer that the user's class computes, on the host: pycaffe's interface (netrun.python_layers.Layer)."""
+    """A layer that the user's class computes, on the host: pycaffe's interface (netrun.layers.python_host.Layer)."""
 
     def __new__(cls, layer: pb.LayerParameter, facts: Facts, context: Context) -> Any:
         return super().__new__(cls) if isinstance(facts, HostFacts) else SSDFocalLoss(layer, facts, context)

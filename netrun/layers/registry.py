@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError, suggest
 from caffe_ir.rules import Facts, Shape
 from caffe_ir.rules import facts as ruled
+from ssd_common.errors import LayerError
+from ssd_common.suggest import suggest
 
 
 @dataclass
@@ -20,7 +21,7 @@ class Context:
     """What a layer may know of the net that it is in.
 
     phase: pb.TRAIN or pb.TEST. device: where tensors live. seed: of the run. rank, world: this process among those of one run.
-    precision: see netrun.precision.
+    precision: see netrun.runtime.precision.
     """
 
     phase: int

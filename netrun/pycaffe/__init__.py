@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from caffe_ir.caffe_ir_pb2 import TEST, TRAIN
-from netrun import io
+from netrun.engine.net import Net
 from netrun.layers import layer_types
-from netrun.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
-from netrun.net import Net
-from netrun.pycaffe import proto
+from netrun.layers.python_host import Layer
+from netrun.pycaffe import io, proto
 from netrun.pycaffe.classifier import Classifier
 from netrun.pycaffe.detector import Detector
 from netrun.pycaffe.net_spec import NetSpec, layers, params, to_proto
-from netrun.python_layers import Layer
-from netrun.solver import get_solver
-from netrun.solvers import AdaDeltaSolver, AdaGradSolver, AdamSolver, NesterovSolver, RMSPropSolver, SGDSolver
+from netrun.pycaffe.solvers import AdaDeltaSolver, AdaGradSolver, AdamSolver, NesterovSolver, RMSPropSolver, SGDSolver
+from netrun.runtime.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+from netrun.training.solver import get_solver
 
 __version__ = "1.0.0-rc3"  # of the Caffe that this is the interface of
 

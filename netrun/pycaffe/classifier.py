@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from caffe_ir.caffe_ir_pb2 import TEST
-from netrun import io
-from netrun.net import Net
+from netrun.engine.net import Net
+from netrun.pycaffe import io
 
 
 def transformer(net: Net, **settings: Any) -> io.Transformer:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from caffe_ir.caffe_ir_pb2 import TEST
-from caffe_ir.errors import CaffeError
-from netrun import io
-from netrun.net import Net
+from netrun.engine.net import Net
+from netrun.pycaffe import io
 from netrun.pycaffe.classifier import transformer
+from ssd_common.errors import CaffeError
 
 
 class Detector(Net):

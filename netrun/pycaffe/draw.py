@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from caffe_ir.phase import filter_net
-from caffe_ir.text import write_atomic
+from ssd_common.errors import CaffeError
+from ssd_common.files import write_atomic
 
 _COLORS = {"Convolution": "#FF5050", "Deconvolution": "#FF5050", "Pooling": "#FF9900", "InnerProduct": "#CC33FF"}
 _IN_PLACE, _OTHERS, _BLOB = "#90EE90", "#6495ED", "#E0E0E0"

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from caffe_ir import caffe_ir_pb2 as caffe_pb2
-from caffe_ir.errors import CaffeError
 from netrun import pycaffe as caffe
 from netrun.pycaffe.net_bodies import ConvBNLayer, ResBody, ResNet101Body, ResNet152Body, UnpackVariable, VGGNetBody, ZFNetBody
 from netrun.pycaffe.net_spec import NetSpec, Top
 from netrun.pycaffe.net_spec import layers as L
 from netrun.pycaffe.net_spec import params as P
+from ssd_common.errors import CaffeError
 
 __all__ = [
     "ConvBNLayer",

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from caffe_ir.errors import CaffeError
 from netrun.pycaffe.net_spec import NetSpec
 from netrun.pycaffe.net_spec import layers as L
 from netrun.pycaffe.net_spec import params as P
+from ssd_common.errors import CaffeError
 
 CONSTANT_0 = {"type": "constant", "value": 0.0}
 LEARNED = {

@@ -20,7 +20,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError, suggest
+from ssd_common.errors import LayerError
+from ssd_common.suggest import suggest
 
 
 def _fields_by_type() -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import ParseError
+from ssd_common.errors import ParseError
 from tests.support import golden
 
 

@@ -6,7 +6,9 @@ import errno
 
 import pytest
 
-from caffe_ir.errors import CaffeError, LayerError, ParseError, run_command, suggest
+from ssd_common.command import run_command
+from ssd_common.errors import CaffeError, LayerError, ParseError
+from ssd_common.suggest import suggest
 
 
 def test_places() -> None:

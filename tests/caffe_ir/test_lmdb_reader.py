@@ -6,8 +6,8 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from caffe_ir.errors import CaffeError
 from caffe_ir.lmdb_reader import LmdbReader
+from ssd_common.errors import CaffeError
 from tests.netrun.data.records import write
 
 

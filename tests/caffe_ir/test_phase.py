@@ -6,8 +6,8 @@ import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import LayerError
 from caffe_ir.phase import filter_net
+from ssd_common.errors import LayerError
 
 
 def kept(rules: str, phase: int = pb.TRAIN, level: int = 0, stages: tuple[str, ...] = ()) -> bool:

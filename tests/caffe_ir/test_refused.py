@@ -8,8 +8,8 @@ from itertools import product
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError
 from caffe_ir.rules import Shape, facts, layer_types
+from ssd_common.errors import LayerError
 from tests.caffe_ir.support import EVALUATE, MAP, MULTIBOX, PREDICTIONS, conv, of, pool
 
 REFUSED = {

@@ -8,9 +8,9 @@ import pytest
 
 from caffe_ir import binary, text
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError
 from caffe_ir.phase import filter_net
 from caffe_ir.splits import insert_splits
+from ssd_common.errors import LayerError
 from tests.support import golden
 
 

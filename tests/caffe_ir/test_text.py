@@ -14,7 +14,7 @@ from google.protobuf import text_format
 import caffe_ir
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import CaffeError, ParseError
+from ssd_common.errors import CaffeError, ParseError
 from tests.support import NO_SHARED, ROOT, SHARED
 
 WILD = SHARED / "reference" / "wild"
@@ -194,7 +194,7 @@ def test_write_atomic_keeps_the_usual_permissions(tmp_path: Path) -> None:
 
 def test_modules_load_when_first_named() -> None:
     """In a process of its own: here the other tests have imported them."""
-    code = "import caffe_ir as c; c.text.read_net, c.binary.read_weights, c.errors.CaffeError, c.walk.walk, c.rules.facts"
+    code = "import caffe_ir as c; c.text.read_net, c.binary.read_weights, c.walk.walk, c.rules.facts"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     with pytest.raises(AttributeError, match="'caffe_ir' has no attribute 'texts'"):
         _ = caffe_ir.texts

@@ -6,8 +6,8 @@ import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import ParseError
 from caffe_ir.upgrade import _V0_TYPES, _V1_TYPES, upgrade_net, upgrade_solver
+from ssd_common.errors import ParseError
 
 
 def upgraded(source: str) -> pb.NetParameter:

@@ -7,9 +7,9 @@ import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import CaffeError, LayerError
 from caffe_ir.phase import filter_net
 from caffe_ir.walk import walk
+from ssd_common.errors import CaffeError, LayerError
 from tests.support import SHARED, needs_shared
 
 REFERENCE = SHARED / "reference" / "prototxt"

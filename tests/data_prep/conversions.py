@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from caffe_ir.errors import CaffeError
-from data_prep.source import Annotation, Item, Source
+from data_prep.sources.source import Annotation, Item, Source
 from data_prep.sources.voc import Folder
+from ssd_common.errors import CaffeError
 
 CAT = ("cat", False, 4, 5, 20, 25)  # the object of support.voc_folder's images
 Annotated = list[tuple[Item, Annotation]]

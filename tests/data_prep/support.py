@@ -8,8 +8,8 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from caffe_ir.errors import run_command
 from data_prep.cli import main
+from ssd_common.command import run_command
 from tests.support import SHARED
 
 BCCD = SHARED / "data/bccd"

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from caffe_ir.errors import CaffeError
-from data_prep.preflight import Rules, inspect
-from data_prep.source import Source
+from data_prep.checks.checks import Rules, inspect
 from data_prep.sources.coco import Coco
 from data_prep.sources.csv import Csv
 from data_prep.sources.kitti import Kitti
+from data_prep.sources.source import Source
 from data_prep.sources.voc import Folder
 from data_prep.sources.yolo import Yolo
+from ssd_common.errors import CaffeError
 from tests.data_prep.conversions import convert
 from tests.data_prep.support import XML, voc_folder
 

@@ -12,12 +12,12 @@ import pytest
 
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from caffe_ir.text import read_solver
-from netgen.detector import Detector
-from netgen.files import LAUNCHER, write
+from netgen.recipe import Detector
 from netgen.schedules import Leg, Schedule, solver_chain
-from netrun.schedule import Schedule as Policy
+from netgen.writer import LAUNCHER, write
+from netrun.training.lr_policy import Schedule as Policy
+from ssd_common.errors import CaffeError
 
 # Ten iterations up from 0.1 to 1, ten at 0.5, then 1 down to 0.1 and 0.01 at 30 and 40.
 CHAIN = Schedule(steps=(30, 40), max_iter=50, base_lr=1, legs=(Leg(10, 0.1, 1), Leg(20, 0.5, 0.5)))

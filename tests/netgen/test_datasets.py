@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import netgen
-from caffe_ir.errors import CaffeError
 from netgen.datasets import COCO, VOC0712, find
+from ssd_common.errors import CaffeError
 
 OWN = {
     "name": "My Shapes",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import netgen
-from netgen.files import LAUNCHER, texts, write
+from netgen.writer import LAUNCHER, texts, write
 from netgen.zoo import get, headlines
 from tests.support import ROOT
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError
 from netgen.graph import Blob, Net, parameter_field
+from ssd_common.errors import LayerError
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import pytest
 
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from netgen.backbones.vgg16 import vgg16
 from netgen.graph import Net
 from netgen.necks.m2det import mlfpn
-from netgen.report import walk_net
+from netgen.reports.summary import walk_net
 from netgen.zoo import get
 from netgen.zoo.m2det import TABLE_3, m2det, released
+from ssd_common.errors import CaffeError
 
 # zoo.md: millions of parameters of the released code, without and with SFAM, by levels and channels.
 RELEASED = {

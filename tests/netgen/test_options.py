@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import netgen
-from caffe_ir.errors import CaffeError
 from netgen.cli import main
-from netgen.priors import SSD300, derive
-from netgen.report import centres_inside, walk_net
+from netgen.heads.priors import SSD300, derive
+from netgen.reports.summary import centres_inside, walk_net
 from netgen.zoo import entries, family, get
+from ssd_common.errors import CaffeError
 
 
 def sizes(zoo_id: str, **options) -> list[tuple[int, ...]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 import netgen
-from caffe_ir.errors import CaffeError
 from netgen.backbones.vgg16 import vgg16
-from netgen.blocks import shrinking
+from netgen.blocks.convolution import shrinking
 from netgen.graph import Net
+from netgen.heads.priors import SSD300, SSD300_SMALL, SSD512, SSD512_SMALL, Scales, derive
 from netgen.necks.ssd import ssd_neck
-from netgen.priors import SSD300, SSD300_SMALL, SSD512, SSD512_SMALL, Scales, derive
 from netgen.schedules import Schedule, plan
+from ssd_common.errors import CaffeError
 
 SCHEDULE = Schedule(steps=(800, 1000), max_iter=1000)  # batch 32, at most 8 per GPU
 

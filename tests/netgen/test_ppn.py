@@ -11,10 +11,10 @@ import pytest
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.walk import Walk
-from netgen.detector import Detector
-from netgen.files import LAUNCHER, texts
-from netgen.report import walk_net
+from netgen.recipe import Detector
+from netgen.reports.summary import walk_net
 from netgen.schedules import Schedule, cosine, solver_chain
+from netgen.writer import LAUNCHER, texts
 from netgen.zoo import get
 from tests.netgen.test_mobilenet import BACKBONE, STAGES
 from tests.support import ROOT

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import LayerError
-from netgen.blocks import resize
+from netgen.blocks.convolution import resize
 from netgen.graph import Net
+from ssd_common.errors import LayerError
 
 SIZES = [(19, 38), (10, 38), (32, 64), (16, 64), (5, 7), (7, 5), (1, 6), (2, 9), (7, 4), (10, 20), (5, 20), (3, 3), (20, 39), (38, 19)]
 

@@ -9,11 +9,11 @@ import pytest
 
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
 from caffe_ir.walk import Walk
-from netgen.multibox import multibox_loss
-from netgen.report import centres_inside, walk_net
+from netgen.heads.multibox import multibox_loss
+from netgen.reports.summary import centres_inside, walk_net
 from netgen.zoo import entries, family, get, resolve
+from ssd_common.errors import CaffeError
 
 IDS = list(entries())
 PHASES = ("train", "test", "deploy")

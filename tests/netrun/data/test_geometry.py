@@ -6,10 +6,10 @@ import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import CaffeError
 from netrun.data.boxes import mirrored, project
 from netrun.data.expand import Rect, turned
 from netrun.data.resize import Resize, scaled
+from ssd_common.errors import CaffeError
 from tests.netrun.data.augmentation import RNG, objects, run
 from tests.netrun.data.records import pixels
 

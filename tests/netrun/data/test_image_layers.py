@@ -10,7 +10,7 @@ import pytest
 
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError
+from ssd_common.errors import CaffeError
 from tests.netrun.data.records import coded, pixels, record, write
 from tests.netrun.small_nets import build, layer
 

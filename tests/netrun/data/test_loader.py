@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError, LayerError
 from caffe_ir.lmdb_reader import LmdbReader
 from netrun.data.buffers import Buffers
 from netrun.data.loader import Draws, Loader, Plan
+from ssd_common.errors import CaffeError, LayerError
 from tests.netrun.data.augmentation import AUGMENTED, SAMPLERS, transformer
 from tests.netrun.data.records import coded, layer, pixels, record, write
 

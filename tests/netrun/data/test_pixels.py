@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.errors import CaffeError, LayerError
+from ssd_common.errors import CaffeError, LayerError
 from tests.netrun.data.augmentation import RNG, objects, run, transformer
 from tests.netrun.data.records import coded, layer, pixels, record, write
 

@@ -8,13 +8,13 @@ import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from caffe_ir.errors import LayerError
 from netrun.data import distort, expand
 from netrun.data.boxes import mirrored, project
 from netrun.data.datum import Sample
 from netrun.data.expand import Rect
 from netrun.data.resize import Resize
 from netrun.data.sampler import BatchSamplers
+from ssd_common.errors import LayerError
 from tests.netrun.data.augmentation import AUGMENTED, BYTES_ONLY, RNG, SAMPLERS, objects, run, transformer
 from tests.netrun.data.records import layer, pixels
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import netrun
-from caffe_ir.errors import CaffeError
+from ssd_common.errors import CaffeError
 from tests.netrun.small_nets import build, layer
 
 IMAGE = np.random.default_rng(4).integers(0, 256, (20, 30, 3), np.uint8)

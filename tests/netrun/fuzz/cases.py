@@ -13,15 +13,15 @@ import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text, upgrade
-from caffe_ir.errors import CaffeError
 from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.phase import filter_net
 from caffe_ir.walk import walk
-from netrun import memory
 from netrun.data.loader import Loader, Plan
 from netrun.data.transform import Transformer
-from netrun.engine import Engine
-from netrun.solver import Solver
+from netrun.engine.engine import Engine
+from netrun.runtime import memory
+from netrun.training.solver import Solver
+from ssd_common.errors import CaffeError
 from tests.netrun.data import records
 from tests.netrun.fuzz.mutations import spoil_bytes, spoil_message, spoil_text
 from tests.netrun.fuzz.nets import NETS, SOLVER

@@ -1,0 +1,247 @@
+"""Builds LMDBs and the files beside them: label map, lists, name_size files, dataset.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from os.path import basename, splitext  # Path's own are four times as slow, for every image
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+from tqdm import tqdm
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from data_prep.build.convert import Job, Outcome, convert, stamps
+from data_prep.build.resumable_folder import Stage, check_target, finish, is_finished
+from data_prep.build.workers import Crew
+from data_prep.checks.checks import Fault, Fix, Rules
+from data_prep.checks.dataset_checks import Survey
+from data_prep.checks.report import Report
+from data_prep.images.image import COPIED, Encoding
+from data_prep.sources import label_map
+from data_prep.sources.label_map import LABELMAP
+from data_prep.sources.source import Item, Source, list_line
+from ssd_common.errors import CaffeError
+
+DESCRIPTION = "dataset.json"
+
+
+class Output(NamedTuple):
+    """How LMDBs are written. classification: lists name a label for each image instead of an annotation; check_size: all records
+    have the same shape; shards: LMDBs in a folder instead of one, 0 for one; workers, scheduler: as data_prep.build.workers.Crew.
+    """
+
+    encoding: Encoding = COPIED
+    classification: bool = False
+    check_size: bool = False
+    shards: int = 0
+    workers: int = 0
+    scheduler: str | None = None
+
+
+ONE_LMDB = Output()
+
+
+@dataclass
+class Part:
+    """One LMDB to be, with its list and name_size files beside it, and what it turned out to hold.
+
+    stem: what these are called after; `train` for `train_lmdb` if it is not given.
+    """
+
+    lmdb: Path
+    items: list[Item]
+    stem: str | None = None
+    sizes: list[str] = field(default_factory=list)  # lines of the name_size file
+    boxes: Counter[str] = field(default_factory=Counter)  # by class
+    difficult: int = 0
+    shape: tuple[int, int, int] | None = None  # of the first record
+    mixed: bool = False  # records of which not all have the channels that they say they have
+
+    def __post_init__(self) -> None:
+        if self.stem is None:
+            self.stem = self.lmdb.name.removesuffix("lmdb").rstrip("_")  # "" for `lmdb`
+
+    @property
+    def list_file(self) -> Path:
+        return self.lmdb.with_name(f"{self.stem or 'list'}.txt")
+
+    @property
+    def name_size_file(self) -> Path:
+        return self.lmdb.with_name(f"{self.stem}_name_size.txt".lstrip("_"))
+
+    def add(self, item: Item, outcome: Outcome) -> None:
+        """Take an item in."""
+        self.boxes.update(outcome.classes)
+        self.difficult += outcome.difficult
+        self.mixed |= any(f.kind in ("grey", "alpha", "deep") for f in outcome.faults)
+        # A space would shift the columns for whoever reads the file by words, as Caffe does.
+        self.sizes.append(f"{'_'.join((item.name or splitext(basename(item.image))[0]).split())} {outcome.height} {outcome.width}\n")
+        self.shape = self.shape or outcome.shape
+
+    def __str__(self) -> str:
+        if not self.boxes:
+            return f"{self.lmdb}: {len(self.sizes)} images"
+        classes = ", ".join(f"{name} {n}" for name, n in sorted(self.boxes.items()))
+        return f"{self.lmdb}: {len(self.sizes)} images, {sum(self.boxes.values())} boxes ({self.difficult} difficult): {classes}"
+
+
+def build_lmdb(
+    source: Source, items: list[Item], out: Path, *, labels: str | None = None, overwrite: bool = False,
+    fix: Fix | None = None, report: Report | None = None, output: Output = ONE_LMDB,
+) -> Part:  # fmt: skip
+    """Build one LMDB with label map, list and name_size file beside it.
+
+    labels: a label map's file or built-in name; without it the one beside out, or one made of the classes that are there.
+    fix: mend what preflight.mend can; report: gets all that is wrong. Raises CaffeError, with nothing written, if anything is.
+    """
+    beside = out.with_name(LABELMAP)
+    part = Part(out, items)
+    labels = labels or (str(beside) if beside.is_file() else None)
+    build_parts(source, [part], beside, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output)
+    return part
+
+
+def build_dataset(
+    source: Source, train: list[Item], test: list[Item], out: Path, *, name: str, labels: str | None = None, overwrite: bool = False,
+    fix: Fix | None = None, report: Report | None = None, output: Output = ONE_LMDB,
+) -> list[Part]:  # fmt: skip
+    """Build `train_lmdb` and `test_lmdb` with all that belongs to them in the folder `out`; last comes dataset.json,
+    which `netgen build --dataset` takes (paths in it are relative to it). labels, fix, report, errors: as build_lmdb.
+    """
+    parts = [Part(out / "train_lmdb", train), Part(out / "test_lmdb", test)]
+    description = out / DESCRIPTION
+    if description.exists() and not overwrite:
+        raise CaffeError(f"{description}: already there (--overwrite replaces it)")
+
+    def describe() -> None:
+        if output.classification:
+            return  # there is no detector for them
+        about: dict[str, object] = {
+            "name": name, "labelmap": LABELMAP,
+            "train_lmdb": parts[0].lmdb.name, "test_lmdb": parts[1].lmdb.name, "name_size": parts[1].name_size_file.name,
+            "train_images": len(train), "test_images": len(test),
+        }  # fmt: skip
+        if any(part.mixed for part in parts):
+            about["force_color"] = True
+        text.write_atomic(description, json.dumps(about, indent=2) + "\n")
+
+    build_parts(
+        source, parts, out / LABELMAP, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output,
+        marker=description, describe=describe,
+    )  # fmt: skip
+    return parts
+
+
+def build_parts(
+    source: Source, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool, fix: Fix | None,
+    output: Output = ONE_LMDB, marker: Path | None = None, describe: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Build LMDBs that have the label map `beside` in common. labels, fix, report, errors: as build_lmdb.
+
+    marker: a file that says that they are whole; it goes as soon as others take their place; describe: writes it.
+    """
+    for part in parts:
+        check_target(part.lmdb, overwrite or not is_finished(part.lmdb))
+    with Crew(output.workers, output.scheduler, output.encoding.resizes) as crew, ExitStack() as stack:
+        files = {}
+        given = None
+        rules = Rules({}, "", fix, source.whole_pixels, output.encoding, output.classification)
+        if not output.classification:
+            given, classes = class_map(source, [i for p in parts for i in p.items], labels, crew)
+            known = label_map.labels_of(classes, str(given or source.root))
+            rules = rules._replace(labels=known, labels_from=str(given or beside))
+            files[beside] = given.read_text(encoding="utf-8") if given else text.dumps(classes)
+        survey = Survey(rules)
+        stages = [
+            stack.enter_context(Stage(p.lmdb, len(p.items), _digest(source, rules, p.items, output.shards), overwrite, output.shards))
+            for p in parts
+        ]
+        for part, stage in zip(parts, stages, strict=True):
+            _fill(crew, Job(source, rules), part, stage, survey=survey, report=report, check_size=output.check_size)
+        report.add([] if report.failed else survey.classes(given=given is not None))
+        report.print()
+        report.raise_errors()
+        for part in parts:
+            files[part.list_file] = "".join(f"{list_line(i)}\n" for i in part.items)
+            files[part.name_size_file] = "".join(part.sizes)
+        for path, lines in files.items():
+            if path.exists() and not overwrite and path.read_text(encoding="utf-8") != lines:
+                raise CaffeError(f"{path}: already there with other content (--overwrite replaces it)")
+        if marker:
+            marker.unlink(missing_ok=True)
+        for path, lines in files.items():
+            text.write_atomic(path, lines)
+    describe()
+    for part in parts:
+        finish(part.lmdb)
+
+
+def class_map(source: Source, items: list[Item], labels: str | None, crew: Crew | None = None) -> tuple[Path | None, pb.LabelMap]:
+    """The file of a label map and what it holds; None and one made of the source's classes, or those of the items, without labels."""
+    if labels:
+        given, classes = label_map.find(labels), text.read_labelmap(label_map.find(labels))
+        if not any(item.label for item in classes.item):
+            raise CaffeError(f"{given}: a label map without a class")
+        return given, classes
+    if source.classes:
+        return None, label_map.make(source.classes)
+    found = (crew or Crew(1)).map(classes_of, source, items)
+    return None, label_map.make(sorted({name for batch in found for names in batch for name in names}))
+
+
+def classes_of(source: Source, _: int, items: list[Item]) -> list[set[str]]:
+    """Classes in the annotations of items; of those that cannot be read none: they are reported when their turn comes."""
+    found: list[set[str]] = []
+    for item in items:
+        try:
+            found.append({o.name for o in source.read(item).objects})
+        except (CaffeError, OSError):
+            found.append(set())
+    return found
+
+
+def shuffled(items: list[Item], seed: int) -> list[Item]:
+    """The items in an order that depends on the seed alone, with any version of Python. The fork's own order is another each time."""
+    return [item for _, item in sorted(enumerate(items), key=lambda entry: hashlib.sha256(f"{seed} {entry[0]}".encode()).digest())]
+
+
+def _digest(source: Source, rules: Rules, items: list[Item], shards: int) -> str:
+    """What an LMDB depends on beside the files that it is made of, as one word."""
+    found = hashlib.sha256(pickle.dumps((source, source.root.resolve(), rules, shards, cv2.__version__)))
+    for item in items:
+        found.update(repr(item).encode())
+    return found.hexdigest()
+
+
+def _fill(crew: Crew, job: Job, part: Part, stage: Stage, *, survey: Survey, report: Report, check_size: bool) -> None:
+    def add(item: Item, outcome: Outcome) -> None:
+        report.add(outcome.faults)
+        report.add(survey.add(part.stem or part.lmdb.name, item, bytes.fromhex(outcome.key), outcome.classes))
+        part.add(item, outcome)
+        if check_size and outcome.shape != part.shape:
+            one, first = ("x".join(map(str, shape)) for shape in (outcome.shape, part.shape or ()))
+            report.add([Fault("unequal", item.place or "", f"{item.image} is {one} where the first record is {first}")])
+
+    done = [Outcome.of(note) for note in stage.notes]
+    if any(stamps(job.source, item) != outcome.stamps for item, outcome in zip(part.items, done, strict=False)):
+        stage.restart()
+        done = []
+    for item, outcome in zip(part.items, done, strict=False):
+        add(item, outcome)
+    items = islice(part.items, len(done), None)
+    with tqdm(total=len(part.items), initial=len(done), desc=part.lmdb.name, unit=" images", disable=None, leave=False) as progress:
+        for batch in crew.map(convert, job, part.items, len(done), weigh=lambda converted: len(converted[1])):
+            for key, value, note in batch:
+                add(next(items), Outcome.of(note))
+                if not report.failed:
+                    stage.put(key, value, note)
+            progress.update(len(batch))

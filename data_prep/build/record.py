@@ -1,0 +1,45 @@
+"""AnnotatedDatum: what an annotated LMDB holds of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from caffe_ir import caffe_ir_pb2 as pb
+from data_prep.images.image import EncodedImage
+from data_prep.sources.source import Annotation
+
+
+def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping[str, int]) -> pb.AnnotatedDatum:
+    """The record of an image with its objects, as the SSD fork's convert_annoset makes it with --anno_type=detection.
+
+    labels: every class of the annotation to its label. Objects are grouped by label in order of appearance; boxes are
+    divided by the size that the annotation states (the image's where it states none) and neither clipped nor mended.
+    Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadRichImageToAnnotatedDatum.
+    """
+    record = labelled_datum(image, -1)
+    record.type = pb.AnnotatedDatum.BBOX
+    width, height = stated_size(image, annotation)
+    groups: dict[int, pb.AnnotationGroup] = {}
+    for o in annotation.objects:
+        label = labels[o.name]
+        if label not in groups:
+            groups[label] = record.annotation_group.add(group_label=label)
+        group = groups[label]
+        box = group.annotation.add(instance_id=len(group.annotation)).bbox
+        box.xmin, box.ymin, box.xmax, box.ymax = o.xmin / width, o.ymin / height, o.xmax / width, o.ymax / height
+        box.difficult = o.difficult
+    return record
+
+
+def labelled_datum(image: EncodedImage, label: int) -> pb.AnnotatedDatum:
+    """The record of an image with one label for all of it, as convert_annoset makes it with --anno_type=classification."""
+    record = pb.AnnotatedDatum()
+    datum = record.datum
+    datum.channels, datum.height, datum.width = image.shape
+    datum.data, datum.label, datum.encoded = image.data, label, image.encoded
+    return record
+
+
+def stated_size(image: EncodedImage, annotation: Annotation) -> tuple[int, int]:
+    """(width, height) that boxes are divided by: the annotation's, or the image's where the annotation has none."""
+    return (annotation.width, annotation.height) if annotation.width > 0 and annotation.height > 0 else (image.width, image.height)

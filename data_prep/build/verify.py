@@ -1,0 +1,178 @@
+"""Reads an LMDB from end to end and says what is wrong with it, before a training run finds out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from google.protobuf.message import DecodeError
+from tqdm import tqdm
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.lmdb_reader import LmdbReader
+from data_prep.build.dataset import DESCRIPTION, Part
+from data_prep.checks.checks import Fault
+from data_prep.checks.report import Report
+from netgen.datasets import read as read_dataset
+
+CHUNK = 64  # records that a thread checks at a time
+
+
+class Checked(NamedTuple):
+    """One record. size: (height, width) of the decoded image, (0, 0) where it cannot be decoded."""
+
+    faults: list[Fault]
+    labels: list[int]
+    size: tuple[int, int]
+
+
+def verify(path: Path, report: Report, labels: frozenset[int] | None = None) -> tuple[int, Counter[int]]:
+    """Check every record of the LMDB at path, and its name_size file and dataset.json where they lie beside it.
+
+    labels: those of the label map, None for any. Adds what is wrong to the report; returns the number of records and that of
+    objects by label. Raises CaffeError where the file as a whole is damaged; no damage crashes the process.
+    """
+    reader = LmdbReader(path)
+    boxes: Counter[int] = Counter()
+    sizes = _beside(path, len(reader), report)
+    with tqdm(total=len(reader), desc=path.name, unit=" records", disable=None, leave=False) as progress:
+        for number, checked in enumerate(_all(reader, labels)):
+            progress.update()
+            report.add(checked.faults)
+            boxes.update(checked.labels)
+            if sizes and all(checked.size) and sizes[number] != checked.size:
+                wrong = f"the name_size file says {_shape(sizes[number])}, but the image is {_shape(checked.size)}"
+                report.add([Fault("name-size", _key(reader, number), wrong)])
+    return len(reader), boxes
+
+
+def _all(reader: LmdbReader, labels: frozenset[int] | None) -> Iterator[Checked]:
+    """Every record checked, in order, on all cores; a few chunks wait at a time."""
+
+    def check_chunk(numbers: range) -> list[Checked]:
+        return [check(_key(reader, n), reader.value(n), labels) for n in numbers]
+
+    workers = os.cpu_count() or 1
+    chunks = (range(i, min(i + CHUNK, len(reader))) for i in range(0, len(reader), CHUNK))
+    cv2.setNumThreads(1)  # images in parallel, not the rows of one
+    with ThreadPoolExecutor(workers) as pool:
+        while batch := list(islice(chunks, 4 * workers)):
+            for checked in pool.map(check_chunk, batch):
+                yield from checked
+
+
+def _beside(path: Path, records: int, report: Report) -> list[tuple[int, int]]:
+    """(height, width) of every record by the name_size file; none where there is none or it does not fit."""
+    part = Part(path, [])
+    description = path.with_name(DESCRIPTION)
+    if description.is_file():
+        about = read_dataset(str(description))
+        counts = {about.train_lmdb: about.train_images, about.test_lmdb: about.test_images}
+        if (said := counts.get(path.name, records)) != records:
+            report.add([Fault("count", str(description), f"says {said} images, but {path.name} has {records} records")])
+    if part.list_file.is_file():
+        _count(part.list_file, records, path, report)
+    if not part.name_size_file.is_file():
+        return []
+    lines = _count(part.name_size_file, records, path, report)
+    try:
+        sizes = [(int(height), int(width)) for height, width in (line.split()[-2:] for line in lines)]
+    except ValueError:
+        report.add([Fault("count", str(part.name_size_file), "not a name_size file, of lines `name height width`")])
+        return []
+    return sizes if len(sizes) == records else []
+
+
+def _count(file: Path, records: int, path: Path, report: Report) -> list[str]:
+    """The lines of a file that should have one for each record."""
+    lines = [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    if len(lines) != records:
+        report.add([Fault("count", str(file), f"has {len(lines)} lines, but {path.name} has {records} records")])
+    return lines
+
+
+def _key(reader: LmdbReader, number: int) -> str:
+    return reader.keys[number].decode("utf-8", "replace")
+
+
+def check(key: str, value: bytes, labels: frozenset[int] | None) -> Checked:
+    """One record: an AnnotatedDatum with an image of the size that it says, known labels, and boxes within the image."""
+    faults: list[Fault] = []
+    try:
+        record = pb.AnnotatedDatum.FromString(value)
+    except DecodeError:
+        return Checked([Fault("bad-record", key, "not an AnnotatedDatum")], [], (0, 0))
+    if not record.HasField("datum"):  # a Datum, of plain classification, reads as one without fields that are known
+        return Checked([Fault("bad-record", key, "not an AnnotatedDatum")], [], (0, 0))
+    size = _check_image(record.datum, key, faults)
+    found = []
+    for group in record.annotation_group:
+        found += [group.group_label] * len(group.annotation)
+        if group.group_label == 0:
+            faults.append(Fault("bad-label", key, "an object of label 0, the background"))
+        elif labels is not None and group.group_label not in labels:
+            faults.append(Fault("bad-label", key, f"label {group.group_label} is not in the label map"))
+        for annotation in group.annotation:
+            if wrong := _box_fault(annotation.bbox):
+                box = " ".join(f"{x:.6g}" for x in _corners(annotation.bbox))
+                faults.append(Fault(wrong[0], key, f"box {box} of label {group.group_label} {wrong[1]}"))
+    return Checked(faults, found, size)
+
+
+def _check_image(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, int]:
+    """(height, width) of the image as nets see it; (0, 0) where there is none."""
+    said = (datum.height, datum.width)
+    if not datum.encoded:
+        if len(datum.data) == datum.channels * datum.height * datum.width > 0:
+            return said
+        faults.append(Fault("bad-image", key, f"{len(datum.data)} bytes of raw pixels where {datum.channels}x{_shape(said)} are declared"))
+        return 0, 0
+    data = datum.data
+    cut = data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < 0
+    try:  # as Caffe decodes it: an EXIF orientation is not heeded
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data and not cut else None
+    except cv2.error:
+        image = None
+    if image is None:
+        faults.append(Fault("bad-image", key, "a JPEG that is cut short" if cut else "an image that cannot be decoded"))
+        return 0, 0
+    size = (image.shape[0], image.shape[1])
+    if image.dtype != np.uint8:
+        faults.append(Fault("bad-image", key, f"an image of {image.dtype} where Caffe reads bytes"))
+    elif not all(said):  # Caffe does not look at them
+        return size
+    elif size != said and size == said[::-1]:
+        faults.append(Fault("turned", key, f"the datum says {_shape(said)}, but Caffe decodes {_shape(size)}: it does not heed the EXIF"
+                            " orientation that boxes go by"))  # fmt: skip
+    elif size != said:
+        faults.append(Fault("bad-size", key, f"the datum says {_shape(said)}, but the image is {_shape(size)}"))
+    return size
+
+
+def _corners(box: pb.NormalizedBBox) -> tuple[float, float, float, float]:
+    return box.xmin, box.ymin, box.xmax, box.ymax
+
+
+def _box_fault(box: pb.NormalizedBBox) -> tuple[str, str] | None:
+    xmin, ymin, xmax, ymax = corners = _corners(box)
+    if not np.isfinite(corners).all():
+        return "bad-box", "is not finite"
+    if min(corners) < 0 or max(corners) > 1:
+        return "outside", "is outside the image"
+    if xmin > xmax or ymin > ymax:
+        return "inverted", "is inverted"
+    if xmin == xmax or ymin == ymax:
+        return "empty", "is without area"
+    return None
+
+
+def _shape(size: tuple[int, int]) -> str:
+    """Width first, as everywhere in messages."""
+    return f"{size[1]}x{size[0]}"

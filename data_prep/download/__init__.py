@@ -1,0 +1,1 @@
+"""Archives fetched from where they are published."""

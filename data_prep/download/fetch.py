@@ -1,0 +1,249 @@
+"""Downloads a public data set: what was interrupted goes on where it stopped, checksums decide, archives cannot write elsewhere."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import tarfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import pooch
+import requests
+from tqdm import tqdm
+
+from caffe_ir import text
+from data_prep.download.archives import Archive
+from ssd_common.errors import CaffeError
+
+STATE = ".data_prep_fetch"  # below the set's folder: what has been unpacked, and checksums that nobody published
+CHUNK = 1 << 16  # bytes; what came of one when the connection breaks off is lost
+ATTEMPTS, PAUSE = 5, 2.0  # tries that bring nothing before it gives up; seconds before the next, doubled each time
+TIMEOUT = 30.0  # seconds without a byte
+pooch.get_logger().setLevel("ERROR")
+
+
+class Interrupted(CaffeError):
+    """A download that may go on another time."""
+
+
+def fetch(archive: Archive, folder: Path, mirror: str | None = None, keep: bool = False) -> bool:
+    """Download and unpack an archive below folder; False if that was done before.
+
+    mirror: an address that has the file instead; keep: the archive stays. An archive that lies in folder already is taken.
+    Raises CaffeError, which says what is wrong with it or that it cannot be had.
+    """
+    state = folder / STATE
+    done = state / f"{archive.file}.done"
+    if done.is_file():
+        return False
+    state.mkdir(parents=True, exist_ok=True)
+    path, recorded = folder / archive.file, state / f"{archive.file}.sha256"
+    checksum = archive.checksum or (recorded.read_text(encoding="utf-8").strip() if recorded.is_file() else None)
+    if not path.is_file():
+        _download(archive, checksum, path, [f"{mirror.rstrip('/')}/{archive.file}"] if mirror else list(archive.urls))
+    elif wrong := _differs(path, checksum):
+        raise CaffeError(f"{path}: {wrong}; remove it, and it is downloaded")
+    if not archive.checksum and not recorded.is_file():
+        text.write_atomic(recorded, f"sha256:{pooch.file_hash(str(path), 'sha256')}\n")
+    unpack(path, folder / archive.into, flat=archive.flat)
+    text.write_atomic(done, "")
+    if not keep:
+        path.unlink()
+    return True
+
+
+def manual(archive: Archive, folder: Path) -> str:
+    """How to get an archive by hand."""
+    where = " or ".join([*archive.urls, *([f"{archive.page} (after registering)"] if archive.page else [])])
+    size = f", {archive.size:,} bytes" if archive.size else ""
+    checksum = f", {archive.checksum.replace(':', ' ')}" if archive.checksum else ", checksum not published"
+    return f"{archive.file}{size}{checksum}\n  from {where}\n  to   {(folder / archive.file).absolute()}"
+
+
+def _differs(path: Path, checksum: str | None) -> str | None:
+    if checksum is None:
+        return None
+    algorithm, _, expected = checksum.partition(":")
+    found = pooch.file_hash(str(path), algorithm)
+    return None if found == expected else f"its {algorithm} is {found}, but should be {expected}: cut short, or another file"
+
+
+def _download(archive: Archive, checksum: str | None, path: Path, urls: list[str]) -> None:
+    """Download to path, from the first of urls that has it."""
+    said = f"{archive.file}: not to be had without registering"
+    for url in urls:
+        try:
+            pooch.retrieve(url, checksum, fname=path.name, path=str(path.parent), downloader=Resuming(path, archive.size))
+            return
+        except Interrupted as error:
+            said = str(error)
+        except ValueError:  # pooch: another checksum
+            said = f"{url}: not the file that it should be ({checksum}); it was removed"
+    raise CaffeError(said)
+
+
+class Resuming:
+    """A downloader for pooch: keeps what it has in `path.part`, with the server's tag of it beside, and goes on from there."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.part, self.tag, self.size = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag"), size
+
+    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
+        with self.part.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise CaffeError(f"{self.part}: another fetch is writing it") from None
+            self._room(file.tell())
+            idle = 0
+            while True:
+                have = file.tell()
+                try:
+                    self._go_on(url, file)
+                    break
+                except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+                    idle = 0 if file.tell() > have else idle + 1
+                    if idle == ATTEMPTS or not file.tell():
+                        again = f"; run again to go on from {file.tell() / 1e6:.1f} MB" if file.tell() else ""
+                        raise Interrupted(f"{url}: {_plain(error)}{again}") from None
+                    time.sleep(PAUSE * 2**idle)
+                except requests.RequestException as error:
+                    raise Interrupted(f"{url}: {_plain(error)}") from None
+        os.replace(self.part, output_file)
+        self.tag.unlink(missing_ok=True)
+
+    def _room(self, have: int) -> None:
+        free = shutil.disk_usage(self.part.parent).free
+        if 2 * self.size - have > free:
+            raise CaffeError(
+                f"{self.part.parent}: {free / 1e9:.1f} GB free, but {self.part.stem} needs {2 * self.size / 1e9:.1f} GB to be unpacked, too"
+            )
+
+    def _go_on(self, url: str, file: IO[bytes]) -> None:
+        """Read to the end what the file lacks."""
+        have = file.tell()
+        headers = {"Accept-Encoding": "identity"}
+        if have:
+            headers["Range"] = f"bytes={have}-"
+            if self.tag.is_file():
+                headers["If-Range"] = self.tag.read_text(encoding="utf-8")
+        with closing(requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)) as response:
+            total = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+)", response.headers.get("Content-Range", ""))
+            if response.status_code == 416 and total and int(total[2]) == have:
+                return  # it was whole already
+            if response.status_code == 416 or (response.status_code == 206 and (not total or total[1] != str(have))):
+                _empty(file)  # of another file
+                return self._go_on(url, file)
+            if response.status_code >= 400:
+                raise Interrupted(f"{url}: the server says {response.status_code} {response.reason}")
+            if response.status_code != 206:
+                _empty(file)  # a server that knows no ranges, or whose file is another now
+                have = 0
+            self._keep_tag(response.headers.get("ETag") or response.headers.get("Last-Modified"))
+            length = response.headers.get("Content-Length", "")
+            size = have + int(length) if length.isdecimal() else None
+            self._write(response, file, size)
+
+    def _keep_tag(self, tag: str | None) -> None:
+        if tag and not tag.startswith("W/"):
+            self.tag.write_text(tag, encoding="utf-8")
+        else:
+            self.tag.unlink(missing_ok=True)
+
+    def _write(self, response: requests.Response, file: IO[bytes], size: int | None) -> None:
+        name = self.part.stem
+        with tqdm(total=size, initial=file.tell(), desc=name, unit="B", unit_scale=True, disable=None, leave=False) as progress:
+            try:
+                for chunk in response.iter_content(CHUNK):
+                    self._save(chunk, file)
+                    progress.update(len(chunk))
+            finally:
+                self._save(b"", file)
+        if size is not None and file.tell() < size:
+            raise requests.ConnectionError("the connection broke off")
+
+    def _save(self, data: bytes, file: IO[bytes]) -> None:
+        try:
+            file.write(data)
+            file.flush()
+        except OSError as error:  # requests' own are OSErrors, too
+            raise CaffeError(f"{self.part}: cannot write: {error.strerror}") from None
+
+
+def _empty(file: IO[bytes]) -> None:
+    if file.tell():
+        file.seek(0)
+        file.truncate()
+
+
+_PLAIN = {
+    "timed out": "the server does not answer",
+    "resol": "no network, or no such server",
+    "refused": "connection refused",
+    "Connection broken": "the connection broke off",
+    "Connection aborted": "the connection broke off",
+}
+
+
+def _plain(error: Exception) -> str:
+    """A network error in a few words, without the names of Python's classes."""
+    words = str(error)
+    return next((said for sign, said in _PLAIN.items() if sign in words), words if len(words) < 60 else "cannot be reached")
+
+
+# ---- Archives
+
+
+def unpack(path: Path, folder: Path, flat: bool = False) -> None:
+    """Unpack a tar or zip archive below folder; flat: its files without their folders.
+
+    Raises CaffeError for a damaged archive, one of another kind, and one that would write outside folder or has links in it.
+    """
+    opened = _zip if path.suffix == ".zip" else _tar
+    try:
+        for name, write in tqdm(opened(path), desc=f"unpacking {path.name}", unit=" files", disable=None, leave=False):
+            pure = PurePosixPath(name)
+            if pure.is_absolute() or ".." in pure.parts or "\\" in name or not name.isprintable():
+                raise CaffeError(f"{path}: {name!r} in it would be written outside {folder}; nothing more was unpacked")
+            target = folder / (pure.name if flat else pure)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as file:
+                write(file)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise CaffeError(f"{path}: damaged archive: {error}; remove it, and it is downloaded anew") from None
+    except OSError as error:
+        raise CaffeError(f"{error.filename or folder}: cannot unpack {path.name}: {error.strerror or error}") from None
+
+
+Member = tuple[str, Callable[[IO[bytes]], None]]
+
+
+def _tar(path: Path) -> Iterator[Member]:
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if member.isdir():
+                continue
+            source = archive.extractfile(member) if member.isreg() else None
+            if source is None:
+                raise CaffeError(f"{path}: {member.name!r} in it is a link or device; nothing more was unpacked")
+            with source:
+                yield member.name, lambda file, source=source: shutil.copyfileobj(source, file, CHUNK)  # type: ignore[misc]
+
+
+def _zip(path: Path) -> Iterator[Member]:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.is_dir():
+                continue
+            if (member.external_attr >> 16) & 0o170000 == 0o120000:
+                raise CaffeError(f"{path}: {member.filename!r} in it is a link or device; nothing more was unpacked")
+            with archive.open(member) as source:
+                yield member.filename, lambda file, source=source: shutil.copyfileobj(source, file, CHUNK)  # type: ignore[misc]

@@ -1,0 +1,180 @@
+"""Images as an LMDB keeps them: a file's own bytes, or pixels encoded anew, or raw; as the fork's convert_annoset has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from data_prep.images.image_header import Header, is_cut_short, read_header
+from ssd_common.errors import CaffeError
+
+JPEG_NAMES = (".jpg", ".jpeg")
+IMAGE_NAMES = (*JPEG_NAMES, ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif")
+ENCODE_TYPES = tuple(sorted(name[1:] for name in IMAGE_NAMES if name != ".gif"))
+KIND_NAMES = {"jpeg": JPEG_NAMES, "png": (".png",)}
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what cannot be decoded is reported here, with its file
+
+
+class Encoding(NamedTuple):
+    """How images are kept. Names and meanings are those of the fork's convert_annoset; its defaults are not, as they keep raw pixels.
+
+    encode_type: one of ENCODE_TYPES; "" with encoded: what the file's name says; "" without: raw pixels, channel by channel.
+    min_dim, max_dim: bounds in pixels of the shorter and the longer side, aspect ratio kept; 0 for none.
+    """
+
+    encode_type: str = "jpg"
+    encoded: bool = True
+    gray: bool = False
+    min_dim: int = 0
+    max_dim: int = 0
+    resize_height: int = 0
+    resize_width: int = 0
+
+    @property
+    def resizes(self) -> bool:
+        return any(self[3:])
+
+    def type_of(self, suffix: str) -> str:
+        """What a file with a name that ends so (".jpg") is encoded as; "" for raw pixels."""
+        return self.encode_type or (suffix[1:] if self.encoded else "")
+
+    def keeps(self, suffix: str) -> bool:
+        """Whether the bytes of a file with such a name are kept. The fork encodes anew where it guesses the type."""
+        same = suffix == f".{self.encode_type}" or (self.encode_type == "jpg" and suffix == ".jpeg")
+        return bool(self.encode_type) and same and not self.resizes
+
+
+COPIED = Encoding()
+
+
+class EncodedImage(NamedTuple):
+    """data: what a record holds, of shape (channels, height, width), encoded or raw.
+
+    height, width: pixels of the file's image, upright: what boxes and name_size files go by.
+    remarks: what somebody should know about the file, as kind of data_prep.checks.checks.KINDS and words.
+    """
+
+    data: bytes
+    height: int
+    width: int
+    shape: tuple[int, int, int]
+    encoded: bool = True
+    remarks: tuple[tuple[str, str], ...] = ()
+
+
+def read_image(path: str | Path, encoding: Encoding = COPIED, stated: tuple[int, int] = (0, 0)) -> EncodedImage:
+    """The image of a file as a record keeps it.
+
+    The header of a JPEG or PNG that is copied is enough to know its size and whether it was cut short; all others are decoded.
+    A file is copied even where only nets with `force_color` can read it, as grey ones; the fork does so, too. But one that EXIF
+    turns is not: some decoders heed EXIF and some do not. It becomes upright or, where only its size as stored is the one that
+    the annotation states (width, height), it stays as it is, without its EXIF.
+    Raises CaffeError naming the file if it is empty, cut short or no image; OSError if it cannot be opened.
+    Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadImageToDatum.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    if not data:
+        raise CaffeError(f"{path}: empty file")
+    if kind := is_cut_short(data):
+        raise CaffeError(f"{path}: {kind} image cut short (no end of image)")
+    header, suffix = read_header(data), os.path.splitext(path)[1].lower()
+    remarks: list[tuple[str, str]] = []
+    if header and header.orientation > 1:
+        stored, turned = (header.width, header.height), header.upright[::-1]
+        if stated == stored != turned:
+            data, header = data[: header.exif[0]] + data[header.exif[1] :], header._replace(orientation=1)
+            remarks.append(("unturned", f"is {stored[0]}x{stored[1]} in its annotation, so its EXIF orientation is left out"))
+        else:
+            remarks.append(("upright", "turned upright, as its EXIF orientation says"))
+    if header:
+        remarks += _remarks(suffix, header, encoding)
+    channels, copied = 1 if encoding.gray else 3, False
+    if encoding.keeps(suffix):
+        if header and header.orientation == 1 and header.channels in (1, 3):
+            return EncodedImage(data, header.height, header.width, (channels, header.height, header.width), True, tuple(remarks))
+        copied = header.orientation == 1 if header else suffix not in (*JPEG_NAMES, ".png")
+    pixels = _decode(path, data, header, encoding.gray)
+    height, width = pixels.shape[:2]
+    if copied and (header or np.array_equal(pixels, _decode(path, data, None, encoding.gray, cv2.IMREAD_IGNORE_ORIENTATION))):
+        return EncodedImage(data, height, width, (channels, height, width), True, tuple(remarks))
+    pixels = resize(pixels, encoding)
+    shape = (channels, *pixels.shape[:2])
+    if encode_type := encoding.type_of(suffix):
+        return EncodedImage(_encode(path, pixels, encode_type), height, width, shape, True, tuple(remarks))
+    raw = np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)).tobytes()
+    return EncodedImage(raw, height, width, shape, False, tuple(remarks))
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(height, width) in pixels of an image file, upright. Errors: as read_image."""
+    return read_image(path)[1:3]
+
+
+def resize(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
+    """An image (H, W[, 3]) resized as the fork does, whose scale is a single-precision number. Source: io.cpp, ReadImageToCVMat."""
+    if encoding.min_dim or encoding.max_dim:
+        short, long = sorted(pixels.shape[:2])
+        scale = np.float32(1)
+        if encoding.min_dim and short < encoding.min_dim:
+            scale = np.float32(encoding.min_dim) / np.float32(short)
+        if encoding.max_dim and int(scale * np.float32(long)) > encoding.max_dim:
+            scale = np.float32(encoding.max_dim) / np.float32(long)
+        return pixels if scale == 1 else cv2.resize(pixels, None, fx=float(scale), fy=float(scale))
+    if encoding.resize_height and encoding.resize_width:
+        return cv2.resize(pixels, (encoding.resize_width, encoding.resize_height))
+    return pixels
+
+
+def _remarks(suffix: str, header: Header, encoding: Encoding) -> list[tuple[str, str]]:
+    remarks = []
+    if suffix not in KIND_NAMES[header.kind]:
+        remarks.append(("extension", f"is a {header.kind.upper()} file by another name"))
+    if not encoding.keeps(suffix):
+        return remarks
+    if header.channels == 1 and not encoding.gray:
+        remarks.append(("grey", "is grey"))
+    elif header.channels != 1 and encoding.gray:
+        remarks.append(("colour", "is kept in colour, as the fork's tool does"))
+    if header.alpha or header.deep:
+        remarks.append(("alpha" if header.alpha else "deep", "has transparency" if header.alpha else "has 16 bits a sample"))
+    return remarks
+
+
+def _decode(path: str | Path, data: bytes, header: Header | None, gray: bool, flags: int = 0) -> np.ndarray:
+    """Pixels (H, W, 3) BGR or (H, W) grey, upright. What a header says of EXIF is done here: not every OpenCV does it for PNG."""
+    if header:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | (cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR))
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        hint = " (a GIF needs OpenCV 4.11)" if data[:3] == b"GIF" and _OPENCV < (4, 11) else ""
+        raise CaffeError(f"{path}: not an image that OpenCV can read{hint}")
+    orientation = header.orientation if header else 1
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _encode(path: str | Path, pixels: np.ndarray, encode_type: str) -> bytes:
+    try:
+        done, data = cv2.imencode(f".{encode_type}", pixels)
+    except cv2.error:
+        done = False
+    if not done:
+        raise CaffeError(f"{path}: OpenCV cannot encode it as '{encode_type}'")
+    return data.tobytes()
+
+
+_OPENCV = tuple(int(n) for n in cv2.__version__.split(".")[:2])

@@ -1,0 +1,148 @@
+"""The elements of a large JSON file's top-level arrays, one after another, in memory that does not grow with the file."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Container, Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from ssd_common.errors import ParseError
+
+CHUNK = 4 << 20  # bytes read at a time
+LONGEST = 256 << 20  # characters that one element may have
+_MARGIN = 32  # an error so near to the window's end may go away with more text
+_SPACE = re.compile(r"[ \t\r\n]*")
+_decode = json.JSONDecoder().raw_decode
+
+
+class Element(NamedTuple):
+    """One element. section: the key of its array; number: from 0; line: where it begins, from 1."""
+
+    section: str
+    number: int
+    line: int
+    value: Any
+
+
+def elements(path: Path, sections: Container[str]) -> Iterator[Element]:
+    """Every element of the arrays with these keys, in the file's order; what else there is, is read over.
+
+    Raises ParseError with file and line if the file is no JSON object or breaks off, OSError if it cannot be opened.
+    """
+    with path.open("rb") as file:
+        window = _Window(file, path)
+        try:
+            yield from _top(window, sections)
+        except RecursionError:
+            raise window.error("nested too deeply") from None
+
+
+def _top(window: _Window, sections: Container[str]) -> Iterator[Element]:
+    window.take("{", "a JSON object")
+    if window.peek() != "}":
+        while True:
+            key = window.value()
+            if not isinstance(key, str):
+                raise window.error(f"{json.dumps(key)[:40]} where a key should be")
+            window.take(":", f"':' after \"{key}\"")
+            if window.peek() == "[":
+                for index, (line, value) in enumerate(_array(window)):
+                    if key in sections:
+                        yield Element(key, index, line, value)
+            elif key in sections:
+                raise window.error(f"'{key}' should be a list")
+            else:
+                window.value()
+            if window.peek() != ",":
+                break
+            window.take(",", "','")
+    window.take("}", "',' or '}'")
+    if window.peek():
+        raise window.error("text after the end of the JSON object")
+
+
+def _array(window: _Window) -> Iterator[tuple[int, Any]]:
+    window.take("[", "'['")
+    if window.peek() != "]":
+        while True:
+            window.peek()
+            line = window.line
+            yield line, window.value()
+            if window.peek() != ",":
+                break
+            window.take(",", "','")
+    window.take("]", "',' or ']'")
+
+
+class _Window:
+    """The part of a JSON text that is being read, and the line that this is."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file, self._path = file, path
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._text, self._at, self._ended = "", 0, False
+        self._line, self._counted = 1, 0  # the line at position _counted
+
+    @property
+    def line(self) -> int:
+        self._line += self._text.count("\n", self._counted, self._at)
+        self._counted = self._at
+        return self._line
+
+    def error(self, message: str, at: int | None = None) -> ParseError:
+        if at is not None:
+            self._at = at
+        return ParseError(str(self._path), f"not well-formed JSON: {message}", self.line)
+
+    def peek(self) -> str:
+        """The next character that is no space, or "" at the file's end; it stays."""
+        while True:
+            found = _SPACE.match(self._text, self._at)
+            self._at = found.end() if found else self._at
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if self._ended:
+                return ""
+            self._more()
+
+    def take(self, character: str, expected: str) -> None:
+        found = self.peek()
+        if found != character:
+            raise self.error(f"{repr(found) if found else 'the file ends'} where {expected} should be")
+        self._at += 1
+
+    def value(self) -> Any:
+        """The next value, whatever it is."""
+        if not self.peek():
+            raise self.error("the file ends where a value should be")
+        while True:
+            try:
+                value, end = _decode(self._text, self._at)
+                if end < len(self._text) or self._ended:  # a number might go on
+                    self._at = end
+                    return value
+            except json.JSONDecodeError as error:
+                cut = error.pos > len(self._text) - _MARGIN or error.msg.startswith("Unterminated string")
+                if self._ended or not cut:
+                    raise self.error(
+                        error.msg[0].lower() + error.msg[1:].removesuffix(" at").removesuffix(" starting"), error.pos
+                    ) from None
+            except ValueError as error:  # a number of thousands of digits
+                raise self.error(str(error).partition(";")[0]) from None
+            if len(self._text) - self._at > LONGEST:
+                raise self.error("a value that does not end")
+            self._more()
+
+    def _more(self) -> None:
+        self._line, self._text, self._counted = self.line, self._text[self._at :], 0
+        self._at = 0
+        data = self._file.read(CHUNK)
+        self._ended = not data
+        try:
+            self._text += self._decoder.decode(data, final=self._ended)
+        except UnicodeDecodeError:
+            self._at = len(self._text)
+            raise self.error("not UTF-8 text") from None

@@ -1,0 +1,154 @@
+"""A choice of a data set's classes, under their own names or others, and what becomes of images that then have no object."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from data_prep.sources import image_lists, label_map
+from data_prep.sources.source import Annotation, Item, Object, Source
+from ssd_common.errors import CaffeError, ParseError
+from ssd_common.suggest import suggest
+
+Empty = Literal["keep", "drop"] | None
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--classes", metavar="NAMES", help="only objects of these classes, in this order of labels: person,car")
+    parser.add_argument(
+        "--map",
+        metavar="FILE",
+        help="other names for classes: lines `name or label,new label,new name` as in the fork's coco_voc_map.txt, or `name,new name`;"
+        " objects of classes that are not in it are left out. coco_voc: VOC's classes of COCO",
+    )
+    empty = parser.add_mutually_exclusive_group()
+    empty.add_argument(
+        "--keep-empty",
+        action="store_const",
+        const="keep",
+        dest="empty",
+        help="keep images that --classes or --map leave without an object (default: left out;"
+        " images that had none before are kept, as the fork's tools do)",
+    )
+    empty.add_argument("--drop-empty", action="store_const", const="drop", dest="empty", help="leave out all images without an object")
+
+
+def select(source: Source, args: argparse.Namespace) -> Source:
+    """The source as the flags of add_flags narrow it. Raises CaffeError."""
+    classes = [c.strip() for c in args.classes.split(",")] if args.classes else None
+    if classes is not None and (not all(classes) or len(set(classes)) < len(classes)):
+        raise CaffeError(f"--classes {args.classes}: class names with commas between them, each once")
+    renaming = read_map(label_map.find_map(args.map)) if args.map else None
+    if classes or renaming or args.empty:
+        return Selection(source, classes, renaming, args.empty)
+    return source
+
+
+def read_map(path: Path) -> dict[str, str]:
+    """Old name or label -> new name, in the order of new labels; label 0 is the background and left out. Raises CaffeError, ParseError."""
+    found: dict[str, tuple[int, str]] = {}
+    labels: dict[str, int] = {}
+    for number, line in image_lists.read_lines(path, "a map of classes"):
+        words = [w.strip() for w in line.split(",")]
+        if len(words) not in (2, 3) or not all(words):
+            raise ParseError(str(path), f"'{image_lists.shown(line)}' where 'name,label,new name' or 'name,new name' should be", number)
+        old, new = words[0], words[-1]
+        if len(words) == 3 and not words[1].isdecimal():
+            raise ParseError(str(path), f"label '{words[1]}' is not a number", number)
+        label = int(words[1]) if len(words) == 3 else labels.get(new, max(labels.values(), default=0) + 1)
+        if labels.setdefault(new, label) != label or [n for n, known in labels.items() if known == label] != [new]:
+            raise ParseError(str(path), f"'{new}' as label {label} contradicts a line above", number)
+        if old in found:
+            raise ParseError(str(path), f"'{old}' is there twice", number)
+        found[old] = label, new
+    numbers = sorted({label for label, _ in found.values() if label})
+    if numbers != list(range(1, len(numbers) + 1)) or not numbers:
+        raise CaffeError(f"{path}: labels should count from 1 without gaps, not {', '.join(map(str, numbers)) or 'none'}")
+    return {old: new for old, (label, new) in sorted(found.items(), key=lambda entry: entry[1][0]) if label}
+
+
+class Selection:
+    """A source with some of its classes. classes: their names, in order; renaming: old name or label -> new name; empty: what becomes of
+    images without an object, None for keeping those that had none from the start.
+    """
+
+    def __init__(self, source: Source, classes: list[str] | None, renaming: dict[str, str] | None, empty: Empty) -> None:
+        self._source, self._classes, self._renaming, self._empty = source, classes, renaming, empty
+        self._targets: dict[str, str | None] = {}
+        self.root, self.whole_pixels = source.root, source.whole_pixels
+        known = set((renaming or {}).values())
+        if renaming and (strange := [c for c in classes or () if c not in known]):
+            raise CaffeError(f"--classes: --map gives no class '{strange[0]}'{suggest(strange[0], known)}")
+
+    @property
+    def classes(self) -> list[str] | None:
+        return self._classes or (list(dict.fromkeys(self._renaming.values())) if self._renaming else self._source.classes)
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        return {}  # they have been seen to
+
+    def sets(self) -> list[str]:
+        return self._source.sets()
+
+    def file(self, item: Item) -> str:
+        return self._source.file(item)
+
+    def items(self) -> list[Item]:
+        return self._kept(self._source.items())
+
+    def read_list(self, name: str) -> list[Item]:
+        return self._kept(self._source.read_list(name))
+
+    def read(self, item: Item) -> Annotation:
+        annotation = self._source.read(item)
+        return annotation._replace(objects=list(self._selected(annotation.objects)))
+
+    def _selected(self, objects: Iterable[Object]) -> Iterable[Object]:
+        for o in objects:
+            if name := self._target(o.name):
+                yield o if name == o.name else o._replace(name=name)
+
+    def _target(self, name: str) -> str | None:
+        """What a class is called here, None if it is left out."""
+        if name not in self._targets:
+            new: str | None = name
+            if self._renaming is not None:
+                label = next((i for i, known in self._source.aliases.items() if known == name), "")
+                new = self._renaming.get(name, self._renaming.get(label))
+            self._targets[name] = new if self._classes is None or new in self._classes else None
+        return self._targets[name]
+
+    def _check_labels(self) -> None:
+        """Refuse a map that has ids where labels should be: it would call one class by the name of another."""
+        classes = self._source.aliases
+        for label, name in classes.items():
+            new = self._renaming.get(label) if self._renaming and name not in self._renaming else None
+            if new not in (None, name) and new in classes.values():
+                raise CaffeError(
+                    f"--map: label {label} is '{name}', and '{new}' is a class of its own (labels count from 1; ids do not count)"
+                )
+
+    def _kept(self, items: list[Item]) -> list[Item]:
+        """The items that stay; those that cannot be read do, for somebody to report them."""
+        self._check_labels()
+        kept, found = list[Item](), set[str]()
+        for item in items:
+            try:
+                objects = self._source.read(item).objects
+            except (CaffeError, OSError):
+                kept.append(item)
+                continue
+            found.update(o.name for o in objects)
+            if self._empty == "keep" or any(self._selected(objects)) or not (objects or self._empty):
+                kept.append(item)
+        for name in self._classes or ():
+            if name not in found and not self._renaming and (near := suggest(name, found)):
+                raise CaffeError(f"--classes: no object of class '{name}'{near}")
+        if not kept:
+            raise CaffeError(
+                f"{self.root}: no image has an object of {', '.join(self.classes or ['any class'])} (--keep-empty keeps them all)"
+            )
+        return kept

@@ -1,0 +1,132 @@
+"""The objects of LMDBs, or of a data set in any other form, as arrays: what statistics are made of."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from google.protobuf.message import DecodeError
+from tqdm import tqdm
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from caffe_ir.lmdb_reader import LmdbReader
+from data_prep.checks.checks import Rules, inspect
+from data_prep.images.image import read_image
+from data_prep.sources import label_map
+from data_prep.sources.source import Item, Source
+from ssd_common.errors import CaffeError
+
+Row = tuple[str, tuple[float, float, float, float]]  # class, and xmin, ymin, xmax, ymax normalised
+
+
+@dataclass
+class Boxes:
+    """All objects. images: (width, height) in pixels of every image, (m, 2); image, label: (n,) each object's image and class, as
+    indices; corners: (n, 4), normalised; names: of the classes; unread: images that are not among them, as they or their annotations
+    cannot be read.
+    """
+
+    names: list[str]
+    images: np.ndarray
+    image: np.ndarray
+    label: np.ndarray
+    corners: np.ndarray
+    unread: int = 0
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def sides(self) -> np.ndarray:
+        """(n, 2) width and height as shares of the image's; 0 for inverted boxes."""
+        return np.maximum(self.corners[:, 2:] - self.corners[:, :2], 0)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(n, 2) width and height in pixels of the image."""
+        return self.sides * self.images[self.image]
+
+
+@dataclass
+class _Gathering:
+    """Boxes in the making: a few bytes for each object."""
+
+    names: dict[str, int] = field(default_factory=dict)
+    sizes: array = field(default_factory=lambda: array("f"))
+    image: array = field(default_factory=lambda: array("l"))
+    label: array = field(default_factory=lambda: array("l"))
+    corners: array = field(default_factory=lambda: array("f"))
+    unread: int = 0
+
+    def add(self, width: int, height: int, rows: list[Row]) -> None:
+        number = len(self.sizes) // 2
+        self.sizes.extend((width, height))
+        for name, corners in rows:
+            self.image.append(number)
+            self.label.append(self.names.setdefault(name, len(self.names)))
+            self.corners.extend(corners)
+
+    def done(self) -> Boxes:
+        corners = np.array(self.corners, np.float64).reshape(-1, 4)
+        whole = np.isfinite(corners).all(1)
+        image, label = np.array(self.image, int)[whole], np.array(self.label, int)[whole]
+        return Boxes(list(self.names), np.array(self.sizes, float).reshape(-1, 2), image, label, corners[whole], self.unread)
+
+
+def of_lmdbs(paths: list[Path], labels: str | None = None) -> Boxes:
+    """The objects of some LMDBs with the names of their label maps. Raises CaffeError naming LMDB and record."""
+    found = _Gathering()
+    for path in paths:
+        file = label_map.beside(path, labels)
+        names = {i.label: i.display_name or i.name for i in text.read_labelmap(file).item} if file else {}
+        for width, height, rows in _records(path, names):
+            found.add(width, height, rows)
+    return found.done()
+
+
+def _records(path: Path, names: dict[int, str]) -> Iterator[tuple[int, int, list[Row]]]:
+    reader = LmdbReader(path)
+    for number in tqdm(range(len(reader)), desc=path.name, unit=" records", disable=None, leave=False):
+        try:
+            record = pb.AnnotatedDatum.FromString(reader.value(number))
+            if not record.HasField("datum"):
+                raise DecodeError
+        except DecodeError:
+            raise CaffeError(f"{path}: record {reader.keys[number].decode(errors='replace')} is no AnnotatedDatum") from None
+        rows = [
+            (names.get(group.group_label, str(group.group_label)), (a.bbox.xmin, a.bbox.ymin, a.bbox.xmax, a.bbox.ymax))
+            for group in record.annotation_group
+            for a in group.annotation
+        ]
+        width, height = record.datum.width, record.datum.height
+        if min(width, height) <= 0:
+            width, height = _decoded_size(record.datum)
+        yield width, height, rows
+
+
+def _decoded_size(datum: pb.Datum) -> tuple[int, int]:
+    """(width, height) of an image whose datum does not say; 0 where it cannot be decoded, either."""
+    data = np.frombuffer(datum.data, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    return (image.shape[1], image.shape[0]) if image is not None else (0, 0)
+
+
+def of_source(source: Source, items: list[Item]) -> Boxes:
+    """The objects of a data set that is not yet an LMDB; what cannot be read is left out and counted."""
+    found = _Gathering()
+    for item in tqdm(items, unit=" images", disable=None, leave=False):
+        seen = inspect(source, item, Rules({}, ""), read_image)
+        if seen.image and seen.annotation:
+            width, height = seen.annotation.width, seen.annotation.height
+            if min(width, height) <= 0:
+                width, height = seen.image.width, seen.image.height
+            rows = [(o.name, (o.xmin / width, o.ymin / height, o.xmax / width, o.ymax / height)) for o in seen.annotation.objects]
+            found.add(width, height, rows)
+        else:
+            found.unread += 1
+    return found.done()

@@ -1,0 +1,96 @@
+"""How well a net's prior boxes cover the ground truth: whether training can match an object at all (SSD section 2.2, matching)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from caffe_ir.phase import filter_net
+from caffe_ir.prior_boxes import prior_boxes
+from caffe_ir.walk import walk
+from netgen import build
+from ssd_common.errors import CaffeError
+
+CHUNK = 1 << 22  # overlaps computed at a time
+MATCHED = 0.5  # MultiBoxLoss's overlap_threshold in all nets of the zoo
+
+
+class NetPriors(NamedTuple):
+    """A net's prior boxes. maps: those of each PriorBox layer by its name, (n, 4) normalised; width, height: of the input, in pixels."""
+
+    name: str
+    maps: dict[str, np.ndarray]
+    width: int
+    height: int
+    resize: pb.ResizeParameter
+
+    @property
+    def boxes(self) -> np.ndarray:
+        return np.concatenate(list(self.maps.values()))
+
+
+class Cover(NamedTuple):
+    """For every object: best overlap with a prior box; how many overlap by at least MATCHED; the map of the best, as an index."""
+
+    best: np.ndarray
+    matched: np.ndarray
+    map: np.ndarray
+
+
+def read_net(name: str) -> NetPriors:
+    """The prior boxes of a zoo entry, or of a prototxt of any phase. Raises CaffeError, also for a net without prior boxes."""
+    if Path(name).suffix == ".prototxt" or Path(name).is_file():
+        whole = text.read_net(name)
+        train, test = (filter_net(whole, phase) for phase in (pb.TRAIN, pb.TEST))
+        net = train if any(layer.type == "PriorBox" for layer in train.layer) else test
+    else:
+        net = filter_net(build(name, "train"), pb.TRAIN)
+    maps, size = {}, (0, 0)
+    for step in walk(net).layers:
+        if step.layer.type == "PriorBox":
+            param = step.layer.prior_box_param
+            feature, image = ((shape[2], shape[3]) for shape in (step.bottoms[0], step.bottoms[-1]))
+            maps[step.layer.name] = prior_boxes(param, feature, image)[0].reshape(-1, 4)
+            # With img_size, or img_h and img_w, a layer needs no image.
+            size = image if len(step.bottoms) > 1 else (param.img_h or param.img_size, param.img_w or param.img_size)
+    if not maps:
+        raise CaffeError(f"{name}: a net without PriorBox layers")
+    resize = next((layer.transform_param.resize_param for layer in net.layer if layer.type == "AnnotatedData"), pb.ResizeParameter())
+    if resize.resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE:
+        raise CaffeError(f"{name}: its resize_mode FIT_SMALL_SIZE gives every image other prior boxes")
+    return NetPriors(name, maps, size[1], size[0], resize)
+
+
+def at_input(corners: np.ndarray, images: np.ndarray, net: NetPriors) -> np.ndarray:
+    """(n, 4) boxes normalised to their images of (n, 2) width and height in pixels -> normalised to the net's input."""
+    if net.resize.resize_mode != pb.ResizeParameter.FIT_LARGE_SIZE_AND_PAD:
+        return corners
+    scale = np.minimum(net.width / images[:, 0], net.height / images[:, 1])[:, None]
+    used = images * scale / [net.width, net.height]  # the image's share of the padded input
+    return corners * np.tile(used, 2) + np.tile((1 - used) / 2, 2)
+
+
+def cover(corners: np.ndarray, net: NetPriors) -> Cover:
+    """How boxes (n, 4), normalised to the net's input, are covered by its prior boxes."""
+    priors = net.boxes.astype(np.float32).T
+    areas = (priors[2] - priors[0]) * (priors[3] - priors[1])
+    last = np.cumsum([len(boxes) for boxes in net.maps.values()])
+    best, matched, where = np.zeros(len(corners)), np.zeros(len(corners), int), np.zeros(len(corners), int)
+    step = max(1, CHUNK // len(areas))
+    for start in range(0, len(corners), step):
+        box = corners[start : start + step].astype(np.float32).T[:, :, None]
+        wide = np.minimum(box[2], priors[2]) - np.maximum(box[0], priors[0])
+        high = np.minimum(box[3], priors[3]) - np.maximum(box[1], priors[1])
+        common = np.maximum(wide, 0) * np.maximum(high, 0)
+        own = np.maximum(box[2] - box[0], 0) * np.maximum(box[3] - box[1], 0)
+        overlap = common / (own + areas - common)
+        part = slice(start, start + step)
+        top = overlap.argmax(1)
+        best[part] = overlap[np.arange(len(top)), top]
+        matched[part] = (overlap >= MATCHED).sum(1)
+        where[part] = np.searchsorted(last, top, side="right")
+    return Cover(best, matched, where)

@@ -1,0 +1,1 @@
+"""Detection heads: prior boxes, predictors, losses and outputs."""

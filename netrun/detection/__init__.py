@@ -1,0 +1,1 @@
+"""Boxes: coding, matching, suppression, mining, and detections in result files."""

@@ -1,0 +1,1 @@
+"""A prototxt made runnable: graph, parameters, execution."""

@@ -1,0 +1,43 @@
+"""What only the data know of a data layer: its tops' shapes, where prototxt and rule leave them open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules import Facts, Shape, facts
+from netrun.layers import Context, create
+from netrun.layers.hdf5 import HDF5Data
+from netrun.layers.image_source import ImageSource
+from ssd_common.errors import UnknownShape
+
+TYPES = ("AnnotatedData", "Data", "HDF5Data", "ImageData", "VideoData")
+
+
+class Peek:
+    """Facts of data layers (`walk`'s ask): by their first record where need be, and once only. given: shapes that the caller insists on."""
+
+    def __init__(self, context: Context, given: Mapping[str, Shape]) -> None:
+        self._context, self._given = context, given
+        self._found: dict[str, Facts] = {}
+
+    def __call__(self, layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
+        """Raises LayerError where Caffe would refuse the layer, CaffeError for data that cannot be read."""
+        if layer.name not in self._found:
+            self._found[layer.name] = self._facts(layer, bottoms)
+        return self._found[layer.name]
+
+    def _facts(self, layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
+        if layer.top and all(top in self._given for top in layer.top):
+            return Facts([tuple(self._given[top]) for top in layer.top])
+        with suppress(UnknownShape):
+            ruled = facts(layer, bottoms)
+            if layer.type != "Data":  # whose records say how many channels there are
+                return ruled
+        made = create(layer, Facts([]), self._context)
+        assert isinstance(made, (ImageSource, HDF5Data))
+        try:
+            return Facts(made.shapes())
+        finally:
+            made.close()

@@ -1,0 +1,95 @@
+"""Weights for a net that they were not made for: what fits is copied, the rest filled anew and named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from caffe_ir.phase import filter_net
+from caffe_ir.walk import walk
+from netrun.engine.engine import Engine
+from netrun.layers.python_host import PythonLayers
+from netrun.weights.files import StoredLayer, shape_text, stored
+from ssd_common.errors import CaffeError, UnknownShape
+from ssd_common.suggest import suggest
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass
+class Fit:
+    """What became of the layers. copied: by name, the file it came from. anew: by name, why it came from none. left: not in the net."""
+
+    copied: dict[str, str] = field(default_factory=dict)
+    anew: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+
+
+def without_data(model: PathLike, phase: int) -> Engine:
+    """The net of a prototxt with Inputs in place of its data layers, so that no data need be there. Raises CaffeError."""
+    net = filter_net(text.read_net(model), phase)
+    try:
+        found = walk(net, ask={"Python": PythonLayers(phase).facts})
+    except UnknownShape as error:
+        raise CaffeError(f"{model}: {error}; a net of the same layers with Inputs for its data, such as deploy.prototxt, will do") from None
+    sources = {}
+    for step, layer in zip(found.layers, net.layer, strict=True):
+        if not layer.bottom and not step.facts.params and layer.type not in ("Input", "DummyData"):
+            sources[layer.name] = pb.LayerParameter()
+            sources[layer.name].CopyFrom(layer)
+            layer.CopyFrom(pb.LayerParameter(name=layer.name, type="Input", top=layer.top))
+            layer.input_param.shape.extend(pb.BlobShape(dim=shape) for shape in step.facts.tops)
+    engine = Engine(net, phase)
+    for layer in engine.param.layer:
+        if layer.name in sources:
+            layer.CopyFrom(sources[layer.name])  # what is saved names them as they are
+    return engine
+
+
+def fit(net: Engine, files: Sequence[PathLike], renames: Mapping[str, str]) -> Fit:
+    """Copy into a net the layers of these files that fit whole, the later file's first; the others keep what their fillers gave.
+
+    renames: layers of the files, by the names that the net has for them. Raises CaffeError for a file that is none, and a rename of or
+    to a layer that there is not.
+    """
+    held = [(str(path), layer) for path in files for layer in stored(path)]
+    for old, new in renames.items():
+        names = {layer.name for _, layer in held}
+        if old not in names:
+            raise CaffeError(f"--rename {old}={new}: no file has a layer '{old}'{suggest(old, names)}")
+        if new not in net.params:
+            raise CaffeError(f"--rename {old}={new}: no layer '{new}' of the net has parameters{suggest(new, net.params)}")
+    result = Fit({}, {name: "is in none of the files" for name in net.params})
+    for path, layer in held:
+        name = renames.get(layer.name, layer.name)
+        if name not in net.params:
+            if layer.blobs and layer.name not in result.left:
+                result.left.append(layer.name)
+        elif why := _misfit(net, name, layer):
+            if name not in result.copied:
+                result.anew[name] = f"{why} in {path}"
+        else:
+            for i, blob in layer.blobs.items():
+                values = np.ascontiguousarray(blob.array().reshape(net.params[name][i].shape))
+                with torch.no_grad():
+                    net.params[name][i].tensor.copy_(torch.from_numpy(values).view(net.params[name][i].tensor.shape))
+            result.copied[name] = path
+            result.anew.pop(name, None)
+    return result
+
+
+def _misfit(net: Engine, name: str, layer: StoredLayer) -> str:
+    """Why a stored layer cannot be the net's layer of this name; empty where it can."""
+    shapes = [blob.shape for blob in net.params[name]]
+    shared = {i for i in range(len(shapes)) if (name, i) in net.shared} if layer.sparse else set()
+    if layer.blobs.keys() | shared != set(range(len(shapes))):
+        return f"has {len(shapes)} blobs in the net, {len(layer.blobs)}"
+    wrong = [i for i, blob in layer.blobs.items() if not blob.fits(shapes[i])]
+    mine, theirs = (" ".join(shape_text(shape) for shape in side) for side in (shapes, [b.shape for b in layer.blobs.values()]))
+    return f"is {mine} in the net, {theirs}" if wrong else ""

@@ -1,0 +1,65 @@
+"""`import caffe`, `from caffe.proto import caffe_pb2`: scripts and layers written for pycaffe get netrun's in its place."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+PACKAGE = "netrun.pycaffe"
+ELSEWHERE = {
+    "caffe.io": "netrun.pycaffe.io",
+    "caffe.proto.caffe_pb2": "caffe_ir.caffe_ir_pb2",
+    "caffe.pycaffe": PACKAGE,
+    "caffe._caffe": PACKAGE,
+}
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Finds `caffe` and what netrun has of it, as the very modules of netrun: a class is one class by whatever name."""
+
+    def __init__(self) -> None:
+        self.specs: dict[str, ModuleSpec | None] = {}
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name.split(".", maxsplit=1)[0] != "caffe":
+            return None
+        real = ELSEWHERE.get(name, PACKAGE + name.removeprefix("caffe"))
+        found = importlib.util.find_spec(real)
+        if found is None and (theirs := _beside_a_fork(name)):
+            return theirs
+        if found is None:
+            raise ModuleNotFoundError(f"netrun has no {name}; a fork's own is taken where CAFFE_ROOT is set", name=name)
+        return ModuleSpec(name, self, is_package=found.submodule_search_locations is not None, loader_state=real)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(spec.loader_state)
+        self.specs[spec.name] = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        spec = module.__spec__
+        if spec is not None:  # the import system has put the alias's there
+            module.__spec__ = self.specs.pop(spec.name)
+
+
+def _beside_a_fork(name: str) -> ModuleSpec | None:
+    """A module `caffe.x` of which netrun has none (the user's own): from a fork's python/caffe on sys.path or in CAFFE_ROOT."""
+    if name.count(".") != 1:
+        return None
+    folders = [*sys.path, os.path.join(os.environ["CAFFE_ROOT"], "python")] if os.environ.get("CAFFE_ROOT") else sys.path
+    return PathFinder.find_spec(name, [os.path.join(folder, "caffe") for folder in folders])
+
+
+_FINDER = _Finder()
+
+
+def install() -> None:
+    """From now on `import caffe` in this process is netrun's. Where a real pycaffe has been imported already, that stays."""
+    if "caffe" not in sys.modules and _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)

@@ -1,0 +1,1 @@
+"""Log, memory, device, precision: PyTorch and the machine, nothing of nets."""

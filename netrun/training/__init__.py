@@ -1,0 +1,1 @@
+"""The solver: updates, learning rate, snapshots, signals, several processes."""

@@ -1,0 +1,1 @@
+"""Files of weights, as arrays: caffemodel in binary and HDF5."""

@@ -1,0 +1,1 @@
+"""What every command needs and no format knows."""

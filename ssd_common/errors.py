@@ -1,0 +1,37 @@
+"""The errors a user can mend, each one clear line."""
+
+from __future__ import annotations
+
+
+class CaffeError(Exception):
+    """Something wrong in what the user gave: `str(error)` is one line that names file, place and remedy.
+
+    Pieces of a spoilt file may be in it: what a terminal would not print is a dot.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if message.isprintable() else "".join(c if c.isprintable() else "·" for c in message))
+
+
+class ParseError(CaffeError):
+    """A file that is not what it should be.
+
+    path: the file as the user named it; line, column: 1-based place in a text file, or None.
+    """
+
+    def __init__(self, path: str, message: str, line: int | None = None, column: int | None = None) -> None:
+        place = "".join(f":{n}" for n in (line, column) if n is not None)
+        super().__init__(f"{path}{place}: {message}")
+        self.path, self.line, self.column = str(path), line, column
+
+
+class LayerError(CaffeError):
+    """A layer that cannot be what its prototxt says. layer: its name; field: the field at fault, or None."""
+
+    def __init__(self, layer: str, message: str, field: str | None = None) -> None:
+        super().__init__(f"layer '{layer}'" + (f", {field}" if field else "") + f": {message}")
+        self.layer, self.field = layer, field
+
+
+class UnknownShape(LayerError):
+    """A layer whose top's shape only data or other code know; whoever knows it may give it."""

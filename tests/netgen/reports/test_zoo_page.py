@@ -1,0 +1,85 @@
+"""Cards: what they say, and that docs/zoo/ is what netgen writes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import netgen
+from caffe_ir.caffe_ir_pb2 import NetParameter
+from caffe_ir.text import parse
+from netgen.cli import main
+from netgen.reports.summary import walk_net
+from netgen.reports.zoo_page import FOLDER, card, memory, pages, rates, write
+from netgen.zoo import entries, headlines
+from ssd_common.errors import CaffeError
+from tests.support import ROOT
+
+
+@pytest.fixture(scope="module")
+def written() -> dict[str, str]:
+    return pages()
+
+
+def test_docs_are_what_netgen_writes(written: dict[str, str]) -> None:
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / FOLDER).iterdir()} == set(written)
+    for path, content in written.items():
+        assert (ROOT / path).read_text(encoding="utf-8") == content, f"{path}: run netgen card --all"
+
+
+def test_every_id_has_its_card(written: dict[str, str]) -> None:
+    everything = "\n".join(written.values())
+    assert sorted(re.findall(r"^## (\S+)$", everything, re.MULTILINE)) == sorted(entries())
+    for zoo_id in entries():
+        folder = "prototxt" if zoo_id in headlines() else "runs"
+        assert f"netgen build {zoo_id}\n{folder}/{zoo_id}/train.sh\n" in everything
+    assert re.findall(r"\*\*(\w+)\*\*", written[f"{FOLDER}/README.md"]) == headlines()
+
+
+def test_a_card(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["card", "fssd300"])
+    out = capsys.readouterr().out
+    for words in (
+        "§4.2 and Table 3: 78.8 mAP",
+        "GTX 1080Ti",
+        "| data | VOC0712: 16,551 images to train on, 4,952 to test on, 21 classes with background |",
+        "learning rate 0.001, times 0.1 at 80,000, 100,000, 120,000",
+        "batch 16 x 2 devices x iter_size 1 = 32, on 2 GPUs, 232 epochs",  # 120,000 x 32 / 16,551
+        "| boxes | 8,732 |",
+        "| parameters | 33,835,182 |",
+        "| fea_concat_bn_ds_1 | 512x38x38 | 4 | 5,776 | 30 | 60 | 2 | auto |",
+        "prototxt/fssd300_voc0712/train.sh",
+    ):
+        assert words in out
+    assert "of which 82.8% have their centre in the image" in card("dssd321_voc0712_release")
+
+
+def test_activation_memory() -> None:
+    """256 images of 4·128² values and as many after a convolution, whose ReLU is in place: 2·2²⁴ values of four bytes, twice."""
+    net = """layer { name: "d" type: "Input" top: "d" input_param { shape { dim: [256, 4, 128, 128] } } }
+    layer { name: "c" type: "Convolution" bottom: "d" top: "c" convolution_param { num_output: 4 kernel_size: 1 } }
+    layer { name: "r" type: "ReLU" bottom: "c" top: "c" }"""
+    assert memory(walk_net(parse(net, NetParameter))) == "256 MiB"
+    assert memory(walk_net(parse(net.replace("256", "1024"), NetParameter))) == "1.0 GiB"
+
+
+def test_rates_in_words() -> None:
+    chain = netgen.configure("m2det320_vgg_coco").solvers()
+    assert [rates(solver) for solver in chain] == [
+        "to iteration 18,480, learning rate 1e-06 + 1.08e-07 per iteration",
+        "to iteration 554,400, learning rate 0.002, times 0.1 at 332,640, 443,520",
+    ]
+
+
+def test_written_once_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: dict[str, str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("netgen.reports.zoo_page.pages", lambda: written)
+    assert set(write()) == set(written)
+    assert write() == write(check=True) == []
+    (tmp_path / FOLDER / "fssd.md").write_text("")
+    with pytest.raises(CaffeError, match=r"1 files .*fssd\.md; run netgen card --all"):
+        main(["card", "--all", "--check"])
+    with pytest.raises(CaffeError, match="ID or --all"):
+        main(["card"])

@@ -1,0 +1,321 @@
+"""The commands as a user types them, on a narrow detector over a few drawn shapes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from data_prep.cli import main as data_prep
+from netrun import cli
+from netrun.cli import entry
+from netrun.plots import loss_plot
+from tests.netrun.narrow import deploy_net, train_test_net
+from tests.support import ROOT, needs_caffe
+
+SOLVER = """net: "test.prototxt" test_iter: 3 test_interval: 4 test_initialization: false
+eval_type: "detection" ap_version: "11point" show_per_class_result: true
+base_lr: 0.01 lr_policy: "fixed" momentum: 0.9 max_iter: 8 display: 3 snapshot: 4 snapshot_prefix: "snap/n" random_seed: 1
+solver_mode: CPU
+"""
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory) -> Path:
+    """A folder with data, nets and a solver, trained for 8 iterations by `netrun train`."""
+    folder = tmp_path_factory.mktemp("run")
+    data_prep(["shapes", "--out", str(folder / "data"), "--train", "8", "--test", "6", "--size", "96"])
+    (folder / "test.prototxt").write_text(train_test_net("data/train_lmdb", "data/test_lmdb", "data/labelmap.prototxt"))
+    (folder / "deploy.prototxt").write_text(deploy_net())
+    (folder / "solver.prototxt").write_text(SOLVER)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert netrun("train", "-solver", "solver.prototxt", "--log=logs/train.log") == 0
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def here(run_folder: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(run_folder)
+    return run_folder
+
+
+def netrun(*argv: str) -> int:
+    """Exit status of a command, run in this process."""
+    before, sys.argv = sys.argv, ["netrun", *argv]
+    try:
+        return entry()
+    finally:
+        sys.argv = before
+
+
+def refusal(capsys, *argv: str) -> str:
+    """The one line that a command refuses with."""
+    assert netrun(*argv) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("netrun: error: ")]
+    assert len(lines) == 1
+    return lines[0].removeprefix("netrun: error: ")
+
+
+def test_training_leaves_snapshots_and_a_log_that_plots(here: Path, capsys) -> None:
+    assert sorted(p.name for p in (here / "snap").iterdir()) == [
+        f"n_iter_{i}.{kind}" for i in (4, 8) for kind in ("caffemodel", "solverstate")
+    ]
+    found = loss_plot.read("logs/train.log")
+    assert sorted(found.loss) == [0, 3, 6]
+    assert set(found.rate.values()) == {0.01}
+    assert list(found.tests) == ["detection_eval"]
+    assert sorted(found.tests["detection_eval"]) == [4, 8]
+    assert netrun("plot", "logs/train.log", "--out", "plots/loss.png") == 0
+    assert cv2.imread("plots/loss.png") is not None
+    assert "3 losses" in capsys.readouterr().out
+
+
+def test_a_resumed_log_reads_as_one_run(tmp_path: Path) -> None:
+    """Iterations 0 to 40 of a run that was killed, and its second part from the snapshot at 20: what came after 20 first is gone."""
+    prefix = "I1121 02:03:04.000000  1234 solver.cpp:243]"
+    first = [f"{prefix} Iteration {i}, loss = 1" for i in range(0, 50, 10)]
+    second = [f"{prefix} Iteration {i}, loss = 2" for i in (20, 30)]
+    (tmp_path / "a.log").write_text("\n".join(first + second))
+    assert loss_plot.read(tmp_path / "a.log").loss == {0: 1, 10: 1, 20: 2, 30: 2}
+
+
+def test_scores_are_the_solvers(here: Path, capsys) -> None:
+    """`netrun test` on the last snapshot finds the mAP that training logged last, over all six images by default.
+
+    No display falls on the last iteration: its extra forward, Caffe's too, moves BatchNorm's averages after the snapshot.
+    """
+    assert netrun("test", "--model", "test.prototxt", "--weights", "snap/n_iter_8.caffemodel") == 0
+    said = capsys.readouterr()
+    assert "Running for 3 iterations." in said.err
+    trained = loss_plot.read("logs/train.log").tests["detection_eval"][8]
+    match = re.search(r"mAP ([\d.]+) \(11point; MaxIntegral [\d.]+, Integral [\d.]+\)", said.out)
+    assert match
+    assert float(match[1]) == pytest.approx(trained, abs=1e-4)
+
+
+@needs_caffe
+def test_caffes_own_parser_reads_the_log(here: Path, tmp_path: Path) -> None:
+    for name in ("parse_log.py", "extract_seconds.py"):
+        script = (Path(os.environ["CAFFE_ROOT"]) / "tools/extra" / name).read_text()
+        (tmp_path / name).write_text(re.sub(r"\bprint ('.*)", r"print(\1)", script))  # as Python 3 has it
+    subprocess.run([sys.executable, "-W", "ignore", "parse_log.py", here / "logs/train.log", "."], cwd=tmp_path, check=True)
+    with (tmp_path / "train.log.train").open() as train, (tmp_path / "train.log.test").open() as test:
+        rows, tests = list(csv.DictReader(train)), list(csv.DictReader(test))
+    read = loss_plot.read("logs/train.log")
+    assert {int(float(row["NumIters"])): float(row["mbox_loss"]) for row in rows} == read.loss
+    assert {int(float(row["NumIters"])): float(row["LearningRate"]) for row in rows} == read.rate
+    assert {int(float(row["NumIters"])): float(row["detection_eval"]) for row in tests} == read.tests["detection_eval"]
+
+
+def test_a_net_without_data_is_no_test(here: Path, capsys) -> None:
+    assert netrun("test", "--model", "deploy.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--iterations", "1") == 0
+    assert "deploy.prototxt has no data: its input 'data' stays as it is (netrun detect takes images)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [c for c in cli.COMMANDS if c != "device_query"])
+def test_help_has_an_example(command: str, capsys) -> None:
+    with pytest.raises(SystemExit):
+        netrun(command, "--help")
+    assert re.search(rf"^(example:|examples:\n) +netrun {command} ", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_detections_are_drawn_and_listed(here: Path, capsys) -> None:
+    argv = ["detect", "--model", "deploy.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--threshold", "0.05", "--out", "seen"]
+    assert netrun(*argv, "--sheet", "sheet.png", "--batch", "4", "data/test_lmdb") == 0
+    out = capsys.readouterr().out.splitlines()
+    listed = json.loads(Path("seen/detections.json").read_text())
+    assert len(listed) == 6
+    assert len(out) == 7  # a line an image, and one for the sheet
+    names = {d["name"] for entry in listed for d in entry["detections"]}
+    assert names
+    assert names <= {"circle", "ring", "square", "star", "triangle"}
+    for item in listed:
+        assert cv2.imread(f"seen/{item['drawn']}").shape == (96, 96, 3)
+        assert all(d["score"] >= 0.05 for d in item["detections"])
+    assert cv2.imread("sheet.png") is not None
+    # the same image, alone and from its file: the same boxes
+    jpeg = next(Path("data").rglob(listed[0]["image"].split("_", 1)[1].split("/")[-1]))
+    assert netrun(*argv[:-1], "seen2", str(jpeg)) == 0
+    alone = json.loads(Path("seen2/detections.json").read_text())[0]["detections"]
+    assert [d["label"] for d in alone] == [d["label"] for d in listed[0]["detections"]]
+
+
+def test_soft_suppression_drops_no_box(here: Path, capsys) -> None:
+    Path("all.prototxt").write_text(Path("deploy.prototxt").read_text().replace("keep_top_k: 20", "keep_top_k: 900"))
+    argv = ["detect", "--model", "all.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--threshold", "0.02", "data/test_lmdb"]
+    found = []
+    for folder, flag in (("hard", []), ("soft", ["--soft-nms"])):
+        assert netrun(*argv, "--out", folder, *flag) == 0
+        found.append([entry["detections"] for entry in json.loads(Path(f"{folder}/detections.json").read_text())])
+    best = [[image[0] for image in kind if image] for kind in found]
+    assert best[0] == best[1], "the surest box of an image is not touched"
+    assert sum(map(len, found[1])) > sum(map(len, found[0]))
+    assert netrun("test", "--model", "test.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--soft-nms") == 0
+    assert "mAP" in capsys.readouterr().out
+
+
+def test_time_and_device_query(here: Path, capsys) -> None:
+    assert netrun("time", "-model", "test.prototxt", "-iterations", "2") == 0
+    said = capsys.readouterr().err
+    for phrase in ("conv1\tforward: ", "Average Forward pass: ", "Average Backward pass: ", "*** Benchmark ends ***"):
+        assert phrase in said
+    each = {(name, way): float(ms) for name, way, ms in re.findall(r"\] +(\S+)\t(forward|backward): (\S+) ms\.", said)}
+    assert each["conv1", "forward"] > 0
+    assert each["conv1", "backward"] > 0
+    assert each["prior", "backward"] == 0  # no gradient passes through it
+    for way in ("forward", "backward"):
+        whole = float(re.search(rf"Average {way.title()} pass: (\S+) ms", said)[1])
+        assert sum(ms for (_, kind), ms in each.items() if kind == way) <= whole * 1.001  # six digits each
+    assert netrun("device_query", "-logtostderr", "--minloglevel=1", "-v", "1") == 0
+    assert "CPU: " in capsys.readouterr().out
+
+
+def test_latest_resumes_and_weights_start_anew(here: Path, capsys) -> None:
+    Path("longer.prototxt").write_text(SOLVER.replace("max_iter: 8", "max_iter: 9").replace("snapshot: 4", "snapshot: 0"))
+    assert netrun("train", "--solver=longer.prototxt", "--snapshot=latest", "--sigint_effect=stop") == 0
+    said = capsys.readouterr().err
+    assert "Resuming from snap/n_iter_8.solverstate" in said
+    assert "Snapshotting to binary proto file snap/n_iter_9.caffemodel" in said
+    Path("anew.prototxt").write_text(SOLVER.replace("snap/n", "anew/n").replace("max_iter: 8", "max_iter: 1"))
+    assert netrun("train", "--solver=anew.prototxt", "--snapshot=latest", "--weights=snap/n_iter_8.caffemodel") == 0
+    said = capsys.readouterr().err
+    assert "No snapshot of anew/n yet" in said
+    assert "Finetuning from snap/n_iter_8.caffemodel" in said
+    for path in here.glob("snap/n_iter_9.*"):
+        path.unlink()
+
+
+@pytest.mark.parametrize(("number", "ends"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, None)])
+def test_signals(here: Path, number: signal.Signals, ends: int | None) -> None:
+    """SIGINT: snapshot and stop, exit 0 as Caffe. SIGTERM: the same, but no cluster takes the run for done. SIGHUP: snapshot and go on."""
+    name = f"sig{number}"
+    text = SOLVER.replace("snap/n", f"{name}/n").replace("max_iter: 8", "max_iter: 1000000").replace("snapshot: 4", "snapshot: 0")
+    Path(f"{name}.prototxt").write_text(text.replace("test_interval: 4", "test_interval: 500000"))
+    command = [sys.executable, "-m", "netrun", "train", "--solver", f"{name}.prototxt", "--threads", "1", "--log", f"{name}.log"]
+    run = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+
+    def wait_for(done) -> None:
+        until = time.monotonic() + 600  # seconds: no busy machine takes so long
+        while not done():
+            assert time.monotonic() < until
+            assert run.poll() is None or ends is not None
+            time.sleep(0.02)
+
+    try:
+        log = Path(f"{name}.log")
+        wait_for(lambda: log.exists() and "Iteration 3, loss" in log.read_text())
+        run.send_signal(number)
+        wait_for(lambda: list(Path(name).glob("n_iter_*.solverstate")))
+        if ends is not None:
+            assert run.wait(600) == ends
+            assert "Optimization stopped early." in log.read_text()
+        else:
+            iterations = log.read_text().count(", lr = ")
+            wait_for(lambda: log.read_text().count(", lr = ") > iterations)
+    finally:
+        run.kill()
+        run.wait()
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("tran", "did you mean 'train'"),
+        ("train --solvr x", "did you mean '--solver'"),
+        ("train", "--solver"),
+        ("train --solver nowhere.prototxt", "nowhere.prototxt"),
+        ("train --solver solver.prototxt --snapshot a.solverstate --weights b", "not both"),
+        ("train --solver solver.prototxt --gpu 0 --cpu", "exclude each other"),
+        ("train --solver solver.prototxt --weights nowhere.caffemodel", "nowhere.caffemodel"),
+        ("train --solver solver.prototxt --snapshot nowhere.solverstate", "nowhere.solverstate"),
+        ("train --solver solver.prototxt --threads 0", "positive number"),
+        ("train --solver misspelt.prototxt", "misspelt.prototxt:1:1: .*did you mean 'base_lr'"),
+        ("train --solver no_lmdb.prototxt", "nowhere_lmdb"),
+        ("train --solver solver.prototxt --weights other.caffemodel", r"layer 'conf'.*\(20 4 3 3\).*\(24 4 3 3\)"),
+        ("test --model test.prototxt --weights cut.caffemodel", "cut.caffemodel: .*truncated"),
+        ("test --model nowhere.prototxt --weights snap/n_iter_8.caffemodel", "nowhere.prototxt"),
+        ("detect --model deploy.prototxt --weights snap/n_iter_8.caffemodel nowhere.jpg", "nowhere.jpg: no such image"),
+        ("detect --model deploy.prototxt --weights snap/n_iter_8.caffemodel solver.prototxt", "not an image"),
+        ("detect --model test.prototxt --weights snap/n_iter_8.caffemodel data/test_lmdb", "not a deploy net"),
+        ("test --model bare.prototxt --weights snap/n_iter_8.caffemodel --soft-nms", "--soft-nms: bare.prototxt has no DetectionOutput"),
+        ("plot solver.prototxt", "no iteration"),
+        ("plot logs/train.log --out a.pong", "pong"),
+    ],
+)
+def test_refuses_in_one_line(argv: str, message: str, here: Path, capsys) -> None:
+    Path("misspelt.prototxt").write_text("base_lrr: 0.1")
+    Path("bare.prototxt").write_text('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }')
+    net = Path("test.prototxt").read_text()
+    Path("no_lmdb_net.prototxt").write_text(net.replace("data/train_lmdb", "nowhere_lmdb"))
+    Path("no_lmdb.prototxt").write_text(SOLVER.replace("test.prototxt", "no_lmdb_net.prototxt").replace("snap/n", "new/n"))
+    weights = Path("snap/n_iter_8.caffemodel").read_bytes()
+    Path("cut.caffemodel").write_bytes(weights[: len(weights) // 2])
+    if "other.caffemodel" in argv:
+        _five_classes_to_four(Path("other.caffemodel"))
+    before = sorted(here.rglob("*"))
+    assert re.search(message, refusal(capsys, *argv.split()))
+    assert sorted(here.rglob("*")) == before
+
+
+def _five_classes_to_four(path: Path) -> None:
+    """Weights of the same detector for one class less."""
+    from netrun.engine.net import Net  # noqa: PLC0415 (slow, and only here)
+
+    other = path.with_suffix(".prototxt")
+    fewer = {"num_output: 24": "num_output: 20", "dim: 6 }": "dim: 5 }", "classes: 6": "classes: 5"}
+    text = deploy_net()
+    for six, five in fewer.items():
+        text = text.replace(six, five)
+    other.write_text(text)
+    Net(str(other), 1).save(str(path))
+
+
+def test_gpu_without_cuda_is_one_line(here: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "no CUDA device here" in refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "0")
+
+
+def test_a_gpu_that_is_not_there_is_refused(here: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert "no device 7; this machine has 0 to 1" in refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "0,7")
+    assert "separated by commas" in refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "zero")
+
+
+def test_several_gpus_are_several_processes(here: Path, monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    started = []
+    monkeypatch.setattr("netrun.training.distributed.launch", lambda argv, count: started.append((argv, count)) or 0)
+    assert netrun("train", "-solver", "solver.prototxt", "-gpu=all") == 0
+    assert started == [(["train", "-solver", "solver.prototxt", "-gpu=all"], 4)]
+
+
+def test_help_lists_every_command(capsys) -> None:
+    assert netrun() == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in cli.COMMANDS)
+
+
+def test_threads_that_wait_let_others_work(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["netrun", "help"])
+    monkeypatch.setenv("GOMP_SPINCOUNT", "")  # so that it is put back
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    assert entry() == 0
+    assert os.environ["GOMP_SPINCOUNT"] == "2000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")  # the user's own choice stays
+    assert entry() == 0
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
