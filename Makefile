@@ -30,11 +30,11 @@ help:
 
 install: $(STAMP)
 
-$(STAMP): setup.py constraints.txt
+$(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v else "make: error: Python 3.10 or newer is needed, $(PYTHON) is %d.%d: try make PYTHON=python3.11" % v)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: error: no venv module: apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing from constraints.txt into $(VENV) (once)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'
 	@touch $@
 
 demo: $(STAMP)
