@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,16 @@ NO_SHARED = f"shared reference data not found at {SHARED} (set SHARED)"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=NO_SHARED)
 CAFFE = Path(os.environ.get("CAFFE_ROOT", "")) / "build/tools/caffe"
 needs_caffe = pytest.mark.skipif(not os.environ.get("CAFFE_ROOT"), reason="needs a real Caffe, the SSD fork: set CAFFE_ROOT")
+needs_shellcheck = pytest.mark.skipif(
+    not shutil.which("shellcheck"), reason="no shellcheck: apt-get install shellcheck"
+)
+
+
+def shellcheck(script: str) -> None:
+    """Check a Bash script's text. SC2054 takes the commas of `--gpu=0,1` for an array's."""
+    command = ["shellcheck", "--shell=bash", "--exclude=SC2054", "-"]
+    done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def golden(pattern: str) -> list:

@@ -13,9 +13,10 @@ import pytest
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.text import read_solver
+from netgen.launcher import LAUNCHER
 from netgen.recipe import Detector
 from netgen.schedules import Leg, Schedule, solver_chain
-from netgen.writer import LAUNCHER, write
+from netgen.writer import write
 from netrun.training.lr_policy import Schedule as Policy
 from ssd_common.errors import CaffeError
 

@@ -11,10 +11,10 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.text import read, read_net
 from netgen.graph import Net
 from netgen.heads.multibox import Source
+from netgen.launcher import launcher
 from netgen.necks.dssd import growing
 from netgen.necks.prediction import prediction_module
 from netgen.reports.summary import walk_net
-from netgen.writer import launcher
 from netgen.zoo import get
 from tests.netgen.test_parity import without_paths
 from tests.support import SHARED, needs_shared

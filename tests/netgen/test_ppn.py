@@ -11,10 +11,11 @@ import pytest
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.walk import Walk
+from netgen.launcher import LAUNCHER
 from netgen.recipe import Detector
 from netgen.reports.summary import walk_net
 from netgen.schedules import Schedule, cosine, solver_chain
-from netgen.writer import LAUNCHER, texts
+from netgen.writer import texts
 from netgen.zoo import get
 from tests.netgen.test_mobilenet import BACKBONE, STAGES
 from tests.support import ROOT

@@ -1,0 +1,104 @@
+"""The script that launches a detector's training: the shell templates in `templates/`, filled in."""
+
+from __future__ import annotations
+
+import os
+import string
+from pathlib import Path
+from shlex import quote
+
+from netgen.recipe import Detector
+
+LAUNCHER = "train.sh"
+_TEMPLATES = Path(__file__).with_name("templates")
+_CONDITION = "  #: "
+
+
+class _Template(string.Template):
+    """A shell script with `@@name` where a value goes, so that the template is valid shell too."""
+
+    delimiter = "@@"
+
+
+def solver_names(detector: Detector) -> list[str]:
+    """solver_1.prototxt, … of a schedule that takes several solvers; the last is solver.prototxt."""
+    count = len(detector.solvers())
+    width = len(str(count - 1))
+    return [*(f"solver_{i:0{width}}.prototxt" for i in range(1, count)), "solver.prototxt"]
+
+
+def launcher(detector: Detector, *, python_layers: bool = False) -> str:
+    """The Bash script that trains with netrun, or with Caffe where CAFFE_ROOT says so.
+
+    It goes on from the latest snapshot. python_layers: Caffe finds some layers beside the nets.
+    """
+    body = "train.sh" if len(detector.solvers()) == 1 else "chain.sh"
+    parts = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in ("head.sh", body)]
+    holding = _conditions(detector, python_layers)
+    return _Template(keep_lines("".join(parts), holding)).substitute(_values(detector))
+
+
+def keep_lines(script: str, holding: set[str]) -> str:
+    """A template without its lines that end in `#: condition` for a condition not in `holding`.
+
+    The conditions themselves are cut off the lines that stay.
+    """
+    kept = []
+    for line in script.splitlines():
+        code, marked, condition = line.partition(_CONDITION)
+        if not marked or condition in holding:
+            kept.append(f"{code}\n")
+    return "".join(kept)
+
+
+def _conditions(detector: Detector, python_layers: bool) -> set[str]:
+    holding = set()
+    if python_layers:
+        holding.add("python_layers")
+    if detector.weights:
+        holding.add("weights")
+        holding.add("needed_weights" if detector.needs_weights else "optional_weights")
+    return holding
+
+
+def _values(detector: Detector) -> dict[str, str]:
+    """What stands in the templates' places, by name, quoted for the shell."""
+    folder = detector.net_folder
+    return {
+        "id": detector.id,
+        "plan": str(detector.plan),
+        "home": _home(folder),
+        "folder": quote(folder),
+        "prefix": quote(detector.snapshot_prefix),
+        "weights": quote(detector.weights),
+        "source": _source(detector.weights),
+        "solver": quote(f"{folder}/solver.prototxt"),
+        "gpus": _gpus(detector.devices),
+        "links": _links(detector),
+    }
+
+
+def _home(folder: str) -> str:
+    """The folder that paths in the nets count from, without this machine's name where possible."""
+    if Path(folder).is_absolute():
+        return quote(os.getcwd())
+    return f'"$(dirname "${{BASH_SOURCE[0]}}")"/{quote(os.path.relpath(".", folder))}'
+
+
+def _source(weights: str) -> str:
+    """Where to look for published weights that are missing."""
+    if weights.startswith("models/"):
+        return " (models/README.md says where it is from)"
+    return ""
+
+
+def _gpus(devices: tuple[int, ...]) -> str:
+    """The flag that names the GPUs; none for the CPU."""
+    return f" --gpu={','.join(map(str, devices))}" if devices else ""
+
+
+def _links(detector: Detector) -> str:
+    """A line per solver of a chain: the iteration that it ends at, and its file."""
+    pairs = zip(detector.solvers(), solver_names(detector), strict=True)
+    stems = ((solver.max_iter, name.removesuffix(".prototxt")) for solver, name in pairs)
+    return "\n".join(f"  {end}:{quote(stem)}" for end, stem in stems)

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Trains @@id: @@plan.
+# Goes on from the latest snapshot where there is one. The engine is netrun, or the Caffe in $CAFFE_ROOT where that is set;
+# arguments are handed on to it.
+set -euo pipefail
+cd @@home
+prefix=@@prefix
+weights=${WEIGHTS:-@@weights}  #: weights
+
+engine=netrun
+if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+if ! type -P "$engine" >/dev/null; then
+  echo "no $engine: source .venv/bin/activate, or set CAFFE_ROOT to a built Caffe" >&2
+  exit 1
+fi
+# The loss is a Python layer: Caffe must be built with WITH_PYTHON_LAYER, and runs it on one GPU only.  #: python_layers
+if [[ -n ${CAFFE_ROOT:-} ]]; then export PYTHONPATH=@@folder:$CAFFE_ROOT/python${PYTHONPATH:+:$PYTHONPATH}; fi  #: python_layers

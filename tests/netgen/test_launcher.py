@@ -1,0 +1,99 @@
+"""The launchers: the shell templates filled in, and run with an engine that only says what it was asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import netgen
+from netgen.launcher import LAUNCHER, keep_lines, launcher
+from netgen.writer import texts, write
+from netgen.zoo import get, headlines
+from tests.support import ROOT, needs_shellcheck, shellcheck
+
+needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
+
+
+def test_lines_under_a_condition() -> None:
+    script = "always\nonly so  #: this\nor so  #: that\n"
+    assert keep_lines(script, {"this"}) == "always\nonly so\n"
+    assert keep_lines(script, {"this", "that"}) == "always\nonly so\nor so\n"
+
+
+@needs_shellcheck
+@pytest.mark.parametrize("body", ["train.sh", "chain.sh"])
+def test_templates_are_clean(body: str) -> None:
+    folder = ROOT / "netgen/templates"
+    shellcheck((folder / "head.sh").read_text() + (folder / body).read_text())
+
+
+@needs_shellcheck
+@pytest.mark.parametrize(
+    ("zoo_id", "options"),
+    [
+        ("ssd300", {"gpus": [0, 1]}),
+        ("ssd300", {"gpus": [], "out": "runs/it's my net"}),
+        ("fssd_tiny_shapes", {"gpus": [0, 1]}),  # from scratch
+        ("m2det512_vgg_coco", {"gpus": [0, 1]}),  # a chain
+        ("m2det512_vgg_coco", {"gpus": [], "out": "/tmp/with a space"}),
+        ("dssd321_voc0712", {"gpus": [0, 1]}),  # needs its weights
+    ],
+)
+@pytest.mark.parametrize("python_layers", [False, True])
+def test_launchers_are_clean(zoo_id: str, options: dict, python_layers: bool) -> None:
+    shellcheck(launcher(netgen.configure(zoo_id, **options), python_layers=python_layers))
+
+
+@needs_bash
+@pytest.mark.parametrize("zoo_id", headlines())
+def test_launchers_are_bash(zoo_id: str) -> None:
+    script = ROOT / "prototxt" / zoo_id / LAUNCHER
+    assert "set -euo pipefail" in script.read_text()
+    subprocess.run(["bash", "-n", script], check=True)
+
+
+@needs_bash
+@pytest.mark.parametrize("absolute", [False, True])
+def test_launcher_runs_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absolute: bool) -> None:
+    """From anywhere: with weights if they are there, and from the newest snapshot, counted and not spelt."""
+    home = tmp_path / "a home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    out = str(home / "runs/m y") if absolute else "runs/m y"
+    write(netgen.configure("ssd300", out=out, gpus=[2, 3]))
+    engine = tmp_path / "caffe/build/tools/caffe"
+    engine.parent.mkdir(parents=True)
+    engine.write_text('#!/bin/sh\npwd\nprintf "%s\\n" "$@"\n')
+    engine.chmod(0o755)
+
+    def run() -> list[str]:
+        command = [home / "runs/m y" / LAUNCHER, "--more"]
+        done = subprocess.run(
+            command, cwd="/", env=os.environ | {"CAFFE_ROOT": str(tmp_path / "caffe")}, capture_output=True, text=True, check=True
+        )
+        where, *arguments = done.stdout.splitlines()
+        assert Path(where) == home.resolve()
+        assert arguments[:3] == ["train", f"--solver={out}/solver.prototxt", "--gpu=2,3"]
+        assert arguments[-1] == "--more"
+        return [*arguments[3:-1], *done.stderr.splitlines()]
+
+    (note,) = run()
+    assert "random weights" in note
+    weights = home / "models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel"
+    weights.parent.mkdir()
+    weights.touch()
+    assert run() == ["--weights=models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel"]
+    snapshots = home / "runs/m y/snapshots"
+    for iteration in (900, 1000):
+        (snapshots / f"ssd300_voc0712_iter_{iteration}.solverstate").touch()
+    assert run() == [f"--snapshot={out}/snapshots/ssd300_voc0712_iter_1000.solverstate"]
+
+
+def test_from_scratch_and_on_the_cpu() -> None:
+    script = texts(get("fssd_tiny_shapes"))[LAUNCHER]
+    assert "weights" not in script
+    assert "--gpu" not in script
