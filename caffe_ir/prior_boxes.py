@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules.detection import aspect_ratios
 
 _f = np.float32
 
@@ -14,22 +15,19 @@ _f = np.float32
 def prior_boxes(param: pb.PriorBoxParameter, feature: tuple[int, int], image: tuple[int, int]) -> np.ndarray:
     """Priors and their variances, float32 (2, H*W*A*4), for a feature map and an image of these (height, width).
 
-    Arithmetic as in prior_box_layer.cpp of weiliu89/caffe (ssd): sizes lose their fraction, ratios within 1e-6 count once.
+    There are boxes_per_cell(param) boxes a cell (A), in the order of min_size; sizes lose their fraction.
+    Source: the arithmetic is that of PriorBoxLayer::Forward_cpu, prior_box_layer.cpp of weiliu89/caffe (ssd).
     """
-    ratios: list[float] = []
-    known = [1.0]
-    for ratio in param.aspect_ratio:
-        if all(abs(_f(ratio) - _f(k)) >= 1e-6 for k in known):
-            new = [ratio, float(_f(1) / _f(ratio))] if param.flip else [ratio]
-            known += new
-            ratios += [r for r in new if abs(r - 1) >= 1e-6]
+    others = aspect_ratios(param)[1:]  # without the 1 of the square boxes
     sides: list[tuple[np.float32, np.float32]] = []
     for i, smallest in enumerate(map(int, param.min_size)):
         sides.append((_f(smallest), _f(smallest)))
         if param.max_size:
             side = _f(math.sqrt(smallest * int(param.max_size[i])))
             sides.append((side, side))
-        sides += [(_f(smallest * np.sqrt(_f(r))), _f(smallest / np.sqrt(_f(r)))) for r in ratios]
+        for ratio in others:
+            stretch = np.sqrt(_f(ratio))
+            sides.append((_f(smallest * stretch), _f(smallest / stretch)))
 
     if param.HasField("img_h") or param.HasField("img_w"):
         image = (param.img_h, param.img_w)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ctypes import c_float
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.checks import check, count_blobs, legacy, show
@@ -13,20 +14,37 @@ NO_BACKGROUND = 0xFFFFFFFF  # -1 in a field without sign
 
 
 def aspect_ratios(param: pb.PriorBoxParameter) -> list[float]:
-    """The width/height ratios of a cell's boxes: 1, then each new one of aspect_ratio and, with flip, its inverse.
+    """Width/height ratios of a cell's boxes: 1, then each new aspect_ratio and, with flip, its inverse.
 
-    A ratio within 1e-6 of one already there, inverses included, is left out with its own inverse. Source: prior_box_layer.cpp of SSD.
+    A ratio less than 1e-6 from one already listed, inverses included, is left out together with
+    its own inverse. Every number is a float32 and so is every difference, as in the fork, whose
+    list is a vector<float>: after 0.005 its inverse is 200 exactly, and a 200 that follows is old.
+    The fork lists the inverse without looking whether it is old; no float32 that is 1e-6 or more
+    from 1 has an inverse nearer to 1, so the boxes that Forward writes are as many as SetUp counts.
+    param: the layer's fields, with positive ratios.
+    Source: PriorBoxLayer::LayerSetUp, prior_box_layer.cpp of weiliu89/caffe (ssd).
     """
     ratios = [1.0]
     for ratio in param.aspect_ratio:
-        if all(abs(ratio - other) >= 1e-6 for other in ratios):
-            ratios += [ratio, 1 / ratio] if param.flip else [ratio]
+        if any(abs(_float32(ratio - known)) < 1e-6 for known in ratios):
+            continue
+        ratios.append(ratio)
+        if param.flip:
+            ratios.append(_float32(1 / ratio))
     return ratios
 
 
 def boxes_per_cell(param: pb.PriorBoxParameter) -> int:
-    """How many boxes PriorBox sets around each cell: one per min_size and ratio, and a square one per max_size."""
+    """How many boxes PriorBox sets around each cell: one per min_size and ratio, and a square one per max_size.
+
+    Source: num_priors_ in PriorBoxLayer::LayerSetUp of weiliu89/caffe (ssd).
+    """
     return len(aspect_ratios(param)) * len(param.min_size) + len(param.max_size)
+
+
+def _float32(value: float) -> float:
+    """The float32 nearest to value; infinite beyond the largest, as a cast in C."""
+    return c_float(value).value
 
 
 @rule("PriorBox")

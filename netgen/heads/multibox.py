@@ -118,15 +118,13 @@ def multibox_head(
 
 def prior_box(net: Net, image: Blob, source: Source, prior: Priors, *, clip: bool = False) -> Blob:
     """The prior boxes of every cell of a source's map: 1×2×(4·boxes)."""
-    box: dict[str, Any] = {"min_size": prior.min_size, "aspect_ratio": prior.aspect_ratios, "variance": VARIANCE}
-    if prior.max_size:
-        box["max_size"] = prior.max_size
+    box = prior.fields | {"variance": VARIANCE}
     if source.across and source.across != source.step:
         box["step_h"], box["step_w"] = source.step, source.across
     elif source.step:
         box["step"] = source.step
     name = f"{source.head_name}_mbox_priorbox"
-    return net.add("PriorBox", name, source.blob, image, flip=True, clip=clip, offset=source.offset, **box)
+    return net.add("PriorBox", name, source.blob, image, clip=clip, offset=source.offset, **box)
 
 
 def multibox_loss(net: Net, predictions: Predictions, label: Blob, num_classes: int, *, train_on_difficult: bool = True) -> Blob:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules.detection import boxes_per_cell
 from ssd_common.errors import CaffeError
 
 VARIANCE = (0.1, 0.1, 0.2, 0.2)  # of centre x, y, width, height: what the offsets are divided by
@@ -22,7 +25,15 @@ class Priors:
     @property
     def count(self) -> int:
         """Boxes per cell: the square of min_size, that of √(min_size·max_size), and two per aspect ratio."""
-        return 1 + bool(self.max_size) + 2 * len(self.aspect_ratios)
+        return boxes_per_cell(pb.PriorBoxParameter(**self.fields))
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of a PriorBox layer that sets these boxes."""
+        fields: dict[str, Any] = {"min_size": [self.min_size], "aspect_ratio": self.aspect_ratios, "flip": True}
+        if self.max_size:
+            fields["max_size"] = [self.max_size]
+        return fields
 
     def scaled(self, factor: float) -> Priors:
         """The same boxes for an image that is so many times as large."""
