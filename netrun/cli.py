@@ -23,6 +23,7 @@ COMMANDS = {
     "coco": "COCO's metrics of a result file",
     "show": "draw a net's training images as it sees them, with their boxes",
     "plot": "draw the loss curve of a log",
+    "status": "show how far a run is",
     "weights": "list, compare or convert files of weights, or make them fit another net",
     "time": "benchmark a model's execution time",
     "python": "run a script written for pycaffe",

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from netrun.plots import loss_plot
+from netrun.training import run_log
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    found = loss_plot.read(args.file)
+    found = run_log.read(args.file)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     loss_plot.plot(found, args.out, args.title)
     last = max(found.loss, default=None)

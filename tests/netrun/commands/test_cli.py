@@ -18,7 +18,7 @@ import pytest
 from data_prep.cli import main as data_prep
 from netrun import cli
 from netrun.cli import entry
-from netrun.plots import loss_plot
+from netrun.training import run_log
 from tests.netrun.narrow import deploy_net, train_test_net
 from tests.support import ROOT, needs_caffe
 
@@ -73,7 +73,7 @@ def test_training_leaves_snapshots_and_a_log_that_plots(here: Path, capsys) -> N
     assert sorted(p.name for p in (here / "snap").iterdir()) == [
         f"n_iter_{i}.{kind}" for i in (4, 8) for kind in ("caffemodel", "solverstate")
     ]
-    found = loss_plot.read("logs/train.log")
+    found = run_log.read("logs/train.log")
     assert sorted(found.loss) == [0, 3, 6]
     assert set(found.rate.values()) == {0.01}
     assert list(found.tests) == ["detection_eval"]
@@ -89,7 +89,7 @@ def test_a_resumed_log_reads_as_one_run(tmp_path: Path) -> None:
     first = [f"{prefix} Iteration {i}, loss = 1" for i in range(0, 50, 10)]
     second = [f"{prefix} Iteration {i}, loss = 2" for i in (20, 30)]
     (tmp_path / "a.log").write_text("\n".join(first + second))
-    assert loss_plot.read(tmp_path / "a.log").loss == {0: 1, 10: 1, 20: 2, 30: 2}
+    assert run_log.read(tmp_path / "a.log").loss == {0: 1, 10: 1, 20: 2, 30: 2}
 
 
 def test_scores_are_the_solvers(here: Path, capsys) -> None:
@@ -100,7 +100,7 @@ def test_scores_are_the_solvers(here: Path, capsys) -> None:
     assert netrun("test", "--model", "test.prototxt", "--weights", "snap/n_iter_8.caffemodel") == 0
     said = capsys.readouterr()
     assert "Running for 3 iterations." in said.err
-    trained = loss_plot.read("logs/train.log").tests["detection_eval"][8]
+    trained = run_log.read("logs/train.log").tests["detection_eval"][8]
     match = re.search(r"mAP ([\d.]+) \(11point; MaxIntegral [\d.]+, Integral [\d.]+\)", said.out)
     assert match
     assert float(match[1]) == pytest.approx(trained, abs=1e-4)
@@ -114,7 +114,7 @@ def test_caffes_own_parser_reads_the_log(here: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-W", "ignore", "parse_log.py", here / "logs/train.log", "."], cwd=tmp_path, check=True)
     with (tmp_path / "train.log.train").open() as train, (tmp_path / "train.log.test").open() as test:
         rows, tests = list(csv.DictReader(train)), list(csv.DictReader(test))
-    read = loss_plot.read("logs/train.log")
+    read = run_log.read("logs/train.log")
     assert {int(float(row["NumIters"])): float(row["mbox_loss"]) for row in rows} == read.loss
     assert {int(float(row["NumIters"])): float(row["LearningRate"]) for row in rows} == read.rate
     assert {int(float(row["NumIters"])): float(row["detection_eval"]) for row in tests} == read.tests["detection_eval"]

@@ -1,0 +1,133 @@
+"""Reads a training log in glog's format, netrun's or Caffe's: losses, rates and scores."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
+
+_NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
+_ITERATION = re.compile(r"\] Iteration (\d+)")
+# Later Caffes put their speed in brackets.
+_LOSS = re.compile(r"\] Iteration (\d+) ?(?:\([^)]*\))?, loss = " + _NUMBER)
+_RATE = re.compile(r"\] Iteration (\d+), lr = " + _NUMBER)
+_TESTING = re.compile(r"\] Iteration (\d+), Testing net \(#(\d+)\)")
+_TEST_COMMAND = re.compile(r"\] Running for \d+ iterations\.")
+_TEST_OUTPUT = re.compile(r"\] +Test net output #\d+: (\S+) = " + _NUMBER)
+
+Curve = dict[int, float]
+
+
+@dataclass(frozen=True)
+class LoggedScore:
+    """One number of a test net.
+
+    output: the net's blob, with the net's number in front where there are several test nets.
+    iteration: of the weights; None where the `test` command logged it, which does not say.
+    """
+
+    output: str
+    iteration: int | None
+    value: float
+
+
+@dataclass
+class RunLog:
+    """What a log says, by iteration.
+
+    loss, rate: values as displayed.
+    tests: a curve by output, as LoggedScore names it.
+    scores: the same numbers in the log's order, those of the `test` command included.
+    latest: the last iteration that the log names; None without one.
+
+    Where a run was resumed, an iteration's later value stands. What a killed run had logged
+    beyond that iteration is gone.
+    """
+
+    loss: Curve = field(default_factory=dict)
+    rate: Curve = field(default_factory=dict)
+    tests: dict[str, Curve] = field(default_factory=dict)
+    scores: list[LoggedScore] = field(default_factory=list)
+    latest: int | None = None
+    _testing: int = 0
+    _test_net: str = "0"
+    _by_command: bool = False
+
+    def read_line(self, line: str) -> None:
+        """Take in the next line of the log."""
+        self._follow(line)
+        if match := _LOSS.search(line):
+            self.loss[int(match[1])] = float(match[2])
+        elif match := _RATE.search(line):
+            self.rate[int(match[1])] = float(match[2])
+        elif match := _TESTING.search(line):
+            self._testing, self._test_net = int(match[1]), match[2]
+            self._by_command = False
+        elif _TEST_COMMAND.search(line):
+            self._by_command = True
+        elif match := _TEST_OUTPUT.search(line):
+            self._add_score(match[1], float(match[2]))
+
+    def _follow(self, line: str) -> None:
+        """Keep `latest` up to date; an earlier iteration than it means that a run was resumed."""
+        match = _ITERATION.search(line)
+        if not match:
+            return
+        iteration = int(match[1])
+        if self.latest is not None and iteration < self.latest:
+            self._forget_from(iteration)
+        self.latest = iteration
+
+    def _add_score(self, blob: str, value: float) -> None:
+        output = blob
+        if self._test_net != "0":
+            output = f"#{self._test_net} {blob}"
+        self.tests.setdefault(output, {})[self._testing] = value
+        iteration = None if self._by_command else self._testing
+        self.scores.append(LoggedScore(output, iteration, value))
+
+    def _forget_from(self, iteration: int) -> None:
+        for curve in [self.loss, self.rate, *self.tests.values()]:
+            for later in [i for i in curve if i >= iteration]:
+                del curve[later]
+        kept = [s for s in self.scores if s.iteration is not None and s.iteration < iteration]
+        self.scores[:] = kept
+
+
+def read(path: PathLike) -> RunLog:
+    """Read a log that has at least one loss or score.
+
+    Raises CaffeError where the file cannot be read, or has no iteration in it.
+    """
+    log = read_lines(_text(path).splitlines())
+    if not log.loss and not log.tests:
+        said = "no iteration of a training log in it (netrun writes one with --log)"
+        raise CaffeError(f"{path}: {said}")
+    return log
+
+
+def read_growing(path: PathLike) -> RunLog:
+    """Read a log that a process may be writing: a last line without its end is left out.
+
+    Raises CaffeError where the file cannot be read.
+    """
+    whole, _, _ = _text(path).rpartition("\n")
+    return read_lines(whole.splitlines())
+
+
+def read_lines(lines: list[str]) -> RunLog:
+    """What these lines of a log say; lines of any other kind count for nothing."""
+    log = RunLog()
+    for line in lines:
+        log.read_line(line)
+    return log
+
+
+def _text(path: PathLike) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise CaffeError(f"{path}: {error.strerror}") from None
