@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,18 +25,6 @@ def close(ours: np.ndarray, reference: np.ndarray, tolerance: float, what: str) 
 def replay(path: Path, tolerance: float = 1e-5) -> None:
     """Assert outputs, input and parameter gradients and changed parameters of the case at path."""
     replay_case(dict(np.load(path)), tolerance)
-
-
-def packed(path: Path) -> dict[str, dict[str, Any]]:
-    """Many small cases in one file, by name: `index` (JSON) has each one's net and its arrays' shapes, `values` their numbers in order."""
-    with np.load(path) as file:
-        index, values = json.loads(str(file["index"])), file["values"]
-    place = 0
-    for case in index.values():
-        for key, shape in case.pop("arrays").items():
-            case[key] = values[place : place + math.prod(shape)].reshape(shape)
-            place += case[key].size
-    return index
 
 
 def replay_case(case: Mapping[str, Any], tolerance: float = 1e-5) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +21,17 @@ def make_layer(prototxt: str, phase: int = pb.TEST) -> Layer:
     return create(param, Facts([]), Context(phase, torch.device("cpu")))
 
 
-def run_golden(path: Path) -> tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-    """Top got and wanted, and the pairs of bottom gradients got and wanted, of a golden case with one layer under test."""
+Replayed = tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]
+
+
+def run_golden(path: Path) -> Replayed:
+    """`run_case` for the case in a file."""
     with np.load(path) as file:
-        case = dict(file)
+        return run_case(dict(file))
+
+
+def run_case(case: Mapping[str, Any]) -> Replayed:
+    """Top got and wanted, and the pairs of bottom gradients got and wanted, of a golden case with one layer under test."""
     layer = make_layer(str(case["prototxt"]), pb.TRAIN if str(case["phase"]) == "TRAIN" else pb.TEST)
     names = list(layer.param.bottom)
     bottoms = [torch.from_numpy(case[f"in:{name}"]).requires_grad_(f"indiff:{name}" in case) for name in names]

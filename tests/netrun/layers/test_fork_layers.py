@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import netrun
-from tests.netrun.goldens import packed, replay_case
+from tests.golden.packed import read
+from tests.netrun.goldens import replay_case
 from tests.netrun.small_nets import build, data, layer
 
 # What src/caffe/layers/*.cpp of that fork gave for each net: seeded inputs and parameters, outputs, fed and resulting gradients.
-CASES = packed(Path(__file__).parent / "fixtures" / "layers.npz")
+CASES = read("fork_layers.npz")
 
 
 @pytest.mark.parametrize("name", CASES)
