@@ -1,52 +1,73 @@
-"""The command `data_prep`."""
+"""The command line `data_prep`."""
 
 from __future__ import annotations
 
-import argparse
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from data_prep.commands import build, check, fetch, paper, shapes, show, stats, verify
-from data_prep.sources import KINDS
-from ssd_common.arguments import Parser
-from ssd_common.command import run_command
+from ssd_common.command import Program, run_command
 
-COMMANDS = {"paper": paper, "check": check, "fetch": fetch, "shapes": shapes, "show": show, "stats": stats, "verify": verify}
-EXAMPLES = """examples:
-  data_prep shapes --out data/shapes
-  data_prep voc VOC2007 --list trainval --labelmap voc --out data/VOC0712/VOC0712_trainval_lmdb
-  data_prep voc PHOTOS --test-share 0.2 --out data/mine
-  data_prep fetch voc0712 --out ~/data && data_prep paper voc0712 ~/data
-  data_prep coco COCO --train-list train2017 --test-list val2017 --classes person,car --out data/street
-  data_prep check yolo PHOTOS --train-list train --test-list val
-  data_prep stats lmdb data/mine/train_lmdb --net ssd300_voc0712 --out stats.png
-  data_prep show data/shapes/test_lmdb --out sheet.png"""
+_BECOMES = "becomes an LMDB, or a train and a test LMDB"
+_ANNOSET = "a list of images and annotation files, as the fork's create_annoset.py takes it,"
+
+PROGRAM = Program(
+    name="data_prep",
+    description="Annotated LMDBs for Caffe's SSD fork and netrun, from a folder of photographs.",
+    commands={
+        "voc": ("data_prep.commands.build:voc", f"a VOC-style folder {_BECOMES}"),
+        "coco": ("data_prep.commands.build:coco", f"a folder with COCO-style JSON {_BECOMES}"),
+        "csv": ("data_prep.commands.build:csv", f"a table of boxes (CSV) {_BECOMES}"),
+        "yolo": ("data_prep.commands.build:yolo", f"a folder of YOLO text files {_BECOMES}"),
+        "kitti": (
+            "data_prep.commands.build:kitti",
+            f"a folder of KITTI's object benchmark {_BECOMES}",
+        ),
+        "ilsvrc": ("data_prep.commands.build:ilsvrc", f"a folder of ILSVRC DET {_BECOMES}"),
+        "annoset": ("data_prep.commands.build:annoset", f"{_ANNOSET} {_BECOMES}"),
+        "paper": (
+            "data_prep.commands.paper",
+            "build a paper's data set where its nets look for it: VOC0712, VOC0712++, COCO,"
+            " ILSVRC DET",
+        ),
+        "check": (
+            "data_prep.commands.check",
+            "say everything that is wrong with a data set, before anything is built",
+        ),
+        "fetch": ("data_prep.commands.fetch", "download VOC or COCO, check it, unpack it"),
+        "shapes": (
+            "data_prep.commands.shapes",
+            "draw a small data set of shapes and build its LMDBs",
+        ),
+        "show": (
+            "data_prep.commands.show",
+            "draw images of an LMDB with their boxes as one sheet",
+        ),
+        "stats": (
+            "data_prep.commands.stats",
+            "count classes, sizes and shapes of objects, and how well a net's prior boxes cover"
+            " them",
+        ),
+        "verify": (
+            "data_prep.commands.verify",
+            "read an LMDB to its end: decode every image, check every label and box",
+        ),
+    },
+    examples="""
+        data_prep shapes --out data/shapes
+        data_prep voc VOC2007 --list trainval --labelmap voc --out data/VOC0712/VOC0712_trainval_lmdb
+        data_prep voc PHOTOS --test-share 0.2 --out data/mine
+        data_prep fetch voc0712 --out ~/data && data_prep paper voc0712 ~/data
+        data_prep coco COCO --train-list train2017 --test-list val2017 --classes person,car --out data/street
+        data_prep check yolo PHOTOS --train-list train --test-list val
+        data_prep stats lmdb data/mine/train_lmdb --net ssd300_voc0712 --out stats.png
+        data_prep show data/shapes/test_lmdb --out sheet.png""",
+)
 
 
-def parser() -> Parser:
-    top = Parser(prog="data_prep", description="Annotated LMDBs for Caffe's SSD fork and netrun, from a folder of photographs.",
-                 epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, what: str, epilog: str, add_flags: Callable[[argparse.ArgumentParser], None],
-                run: Callable[[argparse.Namespace], None]) -> None:  # fmt: skip
-        added = commands.add_parser(name, help=what, description=what, epilog=epilog,
-                                    formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-        add_flags(added)
-        added.set_defaults(run=run)
-
-    for name, kind in KINDS.items():
-        what = f"{kind.HELP} becomes an LMDB, or a train and a test LMDB"
-        command(name, what, kind.EPILOG, functools.partial(build.add_flags, kind=name), build.run)
-    for name, module in COMMANDS.items():
-        command(name, module.HELP, module.EPILOG, module.add_flags, module.run)
-    return top
-
-
-def main(argv: Sequence[str]) -> None:
-    args = parser().parse_args(argv)
-    args.run(args)
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return its exit status. Raises CaffeError."""
+    return PROGRAM.main(argv)
 
 
 def entry() -> int:
+    """The console script `data_prep`."""
     return run_command("data_prep", main)

@@ -1,9 +1,7 @@
-"""`netrun <command> <flags>`: Caffe's command line (`caffe train -solver …`), and commands to look at what it made."""
+"""The command line `netrun`."""
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import os
 import signal
 import threading
@@ -11,30 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from ssd_common.arguments import Parser
-from ssd_common.command import run_command
+from ssd_common.command import Program, run_command
 from ssd_common.errors import CaffeError
-from ssd_common.suggest import suggest
-
-COMMANDS = {
-    "train": "train or finetune a model",
-    "test": "score a model",
-    "detect": "draw a detector's boxes on images",
-    "coco": "COCO's metrics of a result file",
-    "show": "draw a net's training images as it sees them, with their boxes",
-    "plot": "draw the loss curve of a log",
-    "status": "show how far a run is",
-    "weights": "list, compare or convert files of weights, or make them fit another net",
-    "time": "benchmark a model's execution time",
-    "python": "run a script written for pycaffe",
-    "device_query": "show what this machine computes with",
-}
-
-
-def _usage() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:{width}}  {what}" for name, what in COMMANDS.items()]
-    return "\n".join(["usage: netrun <command> <flags>", "", "commands:", *lines, "", "netrun <command> --help lists a command's flags."])
 
 
 @contextmanager
@@ -57,32 +33,51 @@ def _leave(*_: object) -> NoReturn:
     os._exit(130)
 
 
+PROGRAM = Program(
+    name="netrun",
+    description="Runs Caffe's nets on PyTorch: Caffe's command line (`caffe train -solver …`), and"
+    " commands to look at what it made.",
+    commands={
+        "train": ("netrun.commands.train", "train or finetune a model"),
+        "test": ("netrun.commands.test", "score a model"),
+        "detect": ("netrun.commands.detect", "draw a detector's boxes on images"),
+        "coco": ("netrun.commands.coco", "COCO's metrics of a result file"),
+        "show": (
+            "netrun.commands.show",
+            "draw a net's training images as it sees them, with their boxes",
+        ),
+        "plot": ("netrun.commands.plot", "draw the loss curve of a log"),
+        "status": ("netrun.commands.status", "show how far a run is"),
+        "weights": (
+            "netrun.commands.weights",
+            "list, compare or convert files of weights, or make them fit another net",
+        ),
+        "time": ("netrun.commands.time", "benchmark a model's execution time"),
+        "python": ("netrun.commands.python", "run a script written for pycaffe"),
+        "device_query": ("netrun.commands.device_query", "show what this machine computes with"),
+    },
+    examples="""
+        netrun train --solver runs/mine/solver.prototxt --gpu 0
+        netrun test --model runs/mine/test.prototxt --weights mine_iter_1000.caffemodel
+        netrun detect --model runs/mine/deploy.prototxt --weights mine_iter_1000.caffemodel PHOTOS""",
+    loading=loading,
+)
+
+
 def main(argv: Sequence[str]) -> int:
-    """Run one command. Raises CaffeError."""
-    if not argv or argv[0] in ("-h", "--help", "-help", "help"):
-        print(_usage())
-        return 0
-    name = argv[0].replace("-", "_")
-    if name not in COMMANDS:
-        raise CaffeError(f"unknown command '{argv[0]}'{suggest(name, COMMANDS)}; there are {', '.join(COMMANDS)}")
-    with loading():
-        command = importlib.import_module(f"netrun.commands.{name}")  # only this one: torch or matplotlib take seconds
-    said, _, examples = (command.__doc__ or "").partition("\n\n")
-    parser = Parser(prog=f"netrun {name}", description=said, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter)
-    command.add_flags(parser)
-    ours, theirs = command.split(argv[1:]) if hasattr(command, "split") else (argv[1:], [])
-    args = parser.parse_args(ours)
-    args.argv, args.rest = ours, theirs
+    """Run one command and return its exit status. Raises CaffeError."""
     try:
-        return int(command.run(args))
+        return PROGRAM.main(argv)
     except CaffeError:
         raise
     except Exception as error:
-        from netrun.runtime.memory import exhausted  # noqa: PLC0415 - imports torch, which the command has done already or can do without
+        # Imports torch, which the command has done already or can do without.
+        from netrun.runtime.memory import exhausted  # noqa: PLC0415
 
         if not exhausted(error):
             raise
-        raise CaffeError(f"out of memory ({(str(error).splitlines() or [type(error).__name__])[0]})") from None
+        said = str(error).splitlines() or [type(error).__name__]
+        raise CaffeError(f"out of memory ({said[0]})") from None
 
 
 def entry() -> int:

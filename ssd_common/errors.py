@@ -13,6 +13,10 @@ class CaffeError(Exception):
         super().__init__(message if message.isprintable() else "".join(c if c.isprintable() else "·" for c in message))
 
 
+class UsageError(CaffeError):
+    """A command line that cannot be meant as it stands: the process exits with 2, not with 1."""
+
+
 class ParseError(CaffeError):
     """A file that is not what it should be.
 

@@ -12,6 +12,24 @@ from data_prep.commands import encoding, flags
 from data_prep.sources import KINDS, selection
 
 
+class KindCommand:
+    """`data_prep KIND`: the command of one kind of data set. kind: its name in KINDS."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.HELP = f"{KINDS[kind].HELP} becomes an LMDB, or a train and a test LMDB"
+        self.EPILOG = KINDS[kind].EPILOG
+
+    def add_flags(self, parser: argparse.ArgumentParser) -> None:
+        add_flags(parser, self.kind)
+
+    def run(self, args: argparse.Namespace) -> None:
+        run(args)
+
+
+command = KindCommand
+
+
 def add_flags(parser: argparse.ArgumentParser, kind: str) -> None:
     KINDS[kind].add_flags(parser)
     flags.add_out(parser, "LMDB", "the LMDB; with --train-list or --test-share the folder for both LMDBs")

@@ -26,9 +26,9 @@ def build(folder: Path, out: Path, *more: object) -> dict[bytes, bytes]:
     return records(out)
 
 
-def refused(capsys: pytest.CaptureFixture[str], *argv: object) -> str:
-    """The one line on stderr of a command that fails."""
-    assert run_command("data_prep", main, [str(a) for a in argv]) == 1
+def refused(capsys: pytest.CaptureFixture[str], *argv: object, status: int = 1) -> str:
+    """The one line on stderr of a command that fails with this exit status: 2 is for wrong usage."""
+    assert run_command("data_prep", main, [str(a) for a in argv]) == status
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1, lines
     assert lines[0].startswith("data_prep: error: ")

@@ -300,5 +300,5 @@ def test_bccd(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_unknown_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    assert refused(capsys, "check", "cocoo", ".") == "no kind 'cocoo' (did you mean 'coco'?)"
-    assert refused(capsys, "stats", "./x") == f"no kind './x' (it comes first, one of lmdb, {', '.join(KINDS)})"
+    assert refused(capsys, "check", "cocoo", ".", status=2) == "no kind 'cocoo' (did you mean 'coco'?)"
+    assert refused(capsys, "stats", "./x", status=2) == f"no kind './x' (it comes first, one of lmdb, {', '.join(KINDS)})"

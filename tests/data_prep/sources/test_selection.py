@@ -91,15 +91,15 @@ def test_bad_map(content: str, tmp_path: Path) -> None:
 
 
 def test_bad_flags(animals: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def told(*flags: object) -> str:
-        return refused(capsys, "voc", animals, "--out", out, *flags)
+    def told(*flags: object, status: int = 1) -> str:
+        return refused(capsys, "voc", animals, "--out", out, *flags, status=status)
 
     assert told("--classes", "cta") == "--classes: no object of class 'cta' (did you mean 'cat'?)"
     assert told("--classes", "cat,,dog") == "--classes cat,,dog: class names with commas between them, each once"
     assert told("--classes", "zebra", "--drop-empty") == f"{animals}: no image has an object of zebra (--keep-empty keeps them all)"
     (tmp_path / "map.txt").write_text("cat,pet\n")
     assert told("--map", tmp_path / "map.txt", "--classes", "pets") == "--classes: --map gives no class 'pets' (did you mean 'pet'?)"
-    assert told("--keep-empty", "--drop-empty").startswith("argument --drop-empty: not allowed with argument --keep-empty")
+    assert told("--keep-empty", "--drop-empty", status=2).startswith("argument --drop-empty: not allowed with argument --keep-empty")
     assert not out.parent.exists()
 
 

@@ -201,7 +201,7 @@ def test_command_lines(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.endswith("'--flag'] here __main__\n")
     assert run("", "none.py") == 1
     assert "none.py: no such script" in capsys.readouterr().err
-    assert run("", "--flog", "script.py") == 1
+    assert run("", "--flog", "script.py") == 2
     assert "unknown argument --flog" in capsys.readouterr().err
     with pytest.raises(SystemExit) as left:
         run("import sys\nsys.exit(3)\n")

@@ -1,0 +1,1 @@
+"""Tests of ssd_common: what every command needs."""

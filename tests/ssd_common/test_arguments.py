@@ -1,0 +1,85 @@
+"""Flags in argparse's spelling and in gflags', choices, kinds of a command."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from ssd_common.arguments import Parser, switch
+from ssd_common.errors import UsageError
+
+
+@pytest.fixture
+def parser() -> Parser:
+    parser = Parser(prog="tool")
+    parser.add_argument("--max-iter", type=int)
+    parser.add_argument("--gray", nargs="?", type=switch, const=True, default=False)
+    parser.add_argument("-m", dest="module", action="store_true")
+    parser.add_argument("--count", type=int, choices=(1, 20))
+    parser.add_argument("files", nargs="*")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("--max-iter 3", {"max_iter": 3}),
+        ("-max_iter=3", {"max_iter": 3}),
+        ("--max_iter=3", {"max_iter": 3}),
+        ("--gray", {"gray": True}),
+        ("-gray x", {"gray": True, "files": ["x"]}),
+        ("--gray=false", {"gray": False}),
+        ("--nogray", {"gray": False}),
+        ("-m", {"module": True}),
+        ("-- --max", {"files": ["--max"]}),
+        ("--count 20", {"count": 20}),
+    ],
+)
+def test_spellings(parser: Parser, words: str, found: dict[str, object]) -> None:
+    args = vars(parser.parse_args(words.split()))
+    assert {name: args[name] for name in found} == found
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--max-itre 3", "unknown argument --max-itre (did you mean '--max-iter'?); see tool --help"),
+        ("--max", "unknown argument --max; see tool --help"),
+        ("--count 2", "argument --count: '2' is not one of 1, 20 (did you mean '20'?); see tool --help"),
+        ("--count x", "argument --count: invalid int value: 'x'; see tool --help"),
+        ("--gray=maybe", "argument --gray: 'maybe' is neither true nor false; see tool --help"),
+    ],
+)
+def test_wrong_words(parser: Parser, words: str, said: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parser.parse_args(words.split())
+    assert str(error.value) == said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("cocoo", "no kind 'cocoo' (did you mean 'coco'?)"),
+        ("./x", "no kind './x' (it comes first, one of coco, voc)"),
+        ("voc --dphet 3", "unknown argument --dphet (did you mean '--depth'?); see tool voc --help"),
+    ],
+)
+def test_kinds_of_a_command(words: str, said: str) -> None:
+    parser = Parser(prog="tool")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    for kind in ("coco", "voc"):
+        kinds.add_parser(kind).add_argument("--depth")
+    with pytest.raises(UsageError) as error:
+        parser.parse_args(words.split())
+    assert str(error.value) == said
+
+
+def test_words_come_from_the_command_line(parser: Parser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["tool", "-max_iter=5"])
+    assert parser.parse_args().max_iter == 5
+
+
+def test_the_hook_is_argparses() -> None:
+    """Parser overrides a method of argparse that is not public: should a Python rename it, this fails."""
+    assert callable(argparse.ArgumentParser._check_value)  # type: ignore[attr-defined]
