@@ -1,0 +1,127 @@
+"""Comparisons of the detection layers where both sides are equal float32 numbers, as the fork decides them.
+
+Sources: bbox_util.cpp (MineHardExamples, FindMatches, GetMaxScoreIndex, ApplyNMSFast) and detection_evaluate_layer.cpp of
+weiliu89/caffe (ssd).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from netrun.detection.boxes import nms
+from netrun.detection.hard_examples import max_negative
+from netrun.detection.matching import UNMATCHED, match
+from tests.netrun.layers.detection_support import make_layer
+
+# Strips of the unit square: [0, part] x [0, 1] meets the whole square by an IoU of part, exactly, where part is a sum of few powers of 2.
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+PARTS = [0.25, 0.5, 0.75]
+
+
+def strip(part: float) -> tuple[float, float, float, float]:
+    return (0.0, 0.0, part, 1.0)
+
+
+def after(value: float) -> float:
+    """The next float32."""
+    return float(np.nextafter(np.float32(value), np.float32(2)))
+
+
+@pytest.mark.parametrize("limit", [*PARTS, float(np.float32(0.3)), float(np.float32(0.35))])
+def test_a_prior_that_overlaps_by_neg_overlap_is_no_negative(limit: float) -> None:
+    """`overlap < neg_overlap`."""
+    index = torch.tensor([[0, UNMATCHED, UNMATCHED]])
+    overlap = torch.tensor([[1.0, limit, 0.0]])
+    loss = torch.tensor([[1.0, 3.0, 2.0]])
+    assert max_negative(index, overlap, loss, 3, limit).tolist() == [[False, False, True]]
+    assert max_negative(index, overlap, loss, 3, after(limit)).tolist() == [[False, True, True]]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_neg_overlap_of_the_loss_layer(part: float) -> None:
+    """Prior 0 is the object; prior 1 overlaps it by `part` and is no match. As a negative it adds its even confidence, ln 2."""
+
+    def loss(neg_overlap: float) -> float:
+        options = f"num_classes: 2 code_type: CORNER overlap_threshold: 0.9 neg_overlap: {neg_overlap!r}"
+        words = 'bottom: "loc" bottom: "conf" bottom: "prior" bottom: "gt" top: "loss"'
+        layer = make_layer(f'layer {{ name: "loss" type: "MultiBoxLoss" {words} multibox_loss_param {{ {options} }} }}', pb.TRAIN)
+        priors = torch.tensor([[*WHOLE, *strip(part)], [0.1] * 8])[None]
+        truth = torch.tensor([[[[0, 1, 0, *WHOLE, 0]]]])
+        return layer.forward([torch.zeros(1, 8), torch.zeros(1, 4), priors, truth])[0].item()
+
+    assert loss(part) == pytest.approx(math.log(2), rel=1e-6)
+    assert loss(after(part)) == pytest.approx(2 * math.log(2), rel=1e-6)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_prior_that_overlaps_by_overlap_threshold_is_a_match(part: float) -> None:
+    """`overlap >= overlap_threshold`. The first prior is the object's own, whatever the threshold."""
+    candidates = torch.tensor([WHOLE, strip(part)])[None]
+    objects = torch.tensor([WHOLE])[None]
+    index, best = match(candidates, objects, per_prediction=True, threshold=part)
+    assert best.tolist() == [[1, part]]
+    assert index.tolist() == [[0, 0]]
+    index, _ = match(candidates, objects, per_prediction=True, threshold=after(part))
+    assert index.tolist() == [[0, UNMATCHED]]
+
+
+def detections(score: float, options: str) -> np.ndarray:
+    """Rows for one prior, of class 1 with this score."""
+    words = f"num_classes: 2 nms_param {{ nms_threshold: 0.5 }} {options}"
+    layer = make_layer(f'layer {{ name: "d" type: "DetectionOutput" detection_output_param {{ {words} }} }}')
+    priors = torch.tensor([[*WHOLE], [0.1] * 4])[None]
+    return layer.forward([torch.zeros(1, 4), torch.tensor([[0.0, score]]), priors])[0][0, 0].numpy()
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.25, 0.3, 0.5])
+def test_a_score_of_confidence_threshold_is_no_detection(threshold: float) -> None:
+    """`score > confidence_threshold`, float32 both."""
+    options = f"confidence_threshold: {threshold}"
+    assert detections(threshold, options).tolist() == [[0, -1, -1, -1, -1, -1, -1]]
+    [row] = detections(after(threshold), options)
+    assert row.tolist() == [0, 1, after(threshold), *WHOLE]
+
+
+def test_without_confidence_threshold_a_score_of_zero_is_a_detection() -> None:
+    """The threshold is then -FLT_MAX."""
+    assert detections(0.0, "").tolist() == [[0, 1, 0, *WHOLE]]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_box_that_overlaps_by_nms_threshold_stays(part: float) -> None:
+    """`keep = overlap <= threshold`."""
+    boxes, scores = torch.tensor([WHOLE, strip(part)]), torch.tensor([0.9, 0.8])
+    before = float(np.nextafter(np.float32(part), np.float32(0)))
+    assert nms(boxes, scores, part).tolist() == [0, 1]
+    assert nms(boxes, scores, part, eta=0.99).tolist() == ([0] if part > 0.5 else [0, 1])  # .75 * .99 is less than .75
+    assert nms(boxes, scores, before).tolist() == [0]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_detection_that_overlaps_by_overlap_threshold_is_right(part: float) -> None:
+    """`overlap_max >= overlap_threshold`."""
+
+    def judged(threshold: float) -> list[float]:
+        options = f"num_classes: 2 overlap_threshold: {threshold!r}"
+        layer = make_layer(f'layer {{ name: "e" type: "DetectionEvaluate" detection_evaluate_param {{ {options} }} }}')
+        found, truth = torch.tensor([[[[0, 1, 0.5, *strip(part)]]]]), torch.tensor([[[[0, 1, 0, *WHOLE, 0]]]])
+        return layer.forward([found, truth])[0][0, 0, -1].tolist()
+
+    assert judged(part) == [0, 1, 0.5, 1, 0]
+    assert judged(after(part)) == [0, 1, 0.5, 0, 1]
+
+
+def test_an_overlap_in_pixels_equal_to_the_threshold_is_right(tmp_path) -> None:
+    """Both edges count: in a photograph of 9 x 9 pixels, 0 to 9 has 10 and 0 to 4 has 5: 5 * 10 / (10 * 10) = .5."""
+    (tmp_path / "sizes.txt").write_text("a 9 9\n")
+    part = 4 / 9
+    for threshold, right in ((0.5, [1, 0]), (after(0.5), [0, 1])):
+        options = f'num_classes: 2 overlap_threshold: {threshold!r} name_size_file: "{tmp_path}/sizes.txt"'
+        layer = make_layer(f'layer {{ name: "e" type: "DetectionEvaluate" detection_evaluate_param {{ {options} }} }}')
+        found, truth = torch.tensor([[[[0, 1, 0.5, *strip(part)]]]]), torch.tensor([[[[0, 1, 0, *WHOLE, 0]]]])
+        assert layer.forward([found, truth])[0][0, 0, -1, 3:].tolist() == right
