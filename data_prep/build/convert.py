@@ -7,7 +7,8 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from data_prep.build.record import annotated_datum, labelled_datum
-from data_prep.checks.checks import Fault, Inspected, Rules, inspect
+from data_prep.checks.faults import Fault
+from data_prep.checks.item_checks import Inspected, Rules, inspect
 from data_prep.sources.source import Item, Source
 
 

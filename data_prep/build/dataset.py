@@ -20,10 +20,12 @@ from tqdm import tqdm
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from data_prep.build.convert import Job, Outcome, convert, stamps
-from data_prep.build.resumable_folder import Stage, check_target, finish, is_finished
-from data_prep.build.workers import Crew
-from data_prep.checks.checks import Fault, Fix, Rules
-from data_prep.checks.dataset_checks import Survey
+from data_prep.build.resumable_folder import ResumableFolder, check_target, finish, is_finished
+from data_prep.build.workers import Workers
+from data_prep.checks.boxes import Fix
+from data_prep.checks.dataset_checks import DatasetChecks
+from data_prep.checks.faults import Fault
+from data_prep.checks.item_checks import Rules
 from data_prep.checks.report import Report
 from data_prep.images.image import COPIED, Encoding
 from data_prep.sources import label_map
@@ -36,7 +38,7 @@ DESCRIPTION = "dataset.json"
 
 class Output(NamedTuple):
     """How LMDBs are written. classification: lists name a label for each image instead of an annotation; check_size: all records
-    have the same shape; shards: LMDBs in a folder instead of one, 0 for one; workers, scheduler: as data_prep.build.workers.Crew.
+    have the same shape; shards: LMDBs in a folder instead of one, 0 for one; workers, scheduler: as data_prep.build.workers.Workers.
     """
 
     encoding: Encoding = COPIED
@@ -101,7 +103,9 @@ def build_lmdb(
     """Build one LMDB with label map, list and name_size file beside it.
 
     labels: a label map's file or built-in name; without it the one beside out, or one made of the classes that are there.
-    fix: mend what preflight.mend can; report: gets all that is wrong. Raises CaffeError, with nothing written, if anything is.
+    fix: what becomes of boxes at fault, see data_prep.checks.boxes.fixed_box
+    report: gets all that is wrong
+    Raises CaffeError, with nothing written, if anything is wrong.
     """
     beside = out.with_name(LABELMAP)
     part = Part(out, items)
@@ -151,23 +155,27 @@ def build_parts(
     """
     for part in parts:
         check_target(part.lmdb, overwrite or not is_finished(part.lmdb))
-    with Crew(output.workers, output.scheduler, output.encoding.resizes) as crew, ExitStack() as stack:
+    with Workers(output.workers, output.scheduler, output.encoding.resizes) as workers, ExitStack() as stack:
         files = {}
         given = None
         rules = Rules({}, "", fix, source.whole_pixels, output.encoding, output.classification)
         if not output.classification:
-            given, classes = class_map(source, [i for p in parts for i in p.items], labels, crew)
+            given, classes = class_map(source, [i for p in parts for i in p.items], labels, workers)
             known = label_map.labels_of(classes, str(given or source.root))
             rules = rules._replace(labels=known, labels_from=str(given or beside))
             files[beside] = given.read_text(encoding="utf-8") if given else text.dumps(classes)
-        survey = Survey(rules)
-        stages = [
-            stack.enter_context(Stage(p.lmdb, len(p.items), _digest(source, rules, p.items, output.shards), overwrite, output.shards))
+        dataset_checks = DatasetChecks(rules)
+        folders = [
+            stack.enter_context(
+                ResumableFolder(p.lmdb, len(p.items), _digest(source, rules, p.items, output.shards), overwrite, output.shards)
+            )
             for p in parts
         ]
-        for part, stage in zip(parts, stages, strict=True):
-            _fill(crew, Job(source, rules), part, stage, survey=survey, report=report, check_size=output.check_size)
-        report.add([] if report.failed else survey.classes(given=given is not None))
+        for part, folder in zip(parts, folders, strict=True):
+            _fill(
+                workers, Job(source, rules), part, folder, dataset_checks=dataset_checks, report=report, check_size=output.check_size
+            )
+        report.add([] if report.failed else dataset_checks.classes(given=given is not None))
         report.print()
         report.raise_errors()
         for part in parts:
@@ -185,7 +193,7 @@ def build_parts(
         finish(part.lmdb)
 
 
-def class_map(source: Source, items: list[Item], labels: str | None, crew: Crew | None = None) -> tuple[Path | None, pb.LabelMap]:
+def class_map(source: Source, items: list[Item], labels: str | None, workers: Workers | None = None) -> tuple[Path | None, pb.LabelMap]:
     """The file of a label map and what it holds; None and one made of the source's classes, or those of the items, without labels."""
     if labels:
         given, classes = label_map.find(labels), text.read_labelmap(label_map.find(labels))
@@ -194,7 +202,7 @@ def class_map(source: Source, items: list[Item], labels: str | None, crew: Crew 
         return given, classes
     if source.classes:
         return None, label_map.make(source.classes)
-    found = (crew or Crew(1)).map(classes_of, source, items)
+    found = (workers or Workers(1)).map(classes_of, source, items)
     return None, label_map.make(sorted({name for batch in found for names in batch for name in names}))
 
 
@@ -222,26 +230,28 @@ def _digest(source: Source, rules: Rules, items: list[Item], shards: int) -> str
     return found.hexdigest()
 
 
-def _fill(crew: Crew, job: Job, part: Part, stage: Stage, *, survey: Survey, report: Report, check_size: bool) -> None:
+def _fill(
+    workers: Workers, job: Job, part: Part, folder: ResumableFolder, *, dataset_checks: DatasetChecks, report: Report, check_size: bool
+) -> None:
     def add(item: Item, outcome: Outcome) -> None:
         report.add(outcome.faults)
-        report.add(survey.add(part.stem or part.lmdb.name, item, bytes.fromhex(outcome.key), outcome.classes))
+        report.add(dataset_checks.add(part.stem or part.lmdb.name, item, bytes.fromhex(outcome.key), outcome.classes))
         part.add(item, outcome)
         if check_size and outcome.shape != part.shape:
             one, first = ("x".join(map(str, shape)) for shape in (outcome.shape, part.shape or ()))
             report.add([Fault("unequal", item.place or "", f"{item.image} is {one} where the first record is {first}")])
 
-    done = [Outcome.of(note) for note in stage.notes]
+    done = [Outcome.of(note) for note in folder.notes]
     if any(stamps(job.source, item) != outcome.stamps for item, outcome in zip(part.items, done, strict=False)):
-        stage.restart()
+        folder.restart()
         done = []
     for item, outcome in zip(part.items, done, strict=False):
         add(item, outcome)
     items = islice(part.items, len(done), None)
     with tqdm(total=len(part.items), initial=len(done), desc=part.lmdb.name, unit=" images", disable=None, leave=False) as progress:
-        for batch in crew.map(convert, job, part.items, len(done), weigh=lambda converted: len(converted[1])):
+        for batch in workers.map(convert, job, part.items, len(done), weigh=lambda converted: len(converted[1])):
             for key, value, note in batch:
                 add(next(items), Outcome.of(note))
                 if not report.failed:
-                    stage.put(key, value, note)
+                    folder.put(key, value, note)
             progress.update(len(batch))

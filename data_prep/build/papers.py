@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_prep.build.dataset import ONE_LMDB, Output, Part, build_parts, shuffled
-from data_prep.checks.checks import Fix
+from data_prep.checks.boxes import Fix
 from data_prep.checks.report import Report
 from data_prep.sources.coco import Coco
 from data_prep.sources.ilsvrc import Ilsvrc

@@ -19,8 +19,10 @@ SHARD = "shard-{:05d}-of-{:05d}"
 _SHARD = re.compile(r"shard-\d{5}-of-\d{5}")
 
 
-class Stage:
-    """The LMDB `path` to be, or `shards` of them in a folder `path`: `with Stage(path, 2, digest) as stage: stage.put(key, value, note)`.
+class ResumableFolder:
+    """The LMDB `path` to be, or `shards` of them in a folder `path`.
+
+    `with ResumableFolder(path, 2, digest) as folder: folder.put(key, value, note)`
 
     path appears when the block ends well, and is untouched when it does not. What an earlier process with the same digest had written
     when it was killed or interrupted is kept: `notes` has what was noted of it, and put is called for the rest. That goes for a whole
@@ -38,7 +40,7 @@ class Stage:
         self._ends = {(i + 1) * count // len(names): name for i, name in enumerate(names)}  # folder of the records up to there
         self._pending: list[Any] = []
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> ResumableFolder:
         self._folder = temporary(self.path)
         if self._read_journal(self.path) is not None:
             shutil.rmtree(self._folder, ignore_errors=True)

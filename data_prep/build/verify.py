@@ -18,7 +18,7 @@ from tqdm import tqdm
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.lmdb_reader import LmdbReader
 from data_prep.build.dataset import DESCRIPTION, Part
-from data_prep.checks.checks import Fault
+from data_prep.checks.faults import Fault
 from data_prep.checks.report import Report
 from netgen.datasets import read as read_dataset
 

@@ -27,8 +27,8 @@ CLUSTER_ITEMS, CLUSTER_BYTES = 1000, 32 << 20  # the same on a cluster, where a 
 FIRST_ITEMS = 10  # of the first batches, whose bytes nobody knows
 
 
-class Crew:
-    """`with Crew(workers) as crew: for results in crew.map(function, job, items): …`.
+class Workers:
+    """`with Workers(4) as workers: for results in workers.map(function, job, items): …`.
 
     workers: at work at a time, 0 for one per core; processes or, where OpenCV does nearly all of it (resizes) and there are not many,
     threads, which need not send each other images. scheduler: address of a Dask scheduler, whose workers have data_prep and see the
@@ -41,7 +41,7 @@ class Crew:
         self._most = (CLUSTER_ITEMS, CLUSTER_BYTES) if scheduler else (BATCH_ITEMS, BATCH_BYTES)
         self._pool: Any = None
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Workers:
         if self._scheduler:
             self._pool = _cluster(self._scheduler)
             self._workers = max(sum(self._pool.nthreads().values()), 1)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from data_prep.checks.checks import Fault, Rules
+from data_prep.checks.faults import Fault
+from data_prep.checks.item_checks import Rules
 from data_prep.sources.source import Item
 from ssd_common.suggest import suggest
 
 RARE = 20  # times as many objects has a class that another may be a slip of the pen for
 
 
-class Survey:
+class DatasetChecks:
     """What only a whole data set shows: images that are there twice, classes that are nowhere, or hardly and under a name much like
     another's. add comes in the order of the parts.
     """
@@ -21,7 +22,9 @@ class Survey:
         self._rules = rules
         self._objects: Counter[str] = Counter()  # by class
         self._first: dict[str, Item] = {}  # image with an object of a class
-        self._seen: dict[bytes, tuple[str, str]] = {}  # key of an image's content: its part and path
+        self._seen: dict[
+            bytes, tuple[str, str]
+        ] = {}  # key of an image's content: its part and path
 
     def add(self, part: str, item: Item, key: bytes, classes: Mapping[str, int]) -> list[Fault]:
         """Take in an item of a part (its name, as "train"), and say what is wrong with it beside the others.
@@ -37,7 +40,13 @@ class Survey:
         if image is item.image and before == part:
             return []
         same, where = before == part, "" if before == part else f" in {before}"
-        twice = f"is the same image as {image}{where}" if image != item.image else "is there twice" if same else f"is also{where}"
+        twice = (
+            f"is the same image as {image}{where}"
+            if image != item.image
+            else "is there twice"
+            if same
+            else f"is also{where}"
+        )
         return [Fault("repeated" if same else "leak", item.place or "", f"{item.image} {twice}")]
 
     def classes(self, *, given: bool) -> list[Fault]:
@@ -51,8 +60,14 @@ class Survey:
     def _unused_classes(self) -> list[Fault]:
         labels, source = self._rules.labels, self._rules.labels_from
         used = {0} | {labels[name] for name in labels if name in self._objects}
-        names = {label: name for name, label in labels.items()}  # a class may have two, of which the last is its own
-        return [Fault("unused-class", source, f"class '{name}' is in no image") for label, name in names.items() if label not in used]
+        names = {
+            label: name for name, label in labels.items()
+        }  # a class may have two, of which the last is its own
+        return [
+            Fault("unused-class", source, f"class '{name}' is in no image")
+            for label, name in names.items()
+            if label not in used
+        ]
 
     def _misspelt(self) -> list[Fault]:
         """The classes that hardly occur and are called nearly as one that often does."""
@@ -61,7 +76,11 @@ class Survey:
             often = [other for other, n in self._objects.items() if n >= RARE * count]
             if near := suggest(name, often):
                 item = self._first[name]
-                place = f"{item.annotation} ({item.image})" if item.content is not None else item.annotation
+                place = (
+                    f"{item.annotation} ({item.image})"
+                    if item.content is not None
+                    else item.annotation
+                )
                 said = f"class '{name}' has {count} object{'s' * (count != 1)} in all{near}; correct it, or rename it with --map"
                 found.append(Fault("rare-class", place, said))
         return found

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from caffe_ir import text
-from data_prep.checks.checks import KINDS, Fault
+from data_prep.checks.faults import FAULT_KINDS, Fault
 from ssd_common.errors import CaffeError
 
 SHOWN = 20  # lines of one severity that are printed
@@ -62,9 +62,16 @@ class Report:
         for severity, kinds in reversed(self.counts().items()):
             found.append(HEADINGS[severity])
             for kind, count in kinds.items():
-                remedy = KINDS[kind].remedy if severity != "mended" else ""
-                found.append(f"  {KINDS[kind].title}: {count}" + (f" ({remedy})" if remedy else ""))
-                examples = [f for (s, k, _), faults in self._groups.items() if (s, k) == (severity, kind) for f in faults]
+                remedy = FAULT_KINDS[kind].remedy if severity != "mended" else ""
+                found.append(
+                    f"  {FAULT_KINDS[kind].title}: {count}" + (f" ({remedy})" if remedy else "")
+                )
+                examples = [
+                    f
+                    for (s, k, _), faults in self._groups.items()
+                    if (s, k) == (severity, kind)
+                    for f in faults
+                ]
                 shown = examples[: FEW if count > FEW + 1 else count]
                 found += [f"    {fault}" for fault in shown]
                 found += [f"    … and {count - len(shown)} more"] if count > len(shown) else []
@@ -76,9 +83,13 @@ class Report:
         for group, faults in self._groups.items():
             if group[0] != severity:
                 continue
-            if KINDS[group[1]].each:
+            if FAULT_KINDS[group[1]].each:
                 found += map(str, faults)
-                found += [f"… {more} more {KINDS[group[1]].title}"] if (more := self._counts[group] - len(faults)) else []
+                found += (
+                    [f"… {more} more {FAULT_KINDS[group[1]].title}"]
+                    if (more := self._counts[group] - len(faults))
+                    else []
+                )
             else:
                 others = self._counts[group] - 1
                 found.append(f"{faults[0]}" + (f" (and {others} more like it)" if others else ""))
@@ -94,7 +105,9 @@ class Report:
         faults = self._full or []
         if path.suffix == ".json":
             listed = ",\n".join(json.dumps({"severity": f.severity, **f._asdict()}) for f in faults)
-            text.write_atomic(path, f'{{"counts": {json.dumps(self.counts())}, "faults": [\n{listed}\n]}}\n')
+            text.write_atomic(
+                path, f'{{"counts": {json.dumps(self.counts())}, "faults": [\n{listed}\n]}}\n'
+            )
         else:
             text.write_atomic(path, "".join(f"{f.severity}: {f.kind}: {f}\n" for f in faults))
 

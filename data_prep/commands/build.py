@@ -36,7 +36,7 @@ def add_flags(parser: argparse.ArgumentParser, kind: str) -> None:
     flags.add_lists(parser)
     selection.add_flags(parser)
     flags.add_labelmap(parser)
-    flags.add_preflight(parser)
+    flags.add_fix(parser)
     encoding.add_flags(parser)
     flags.add_overwrite(parser)
 

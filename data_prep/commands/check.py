@@ -11,9 +11,11 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep.build import dataset
-from data_prep.build.workers import Crew
-from data_prep.checks.checks import Fault, Fix, Rules, inspect
-from data_prep.checks.dataset_checks import Survey
+from data_prep.build.workers import Workers
+from data_prep.checks.boxes import Fix
+from data_prep.checks.dataset_checks import DatasetChecks
+from data_prep.checks.faults import Fault
+from data_prep.checks.item_checks import Rules, inspect
 from data_prep.checks.report import Report
 from data_prep.commands import flags
 from data_prep.images.image import EncodedImage, Encoding, read_image
@@ -40,7 +42,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         flags.add_lists(added)
         selection.add_flags(added)
         flags.add_labelmap(added)
-        flags.add_preflight(added)
+        flags.add_fix(added)
         added.add_argument("--decode", action="store_true", help="decode every image, where a build only reads the header of a JPEG")
         flags.add_strict(added)
 
@@ -65,16 +67,16 @@ def check(
     given, classes = dataset.class_map(source, items, labels)
     named = str(given or source.root)
     rules = Rules(label_map.labels_of(classes, named), named, fix, source.whole_pixels)
-    survey, boxes = Survey(rules), Counter[str]()
+    dataset_checks, boxes = DatasetChecks(rules), Counter[str]()
     owners = iter([(part, item) for part, listed in parts.items() for item in listed])
-    with tqdm(total=len(items), desc="checked", unit=" images", disable=None, leave=False) as progress, Crew() as crew:
-        for batch in crew.map(_look, _Job(source, rules, decode), items):
+    with tqdm(total=len(items), desc="checked", unit=" images", disable=None, leave=False) as progress, Workers() as workers:
+        for batch in workers.map(_look, _Job(source, rules, decode), items):
             for seen, (part, item) in zip(batch, owners, strict=False):
                 report.add(seen.faults)
-                report.add(survey.add(part, item, seen.key, seen.classes))
+                report.add(dataset_checks.add(part, item, seen.key, seen.classes))
                 boxes.update(seen.classes)
             progress.update(len(batch))
-    report.add([] if report.failed else survey.classes(given=given is not None))
+    report.add([] if report.failed else dataset_checks.classes(given=given is not None))
     return boxes
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from data_prep.checks.checks import Fault
+from data_prep.checks.faults import Fault
 from data_prep.checks.report import Report
 from data_prep.sources import image_lists
 from data_prep.sources.source import Item, Source
@@ -94,7 +94,7 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
 
 
-def add_preflight(parser: argparse.ArgumentParser) -> None:
+def add_fix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix",
         choices=("clip", "drop"),

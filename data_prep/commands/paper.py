@@ -37,7 +37,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--workers", type=flags.count, default=0, metavar="N", help="processes (default: one per core); the bytes are the same"
     )
     parser.add_argument("--scheduler", metavar="ADDRESS", help="let a Dask cluster do it, whose workers see the same files")
-    flags.add_preflight(parser)
+    flags.add_fix(parser)
     flags.add_overwrite(parser)
 
 

@@ -56,7 +56,7 @@ class EncodedImage(NamedTuple):
     """data: what a record holds, of shape (channels, height, width), encoded or raw.
 
     height, width: pixels of the file's image, upright: what boxes and name_size files go by.
-    remarks: what somebody should know about the file, as kind of data_prep.checks.checks.KINDS and words.
+    remarks: what somebody should know about the file, as kind of data_prep.checks.faults.FAULT_KINDS and words.
     """
 
     data: bytes

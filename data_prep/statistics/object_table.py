@@ -15,7 +15,7 @@ from tqdm import tqdm
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.lmdb_reader import LmdbReader
-from data_prep.checks.checks import Rules, inspect
+from data_prep.checks.item_checks import Rules, inspect
 from data_prep.images.image import read_image
 from data_prep.sources import label_map
 from data_prep.sources.source import Item, Source

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from data_prep.checks.checks import Rules, inspect
+from data_prep.checks.item_checks import Rules, inspect
 from data_prep.sources.coco import Coco
 from data_prep.sources.csv import Csv
 from data_prep.sources.kitti import Kitti

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from caffe_ir.lmdb_reader import LmdbReader
-from data_prep.build import lmdb_writer, workers
+from data_prep.build import dataset, lmdb_writer, workers
 from data_prep.build.resumable_folder import JOURNAL
 from data_prep.cli import main
 from ssd_common.command import run_command
@@ -52,11 +52,11 @@ def run(root: Path, out: Path, *more: object) -> dict[str, bytes]:
 # A build whose process ends at once when WHAT has happened N times.
 DYING = textwrap.dedent("""
     import os, signal, sys
-    from data_prep import lmdb_writer, staging
+    from data_prep.build import lmdb_writer, resumable_folder
     from data_prep.cli import entry
     cls, name, times, sent, *sys.argv[1:] = sys.argv[1:]
     lmdb_writer.COMMIT_RECORDS = 10
-    owner = {"writer": lmdb_writer.LmdbWriter, "stage": staging.Stage}[cls]
+    owner = {"writer": lmdb_writer.LmdbWriter, "folder": resumable_folder.ResumableFolder}[cls]
     whole = getattr(owner, name)
     def dying(self, *args, **kwargs):
         global times
@@ -108,7 +108,7 @@ def test_a_dask_cluster_writes_the_same_bytes(many: Path, tmp_path: Path) -> Non
     script = textwrap.dedent("""
         import sys
         from distributed import LocalCluster
-        from data_prep import lmdb_writer
+        from data_prep.build import lmdb_writer
         from data_prep.cli import main
         if __name__ == "__main__":
             lmdb_writer.COMMIT_RECORDS = 10
@@ -137,7 +137,7 @@ def test_no_dask_cluster_there(many: Path, tmp_path: Path, capsys: pytest.Captur
 # ---- Killed and gone on with
 
 
-@pytest.mark.parametrize("at", ["writer put 35", "writer commit 3", "stage _commit 6", "stage __exit__ 1"])
+@pytest.mark.parametrize("at", ["writer put 35", "writer commit 3", "folder _commit 6", "folder __exit__ 1"])
 def test_killed_and_run_again(many: Path, tmp_path: Path, at: str, capsys: pytest.CaptureFixture[str]) -> None:
     (many / "Annotations/3.xml").write_text(XML.format(name="cat").replace(">25<", ">99<"))
     whole = run(many, tmp_path / "whole")
@@ -167,7 +167,7 @@ def test_killed_in_the_second_of_two_lmdbs(many: Path, tmp_path: Path) -> None:
 def test_killed_between_the_last_renames(many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lists: list[object] = ["--test-share", 0.3, "--workers", 1]
     whole = run(many, tmp_path / "whole", *lists)
-    assert killed(many, tmp_path / "out", "stage __exit__ 2", signal.SIGKILL, *lists).returncode == -signal.SIGKILL
+    assert killed(many, tmp_path / "out", "folder __exit__ 2", signal.SIGKILL, *lists).returncode == -signal.SIGKILL
     folder = tmp_path / "out/lmdb"
     assert [(folder / name).exists() for name in ("test_lmdb", "train_lmdb", "dataset.json")] == [True, False, False]
     started = (folder / "test_lmdb").stat().st_ino
@@ -253,7 +253,7 @@ def test_a_source_file_that_vanishes(
 
 def test_a_worker_that_is_killed(many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "FEW", 0)
-    monkeypatch.setattr("data_prep.build.dataset.convert", _end)
+    monkeypatch.setattr(dataset, "convert", _end)
     assert run_command("data_prep", main, ["voc", str(many), "--out", str(tmp_path / "out/lmdb"), "--workers", "2"]) == 1
     assert capsys.readouterr().err == "data_prep: error: a worker process was killed (too little memory? fewer --workers need less)\n"
     assert not (tmp_path / "out").exists()

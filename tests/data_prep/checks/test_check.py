@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
-from data_prep.checks.checks import Rules, examine
+from data_prep.checks.item_checks import Rules, examine
 from data_prep.cli import main
 from data_prep.sources import KINDS
 from data_prep.sources.source import Annotation, Object

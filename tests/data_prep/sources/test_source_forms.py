@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_prep.checks.checks import Rules, inspect
+from data_prep.checks.item_checks import Rules, inspect
 from data_prep.sources import csv
 from data_prep.sources.coco import Coco
 from data_prep.sources.csv import Csv

@@ -1,0 +1,133 @@
+"""Every kind of fault that an annotated data set or an LMDB can have.
+
+An error keeps a data set from being built; a warning is about what the SSD fork's tools write all the same; a note is only told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+Severity = Literal["error", "warning", "mended", "note"]
+
+
+class FaultKind(NamedTuple):
+    """A kind of fault.
+
+    severity: what it means for the build
+    title: heading of a group of them in a report, before their number
+    remedy: what a user does about it
+    each: every one is told, in place of the first "and more like it"
+    """
+
+    severity: Severity
+    title: str
+    remedy: str = ""
+    each: bool = False
+
+
+_FIX = "--fix clip|drop leaves out the object"
+FAULT_KINDS: Mapping[str, FaultKind] = {
+    "image-missing": FaultKind("error", "missing images", each=True),
+    "image-unreadable": FaultKind("error", "unreadable images", each=True),
+    "annotation-missing": FaultKind("error", "missing annotations", each=True),
+    "annotation-unreadable": FaultKind("error", "unreadable annotations", each=True),
+    "unknown-class": FaultKind(
+        "error",
+        "objects of classes that the label map lacks",
+        "another --labelmap, or --classes or --map",
+    ),
+    "background-class": FaultKind(
+        "error", "objects of the background's class", "another --labelmap, or --classes or --map"
+    ),
+    "normalised": FaultKind(
+        "error",
+        "boxes in fractions of the image, not in pixels",
+        "--fix clip scales them, --fix drop leaves them out",
+    ),
+    "outside": FaultKind(
+        "warning",
+        "boxes outside their image",
+        "--fix clip cuts them to it, --fix drop leaves them out",
+    ),
+    "inverted": FaultKind(
+        "warning",
+        "inverted boxes",
+        "--fix clip puts their corners in order, --fix drop leaves them out",
+    ),
+    "empty": FaultKind("warning", "boxes without area", _FIX),
+    "sub-pixel": FaultKind("warning", "boxes less than a pixel wide or high", _FIX),
+    "duplicate": FaultKind("warning", "objects that are there twice", _FIX),
+    "fraction": FaultKind(
+        "warning", "boxes not in whole pixels", "kept as they are; the fork's tool reads 0"
+    ),
+    "no-class": FaultKind("error", "data sets without an object"),
+    "unequal": FaultKind(
+        "error",
+        "records of another shape than the first",
+        "--resize-width and --resize-height make them equal",
+    ),
+    "size": FaultKind(
+        "warning",
+        "annotations whose size is not their image's",
+        "boxes are divided by the annotation's size",
+    ),
+    "leak": FaultKind("warning", "test images that are also training images"),
+    "extension": FaultKind("note", "files whose name is another format's"),
+    "grey": FaultKind("note", "grey images", "nets read them with force_color"),
+    "alpha": FaultKind("note", "images with transparency", "nets read them with force_color"),
+    "deep": FaultKind("note", "images with 16 bits a sample", "nets read them with force_color"),
+    "colour": FaultKind("note", "images in colour", "nets read them with force_gray"),
+    "upright": FaultKind("note", "images turned upright as EXIF says"),
+    "unturned": FaultKind(
+        "note", "images without their EXIF orientation, as their annotations are"
+    ),
+    "repeated": FaultKind("note", "images that are there more than once"),
+    "no-objects": FaultKind("note", "images without objects"),
+    "unannotated": FaultKind("note", "images without an annotation"),
+    "rare-class": FaultKind("note", "classes that may be others misspelt"),
+    "unused-class": FaultKind("note", "classes of the label map that occur in no image"),
+    # of records in an LMDB
+    "bad-record": FaultKind("error", "records that are no AnnotatedDatum"),
+    "bad-image": FaultKind("error", "images that cannot be decoded"),
+    "bad-size": FaultKind("error", "images that are not of their datum's size"),
+    "bad-label": FaultKind("error", "objects with a label that the label map lacks"),
+    "bad-box": FaultKind("error", "boxes that are no numbers"),
+    "count": FaultKind("error", "files beside the LMDB that do not fit it"),
+    "turned": FaultKind(
+        "warning",
+        "images whose EXIF orientation Caffe does not heed",
+        "build again: data_prep turns them upright",
+    ),
+    "name-size": FaultKind(
+        "note",
+        "images that are not of the size in the name_size file",
+        "as it is where the build resized them",
+    ),
+}
+
+
+class Fault(NamedTuple):
+    """One fault.
+
+    kind: a key of FAULT_KINDS
+    place: `file:line`, a file or a key
+    message: what is wrong, in words
+    mended: what `--fix` does about it, "" if nothing
+    subject: faults of one kind and subject count as one in a short report
+    """
+
+    kind: str
+    place: str
+    message: str
+    mended: str = ""
+    subject: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        """The severity of its kind, or "mended" where `--fix` makes it harmless."""
+        return "mended" if self.mended else FAULT_KINDS[self.kind].severity
+
+    def __str__(self) -> str:
+        said = f"{self.place}: {self.message}" if self.place else self.message
+        return f"{said}: {self.mended}" if self.mended else said
