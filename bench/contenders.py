@@ -21,8 +21,9 @@ from bench import machine, nets
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.lmdb_reader import LmdbReader
+from caffe_ir.records import parse
 from caffe_ir.walk import walk
-from netrun.data.datum import decode_image, parse
+from netrun.data.datum import decode_image
 from netrun.data.loader import Loader, Plan
 from netrun.data.transform import Transformer
 from netrun.engine.net import Net

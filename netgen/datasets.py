@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from ssd_common.errors import CaffeError, ParseError
+from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
 
 
@@ -134,8 +133,6 @@ SHAPES = Dataset(
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType({d.key: d for d in (VOC0712, VOC0712PP, COCO, ILSVRC2016, SHAPES)})
 
-_FIELDS = {"name": str, "labelmap": str, "train_lmdb": str, "test_lmdb": str, "name_size": str, "train_images": int, "test_images": int}
-
 
 def find(name_or_file: str) -> Dataset:
     """A data set by key or name, in any case ("voc0712", "VOC0712++"), or a user's own from its dataset.json.
@@ -155,38 +152,19 @@ def find(name_or_file: str) -> Dataset:
 def read(file: str) -> Dataset:
     """A user's own data set from the dataset.json that data_prep writes.
 
-    num_classes is one more than its labelmap's highest label, whether or not all below are there (COCO's own ids have gaps).
-
-    Raises ParseError for a file that is no JSON, lacks a field or has one of the wrong type, OSError where it or the labelmap is missing.
+    file: the file, or its folder. Raises what caffe_ir.dataset_file.read raises.
     """
-    from caffe_ir.text import read_labelmap  # noqa: PLC0415
+    from caffe_ir import dataset_file  # noqa: PLC0415  protobuf, which help does without
 
     path = Path(file)
-    if path.is_dir():
-        path /= "dataset.json"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ParseError(str(path), f"not a text file ({error.reason})") from None
-    except json.JSONDecodeError as error:
-        said = f"not the dataset.json that data_prep writes: {error.msg[0].lower()}{error.msg[1:]}"
-        raise ParseError(str(path), said, error.lineno, error.colno) from None
-    if not isinstance(values, dict):
-        raise ParseError(str(path), "a data set is a JSON object")
-    for name, type in _FIELDS.items():
-        if name not in values:
-            near = suggest(name, set(values) - set(_FIELDS)).replace("did you mean", "there is")
-            raise ParseError(str(path), f"field '{name}' is missing{near}")
-        if not isinstance(values[name], type) or isinstance(values[name], bool):
-            raise ParseError(str(path), f"field '{name}' should be {'a number' if type is int else 'a string'}, not {values[name]!r}")
-    if values["test_images"] < 1 or values["train_images"] < 1:
-        raise ParseError(str(path), "train_images and test_images count at least one image each")
-    root = path.parent.as_posix()
-    labelmap = path.parent / values["labelmap"]
-    labels = [item.label for item in read_labelmap(str(labelmap)).item]
-    if max(labels, default=0) < 1 or min(labels) < 0:
-        raise ParseError(str(labelmap), f"labels should be 0 for the background and 1 and up for classes, not {sorted(labels)}")
-    own = {name: values[name] for name in _FIELDS}
-    own["force_color"] = values.get("force_color") is True
-    key = "".join(c if c.isalnum() else "_" for c in values["name"]).strip("_").lower() or "own"
-    return Dataset(key=key, num_classes=max(labels) + 1, root=root, ap_version="MaxIntegral", deploy_saves=False, own=True, **own)
+    folder = path if path.is_dir() else path.parent
+    about = dataset_file.read(path)
+    key = "".join(c if c.isalnum() else "_" for c in about.name).strip("_").lower() or "own"
+    return Dataset(
+        key=key,
+        root=folder.as_posix(),
+        ap_version="MaxIntegral",
+        deploy_saves=False,
+        own=True,
+        **asdict(about),
+    )

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import label_map, text
 from caffe_ir.lmdb_reader import LmdbReader
+from caffe_ir.records import CorruptRecord
 from netrun.commands import flags
-from netrun.commands.test import class_names
 from netrun.data.boxes import Annotations
-from netrun.data.datum import CorruptRecord, Sample, decode
+from netrun.data.datum import Sample, decode
 from netrun.data.transform import Transformer
 from netrun.engine.net import Net
 from netrun.runtime import device
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     flags.set_up(args)
     around = [text.read_net(p) for p in (Path(args.model), *_nets_beside(args.model))]
     nets = pb.NetParameter(layer=[layer for net in around for layer in net.layer])
-    names = class_names(args.labelmap, nets)
+    names = label_map.class_names(args.labelmap or label_map.named_by(nets))
     net = Net(args.model, pb.TEST, args.weights, device=device.choose(args.gpu, args.cpu), precision=args.precision)
     if not net.inputs or not any(layer.type == "DetectionOutput" for layer in net.layer_list):
         raise CaffeError(f"{args.model}: not a deploy net: it lacks an Input or a DetectionOutput layer")

@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import label_map, text
 from caffe_ir.phase import filter_net
 from netrun.commands import flags
-from netrun.commands.test import class_names
 from netrun.engine.net import Net
 from netrun.layers.annotated_data import AnnotatedData
 from netrun.runtime import log
@@ -39,7 +38,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     log.setup(level=log.logging.WARNING)
     net = data_net(args.model, args.phase, args.source)
-    names = class_names(args.labelmap, net)
+    names = label_map.class_names(args.labelmap or label_map.named_by(net))
     images = [draw(enlarged(image), boxes) for image, boxes in samples(net, getattr(pb, args.phase), args.count, names, args.seed)]
     done, data = cv2.imencode(".png", sheet(images, columns=min(6, len(images)), tile=SIDE))
     if not done:

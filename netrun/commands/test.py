@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import label_map, text
 from caffe_ir.lmdb_reader import LmdbReader
 from netrun.commands import flags
 from netrun.engine.net import Net
@@ -42,7 +41,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    names = class_names(args.labelmap, text.read_net(args.model))
+    names = label_map.class_names(args.labelmap or label_map.named_by(text.read_net(args.model)))
     flags.set_up(args)
     where = device.choose(args.gpu, args.cpu)
     how = {"level": args.level, "stages": flags.stages(args), "where": where, "precision": args.precision}
@@ -92,18 +91,6 @@ def _collector(net: Net, names: dict[int, str]) -> Collector:
     from netrun.evaluation.coco import Collector  # noqa: PLC0415  pycocotools takes half a second to import
 
     return Collector(net, names)
-
-
-def class_names(path: str | None, net: pb.NetParameter) -> dict[int, str]:
-    """Names by label: from this labelmap, else from the first that the net names and that is there, else none.
-
-    Raises CaffeError where `path` is given and cannot be read.
-    """
-    named = [layer.annotated_data_param.label_map_file for layer in net.layer]
-    named += [layer.detection_output_param.save_output_param.label_map_file for layer in net.layer]
-    found = path or next((p for p in named if p and Path(p).is_file()), None)
-    items = text.read_labelmap(found).item if found else []
-    return {item.label: item.display_name or item.name for item in items}
 
 
 def _one_pass(net: Net) -> int | None:

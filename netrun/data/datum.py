@@ -7,17 +7,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.records import CorruptRecord, corners, float_pixels, is_truncated_jpeg, parse, parse_datum, raw_pixels
 from netrun.data.boxes import Annotations
 from ssd_common.errors import CaffeError
 
 NO_OBJECTS = Annotations(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty((0, 3), np.float32))
-
-
-class CorruptRecord(Exception):
-    """A record that cannot be read: `str(error)` says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +30,6 @@ class Sample:
     faults: tuple[str, ...] = ()
 
 
-def parse(value: bytes) -> pb.AnnotatedDatum:
-    """The message in a record. Raises CorruptRecord."""
-    try:
-        record = pb.AnnotatedDatum.FromString(value)
-    except DecodeError:
-        raise CorruptRecord("not an AnnotatedDatum") from None
-    if not record.HasField("datum"):
-        raise CorruptRecord("an AnnotatedDatum without a datum")
-    return record
-
-
 def decode(value: bytes, labels: frozenset[int] | None, force_color: bool = False, force_gray: bool = False) -> Sample:
     """The image and objects of a record.
 
@@ -57,13 +42,13 @@ def decode(value: bytes, labels: frozenset[int] | None, force_color: bool = Fals
     for group in record.annotation_group:
         for annotation in group.annotation:
             box = annotation.bbox
-            corners = (box.xmin, box.ymin, box.xmax, box.ymax)
+            edges = corners(box)
             if labels is not None and group.group_label not in labels:
                 faults.append(f"label {group.group_label}, which the labelmap has not")
-            elif fault := _fault(*corners):
-                faults.append(f"box ({', '.join(f'{v:g}' for v in corners)}), {fault}")
+            elif fault := _fault(*edges):
+                faults.append(f"box ({', '.join(f'{v:g}' for v in edges)}), {fault}")
             else:
-                boxes.append((*corners, box.size if box.HasField("size") else np.nan))
+                boxes.append((*edges, box.size if box.HasField("size") else np.nan))
                 ids.append((group.group_label, annotation.instance_id, box.difficult))
     rows = np.array(boxes, np.float32).reshape(-1, 5)
     found = Annotations(rows[:, :4], rows[:, 4], np.array(ids, np.float32).reshape(-1, 3))
@@ -77,21 +62,13 @@ def decode_datum(value: bytes, force_color: bool = False, force_gray: bool = Fal
     mean: what mean_file holds, (C, H, W); it is taken off raw records here, since Caffe does that before it crops them. Then, and
     where a record holds float_data, the image is float32. Raises CorruptRecord, and CaffeError for a mean of another size.
     """
-    try:
-        datum = pb.Datum.FromString(value)
-    except DecodeError:
-        raise CorruptRecord("not a Datum") from None
-    if not (datum.data or datum.float_data):
-        raise CorruptRecord("a Datum without data (AnnotatedData reads records that hold boxes)")
+    datum = parse_datum(value)
     if datum.encoded or (datum.data and mean is None):
         image = decode_image(datum, force_color, force_gray)
     elif datum.data:
         image = decode_image(datum).astype(np.float32)
     else:
-        shape = (datum.channels, datum.height, datum.width)
-        if min(shape) <= 0 or len(datum.float_data) != shape[0] * shape[1] * shape[2]:
-            raise CorruptRecord(f"{len(datum.float_data)} values where {shape} are declared")
-        image = np.array(datum.float_data, np.float32).reshape(shape).transpose(1, 2, 0)
+        image = float_pixels(datum).transpose(1, 2, 0)
     if mean is not None and image.dtype != np.uint8:
         if mean.shape != (image.shape[2], *image.shape[:2]):
             shape = (image.shape[2], *image.shape[:2])
@@ -118,12 +95,8 @@ def decode_image(datum: pb.Datum, force_color: bool = False, force_gray: bool = 
     """
     data = datum.data
     if not datum.encoded:
-        shape = (datum.channels, datum.height, datum.width)
-        if min(shape) <= 0 or len(data) != shape[0] * shape[1] * shape[2]:
-            raise CorruptRecord(f"{len(data)} bytes of raw pixels where {shape} are declared")
-        return np.array(np.frombuffer(data, np.uint8).reshape(shape).transpose(1, 2, 0), order="C")
-    # libjpeg decodes what there is of a truncated file, and paints the rest grey
-    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < 0:
+        return np.array(raw_pixels(datum).transpose(1, 2, 0), order="C")
+    if is_truncated_jpeg(data):
         raise CorruptRecord("a truncated JPEG")
     flag = cv2.IMREAD_UNCHANGED
     if force_color or force_gray:

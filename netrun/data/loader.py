@@ -21,9 +21,10 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.lmdb_reader import LmdbReader
+from caffe_ir.records import CorruptRecord, parse
 from netrun.data.boxes import Annotations
 from netrun.data.buffers import Buffers
-from netrun.data.datum import CorruptRecord, Sample, decode, parse
+from netrun.data.datum import Sample, decode
 from netrun.data.records import Records
 from netrun.data.transform import Transformer
 from netrun.runtime.memory import exhausted

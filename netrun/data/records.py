@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.records import CorruptRecord
 from caffe_ir.rules.registry import Shape
-from netrun.data.datum import NO_OBJECTS, CorruptRecord, Sample, decode_image
+from netrun.data.datum import NO_OBJECTS, Sample, decode_image
 from ssd_common.errors import CaffeError
 from ssd_common.files import read_bytes
 

@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from ssd_common.errors import ParseError
 
 _f = np.float32
-
-
-def read_name_sizes(path: str) -> list[tuple[str, int, int]]:
-    """(name, height, width) of every image in a name_size file, in test order. Raises ParseError."""
-    try:
-        lines = Path(path).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParseError(path, getattr(error, "strerror", None) or "is not text") from None
-    sizes = []
-    for number, line in enumerate(lines, 1):
-        fields = line.split()
-        if not fields:
-            continue
-        if len(fields) != 3 or not (fields[1].isdecimal() and fields[2].isdecimal()):
-            raise ParseError(path, f"expected 'name height width', found '{line.strip()}'", number)
-        sizes.append((fields[0], int(fields[1]), int(fields[2])))
-    if not sizes:
-        raise ParseError(path, "names no image")
-    return sizes
 
 
 def area(boxes: np.ndarray, normalized: bool = True) -> np.ndarray:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.text import read_labelmap
-from netrun.detection.pixels import read_name_sizes, to_pixels
+from caffe_ir import label_map, name_size
+from netrun.detection.pixels import to_pixels
 from ssd_common.errors import CaffeError
 from ssd_common.files import write_atomic
 from ssd_common.suggest import suggest
@@ -39,11 +39,11 @@ class ResultFiles:
         if param.output_format and param.output_format not in FORMATS:
             known = suggest(param.output_format, FORMATS) or f" (one of {', '.join(FORMATS)})"
             raise CaffeError(f"no output_format '{param.output_format}'{known}")
-        items = [item for item in read_labelmap(param.label_map_file).item if item.label != background]
+        items = [item for item in label_map.read(param.label_map_file).item if item.label != background]
         self.names = {item.label: item.name for item in items}
         if len(self.names) < len(items) or len(set(self.names.values())) < len(items):
             raise CaffeError(f"{param.label_map_file}: a label or a name occurs twice")
-        self.images = read_name_sizes(param.name_size_file)
+        self.images = name_size.read(param.name_size_file)
         self.round = param.num_test_image if param.HasField("num_test_image") else len(self.images)
         if not 0 < self.round <= len(self.images):
             raise CaffeError(f"num_test_image is {self.round}, but {param.name_size_file} names {len(self.images)} images")

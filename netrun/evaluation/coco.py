@@ -15,7 +15,8 @@ from pycocotools.cocoeval import COCOeval
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.lmdb_reader import LmdbReader
-from netrun.data.datum import decode_image, parse
+from caffe_ir.records import parse
+from netrun.data.datum import decode_image
 from netrun.engine.net import Net
 from netrun.layers.annotated_data import AnnotatedData
 from ssd_common.errors import CaffeError, ParseError

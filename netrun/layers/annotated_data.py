@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import label_map
 from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.rules.registry import Facts
 from netrun.data.loader import Loader
@@ -54,4 +54,4 @@ def _labels(path: str) -> frozenset[int] | None:
     if not Path(path).is_file():
         log.warning("label_map_file %s: no such file; labels are not checked", path)
         return None
-    return frozenset(item.label for item in text.read_labelmap(path).item)
+    return frozenset(label_map.class_names(path))

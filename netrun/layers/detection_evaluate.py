@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import name_size
 from caffe_ir.rules.registry import Facts
-from netrun.detection.pixels import area, read_name_sizes, to_pixels
+from netrun.detection.pixels import area, to_pixels
 from netrun.layers.registry import Context, Layer, layer
 
 _f = np.float32
@@ -46,7 +47,7 @@ class DetectionEvaluate(Layer):
         if p.overlap_threshold <= 0:
             raise self.refuse("must be positive", "overlap_threshold")
         self.resize = p.resize_param if p.HasField("resize_param") else None
-        self.sizes = [size[1:] for size in read_name_sizes(p.name_size_file)] if p.name_size_file else []
+        self.sizes = [size[1:] for size in name_size.read(p.name_size_file)] if p.name_size_file else []
         self._image = 0  # how far in `sizes`
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -1,0 +1,44 @@
+"""name_size files: read line by line, refused with the line's number, written as Caffe reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from caffe_ir import name_size
+from ssd_common.errors import ParseError
+
+
+def test_lines_read_back_as_they_were_written(tmp_path: Path) -> None:
+    file = tmp_path / f"test{name_size.SUFFIX}"
+    lines = name_size.format_line("000001", 500, 353), name_size.format_line("my  photo", 3, 4)
+    assert lines == ("000001 500 353\n", "my_photo 3 4\n")
+    file.write_text(lines[0] + "\n" + lines[1])
+    assert name_size.read(file) == [("000001", 500, 353), ("my_photo", 3, 4)]
+    assert name_size.read(str(file))[0].height == 500
+
+
+@pytest.mark.parametrize("line", ["a 1", "a 1 2 3", "a b 1 2", "a -1 2", "a 1.0 2", "1 2", ""])
+def test_a_line_is_three_words(line: str) -> None:
+    assert name_size.parse_line(line) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"a 1 2\n\n b 3 \n", ":3: expected 'name height width', found 'b 3'"),
+        (b"\n \n", "names no image"),
+        (b"\xff 1 2\n", "is not text"),
+    ],
+)
+def test_a_file_that_does_not_serve(data: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "sizes").write_bytes(data)
+    with pytest.raises(ParseError) as error:
+        name_size.read(tmp_path / "sizes")
+    assert str(error.value).endswith(said)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ParseError, match="No such file"):
+        name_size.read(tmp_path / "sizes")
