@@ -40,7 +40,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from data_prep.download import fetch  # noqa: PLC0415  # what it imports would slow every other command
+    from data_prep.download import fetch  # what it imports would slow every other command
 
     for name in args.sets:
         if name in REGISTERED:

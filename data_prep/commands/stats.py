@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     covered = [stats.covered(found, net) for net in nets]
     print(stats.summary(found), *stats.tables(found), stats.advice(found), *(table for c in covered for table in c.tables), sep="\n\n")
     if args.out:
-        from data_prep.statistics import figure  # noqa: PLC0415, matplotlib takes half a second
+        from data_prep.statistics import figure
 
         figure.write(args.out, found, covered)
         print(f"\n{args.out}")

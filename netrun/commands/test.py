@@ -88,7 +88,7 @@ def _test(args: argparse.Namespace, names: dict[int, str], where: torch.device) 
 
 
 def _collector(net: Net, names: dict[int, str]) -> Collector:
-    from netrun.evaluation.coco import Collector  # noqa: PLC0415  pycocotools takes half a second to import
+    from netrun.evaluation.coco import Collector
 
     return Collector(net, names)
 

@@ -84,6 +84,30 @@ def fit(net: Engine, files: Sequence[PathLike], renames: Mapping[str, str]) -> F
     return result
 
 
+def fit_weights(
+    model: PathLike,
+    weights: Sequence[PathLike],
+    out: PathLike,
+    *,
+    phase: int = pb.TRAIN,
+    renames: Mapping[str, str] | None = None,
+) -> Fit:
+    """Write a file of weights for a net: what fits of these files, the rest by the net's fillers.
+
+    model: the net's prototxt; its data need not be there. weights: of layers in several files
+    the last counts. out: HDF5 where it ends in .h5. phase: which of the net's layers.
+    renames: layers of the files, by the names that the net has for them.
+    Returns what became of the layers.
+    Raises CaffeError where nothing fits, and as `without_data`, `fit` and Engine.save do.
+    """
+    net = without_data(model, phase)
+    found = fit(net, weights, renames or {})
+    if not found.copied:
+        raise CaffeError(f"{','.join(map(str, weights))}: no layer fits {model}; nothing written")
+    net.save(out)
+    return found
+
+
 def _misfit(net: Engine, name: str, layer: StoredLayer) -> str:
     """Why a stored layer cannot be the net's layer of this name; empty where it can."""
     shapes = [blob.shape for blob in net.params[name]]

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from netrun.evaluation.ap_versions import AP_VERSIONS
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
 
-AP_VERSIONS = ("11point", "MaxIntegral", "Integral")
 _EPS = 1e-6  # recall steps up to this count as none
 
 

@@ -5,12 +5,26 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from netrun.training import run_log
 from netrun.training.run_log import RunLog
 from ssd_common.errors import CaffeError
-from ssd_common.files import write_atomic
+from ssd_common.files import PathLike, write_atomic
 
 
-def plot(curves: RunLog, path: str | Path, title: str = "") -> None:
+def plot(log: PathLike, out: PathLike = "loss.png", title: str = "") -> RunLog:
+    """Draw the curves of a training log, netrun's or Caffe's, into an image file.
+
+    log: in glog's format. out: png, pdf or svg; its folder is made. title: a line above it.
+    Returns what the log says.
+    Raises CaffeError for a log without an iteration, and for an image that cannot be written.
+    """
+    found = run_log.read(log)
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    draw(found, out, title)
+    return found
+
+
+def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
     """Draw loss, learning rate and test scores over the iterations into an image file, whole or not at all. Raises CaffeError."""
     import matplotlib  # noqa: PLC0415 (slow to import, and needed nowhere else)
 

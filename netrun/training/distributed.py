@@ -21,7 +21,8 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from netrun.training.solver import Action, Solver
+from netrun.training.actions import Action
+from netrun.training.solver import Solver
 from ssd_common.errors import CaffeError
 
 _LAUNCHER = "NETRUN_LAUNCHER"  # in the environment: the process that started this one by launch()

@@ -8,10 +8,9 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
-from netrun.training.solver import Action
+from netrun.training.actions import EFFECTS, Action
 
 TERMINATED = 128 + signal.SIGTERM  # exit status of a run that SIGTERM stopped; 0 would tell a cluster that it is done
-EFFECTS = {"stop": Action.STOP, "snapshot": Action.SNAPSHOT, "none": Action.NONE}
 
 
 class Signals:

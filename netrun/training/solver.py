@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from netrun.engine.net import Net
 from netrun.evaluation import scoring
 from netrun.runtime import log, memory, mode
 from netrun.training import snapshot
+from netrun.training.actions import Action
 from netrun.training.callbacks import Callback, Calls
 from netrun.training.losses import LossWindow, NonFiniteLoss
 from netrun.training.lr_policy import Schedule
@@ -26,14 +26,6 @@ from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
 
 EVAL_TYPES = ("classification", "detection")
-
-
-class Action(enum.Enum):
-    """What somebody outside (a signal handler) wants of a running solver."""
-
-    NONE = 0
-    STOP = 1
-    SNAPSHOT = 2
 
 
 class Solver:

@@ -1,0 +1,171 @@
+"""Runs scripts that were written for pycaffe: their `import caffe` is netrun's."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import os
+import runpy
+import sys
+import tokenize
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import CodeType, ModuleType, TracebackType
+
+import caffe_ir
+import ssd_common
+from netrun.pycaffe import import_hook, python2
+from netrun.runtime import log
+from ssd_common.errors import CaffeError
+
+RENAMED = {"xrange": range, "raw_input": input, "unicode": str}  # Python 2's names for what there is still
+GONE = {
+    "basestring": "str",
+    "cPickle": "pickle",
+    "ConfigParser": "configparser",
+    "file": "open",
+    "has_key": "in",
+    "iteritems": "items",
+    "iterkeys": "keys",
+    "itervalues": "values",
+    "long": "int",
+    "Queue": "queue",
+    "reduce": "functools.reduce",
+    "StringIO": "io.StringIO",
+    "unichr": "chr",
+    "urllib2": "urllib.request",
+}
+
+
+def run_script(script: str, arguments: Sequence[str] = (), *, module: bool = False) -> int:
+    """Run a script as `__main__` in this process, with netrun as its `import caffe`.
+
+    arguments: the script's own, its sys.argv[1:]. module: script is a module's name.
+    A script for Python 2 is translated where that is all it needs. NETRUN_TRACEBACK in the
+    environment: show the whole traceback of an error, netrun's own part included.
+    Returns 0, or 1 after an error of the script's own, which is shown as Python shows it.
+    Raises CaffeError, with the script's line in front, for an error of netrun's, for what is no
+    Python and for what only Python 2 has; BrokenPipeError; and SystemExit where the script does.
+    """
+    log.setup(level=max(log.logger.level, logging.INFO))
+    import_hook.install()
+    _add_python2_names()
+    sys.argv = [script, *arguments]
+    folder = "" if module else os.path.dirname(os.path.abspath(script))
+    sys.path.insert(0, folder)
+    if not module and not os.path.isfile(script):
+        raise CaffeError(f"{script}: no such script")
+    try:
+        _run_main(script, module)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if os.environ.get("NETRUN_TRACEBACK"):
+            traceback.print_exception(error)
+        steps = _theirs(error.__traceback__)
+        if said := _explained(error, steps):
+            raise CaffeError(said) from error
+        traceback.print_exception(type(error), error, steps)
+        return 1
+    return 0
+
+
+def _add_python2_names() -> None:
+    for name, value in RENAMED.items():
+        if not hasattr(builtins, name):
+            setattr(builtins, name, value)
+
+
+def _run_main(script: str, module: bool) -> None:
+    if module:
+        runpy.run_module(script, run_name="__main__", alter_sys=True)
+    elif code := _translated(script):
+        log.warning(f"{script} is for Python 2: it is read as Python 3, where 1 / 2 is 0.5")
+        with _main_module(script) as names:
+            exec(code, names)
+    else:
+        runpy.run_path(script, run_name="__main__")
+
+
+def _explained(error: Exception, steps: TracebackType | None) -> str:
+    """One line for an error that a user can mend; empty for one that the script must show itself.
+
+    steps: its traceback from the script's first line on.
+    """
+    hint = _python2(error)
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}{hint}"
+    if steps is None:
+        return ""
+    frames = traceback.extract_tb(steps)
+    if isinstance(error, CaffeError):
+        place = next(s for s in reversed(frames) if _is_user_file(s.filename))
+        return f"{place.filename}:{place.lineno}: {error}"
+    if hint:
+        return f"{frames[-1].filename}:{frames[-1].lineno}: {error}{hint}"
+    return ""
+
+
+def _translated(path: str) -> CodeType | None:
+    """A script for Python 2 as Python 3 runs it; None for every other, and for what cannot be translated."""
+    try:
+        with tokenize.open(path) as file:
+            source = file.read()
+        compile(source, path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        if not _python2(error):
+            return None
+        with suppress(SyntaxError, tokenize.TokenError):
+            return compile(python2.translate(source), path, "exec", dont_inherit=True)
+    except ValueError:  # no text
+        pass
+    return None
+
+
+@contextmanager
+def _main_module(path: str) -> Iterator[dict[str, object]]:
+    """The names of a new module `__main__`, which is there for as long as the script runs, as with runpy."""
+    module, before = ModuleType("__main__"), sys.modules["__main__"]
+    module.__file__ = path
+    sys.modules["__main__"] = module
+    try:
+        yield vars(module)
+    finally:
+        sys.modules["__main__"] = before
+
+
+def _is_user_file(path: str) -> bool:
+    return not path.startswith((*_OWN_FOLDERS, "<frozen")) and "site-packages" not in path
+
+
+def _own_folders() -> tuple[str, ...]:
+    """The folders of netrun, of the packages that it stands on, and of Python's library."""
+    files = (str(Path(__file__).parents[0]), caffe_ir.__file__, ssd_common.__file__, runpy.__file__)
+    return tuple(os.path.dirname(os.path.abspath(file)) for file in files)
+
+
+_OWN_FOLDERS = _own_folders()
+
+
+def _theirs(step: TracebackType | None) -> TracebackType | None:
+    """The traceback from the script's first line on."""
+    while step is not None and not _is_user_file(step.tb_frame.f_code.co_filename):
+        step = step.tb_next
+    return step
+
+
+def _python2(error: BaseException) -> str:
+    """What to change in a script that only Python 2 understands; empty where that is not what is wrong."""
+    if isinstance(error, SyntaxError):
+        line = (error.text or "").strip()
+        if line.startswith("print ") or "print" in str(error.msg):
+            return "; this is Python 2: write print(...) with brackets (2to3 or futurize rewrites a whole file)"
+        if "except " in line and "," in line:
+            return "; this is Python 2: write `except Error as e` (2to3 or futurize rewrites a whole file)"
+        return ""
+    if isinstance(error, TypeError) and "'float' object cannot be interpreted as an integer" in str(error):
+        return "; if this is Python 2: write // for a division of whole numbers"
+    name = getattr(error, "name", None) or ""
+    return f"; this is Python 2: write {GONE[name]} for {name}" if name in GONE else ""

@@ -1,0 +1,16 @@
+"""What somebody outside, such as a signal handler, can ask of a running solver."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Action(enum.Enum):
+    """What a solver is asked to do after the iteration under way."""
+
+    NONE = 0
+    STOP = 1
+    SNAPSHOT = 2
+
+
+EFFECTS = {"stop": Action.STOP, "snapshot": Action.SNAPSHOT, "none": Action.NONE}

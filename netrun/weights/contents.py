@@ -1,0 +1,117 @@
+"""What files of weights hold, how two of them differ, and from one form to the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from caffe_ir import binary
+from caffe_ir import caffe_ir_pb2 as pb
+from netrun.weights import hdf5
+from netrun.weights.files import StoredLayer, blob_message, shape_text, stored
+from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """The parameters of a layer in a file.
+
+    type: empty in HDF5 files, which have none. shapes: of its blobs. count: of all their values.
+    """
+
+    name: str
+    type: str
+    shapes: tuple[tuple[int, ...], ...]
+    count: int
+
+
+def list_weights(path: PathLike) -> list[LayerWeights]:
+    """The layers with parameters in a .caffemodel, binary or HDF5.
+
+    Raises ParseError for a file of another kind.
+    """
+    found = []
+    for layer in stored(path):
+        shapes = tuple(blob.shape for blob in layer.blobs.values())
+        if shapes:
+            found.append(LayerWeights(layer.name, layer.type, shapes, sum(map(prod, shapes))))
+    return found
+
+
+def convert_weights(path: PathLike, out: PathLike) -> None:
+    """Write weights again: as HDF5 where `out` ends in .h5, else in binary.
+
+    Raises ParseError for what is no file of weights; CaffeError where `out` cannot be written,
+    and for an HDF5 file in which layers share parameters: only their net knows which.
+    """
+    if str(out).endswith(".h5"):
+        layers = stored(path)
+        hdf5.check_names([layer.name for layer in layers])
+        hdf5.write_weights(str(out), {layer.name: _arrays(layer) for layer in layers})
+    elif hdf5.is_hdf5(path):
+        binary.write(_message(path), out)
+    else:
+        binary.write(binary.read_weights(path), out)
+
+
+def _arrays(layer: StoredLayer) -> dict[int, np.ndarray]:
+    return {i: blob.array() for i, blob in layer.blobs.items()}
+
+
+def _message(path: PathLike) -> pb.NetParameter:
+    """An HDF5 file's layers as Caffe's message."""
+    net = pb.NetParameter()
+    for layer in stored(path):
+        if layer.blobs.keys() != set(range(len(layer.blobs))):
+            said = f"layer '{layer.name}' shares parameters, which only its net knows"
+            raise CaffeError(f"{path}: {said}; use netrun weights fit")
+        blobs = [blob_message(blob.array()) for blob in layer.blobs.values()]
+        net.layer.add(name=layer.name, blobs=blobs)
+    return net
+
+
+def compare_weights(one: PathLike, other: PathLike) -> list[str]:
+    """How two files of weights differ: a line for each layer or blob; none where they are equal.
+
+    Raises ParseError for what is no file of weights.
+    """
+    mine, theirs = _by_name(one), _by_name(other)
+    lines = []
+    for name in sorted(mine.keys() ^ theirs.keys()):
+        holder = one if name in mine else other
+        lines.append(f"{name}: only in {holder}")
+    for name, layer in mine.items():
+        if name in theirs:
+            lines += [f"{name}: {said}" for said in _differences(layer, theirs[name])]
+    return lines
+
+
+def _by_name(path: PathLike) -> dict[str, StoredLayer]:
+    return {layer.name: layer for layer in stored(path) if layer.blobs}
+
+
+def _differences(one: StoredLayer, other: StoredLayer) -> list[str]:
+    lines = []
+    for i in sorted(one.blobs.keys() | other.blobs.keys()):
+        if i not in one.blobs or i not in other.blobs:
+            lines.append(f"{len(one.blobs)} blobs against {len(other.blobs)}")
+            break
+        if line := _difference(one, other, i):
+            lines.append(line)
+    return lines
+
+
+def _difference(one: StoredLayer, other: StoredLayer, blob: int) -> str:
+    """How a blob of two layers differs; empty where it does not."""
+    a, b = one.blobs[blob].array(), other.blobs[blob].array()
+    if not (one.blobs[blob].fits(b.shape) or other.blobs[blob].fits(a.shape)):
+        return f"blob {blob}: {shape_text(a.shape)} against {shape_text(b.shape)}"
+    gap = np.abs(a.reshape(b.shape) - b)
+    if not gap.any():
+        return ""
+    greatest = np.abs(b).max(initial=0)
+    apart = f"up to {gap.max(initial=0):g} apart, {(gap > 0).mean():.0%} of the values"
+    return f"blob {blob}: {apart}; the greatest is {greatest:g}"
