@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssd_common.command import Program, run_command
+from ssd_common.installation import require_own_netgen
 
 _BECOMES = "becomes an LMDB, or a train and a test LMDB"
 _ANNOSET = "a list of images and annotation files, as the fork's create_annoset.py takes it,"
@@ -65,6 +66,7 @@ PROGRAM = Program(
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit status. Raises CaffeError."""
+    require_own_netgen()
     return PROGRAM.main(argv)
 
 

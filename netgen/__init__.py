@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from caffe_ir import caffe_ir_pb2 as pb
     from netgen.recipe import Detector
 
+__project__ = "ssd-zoo"  # data_prep and netrun tell by it that this netgen is ours
+
 __all__ = ["build", "configure", "solver"]
 
 

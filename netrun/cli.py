@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from ssd_common.command import Program, run_command
 from ssd_common.errors import CaffeError
+from ssd_common.installation import require_own_netgen
 
 
 @contextmanager
@@ -66,6 +67,7 @@ PROGRAM = Program(
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit status. Raises CaffeError."""
+    require_own_netgen()
     try:
         return PROGRAM.main(argv)
     except CaffeError:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ssd_common.arguments import Parser, unknown_argument, unknown_command
 from ssd_common.errors import CaffeError, UsageError
+from ssd_common.installation import missing_package
 from ssd_common.version import __version__
 
 _HELP = ("-h", "--help", "-help", "help")
@@ -144,6 +145,8 @@ def run_command(
         status, message = 2, str(error)
     except CaffeError as error:
         message = str(error)
+    except ModuleNotFoundError as error:
+        message = missing_package(prog, error)
     except BrokenPipeError:
         sys.stderr.close()
         return 1
