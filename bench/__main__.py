@@ -21,6 +21,7 @@ import torch
 
 from bench import machine, nets, pictures, report
 from bench.report import Measured
+from ssd_common.machine import cores
 
 PAPERS = ("ssd300_voc0712", "fssd300_voc0712", "dsod300_voc0712")
 
@@ -90,7 +91,7 @@ class Suite:
 
     def __init__(self, folder: Path, device: str, quick: bool) -> None:
         self.folder, self.device, self.quick = folder, device, quick
-        self.common = {"threads": machine.cores(), "device": device, "precision": "fp32", "folder": str(folder)}
+        self.common = {"threads": cores(), "device": device, "precision": "fp32", "folder": str(folder)}
         self.precisions = ("fp32", "bf16") if device == "cpu" else ("fp32", "tf32", "bf16")
 
     def _rounds(self, count: int) -> int:
@@ -122,7 +123,7 @@ class Suite:
 
     def loading(self) -> dict[str, Measured]:
         """640x480 JPEGs with SSD's whole augmentation, one thread a core (on a CPU two): against decoding alone."""
-        threads = 2 if self.device == "cpu" else machine.cores()
+        threads = 2 if self.device == "cpu" else cores()
         options = {**self.common, "device": "cpu", "net": PAPERS[0], "source": self._pictures(), "threads": threads}
         options["images"] = 64 if self.quick else 640
         return compare({"netrun": ("loader", options), "decoding alone": ("decoding", options)}, self._rounds(10))

@@ -28,9 +28,9 @@ import netrun
 from bench import machine
 from bench.report import table
 from caffe_ir import text
-from data_prep.build.workers import cores
 from data_prep.shapes.shapes import annotation_xml
 from data_prep.sources.source import Object
+from ssd_common.machine import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES, SIDE = 2000, 300  # distinct ones, 300x300 pixels and about 25 kB each

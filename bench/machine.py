@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from contextlib import suppress
 from datetime import date
@@ -11,6 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+
+from ssd_common.machine import cores
 
 
 def describe() -> dict[str, str]:
@@ -27,11 +28,6 @@ def describe() -> dict[str, str]:
     if torch.cuda.is_available():
         found["versions"] += f", CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
     return found
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory(field: str) -> int:

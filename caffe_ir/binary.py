@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TypeVar
 
@@ -12,10 +11,9 @@ from google.protobuf.message import DecodeError, Message
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.upgrade import upgrade_net
 from ssd_common.errors import ParseError
-from ssd_common.files import read_bytes, write_atomic
+from ssd_common.files import PathLike, read_bytes, write_atomic
 
 M = TypeVar("M", bound=Message)
-PathLike = str | os.PathLike[str]
 
 
 def read_weights(path: PathLike) -> pb.NetParameter:

@@ -15,6 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
 
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _META = struct.Struct("<IIQQ")  # magic, version, address, map size; two databases follow: free pages and main
@@ -39,7 +40,7 @@ class LmdbReader:
     source: what `shards` takes. Raises CaffeError, naming source and remedy, when it is missing, no LMDB, truncated or empty.
     """
 
-    def __init__(self, source: str | os.PathLike[str]) -> None:
+    def __init__(self, source: PathLike) -> None:
         self.source = str(source)
         self._files: list[LmdbFile] = []
         try:
@@ -65,7 +66,7 @@ class LmdbReader:
             file.close()
 
 
-def shards(source: str | os.PathLike[str]) -> list[str]:
+def shards(source: PathLike) -> list[str]:
     """The LMDBs that a source means, in order: itself; those of a folder of shards (`…-00000-of-00004` and so on, of one set, all of
     them); those that a .txt file lists, a path a line, relative to where it lies; or several of all these with commas between them.
 
@@ -96,7 +97,7 @@ def shards(source: str | os.PathLike[str]) -> list[str]:
 class LmdbFile:
     """Records of one LMDB in key order, as LmdbReader has them. source: the directory that holds data.mdb, or the file itself."""
 
-    def __init__(self, source: str | os.PathLike[str]) -> None:
+    def __init__(self, source: PathLike) -> None:
         self.source = str(source)
         path = Path(source)
         if path.is_dir():

@@ -13,6 +13,7 @@ from typing import Any
 from ssd_common.arguments import Parser, unknown_argument, unknown_command
 from ssd_common.errors import CaffeError, UsageError
 from ssd_common.installation import missing_package
+from ssd_common.tables import aligned
 from ssd_common.version import __version__
 
 _HELP = ("-h", "--help", "-help", "help")
@@ -61,8 +62,8 @@ class Program:
 
     def help(self) -> str:
         """What `--help` prints: every command in a line."""
-        width = max(map(len, self.commands))
-        lines = [f"  {name:{width}}  {what}" for name, (_, what) in self.commands.items()]
+        rows = [(name, what) for name, (_, what) in self.commands.items()]
+        lines = [f"  {line}" for line in aligned(rows, left=2)]
         parts = [
             f"usage: {self.name} COMMAND [FLAGS]",
             self.description,

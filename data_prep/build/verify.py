@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from data_prep.build.dataset import DESCRIPTION, Part
 from data_prep.checks.faults import Fault
 from data_prep.checks.report import Report
 from netgen.datasets import read as read_dataset
+from ssd_common.machine import cores
 
 CHUNK = 64  # records that a thread checks at a time
 
@@ -59,7 +59,7 @@ def _all(reader: LmdbReader, labels: frozenset[int] | None) -> Iterator[Checked]
     def check_chunk(numbers: range) -> list[Checked]:
         return [check(_key(reader, n), reader.value(n), labels) for n in numbers]
 
-    workers = os.cpu_count() or 1
+    workers = cores()
     chunks = (range(i, min(i + CHUNK, len(reader))) for i in range(0, len(reader), CHUNK))
     cv2.setNumThreads(1)  # images in parallel, not the rows of one
     with ThreadPoolExecutor(workers) as pool:

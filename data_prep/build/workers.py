@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import cv2
 
 from ssd_common.errors import CaffeError
+from ssd_common.machine import cores
 
 T = TypeVar("T")
 FEW = 400  # items: not worth starting processes for
@@ -93,11 +94,6 @@ class Workers:
         done: Future[list[T]] = Future()
         done.set_result(_call(function, packed, start, list(items)))
         return done
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.lru_cache(maxsize=4)

@@ -11,6 +11,7 @@ import numpy as np
 from data_prep.statistics import clusters
 from data_prep.statistics.object_table import Boxes
 from data_prep.statistics.prior_coverage import MATCHED, Cover, NetPriors, at_input, cover
+from ssd_common.tables import aligned
 
 SIDES = (0, 8, 16, 32, 64, 128, 256)  # √area in pixels where a bin begins
 ASPECTS = (0, 1 / 3, 1 / 2, 1 / 1.5, 1, 1.5, 2, 3)  # width/height where a bin begins
@@ -39,9 +40,7 @@ class Table(NamedTuple):
 
     def __str__(self) -> str:
         cells = [list(self.columns), *([_cell(value) for value in row] for row in self.rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
-        lines = ["  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]) for row in cells]
-        return "\n".join([self.title, *(f"  {line.rstrip()}" for line in lines)])
+        return "\n".join([self.title, *(f"  {line}" for line in aligned(cells))])
 
 
 def _cell(value: str | float) -> str:

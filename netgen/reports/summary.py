@@ -15,6 +15,7 @@ from caffe_ir.text import read_net, read_solver
 from caffe_ir.upgrade import upgrade_net
 from caffe_ir.walk import Walk, walk
 from ssd_common.errors import CaffeError, LayerError, ParseError
+from ssd_common.tables import aligned
 
 COLUMNS = ("file", "input", "layers", "boxes", "parameters", "frozen", "statistics", "GMACs/image")
 
@@ -26,10 +27,7 @@ def times(shape: Sequence[int]) -> str:
 
 def table(rows: Iterable[Sequence[str]], left: int = 1) -> str:
     """Rows in aligned columns, the first `left` flush left and the others right."""
-    rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(v.ljust(w) if i < left else v.rjust(w) for i, (v, w) in enumerate(zip(row, widths, strict=True))) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(aligned(rows, left))
 
 
 def walk_net(net: pb.NetParameter, phase: str | None = None) -> Walk:

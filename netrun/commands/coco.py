@@ -9,6 +9,7 @@ import argparse
 import sys
 
 from netrun.evaluation import coco
+from ssd_common.tables import aligned
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.results}: no detections on {without} of the {len(truth['images'])} images", file=sys.stderr)
     metrics = coco.CocoMetrics(truth, found)
     if args.per_class:
-        width = max(map(len, metrics.per_class))
-        print(*(f"{name:{width}}  {ap:.4f}" for name, ap in metrics.per_class.items()), sep="\n")
+        rows = [(name, f"{ap:.4f}") for name, ap in metrics.per_class.items()]
+        print(*aligned(rows, left=2), sep="\n")
     print(metrics.summary)
     return 0

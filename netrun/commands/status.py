@@ -15,6 +15,7 @@ from typing import Any
 
 from netrun.training.run_log import LoggedScore
 from netrun.training.status import RunStatus, status
+from ssd_common.tables import aligned
 
 HELP = "show how far a run is: iterations, weights, losses, scores, and whether it is being trained"
 EXAMPLES = """
@@ -109,8 +110,7 @@ def _lines(found: RunStatus) -> list[str]:
         if score.iteration is not None:
             lines[score.output] += f" at iteration {score.iteration}"
     lines["process"] = "not running" if found.pid is None else str(found.pid)
-    width = max(map(len, lines))
-    return [f"{name:{width}}  {value}" for name, value in lines.items()]
+    return aligned(lines.items(), left=2)
 
 
 def _last_of_each(found: RunStatus) -> list[LoggedScore]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 
 from ssd_common.errors import CaffeError
+from ssd_common.tables import aligned
 
 HELP = (
     "look at files of weights (.caffemodel, binary or .h5), compare or convert them,"
@@ -68,10 +69,8 @@ def _list(args: argparse.Namespace) -> int:
         (layer.name, layer.type, " ".join(map(shape_text, layer.shapes)), f"{layer.count:,}")
         for layer in layers
     ]
-    widths = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
-    for name, kind, shapes, count in rows:
-        line = f"{name:{widths[0]}}  {kind:{widths[1]}}  {shapes:{widths[2]}}  {count:>{widths[3]}}"
-        print(line.rstrip())
+    for line in aligned(rows, left=3):
+        print(line)
     total = sum(layer.count for layer in layers)
     print(f"{len(rows)} layers with parameters, {total:,} values")
     return 0

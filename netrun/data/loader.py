@@ -28,6 +28,7 @@ from netrun.data.datum import Sample, decode
 from netrun.data.records import Records
 from netrun.data.transform import Transformer
 from netrun.runtime.memory import exhausted
+from ssd_common import machine
 from ssd_common.errors import CaffeError
 
 log = logging.getLogger("netrun")
@@ -72,8 +73,8 @@ class Draws(threading.local):
 
 def cores() -> int:
     """Cores for each process of this run on this machine."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(available // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(machine.cores() // processes, 1)
 
 
 class Loader:

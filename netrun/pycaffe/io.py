@@ -7,7 +7,6 @@ source pixel of its border differ: there the scikit-image of pycaffe's time mixe
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,9 +15,9 @@ import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
 from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
 from ssd_common.suggest import suggest
 
-PathLike = str | os.PathLike[str]
 caffe_pb2 = pb  # many scripts take it from caffe.io
 
 GREY = np.array([0.2125, 0.7154, 0.0721], np.float32)  # of red, green, blue: scikit-image's rgb2gray

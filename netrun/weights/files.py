@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +13,8 @@ from caffe_ir import caffe_ir_pb2 as pb
 from netrun.engine.graph import AUTOMATIC
 from netrun.weights.hdf5 import check_names, is_hdf5, read_weights, write_weights
 from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
 
-PathLike = str | os.PathLike[str]
 Arrays = Sequence[Sequence[np.ndarray]]  # of every layer, its blobs
 _LEGACY = ("num", "channels", "height", "width")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import io
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,9 +18,8 @@ from typing import Any
 import numpy as np
 
 from ssd_common.errors import CaffeError, ParseError
-from ssd_common.files import read_bytes, write_atomic
+from ssd_common.files import PathLike, read_bytes, write_atomic
 
-PathLike = str | os.PathLike[str]
 Blobs = Mapping[str, Mapping[int, np.ndarray]]  # by layer name and number
 # What h5py raises over damaged files: offsets and sizes of any value go through all of its conversions.
 _DAMAGE = (OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, MemoryError, SystemError)

@@ -139,7 +139,7 @@ def test_an_lmdb_is_known_by_a_dot(folder: Path, out: Path, capsys: pytest.Captu
     monkeypatch.chdir(out)
     assert verify(".") == 0
     assert capsys.readouterr().out.splitlines() == [f"{out}: 3 records, 3 objects: cat 3", "nothing is wrong"]
-    assert refused(capsys, "verify", "/") == "argument LMDB: '/' is no LMDB; see data_prep verify --help"
+    assert refused(capsys, "verify", "/", status=2) == "argument LMDB: '/' is no LMDB; see data_prep verify --help"
 
 
 def test_without_a_label_map_any_label_will_do(folder: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
