@@ -8,10 +8,11 @@ from typing import Any
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.binary import blob_shape, read_weights
+from caffe_ir.rules import shape_text
+from caffe_ir.schema import is_repeated
 from caffe_ir.text import read_net
 from caffe_ir.walk import Walk
-from netgen.graph import is_repeated
-from netgen.reports.summary import times, walk_net
+from netgen.reports.summary import walk_net
 
 LONGEST = 60  # characters of a value
 
@@ -46,7 +47,7 @@ def diff(a: str, b: str, phase: str | None = None, target: str = "ssd") -> str:
         return "\n".join(lines)
     lines = list(_layers(walk_a, walk_b))
     lines += [
-        f"~ input {name}: {times(walk_a.blobs[name])} -> {times(walk_b.blobs[name])}"
+        f"~ input {name}: {shape_text(walk_a.blobs[name])} -> {shape_text(walk_b.blobs[name])}"
         for name in walk_a.inputs
         if name in walk_b.inputs and walk_a.blobs[name] != walk_b.blobs[name]
     ]
@@ -72,8 +73,8 @@ def _layers(a: Walk, b: Walk) -> Iterator[str]:
         changes = list(_fields(old.layer, new.layer))
         for index, top in enumerate(old.layer.top):
             if index < len(new.facts.tops) and old.facts.tops[index] != new.facts.tops[index]:
-                changes.append(f"shape of {top}: {times(old.facts.tops[index])} -> {times(new.facts.tops[index])}")
-        shapes = [[times(p.shape) for p in walked.facts.params] for walked in (old, new)]
+                changes.append(f"shape of {top}: {shape_text(old.facts.tops[index])} -> {shape_text(new.facts.tops[index])}")
+        shapes = [[shape_text(p.shape) for p in walked.facts.params] for walked in (old, new)]
         if shapes[0] != shapes[1]:
             changes.append(f"parameters: {', '.join(shapes[0]) or 'none'} -> {', '.join(shapes[1]) or 'none'}")
         if changes:
@@ -89,7 +90,7 @@ def _layers(a: Walk, b: Walk) -> Iterator[str]:
 
 
 def _top(tops: Any) -> str:
-    return f" {times(tops[0])}" if tops else ""
+    return f" {shape_text(tops[0])}" if tops else ""
 
 
 def _fields(a: Any, b: Any, path: str = "") -> Iterator[str]:
@@ -123,8 +124,8 @@ def _value(message: Any, field: Any) -> str:
 def _parameters(net: pb.NetParameter, walked: Walk | None) -> dict[str, list[str]]:
     """The shapes of each layer's weights, by name."""
     if walked is not None:
-        return {w.layer.name: [times(p.shape) for p in w.facts.params] for w in walked.layers if w.facts.params}
-    return {layer.name: [times(blob_shape(blob)) for blob in layer.blobs] for layer in net.layer if layer.blobs}
+        return {w.layer.name: [shape_text(p.shape) for p in w.facts.params] for w in walked.layers if w.facts.params}
+    return {layer.name: [shape_text(blob_shape(blob)) for blob in layer.blobs] for layer in net.layer if layer.blobs}
 
 
 def _weights(a: dict[str, list[str]], b: dict[str, list[str]]) -> Iterator[str]:

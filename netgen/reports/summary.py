@@ -10,7 +10,7 @@ from pathlib import Path
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.phase import filter_net
-from caffe_ir.rules import Shape
+from caffe_ir.rules import Shape, shape_text
 from caffe_ir.text import read_net, read_solver
 from caffe_ir.upgrade import upgrade_net
 from caffe_ir.walk import Walk, walk
@@ -18,11 +18,6 @@ from ssd_common.errors import CaffeError, LayerError, ParseError
 from ssd_common.tables import aligned
 
 COLUMNS = ("file", "input", "layers", "boxes", "parameters", "frozen", "statistics", "GMACs/image")
-
-
-def times(shape: Sequence[int]) -> str:
-    """(3, 300, 300) → "3x300x300"."""
-    return "x".join(map(str, shape)) or "scalar"
 
 
 def table(rows: Iterable[Sequence[str]], left: int = 1) -> str:
@@ -51,7 +46,7 @@ def image_shape(found: Walk) -> Shape:
 def summary(net: pb.NetParameter, phase: str | None = None, *, layers: bool = False) -> str:
     """Source maps with their prior boxes, and the totals of one forward pass; `layers`: a line per layer, too. Raises LayerError."""
     found = walk_net(net, phase)
-    parts = [f"{net.name or 'a net without a name'}: input {times(image_shape(found))}, {len(found.layers)} layers"]
+    parts = [f"{net.name or 'a net without a name'}: input {shape_text(image_shape(found))}, {len(found.layers)} layers"]
     if layers:
         parts.append(table(layer_rows(found), left=2))
     if found.priors:
@@ -74,7 +69,7 @@ def layer_rows(found: Walk) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("layer", "type", "top", "parameters", "MMACs")]
     for walked in found.layers:
         values = sum(math.prod(param.shape) for param in walked.facts.params)
-        top = times(walked.facts.tops[0]) if walked.facts.tops else "-"
+        top = shape_text(walked.facts.tops[0]) if walked.facts.tops else "-"
         rows.append((walked.layer.name, walked.layer.type, top, f"{values:,}" if values else "-", f"{walked.facts.macs / 1e6:,.1f}"))
     return rows
 
@@ -92,7 +87,7 @@ def source_rows(found: Walk) -> list[tuple[str, ...]]:
                 step = f"{prior.step_h:g} x {prior.step_w:g}"
             if prior.offset != 0.5:
                 step += f", from {prior.offset:g} steps on"
-            rows.append((walked.layer.bottom[0], times(shape[1:]), str(boxes // math.prod(shape[2:])), f"{boxes:,}", *lists, step))
+            rows.append((walked.layer.bottom[0], shape_text(shape[1:]), str(boxes // math.prod(shape[2:])), f"{boxes:,}", *lists, step))
     return rows
 
 
@@ -144,7 +139,7 @@ def check(path: str) -> tuple[str, ...]:
     counts = (found.priors, found.learnable - found.frozen, found.frozen, found.statistics)
     shape = image_shape(found)
     macs = found.macs / (shape[0] if shape else 1)
-    return (path, times(shape), str(len(found.layers)), *(f"{n:,}" if n else "-" for n in counts), f"{macs / 1e9:.2f}")
+    return (path, shape_text(shape), str(len(found.layers)), *(f"{n:,}" if n else "-" for n in counts), f"{macs / 1e9:.2f}")
 
 
 def check_solver(path: str) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules import VALUE_BYTES, shape_text
 from caffe_ir.walk import Walk
 from netgen.recipe import Detector
-from netgen.reports.summary import centres_inside, image_shape, source_rows, times, walk_net
+from netgen.reports.summary import centres_inside, image_shape, source_rows, walk_net
 from netgen.zoo import entries, family, get, headlines, resolve
 from ssd_common.errors import CaffeError
 
 FOLDER = "docs/zoo"
-VALUE = 4  # bytes of a float
 
 
 def card(name: str) -> str:
@@ -56,7 +56,7 @@ def page(ids: Sequence[str]) -> str:
         detector = get(zoo_id)
         found = walk(zoo_id, "deploy")
         counts = (f"{found.priors:,}", f"{found.learnable - found.frozen:,}", f"{found.macs / 1e9:.2f}", memory(walk(zoo_id, "train")))
-        rows.append((f"[{zoo_id}](#{zoo_id})", "x".join(map(str, detector.image_size)), *counts))
+        rows.append((f"[{zoo_id}](#{zoo_id})", shape_text(detector.image_size), *counts))
     bold = set(headlines())
     parts = ["\n\n".join([f"## {i}", prose(i), *(tables(i) if i in bold else [commands(i)])]) for i in ids]
     return "\n\n".join([f"# {family(ids[0])}", paper(ids[0]), markdown(rows), *parts]) + "\n"
@@ -90,7 +90,7 @@ def facts(detector: Detector) -> list[tuple[str, str]]:
         ("", ""),
         ("data", f"{data.name}: {images} images to train on, {data.test_images:,} to test on, {data.num_classes} classes with background"),
         ("starts from", detector.weights or "random weights"),
-        ("input", times(shape[1:])),
+        ("input", shape_text(shape[1:])),
         *((f"schedule{n}", rates(solver)) for n, solver in _numbered(detector.solvers())),
         ("batch", f"{plan}, on {devices}{epochs}"),
         ("optimiser", f"SGD, momentum {schedule.momentum:g}, weight decay {schedule.weight_decay:g}"),
@@ -126,7 +126,7 @@ def memory(found: Walk) -> str:
         for top, shape in zip(walked.layer.top, walked.facts.tops, strict=False)
         if top not in walked.layer.bottom
     }
-    size = 2 * VALUE * sum(made.values())
+    size = 2 * VALUE_BYTES * sum(made.values())
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
