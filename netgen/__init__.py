@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ssd_common.version import __version__
+
 if TYPE_CHECKING:
     from caffe_ir import caffe_ir_pb2 as pb
     from netgen.recipe import Detector
 
 __project__ = "ssd-zoo"  # data_prep and netrun tell by it that this netgen is ours
 
-__all__ = ["build", "configure", "solver"]
+__all__ = ["__version__", "build", "configure", "solver"]
 
 
 def configure(
