@@ -50,10 +50,10 @@ types: $(STAMP)
 	@$(BIN)/mypy
 
 check: $(STAMP)
-	@$(BIN)/netgen build --all --check && $(BIN)/netgen card --all --check
+	@$(BIN)/python -m tools.write_committed --check
 
 prototxt: $(STAMP)
-	@$(BIN)/netgen build --all && $(BIN)/netgen card --all
+	@$(BIN)/python -m tools.write_committed
 
 bench: $(STAMP)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick --out runs/bench)
@@ -74,4 +74,4 @@ clean:
 # Every other name is a zoo id; an unknown one is refused before anything is installed.
 Makefile: ;
 %:
-	@id=$$($(PYTHON) scripts/zoo_id.py $@) && $(MAKE) --no-print-directory install && scripts/run.sh $$id
+	@id=$$($(PYTHON) -m tools.zoo_id $@) && $(MAKE) --no-print-directory install && scripts/run.sh $$id

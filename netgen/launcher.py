@@ -1,4 +1,4 @@
-"""The script that launches a detector's training: the shell templates in `templates/`, filled in."""
+"""The script that launches a detector's training: the shell templates, filled in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Template(string.Template):
 
 
 def solver_names(detector: Detector) -> list[str]:
-    """solver_1.prototxt, … of a schedule that takes several solvers; the last is solver.prototxt."""
+    """solver_1.prototxt, … where a schedule takes several; the last is solver.prototxt."""
     count = len(detector.solvers())
     width = len(str(count - 1))
     return [*(f"solver_{i:0{width}}.prototxt" for i in range(1, count)), "solver.prototxt"]

@@ -28,18 +28,28 @@ def texts(detector: Detector, target: str = "ssd") -> dict[str, str]:
 
 
 def write(detector: Detector, target: str = "ssd") -> list[Path]:
-    """Write a detector's files below the working directory, each whole or not at all, and return those that changed.
+    """Write a detector's files below the working directory and return those that changed.
 
-    Everything is made before anything is written. Raises CaffeError where the folder cannot be written.
+    Each is written whole or not at all, and none before all are made. Raises CaffeError where the
+    folder cannot be written.
     """
     folder = Path(detector.net_folder)
     made = texts(detector, target)
     folder.mkdir(parents=True, exist_ok=True)
-    changed = [folder / name for name, content in made.items() if not holds(folder / name, content)]
+    changed = _stale(folder, made)
     for path in changed:
         text.write_atomic(path, made[path.name])
     (folder / LAUNCHER).chmod(0o755)
     return changed
+
+
+def stale(detector: Detector, target: str = "ssd") -> list[Path]:
+    """A detector's files that are missing or hold something else than would be written."""
+    return _stale(Path(detector.net_folder), texts(detector, target))
+
+
+def _stale(folder: Path, made: dict[str, str]) -> list[Path]:
+    return [folder / name for name, content in made.items() if not holds(folder / name, content)]
 
 
 def holds(path: Path, content: str) -> bool:

@@ -1,4 +1,4 @@
-"""Cards: what there is to know of a detector of the zoo before training it, as Markdown; docs/zoo/ holds one file of them per paper."""
+"""Cards: what is known of a detector before training, as Markdown; a page of them per paper."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules import VALUE_BYTES, shape_text
 from caffe_ir.walk import Walk
+from netgen.datasets import Dataset
 from netgen.recipe import Detector
-from netgen.reports.summary import centres_inside, image_shape, source_rows, walk_net
+from netgen.reports.summary import source_rows
+from netgen.reports.walks import centres_inside, image_shape, times, walk_net
 from netgen.zoo import entries, family, get, headlines, resolve
-from ssd_common.errors import CaffeError
 
 FOLDER = "docs/zoo"
+FLOAT_BYTES = 4
+GIBIBYTE, MEBIBYTE = 2**30, 2**20
+_HEAD = "# The zoo\n\nWritten by `make prototxt`. Those in bold have their files in `prototxt/`."
+_COLUMNS = ("id", "input", "boxes", "parameters", "GMACs", "training memory")
+Rows = Sequence[Sequence[str]]
 
 
-def card(name: str) -> str:
-    """The card of a zoo id or short name: what the paper prints, data, schedule, sources, boxes, costs, the command. Raises CaffeError."""
-    zoo_id = resolve(name)
+def card(zoo_id: str) -> str:
+    """A detector's card: what the paper prints, data, schedule, sources, boxes, costs, the command.
+
+    zoo_id: or its short name. Raises CaffeError with the nearest id for an unknown one.
+    """
+    zoo_id = resolve(zoo_id)
     return "\n\n".join([f"# {zoo_id}", prose(zoo_id), paper(zoo_id), *tables(zoo_id)])
 
 
@@ -32,109 +40,162 @@ def tables(zoo_id: str) -> list[str]:
 
 
 def pages() -> dict[str, str]:
-    """The text of every file of `FOLDER` by its path: the cards of a module of the zoo, its variants in short."""
+    """The text of every file of `FOLDER` by its path: an index, and a page per zoo module."""
     modules: dict[str, list[str]] = {}
     for zoo_id in entries():
         modules.setdefault(family(zoo_id), []).append(zoo_id)
     found = {f"{FOLDER}/{module}.md": page(ids) for module, ids in modules.items()}
-    lines = [f"- [{module}]({module}.md): {', '.join(ids)}" for module, ids in modules.items()]
-    head = "# The zoo\n\nWritten by `netgen card --all`. Those in bold have their files in `prototxt/`."
-    bold = set(headlines())
-    for zoo_id in bold:
-        lines = [line.replace(f" {zoo_id},", f" **{zoo_id}**,") if f" {zoo_id}," in line else _bold_last(line, zoo_id) for line in lines]
-    return found | {f"{FOLDER}/README.md": f"{head}\n\n" + "\n".join(lines) + "\n"}
+    lines = [_index_line(module, ids) for module, ids in modules.items()]
+    return found | {f"{FOLDER}/README.md": "\n".join([_HEAD, "", *lines]) + "\n"}
 
 
-def _bold_last(line: str, zoo_id: str) -> str:
-    return line.removesuffix(zoo_id) + f"**{zoo_id}**" if line.endswith(f" {zoo_id}") else line
+def _index_line(module: str, ids: Sequence[str]) -> str:
+    committed = set(headlines())
+    names = (f"**{zoo_id}**" if zoo_id in committed else zoo_id for zoo_id in ids)
+    return f"- [{module}]({module}.md): {', '.join(names)}"
 
 
 def page(ids: Sequence[str]) -> str:
-    """A module's cards: the paper, a table of all ids, headlines in full, variants in words."""
-    rows = [("id", "input", "boxes", "parameters", "GMACs", "training memory")]
-    for zoo_id in ids:
-        detector = get(zoo_id)
-        found = walk(zoo_id, "deploy")
-        counts = (f"{found.priors:,}", f"{found.learnable - found.frozen:,}", f"{found.macs / 1e9:.2f}", memory(walk(zoo_id, "train")))
-        rows.append((f"[{zoo_id}](#{zoo_id})", shape_text(detector.image_size), *counts))
-    bold = set(headlines())
-    parts = ["\n\n".join([f"## {i}", prose(i), *(tables(i) if i in bold else [commands(i)])]) for i in ids]
-    return "\n\n".join([f"# {family(ids[0])}", paper(ids[0]), markdown(rows), *parts]) + "\n"
+    """A module's cards: the paper, a table of all ids, committed ones in full, others in words."""
+    rows = [_COLUMNS, *map(_page_row, ids)]
+    parts = map(_section, ids)
+    head = [f"# {family(ids[0])}", paper(ids[0]), markdown(rows)]
+    return "\n\n".join([*head, *parts]) + "\n"
+
+
+def _page_row(zoo_id: str) -> tuple[str, ...]:
+    found = walk(zoo_id, "deploy")
+    return (
+        f"[{zoo_id}](#{zoo_id})",
+        times(get(zoo_id).image_size),
+        f"{found.priors:,}",
+        f"{found.learnable - found.frozen:,}",
+        f"{found.macs / 1e9:.2f}",
+        memory(walk(zoo_id, "train")),
+    )
+
+
+def _section(zoo_id: str) -> str:
+    below = tables(zoo_id) if zoo_id in headlines() else [commands(zoo_id)]
+    return "\n\n".join([f"## {zoo_id}", prose(zoo_id), *below])
 
 
 def prose(zoo_id: str) -> str:
-    """What the entry's docstring says: paper and section, expected mAP, what differs from the release."""
+    """The entry's docstring: paper and section, expected mAP, what differs from the release."""
     return inspect.getdoc(entries()[zoo_id]) or ""
 
 
 def paper(zoo_id: str) -> str:
-    """What the docstring of the entry's module says of all of them: the paper, its hardware and hours, how paper and release differ."""
+    """The docstring of the entry's module: the paper, its hardware and hours, its release."""
     text = inspect.getdoc(sys.modules[entries()[zoo_id].__module__]) or ""
     return "\n".join(line for line in text.splitlines() if not line.startswith("To run one:"))
 
 
 @cache
 def walk(zoo_id: str, phase: str) -> Walk:
+    """The walk through a detector's net of a phase."""
     return walk_net(get(zoo_id).build(phase), phase)
 
 
 def facts(detector: Detector) -> list[tuple[str, str]]:
-    """What follows from the detector and its nets, name and value, under a heading."""
-    data, schedule, plan, found = detector.dataset, detector.schedule, detector.plan, walk(detector.id, "deploy")
-    devices = f"{len(detector.devices)} GPU{'s' * (len(detector.devices) != 1)}" if detector.devices else "the CPU"
-    images = f"{data.train_images:,}" if data.train_images else "an unknown number of"
-    epochs = f", {schedule.max_iter * schedule.batch / data.train_images:.0f} epochs" if data.train_images else ""
-    shape = image_shape(found)
-    counts = [("parameters", found.learnable - found.frozen), ("frozen", found.frozen), ("statistics", found.statistics)]
+    """What follows from the detector and its nets: a name and a value a row, under a heading."""
+    schedule, found = detector.schedule, walk(detector.id, "deploy")
     return [
         ("", ""),
-        ("data", f"{data.name}: {images} images to train on, {data.test_images:,} to test on, {data.num_classes} classes with background"),
+        ("data", _data(detector.dataset)),
         ("starts from", detector.weights or "random weights"),
-        ("input", shape_text(shape[1:])),
-        *((f"schedule{n}", rates(solver)) for n, solver in _numbered(detector.solvers())),
-        ("batch", f"{plan}, on {devices}{epochs}"),
-        ("optimiser", f"SGD, momentum {schedule.momentum:g}, weight decay {schedule.weight_decay:g}"),
-        ("boxes", boxes(found)),
-        *((name, f"{value:,}") for name, value in counts if value),
-        ("multiply-adds", f"{found.macs:,} for an image"),
+        ("input", times(image_shape(found)[1:])),
+        *_schedule_rows(detector.solvers()),
+        ("batch", _batch(detector)),
         (
-            "memory",
-            f"{memory(walk(detector.id, 'train'))} of activations for a training batch of {plan.per_gpu} on one GPU, gradients included",
+            "optimiser",
+            f"SGD, momentum {schedule.momentum:g}, weight decay {schedule.weight_decay:g}",
         ),
+        ("boxes", boxes(found)),
+        *_count_rows(found),
+        ("multiply-adds", f"{found.macs:,} for an image"),
+        ("memory", _training_memory(detector)),
     ]
 
 
-def _numbered(solvers: Sequence[pb.SolverParameter]) -> Iterable[tuple[str, pb.SolverParameter]]:
-    return ((f" {i}" if len(solvers) > 1 else "", solver) for i, solver in enumerate(solvers, 1))
+def _data(data: Dataset) -> str:
+    images = f"{data.train_images:,}" if data.train_images else "an unknown number of"
+    tested = f"{data.test_images:,} to test on"
+    classes = f"{data.num_classes} classes with background"
+    return f"{data.name}: {images} images to train on, {tested}, {classes}"
+
+
+def _schedule_rows(solvers: Sequence[pb.SolverParameter]) -> Iterable[tuple[str, str]]:
+    if len(solvers) == 1:
+        return [("schedule", rates(solvers[0]))]
+    return [(f"schedule {i}", rates(solver)) for i, solver in enumerate(solvers, 1)]
 
 
 def rates(solver: pb.SolverParameter) -> str:
     """A solver's iterations and learning rate in words."""
-    text = f"to iteration {solver.max_iter:,}, learning rate {solver.base_lr:g}"
+    text = f"to iteration {solver.max_iter:,}, learning rate "
+    rate = solver.base_lr
     if solver.lr_policy == "inv":
-        return f"to iteration {solver.max_iter:,}, learning rate {solver.base_lr:.3g} + {solver.base_lr * solver.gamma:.3g} per iteration"
+        return f"{text}{rate:.3g} + {rate * solver.gamma:.3g} per iteration"
+    text += f"{rate:g}"
     if solver.stepvalue:
-        text += f", times {solver.gamma:g} at " + ", ".join(f"{step:,}" for step in solver.stepvalue)
+        steps = ", ".join(f"{step:,}" for step in solver.stepvalue)
+        text += f", times {solver.gamma:g} at {steps}"
     return text
 
 
+def _batch(detector: Detector) -> str:
+    text = f"{detector.plan}, on {_devices(len(detector.devices))}"
+    schedule, images = detector.schedule, detector.dataset.train_images
+    if images:
+        text += f", {schedule.max_iter * schedule.batch / images:.0f} epochs"
+    return text
+
+
+def _devices(gpus: int) -> str:
+    if not gpus:
+        return "the CPU"
+    return f"{gpus} GPU" if gpus == 1 else f"{gpus} GPUs"
+
+
+def boxes(found: Walk) -> str:
+    """How many prior boxes there are, and where."""
+    share = centres_inside(found)
+    if share == 1:
+        return f"{found.priors:,}"
+    return f"{found.priors:,}, of which {share:.1%} have their centre in the image"
+
+
+def _count_rows(found: Walk) -> list[tuple[str, str]]:
+    counts = {
+        "parameters": found.learnable - found.frozen,
+        "frozen": found.frozen,
+        "statistics": found.statistics,
+    }
+    return [(name, f"{count:,}") for name, count in counts.items() if count]
+
+
+def _training_memory(detector: Detector) -> str:
+    size = memory(walk(detector.id, "train"))
+    batch = f"a training batch of {detector.plan.per_gpu} on one GPU"
+    return f"{size} of activations for {batch}, gradients included"
+
+
 def memory(found: Walk) -> str:
-    """Activations of a training net's batch: every blob once, in-place layers none of their own, and a gradient as large beside each."""
+    """What the activations of a training net's batch and their gradients take.
+
+    Every blob counts once; a layer in place has none of its own.
+    """
     made = {
         top: math.prod(shape)
         for walked in found.layers
         for top, shape in zip(walked.layer.top, walked.facts.tops, strict=False)
         if top not in walked.layer.bottom
     }
-    size = 2 * VALUE_BYTES * sum(made.values())
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
-
-
-def boxes(found: Walk) -> str:
-    """How many prior boxes there are, and where."""
-    share = centres_inside(found)
-    where = "" if share == 1 else f", of which {share:.1%} have their centre in the image"
-    return f"{found.priors:,}{where}"
+    size = 2 * FLOAT_BYTES * sum(made.values())
+    if size >= GIBIBYTE:
+        return f"{size / GIBIBYTE:.1f} GiB"
+    return f"{size / MEBIBYTE:.0f} MiB"
 
 
 def sources(detector: Detector) -> list[tuple[str, ...]]:
@@ -144,27 +205,11 @@ def sources(detector: Detector) -> list[tuple[str, ...]]:
 
 def commands(zoo_id: str) -> str:
     """What to type to train it."""
-    folder = f"prototxt/{zoo_id}" if zoo_id in headlines() else f"runs/{zoo_id}"
-    return f"```\nnetgen build {zoo_id}\n{folder}/train.sh\n```"
+    place = "prototxt" if zoo_id in headlines() else "runs"
+    return f"```\nnetgen build {zoo_id}\n{place}/{zoo_id}/train.sh\n```"
 
 
-def markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown(rows: Rows) -> str:
     """Rows as a Markdown table, the first one its heading."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
-
-
-def write(check: bool = False) -> list[str]:
-    """Write the pages that have changed and return their paths; check: write nothing. Raises CaffeError where one is stale, then."""
-    from pathlib import Path  # noqa: PLC0415
-
-    from netgen.writer import holds  # noqa: PLC0415
-    from ssd_common.files import write_atomic  # noqa: PLC0415
-
-    stale = {path: content for path, content in pages().items() if not holds(Path(path), content)}
-    if check and stale:
-        raise CaffeError(f"{len(stale)} files are not what netgen writes: {', '.join(list(stale)[:3])}; run netgen card --all")
-    for path, content in stale.items():
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(Path(path), content)
-    return list(stale)

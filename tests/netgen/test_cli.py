@@ -121,8 +121,6 @@ def test_check_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         (["build", "ssd300", "--gpus", "0,0"], ["once"]),
         (["build", "ssd300", "--iters", "0"], ["at least 1"]),
         (["build", "ssd300", "--dataset", "nowhere.json"], ["nowhere.json"]),
-        (["build"], ["ID or --all"]),
-        (["build", "--all", "--dataset", "coco"], ["--all", "--dataset"]),
         (["summary", "nowhere.prototxt"], ["nowhere.prototxt"]),
         (["summary", "sdd300"], ["sdd300", "ssd300"]),
         (["check", "nowhere.prototxt"], ["nowhere.prototxt"]),
@@ -143,6 +141,9 @@ def test_bad_input_is_one_line(
         (["build", "ssd300", "--target", "sssd"], ["sssd", "did you mean 'ssd'"]),
         (["build", "ssd300", "--gpus", "0;1"], ["0;1"]),
         (["check"], ["FILE"]),
+        (["build"], ["ID", "netgen build --help"]),
+        (["card"], ["ID", "netgen card --help"]),
+        (["build", "ssd300", "--print", "weigths"], ["weigths", "did you mean 'weights'"]),
     ],
 )
 def test_wrong_usage_is_one_line(

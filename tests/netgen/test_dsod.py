@@ -10,7 +10,7 @@ import pytest
 
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
-from netgen.reports.summary import walk_net
+from netgen.reports.walks import walk_net
 from netgen.zoo import entries, family, get
 from tests.netgen.test_parity import reference, without_paths
 from tests.support import needs_shared

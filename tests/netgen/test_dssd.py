@@ -14,7 +14,7 @@ from netgen.heads.multibox import Source
 from netgen.launcher import launcher
 from netgen.necks.dssd import growing
 from netgen.necks.prediction import prediction_module
-from netgen.reports.summary import walk_net
+from netgen.reports.walks import walk_net
 from netgen.zoo import get
 from tests.netgen.test_parity import without_paths
 from tests.support import SHARED, needs_shared

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import netgen
-from netgen.reports.summary import walk_net
+from netgen.reports.walks import walk_net
 
 
 def block(inputs: int, channels: int, output: int, kernel: int = 1, *, project: bool = True) -> int:

@@ -22,7 +22,7 @@ def test_committed_files_are_what_netgen_writes(zoo_id: str) -> None:
     wanted = texts(get(zoo_id))
     assert {path.name for path in folder.iterdir()} == set(wanted) >= NAMES
     for name, content in wanted.items():
-        assert (folder / name).read_bytes() == content.encode(), f"{name}: run netgen build --all"
+        assert (folder / name).read_bytes() == content.encode(), f"{name}: run make prototxt"
     assert os.access(folder / LAUNCHER, os.X_OK)
 
 

@@ -11,7 +11,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from netgen.backbones.vgg16 import vgg16
 from netgen.graph import Net
 from netgen.necks.m2det import mlfpn
-from netgen.reports.summary import walk_net
+from netgen.reports.walks import walk_net
 from netgen.zoo import get
 from netgen.zoo.m2det import TABLE_3, m2det, released
 from ssd_common.errors import CaffeError

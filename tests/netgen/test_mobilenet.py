@@ -11,7 +11,7 @@ import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.text import dumps, parse, read, read_labelmap
 from caffe_ir.walk import Walk
-from netgen.reports.summary import walk_net
+from netgen.reports.walks import walk_net
 from netgen.zoo import get
 from tests.netgen.test_parity import without_paths
 from tests.support import ROOT, SHARED, needs_shared

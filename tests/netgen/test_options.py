@@ -10,7 +10,7 @@ import pytest
 import netgen
 from netgen.cli import main
 from netgen.heads.priors import SSD300, derive
-from netgen.reports.summary import centres_inside, walk_net
+from netgen.reports.walks import centres_inside, walk_net
 from netgen.zoo import entries, family, get
 from ssd_common.errors import CaffeError
 

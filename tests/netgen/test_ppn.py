@@ -13,7 +13,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.walk import Walk
 from netgen.launcher import LAUNCHER
 from netgen.recipe import Detector
-from netgen.reports.summary import walk_net
+from netgen.reports.walks import walk_net
 from netgen.schedules import Schedule, cosine, solver_chain
 from netgen.writer import texts
 from netgen.zoo import get

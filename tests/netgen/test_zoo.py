@@ -11,7 +11,7 @@ import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.walk import Walk
 from netgen.heads.multibox import multibox_loss
-from netgen.reports.summary import centres_inside, walk_net
+from netgen.reports.walks import centres_inside, walk_net
 from netgen.zoo import entries, family, get, resolve
 from ssd_common.errors import CaffeError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -11,10 +10,9 @@ import netgen
 from caffe_ir.caffe_ir_pb2 import NetParameter
 from caffe_ir.text import parse
 from netgen.cli import main
-from netgen.reports.summary import walk_net
-from netgen.reports.zoo_page import FOLDER, card, memory, pages, rates, write
+from netgen.reports.walks import walk_net
+from netgen.reports.zoo_page import FOLDER, card, memory, pages, rates
 from netgen.zoo import entries, headlines
-from ssd_common.errors import CaffeError
 from tests.support import ROOT
 
 
@@ -26,7 +24,7 @@ def written() -> dict[str, str]:
 def test_docs_are_what_netgen_writes(written: dict[str, str]) -> None:
     assert {str(path.relative_to(ROOT)) for path in (ROOT / FOLDER).iterdir()} == set(written)
     for path, content in written.items():
-        assert (ROOT / path).read_text(encoding="utf-8") == content, f"{path}: run netgen card --all"
+        assert (ROOT / path).read_text(encoding="utf-8") == content, f"{path}: run make prototxt"
 
 
 def test_every_id_has_its_card(written: dict[str, str]) -> None:
@@ -71,15 +69,3 @@ def test_rates_in_words() -> None:
         "to iteration 18,480, learning rate 1e-06 + 1.08e-07 per iteration",
         "to iteration 554,400, learning rate 0.002, times 0.1 at 332,640, 443,520",
     ]
-
-
-def test_written_once_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: dict[str, str]) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("netgen.reports.zoo_page.pages", lambda: written)
-    assert set(write()) == set(written)
-    assert write() == write(check=True) == []
-    (tmp_path / FOLDER / "fssd.md").write_text("")
-    with pytest.raises(CaffeError, match=r"1 files .*fssd\.md; run netgen card --all"):
-        main(["card", "--all", "--check"])
-    with pytest.raises(CaffeError, match="ID or --all"):
-        main(["card"])

@@ -1,0 +1,180 @@
+"""`netgen build`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from netgen.commands import flags
+from netgen.reports.answers import KEYS
+from ssd_common.arguments import Parser
+from ssd_common.errors import CaffeError
+
+if TYPE_CHECKING:
+    from netgen.recipe import Detector
+
+HELP = "write a detector's train, test, deploy and solver prototxt and its launch script"
+EXAMPLES = """
+netgen build fssd300 --gpus 0,1
+netgen build ssd300 --dataset data/mine/dataset.json --out runs/mine
+netgen build ssd300 --print max_iter
+"""
+_OUT = "for files, snapshots and results (default: prototxt/ID; runs/ID with other options)"
+_CHECK = "write nothing; fail if a file on disk is not what would be written"
+
+
+def add_flags(parser: Parser) -> None:
+    """Which detector, how it is changed, and where it goes."""
+    add = parser.add_argument
+    add("id", metavar="ID", help="zoo id; without a data set VOC 07+12 is meant")
+    flags.add_target(parser, "Caffe build: ssd, or fssd, which has Interp")
+    _add_data_flags(parser)
+    _add_batch_flags(parser)
+    add("--out", metavar="DIR", help=_OUT)
+    add("--check", action="store_true", help=_CHECK)
+    add("--quiet", action="store_true", help="do not list what was written")
+    _add_print_flags(parser)
+
+
+def _add_data_flags(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "--dataset",
+        metavar="NAME|FILE",
+        help="another data set: a name, or the dataset.json of your own",
+    )
+    add(
+        "--size",
+        type=_size,
+        metavar="N|HxW",
+        help="another input size in pixels: side, or height x width",
+    )
+    add(
+        "--classes",
+        type=int,
+        metavar="N",
+        help="so many classes, background included (default: the data set's)",
+    )
+    add(
+        "--backbone",
+        metavar="NAME",
+        help="another backbone below the same neck: vgg16, resnet101, mobilenet",
+    )
+    add("--data", metavar="DIR", help="where the data sets lie (default: data)")
+
+
+def _add_batch_flags(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "--gpus",
+        type=_gpus,
+        metavar="0,1",
+        help="GPUs to train on, or cpu; the effective batch stays (default: the authors')",
+    )
+    add(
+        "--batch-per-gpu",
+        type=int,
+        metavar="N",
+        help="images per GPU and pass; iter_size makes up for the rest",
+    )
+    add(
+        "--batch",
+        type=int,
+        metavar="N",
+        help="another effective batch, for a trial run; the learning rate is scaled alike",
+    )
+    add("--iters", type=int, metavar="N", help="a run of N iterations, the schedule in proportion")
+
+
+def _add_print_flags(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "--print",
+        action="append",
+        default=[],
+        choices=list(KEYS),
+        metavar="KEY",
+        help="write nothing; print one fact for a shell, a KEY per flag: "
+        + ", ".join(f"{key} ({answer.what})" for key, answer in KEYS.items()),
+    )
+    add(
+        "--print-sources",
+        action="append_const",
+        dest="print",
+        const="sources",
+        help="the same as --print sources",
+    )
+
+
+def _gpus(text: str) -> list[int]:
+    """ "0,1" → [0, 1]; "cpu" and "" → []."""
+    if text.strip().lower() in ("", "cpu", "none"):
+        return []
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise argparse.ArgumentTypeError(f"'{text}' should be numbers such as 0,1, or cpu")
+    return [int(gpu) for gpu in text.split(",")]
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    """ "300" → 300; "512x320" → (512, 320), height first."""
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' should be a number of pixels such as 300,"
+            " or height and width such as 512x320"
+        )
+    height, width = match.groups()
+    return (int(height), int(width)) if width else int(height)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print, check or write. Raises CaffeError where a checked file is not what it should be."""
+    from netgen.zoo.configuration import placed
+
+    detector = placed(args.id, args.target, out=args.out, **_options(args))
+    if args.print:
+        lines = [line for key in args.print for line in KEYS[key].lines(detector, args.target)]
+        print(*lines, sep="\n")
+    elif args.check:
+        _check(detector, args.target)
+    else:
+        _write(detector, args)
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "dataset": args.dataset,
+        "data": args.data,
+        "gpus": args.gpus,
+        "batch_per_gpu": args.batch_per_gpu,
+        "batch": args.batch,
+        "iterations": args.iters,
+        "size": args.size,
+        "classes": args.classes,
+        "backbone": args.backbone,
+    }
+
+
+def _check(detector: Detector, target: str) -> None:
+    from netgen.writer import stale
+
+    found = stale(detector, target)
+    if found:
+        names = ", ".join(map(str, found[:3]))
+        more = ", …" if len(found) > 3 else ""
+        said = f"{len(found)} files are not what netgen writes: {names}{more}"
+        raise CaffeError(f"{said}; run netgen build")
+
+
+def _write(detector: Detector, args: argparse.Namespace) -> None:
+    from netgen.writer import write
+
+    written = write(detector, args.target)
+    if not args.quiet:
+        names = ", ".join(path.name for path in written)
+        what = f"wrote {names}" if names else "nothing changed"
+        print(f"{detector.net_folder}: {what} ({detector.plan})")
+    if detector.plan.effective != detector.plan.wanted:
+        sys.stderr.write(f"netgen: {detector.id}: {detector.plan}\n")

@@ -1,0 +1,22 @@
+"""`netgen card`."""
+
+from __future__ import annotations
+
+import argparse
+
+from ssd_common.arguments import Parser
+
+HELP = "a detector's card: paper, figures, data, schedule, boxes, costs, the command to train it"
+EXAMPLES = "netgen card fssd300"
+
+
+def add_flags(parser: Parser) -> None:
+    """Which detector."""
+    parser.add_argument("id", metavar="ID", help="zoo id")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the card."""
+    from netgen.reports.zoo_page import card
+
+    print(card(args.id))

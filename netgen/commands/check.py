@@ -1,0 +1,42 @@
+"""`netgen check`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ssd_common.arguments import Parser
+from ssd_common.errors import CaffeError
+from ssd_common.tables import aligned
+
+HELP = "check nets and solvers: fields, shapes, heads against boxes, a solver's nets"
+EXAMPLES = "netgen check runs/mine/*.prototxt"
+
+
+def add_flags(parser: Parser) -> None:
+    """The files."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a net's or a solver's prototxt")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a line per file, nets first. Returns 1 where one is not sound."""
+    from netgen.reports.checks import COLUMNS, CheckedNet, check
+
+    nets: list[Sequence[str]] = []
+    solvers: list[Sequence[str]] = []
+    failed = 0
+    for file in args.files:
+        try:
+            found = check(file)
+        except CaffeError as error:
+            failed = 1
+            sys.stderr.write(f"netgen: error: {error}\n")
+            continue
+        rows = nets if isinstance(found, CheckedNet) else solvers
+        rows.append(found.row())
+    if nets:
+        print(*aligned([COLUMNS, *nets], left=2), sep="\n")
+    if solvers:
+        print(*aligned(solvers, left=2), sep="\n")
+    return failed

@@ -1,0 +1,30 @@
+"""`netgen diff`."""
+
+from __future__ import annotations
+
+import argparse
+
+from netgen.commands import flags
+from ssd_common.arguments import Parser
+
+HELP = "how net B differs from net A; exit status 1 if it does"
+EXAMPLES = "netgen diff ssd300 fssd300"
+
+
+def add_flags(parser: Parser) -> None:
+    """The two nets."""
+    parser.add_argument("a", metavar="A", help="zoo id, prototxt or caffemodel")
+    parser.add_argument("b", metavar="B", help="zoo id, prototxt or caffemodel")
+    flags.add_phase(parser)
+    flags.add_target(parser, "of ids")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the differences. Returns 1 where there are any, as diff does."""
+    from netgen.reports.net_diff import diff
+
+    found = diff(args.a, args.b, args.phase, args.target)
+    if not found:
+        return 0
+    print(found)
+    return 1

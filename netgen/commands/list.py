@@ -1,0 +1,27 @@
+"""`netgen list`."""
+
+from __future__ import annotations
+
+import argparse
+
+from ssd_common.arguments import Parser
+from ssd_common.tables import aligned
+
+HELP = "every detector of the zoo"
+EXAMPLES = "netgen list"
+
+
+def add_flags(parser: Parser) -> None:
+    """None."""
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print a line per detector: id, input size, and the first line of its docstring."""
+    from netgen.reports.walks import times
+    from netgen.zoo import entries
+
+    rows = [("id", "input", "what")]
+    for zoo_id, make in entries().items():
+        what = (make.__doc__ or "").strip().splitlines()[0]
+        rows.append((zoo_id, times(make().image_size), what))
+    print(*aligned(rows, left=3), sep="\n")

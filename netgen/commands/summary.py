@@ -1,0 +1,26 @@
+"""`netgen summary`."""
+
+from __future__ import annotations
+
+import argparse
+
+from netgen.commands import flags
+from ssd_common.arguments import Parser
+
+HELP = "source maps, boxes, parameters and multiply-adds of a net"
+EXAMPLES = "netgen summary fssd300 --phase train"
+
+
+def add_flags(parser: Parser) -> None:
+    """What the net is, and how much to say of it."""
+    parser.add_argument("net", metavar="ID|FILE", help="zoo id or prototxt")
+    flags.add_phase(parser)
+    flags.add_target(parser, "of an id")
+    parser.add_argument("--layers", action="store_true", help="every layer, too")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the summary."""
+    from netgen.reports.summary import summary
+
+    print(summary(args.net, args.phase, args.target, layers=args.layers))

@@ -1,0 +1,173 @@
+"""Whether a net or a solver is sound, and what it comes to, in a line."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules import Shape
+from caffe_ir.text import read_net, read_solver
+from netgen.reports.walks import image_shape, times, walk_net
+from ssd_common.errors import CaffeError, LayerError, ParseError
+
+COLUMNS = (
+    "file",
+    "input",
+    "layers",
+    "boxes",
+    "parameters",
+    "frozen",
+    "statistics",
+    "GMACs/image",
+)
+_SOLVER_FIELD = r"^[ \t]*(train_net|test_net|net|base_lr|lr_policy|max_iter)[ \t]*:"
+
+
+@dataclass(frozen=True)
+class CheckedNet:
+    """A sound net.
+
+    file: as the user named it. input: the shape of its first image blob. layers: how many.
+    boxes: prior boxes. parameters: values that learn. frozen: those with lr_mult 0.
+    statistics: those of BatchNorm. macs: multiply-adds of a forward pass for one image.
+    """
+
+    file: str
+    input: Shape
+    layers: int
+    boxes: int
+    parameters: int
+    frozen: int
+    statistics: int
+    macs: float
+
+    def row(self) -> tuple[str, ...]:
+        """A line of a table headed by `COLUMNS`."""
+        counts = (self.boxes, self.parameters, self.frozen, self.statistics)
+        return (
+            self.file,
+            times(self.input),
+            str(self.layers),
+            *(f"{count:,}" if count else "-" for count in counts),
+            f"{self.macs / 1e9:.2f}",
+        )
+
+
+@dataclass(frozen=True)
+class CheckedSolver:
+    """A sound solver whose nets are sound.
+
+    file: as the user named it. max_iter: iterations. base_lr: the rate that it starts with.
+    steps: the iterations at which the rate is multiplied by `gamma`.
+    """
+
+    file: str
+    max_iter: int
+    base_lr: float
+    steps: tuple[int, ...]
+    gamma: float
+
+    def row(self) -> tuple[str, str]:
+        """The file, and what the solver does in words."""
+        what = f"{self.max_iter:,} iterations, lr {self.base_lr:g}"
+        if self.steps:
+            steps = ", ".join(f"{step:,}" for step in self.steps)
+            what += f" {self._fall()} at {steps}"
+        return self.file, what
+
+    def _fall(self) -> str:
+        return f"÷{1 / self.gamma:g}" if self.gamma else "to 0"
+
+
+def check(file: str) -> CheckedNet | CheckedSolver:
+    """Check a net's or a solver's prototxt, and say what it comes to.
+
+    Raises ParseError where it does not parse, CaffeError where a shape does not fit, heads and
+    boxes differ in number, or a solver's nets are missing or do not suit it.
+    """
+    return check_solver(file) if is_solver(file) else check_net(file)
+
+
+def is_solver(file: str) -> bool:
+    """Whether a prototxt looks like a solver's: some top-level field that only those have."""
+    try:
+        content = Path(file).read_text(errors="replace")
+    except OSError as error:
+        raise ParseError(file, error.strerror or str(error)) from None
+    return re.search(_SOLVER_FIELD, content, re.MULTILINE) is not None
+
+
+def check_net(file: str) -> CheckedNet:
+    """Check a net. Raises what `check` raises."""
+    net = read_net(file)
+    try:
+        found = walk_net(net)
+    except LayerError as error:
+        raise CaffeError(f"{file}: {error}") from None
+    if not found.layers:
+        raise ParseError(file, "has no layers")
+    shape = image_shape(found)
+    images = shape[0] if shape else 1
+    return CheckedNet(
+        file=file,
+        input=shape,
+        layers=len(found.layers),
+        boxes=found.priors,
+        parameters=found.learnable - found.frozen,
+        frozen=found.frozen,
+        statistics=found.statistics,
+        macs=found.macs / images,
+    )
+
+
+def check_solver(file: str) -> CheckedSolver:
+    """Check a solver and the nets that it names. Raises what `check` raises."""
+    solver = read_solver(file)
+    train = solver.train_net or solver.net
+    inside = solver.HasField("net_param") or solver.HasField("train_net_param")
+    if not train and not inside:
+        raise ParseError(file, "names no net to train: train_net or net is missing")
+    for name in filter(None, (train, *solver.test_net)):
+        if not os.path.exists(name):
+            said = f"'{name}' is not there (paths count from where Caffe is started)"
+            raise ParseError(file, said)
+        check(name)
+    _check_steps(file, solver)
+    _check_tests(file, solver)
+    return CheckedSolver(
+        file, solver.max_iter, solver.base_lr, tuple(solver.stepvalue), solver.gamma
+    )
+
+
+def _check_steps(file: str, solver: pb.SolverParameter) -> None:
+    steps = list(solver.stepvalue)
+    if steps != sorted(steps):
+        raise ParseError(file, f"stepvalue should rise: {', '.join(map(str, steps))}")
+
+
+def _check_tests(file: str, solver: pb.SolverParameter) -> None:
+    nets = len(solver.test_net)
+    counts = len(solver.test_iter)
+    if nets and counts != nets + len(solver.test_net_param):
+        raise ParseError(file, f"{nets} test nets need as many test_iter, not {counts}")
+    for name, passes in zip(solver.test_net, solver.test_iter, strict=False):
+        _check_coverage(file, name, passes)
+
+
+def _check_coverage(file: str, test_net: str, passes: int) -> None:
+    """Refuse a test that ends before every image was seen: its score would be of some only."""
+    batch, images = _test_images(read_net(test_net))
+    if batch and passes * batch < images:
+        said = f"test_iter {passes} of batch {batch} leaves out some of the {images} test images"
+        raise ParseError(file, said)
+
+
+def _test_images(net: pb.NetParameter) -> tuple[int, int]:
+    """The batch size of a test net, and how many images it is to be tested on; 0 if unknown."""
+    batches = (layer.data_param.batch_size for layer in net.layer)
+    outputs = (layer for layer in net.layer if layer.type == "DetectionOutput")
+    output = next(outputs, pb.LayerParameter()).detection_output_param
+    return next(filter(None, batches), 0), output.save_output_param.num_test_image

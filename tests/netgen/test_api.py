@@ -1,0 +1,62 @@
+"""netgen's face: what a user imports."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import netgen
+from netgen.reports.checks import CheckedNet, CheckedSolver
+from ssd_common.errors import CaffeError
+from tests.support import ROOT
+
+
+def test_names_for_type_checkers_are_those_at_run_time() -> None:
+    """The block under TYPE_CHECKING names what `__getattr__` loads, from the same modules."""
+    tree = ast.parse(Path(netgen.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == netgen._HOMES
+    assert sorted(netgen.__all__) == sorted(seen)
+    assert set(seen) < set(dir(netgen))
+    assert all(callable(getattr(netgen, name)) and getattr(netgen, name).__doc__ for name in seen)
+    with pytest.raises(AttributeError, match="'netgen' has no attribute 'bild'"):
+        netgen.bild  # noqa: B018
+
+
+def test_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    changed = netgen.write("ssd300")
+    assert Path("prototxt/ssd300_voc0712/train.prototxt") in changed
+    assert netgen.write("ssd300") == []
+    assert {path.parent for path in netgen.write("ssd300", gpus=[])} == {
+        Path("runs/ssd300_voc0712")
+    }
+    assert netgen.write("ssd300", "fssd", out="runs/../runs/mine")[0].parent == Path("runs/mine")
+    assert netgen.write("ssd300", out="./prototxt/ssd300_voc0712/") == []
+    with pytest.raises(CaffeError, match="did you mean 'fssd300'"):
+        netgen.write("fsd300")
+
+
+def test_summary_card_and_diff_are_text() -> None:
+    deploy = ROOT / "prototxt/ssd300_voc0712/deploy.prototxt"
+    assert netgen.summary(str(deploy)) == netgen.summary("ssd300")
+    assert netgen.card("ssd300").startswith("# ssd300_voc0712\n")
+    assert netgen.diff(str(deploy), "ssd300") == ""
+
+
+def test_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)  # a solver's paths count from there
+    net = netgen.check("prototxt/ssd300_voc0712/test.prototxt")
+    assert isinstance(net, CheckedNet)
+    assert (net.input, net.boxes, net.parameters) == ((8, 3, 300, 300), 8732, 26285486)
+    solver = netgen.check("prototxt/ssd300_voc0712/solver.prototxt")
+    assert isinstance(solver, CheckedSolver)
+    assert (solver.max_iter, solver.steps) == (120000, (80000, 100000, 120000))

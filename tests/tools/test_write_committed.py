@@ -1,0 +1,56 @@
+"""Writing and checking what this repository commits: prototxt/ and docs/zoo/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netgen.reports import zoo_page
+from ssd_common.command import run_command
+from ssd_common.errors import CaffeError
+from tools import write_committed
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small zoo of two detectors and two pages, in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(write_committed, "headlines", lambda: ["fssd_tiny_shapes", "ssd300_coco"])
+    pages = {"docs/zoo/README.md": "# The zoo\n", "docs/zoo/ssd.md": "# ssd\n"}
+    monkeypatch.setattr(zoo_page, "pages", lambda: pages)
+    return tmp_path
+
+
+def test_written_once_and_checked(work: Path) -> None:
+    changed = write_committed.write()
+    assert {path.parent.name for path in changed} == {"fssd_tiny_shapes", "ssd300_coco", "zoo"}
+    assert (work / "docs/zoo/ssd.md").read_text() == "# ssd\n"
+    assert write_committed.write() == []
+    write_committed.check()
+
+
+def test_stale_files_are_named(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_committed.write()
+    (work / "docs/zoo/ssd.md").write_text("")
+    with pytest.raises(
+        CaffeError, match=r"^1 files are not what netgen writes: docs/zoo/ssd\.md; "
+    ):
+        write_committed.check()
+    for name in ("test.prototxt", "train.sh", "solver.prototxt"):
+        (work / "prototxt/ssd300_coco" / name).unlink()
+    assert run_command("write_committed", write_committed.main, ["--check"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("write_committed: error: 4 files are not what netgen writes: prototxt/")
+    assert line.endswith(", …; run make prototxt")
+
+
+def test_says_what_it_wrote(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_committed.write()
+    (work / "docs/zoo/ssd.md").unlink()
+    write_committed.main([])
+    assert capsys.readouterr().out == "docs/zoo/ssd.md\n"
+
+
+def test_wrong_usage() -> None:
+    assert run_command("write_committed", write_committed.main, ["--chekc"]) == 2

@@ -1,0 +1,1 @@
+"""What only this repository's own upkeep needs; the Makefile calls it."""
