@@ -28,6 +28,8 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("allow_abbrev", False)
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*args, **options)
+        self.register("type", int, whole)
+        self.register("type", float, number)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError with the message and where to read more."""
@@ -101,6 +103,33 @@ def unknown_command(what: str, given: str, known: Sequence[str], first: bool = F
         return f"no {what} '{given}'{near}"
     place = "it comes first, " if first else ""
     return f"no {what} '{given}' ({place}one of {', '.join(known)})"
+
+
+def whole(word: str) -> int:
+    """A whole number, for argparse: what type=int of a Parser's argument means."""
+    try:
+        return int(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a whole number") from None
+
+
+def positive(word: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    try:
+        value = int(word)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a positive whole number")
+    return value
+
+
+def number(word: str) -> float:
+    """A number, for argparse: what type=float of a Parser's argument means."""
+    try:
+        return float(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a number") from None
 
 
 def switch(word: str) -> bool:

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from ssd_common.arguments import Parser, switch
+from ssd_common.arguments import Parser, positive, switch
 from ssd_common.errors import UsageError
 
 
@@ -17,6 +17,8 @@ def parser() -> Parser:
     parser.add_argument("--gray", nargs="?", type=switch, const=True, default=False)
     parser.add_argument("-m", dest="module", action="store_true")
     parser.add_argument("--count", type=int, choices=(1, 20))
+    parser.add_argument("--scale", type=float)
+    parser.add_argument_group("work").add_argument("--batch", type=positive)
     parser.add_argument("files", nargs="*")
     return parser
 
@@ -33,6 +35,7 @@ def parser() -> Parser:
         ("--nogray", {"gray": False}),
         ("-m", {"module": True}),
         ("-- --max", {"files": ["--max"]}),
+        ("--scale 0.5 --batch 2", {"scale": 0.5, "batch": 2}),
         ("--count 20", {"count": 20}),
     ],
 )
@@ -47,7 +50,10 @@ def test_spellings(parser: Parser, words: str, found: dict[str, object]) -> None
         ("--max-itre 3", "unknown argument --max-itre (did you mean '--max-iter'?); see tool --help"),
         ("--max", "unknown argument --max; see tool --help"),
         ("--count 2", "argument --count: '2' is not one of 1, 20 (did you mean '20'?); see tool --help"),
-        ("--count x", "argument --count: invalid int value: 'x'; see tool --help"),
+        ("--count x", "argument --count: 'x' is not a whole number; see tool --help"),
+        ("--scale x", "argument --scale: 'x' is not a number; see tool --help"),
+        ("--batch 0", "argument --batch: '0' is not a positive whole number; see tool --help"),
+        ("--batch x", "argument --batch: 'x' is not a positive whole number; see tool --help"),
         ("--gray=maybe", "argument --gray: 'maybe' is neither true nor false; see tool --help"),
     ],
 )
