@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from caffe_ir.rules import VALUE_BYTES
 from caffe_ir.walk import Walk
 from ssd_common.errors import CaffeError
 
@@ -21,7 +22,6 @@ _SAID = (
     "can't start new thread",
     "out of memory",
 )
-_VALUE = 4  # bytes of a float32
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -95,11 +95,11 @@ def require(walked: Walk, device: torch.device) -> None:
     Without this the kernel would kill the process as soon as it wrote what it had been promised.
     """
     left = available(device)
-    params = (walked.learnable + walked.statistics) * _VALUE
+    params = (walked.learnable + walked.statistics) * VALUE_BYTES
     name, shape = max(walked.blobs.items(), key=lambda item: prod(item[1]), default=("", (0,)))
-    if left is not None and params + prod(shape) * _VALUE > left:
+    if left is not None and params + prod(shape) * VALUE_BYTES > left:
         raise CaffeError(
-            f"the net needs {size(params)} for its parameters and {size(prod(shape) * _VALUE)} for blob '{name}' alone; "
+            f"the net needs {size(params)} for its parameters and {size(prod(shape) * VALUE_BYTES)} for blob '{name}' alone; "
             f"there are {size(left)} of memory"
         )
 

@@ -1,0 +1,32 @@
+"""What the schema says of fields, and the names that several rooms know a layer by."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules import shape_text
+from caffe_ir.rules.focal_loss import CLASS, MODULE, is_focal_loss
+from caffe_ir.schema import is_repeated
+from tests.support import ROOT
+
+
+@pytest.mark.parametrize(("name", "repeated"), [("name", False), ("bottom", True), ("blobs", True), ("python_param", False)])
+def test_lists_are_told_from_single_fields(name: str, repeated: bool) -> None:
+    assert is_repeated(pb.LayerParameter.DESCRIPTOR.fields_by_name[name]) is repeated
+
+
+def test_shapes_in_words() -> None:
+    assert [shape_text(shape) for shape in ((2, 3, 300, 300), (5,), ())] == ["2x3x300x300", "5", "scalar"]
+
+
+def test_the_focal_loss_goes_by_module_and_class() -> None:
+    layer = pb.LayerParameter(type="Python")
+    layer.python_param.module, layer.python_param.layer = MODULE, CLASS
+    assert is_focal_loss(layer)
+    layer.python_param.module = "focal_of_mine"
+    assert not is_focal_loss(layer)
+    written = ast.parse((ROOT / f"netgen/python_layers/{MODULE}.py").read_text())
+    assert CLASS in [node.name for node in written.body if isinstance(node, ast.ClassDef)]
