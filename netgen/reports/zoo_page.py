@@ -16,9 +16,9 @@ from netgen.recipe import Detector
 from netgen.reports.summary import source_rows
 from netgen.reports.walks import centres_inside, image_shape, walk_net
 from netgen.zoo import entries, family, get, headlines, resolve
+from ssd_common.words import memory_size
 
 FOLDER = "docs/zoo"
-GIBIBYTE, MEBIBYTE = 2**30, 2**20
 _HEAD = "# The zoo\n\nWritten by `make prototxt`. Those in bold have their files in `prototxt/`."
 _COLUMNS = ("id", "input", "boxes", "parameters", "GMACs", "training memory")
 Rows = Sequence[Sequence[str]]
@@ -192,10 +192,7 @@ def memory(found: Walk) -> str:
         for top, shape in zip(walked.layer.top, walked.facts.tops, strict=False)
         if top not in walked.layer.bottom
     }
-    size = 2 * VALUE_BYTES * sum(made.values())
-    if size >= GIBIBYTE:
-        return f"{size / GIBIBYTE:.1f} GiB"
-    return f"{size / MEBIBYTE:.0f} MiB"
+    return memory_size(2 * VALUE_BYTES * sum(made.values()))
 
 
 def sources(detector: Detector) -> list[tuple[str, ...]]:

@@ -13,6 +13,7 @@ import torch
 from caffe_ir.rules import VALUE_BYTES
 from caffe_ir.walk import Walk
 from ssd_common.errors import CaffeError
+from ssd_common.words import memory_size
 
 _SAID = (
     "can't allocate memory",
@@ -97,13 +98,9 @@ def require(walked: Walk, device: torch.device) -> None:
     left = available(device)
     params = (walked.learnable + walked.statistics) * VALUE_BYTES
     name, shape = max(walked.blobs.items(), key=lambda item: prod(item[1]), default=("", (0,)))
-    if left is not None and params + prod(shape) * VALUE_BYTES > left:
+    largest = prod(shape) * VALUE_BYTES
+    if left is not None and params + largest > left:
         raise CaffeError(
-            f"the net needs {size(params)} for its parameters and {size(prod(shape) * VALUE_BYTES)} for blob '{name}' alone; "
-            f"there are {size(left)} of memory"
+            f"the net needs {memory_size(params)} for its parameters and {memory_size(largest)}"
+            f" for blob '{name}' alone; there are {memory_size(left)} of memory"
         )
-
-
-def size(count: int) -> str:
-    """Bytes in words."""
-    return f"{count / (1 << 30):.1f} GiB" if count >= 1 << 30 else f"{count / (1 << 20):.0f} MiB"

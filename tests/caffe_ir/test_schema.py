@@ -8,7 +8,7 @@ import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import shape_text
-from caffe_ir.rules.focal_loss import CLASS, MODULE, is_focal_loss
+from caffe_ir.rules.focal_loss import CLASS, DEFAULTS, MODULE, is_focal_loss
 from caffe_ir.schema import is_repeated
 from tests.support import ROOT
 
@@ -28,5 +28,15 @@ def test_the_focal_loss_goes_by_module_and_class() -> None:
     assert is_focal_loss(layer)
     layer.python_param.module = "focal_of_mine"
     assert not is_focal_loss(layer)
-    written = ast.parse((ROOT / f"netgen/python_layers/{MODULE}.py").read_text())
-    assert CLASS in [node.name for node in written.body if isinstance(node, ast.ClassDef)]
+
+
+def test_the_file_beside_nets_has_the_names_and_options_that_the_rooms_know() -> None:
+    """Caffe runs it by itself, in Python 2.7 even: it cannot ask caffe_ir."""
+    written = ast.parse((ROOT / f"netgen/python_layers/{MODULE}.py").read_text()).body
+    assert CLASS in [node.name for node in written if isinstance(node, ast.ClassDef)]
+    options = [
+        ast.literal_eval(node.value)
+        for node in written
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DEFAULTS"
+    ]
+    assert options == [DEFAULTS]
