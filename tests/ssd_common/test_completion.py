@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.cli import PROGRAM as DATA_PREP
+from netgen.cli import PROGRAM as NETGEN
 from netrun.cli import PROGRAM as NETRUN
 from ssd_common.command import Program
 from ssd_common.completion import installed_programs, script
@@ -25,9 +26,9 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 @pytest.fixture(scope="module")
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Completion for bash: a file for each of two programs."""
+    """Completion for bash: a file for each program."""
     folder = tmp_path_factory.mktemp("completion")
-    for program in (NETRUN, DATA_PREP):
+    for program in (NETRUN, NETGEN, DATA_PREP):
         (folder / program.name).write_text(script(program, "bash"))
     return {path.name: path for path in folder.iterdir()}
 
@@ -39,6 +40,8 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("netrun train --solv", ["--solver"]),
         ("netrun train --sigint-effect s", ["stop", "snapshot"]),
         ("netrun completion f", ["fish"]),
+        ("netgen build ssd300 --tar", ["--target"]),
+        ("netgen summary x --phase de", ["deploy"]),
         ("data_prep check yo", ["yolo"]),
         ("data_prep check voc --train", ["--train-list"]),
     ],

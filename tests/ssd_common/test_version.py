@@ -13,8 +13,6 @@ from ssd_common.version import __version__
 @pytest.mark.parametrize("package", ["netgen", "data_prep", "netrun"])
 def test_packages_and_programs_tell_it(package: str, capsys) -> None:
     assert importlib.import_module(package).__version__ == __version__
-    if package == "netgen":  # its command line is still its own
-        return
     assert importlib.import_module(f"{package}.cli").main(["--version"]) == 0
     assert capsys.readouterr().out == f"{package} {__version__}\n"
     assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
