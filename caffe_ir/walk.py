@@ -73,8 +73,8 @@ def walk(net: pb.NetParameter, inputs: Mapping[str, Shape] | None = None, ask: M
             if name in found.blobs and not in_place:
                 raise LayerError(layer.name, f"blob '{name}' is already the top of another layer", "top")
             if in_place and tuple(shape) != tuple(bottoms[i]):
-                made = f"it makes {shape_text(shape)} of '{name}', {shape_text(bottoms[i])}"
-                message = f"cannot work in place: {made}; give it a top of its own"
+                change = f"it makes {shape_text(shape)} of '{name}', {shape_text(bottoms[i])}"
+                message = f"cannot work in place: {change}; give it a top of its own"
                 raise LayerError(layer.name, message, "top")
             if min(shape, default=0) < 0 or max(prod(shape), *shape, 0) >= 1 << 31:
                 raise LayerError(layer.name, f"blob '{name}' cannot have the shape {shape_text(shape)}", "top")

@@ -6,6 +6,7 @@ import ast
 
 import pytest
 
+import caffe_ir
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import shape_text
 from caffe_ir.rules.focal_loss import CLASS, DEFAULTS, MODULE, is_focal_loss
@@ -40,3 +41,13 @@ def test_the_file_beside_nets_has_the_names_and_options_that_the_rooms_know() ->
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DEFAULTS"
     ]
     assert options == [DEFAULTS]
+
+
+def test_every_module_of_the_package_loads_when_it_is_named() -> None:
+    folder = ROOT / "caffe_ir"
+    modules = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+    modules |= {file.parent.name for file in folder.glob("*/__init__.py")}
+    assert set(caffe_ir.__all__) == modules
+    assert all(getattr(caffe_ir, name).__name__ == f"caffe_ir.{name}" for name in modules)
+    with pytest.raises(AttributeError, match="no attribute 'txt'"):
+        getattr(caffe_ir, "txt")  # noqa: B009  not there on purpose
