@@ -8,7 +8,7 @@ from ssd_common.command import Program, run_command
 from ssd_common.installation import require_own_netgen
 
 _BECOMES = "becomes an LMDB, or a train and a test LMDB"
-_ANNOSET = "a list of images and annotation files, as the fork's create_annoset.py takes it,"
+_ANNOSET = "a list of images and annotation files, as the fork has them,"
 
 PROGRAM = Program(
     name="data_prep",

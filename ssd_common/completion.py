@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
-from ssd_common.arguments import Parser
+from ssd_common.arguments import Parser, offered
 from ssd_common.command import Program
 from ssd_common.version import DISTRIBUTION
 
@@ -71,8 +71,9 @@ def script(program: Program, shell: str) -> str:
 
     parser = program.whole_parser()
     for action in _actions(parser):
-        if action.choices is not None and action.nargs != argparse.PARSER:
-            action.choices = list(action.choices)  # shtab takes every dict for commands
+        if action.nargs == argparse.PARSER:
+            continue
+        action.choices = offered(action) or None  # a list: shtab takes every dict for commands
         completed = _completed(action)
         if completed:
             action.complete = getattr(shtab, completed)  # type: ignore[attr-defined]

@@ -41,6 +41,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("netrun train --sigint-effect s", ["stop", "snapshot"]),
         ("netrun completion f", ["fish"]),
         ("netgen build ssd300 --tar", ["--target"]),
+        ("netgen build dssd321_c", ["dssd321_coco"]),
         ("netgen summary x --phase de", ["deploy"]),
         ("data_prep check yo", ["yolo"]),
         ("data_prep check voc --train", ["--train-list"]),
