@@ -31,6 +31,7 @@ from data_prep.shapes.shapes import annotation_xml
 from data_prep.sources.source import Object
 from ssd_common.arguments import Parser
 from ssd_common.command import run_command
+from ssd_common.files import write_atomic
 from ssd_common.machine import cores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -188,7 +189,7 @@ def main(argv: Sequence[str]) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     columns = ["", "images/s", "of the bare loop", "target"]
     said = "# data_prep beside bare loops\n\n" + "".join(f"- {name}: {value}\n" for name, value in facts.items())
-    text.write_atomic(
+    write_atomic(
         args.out / "conversion.md", f"{said}\n`make bench-data` measured this, the best of three runs each.\n\n{table(columns, rows)}"
     )
     return int(missed > 0)
