@@ -1,4 +1,4 @@
-"""Boxes with names and scores on images, and images side by side on one sheet."""
+"""Boxes with names and scores on images, colours of classes, and images side by side on a contact sheet."""
 
 from __future__ import annotations
 
@@ -12,16 +12,27 @@ import numpy as np
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _PAPER = (255, 255, 255)
 _INK = (40, 40, 40)
+_MOUNT = 235  # grey around a thumbnail
+_FOOT = 24  # pixels below a square, for its caption
+_CAPTION_SCALE = 0.42
 
 
 @dataclass(frozen=True)
 class Box:
-    """A box to be drawn. corners: xmin, ymin, xmax, ymax, normalised. label: number of its class. score: None for ground truth."""
+    """A box to be drawn.
+
+    corners: xmin, ymin, xmax, ymax, normalised
+    label: number of its class
+    name: of its class
+    score: None for ground truth
+    difficult: an object of ground truth that is hard to see
+    """
 
     corners: Sequence[float]
     label: int
     name: str
     score: float | None = None
+    difficult: bool = False
 
     @property
     def caption(self) -> str:
@@ -35,9 +46,17 @@ class Box:
 
 def colour(label: int) -> tuple[int, int, int]:
     """A BGR colour for a class: neighbours in number lie far apart in hue, every class always has its own."""
-    hue = int(label * 180 * 0.618034) % 180  # the golden angle fills the circle evenly, however many classes there are
+    hue = (
+        int(label * 180 * 0.618034) % 180
+    )  # the golden angle fills the circle evenly, however many classes there are
     value = 255 if label % 2 else 215
-    b, g, r = cv2.cvtColor(np.array([[[hue, 235, value]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].tolist()
+    return _from_hsv(hue, 235, value)
+
+
+def _from_hsv(hue: int, saturation: int, value: int) -> tuple[int, int, int]:
+    """The BGR colour of a hue (0 to 179), a saturation and a value (0 to 255)."""
+    pixel = np.array([[[hue, saturation, value]]], np.uint8)
+    b, g, r = cv2.cvtColor(pixel, cv2.COLOR_HSV2BGR)[0, 0].tolist()
     return b, g, r
 
 
@@ -49,7 +68,9 @@ def draw(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     limits = [width - 1, height - 1, width - 1, height - 1]
     tags = []
     for box in sorted(boxes, key=lambda b: b.score or 0):
-        x0, y0, x1, y1 = np.clip(np.nan_to_num(box.pixels(canvas)), 0, limits).round().astype(int).tolist()
+        x0, y0, x1, y1 = (
+            np.clip(np.nan_to_num(box.pixels(canvas)), 0, limits).round().astype(int).tolist()
+        )
         cv2.rectangle(canvas, (x0, y0), (x1, y1), colour(box.label), line)
         tags.append((box, (x0, y0)))
     for box, corner in tags:
@@ -57,7 +78,9 @@ def draw(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     return canvas
 
 
-def _tag(canvas: np.ndarray, caption: str, corner: tuple[int, int], fill: tuple[int, int, int], line: int) -> None:
+def _tag(
+    canvas: np.ndarray, caption: str, corner: tuple[int, int], fill: tuple[int, int, int], line: int
+) -> None:
     """The caption on a plate above the corner, or below where there is no room, never beyond the image's sides."""
     height, width = canvas.shape[:2]
     scale = max(0.36, min(height, width) / 1000)
@@ -69,7 +92,16 @@ def _tag(canvas: np.ndarray, caption: str, corner: tuple[int, int], fill: tuple[
         y = min(corner[1], height - h - base - pad)
     cv2.rectangle(canvas, (x, y), (x + w + 2 * pad, y + h + base + pad), fill, cv2.FILLED)
     light = 0.114 * fill[0] + 0.587 * fill[1] + 0.299 * fill[2] > 130
-    cv2.putText(canvas, _ascii(caption), (x + pad, y + h + pad), _FONT, scale, (0, 0, 0) if light else (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.putText(
+        canvas,
+        _ascii(caption),
+        (x + pad, y + h + pad),
+        _FONT,
+        scale,
+        (0, 0, 0) if light else (255, 255, 255),
+        1,
+        cv2.LINE_AA,
+    )
 
 
 def _ascii(caption: str) -> str:
@@ -77,28 +109,114 @@ def _ascii(caption: str) -> str:
     return caption.encode("ascii", "replace").decode()
 
 
-def sheet(images: Sequence[np.ndarray], captions: Sequence[str] = (), columns: int | None = None, tile: int = 320) -> np.ndarray:
-    """All images on one sheet, each within a square of `tile` pixels, its shape kept, its caption below it.
+def contact_sheet(
+    images: Sequence[np.ndarray],
+    captions: Sequence[str] = (),
+    columns: int | None = None,
+    tile: int = 320,
+    gap: int | None = None,
+) -> np.ndarray:
+    """All images on one sheet, each within a square, its shape kept, its caption below it.
 
-    columns: images in a row; None: about as many as rows. Raises ValueError without images.
+    images: (H, W, 3), BGR, uint8
+    columns: images in a row; None: about as many as rows
+    tile: side of a square, in pixels
+    gap: pixels between squares; None: a 32nd of a side
+    Returns the sheet, (H, W, 3), BGR, uint8. Raises ValueError without images.
     """
     if not images:
         raise ValueError("no images for a sheet")
     columns = min(len(images), columns or math.ceil(math.sqrt(len(images))))
     rows = math.ceil(len(images) / columns)
-    gap, foot = tile // 32, 24 if captions else 0
-    paper = np.full((gap + rows * (tile + foot + gap), gap + columns * (tile + gap), 3), _PAPER, np.uint8)
+    gap = tile // 32 if gap is None else gap
+    foot = _FOOT if captions else 0
+    down, across = tile + foot + gap, tile + gap
+    paper = np.full((gap + rows * down, gap + columns * across, 3), _PAPER, np.uint8)
     for i, image in enumerate(images):
-        height, width = image.shape[:2]
-        scale = tile / max(height, width)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-        top = gap + i // columns * (tile + foot + gap)
-        left = gap + i % columns * (tile + gap)
-        y, x = top + (tile - size[1]) // 2, left + (tile - size[0]) // 2
-        paper[y : y + size[1], x : x + size[0]] = small
+        row, column = divmod(i, columns)
+        top, left = gap + row * down, gap + column * across
+        _place(paper[top : top + tile, left : left + tile], scaled(image, tile))
         if i < len(captions):
-            caption = _ascii(captions[i])
-            (w, _), _ = cv2.getTextSize(caption, _FONT, 0.42, 1)
-            cv2.putText(paper, caption, (left + max(0, (tile - w) // 2), top + tile + 16), _FONT, 0.42, _INK, 1, cv2.LINE_AA)
+            _caption(paper, captions[i], (left, top + tile), tile)
     return paper
+
+
+sheet = contact_sheet
+
+
+def scaled(image: np.ndarray, side: int, shrink_only: bool = False) -> np.ndarray:
+    """An image (H, W, 3) whose longer side has so many pixels, its shape kept.
+
+    shrink_only: made for shrinking, so that a smaller image is enlarged roughly.
+    """
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    smooth = scale >= 1 and not shrink_only
+    return cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if smooth else cv2.INTER_AREA)
+
+
+def _place(square: np.ndarray, image: np.ndarray) -> None:
+    """Put an image in the middle of a square, in place."""
+    height, width = image.shape[:2]
+    y, x = (square.shape[0] - height) // 2, (square.shape[1] - width) // 2
+    square[y : y + height, x : x + width] = image
+
+
+def _caption(paper: np.ndarray, caption: str, corner: tuple[int, int], tile: int) -> None:
+    """A caption in the middle below a square. corner: x, y of the square's lower left one."""
+    words = _ascii(caption)
+    (width, _), _ = cv2.getTextSize(words, _FONT, _CAPTION_SCALE, 1)
+    place = (corner[0] + max(0, (tile - width) // 2), corner[1] + 16)
+    cv2.putText(paper, words, place, _FONT, _CAPTION_SCALE, _INK, 1, cv2.LINE_AA)
+
+
+def bright_colour(label: int) -> tuple[int, int, int]:
+    """A bright BGR colour for a class, for thumbnails, where lines are thin."""
+    return _from_hsv(label * 67 % 180, 230, 255)
+
+
+def thumbnail(image: np.ndarray, boxes: Sequence[Box], side: int = 240) -> np.ndarray:
+    """A small square picture of an image with its boxes, which go around objects, not over their edges.
+
+    image: (H, W, 3), BGR, uint8
+    boxes: thin for difficult objects; names have a dark rim, to be read on any ground
+    side: in pixels
+    Returns (side, side, 3), BGR, uint8.
+    """
+    small = scaled(image, side, shrink_only=True)
+    height, width = small.shape[:2]
+    for box in boxes:
+        corners = np.nan_to_num(box.corners).clip(-1, 2)  # some may lie far outside
+        pixels = (corners * [width, height, width, height]).round().astype(int)
+        xmin, ymin, xmax, ymax = pixels.tolist()
+        line = 1 if box.difficult else 2
+        ink = bright_colour(box.label)
+        cv2.rectangle(small, (xmin - 1, ymin - 1), (xmax, ymax), ink, line)
+        place = (xmin, max(ymin - 4, 9))
+        for shade, thickness in (((0, 0, 0), 3), (ink, 1)):
+            cv2.putText(
+                small,
+                box.name,
+                place,
+                cv2.FONT_HERSHEY_SIMPLEX,
+                0.36,
+                shade,
+                thickness,
+                cv2.LINE_AA,
+            )
+    result = np.full((side, side, 3), _MOUNT, np.uint8)
+    _place(result, small)
+    return result
+
+
+def encode(image: np.ndarray, suffix: str) -> bytes | None:
+    """An image (H, W, 3), BGR, uint8, as a file of the type that a suffix names (".png").
+
+    None where there is no such type, or the image is too large for it.
+    """
+    try:
+        done, data = cv2.imencode(suffix, image)
+    except cv2.error:
+        return None
+    return data.tobytes() if done else None

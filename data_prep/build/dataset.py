@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from os.path import basename, splitext  # Path's own are four times as slow, for every image
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 from tqdm import tqdm
@@ -20,6 +19,7 @@ from tqdm import tqdm
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from data_prep.build.convert import Job, Outcome, convert, stamps
+from data_prep.build.output import ONE_LMDB, Output
 from data_prep.build.resumable_folder import ResumableFolder, check_target, finish, is_finished
 from data_prep.build.workers import Workers
 from data_prep.checks.boxes import Fix
@@ -27,29 +27,12 @@ from data_prep.checks.dataset_checks import DatasetChecks
 from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Rules
 from data_prep.checks.report import Report
-from data_prep.images.image import COPIED, Encoding
 from data_prep.sources import label_map
 from data_prep.sources.label_map import LABELMAP
 from data_prep.sources.source import Item, Source, list_line
 from ssd_common.errors import CaffeError
 
 DESCRIPTION = "dataset.json"
-
-
-class Output(NamedTuple):
-    """How LMDBs are written. classification: lists name a label for each image instead of an annotation; check_size: all records
-    have the same shape; shards: LMDBs in a folder instead of one, 0 for one; workers, scheduler: as data_prep.build.workers.Workers.
-    """
-
-    encoding: Encoding = COPIED
-    classification: bool = False
-    check_size: bool = False
-    shards: int = 0
-    workers: int = 0
-    scheduler: str | None = None
-
-
-ONE_LMDB = Output()
 
 
 @dataclass

@@ -15,11 +15,14 @@ from google.protobuf.message import DecodeError
 from tqdm import tqdm
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
 from caffe_ir.lmdb_reader import LmdbReader
 from data_prep.build.dataset import DESCRIPTION, Part
 from data_prep.checks.faults import Fault
 from data_prep.checks.report import Report
+from data_prep.sources import label_map
 from netgen.datasets import read as read_dataset
+from ssd_common.files import PathLike
 from ssd_common.machine import cores
 
 CHUNK = 64  # records that a thread checks at a time
@@ -33,12 +36,59 @@ class Checked(NamedTuple):
     size: tuple[int, int]
 
 
-def verify(path: Path, report: Report, labels: frozenset[int] | None = None) -> tuple[int, Counter[int]]:
-    """Check every record of the LMDB at path, and its name_size file and dataset.json where they lie beside it.
+class Verified(NamedTuple):
+    """What an LMDB turned out to hold.
 
-    labels: those of the label map, None for any. Adds what is wrong to the report; returns the number of records and that of
-    objects by label. Raises CaffeError where the file as a whole is damaged; no damage crashes the process.
+    lmdb: its path
+    records: their number
+    objects: number of objects by label
+    names: of the label map's labels; None without a label map, where any label may occur
+    report: everything that is wrong
     """
+
+    lmdb: Path
+    records: int
+    objects: Counter[int]
+    names: dict[int, str] | None
+    report: Report
+
+    def __str__(self) -> str:
+        names = self.names or {}
+        found = sorted(self.objects.items())
+        classes = ", ".join(f"{names.get(label, label)} {count}" for label, count in found)
+        said = f"{self.lmdb}: {self.records} records, {self.objects.total()} objects: {classes or 'none'}"
+        return said if self.names is not None else f"{said} (no label map: any label)"
+
+
+def verify(
+    lmdb: PathLike, *, labelmap: str | None = None, report: Report | None = None
+) -> Verified:
+    """Read an LMDB to its end: decode every image, check every label and box, and the files beside it.
+
+    Sizes and counts are compared with the name_size file, the list and dataset.json where they lie beside it.
+
+    lmdb: an annotated LMDB
+    labelmap: the labels that may occur: a file or a built-in name; None for labelmap.prototxt beside the LMDB, or any label without
+    report: gets everything that is wrong
+    Raises CaffeError where the file as a whole is damaged; no damage crashes the process.
+    """
+    path = Path(lmdb)
+    report = report or Report()
+    file = label_map.beside(path, labelmap)
+    names = _names(file) if file else None
+    records, objects = _check_records(path, report, names)
+    return Verified(path, records, objects, names, report)
+
+
+def _names(file: Path) -> dict[int, str]:
+    return {item.label: item.display_name or item.name for item in text.read_labelmap(file).item}
+
+
+def _check_records(
+    path: Path, report: Report, names: dict[int, str] | None
+) -> tuple[int, Counter[int]]:
+    """The number of records of an LMDB, and that of its objects by label; adds what is wrong to the report."""
+    labels = frozenset(names) if names is not None else None
     reader = LmdbReader(path)
     boxes: Counter[int] = Counter()
     sizes = _beside(path, len(reader), report)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 
 from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Rules
-from data_prep.sources.source import Item
+from data_prep.sources.image_lists import is_image
+from data_prep.sources.source import Item, Source
 from ssd_common.suggest import suggest
 
 RARE = 20  # times as many objects has a class that another may be a slip of the pen for
@@ -84,3 +86,15 @@ class DatasetChecks:
                 said = f"class '{name}' has {count} object{'s' * (count != 1)} in all{near}; correct it, or rename it with --map"
                 found.append(Fault("rare-class", place, said))
         return found
+
+
+def unannotated(source: Source, *parts: list[Item]) -> list[Fault]:
+    """The images that lie in the folders of the items' images and have no annotation, as notes."""
+    images = {os.path.join(source.root, item.image) for items in parts for item in items}
+    known = {os.path.normpath(image) for image in images}
+    found = []
+    for folder in sorted({os.path.dirname(image) for image in known}):
+        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        near = [os.path.join(folder, name) for name in names if is_image(name)]
+        found += [image for image in near if image not in known]
+    return [Fault("unannotated", image, "no annotation: left out") for image in found]

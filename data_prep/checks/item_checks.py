@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeVar
 
 from data_prep.checks.boxes import Fix, box_fault, fixed_box, is_normalised
 from data_prep.checks.faults import Fault
-from data_prep.images.image import COPIED, EncodedImage, Encoding, read_image
+from data_prep.images.encoding import COPIED, Encoding
+from data_prep.images.image import EncodedImage, read_image
 from data_prep.sources.source import Annotation, Item, Object, Source, Unreadable
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest

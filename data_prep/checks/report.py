@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from caffe_ir import text
 from data_prep.checks.faults import FAULT_KINDS, Fault
 from ssd_common.errors import CaffeError
+from ssd_common.files import write_atomic
 
 SHOWN = 20  # lines of one severity that are printed
 FEW = 3  # of one kind, in a grouped report
@@ -105,11 +105,11 @@ class Report:
         faults = self._full or []
         if path.suffix == ".json":
             listed = ",\n".join(json.dumps({"severity": f.severity, **f._asdict()}) for f in faults)
-            text.write_atomic(
+            write_atomic(
                 path, f'{{"counts": {json.dumps(self.counts())}, "faults": [\n{listed}\n]}}\n'
             )
         else:
-            text.write_atomic(path, "".join(f"{f.severity}: {f.kind}: {f}\n" for f in faults))
+            write_atomic(path, "".join(f"{f.severity}: {f.kind}: {f}\n" for f in faults))
 
     def raise_errors(self) -> None:
         """Raise CaffeError if there was any error: the error itself, or a closing line after all of them on stderr."""

@@ -1,4 +1,4 @@
-"""`data_prep KIND …`: a data set of some kind becomes an LMDB, or a train and a test LMDB."""
+"""`data_prep KIND`: a data set of some kind becomes an LMDB, or a train and a test LMDB."""
 
 from __future__ import annotations
 
@@ -6,62 +6,74 @@ import argparse
 import shlex
 from pathlib import Path
 
-from data_prep.build import dataset
 from data_prep.checks.report import Report
-from data_prep.commands import encoding, flags
-from data_prep.sources import KINDS, selection
+from data_prep.commands import encoding, flags, kinds
+from data_prep.sources import KINDS
+
+BECOMES = "becomes an LMDB, or a train and a test LMDB"
 
 
-class KindCommand:
-    """`data_prep KIND`: the command of one kind of data set. kind: its name in KINDS."""
+class BuildCommand:
+    """The command of one kind of data set. kind: its name in KINDS."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.HELP = f"{KINDS[kind].HELP} becomes an LMDB, or a train and a test LMDB"
-        self.EPILOG = KINDS[kind].EPILOG
+        self.HELP = f"{KINDS[kind].title} {BECOMES}"
+        self.NOTES = KINDS[kind].notes
+        self.EXAMPLES = KINDS[kind].examples
 
     def add_flags(self, parser: argparse.ArgumentParser) -> None:
-        add_flags(parser, self.kind)
+        """Where the data set lies, what of it is taken, and what is written where and how."""
+        kinds.add_source(parser, self.kind)
+        flags.add_out(
+            parser, "LMDB", "the LMDB; with --train-list or --test-share the folder for both LMDBs"
+        )
+        flags.add_choice(parser)
+        kinds.add_selection(parser)
+        flags.add_labelmap(parser)
+        flags.add_fix(parser)
+        encoding.add_flags(parser)
+        flags.add_overwrite(parser)
 
     def run(self, args: argparse.Namespace) -> None:
-        run(args)
+        """Build, and say what was built and what to do next."""
+        from data_prep.build.build import build
+
+        choice = flags.choice(args)
+        output = encoding.output(args)
+        source = kinds.opened(args, self.kind)
+        report = Report(full=bool(args.report))
+        try:
+            parts = build(
+                source,
+                args.out,
+                **choice._asdict(),
+                shuffle=args.shuffle,
+                labelmap=args.labelmap,
+                fix=args.fix,
+                overwrite=args.overwrite,
+                report=report,
+                output=output,
+            )
+        finally:
+            if args.report:
+                report.write(args.report)
+        two = len(parts) == 2
+        if not two and not args.list and source.sets():
+            names = ", ".join(source.sets())
+            print(f"without --list all images were taken; {source.root} has the lists {names}")
+        print(*parts, sep="\n")
+        if two and not output.classification:
+            print(_next(parts[0].lmdb.with_name("dataset.json")))
 
 
-command = KindCommand
+def _next(description: Path) -> str:
+    """What to do with a data set. description: its dataset.json."""
+    file = shlex.quote(str(description))
+    return (
+        f"next: make fssd300 DATASET={file},"
+        f" or netgen build fssd300 --dataset {file} --out DIR and DIR/train.sh"
+    )
 
 
-def add_flags(parser: argparse.ArgumentParser, kind: str) -> None:
-    KINDS[kind].add_flags(parser)
-    flags.add_out(parser, "LMDB", "the LMDB; with --train-list or --test-share the folder for both LMDBs")
-    flags.add_lists(parser)
-    selection.add_flags(parser)
-    flags.add_labelmap(parser)
-    flags.add_fix(parser)
-    encoding.add_flags(parser)
-    flags.add_overwrite(parser)
-
-
-def run(args: argparse.Namespace) -> None:
-    flags.check_lists(args)
-    output = encoding.output(args)
-    source = selection.select(KINDS[args.command].open_source(args), args)
-    out = Path(args.out.resolve()) if args.out.name in ("", "..") else args.out
-    report = Report(full=bool(args.report))
-    more = {"labels": args.labelmap, "overwrite": args.overwrite, "fix": args.fix, "report": report, "output": output}
-    try:
-        items, *test = flags.chosen(args, source)
-        report.add(flags.left_out(args, source, items, *test))
-        items = dataset.shuffled(items, args.seed) if args.shuffle else items
-        if test:
-            parts = dataset.build_dataset(source, items, test[0], out, name=out.resolve().name, **more)
-        else:
-            parts = [dataset.build_lmdb(source, items, out, **more)]
-    finally:
-        if args.report:
-            report.write(args.report)
-    if not test and not args.list and source.sets():
-        print(f"without --list all images were taken; {source.root} has the lists {', '.join(source.sets())}")
-    print(*parts, sep="\n")
-    if test and not output.classification:
-        file = shlex.quote(str(out / dataset.DESCRIPTION))
-        print(f"next: make fssd300 DATASET={file}, or netgen build fssd300 --dataset {file} --out DIR and DIR/train.sh")
+command = BuildCommand

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from data_prep.checks.faults import Fault
 from data_prep.checks.report import Report
-from data_prep.sources import image_lists
-from data_prep.sources.source import Item, Source
+from data_prep.sources.choice import Choice
 from ssd_common.errors import CaffeError
 
 
@@ -32,14 +29,16 @@ def share(text: str) -> float:
 
 def lmdb(text: str) -> Path:
     """The path of an LMDB, which has a name even where it is given as `.`; for argparse."""
-    path = Path(text) if Path(text).name not in ("", "..") else Path(text).resolve()
+    path = Path(text)
+    if path.name in ("", ".."):
+        path = path.resolve()
     if not path.name:
         raise argparse.ArgumentTypeError(f"'{text}' is no LMDB")
     return path
 
 
-def add_lists(parser: argparse.ArgumentParser) -> None:
-    """Which images of a data set are meant: --list, --train-list and --test-list, or --test-share; see chosen."""
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Which images of a data set are meant; see choice."""
     parser.add_argument("--list", metavar="LIST", help="images of the LMDB (default: all)")
     parser.add_argument("--train-list", metavar="LIST", help="images of train_lmdb")
     parser.add_argument("--test-list", metavar="LIST", help="images of test_lmdb")
@@ -47,77 +46,99 @@ def add_lists(parser: argparse.ArgumentParser) -> None:
         "--test-share",
         metavar="SHARE",
         type=share,
-        help="instead of two lists: this share of the images, 0.2 for every fifth, is drawn for test_lmdb, the others for train_lmdb",
+        help="instead of two lists: this share of the images, 0.2 for every fifth, is drawn for"
+        " test_lmdb, the others for train_lmdb",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="another draw of --test-share and --shuffle (default: 0)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="another draw of --test-share and --shuffle (default: 0)",
+    )
 
 
-def chosen(args: argparse.Namespace, source: Source) -> tuple[list[Item], ...]:
-    """The images that the flags of add_lists name: one list, or those for training and those for testing. Raises CaffeError."""
-    if args.train_list:
-        return source.read_list(args.train_list), source.read_list(args.test_list)
-    items = source.read_list(args.list) if args.list else source.items()
-    return image_lists.split(items, args.test_share, args.seed) if args.test_share else (items,)
-
-
-def left_out(args: argparse.Namespace, source: Source, *parts: list[Item]) -> list[Fault]:
-    """The images that lie beside those of the data set without an annotation, unless flags choose among its images."""
-    if args.list or args.train_list or args.classes or args.map or args.empty:
-        return []
-    known = {os.path.normpath(os.path.join(source.root, item.image)) for part in parts for item in part}
-    folders = [folder for folder in sorted({os.path.dirname(image) for image in known}) if os.path.isdir(folder)]
-    near = (os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder)) if image_lists.is_image(name))
-    return [Fault("unannotated", image, "no annotation: left out") for image in near if image not in known]
-
-
-def check_lists(args: argparse.Namespace) -> None:
-    """Raise CaffeError where the flags of add_lists contradict each other."""
-    if args.test_share and args.train_list:
-        raise CaffeError("--test-share draws the test images; leave it out with --train-list and --test-list")
-    if bool(args.train_list) != bool(args.test_list):
-        raise CaffeError("--train-list and --test-list go together (--list for a single LMDB)")
-    if args.list and args.train_list:
-        raise CaffeError("--list is for a single LMDB; leave it out with --train-list and --test-list")
+def choice(args: argparse.Namespace) -> Choice:
+    """The images that the flags of add_choice name. Raises CaffeError where they contradict each other."""
+    found = Choice(args.list, args.train_list, args.test_list, args.test_share, args.seed)
+    found.check()
+    return found
 
 
 def add_labelmap(parser: argparse.ArgumentParser) -> None:
+    """`--labelmap` of what is built or checked."""
     parser.add_argument(
-        "--labelmap", metavar="FILE", help="a label map, or voc, coco, coco_ids, ilsvrc (default: made of the classes found)"
+        "--labelmap",
+        metavar="FILE",
+        help="a label map, or voc, coco, coco_ids, ilsvrc (default: made of the classes found)",
     )
 
 
 def add_out(parser: argparse.ArgumentParser, metavar: str, what: str) -> None:
+    """`--out`, which must be given. what: its help."""
     parser.add_argument("--out", required=True, type=Path, metavar=metavar, help=what)
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """`--overwrite` of what is built."""
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
 
 
+def add_workers(parser: argparse._ActionsContainer, what: str) -> None:
+    """`--workers` and `--scheduler`. what: who the workers are."""
+    parser.add_argument(
+        "--workers",
+        type=count,
+        default=0,
+        metavar="N",
+        help=f"{what} (default: one per core); the bytes are the same",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="let a Dask cluster do it, whose workers see the same files (tcp://host:8786)",
+    )
+
+
 def add_fix(parser: argparse.ArgumentParser) -> None:
+    """`--fix` and `--report` of what is built or checked."""
     parser.add_argument(
         "--fix",
         choices=("clip", "drop"),
-        help="mend boxes in what is built. clip: cut them to the image, put corners in order, scale fractions to pixels, and leave out"
-        " objects that then have no pixel or are there twice; drop: leave out every object at fault",
+        help="mend boxes in what is built. clip: cut them to the image, put corners in order, scale"
+        " fractions to pixels, and leave out objects that then have no pixel or are there twice;"
+        " drop: leave out every object at fault",
     )
     add_report(parser)
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--report", metavar="FILE", type=Path, help="write everything that is wrong, a line each, or for FILE.json as JSON")
+    """`--report`."""
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        type=Path,
+        help="write everything that is wrong, a line each, or for FILE.json as JSON",
+    )
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
+    """`--strict` of what only looks."""
     parser.add_argument("--strict", action="store_true", help="exit status 1 for warnings, too")
 
 
 def finish(args: argparse.Namespace, report: Report) -> None:
-    """Print the report and write it to --report. Raises CaffeError with the numbers if there are errors, or --strict and warnings."""
+    """Print the report and write it to --report.
+
+    Raises CaffeError with their numbers if there are errors, or warnings and --strict.
+    """
     print(*report.grouped(), sep="\n")
     if args.report:
         report.write(args.report)
         print(f"all of them: {args.report}")
-    errors, warnings = (sum(report.counts().get(severity, {}).values()) for severity in ("error", "warning"))
+    counts = report.counts()
+    errors, warnings = (sum(counts.get(name, {}).values()) for name in ("error", "warning"))
     if errors or (args.strict and warnings):
-        raise CaffeError(f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}")
+        raise CaffeError(
+            f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
+        )

@@ -5,20 +5,40 @@ from __future__ import annotations
 import argparse
 
 from data_prep.commands import flags
-from data_prep.shapes import shapes
 
 HELP = "draw a small data set of shapes and build its LMDBs"
-EPILOG = "example:\n  data_prep shapes --out data/shapes"
+EXAMPLES = "data_prep shapes --out data/shapes"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
+    """How many images of which size, and where to."""
     flags.add_out(parser, "DIR", "folder to make")
-    parser.add_argument("--train", type=flags.count, default=300, metavar="N", help="training images (default: 300)")
-    parser.add_argument("--test", type=flags.count, default=60, metavar="N", help="test images (default: 60)")
-    parser.add_argument("--size", type=flags.count, default=300, metavar="PIXELS", help="side of an image, at least 64 (default: 300)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other images (default: 0)")
+    add = parser.add_argument
+    add(
+        "--train", type=flags.count, default=300, metavar="N", help="training images (default: 300)"
+    )
+    add("--test", type=flags.count, default=60, metavar="N", help="test images (default: 60)")
+    add(
+        "--size",
+        type=flags.count,
+        default=300,
+        metavar="PIXELS",
+        help="side of an image, at least 64 (default: 300)",
+    )
+    add("--seed", type=int, default=0, help="another seed, other images (default: 0)")
     flags.add_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    print(*shapes.build(args.out, train=args.train, test=args.test, size=args.size, seed=args.seed, overwrite=args.overwrite), sep="\n")
+    """Draw and build, and say what was built."""
+    from data_prep.shapes.shapes import shapes
+
+    parts = shapes(
+        args.out,
+        train=args.train,
+        test=args.test,
+        size=args.size,
+        seed=args.seed,
+        overwrite=args.overwrite,
+    )
+    print(*parts, sep="\n")

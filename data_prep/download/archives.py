@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+
+from ssd_common.errors import CaffeError
+from ssd_common.suggest import suggest
 
 
 class Archive(NamedTuple):
@@ -80,3 +83,18 @@ SETS: Mapping[str, tuple[Archive, ...]] = {
     "coco2015test": (INFO_2015, TEST_2015),
     "coco2017test": (INFO_2017, TEST_2017),
 }
+
+
+def archives_of(names: Iterable[str]) -> list[Archive]:
+    """The archives that make up some sets, each once. Raises CaffeError for a set that does not exist or needs a registration."""
+    names = list(names)
+    for name in names:
+        if name in REGISTERED:
+            raise CaffeError(
+                f"{name} is to be had after registering only: {REGISTERED[name]};"
+                f" `data_prep {name} --help` says how it should lie"
+            )
+        if name not in SETS:
+            near = suggest(name, SETS) or f" (one of {', '.join(SETS)})"
+            raise CaffeError(f"no data set '{name}'{near}")
+    return list(dict.fromkeys(archive for name in names for archive in SETS[name]))

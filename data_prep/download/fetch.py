@@ -20,8 +20,9 @@ import requests
 from tqdm import tqdm
 
 from caffe_ir import text
-from data_prep.download.archives import Archive
+from data_prep.download.archives import Archive, archives_of
 from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
 
 STATE = ".data_prep_fetch"  # below the set's folder: what has been unpacked, and checksums that nobody published
 CHUNK = 1 << 16  # bytes; what came of one when the connection breaks off is lost
@@ -34,7 +35,47 @@ class Interrupted(CaffeError):
     """A download that may go on another time."""
 
 
-def fetch(archive: Archive, folder: Path, mirror: str | None = None, keep: bool = False) -> bool:
+class NotFetched(CaffeError):
+    """Archives that cannot be had. archives: which; every one has its own reason in the message."""
+
+    def __init__(self, archives: list[Archive], errors: list[CaffeError]) -> None:
+        super().__init__("; ".join(map(str, errors)))
+        self.archives = archives
+
+
+def fetch(
+    *names: str,
+    out: PathLike = ".",
+    mirror: str | None = None,
+    keep: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Download public data sets, check their archives and unpack them. What broke off goes on where it stopped.
+
+    names: "voc0712", "voc0712pp", "voc2007", "voc2012", "coco2014", "coco2017", …, see data_prep.download.archives
+    out: folder to unpack in; an archive that lies there already is taken
+    mirror: a server that has the archives under MIRROR/NAME
+    keep: keep the archives
+    tell: is called with a line about every archive that is unpacked
+    Raises NotFetched for archives that cannot be had, once all others are there, and CaffeError for names that do not exist.
+    """
+    folder = Path(out)
+    missing, errors = list[Archive](), list[CaffeError]()
+    for archive in archives_of(names):
+        try:
+            done = fetch_archive(archive, folder, mirror, keep)
+        except CaffeError as error:
+            missing.append(archive)
+            errors.append(error)
+            continue
+        tell(f"{archive.file}: {'unpacked in' if done else 'already unpacked in'} {folder}")
+    if missing:
+        raise NotFetched(missing, errors)
+
+
+def fetch_archive(
+    archive: Archive, folder: Path, mirror: str | None = None, keep: bool = False
+) -> bool:
     """Download and unpack an archive below folder; False if that was done before.
 
     mirror: an address that has the file instead; keep: the archive stays. An archive that lies in folder already is taken.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +13,14 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep.build import dataset
+from data_prep.build.dataset import Part
 from data_prep.build.resumable_folder import clear_leftovers, replace_folder, temporary
 from data_prep.shapes import textures
 from data_prep.sources.label_map import LABELMAP
 from data_prep.sources.source import Object
 from data_prep.sources.voc import ANNOTATIONS, IMAGES, SETS, Folder
 from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
 
 CLASSES = ("circle", "ring", "square", "star", "triangle")
 SMALLEST_SIZE = 64
@@ -135,23 +138,31 @@ def draw(root: Path, *, train: int, test: int, size: int, seed: int) -> None:
         (root / SETS / f"{part}.txt").write_text("".join(f"{n}\n" for n in chosen), encoding="utf-8")
 
 
-def build(out: Path, *, train: int = 300, test: int = 60, size: int = 300, seed: int = 0, overwrite: bool = False) -> list[str]:
-    """Draw the data set and build its LMDBs in the folder `out`, all or nothing; returns what to tell the user.
+def shapes(
+    out: PathLike,
+    *,
+    train: int = 300,
+    test: int = 60,
+    size: int = 300,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> list[Part]:
+    """Draw the data set and build its LMDBs, all or nothing.
 
+    out: the folder to make
+    train, test: number of images
+    size: side of an image, at least 64 pixels
+    seed: another seed, other images; not negative
+    overwrite: replace the data set that is there
+    Returns what became of train_lmdb and test_lmdb.
     Raises CaffeError if out has anything else in it, or is there already and overwrite is not set.
     """
-    if size < SMALLEST_SIZE or seed < 0:
-        raise CaffeError(f"--size must be at least {SMALLEST_SIZE}" if size < SMALLEST_SIZE else "--seed must not be negative")
-    out = out.resolve()
-    if out.exists() and not out.is_dir():
-        raise CaffeError(f"{out}: already there, and not a folder; choose another --out")
-    if out.is_dir() and os.listdir(out):
-        ours = {"JPEGImages", "Annotations", "ImageSets", "train_lmdb", "test_lmdb", LABELMAP, dataset.DESCRIPTION}
-        ours |= {f"{part}{end}.txt" for part in ("train", "test") for end in ("", "_name_size")}
-        if strange := sorted(set(os.listdir(out)) - ours):
-            raise CaffeError(f"{out}: has other files in it ({strange[0]}); choose another --out")
-        if not overwrite:
-            raise CaffeError(f"{out}: already there (--overwrite replaces it)")
+    if size < SMALLEST_SIZE:
+        raise CaffeError(f"--size must be at least {SMALLEST_SIZE}")
+    if seed < 0:
+        raise CaffeError("--seed must not be negative")
+    out = Path(out).resolve()
+    _check_out(out, overwrite)
     clear_leftovers(out)
     folder = temporary(out)
     try:
@@ -161,4 +172,21 @@ def build(out: Path, *, train: int = 300, test: int = 60, size: int = 300, seed:
         replace_folder(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return [str(part).replace(str(folder), str(out), 1) for part in parts]
+    return [replace(part, lmdb=out / part.lmdb.name) for part in parts]
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    """Raise CaffeError unless the folder may be made: it is not there, or is an older one that may be replaced."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise CaffeError(f"{out}: already there, and not a folder; choose another --out")
+    found = set(os.listdir(out))
+    if not found:
+        return
+    ours = {IMAGES, ANNOTATIONS, "ImageSets", "train_lmdb", "test_lmdb", LABELMAP, dataset.DESCRIPTION}
+    ours |= {"train.txt", "train_name_size.txt", "test.txt", "test_name_size.txt"}
+    if strange := sorted(found - ours):
+        raise CaffeError(f"{out}: has other files in it ({strange[0]}); choose another --out")
+    if not overwrite:
+        raise CaffeError(f"{out}: already there (--overwrite replaces it)")

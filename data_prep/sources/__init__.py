@@ -1,27 +1,52 @@
-"""The kinds of data sets that data_prep reads. A module of a kind has HELP, EPILOG, add_flags(parser) and open_source(args)."""
+"""The kinds of data sets that data_prep reads. The module of a kind has KIND, which describes it."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
-from typing import Protocol
+from pathlib import Path
+from typing import Any
 
 from data_prep.sources import annoset, coco, csv, ilsvrc, kitti, voc, yolo
+from data_prep.sources.kind import Kind
 from data_prep.sources.source import Source
+from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
+from ssd_common.suggest import suggest
+
+KINDS: Mapping[str, Kind] = {
+    "voc": voc.KIND,
+    "coco": coco.KIND,
+    "csv": csv.KIND,
+    "yolo": yolo.KIND,
+    "kitti": kitti.KIND,
+    "ilsvrc": ilsvrc.KIND,
+    "annoset": annoset.KIND,
+}
 
 
-class Kind(Protocol):
-    """A kind of data set on the command line. HELP: a few words; EPILOG: what its files are, with examples of building."""
+def open_source(
+    kind: str, path: PathLike, *, labelmap: str | None = None, **options: Any
+) -> Source:
+    """Open a data set, whatever its form.
 
-    HELP: str
-    EPILOG: str
-
-    def add_flags(self, parser: argparse.ArgumentParser) -> None:
-        """Where the data set lies, and what is special about its kind: positional `folder` or the like, and flags."""
-
-    def open_source(self, args: argparse.Namespace) -> Source:
-        """The data set that the flags name. Raises CaffeError if it is not there."""
-        ...
-
-
-KINDS: Mapping[str, Kind] = {"voc": voc, "coco": coco, "csv": csv, "yolo": yolo, "kitti": kitti, "ilsvrc": ilsvrc, "annoset": annoset}
+    kind: "voc", "coco", "csv", "yolo", "kitti", "ilsvrc" or "annoset"
+    path: its folder, or its file where it has but one
+    labelmap: a label map's file or built-in name; only annoset's text files need it
+    options: of the kind alone: yolo's names (a file), kitti's level and dont_care, annoset's label_type
+    Raises CaffeError where the data set is not there, and with the nearest name for a kind or an option that does not exist.
+    """
+    if kind not in KINDS:
+        near = suggest(kind, KINDS) or f" (one of {', '.join(KINDS)})"
+        raise CaffeError(f"no kind '{kind}'{near}")
+    found = KINDS[kind]
+    known = {option.name: option for option in found.options}
+    for name, value in options.items():
+        if name not in known:
+            raise CaffeError(f"{kind} has no option '{name}'{suggest(name, known)}")
+        choices = known[name].choices
+        if choices and value not in choices:
+            near = suggest(str(value), choices)
+            raise CaffeError(f"{name}: '{value}' is not one of {', '.join(choices)}{near}")
+    if found.needs_labelmap:
+        options["labelmap"] = labelmap
+    return found.open(Path(path), **options)

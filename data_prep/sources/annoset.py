@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from caffe_ir import text
 from data_prep.sources import image_lists, label_map
+from data_prep.sources.kind import Kind, Option
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
 from data_prep.sources.voc import Folder
 from ssd_common.errors import CaffeError, ParseError
 
-HELP = "images and annotation files of a list, as the fork's create_annoset.py takes them,"
-EPILOG = """A LIST has lines `image annotation`, relative to DIR. --label-type says what the annotations are: xml, as in VOC; json, as the
-fork's scripts split COCO, an object `image` and a list `annotation` in each file; txt, lines `label xmin ymin xmax ymax` in pixels.
-
-example:
-  data_prep annoset coco --list minival.txt --label-type json --labelmap coco --out data/coco/minival_lmdb"""
 TYPES = ("xml", "json", "txt")
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", type=Path, help="what the paths in a list are relative to")
-    parser.add_argument("--label-type", choices=TYPES, default="xml", help="format of the annotation files (default: xml)")
-
-
-def open_source(args: argparse.Namespace) -> Folder:
-    if args.label_type == "xml":
-        return Folder(args.folder)
-    given = getattr(args, "labelmap", None)
-    if args.label_type == "txt" and not given:
-        raise CaffeError("--label-type txt needs --labelmap: annotations have label numbers, not names")
-    names = {item.label: item.name for item in text.read_labelmap(label_map.find(given)).item} if given else {}
-    return Annoset(args.folder, args.label_type, names)
 
 
 class Annoset(Folder):
@@ -100,3 +78,42 @@ def _placed(path: Path, number: int, row: Any) -> Object:
         raise ParseError(str(path), f"annotation[{number}] is without {error.args[0]!r}", 1) from None
     except (ValueError, OverflowError, TypeError, AttributeError):
         raise ParseError(str(path), f"annotation[{number}] has no category_id or no bbox of four numbers", 1) from None
+
+
+def _open(folder: Path, label_type: str = "xml", labelmap: str | None = None) -> Folder:
+    """The data set below a folder. label_type: of TYPES; labelmap: names the labels of text files."""
+    if label_type == "xml":
+        return Folder(folder)
+    if label_type == "txt" and not labelmap:
+        raise CaffeError("--label-type txt needs --labelmap: annotations have label numbers, not names")
+    names: dict[int, str] = {}
+    if labelmap:
+        from caffe_ir import text  # noqa: PLC0415  protobuf, which help does without
+
+        items = text.read_labelmap(label_map.find(labelmap)).item
+        names = {item.label: item.name for item in items}
+    return Annoset(folder, label_type, names)
+
+
+KIND = Kind(
+    title="a list of images and annotation files, as the fork's create_annoset.py takes it,",
+    notes="""
+A LIST has lines `image annotation`, relative to DIR. --label-type says what the annotations are:
+xml, as in VOC; json, as the fork's scripts split COCO, an object `image` and a list `annotation`
+in each file; txt, lines `label xmin ymin xmax ymax` in pixels.
+""",
+    examples="""
+data_prep annoset coco --list minival.txt --label-type json --labelmap coco --out data/coco/minival_lmdb
+""",
+    folder="what the paths in a list are relative to",
+    open=_open,
+    options=(
+        Option(
+            "label_type",
+            "format of the annotation files (default: xml)",
+            choices=TYPES,
+            default="xml",
+        ),
+    ),
+    needs_labelmap=True,
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from collections.abc import Mapping
@@ -12,32 +11,15 @@ from typing import Any
 from data_prep.sources import image_lists
 from data_prep.sources.bundle import Bundle
 from data_prep.sources.json_stream import elements
-from data_prep.sources.source import Annotation, Item, Object, Source, read_each
+from data_prep.sources.kind import Kind
+from data_prep.sources.source import Annotation, Item, Object, read_each
 from ssd_common.errors import ParseError
 from ssd_common.suggest import suggest
 
-HELP = "a folder with COCO-style JSON"
-EPILOG = """DIR holds annotations/instances_NAME.json and the images in NAME/ or images/NAME/, or NAME/_annotations.coco.json as Roboflow
-writes it; or name one JSON file. A LIST is such a NAME, a JSON file, or a text file of image names or ids. COCO's trainval35k (train2014
-and valminusminival2014, or train2017: the same images), minival (minival2014 or val2017) and trainval go by these names, too.
-Crowds are difficult.
-
-examples:
-  data_prep coco COCO --train-list train2017 --test-list val2017 --labelmap coco --out data/coco
-  data_prep coco COCO --list minival --classes person,car --out data/street/test_lmdb
-  data_prep coco mine/export.json --out data/mine/train_lmdb"""
 SECTIONS = ("images", "annotations", "categories")
 KINDS = ("instances_", "image_info_", "person_keypoints_")
 OTHER_KINDS = ("captions_", "stuff_", "panoptic_")  # no boxes of objects in them
 DESCRIPTION = "dataset.json"  # of a data set built here
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with JSON files and images, or one JSON file")
-
-
-def open_source(args: argparse.Namespace) -> Source:
-    return Coco(args.folder)
 
 
 class Coco(Bundle):
@@ -172,3 +154,22 @@ def _row(value: dict[str, Any], line: int) -> str:
 
 def _is_number(x: Any) -> bool:
     return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e9  # neither infinite nor NaN
+
+
+KIND = Kind(
+    title="a folder with COCO-style JSON",
+    notes="""
+DIR holds annotations/instances_NAME.json and the images in NAME/ or images/NAME/, or
+NAME/_annotations.coco.json as Roboflow writes it; or name one JSON file. A LIST is such a NAME, a
+JSON file, or a text file of image names or ids. COCO's trainval35k (train2014 and
+valminusminival2014, or train2017: the same images), minival (minival2014 or val2017) and trainval
+go by these names, too. Crowds are difficult.
+""",
+    examples="""
+data_prep coco COCO --train-list train2017 --test-list val2017 --labelmap coco --out data/coco
+data_prep coco COCO --list minival --classes person,car --out data/street/test_lmdb
+data_prep coco mine/export.json --out data/mine/train_lmdb
+""",
+    folder="folder with JSON files and images, or one JSON file",
+    open=Coco,
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import os
@@ -11,24 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data_prep.images.image import IMAGE_NAMES
+from data_prep.images.encoding import IMAGE_NAMES
 from data_prep.sources import image_lists
 from data_prep.sources.bundle import Bundle
-from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, Source, read_each
+from data_prep.sources.kind import Kind
+from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, read_each
 from ssd_common.errors import ParseError
 from ssd_common.suggest import suggest
-
-HELP = "a table of boxes (CSV)"
-EPILOG = """DIR holds one or more tables NAME.csv (comma, semicolon or tab) and the images, or NAME/_annotations.csv as Roboflow writes it;
-or name one table. The header tells the columns:
-filename,width,height,class,xmin,ymin,xmax,ymax as for TensorFlow, Open Images' ImageID,…,XMin,XMax,YMin,YMax in fractions, x,y and the
-box's width and height, and other usual names, in any order. Without a header: image,xmin,ymin,xmax,ymax,class as for keras-retinanet,
-image,class,xmin,ymin,xmax,ymax, or TensorFlow's order. A row with no more than an image is an image without objects.
-
-examples:
-  data_prep csv PHOTOS --test-share 0.2 --out data/mine
-  data_prep csv PHOTOS --train-list train --test-list test --out data/mine      # PHOTOS/train.csv, PHOTOS/test.csv
-  data_prep csv boxes.csv --out data/mine/train_lmdb"""
 
 # Names of columns in small letters without anything but letters and digits; the first of a header counts.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -51,14 +39,6 @@ RETINANET = ("image", *CORNERS, "class")
 CLASS_SECOND = ("image", "class", *CORNERS)
 TENSORFLOW = ("image", "width", "height", "class", *CORNERS)
 SAMPLE = 200  # rows that a table without a header is known by
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with tables and images, or one table")
-
-
-def open_source(args: argparse.Namespace) -> Source:
-    return Csv(args.folder)
 
 
 class Csv(Bundle):
@@ -213,3 +193,24 @@ def _row(words: list[str], columns: Mapping[str, int], line: int) -> tuple[str, 
         return image, [image_lists.class_name(cells["class"]), int(difficult), *numbers, line], size
     except ValueError as error:
         return image, f"{line}:{error}", size
+
+
+KIND = Kind(
+    title="a table of boxes (CSV)",
+    notes="""
+DIR holds one or more tables NAME.csv (comma, semicolon or tab) and the images, or
+NAME/_annotations.csv as Roboflow writes it; or name one table. The header tells the columns:
+filename,width,height,class,xmin,ymin,xmax,ymax as for TensorFlow, Open Images'
+ImageID,…,XMin,XMax,YMin,YMax in fractions, x,y and the box's width and height, and other usual
+names, in any order. Without a header: image,xmin,ymin,xmax,ymax,class as for keras-retinanet,
+image,class,xmin,ymin,xmax,ymax, or TensorFlow's order. A row with no more than an image is an
+image without objects.
+""",
+    examples="""
+data_prep csv PHOTOS --test-share 0.2 --out data/mine
+data_prep csv PHOTOS --train-list train --test-list test --out data/mine      # PHOTOS/train.csv, PHOTOS/test.csv
+data_prep csv boxes.csv --out data/mine/train_lmdb
+""",
+    folder="folder with tables and images, or one table",
+    open=Csv,
+)

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from data_prep.sources import image_lists
-from data_prep.sources.source import UNLABELLED, Item, Source
+from data_prep.sources.kind import Kind
+from data_prep.sources.source import UNLABELLED, Item
 from data_prep.sources.voc import Folder
 from ssd_common.errors import CaffeError
 
-HELP = "a folder of ILSVRC DET"
-EPILOG = """DIR holds Data/DET, Annotations/DET, ImageSets/DET. A LIST is train, val, val1, val2, trainval1 (train and val1), test (without
-labels). As in the SSD fork's data/ILSVRC2016, images of train and val1 without an annotation file, the negative ones, are left out, and
-name_size files have the second column of ImageSets/DET. val1.txt and val2.txt are Ross Girshick's split: ILSVRC2015_DET_val1_val2.tar.gz.
-
-example:
-  data_prep ilsvrc ILSVRC --train-list trainval1 --test-list val2 --labelmap ilsvrc --out data/ilsvrc"""
 SETS, SUBSETS = "ImageSets/DET", {"trainval1": ("train", "val1")}
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with Data/DET, Annotations/DET and ImageSets/DET")
-
-
-def open_source(args: argparse.Namespace) -> Source:
-    return Ilsvrc(args.folder)
 
 
 class Ilsvrc(Folder):
@@ -55,3 +40,20 @@ class Ilsvrc(Folder):
                 if not training or (self.root / annotation).is_file():
                     items.append(Item(f"Data/DET/{subset[1]}/{image}.JPEG", annotation, place, *number))
         return items
+
+
+KIND = Kind(
+    title="a folder of ILSVRC DET",
+    notes="""
+DIR holds Data/DET, Annotations/DET, ImageSets/DET. A LIST is train, val, val1, val2, trainval1
+(train and val1), test (without labels). As in the SSD fork's data/ILSVRC2016, images of train and
+val1 without an annotation file, the negative ones, are left out, and name_size files have the
+second column of ImageSets/DET. val1.txt and val2.txt are Ross Girshick's split:
+ILSVRC2015_DET_val1_val2.tar.gz.
+""",
+    examples="""
+data_prep ilsvrc ILSVRC --train-list trainval1 --test-list val2 --labelmap ilsvrc --out data/ilsvrc
+""",
+    folder="folder with Data/DET, Annotations/DET and ImageSets/DET",
+    open=Ilsvrc,
+)

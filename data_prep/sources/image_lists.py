@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from data_prep.images.image import IMAGE_NAMES, read_image
+from data_prep.images.encoding import IMAGE_NAMES
 from data_prep.images.image_header import read_header
 from data_prep.sources.source import Item, Object
 from ssd_common.errors import CaffeError
@@ -157,6 +157,8 @@ def placed(name: str, difficult: bool, box: Iterable[float], line: int) -> Objec
 
 def size_of(image: Path) -> tuple[int, int]:
     """(width, height) of an image file, for boxes in fractions of it; (0, 0) where it cannot be read, which is told when it is."""
+    from data_prep.images.image import read_image  # noqa: PLC0415  OpenCV, which help does without
+
     try:
         if header := read_header(image.read_bytes()):
             height, width = header.upright

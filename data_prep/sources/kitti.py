@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.images.image import IMAGE_NAMES
+from data_prep.images.encoding import IMAGE_NAMES
 from data_prep.sources import image_lists
-from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, Source, read_each
+from data_prep.sources.kind import Kind, Option
+from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, read_each
 from ssd_common.errors import CaffeError, ParseError
 
-HELP = "a folder of KITTI's object benchmark"
-EPILOG = """DIR, or DIR/training, has image_2/000000.png and label_2/000000.txt. A LIST is a file of such numbers, here or in DIR/ImageSets.
-Objects beyond the benchmark's --level of difficulty (box height, occlusion, truncation) are difficult; DontCare regions are left out,
-or kept as difficult objects of a class DontCare.
-
-examples:
-  data_prep kitti KITTI --train-list train --test-list val --classes Car,Pedestrian,Cyclist --out data/kitti
-  data_prep kitti KITTI --level moderate --out data/kitti/train_lmdb"""
 DONT_CARE = "DontCare"
 IMAGES, LABELS = ("image_2", "images", "image_02"), ("label_2", "labels", "label_02")
 
@@ -38,16 +30,6 @@ LEVELS = {
     "hard": Level(25, 2, 0.5),
     "all": Level(0, float("inf"), float("inf")),
 }
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with image_2 and label_2")
-    parser.add_argument("--level", choices=LEVELS, default="hard", help="objects beyond it are difficult (default: hard)")
-    parser.add_argument("--dont-care", choices=("drop", "keep"), default="drop", help="what becomes of DontCare regions (default: drop)")
-
-
-def open_source(args: argparse.Namespace) -> Source:
-    return Kitti(args.folder, args.level, keep_dont_care=args.dont_care == "keep")
 
 
 class Kitti:
@@ -114,3 +96,39 @@ def _object(path: Path, line: int, words: list[str], level: Level) -> Object:
         raise ParseError(str(path), f"{image_lists.shown(str(error))}, where a number should be", line) from None
     beyond = box[3] - box[1] < level.height or occluded > level.occlusion or truncated > level.truncation
     return image_lists.placed(name, beyond or name == DONT_CARE, box, line)
+
+
+def _open(folder: Path, level: str = "hard", dont_care: str = "drop") -> Kitti:
+    """The data set in a folder. level: of LEVELS; dont_care: "drop" or "keep"."""
+    return Kitti(folder, level, keep_dont_care=dont_care == "keep")
+
+
+KIND = Kind(
+    title="a folder of KITTI's object benchmark",
+    notes="""
+DIR, or DIR/training, has image_2/000000.png and label_2/000000.txt. A LIST is a file of such
+numbers, here or in DIR/ImageSets. Objects beyond the benchmark's --level of difficulty (box
+height, occlusion, truncation) are difficult; DontCare regions are left out, or kept as difficult
+objects of a class DontCare.
+""",
+    examples="""
+data_prep kitti KITTI --train-list train --test-list val --classes Car,Pedestrian,Cyclist --out data/kitti
+data_prep kitti KITTI --level moderate --out data/kitti/train_lmdb
+""",
+    folder="folder with image_2 and label_2",
+    open=_open,
+    options=(
+        Option(
+            "level",
+            "objects beyond it are difficult (default: hard)",
+            choices=tuple(LEVELS),
+            default="hard",
+        ),
+        Option(
+            "dont_care",
+            "what becomes of DontCare regions (default: drop)",
+            choices=("drop", "keep"),
+            default="drop",
+        ),
+    ),
+)

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from caffe_ir import caffe_ir_pb2 as pb
 from ssd_common.errors import CaffeError
+
+if TYPE_CHECKING:
+    from caffe_ir import caffe_ir_pb2 as pb
 
 BACKGROUND = "none_of_the_above"
 LABELMAP = "labelmap.prototxt"  # beside LMDBs
@@ -41,6 +44,8 @@ def find_map(name: str) -> Path:
 
 def make(classes: Iterable[str]) -> pb.LabelMap:
     """The label map of some classes in their order, the background before them."""
+    from caffe_ir import caffe_ir_pb2 as pb  # noqa: PLC0415  protobuf, which help does without
+
     result = pb.LabelMap()
     result.item.add(name=BACKGROUND, label=0, display_name="background")
     for label, name in enumerate(dict.fromkeys(classes), 1):

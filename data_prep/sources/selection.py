@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,35 +14,37 @@ from ssd_common.suggest import suggest
 Empty = Literal["keep", "drop"] | None
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--classes", metavar="NAMES", help="only objects of these classes, in this order of labels: person,car")
-    parser.add_argument(
-        "--map",
-        metavar="FILE",
-        help="other names for classes: lines `name or label,new label,new name` as in the fork's coco_voc_map.txt, or `name,new name`;"
-        " objects of classes that are not in it are left out. coco_voc: VOC's classes of COCO",
-    )
-    empty = parser.add_mutually_exclusive_group()
-    empty.add_argument(
-        "--keep-empty",
-        action="store_const",
-        const="keep",
-        dest="empty",
-        help="keep images that --classes or --map leave without an object (default: left out;"
-        " images that had none before are kept, as the fork's tools do)",
-    )
-    empty.add_argument("--drop-empty", action="store_const", const="drop", dest="empty", help="leave out all images without an object")
+def select(
+    source: Source,
+    *,
+    classes: str | Sequence[str] | None = None,
+    class_map: str | None = None,
+    empty: Empty = None,
+) -> Source:
+    """A part of a data set: some of its classes, or its classes under other names.
 
-
-def select(source: Source, args: argparse.Namespace) -> Source:
-    """The source as the flags of add_flags narrow it. Raises CaffeError."""
-    classes = [c.strip() for c in args.classes.split(",")] if args.classes else None
-    if classes is not None and (not all(classes) or len(set(classes)) < len(classes)):
-        raise CaffeError(f"--classes {args.classes}: class names with commas between them, each once")
-    renaming = read_map(label_map.find_map(args.map)) if args.map else None
-    if classes or renaming or args.empty:
-        return Selection(source, classes, renaming, args.empty)
+    classes: names in the order of their labels, or one text with commas between them; None for all
+    class_map: a file of other names for classes (see read_map), or "coco_voc"; classes that are not in it are left out
+    empty: what becomes of images without an object: "keep" or "drop" all, None for keeping those that had none from the start
+    Raises CaffeError for a name given twice or not there, and for a file that is no map of classes.
+    """
+    names = _class_names(classes)
+    renaming = read_map(label_map.find_map(class_map)) if class_map else None
+    if names or renaming or empty:
+        return Selection(source, names, renaming, empty)
     return source
+
+
+def _class_names(classes: str | Sequence[str] | None) -> list[str] | None:
+    """Names of classes as users give them, each once. Raises CaffeError."""
+    if not classes:
+        return None
+    words = classes.split(",") if isinstance(classes, str) else classes
+    names = [word.strip() for word in words]
+    if not all(names) or len(set(names)) < len(names):
+        given = classes if isinstance(classes, str) else ",".join(classes)
+        raise CaffeError(f"--classes {given}: class names with commas between them, each once")
+    return names
 
 
 def read_map(path: Path) -> dict[str, str]:

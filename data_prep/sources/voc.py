@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 import os
 from collections.abc import Iterator
@@ -11,33 +10,16 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from data_prep.images.image import IMAGE_NAMES
+from data_prep.images.encoding import IMAGE_NAMES
 from data_prep.sources import image_lists
+from data_prep.sources.kind import Kind
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
 from ssd_common.errors import CaffeError, ParseError
 
-HELP = "a VOC-style folder"
-EPILOG = """DIR has JPEGImages and Annotations, or images and annotations; or photographs with their XML files beside them, as LabelImg
-saves them; all that also in folders below, such as train and valid. A LIST is ImageSets/Main/NAME.txt by its NAME, such a folder,
-or a file with lines `image annotation` relative to DIR, or an image's name alone. Without lists every annotation is taken.
-
-examples:
-  data_prep voc PHOTOS --test-share 0.2 --out data/mine
-  data_prep voc PHOTOS --list test.txt --labelmap labelmap.prototxt --out data/mine/test_lmdb
-  data_prep voc VOC2007 --train-list trainval --test-list test --labelmap voc --out data/voc2007
-The first and the third also write dataset.json, as data/voc2007/dataset.json, for `netgen build ID --dataset data/voc2007/dataset.json`."""
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 XML_FILES = "[!.]*.xml"  # without the ._*.xml that macOS leaves on other disks
 IMAGES, ANNOTATIONS, SETS = "JPEGImages", "Annotations", "ImageSets/Main"
 IMAGE_FOLDERS, ANNOTATION_FOLDERS = (IMAGES, "images", "Images", ""), (ANNOTATIONS, "annotations/xmls", "annotations", "")
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with images and their XML files")
-
-
-def open_source(args: argparse.Namespace) -> Folder:
-    return Folder(args.folder)
 
 
 class Element:
@@ -270,3 +252,23 @@ class Folder:
             self.item(words[0], place) if len(words) == 1 else Item(words[0], words[1], place)
             for place, words in image_lists.read_list(image_lists.find(name, candidates, self.sets()))
         ]
+
+
+KIND = Kind(
+    title="a VOC-style folder",
+    notes="""
+DIR has JPEGImages and Annotations, or images and annotations; or photographs with their XML files
+beside them, as LabelImg saves them; all that also in folders below, such as train and valid. A
+LIST is ImageSets/Main/NAME.txt by its NAME, such a folder, or a file with lines `image
+annotation` relative to DIR, or an image's name alone. Without lists every annotation is taken.
+LMDBs for training and testing come with a dataset.json, such as data/voc2007/dataset.json, which
+`netgen build ID --dataset` takes.
+""",
+    examples="""
+data_prep voc PHOTOS --test-share 0.2 --out data/mine
+data_prep voc PHOTOS --list test.txt --labelmap labelmap.prototxt --out data/mine/test_lmdb
+data_prep voc VOC2007 --train-list trainval --test-list test --labelmap voc --out data/voc2007
+""",
+    folder="folder with images and their XML files",
+    open=Folder,
+)

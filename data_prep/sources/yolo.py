@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 
 from data_prep.sources import image_lists, yolo_names
-from data_prep.sources.source import NO_ALIASES, Annotation, Item, Source, read_each
+from data_prep.sources.kind import Kind, Option
+from data_prep.sources.source import NO_ALIASES, Annotation, Item, read_each
 from ssd_common.errors import CaffeError, ParseError
 
-HELP = "a folder of YOLO text files"
-EPILOG = """DIR has images/…/NAME.jpg and labels/…/NAME.txt, or both side by side. Class names come from data.yaml, obj.data, obj.names or
-classes.txt, or from --names. A LIST is train, val or test of data.yaml or obj.data, a folder images/LIST or LIST/images, or a file of image
-paths. An image without a text file has no objects. A line of more than five numbers is an outline; its box is taken.
-
-examples:
-  data_prep yolo PHOTOS --test-share 0.2 --out data/mine
-  data_prep yolo PHOTOS --train-list train --test-list val --out data/mine
-  data_prep yolo PHOTOS --names coco.names --out data/mine/train_lmdb"""
 FAR = 1.5  # beyond it a number is no fraction that got out of hand, but something else
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", type=Path, help="folder with images and their text files")
-    parser.add_argument("--names", metavar="FILE", type=Path, help="class names (default: data.yaml, obj.names or classes.txt in DIR)")
-
-
-def open_source(args: argparse.Namespace) -> Source:
-    return Yolo(args.folder, args.names)
 
 
 class Yolo:
@@ -147,3 +129,35 @@ def _corners(numbers: list[float]) -> list[float]:
         return [min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2])]
     x, y, width, height = numbers
     return [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+
+
+def _open(folder: Path, names: Path | str | None = None) -> Yolo:
+    """The data set in a folder. names: a file of class names, None for the folder's own."""
+    return Yolo(folder, Path(names) if names else None)
+
+
+KIND = Kind(
+    title="a folder of YOLO text files",
+    notes="""
+DIR has images/…/NAME.jpg and labels/…/NAME.txt, or both side by side. Class names come from
+data.yaml, obj.data, obj.names or classes.txt, or from --names. A LIST is train, val or test of
+data.yaml or obj.data, a folder images/LIST or LIST/images, or a file of image paths. An image
+without a text file has no objects. A line of more than five numbers is an outline; its box is
+taken.
+""",
+    examples="""
+data_prep yolo PHOTOS --test-share 0.2 --out data/mine
+data_prep yolo PHOTOS --train-list train --test-list val --out data/mine
+data_prep yolo PHOTOS --names coco.names --out data/mine/train_lmdb
+""",
+    folder="folder with images and their text files",
+    open=_open,
+    options=(
+        Option(
+            "names",
+            "class names (default: data.yaml, obj.names or classes.txt in DIR)",
+            type=Path,
+            metavar="FILE",
+        ),
+    ),
+)

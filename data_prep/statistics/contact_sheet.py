@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,34 +14,80 @@ from google.protobuf.message import DecodeError
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.lmdb_reader import LmdbReader
+from data_prep.images.encoding import PICTURE_NAMES
 from data_prep.sources import label_map
+from ssd_common import pictures
 from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike, write_atomic
 
-TILE, GAP, COLUMNS = 240, 6, 6
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+TILE, GAP, COLUMNS = 240, 6, 6  # pixels, pixels, images in a row
 
 
-def write(path: Path, out: Path, count: int = 24, labels: str | None = None) -> None:
-    """Draw the first `count` images of the annotated LMDB at path, difficult objects thin, as a picture: one of PICTURES by its name.
+def show(
+    lmdb: PathLike,
+    out: PathLike,
+    *,
+    count: int = 24,
+    labelmap: str | None = None,
+    augmented: str | None = None,
+    seed: int = 0,
+) -> None:
+    """Draw the first images of an LMDB with their boxes as one picture; boxes of difficult objects are thin.
 
-    labels: a label map for the names, by default the one beside the LMDB. Raises CaffeError naming LMDB and record.
+    lmdb: an annotated LMDB
+    out: the picture: .png, .jpg, .jpeg, .webp, .bmp, .tif or .tiff; with augmented only .png
+    count: how many images
+    labelmap: for the names: a file or a built-in name; None for labelmap.prototxt beside the LMDB
+    augmented: a train prototxt; the images are what its net is fed, as netrun's own loader makes them
+    seed: of the augmentation
+    Raises CaffeError naming LMDB and record; with augmented also where netrun or PyTorch is not installed.
     """
-    source = label_map.beside(path, labels)
-    names = {i.label: i.display_name or i.name for i in text.read_labelmap(source).item} if source else {}
+    path, out = Path(lmdb), Path(out)
+    file = label_map.beside(path, labelmap)
+    if augmented:
+        _check_name(out, PICTURE_NAMES[:1], " with --augmented")
+        options = {"model": augmented, "source": path, "out": out, "count": count, "seed": seed}
+        _run_netrun_show({**options, "labelmap": file})
+        return
+    _check_name(out, PICTURE_NAMES)
+    names = _names(file)
     tiles = [tile(record, key, path, names) for key, record in read_records(path, count)]
-    columns = min(COLUMNS, len(tiles))
-    rows = -(-len(tiles) // columns)
-    sheet = np.full((rows * (TILE + GAP) + GAP, columns * (TILE + GAP) + GAP, 3), 255, np.uint8)
-    for i, picture in enumerate(tiles):
-        y, x = (GAP + (TILE + GAP) * n for n in divmod(i, columns))
-        sheet[y : y + TILE, x : x + TILE] = picture
-    try:
-        done, data = cv2.imencode(out.suffix.lower(), sheet)
-    except cv2.error:
-        done = False
-    if not done:
-        raise CaffeError(f"{out}: the sheet is too large for such a picture; show fewer images (--count)")
-    text.write_atomic(out, data.tobytes())
+    sheet = pictures.contact_sheet(tiles, columns=COLUMNS, tile=TILE, gap=GAP)
+    data = pictures.encode(sheet, out.suffix.lower())
+    if data is None:
+        raise CaffeError(
+            f"{out}: the sheet is too large for such a picture; show fewer images (--count)"
+        )
+    write_atomic(out, data)
+
+
+def _check_name(out: Path, suffixes: tuple[str, ...], when: str = "") -> None:
+    """Raise CaffeError for a name that is no picture's."""
+    if out.suffix.lower() not in suffixes:
+        raise CaffeError(f"--out {out}: no picture's name; use {', '.join(suffixes)}{when}")
+
+
+def _run_netrun_show(options: dict[str, object]) -> None:
+    """Have netrun draw the sheet, in a process of its own: data preparation itself must not need PyTorch. Raises CaffeError."""
+    for module in ("torch", "netrun"):
+        if importlib.util.find_spec(module) is None:
+            raise CaffeError(
+                f"--augmented needs netrun and PyTorch, and {module} is not installed;"
+                " without it show draws the records as they are"
+            )
+    words = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    command = [sys.executable, "-m", "netrun", "show", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        ended = f"netrun show ended with status {done.returncode}"
+        said = done.stderr.strip().splitlines() or [ended]
+        raise CaffeError(said[-1].removeprefix("netrun: error: "))
+
+
+def _names(file: Path | None) -> dict[int, str]:
+    """The name of each label of a label map."""
+    items = text.read_labelmap(file).item if file else []
+    return {item.label: item.display_name or item.name for item in items}
 
 
 def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
@@ -47,36 +96,32 @@ def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
     found = []
     for number, key in enumerate(reader.keys[:count]):
         try:
-            found.append((key.decode(errors="replace"), pb.AnnotatedDatum.FromString(reader.value(number))))
+            record = pb.AnnotatedDatum.FromString(reader.value(number))
         except DecodeError:
             raise CaffeError(f"{path}: record {number} is no AnnotatedDatum") from None
+        found.append((key.decode(errors="replace"), record))
     return found
 
 
 def tile(record: pb.AnnotatedDatum, key: str, path: Path, names: dict[int, str]) -> np.ndarray:
-    """A record's image with its boxes, TILE x TILE x 3."""
+    """A record's image with its boxes, TILE x TILE x 3. key, path: for errors."""
     image = _pixels(record.datum)
     if image is None:
         raise CaffeError(f"{path}: record {key} has no image that OpenCV can read")
-    height, width = (max(round(side * TILE / max(image.shape[:2])), 1) for side in image.shape[:2])
-    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return pictures.thumbnail(image, _boxes(record, names), TILE)
+
+
+def _boxes(record: pb.AnnotatedDatum, names: dict[int, str]) -> list[pictures.Box]:
+    """The boxes of a record's objects."""
+    found = []
     for group in record.annotation_group:
-        hue = (group.group_label * 67) % 180
-        colour = cv2.cvtColor(np.array([[[hue, 230, 255]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].tolist()
+        label = group.group_label
         for annotation in group.annotation:
             box = annotation.bbox
-            corners = np.nan_to_num([box.xmin, box.ymin, box.xmax, box.ymax]).clip(-1, 2)  # verify tells of those far outside
-            xmin, ymin, xmax, ymax = (corners * [width, height, width, height]).round().astype(int).tolist()
-            corner = (xmin - 1, ymin - 1)  # around the object, not over its edge
-            cv2.rectangle(image, corner, (xmax, ymax), colour, 1 if box.difficult else 2)
-            place = (corner[0] + 1, max(corner[1] - 3, 9))
-            for ink, thickness in (((0, 0, 0), 3), (colour, 1)):
-                cv2.putText(image, names.get(group.group_label, str(group.group_label)), place, cv2.FONT_HERSHEY_SIMPLEX, 0.36,
-                            ink, thickness, cv2.LINE_AA)  # fmt: skip
-    result = np.full((TILE, TILE, 3), 235, np.uint8)
-    y, x = (TILE - height) // 2, (TILE - width) // 2
-    result[y : y + height, x : x + width] = image
-    return result
+            corners = (box.xmin, box.ymin, box.xmax, box.ymax)
+            name = names.get(label, str(label))
+            found.append(pictures.Box(corners, label, name, difficult=box.difficult))
+    return found
 
 
 def _pixels(datum: pb.Datum) -> np.ndarray | None:
@@ -86,7 +131,10 @@ def _pixels(datum: pb.Datum) -> np.ndarray | None:
         return None
     if datum.encoded:
         return cv2.imdecode(data, cv2.IMREAD_COLOR)
-    if datum.channels not in (1, 3) or len(data) != datum.channels * datum.height * datum.width:
+    shape = (datum.channels, datum.height, datum.width)
+    if datum.channels not in (1, 3) or len(data) != np.prod(shape):
         return None
-    image = data.reshape(datum.channels, datum.height, datum.width).transpose(1, 2, 0)
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if datum.channels == 1 else np.ascontiguousarray(image)
+    image = data.reshape(shape).transpose(1, 2, 0)
+    if datum.channels == 1:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return np.ascontiguousarray(image)

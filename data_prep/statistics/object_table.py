@@ -25,7 +25,7 @@ Row = tuple[str, tuple[float, float, float, float]]  # class, and xmin, ymin, xm
 
 
 @dataclass
-class Boxes:
+class ObjectTable:
     """All objects. images: (width, height) in pixels of every image, (m, 2); image, label: (n,) each object's image and class, as
     indices; corners: (n, 4), normalised; names: of the classes; unread: images that are not among them, as they or their annotations
     cannot be read.
@@ -54,7 +54,7 @@ class Boxes:
 
 @dataclass
 class _Gathering:
-    """Boxes in the making: a few bytes for each object."""
+    """An ObjectTable in the making: a few bytes for each object."""
 
     names: dict[str, int] = field(default_factory=dict)
     sizes: array = field(default_factory=lambda: array("f"))
@@ -71,14 +71,14 @@ class _Gathering:
             self.label.append(self.names.setdefault(name, len(self.names)))
             self.corners.extend(corners)
 
-    def done(self) -> Boxes:
+    def done(self) -> ObjectTable:
         corners = np.array(self.corners, np.float64).reshape(-1, 4)
         whole = np.isfinite(corners).all(1)
         image, label = np.array(self.image, int)[whole], np.array(self.label, int)[whole]
-        return Boxes(list(self.names), np.array(self.sizes, float).reshape(-1, 2), image, label, corners[whole], self.unread)
+        return ObjectTable(list(self.names), np.array(self.sizes, float).reshape(-1, 2), image, label, corners[whole], self.unread)
 
 
-def of_lmdbs(paths: list[Path], labels: str | None = None) -> Boxes:
+def of_lmdbs(paths: list[Path], labels: str | None = None) -> ObjectTable:
     """The objects of some LMDBs with the names of their label maps. Raises CaffeError naming LMDB and record."""
     found = _Gathering()
     for path in paths:
@@ -116,7 +116,7 @@ def _decoded_size(datum: pb.Datum) -> tuple[int, int]:
     return (image.shape[1], image.shape[0]) if image is not None else (0, 0)
 
 
-def of_source(source: Source, items: list[Item]) -> Boxes:
+def of_source(source: Source, items: list[Item]) -> ObjectTable:
     """The objects of a data set that is not yet an LMDB; what cannot be read is left out and counted."""
     found = _Gathering()
     for item in tqdm(items, unit=" images", disable=None, leave=False):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from netgen.commands import flags
 from ssd_common.arguments import Parser
 
 HELP = "a detector's card: paper, figures, data, schedule, boxes, costs, the command to train it"
@@ -13,7 +12,7 @@ EXAMPLES = "netgen card fssd300"
 
 def add_flags(parser: Parser) -> None:
     """Which detector."""
-    flags.add_detector(parser, "id", "zoo id")
+    parser.add_argument("id", metavar="ID", help="zoo id")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -117,7 +117,7 @@ def test_download_check_unpack_and_not_again(server: Server, archive: Archive, t
 
 def test_what_breaks_off_goes_on(server: Server, archive: Archive, tmp_path: Path) -> None:
     server.cuts = [100_000, 80_000]  # of which the last 64 KiB, not being whole, are lost
-    assert fetch.fetch(archive, tmp_path, keep=True)
+    assert fetch.fetch_archive(archive, tmp_path, keep=True)
     assert server.asked == [None, "bytes=65536-", "bytes=131072-"]
     assert (tmp_path / "set.tar").read_bytes() == server.data
 
@@ -126,22 +126,22 @@ def test_another_run_goes_on(server: Server, archive: Archive, tmp_path: Path, m
     monkeypatch.setattr(fetch, "ATTEMPTS", 1)
     server.cuts = [200_000, 0]
     with pytest.raises(CaffeError, match=r"/set.tar: the connection broke off; run again to go on from 0\.2 MB"):
-        fetch.fetch(archive, tmp_path)
+        fetch.fetch_archive(archive, tmp_path)
     assert (tmp_path / "set.tar.part").stat().st_size == 3 << 16
-    assert fetch.fetch(archive, tmp_path)
+    assert fetch.fetch_archive(archive, tmp_path)
     assert server.asked == [None, *["bytes=196608-"] * 2]
     assert sorted(p.name for p in tmp_path.iterdir()) == [fetch.STATE, "VOCdevkit"]
 
 
 def test_a_whole_part_is_not_asked_for_again(server: Server, archive: Archive, tmp_path: Path) -> None:
     (tmp_path / "set.tar.part").write_bytes(server.data)  # killed before it was renamed
-    assert fetch.fetch(archive, tmp_path)
+    assert fetch.fetch_archive(archive, tmp_path)
     assert server.asked == [f"bytes={len(server.data)}-"]
 
 
 def test_a_part_longer_than_the_file(server: Server, archive: Archive, tmp_path: Path) -> None:
     (tmp_path / "set.tar.part").write_bytes(server.data + b"more")
-    assert fetch.fetch(archive, tmp_path)
+    assert fetch.fetch_archive(archive, tmp_path)
     assert server.asked == [f"bytes={len(server.data) + 4}-", None]
 
 
@@ -151,14 +151,14 @@ def test_it_starts_anew_where_it_must(server: Server, archive: Archive, tmp_path
     (tmp_path / "set.tar.part").write_bytes(b"other" * 1000)
     (tmp_path / "set.tar.part.tag").write_text('"0"' if change == "tag" else server.tag)
     server.ranges = change != "ranges"
-    assert fetch.fetch(archive, tmp_path)
+    assert fetch.fetch_archive(archive, tmp_path)
     assert server.asked == ["bytes=5000-"]
 
 
 def test_wrong_checksum(server: Server, archive: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server.data = server.data[:-1] + b"!"
     with pytest.raises(CaffeError) as error:
-        fetch.fetch(archive, tmp_path)
+        fetch.fetch_archive(archive, tmp_path)
     assert str(error.value) == f"{server.url}/set.tar: not the file that it should be ({archive.checksum}); it was removed"
     assert [p.name for p in tmp_path.iterdir()] == [fetch.STATE]
 
@@ -166,32 +166,32 @@ def test_wrong_checksum(server: Server, archive: Archive, tmp_path: Path, capsys
 def test_a_file_of_the_users_is_checked_and_kept(server: Server, archive: Archive, tmp_path: Path) -> None:
     (tmp_path / "set.tar").write_bytes(server.data[:1000])
     with pytest.raises(CaffeError, match=r"set\.tar: its md5 is \w+, but should be \w+: cut short, or another file; remove it"):
-        fetch.fetch(archive, tmp_path)
+        fetch.fetch_archive(archive, tmp_path)
     (tmp_path / "set.tar").write_bytes(server.data)
-    assert fetch.fetch(archive, tmp_path)
+    assert fetch.fetch_archive(archive, tmp_path)
     assert server.asked == []
 
 
 def test_unpublished_checksums_are_recorded(server: Server, archive: Archive, tmp_path: Path) -> None:
     unknown = archive._replace(checksum=None)
-    assert fetch.fetch(unknown, tmp_path)
+    assert fetch.fetch_archive(unknown, tmp_path)
     recorded = (tmp_path / fetch.STATE / "set.tar.sha256").read_text()
     assert recorded == f"sha256:{hashlib.sha256(server.data).hexdigest()}\n"
     (tmp_path / fetch.STATE / "set.tar.done").unlink()
     server.data += b"more"
     with pytest.raises(CaffeError, match="not the file that it should be"):
-        fetch.fetch(unknown, tmp_path)
+        fetch.fetch_archive(unknown, tmp_path)
 
 
 def test_the_next_address_is_tried(server: Server, archive: Archive, tmp_path: Path) -> None:
-    assert fetch.fetch(archive._replace(urls=("http://127.0.0.1:9/set.tar", *archive.urls)), tmp_path)
+    assert fetch.fetch_archive(archive._replace(urls=("http://127.0.0.1:9/set.tar", *archive.urls)), tmp_path)
 
 
 @pytest.mark.parametrize(("status", "said"), [(404, "the server says 404 Not Found"), (503, "the server says 503 Service Unavailable")])
 def test_what_the_server_says(server: Server, archive: Archive, tmp_path: Path, status: int, said: str) -> None:
     server.status = status
     with pytest.raises(CaffeError, match=f"set.tar: {said}"):
-        fetch.fetch(archive, tmp_path)
+        fetch.fetch_archive(archive, tmp_path)
 
 
 def test_without_a_network_it_says_how(
@@ -212,29 +212,29 @@ def test_without_a_network_it_says_how(
 def test_mirror_and_manual(server: Server, archive: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["fetch", "mine", "--out", str(tmp_path), "--manual"])
     assert f"from {server.url}/set.tar" in capsys.readouterr().out
-    assert fetch.fetch(archive._replace(urls=()), tmp_path, mirror=f"{server.url}/")
+    assert fetch.fetch_archive(archive._replace(urls=()), tmp_path, mirror=f"{server.url}/")
 
 
 def test_no_room(archive: Archive, tmp_path: Path) -> None:
     with pytest.raises(CaffeError, match=r"GB free, but set.tar needs 2000000\.0 GB to be unpacked, too"):
-        fetch.fetch(archive._replace(size=10**15), tmp_path)
+        fetch.fetch_archive(archive._replace(size=10**15), tmp_path)
 
 
 def test_full_disk(server: Server, archive: Archive, tmp_path: Path) -> None:
     part = tmp_path / "set.tar.part"
     part.symlink_to("/dev/full")
     with pytest.raises(CaffeError) as error:
-        fetch.fetch(archive, tmp_path)
+        fetch.fetch_archive(archive, tmp_path)
     assert str(error.value) == f"{part}: cannot write: No space left on device"
     part.unlink()
     (tmp_path / VOC).parent.mkdir(parents=True)
     (tmp_path / VOC).symlink_to("/dev/full")
     with pytest.raises(CaffeError) as error:
-        fetch.fetch(archive, tmp_path)
+        fetch.fetch_archive(archive, tmp_path)
     assert str(error.value) == f"{tmp_path}: cannot unpack set.tar: No space left on device"
     (tmp_path / VOC).unlink()
     asked = len(server.asked)
-    assert fetch.fetch(archive, tmp_path)  # unpacked from its start, but not downloaded again
+    assert fetch.fetch_archive(archive, tmp_path)  # unpacked from its start, but not downloaded again
     assert len(server.asked) == asked
 
 
@@ -242,7 +242,7 @@ def test_two_at_once(archive: Archive, tmp_path: Path) -> None:
     with (tmp_path / "set.tar.part").open("ab") as part:
         fcntl.flock(part, fcntl.LOCK_EX)
         with pytest.raises(CaffeError, match="another fetch is writing it"):
-            fetch.fetch(archive, tmp_path)
+            fetch.fetch_archive(archive, tmp_path)
 
 
 def test_unknown_sets(capsys: pytest.CaptureFixture[str]) -> None:

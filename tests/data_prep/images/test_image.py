@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.images.image import COPIED, Encoding, read_image
+from data_prep.images.encoding import COPIED, Encoding
+from data_prep.images.image import read_image
 from ssd_common.errors import CaffeError
 
 H, W = 48, 64

@@ -16,7 +16,7 @@ from caffe_ir import text
 from caffe_ir.phase import filter_net
 from caffe_ir.walk import walk
 from data_prep.cli import main
-from data_prep.statistics import clusters, object_table, prior_coverage, stats
+from data_prep.statistics import clusters, object_table, prior_coverage, tables
 from netrun.data.boxes import Annotations
 from netrun.data.resize import Resize
 from netrun.detection.boxes import iou
@@ -234,8 +234,8 @@ def test_boxes_at_the_input_are_netruns(mode: str) -> None:
 def test_a_sample_stands_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(0)
     corners = np.sort(draw.random((400, 2, 2)), axis=1).reshape(400, 4)
-    many = object_table.Boxes(["a"], np.full((400, 2), 300.0), np.arange(400), np.zeros(400, int), corners)
-    monkeypatch.setattr(stats, "SAMPLE", 100)
-    found = stats.covered(many, prior_coverage.read_net("fssd_tiny_shapes"))
+    many = object_table.ObjectTable(["a"], np.full((400, 2), 300.0), np.arange(400), np.zeros(400, int), corners)
+    monkeypatch.setattr(tables, "SAMPLE", 100)
+    found = tables.covered(many, prior_coverage.read_net("fssd_tiny_shapes"))
     assert len(found.cover.best) == len(found.in_image) == 100
     assert "over 100 objects of 400, drawn at random" in found.tables[0].title

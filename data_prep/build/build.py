@@ -1,0 +1,71 @@
+"""Builds a data set: one LMDB, or an LMDB for training and one for testing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data_prep.build import dataset
+from data_prep.build.dataset import ONE_LMDB, Output, Part
+from data_prep.checks.boxes import Fix
+from data_prep.checks.dataset_checks import unannotated
+from data_prep.checks.report import Report
+from data_prep.sources.choice import Choice
+from data_prep.sources.selection import Selection
+from data_prep.sources.source import Source
+from ssd_common.files import PathLike
+
+
+def build(
+    source: Source,
+    out: PathLike,
+    *,
+    image_list: str | None = None,
+    train_list: str | None = None,
+    test_list: str | None = None,
+    test_share: float | None = None,
+    seed: int = 0,
+    shuffle: bool = False,
+    labelmap: str | None = None,
+    fix: Fix | None = None,
+    overwrite: bool = False,
+    report: Report | None = None,
+    output: Output = ONE_LMDB,
+) -> list[Part]:
+    """Build the LMDB of a data set, or its train_lmdb and test_lmdb, with label map, lists and name_size files beside them.
+
+    source: the data set, see data_prep.open_source and data_prep.select
+    out: the LMDB; with train_list and test_list, or test_share, the folder for both LMDBs, which gets a dataset.json too
+    image_list: images of the one LMDB: a list's file, or the name of one of the data set's own; None for all
+    train_list, test_list: images of the two LMDBs
+    test_share: instead of two lists: above 0 and below 1, this share of the images is drawn for testing
+    seed: decides what test_share and shuffle draw
+    shuffle: put the images, but for those for testing, in a random order
+    labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the classes found
+    fix: "clip" or "drop" boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them
+    overwrite: replace LMDBs that are there
+    report: gets everything that is wrong
+    output: how records are written, and by how many workers
+    Returns what became of each LMDB: its path, images, objects by class.
+    Raises CaffeError, with nothing written, if anything is wrong.
+    """
+    choice = Choice(image_list, train_list, test_list, test_share, seed)
+    report = report or Report()
+    folder = Path(out)
+    if folder.name in ("", ".."):
+        folder = folder.resolve()
+    items, *test = choice.items(source)
+    if not (image_list or train_list or isinstance(source, Selection)):
+        report.add(unannotated(source, items, *test))
+    if shuffle:
+        items = dataset.shuffled(items, seed)
+    if test:
+        name = folder.resolve().name
+        return dataset.build_dataset(
+            source, items, test[0], folder, name=name,
+            labels=labelmap, overwrite=overwrite, fix=fix, report=report, output=output,
+        )  # fmt: skip
+    part = dataset.build_lmdb(
+        source, items, folder,
+        labels=labelmap, overwrite=overwrite, fix=fix, report=report, output=output,
+    )  # fmt: skip
+    return [part]

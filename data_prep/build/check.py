@@ -1,0 +1,145 @@
+"""Checks a data set as a build would, and builds nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data_prep.build import dataset
+from data_prep.build.workers import Workers
+from data_prep.checks.boxes import Fix
+from data_prep.checks.dataset_checks import DatasetChecks, unannotated
+from data_prep.checks.faults import Fault
+from data_prep.checks.item_checks import Rules, inspect
+from data_prep.checks.report import Report
+from data_prep.images.encoding import Encoding
+from data_prep.images.image import EncodedImage, read_image
+from data_prep.sources import label_map
+from data_prep.sources.choice import Choice
+from data_prep.sources.selection import Selection
+from data_prep.sources.source import Item, Source
+from ssd_common.errors import CaffeError
+
+
+class Checked(NamedTuple):
+    """What a check found.
+
+    images: number of images by part: "train" and "test", or the name of the only part
+    objects: number of objects by class, as they would be built
+    report: everything that is wrong
+    """
+
+    images: dict[str, int]
+    objects: Counter[str]
+    report: Report
+
+    def __str__(self) -> str:
+        images = ", ".join(f"{name}: {count} images" for name, count in self.images.items())
+        classes = ", ".join(f"{name} {count}" for name, count in sorted(self.objects.items()))
+        found = f"{images}; {self.objects.total()} objects"
+        return f"{found}: {classes}" if classes else found
+
+
+def check(
+    source: Source,
+    *,
+    image_list: str | None = None,
+    train_list: str | None = None,
+    test_list: str | None = None,
+    test_share: float | None = None,
+    seed: int = 0,
+    labelmap: str | None = None,
+    fix: Fix | None = None,
+    decode: bool = False,
+    report: Report | None = None,
+    name: str = "images",
+) -> Checked:
+    """Find everything that is wrong with a data set before anything is built. Its files are never changed.
+
+    source: the data set, see data_prep.open_source and data_prep.select
+    image_list, train_list, test_list, test_share, seed: the images, as data_prep.build takes them
+    labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the classes found
+    fix: say what a build with the same fix would make of boxes at fault
+    decode: decode every image to its end, where a build only reads the header of a JPEG
+    report: gets the faults as well as those that it has already
+    name: of the only part, where no list names it
+    Raises CaffeError for a data set or label map that is not there.
+    """
+    report = report or Report()
+    found = Choice(image_list, train_list, test_list, test_share, seed).items(source)
+    parts = {image_list or name: found[0]}
+    if len(found) == 2:
+        parts = {"train": found[0], "test": found[1]}
+    if not (image_list or train_list or isinstance(source, Selection)):
+        report.add(unannotated(source, *found))
+    objects = _check_parts(source, parts, report, labelmap=labelmap, fix=fix, decode=decode)
+    images = {part: len(items) for part, items in parts.items()}
+    return Checked(images, objects, report)
+
+
+class _Job(NamedTuple):
+    source: Source
+    rules: Rules
+    decode: bool
+
+
+class _Seen(NamedTuple):
+    """An item, checked. key: of its image's content; classes: number of its objects by class."""
+
+    faults: list[Fault]
+    key: bytes
+    classes: Counter[str]
+
+
+def _check_parts(
+    source: Source,
+    parts: dict[str, list[Item]],
+    report: Report,
+    *,
+    labelmap: str | None,
+    fix: Fix | None,
+    decode: bool,
+) -> Counter[str]:
+    """Add all that is wrong with the items of each part to the report; the objects by class, as they would be built."""
+    owners = [(part, item) for part, items in parts.items() for item in items]
+    items = [item for _, item in owners]
+    given, classes = dataset.class_map(source, items, labelmap)
+    named = str(given or source.root)
+    rules = Rules(label_map.labels_of(classes, named), named, fix, source.whole_pixels)
+    dataset_checks = DatasetChecks(rules)
+    objects: Counter[str] = Counter()
+    coming = iter(owners)
+    progress = tqdm(total=len(items), desc="checked", unit=" images", disable=None, leave=False)
+    with progress, Workers() as workers:
+        for batch in workers.map(_look, _Job(source, rules, decode), items):
+            for seen, (part, item) in zip(batch, coming, strict=False):
+                report.add(seen.faults)
+                report.add(dataset_checks.add(part, item, seen.key, seen.classes))
+                objects.update(seen.classes)
+            progress.update(len(batch))
+    if not report.failed:
+        report.add(dataset_checks.classes(given=given is not None))
+    return objects
+
+
+def _look(job: _Job, _: int, items: list[Item]) -> list[_Seen]:
+    """What worker processes do."""
+    load = _decoded if job.decode else read_image
+    found = []
+    for item in items:
+        seen = inspect(job.source, item, job.rules, load)
+        objects = seen.annotation.objects if seen.annotation else []
+        found.append(_Seen(seen.faults, seen.key, Counter(o.name for o in objects)))
+    return found
+
+
+def _decoded(path: str, encoding: Encoding, stated: tuple[int, int]) -> EncodedImage:
+    """An image that could be decoded to its end. Raises CaffeError."""
+    image = read_image(path, encoding, stated)
+    if cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR) is None:
+        raise CaffeError(f"{path}: not an image that OpenCV can read")
+    return image

@@ -1,0 +1,66 @@
+"""Flags and arguments of the kinds of data sets, made of what each kind says of itself."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from data_prep.sources import KINDS, open_source
+from data_prep.sources.selection import select
+from data_prep.sources.source import Source
+
+
+def add_source(parser: argparse.ArgumentParser, kind: str) -> None:
+    """The argument that says where a data set of a kind lies, and the flags that only this kind has."""
+    found = KINDS[kind]
+    parser.add_argument("folder", metavar="DIR", type=Path, help=found.folder)
+    for option in found.options:
+        flag = f"--{option.name.replace('_', '-')}"
+        parser.add_argument(
+            flag,
+            help=option.help,
+            type=option.type,
+            metavar=option.metavar,
+            choices=option.choices,
+            default=option.default,
+        )
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Flags that choose among a data set's classes."""
+    parser.add_argument(
+        "--classes",
+        metavar="NAMES",
+        help="only objects of these classes, in this order of labels: person,car",
+    )
+    parser.add_argument(
+        "--map",
+        metavar="FILE",
+        help="other names for classes: lines `name or label,new label,new name` as in the fork's"
+        " coco_voc_map.txt, or `name,new name`; objects of classes that are not in it are left out."
+        " coco_voc: VOC's classes of COCO",
+    )
+    empty = parser.add_mutually_exclusive_group()
+    empty.add_argument(
+        "--keep-empty",
+        action="store_const",
+        const="keep",
+        dest="empty",
+        help="keep images that --classes or --map leave without an object (default: left out;"
+        " images that had none before are kept, as the fork's tools do)",
+    )
+    empty.add_argument(
+        "--drop-empty",
+        action="store_const",
+        const="drop",
+        dest="empty",
+        help="leave out all images without an object",
+    )
+
+
+def opened(args: argparse.Namespace, kind: str) -> Source:
+    """The data set that the flags of add_source and add_selection name. Raises CaffeError."""
+    options = {option.name: getattr(args, option.name) for option in KINDS[kind].options}
+    labelmap = getattr(args, "labelmap", None)
+    source = open_source(kind, args.folder, labelmap=labelmap, **options)
+    return select(source, classes=args.classes, class_map=args.map, empty=args.empty)

@@ -1,0 +1,48 @@
+"""Which images of a data set are meant: all, those of a list, or those for training and those for testing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from data_prep.sources import image_lists
+from data_prep.sources.source import Item, Source
+from ssd_common.errors import CaffeError
+
+
+class Choice(NamedTuple):
+    """A choice of images for one LMDB, or for two. Without any of these it is all images, for one LMDB.
+
+    image_list: a list's file, or the name of one of the data set's own; for one LMDB
+    train_list, test_list: the same for two LMDBs
+    test_share: above 0 and below 1: this share of the images is for testing, drawn at random
+    seed: decides what is drawn
+    """
+
+    image_list: str | None = None
+    train_list: str | None = None
+    test_list: str | None = None
+    test_share: float | None = None
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise CaffeError where its parts contradict each other."""
+        if self.test_share and self.train_list:
+            raise CaffeError(
+                "--test-share draws the test images; leave it out with --train-list and --test-list"
+            )
+        if bool(self.train_list) != bool(self.test_list):
+            raise CaffeError("--train-list and --test-list go together (--list for a single LMDB)")
+        if self.image_list and self.train_list:
+            raise CaffeError(
+                "--list is for a single LMDB; leave it out with --train-list and --test-list"
+            )
+
+    def items(self, source: Source) -> tuple[list[Item], ...]:
+        """The images: one list, or those for training and those for testing. Raises CaffeError."""
+        self.check()
+        if self.train_list and self.test_list:
+            return source.read_list(self.train_list), source.read_list(self.test_list)
+        items = source.read_list(self.image_list) if self.image_list else source.items()
+        if self.test_share:
+            return image_lists.split(items, self.test_share, self.seed)
+        return (items,)

@@ -1,0 +1,48 @@
+"""A kind of data set as its module in this folder describes it: what it is, which options it takes, how it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from data_prep.sources.source import Source
+
+
+class Option(NamedTuple):
+    """An option that only one kind of data set takes.
+
+    name: keyword of Kind.open
+    help: one line for users
+    type: makes the value of a word
+    metavar: stands for the value in help
+    choices: all values that there are, where they are few
+    default: the value where none is given
+    """
+
+    name: str
+    help: str
+    type: Callable[[str], Any] = str
+    metavar: str | None = None
+    choices: tuple[str, ...] | None = None
+    default: Any = None
+
+
+class Kind(NamedTuple):
+    """A kind of data set.
+
+    title: what it is, in a few words
+    notes: which files and folders it has, and what names a list of its images
+    examples: commands that build it
+    folder: what its first argument, a folder or a file, is
+    open: makes the data set of that path; takes the options by name. Raises CaffeError where it is not there
+    options: what only this kind can be told
+    needs_labelmap: open takes `labelmap`, a label map's file or built-in name, as well
+    """
+
+    title: str
+    notes: str
+    examples: str
+    folder: str
+    open: Callable[..., Source]
+    options: tuple[Option, ...] = ()
+    needs_labelmap: bool = False
