@@ -1,4 +1,4 @@
-"""What an installation can lack: the packages of an extra, and our netgen where another overwrote it."""
+"""What an installation can lack: an extra's packages, and our netgen where another overwrote it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import Counter
 from collections.abc import Iterable
@@ -11,6 +12,10 @@ import pytest
 # A suite started in the background ignores SIGINT, and so would every process that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# OpenMP's threads wait for each other spinning: on a busy machine that takes the suite many times as
+# long. Read when torch is imported; netrun's own processes set the same.
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 def skips_by_reason(reports: Iterable[pytest.TestReport]) -> list[str]:

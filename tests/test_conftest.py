@@ -8,7 +8,14 @@ from tests.conftest import skips_by_reason
 
 
 def skipped(reason: str) -> pytest.TestReport:
-    return pytest.TestReport("test.py::case", ("test.py", 1, "case"), {}, "skipped", ("test.py", 1, f"Skipped: {reason}"), "setup")
+    return pytest.TestReport(
+        "test.py::case",
+        ("test.py", 1, "case"),
+        {},
+        "skipped",
+        ("test.py", 1, f"Skipped: {reason}"),
+        "setup",
+    )
 
 
 def test_skips_are_counted_by_reason() -> None:

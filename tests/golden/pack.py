@@ -19,22 +19,24 @@ GOLDEN = SHARED / "golden"
 
 # One case a layer type, or one a way that the type goes; the smallest of its kind.
 LAYERS = {
-    "layers": (
-        "absval batchnorm_scale_relu_inplace batchnorm_test bias concat_axis2 conv_3x3_stride2 conv_depthwise_stride2 "
-        "conv_kernel_hw crop deconv_3x3_stride1 dropout_test eltwise_max eltwise_sum_coeff elu euclidean_loss exp flatten_axis1 "
-        "inner_product log lrn_across mvn normalize_spatial_false_shared_false permute_0231 pool_ave_2x2_ceil pool_max_2x2_ceil "
-        "power prelu reduction_mean relu reshape_0_m1_3 scale_bias sigmoid sigmoid_ce_loss slice_axis1 smooth_l1_loss softmax_axis2 "
-        "softmax_loss split_shared_input tanh tile"
-    ),
-    "fssd": (
-        "axpy_1x1 focal_default focal_gamma25_alpha2 focal_ignore_label focal_large_inputs focal_linear_beta2 focal_map "
-        "focal_norm_full_ignore interp_1x6_to_4x3 interp_pad_end_shrink2 interp_shrink3 interp_to_1x4 interp_zoom1 interp_zoom3"
-    ),
+    "layers": """
+        absval batchnorm_scale_relu_inplace batchnorm_test bias concat_axis2 conv_3x3_stride2
+        conv_depthwise_stride2 conv_kernel_hw crop deconv_3x3_stride1 dropout_test eltwise_max
+        eltwise_sum_coeff elu euclidean_loss exp flatten_axis1 inner_product log lrn_across mvn
+        normalize_spatial_false_shared_false permute_0231 pool_ave_2x2_ceil pool_max_2x2_ceil power
+        prelu reduction_mean relu reshape_0_m1_3 scale_bias sigmoid sigmoid_ce_loss slice_axis1
+        smooth_l1_loss softmax_axis2 softmax_loss split_shared_input tanh tile""",
+    "fssd": """
+        axpy_1x1 focal_default focal_gamma25_alpha2 focal_ignore_label focal_large_inputs
+        focal_linear_beta2 focal_map focal_norm_full_ignore interp_1x6_to_4x3
+        interp_pad_end_shrink2 interp_shrink3 interp_to_1x4 interp_zoom1 interp_zoom3""",
 }
 DETECTION = {"detection": "prior_* detection_* evaluate_*"}
 LOSSES = {
     "detection": "multibox_*",
-    "fssd": "multibox_focal_default multibox_focal_no_difficult multibox_focal_norm_full multibox_focal_loc_weight_half",
+    "fssd": """
+        multibox_focal_default multibox_focal_no_difficult multibox_focal_norm_full
+        multibox_focal_loc_weight_half""",
 }
 RULES = ("sgd_multistep", "nesterov", "adagrad", "rmsprop", "adadelta", "adam")
 
@@ -51,11 +53,16 @@ def chosen(patterns: dict[str, str]) -> dict[str, Case]:
 
 
 def trajectories() -> dict[str, Case]:
-    """Losses of every recorded run; of one run an update rule, where its weights and histories end."""
+    """Losses of every recorded run, and of one an update rule its last weights and histories."""
     start = _weights(GOLDEN / "solver/adam/init.caffemodel", "init")
-    found: dict[str, Case] = {"start": {"prototxt": (GOLDEN / "solver/adam/net.prototxt").read_text(), **start}}
+    found: dict[str, Case] = {
+        "start": {"prototxt": (GOLDEN / "solver/adam/net.prototxt").read_text(), **start}
+    }
     for folder in sorted(path.parent for path in GOLDEN.glob("solver/*/trajectory.npz")):
-        case: Case = {"solver": _solver_text(folder), "loss": np.load(folder / "trajectory.npz")["loss"].astype(np.float32)}
+        case: Case = {
+            "solver": _solver_text(folder),
+            "loss": np.load(folder / "trajectory.npz")["loss"].astype(np.float32),
+        }
         if folder.name in RULES:
             case |= _weights(folder / "final.caffemodel", "final")
             history = binary.read_state(folder / "final.solverstate").history
@@ -71,7 +78,11 @@ def _solver_text(folder: Path) -> str:
 
 def _weights(path: Path, kind: str) -> Case:
     layers = binary.read_weights(path).layer
-    return {f"{kind}:{layer.name}:{i}": blob_array(blob) for layer in layers for i, blob in enumerate(layer.blobs)}
+    return {
+        f"{kind}:{layer.name}:{i}": blob_array(blob)
+        for layer in layers
+        for i, blob in enumerate(layer.blobs)
+    }
 
 
 def _case(file: Path) -> Case:

@@ -1,7 +1,7 @@
 """Many small golden cases in one compressed file: equal arrays are kept once.
 
-`index` (JSON) holds each case by name: its words (prototxt, phase), and under `arrays` the shape of each array and where in
-`values` (float32, one row) it begins.
+`index` (JSON) holds each case by name: its words (prototxt, phase), and under `arrays` the shape of
+each array and where in `values` (float32, one row) it begins.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ def read(name: str) -> dict[str, Case]:
 
 
 def write(name: str, cases: Mapping[str, Mapping[str, Any]]) -> int:
-    """Write cases (words, whole numbers and float32 arrays) to a file of this folder; its size in bytes."""
+    """Write cases (words, whole numbers, float32 arrays) to a file of this folder.
+
+    Returns its size in bytes.
+    """
     index: dict[str, Case] = {}
     pool = _Pool()
     for case_name, case in cases.items():
@@ -40,7 +43,9 @@ def write(name: str, cases: Mapping[str, Mapping[str, Any]]) -> int:
             else:
                 entry[key] = value
         index[case_name] = entry
-    np.savez_compressed(HERE / name, index=json.dumps(index, separators=(",", ":")), values=pool.values())
+    np.savez_compressed(
+        HERE / name, index=json.dumps(index, separators=(",", ":")), values=pool.values()
+    )
     return (HERE / name).stat().st_size
 
 

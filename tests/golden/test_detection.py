@@ -1,4 +1,7 @@
-"""PriorBox, DetectionOutput, DetectionEvaluate and every mode of MultiBoxLoss against recorded cases, with or without ../shared."""
+"""SSD's own layers against recorded cases, with or without ../shared.
+
+PriorBox, DetectionOutput, DetectionEvaluate, and every mode of MultiBoxLoss.
+"""
 
 from __future__ import annotations
 

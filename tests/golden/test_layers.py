@@ -18,8 +18,18 @@ def test_recorded(name: str) -> None:
     replay_case(CASES[name])
 
 
-# Layers that read or write files have tests of their own, and so has Python; Split is the net's own, Silence and Threshold are a line.
-WITHOUT_CASE = {"AnnotatedData", "Data", "HDF5Data", "HDF5Output", "ImageData", "MemoryData", "VideoData", "WindowData"}
+# Layers that read or write files have tests of their own, and so has Python; Split is the net's;
+# Silence and Threshold are a line.
+WITHOUT_CASE = {
+    "AnnotatedData",
+    "Data",
+    "HDF5Data",
+    "HDF5Output",
+    "ImageData",
+    "MemoryData",
+    "VideoData",
+    "WindowData",
+}
 WITHOUT_CASE |= {"Python", "Silence", "Split", "Threshold"}
 
 
@@ -27,5 +37,7 @@ def test_every_layer_type_has_a_case() -> None:
     recorded: set[str] = set()
     for file in ("layers.npz", "fork_layers.npz", "detection.npz", "losses.npz"):
         for case in read(file).values():
-            recorded.update(layer.type for layer in text.parse(case["prototxt"], pb.NetParameter).layer)
+            recorded.update(
+                layer.type for layer in text.parse(case["prototxt"], pb.NetParameter).layer
+            )
     assert set(layer_types()) - recorded == WITHOUT_CASE

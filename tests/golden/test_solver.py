@@ -1,4 +1,7 @@
-"""Twenty iterations under every update rule and every policy of the learning rate, as the SSD fork went, with or without ../shared."""
+"""Twenty iterations as the SSD fork went, with or without ../shared.
+
+Under every update rule and every policy of the learning rate.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,10 @@ BATCHES, IMAGES, SIDE = 4, 4, 64
 
 @functools.cache
 def batches() -> tuple[np.ndarray, list[np.ndarray]]:
-    """The recorded run's images (4, 4, 3, 64, 64) and labels (rows of 8): noise, with an object's square lighter in one colour.
+    """The recorded run's images (4, 4, 3, 64, 64) and labels (rows of 8).
 
-    NumPy keeps RandomState's numbers the same for ever, so these need not be stored.
+    The images are noise, lighter in one colour where an object is. NumPy keeps RandomState's
+    numbers the same for ever, so these need not be stored.
     """
     random = np.random.RandomState(5)
     images = random.randn(BATCHES, IMAGES, 3, SIDE, SIDE).astype(np.float32)
@@ -31,8 +35,11 @@ def batches() -> tuple[np.ndarray, list[np.ndarray]]:
     return images, labels
 
 
-def objects(random: np.random.RandomState, images: np.ndarray, batch: int) -> list[list[float]]:
-    """Rows [image, label, instance, corners, difficult] of a batch, whose images get the squares."""
+Rows = list[list[float]]
+
+
+def objects(random: np.random.RandomState, images: np.ndarray, batch: int) -> Rows:
+    """Rows [image, label, instance, corners, difficult] of a batch; its images get the squares."""
     rows = []
     for image in range(IMAGES):
         for instance in range(1 + (batch + image) % 2):
@@ -48,7 +55,9 @@ def objects(random: np.random.RandomState, images: np.ndarray, batch: int) -> li
 
 def of_kind(case: Case, kind: str) -> dict[str, np.ndarray]:
     """The arrays of a case whose key begins with `kind:`, by the rest of the key."""
-    return {key.split(":", 1)[1]: value for key, value in case.items() if key.startswith(f"{kind}:")}
+    return {
+        key.split(":", 1)[1]: value for key, value in case.items() if key.startswith(f"{kind}:")
+    }
 
 
 def blob(solver: Solver, name: str) -> Any:
@@ -100,5 +109,9 @@ def test_trajectory(name: str) -> None:
 
 
 def test_every_update_rule_has_its_trajectory() -> None:
-    recorded = {text.parse(case["solver"], pb.SolverParameter).type for case in CASES.values() if of_kind(case, "history")}
+    recorded = {
+        text.parse(case["solver"], pb.SolverParameter).type
+        for case in CASES.values()
+        if of_kind(case, "history")
+    }
     assert recorded == {"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"}

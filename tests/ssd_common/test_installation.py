@@ -13,8 +13,14 @@ def lacking(module: str) -> ModuleNotFoundError:
 
 
 def test_a_missing_package_names_its_extra() -> None:
-    assert missing_package("netrun", lacking("torch")) == "netrun needs PyTorch: pip install 'ssd-zoo[run]'"
-    assert missing_package("data_prep", lacking("cv2.dnn")) == "data_prep needs OpenCV: pip install 'ssd-zoo[run]'"
+    assert (
+        missing_package("netrun", lacking("torch"))
+        == "netrun needs PyTorch: pip install 'ssd-zoo[run]'"
+    )
+    assert (
+        missing_package("data_prep", lacking("cv2.dnn"))
+        == "data_prep needs OpenCV: pip install 'ssd-zoo[run]'"
+    )
 
 
 def test_any_other_missing_module_keeps_its_traceback() -> None:
@@ -28,7 +34,10 @@ def test_a_program_ends_with_that_line(capsys: pytest.CaptureFixture[str]) -> No
         raise lacking("lmdb")
 
     assert run_command("data_prep", main, []) == 1
-    assert capsys.readouterr().err == "data_prep: error: data_prep needs lmdb: pip install 'ssd-zoo[run]'\n"
+    assert (
+        capsys.readouterr().err
+        == "data_prep: error: data_prep needs lmdb: pip install 'ssd-zoo[run]'\n"
+    )
 
 
 def test_our_netgen_passes() -> None:

@@ -1,12 +1,13 @@
-"""Comparisons of the detection layers where both sides are equal float32 numbers, as the fork decides them.
+"""Comparisons of the detection layers where both sides are equal float32 numbers.
 
-Sources: bbox_util.cpp (MineHardExamples, FindMatches, GetMaxScoreIndex, ApplyNMSFast) and detection_evaluate_layer.cpp of
-weiliu89/caffe (ssd).
+Expected is what the fork decides: bbox_util.cpp (MineHardExamples, FindMatches, GetMaxScoreIndex,
+ApplyNMSFast) and detection_evaluate_layer.cpp of weiliu89/caffe (ssd).
 """
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +17,27 @@ from caffe_ir import caffe_ir_pb2 as pb
 from netrun.detection.boxes import nms
 from netrun.detection.hard_examples import max_negative
 from netrun.detection.matching import UNMATCHED, match
+from netrun.layers import Layer
 from tests.netrun.layers.detection_support import make_layer
 
-# Strips of the unit square: [0, part] x [0, 1] meets the whole square by an IoU of part, exactly, where part is a sum of few powers of 2.
+# A strip of the unit square, [0, part] x [0, 1], has an IoU of exactly `part` with the whole square
+# where part is a sum of few powers of 2.
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 PARTS = [0.25, 0.5, 0.75]
+
+
+TRUTH = [0, 1, 0, *WHOLE, 0]
+
+
+def alone(type_: str, options: str, phase: int = pb.TEST) -> Layer:
+    """A layer of two classes by itself; options: fields of its own message."""
+    words = {
+        "DetectionEvaluate": "detection_evaluate_param",
+        "DetectionOutput": "detection_output_param",
+        "MultiBoxLoss": 'bottom: "l" bottom: "c" bottom: "p" bottom: "g" multibox_loss_param',
+    }[type_]
+    fields = f"{words} {{ num_classes: 2 {options} }}"
+    return make_layer(f'layer {{ name: "alone" type: "{type_}" {fields} }}', phase)
 
 
 def strip(part: float) -> tuple[float, float, float, float]:
@@ -44,14 +61,16 @@ def test_a_prior_that_overlaps_by_neg_overlap_is_no_negative(limit: float) -> No
 
 @pytest.mark.parametrize("part", PARTS)
 def test_neg_overlap_of_the_loss_layer(part: float) -> None:
-    """Prior 0 is the object; prior 1 overlaps it by `part` and is no match. As a negative it adds its even confidence, ln 2."""
+    """Prior 0 is the object; prior 1 overlaps it by `part` and is no match.
+
+    As a negative it adds its even confidence, ln 2.
+    """
 
     def loss(neg_overlap: float) -> float:
-        options = f"num_classes: 2 code_type: CORNER overlap_threshold: 0.9 neg_overlap: {neg_overlap!r}"
-        words = 'bottom: "loc" bottom: "conf" bottom: "prior" bottom: "gt" top: "loss"'
-        layer = make_layer(f'layer {{ name: "loss" type: "MultiBoxLoss" {words} multibox_loss_param {{ {options} }} }}', pb.TRAIN)
+        options = f"code_type: CORNER overlap_threshold: 0.9 neg_overlap: {neg_overlap!r}"
+        layer = alone("MultiBoxLoss", options, pb.TRAIN)
         priors = torch.tensor([[*WHOLE, *strip(part)], [0.1] * 8])[None]
-        truth = torch.tensor([[[[0, 1, 0, *WHOLE, 0]]]])
+        truth = torch.tensor([[[TRUTH]]])
         return layer.forward([torch.zeros(1, 8), torch.zeros(1, 4), priors, truth])[0].item()
 
     assert loss(part) == pytest.approx(math.log(2), rel=1e-6)
@@ -60,7 +79,7 @@ def test_neg_overlap_of_the_loss_layer(part: float) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_prior_that_overlaps_by_overlap_threshold_is_a_match(part: float) -> None:
-    """`overlap >= overlap_threshold`. The first prior is the object's own, whatever the threshold."""
+    """`overlap >= overlap_threshold`. The first prior is the object's own in any case."""
     candidates = torch.tensor([WHOLE, strip(part)])[None]
     objects = torch.tensor([WHOLE])[None]
     index, best = match(candidates, objects, per_prediction=True, threshold=part)
@@ -72,8 +91,7 @@ def test_a_prior_that_overlaps_by_overlap_threshold_is_a_match(part: float) -> N
 
 def detections(score: float, options: str) -> np.ndarray:
     """Rows for one prior, of class 1 with this score."""
-    words = f"num_classes: 2 nms_param {{ nms_threshold: 0.5 }} {options}"
-    layer = make_layer(f'layer {{ name: "d" type: "DetectionOutput" detection_output_param {{ {words} }} }}')
+    layer = alone("DetectionOutput", f"nms_param {{ nms_threshold: 0.5 }} {options}")
     priors = torch.tensor([[*WHOLE], [0.1] * 4])[None]
     return layer.forward([torch.zeros(1, 4), torch.tensor([[0.0, score]]), priors])[0][0, 0].numpy()
 
@@ -98,30 +116,31 @@ def test_a_box_that_overlaps_by_nms_threshold_stays(part: float) -> None:
     boxes, scores = torch.tensor([WHOLE, strip(part)]), torch.tensor([0.9, 0.8])
     before = float(np.nextafter(np.float32(part), np.float32(0)))
     assert nms(boxes, scores, part).tolist() == [0, 1]
-    assert nms(boxes, scores, part, eta=0.99).tolist() == ([0] if part > 0.5 else [0, 1])  # .75 * .99 is less than .75
+    adaptive = nms(boxes, scores, part, eta=0.99).tolist()
+    if part > 0.5:
+        assert adaptive == [0]  # the first box kept lowers the threshold to .75 * .99
+    else:
+        assert adaptive == [0, 1]
     assert nms(boxes, scores, before).tolist() == [0]
+
+
+def judged(part: float, options: str) -> list[float]:
+    """True and false positive of a detection that is a strip of the object."""
+    found, truth = torch.tensor([[[[0, 1, 0.5, *strip(part)]]]]), torch.tensor([[[TRUTH]]])
+    [top] = alone("DetectionEvaluate", options).forward([found, truth])
+    return top[0, 0, -1, 3:].tolist()
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_detection_that_overlaps_by_overlap_threshold_is_right(part: float) -> None:
     """`overlap_max >= overlap_threshold`."""
-
-    def judged(threshold: float) -> list[float]:
-        options = f"num_classes: 2 overlap_threshold: {threshold!r}"
-        layer = make_layer(f'layer {{ name: "e" type: "DetectionEvaluate" detection_evaluate_param {{ {options} }} }}')
-        found, truth = torch.tensor([[[[0, 1, 0.5, *strip(part)]]]]), torch.tensor([[[[0, 1, 0, *WHOLE, 0]]]])
-        return layer.forward([found, truth])[0][0, 0, -1].tolist()
-
-    assert judged(part) == [0, 1, 0.5, 1, 0]
-    assert judged(after(part)) == [0, 1, 0.5, 0, 1]
+    assert judged(part, f"overlap_threshold: {part}") == [1, 0]
+    assert judged(part, f"overlap_threshold: {after(part)}") == [0, 1]
 
 
-def test_an_overlap_in_pixels_equal_to_the_threshold_is_right(tmp_path) -> None:
-    """Both edges count: in a photograph of 9 x 9 pixels, 0 to 9 has 10 and 0 to 4 has 5: 5 * 10 / (10 * 10) = .5."""
+def test_an_overlap_in_pixels_equal_to_the_threshold_is_right(tmp_path: Path) -> None:
+    """Both edges count: of 9 x 9 pixels, 0 to 9 are 10 and 0 to 4 are 5: 5 * 10 / 10² = .5."""
     (tmp_path / "sizes.txt").write_text("a 9 9\n")
-    part = 4 / 9
-    for threshold, right in ((0.5, [1, 0]), (after(0.5), [0, 1])):
-        options = f'num_classes: 2 overlap_threshold: {threshold!r} name_size_file: "{tmp_path}/sizes.txt"'
-        layer = make_layer(f'layer {{ name: "e" type: "DetectionEvaluate" detection_evaluate_param {{ {options} }} }}')
-        found, truth = torch.tensor([[[[0, 1, 0.5, *strip(part)]]]]), torch.tensor([[[[0, 1, 0, *WHOLE, 0]]]])
-        assert layer.forward([found, truth])[0][0, 0, -1, 3:].tolist() == right
+    sizes = f'name_size_file: "{tmp_path}/sizes.txt"'
+    assert judged(4 / 9, f"{sizes} overlap_threshold: 0.5") == [1, 0]
+    assert judged(4 / 9, f"{sizes} overlap_threshold: {after(0.5)}") == [0, 1]
