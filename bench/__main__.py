@@ -7,12 +7,12 @@ usage: python -m bench [--quick] [--parts inference,training,...] [--out DIR]   
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ import torch
 
 from bench import machine, nets, pictures, report
 from bench.report import Measured
+from ssd_common.arguments import Parser
+from ssd_common.command import run_command
 from ssd_common.machine import cores
 
 PAPERS = ("ssd300_voc0712", "fssd300_voc0712", "dsod300_voc0712")
@@ -149,15 +151,16 @@ class Suite:
         return {name: getattr(self, name) for name in ("inference", "training", "loading", "detectors", "matrices")}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(argv: Sequence[str]) -> int:
+    """Measure what the flags ask for, and write the figures. Raises CaffeError."""
+    parser = Parser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer turns, one detector: a look, no result")
     parser.add_argument("--parts", metavar="A,B", help="inference, training, loading, detectors, matrices (default: all)")
     parser.add_argument(
         "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda (default: cuda where there is one)"
     )
     parser.add_argument("--out", type=Path, default=nets.ROOT / "bench/results", metavar="DIR", help="default: bench/results")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         suite = Suite(Path(folder), args.device, args.quick)
         parts = suite.parts()
@@ -172,4 +175,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command("bench", main))

@@ -15,7 +15,7 @@ from time import perf_counter
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {"all": 15.0, "one": 0.7, "help": 0.3}  # seconds, on one core
 EVERYTHING = """
-from netgen.files import texts
+from netgen.writer import texts
 from netgen.zoo import entries, get
 files = {(zoo_id, name): text for zoo_id in entries() for name, text in texts(get(zoo_id)).items()}
 print(len(entries()), len(files), sum(map(len, files.values())))

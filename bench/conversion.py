@@ -5,7 +5,6 @@ usage: python -m bench.conversion [--records 20000] [--out DIR]    (`make bench-
 
 from __future__ import annotations
 
-import argparse
 import functools
 import multiprocessing
 import os
@@ -13,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +29,9 @@ from bench.report import table
 from caffe_ir import text
 from data_prep.shapes.shapes import annotation_xml
 from data_prep.sources.source import Object
+from ssd_common.arguments import Parser
+from ssd_common.command import run_command
+from ssd_common.files import write_atomic
 from ssd_common.machine import cores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -140,11 +142,12 @@ def load(source: Path, batches: int) -> float:
     return (perf_counter() - start) / (batches * layer.data_param.batch_size)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(argv: Sequence[str]) -> int:
+    """Measure data preparation, and write the figures. Returns 1 where a target is missed."""
+    parser = Parser(prog="python -m bench.conversion", description=__doc__)
     parser.add_argument("--records", type=int, default=20000, help="of the LMDB that is copied (default: 20000)")
     parser.add_argument("--out", type=Path, default=ROOT / "bench/results", help="for conversion.md (default: bench/results)")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     records: int = args.records
     cv2.setNumThreads(1)  # of the bare loops, which are one process
     missed = 0
@@ -186,11 +189,11 @@ def main() -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     columns = ["", "images/s", "of the bare loop", "target"]
     said = "# data_prep beside bare loops\n\n" + "".join(f"- {name}: {value}\n" for name, value in facts.items())
-    text.write_atomic(
+    write_atomic(
         args.out / "conversion.md", f"{said}\n`make bench-data` measured this, the best of three runs each.\n\n{table(columns, rows)}"
     )
     return int(missed > 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command("bench", main))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
+from caffe_ir.rules import VALUE_BYTES
 from netrun.engine.engine import Engine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,8 +66,8 @@ def needed(engine: Engine) -> dict[str, int]:
     weights; for training also their gradients and momentum; activations: every blob once, but in-place and view-like ones, as Caffe
     keeps them (for backward, and for whoever reads blobs); for training also the diffs of one layer's bottoms and tops.
     """
-    weights = sum(blob.numel() for layer in engine.layer_list for blob in layer.blobs) * 4
-    size = {name: 4 * math.prod(blob.shape) for name, blob in engine.blobs.items()}
+    weights = sum(blob.numel() for layer in engine.layer_list for blob in layer.blobs) * VALUE_BYTES
+    size = {name: VALUE_BYTES * math.prod(blob.shape) for name, blob in engine.blobs.items()}
     own = {top for layer in engine.layer_list if layer.type not in _VIEWS for top in layer.param.top}
     found = {"weights": weights, "activations": sum(size[name] for name in own)}
     if engine.context.train:

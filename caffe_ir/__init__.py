@@ -1,4 +1,4 @@
-"""What a prototxt means, whoever wrote or runs it: schema, text and bytes, upgrades, phases, shapes.
+"""What Caffe's files mean, whoever wrote or runs them: schema, text and bytes, upgrades, phases, shapes, records.
 
 Modules load when they are first named: after `import caffe_ir`, `caffe_ir.text.read_net(path)` works.
 """
@@ -8,7 +8,23 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-__all__ = ["binary", "caffe_ir_pb2", "phase", "rules", "text", "upgrade", "walk"]
+__all__ = [
+    "binary",
+    "caffe_ir_pb2",
+    "dataset_file",
+    "label_map",
+    "lmdb_reader",
+    "name_size",
+    "phase",
+    "prior_boxes",
+    "records",
+    "rules",
+    "schema",
+    "splits",
+    "text",
+    "upgrade",
+    "walk",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -12,6 +12,7 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.schema import is_repeated
 from caffe_ir.upgrade import upgrade_net, upgrade_solver
 from ssd_common.errors import ParseError
 from ssd_common.files import PathLike, read_bytes, write_atomic
@@ -83,8 +84,6 @@ def _print(message: Message, indent: str, lines: list[str]) -> None:
 @cache
 def _spelling(field: Any) -> tuple[str, bool, Callable[[Any], str] | None]:
     """A field's name, whether it is a list, and what spells a value; None for messages."""
-    modern = getattr(field, "is_repeated", None)
-    repeated = bool(modern) if modern is not None else field.label == field.LABEL_REPEATED
 
     @lru_cache(maxsize=4096)
     def known(value: Any) -> str:
@@ -95,7 +94,7 @@ def _spelling(field: Any) -> tuple[str, bool, Callable[[Any], str] | None]:
     def spell(value: Any) -> str:
         return known(value) if value else known.__wrapped__(value)  # 0.0 and -0.0 are one key
 
-    return field.name, repeated, None if field.message_type else spell
+    return field.name, is_repeated(field), None if field.message_type else spell
 
 
 def write(message: Message, path: PathLike) -> None:

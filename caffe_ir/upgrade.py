@@ -5,6 +5,7 @@ fields, `input` fields, BatchNorm's three `param`s, `solver_type`.
 from __future__ import annotations
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.schema import is_repeated
 from ssd_common.errors import ParseError
 from ssd_common.suggest import suggest
 
@@ -208,7 +209,7 @@ def _upgrade_v0_layer(old: pb.V1LayerParameter, path: str) -> pb.V1LayerParamete
             param, name = getattr(new, param_name), names[field.name]
             if field.message_type:
                 getattr(param, name).CopyFrom(value)
-            elif hasattr(getattr(param, name), "append"):
+            elif is_repeated(param.DESCRIPTOR.fields_by_name[name]):
                 getattr(param, name).append(value)
             else:
                 setattr(param, name, value)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules import Facts, Param, Shape, facts
-from caffe_ir.rules.checks import show
+from caffe_ir.rules import Facts, Param, Shape, facts, shape_text
 from ssd_common.errors import CaffeError, LayerError
 from ssd_common.suggest import suggest
 
@@ -74,10 +73,11 @@ def walk(net: pb.NetParameter, inputs: Mapping[str, Shape] | None = None, ask: M
             if name in found.blobs and not in_place:
                 raise LayerError(layer.name, f"blob '{name}' is already the top of another layer", "top")
             if in_place and tuple(shape) != tuple(bottoms[i]):
-                message = f"cannot work in place: it makes {show(shape)} of '{name}', {show(bottoms[i])}; give it a top of its own"
+                change = f"it makes {shape_text(shape)} of '{name}', {shape_text(bottoms[i])}"
+                message = f"cannot work in place: {change}; give it a top of its own"
                 raise LayerError(layer.name, message, "top")
             if min(shape, default=0) < 0 or max(prod(shape), *shape, 0) >= 1 << 31:
-                raise LayerError(layer.name, f"blob '{name}' cannot have the shape {show(shape)}", "top")
+                raise LayerError(layer.name, f"blob '{name}' cannot have the shape {shape_text(shape)}", "top")
             found.blobs[name] = shape
             unread.add(name)
             if layer.type == "Input":
@@ -134,7 +134,7 @@ class _Shared:
         """Check that another layer's parameter fits this one, and take over the multipliers that are still open."""
         here, there = param.shape, self.param.shape
         if prod(here) != prod(there) if spec.share_mode == pb.ParamSpec.PERMISSIVE else here != there:
-            message = f"shared parameter '{spec.name}' is {show(here)} here, {show(there)} in layer '{self.layer.name}'"
+            message = f"shared parameter '{spec.name}' is {shape_text(here)} here, {shape_text(there)} in layer '{self.layer.name}'"
             if prod(here) == prod(there):
                 message += "; with share_mode: PERMISSIVE the counts, which are equal, would do"
             raise LayerError(layer.name, message, "param")
@@ -152,7 +152,7 @@ def _count_params(layer: pb.LayerParameter, params: Sequence[Param], shared: dic
     """Add up parameter blobs; one whose name was seen before is the earlier one's."""
     for i, param in enumerate(params):
         if not 0 < prod(param.shape) < 1 << 31:
-            raise LayerError(layer.name, f"parameter blob {i} cannot have the shape {show(param.shape)}")
+            raise LayerError(layer.name, f"parameter blob {i} cannot have the shape {shape_text(param.shape)}")
         spec = layer.param[i] if i < len(layer.param) else pb.ParamSpec()
         if spec.name in shared:
             shared[spec.name].join(layer, param, spec)

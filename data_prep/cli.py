@@ -8,7 +8,7 @@ from ssd_common.command import Program, run_command
 from ssd_common.installation import require_own_netgen
 
 _BECOMES = "becomes an LMDB, or a train and a test LMDB"
-_ANNOSET = "a list of images and annotation files, as the fork's create_annoset.py takes it,"
+_ANNOSET = "a list of images and annotation files, as the fork has them,"
 
 PROGRAM = Program(
     name="data_prep",
@@ -50,6 +50,10 @@ PROGRAM = Program(
         "verify": (
             "data_prep.commands.verify",
             "read an LMDB to its end: decode every image, check every label and box",
+        ),
+        "completion": (
+            "ssd_common.completion:data_prep",
+            "print a script that lets bash, zsh or fish complete commands and flags",
         ),
     },
     examples="""

@@ -36,7 +36,8 @@ _HOMES = {
     "summary": "netgen.reports.summary",
     "write": "netgen.zoo.configuration",
 }
-__all__ = list(_HOMES)
+__all__ = ["__version__"]
+__all__ += list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Shape, facts
+from caffe_ir.schema import is_repeated
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
@@ -140,12 +141,6 @@ def _set(message: Any, field: Any, value: Any, layer: str, path: str) -> None:
             setattr(message, field.name, _number(field, value))
     except (TypeError, ValueError, KeyError) as error:
         raise LayerError(layer, f"{value!r} does not fit ({error})", path) from None
-
-
-def is_repeated(field: Any) -> bool:
-    """Whether a field holds a list (one spelling for every protobuf runtime)."""
-    modern = getattr(field, "is_repeated", None)
-    return bool(modern) if modern is not None else field.label == field.LABEL_REPEATED
 
 
 def _number(field: Any, value: Any) -> Any:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ssd_common.version import __version__
+
 if TYPE_CHECKING:
     from caffe_ir.caffe_ir_pb2 import TEST, TRAIN
     from netrun.engine.net import Net
     from netrun.layers.python_host import Layer
-    from netrun.pycaffe import Classifier, Detector, NetSpec, __version__, io, layer_type_list, params, proto, to_proto
+    from netrun.pycaffe import Classifier, Detector, NetSpec, io, layer_type_list, params, proto, to_proto
     from netrun.pycaffe.solvers import AdaDeltaSolver, AdaGradSolver, AdamSolver, NesterovSolver, RMSPropSolver, SGDSolver
     from netrun.runtime.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
     from netrun.training.solver import Solver, get_solver
@@ -20,7 +22,7 @@ _HOMES = {
     "pycaffe.solvers": ["SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver"],
     "runtime.mode": ["set_mode_cpu", "set_mode_gpu", "set_device", "set_random_seed"],
     "layers.python_host": ["Layer"],
-    "pycaffe": ["Classifier", "Detector", "NetSpec", "__version__", "layer_type_list", "params", "proto", "to_proto"],
+    "pycaffe": ["Classifier", "Detector", "NetSpec", "layer_type_list", "params", "proto", "to_proto"],
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 

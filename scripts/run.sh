@@ -19,15 +19,15 @@ netgen build "$id" --out "prototxt/$id"
 netgen check "prototxt/$id"/{train,test,deploy,solver}.prototxt
 
 heading "2/5 data"
-mapfile -t sources < <(netgen build "$id" --data "$data" --print-sources)
+mapfile -t sources < <(netgen build "$id" --data "$data" --print sources)
 what=${sources[*]} next=${id%_voc0712}
 if [[ -n ${DATASET:-} ]]; then
-  netgen build "$id" --dataset "$DATASET" --print-sources
+  netgen build "$id" --dataset "$DATASET" --print sources
   what=$DATASET run=${RUNS:-runs}/${next}_$(basename "$(dirname "$(realpath "$DATASET")")")
   options+=(--dataset "$DATASET")
 elif [[ $id == *_shapes ]]; then
   what="$data/shapes, drawn images" next=fssd300
-  mapfile -t sources < <(netgen build "$next" --data "$data" --print-sources)
+  mapfile -t sources < <(netgen build "$next" --data "$data" --print sources)
   draw_shapes "$data/shapes" 1200 60
   options+=(--dataset "$data/shapes/dataset.json")
 elif all_exist "${sources[@]}"; then
@@ -37,10 +37,10 @@ else
   echo "so the embedded default: drawn images of coloured shapes"
   draw_shapes "$data/shapes_trial" 100 16
   run=${run}_shapes
-  start_from_trial_of "$(weights_of "prototxt/$id/train.sh")"
+  start_from_trial_of "$(netgen build "$id" --print weights)"
   what="$data/shapes_trial, a few drawn images, because the data set of $id is not there"
-  read -r trial_batch trial_iters < <(trial_size "prototxt/$id/deploy.prototxt")
-  : "${batch:=$trial_batch}" "${iters:=$trial_iters}"
+  mapfile -t trial < <(netgen build "$id" --print trial)
+  : "${batch:=${trial[0]}}" "${iters:=${trial[1]}}"
   note="A trial: so few iterations show that every part works; they teach a net of this size next to nothing. \`make demo\` shows one that has learned."
   options+=(--dataset "$data/shapes_trial/dataset.json")
 fi
@@ -57,20 +57,20 @@ prepare_run "$id" "$run" "${options[@]}"
 trap 'stopped=yes' INT # the engine takes a snapshot and ends well; this script should not go on then
 train_run "$run"
 if [[ -n ${stopped:-} ]]; then
-  echo "stopped; the same command goes on from $(latest_weights "$run")"
+  echo "stopped; the same command goes on from $(status "$run" weights)"
   exit 130
 fi
 trap - INT
 
 heading "4/5 evaluation and pictures"
-evaluate_run "$run" "$gpus"
+evaluate_run "$run" "$gpus" "$(netgen build "$id" "${options[@]}" --print test_lmdb)"
 
 heading "5/5 result after $SECONDS s"
-report_run "$run" "$what"
+report_run "$run" "$what" "$(netgen build "$id" "${options[@]}" --print weights)"
 [[ -z $note ]] || printf '\n%s\n' "$note"
 printf '\nnext        (commands are in .venv/bin: source .venv/bin/activate)\n'
 if [[ -n ${DATASET:-} ]]; then
-  made=$(printf -- '--model %q --weights %q' "$run/deploy.prototxt" "$(latest_weights "$run")") own=DATASET=$(printf %q "$DATASET")
+  made=$(printf -- '--model %q --weights %q' "$run/deploy.prototxt" "$(status "$run" weights)") own=DATASET=$(printf %q "$DATASET")
   cat <<EOF
   photographs       netrun detect $made --out pictures PHOTO.jpg
   GPUs, a schedule  make $next $own GPUS=0 ITERS=N

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from ssd_common.errors import UsageError
@@ -87,6 +87,21 @@ class Parser(argparse.ArgumentParser):
     def _is_switch(self, flag: str) -> bool:
         action = self._option_string_actions.get(flag)
         return action is not None and action.nargs == "?"
+
+
+def offer(action: argparse.Action, words: Callable[[], Iterable[str]]) -> None:
+    """Let shells complete an argument to these words; it may be any other, too.
+
+    words: called when the completion script is written, not before.
+    """
+    action.offered = words  # type: ignore[attr-defined]
+
+
+def offered(action: argparse.Action) -> list[str]:
+    """The words that shells complete an argument to."""
+    if hasattr(action, "offered"):
+        return list(action.offered())
+    return [str(choice) for choice in action.choices or ()]
 
 
 def unknown_argument(flag: str, known: Iterable[str]) -> str:

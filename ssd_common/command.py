@@ -6,7 +6,7 @@ import importlib
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class Program:
       NOTES         a text between its flags and its examples
       HEAVY         names of modules that take long to import: imported just before run
       split         (argv) parts what is the command's own from what it hands on as args.rest
-    run also finds in args: command, its name; argv, its words as they were typed.
+    run also finds in args: command, its name; argv, its words as they were typed; program, this.
     """
 
     name: str
@@ -77,6 +77,20 @@ class Program:
     def parser(self, name: str) -> Parser:
         """A command's parser. Imports its module."""
         return self._parser(name, self._command(name))
+
+    def whole_parser(self) -> Parser:
+        """One parser for all commands, for completion. Imports all their modules.
+
+        A command whose packages are not installed is in it without its flags.
+        """
+        whole = Parser(prog=self.name, description=self.description)
+        whole.add_argument("--version", action="store_true", help="say which version this is")
+        commands = whole.add_subparsers(dest="command", metavar="COMMAND")
+        for name, (_, what) in self.commands.items():
+            parser = commands.add_parser(name, help=what)
+            with suppress(ModuleNotFoundError):
+                self._command(name).add_flags(parser)
+        return whole
 
     def _find(self, word: str) -> str:
         """The name of the command that a word means. Raises UsageError for none."""
@@ -116,7 +130,7 @@ class Program:
         if hasattr(command, "split"):
             own, rest = command.split(argv)
         args = self._parser(name, command).parse_args(own)
-        args.command, args.argv, args.rest = name, own, rest
+        args.program, args.command, args.argv, args.rest = self, name, own, rest
         with self.loading():
             for heavy in getattr(command, "HEAVY", ()):
                 importlib.import_module(heavy)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from tests.support import ROOT, needs_shellcheck
 
 
 def environment(folder: Path, **options: str) -> dict[str, str]:
@@ -139,3 +139,17 @@ def test_a_wrong_name_gets_the_nearest(name: str, nearest: str) -> None:
     assert done.returncode != 0
     assert f"did you mean '{nearest}'?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@needs_shellcheck
+def test_scripts_are_clean() -> None:
+    scripts = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "scripts").glob("*.sh"))
+    command = ["shellcheck", "--external-sources", *scripts]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_scripts_ask_the_commands() -> None:
+    """What the commands wrote is asked of them, not cut out of their text."""
+    content = "\n".join(path.read_text() for path in (ROOT / "scripts").glob("*.sh"))
+    assert not re.findall(r"\b(?:sed|awk|grep)\b", content)

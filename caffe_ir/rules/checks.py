@@ -8,7 +8,7 @@ from math import prod
 from google.protobuf.message import Message
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.registry import Param, Shape
+from caffe_ir.rules.registry import Param, Shape, shape_text
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
@@ -34,17 +34,22 @@ def check(ok: object, layer: pb.LayerParameter, field: str | None, message: str)
         raise LayerError(layer.name, message, field)
 
 
+def bottom_text(layer: pb.LayerParameter, bottoms: Sequence[Shape], index: int) -> str:
+    """A bottom as messages name it: `'data' 2x3x300x300`."""
+    return f"'{layer.bottom[index]}' {shape_text(bottoms[index])}"
+
+
 def axis_of(layer: pb.LayerParameter, shape: Shape, axis: int, field: str) -> int:
     """A field's axis counted from the front; -1 is the last."""
     if not -len(shape) <= axis < len(shape):
-        raise LayerError(layer.name, f"axis {axis} is out of range for a bottom of shape {show(shape)}", field)
+        raise LayerError(layer.name, f"axis {axis} is out of range for a bottom of shape {shape_text(shape)}", field)
     return axis % len(shape)
 
 
 def legacy(layer: pb.LayerParameter, shape: Shape) -> tuple[int, int, int, int]:
     """num, channels, height, width of a shape with at most 4 axes: the missing ones are 1."""
     if len(shape) > 4:
-        raise LayerError(layer.name, f"takes at most 4 axes, found {show(shape)}", "bottom")
+        raise LayerError(layer.name, f"takes at most 4 axes, found {shape_text(shape)}", "bottom")
     n, c, h, w = (*shape, 1, 1, 1, 1)[:4]
     return n, c, h, w
 
@@ -52,7 +57,7 @@ def legacy(layer: pb.LayerParameter, shape: Shape) -> tuple[int, int, int, int]:
 def four_axes(layer: pb.LayerParameter, shape: Shape) -> tuple[int, int, int, int]:
     """num, channels, height, width of a shape that must have all four."""
     if len(shape) != 4:
-        raise LayerError(layer.name, f"takes a bottom of 4 axes (N x C x H x W), found {show(shape)}", "bottom")
+        raise LayerError(layer.name, f"takes a bottom of 4 axes (N x C x H x W), found {shape_text(shape)}", "bottom")
     n, c, h, w = shape
     return n, c, h, w
 
@@ -61,7 +66,7 @@ def same_shapes(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> None:
     """Refuse bottoms of different shapes."""
     for name, shape in zip(layer.bottom, bottoms, strict=True):
         if tuple(shape) != tuple(bottoms[0]):
-            shapes = f"'{layer.bottom[0]}' {show(bottoms[0])}, '{name}' {show(shape)}"
+            shapes = f"{bottom_text(layer, bottoms, 0)}, '{name}' {shape_text(shape)}"
             raise LayerError(layer.name, f"bottoms must have the same shape: {shapes}", "bottom")
 
 
@@ -79,15 +84,10 @@ def learned(layer: pb.LayerParameter, shape: Sequence[int], param: Message, fiel
     if filler.type not in FILLERS:
         raise LayerError(layer.name, f"unknown filler '{filler.type}'{suggest(filler.type, FILLERS)}", f"{field}.type")
     if filler.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
-        raise LayerError(layer.name, f"a bilinear filler takes square 2-D kernels, found a blob of {show(shape)}", field)
+        raise LayerError(layer.name, f"a bilinear filler takes square 2-D kernels, found a blob of {shape_text(shape)}", field)
     return Param(tuple(shape), filler)
 
 
 def count(shape: Sequence[int]) -> int:
     """The number of values of a blob; 1 for a scalar, whose shape is ()."""
     return prod(shape)
-
-
-def show(shape: Sequence[int]) -> str:
-    """`2x3x300x300`, or `scalar`."""
-    return "x".join(map(str, shape)) or "scalar"

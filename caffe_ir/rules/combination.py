@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.checks import MANY, axis_of, check, count_blobs, four_axes, not_in_place, same_shapes, show
-from caffe_ir.rules.registry import Facts, Shape, rule
+from caffe_ir.rules.checks import MANY, axis_of, bottom_text, check, count_blobs, four_axes, not_in_place, same_shapes
+from caffe_ir.rules.registry import Facts, Shape, rule, shape_text
 
 
 @rule("Eltwise")
@@ -30,7 +30,7 @@ def concat(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     top = list(bottoms[0])
     for name, shape in zip(layer.bottom[1:], bottoms[1:], strict=True):
         fits = len(shape) == len(top) and (*shape[:axis], *shape[axis + 1 :]) == (*top[:axis], *top[axis + 1 :])
-        shapes = f"'{layer.bottom[0]}' {show(bottoms[0])}, '{name}' {show(shape)}"
+        shapes = f"{bottom_text(layer, bottoms, 0)}, '{name}' {shape_text(shape)}"
         check(fits, layer, "bottom", f"bottoms may differ only along axis {axis}: {shapes}")
         top[axis] += shape[axis]
     return Facts([tuple(top)])
@@ -61,7 +61,7 @@ def _axis_or_dim(layer: pb.LayerParameter, shape: Shape, param_name: str, old: s
     if not param.HasField(old):
         return axis_of(layer, shape, param.axis, "axis")
     check(not param.HasField("axis"), layer, old, f"give either axis or {old}")
-    check(getattr(param, old) < len(shape), layer, old, f"{getattr(param, old)} is out of range for a bottom of shape {show(shape)}")
+    check(getattr(param, old) < len(shape), layer, old, f"{getattr(param, old)} is out of range for a bottom of shape {shape_text(shape)}")
     return int(getattr(param, old))
 
 
@@ -71,8 +71,9 @@ def axpy(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     count_blobs(layer, bottoms, 3)
     scale, x, y = bottoms
     n, c, _, _ = four_axes(layer, x)
-    check(tuple(scale) in ((n, c), (n, c, 1, 1)), layer, "bottom", f"'{layer.bottom[0]}' must be {n}x{c}, found {show(scale)}")
-    check(tuple(x) == tuple(y), layer, "bottom", f"'{layer.bottom[1]}' {show(x)} and '{layer.bottom[2]}' {show(y)} must be alike")
+    check(tuple(scale) in ((n, c), (n, c, 1, 1)), layer, "bottom", f"'{layer.bottom[0]}' must be {n}x{c}, found {shape_text(scale)}")
+    both = f"{bottom_text(layer, bottoms, 1)} and {bottom_text(layer, bottoms, 2)}"
+    check(tuple(x) == tuple(y), layer, "bottom", f"{both} must be alike")
     return Facts([x])
 
 
@@ -80,7 +81,7 @@ def axpy(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
 def batch_reindex(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """As many items of the first bottom as the second, a list, names."""
     count_blobs(layer, bottoms, 2)
-    check(len(bottoms[1]) == 1, layer, "bottom", f"'{layer.bottom[1]}' must have one axis, found {show(bottoms[1])}")
+    check(len(bottoms[1]) == 1, layer, "bottom", f"'{layer.bottom[1]}' must have one axis, found {shape_text(bottoms[1])}")
     return Facts([(bottoms[1][0], *bottoms[0][1:])])
 
 
@@ -89,7 +90,8 @@ def filter_(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """All but the last bottom, of which the last selects items; how many is known only when it runs, so the most is given."""
     count_blobs(layer, bottoms, (2, MANY), len(bottoms) - 1)
     selector = bottoms[-1]
-    check(all(size == 1 for size in selector[1:]), layer, "bottom", f"the selector must be N or Nx1..., found {show(selector)}")
-    for name, shape in zip(layer.bottom, bottoms, strict=True):
-        check(shape[:1] == selector[:1], layer, "bottom", f"'{name}' {show(shape)} and the selector {show(selector)} differ in N")
+    check(all(size == 1 for size in selector[1:]), layer, "bottom", f"the selector must be N or Nx1..., found {shape_text(selector)}")
+    for index, shape in enumerate(bottoms):
+        both = f"{bottom_text(layer, bottoms, index)} and the selector {shape_text(selector)}"
+        check(shape[:1] == selector[:1], layer, "bottom", f"{both} differ in N")
     return Facts(list(bottoms[:-1]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.checks import MANY, axis_of, check, count, count_blobs, learned, not_in_place, same_shapes, show
-from caffe_ir.rules.registry import Facts, Param, Shape, rule
+from caffe_ir.rules.checks import MANY, axis_of, check, count, count_blobs, learned, not_in_place, same_shapes
+from caffe_ir.rules.registry import Facts, Param, Shape, rule, shape_text
 
 
 def spatial(layer: pb.LayerParameter, field: str, axes: int, default: int | None) -> list[int]:
@@ -62,7 +62,7 @@ def _convolve(layer: pb.LayerParameter, bottoms: Sequence[Shape], transposed: bo
     for size, k, s, p, d in zip(inputs, kernel, stride, pad, dilation, strict=True):
         if transposed:
             sizes.append(s * (size - 1) + d * (k - 1) + 1 - 2 * p)
-            check(sizes[-1] > 0, layer, "pad", f"{p} leaves nothing of the output (bottom {show(shape)})")
+            check(sizes[-1] > 0, layer, "pad", f"{p} leaves nothing of the output (bottom {shape_text(shape)})")
         else:
             sizes.append(_convolved(layer, size, (k, s, p, d)))
     weight = [channels, outputs // group, *kernel] if transposed else [outputs, channels // group, *kernel]
@@ -97,7 +97,7 @@ def im2col(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     shape = bottoms[0]
     axis = axis_of(layer, shape, layer.convolution_param.axis, "axis")
     inputs = shape[axis + 1 :]
-    check(inputs, layer, "axis", f"leaves no spatial axes in a bottom of {show(shape)}")
+    check(inputs, layer, "axis", f"leaves no spatial axes in a bottom of {shape_text(shape)}")
     kernel = spatial(layer, "kernel_size", len(inputs), None)
     fields = (spatial(layer, name, len(inputs), default) for name, default in (("stride", 1), ("pad", 0), ("dilation", 1)))
     sizes = [_convolved(layer, size, values) for size, values in zip(inputs, zip(kernel, *fields, strict=True), strict=True)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.checks import MANY, check, count_blobs, learned
+from caffe_ir.rules.focal_loss import is_focal_loss
 from caffe_ir.rules.registry import Facts, Param, Shape, rule
 from ssd_common.errors import UnknownShape
 
@@ -134,12 +135,12 @@ def parameter(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
 @rule("Python")
 def python(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """Known for netgen's focal loss, a scalar; else the shapes are the code's. A layer without tops needs none."""
-    param = layer.python_param
-    if (param.module, param.layer) == ("ssd_focal_loss", "SSDFocalLoss"):
+    if is_focal_loss(layer):
         count_blobs(layer, bottoms, 4)
         return Facts([()])
     if not layer.top:
         return Facts([])
+    param = layer.python_param
     raise _unknown(layer, None, f"the Python class {param.module}.{param.layer} fixes the shapes")
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from ctypes import c_float
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.checks import check, count_blobs, legacy, show
+from caffe_ir.rules.checks import check, count_blobs, legacy
 from caffe_ir.rules.loss import loss_blobs
-from caffe_ir.rules.registry import Facts, Shape, rule
+from caffe_ir.rules.registry import Facts, Shape, rule, shape_text
 
 NO_BACKGROUND = 0xFFFFFFFF  # -1 in a field without sign
 
@@ -130,7 +130,7 @@ def detection_evaluate(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Fa
     shapes = [legacy(layer, shape) for shape in bottoms]
     for name, (num, channels, _, width), values in zip(layer.bottom, shapes, (7, 8), strict=True):
         fits = (num, channels, width) == (1, 1, values)
-        check(fits, layer, "bottom", f"'{name}' must be 1x1xRx{values}, found {show((num, channels, _, width))}")
+        check(fits, layer, "bottom", f"'{name}' must be 1x1xRx{values}, found {shape_text((num, channels, _, width))}")
     no_background = param.background_label_id == NO_BACKGROUND
     # Beyond the classes, the fork would write its last row past the end of its top.
     known = no_background or param.background_label_id < param.num_classes

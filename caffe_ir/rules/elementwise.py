@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.checks import axis_of, check, count_blobs, learned, not_in_place, show
-from caffe_ir.rules.registry import Facts, Param, Shape, rule
+from caffe_ir.rules.checks import axis_of, check, count_blobs, learned, not_in_place
+from caffe_ir.rules.registry import Facts, Param, Shape, rule, shape_text
 
 
 @rule("ReLU", "ELU", "Sigmoid", "TanH", "BNLL", "Power", "Threshold")
@@ -43,7 +43,7 @@ def dropout(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
 def prelu(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """The bottom's shape; one slope per channel, or a single one (channel_shared), 0.25 at first."""
     count_blobs(layer, bottoms)
-    check(len(bottoms[0]) >= 2, layer, "bottom", f"takes at least 2 axes, found {show(bottoms[0])}")
+    check(len(bottoms[0]) >= 2, layer, "bottom", f"takes at least 2 axes, found {shape_text(bottoms[0])}")
     shape = [] if layer.prelu_param.channel_shared else [bottoms[0][1]]
     return Facts([bottoms[0]], [learned(layer, shape, layer.prelu_param, "filler", default=0.25)])
 
@@ -55,11 +55,11 @@ def _span(layer: pb.LayerParameter, bottoms: Sequence[Shape], axis: int, num_axe
         span = tuple(bottoms[1])
         start = axis_of(layer, shape, axis, "axis") if span else 0
         fits = shape[start : start + len(span)] == span
-        check(fits, layer, "axis", f"bottom '{layer.bottom[1]}' {show(span)} does not fit axes {axis}... of {show(shape)}")
+        check(fits, layer, "axis", f"bottom '{layer.bottom[1]}' {shape_text(span)} does not fit axes {axis}... of {shape_text(shape)}")
         return span
     start = axis_of(layer, shape, axis, "axis")
     check(num_axes >= -1, layer, "num_axes", "must be 0 or more, or -1 for all that follow")
-    check(start + num_axes <= len(shape), layer, "num_axes", f"{num_axes} from axis {start} extend past a bottom of {show(shape)}")
+    check(start + num_axes <= len(shape), layer, "num_axes", f"{num_axes} from axis {start} extend past a bottom of {shape_text(shape)}")
     return shape[start:] if num_axes == -1 else shape[start : start + num_axes]
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.checks import axis_of, check, count, count_blobs, legacy, show
-from caffe_ir.rules.registry import Facts, Shape, rule
+from caffe_ir.rules.checks import axis_of, bottom_text, check, count, count_blobs, legacy
+from caffe_ir.rules.registry import Facts, Shape, rule, shape_text
 
 
 def loss_blobs(layer: pb.LayerParameter, bottoms: Sequence[Shape], bottom: int | tuple[int, int] = 2, most_tops: int = 1) -> None:
     """What every loss checks: its blobs (the top may be left out), and that predictions and labels have the same first size."""
     count_blobs(layer, bottoms, bottom, (0, most_tops))
     alike = bottoms[0][:1] == bottoms[1][:1] and bottoms[0]
-    check(alike, layer, "bottom", f"'{layer.bottom[0]}' {show(bottoms[0])} and '{layer.bottom[1]}' {show(bottoms[1])} differ in N")
+    check(alike, layer, "bottom", f"{_both(layer, bottoms)} differ in N")
+
+
+def _both(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> str:
+    """The first two bottoms as messages name them."""
+    return f"{bottom_text(layer, bottoms, 0)} and {bottom_text(layer, bottoms, 1)}"
 
 
 def _labels(layer: pb.LayerParameter, bottoms: Sequence[Shape], axis: int) -> int:
@@ -21,7 +26,8 @@ def _labels(layer: pb.LayerParameter, bottoms: Sequence[Shape], axis: int) -> in
     axis = axis_of(layer, bottoms[0], axis, "axis")
     predictions = count(bottoms[0][:axis]) * count(bottoms[0][axis + 1 :])
     labels = count(bottoms[1])
-    check(predictions == labels, layer, "bottom", f"{predictions} predictions in {show(bottoms[0])} along axis {axis}, but {labels} labels")
+    found = f"{predictions} predictions in {shape_text(bottoms[0])} along axis {axis}"
+    check(predictions == labels, layer, "bottom", f"{found}, but {labels} labels")
     return axis
 
 
@@ -46,7 +52,7 @@ def paired_loss(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """A scalar. Bottoms: predictions and targets, as many values each."""
     loss_blobs(layer, bottoms)
     alike = count(bottoms[0]) == count(bottoms[1])
-    check(alike, layer, "bottom", f"'{layer.bottom[0]}' {show(bottoms[0])} and '{layer.bottom[1]}' {show(bottoms[1])} differ in size")
+    check(alike, layer, "bottom", f"{_both(layer, bottoms)} differ in size")
     return Facts([()])
 
 
@@ -56,7 +62,8 @@ def smooth_l1_loss(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     loss_blobs(layer, bottoms, (2, 3))
     for name, shape in zip(layer.bottom[1:], bottoms[1:], strict=True):
         alike = legacy(layer, shape)[1:] == legacy(layer, bottoms[0])[1:]
-        check(alike, layer, "bottom", f"'{layer.bottom[0]}' {show(bottoms[0])} and '{name}' {show(shape)} must be alike")
+        both = f"{bottom_text(layer, bottoms, 0)} and '{name}' {shape_text(shape)}"
+        check(alike, layer, "bottom", f"{both} must be alike")
     return Facts([()])
 
 
@@ -65,8 +72,9 @@ def contrastive_loss(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Fact
     """A scalar. Bottoms: features N x C of two sides, and N labels (similar or not)."""
     loss_blobs(layer, bottoms, 3)
     left, right, labels = (legacy(layer, shape)[1:] for shape in bottoms)
-    check(left == right == (left[0], 1, 1), layer, "bottom", f"features must be NxC, found {show(bottoms[0])} and {show(bottoms[1])}")
-    check(labels == (1, 1, 1), layer, "bottom", f"'{layer.bottom[2]}' must be N, found {show(bottoms[2])}")
+    found = f"{shape_text(bottoms[0])} and {shape_text(bottoms[1])}"
+    check(left == right == (left[0], 1, 1), layer, "bottom", f"features must be NxC, found {found}")
+    check(labels == (1, 1, 1), layer, "bottom", f"'{layer.bottom[2]}' must be N, found {shape_text(bottoms[2])}")
     return Facts([()])
 
 
@@ -82,13 +90,13 @@ def probability_loss(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Fact
     """A scalar. Bottoms: probabilities, N labels; InfogainLoss also takes its matrix, as a third bottom or a file."""
     infogain = layer.type == "InfogainLoss"
     loss_blobs(layer, bottoms, (2, 3) if infogain else 2)
-    check(legacy(layer, bottoms[1])[1:] == (1, 1, 1), layer, "bottom", f"'{layer.bottom[1]}' must be N, found {show(bottoms[1])}")
+    check(legacy(layer, bottoms[1])[1:] == (1, 1, 1), layer, "bottom", f"'{layer.bottom[1]}' must be N, found {shape_text(bottoms[1])}")
     if infogain and len(bottoms) == 2:
         check(layer.infogain_loss_param.HasField("source"), layer, "source", "or a third bottom must give the matrix")
     elif infogain:
         classes = count(bottoms[0][1:])
         fits = legacy(layer, bottoms[2]) == (1, 1, classes, classes)
-        check(fits, layer, "bottom", f"'{layer.bottom[2]}' must be 1x1x{classes}x{classes}, found {show(bottoms[2])}")
+        check(fits, layer, "bottom", f"'{layer.bottom[2]}' must be 1x1x{classes}x{classes}, found {shape_text(bottoms[2])}")
     return Facts([()])
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.checks import axis_of, check, count_blobs, four_axes, learned, legacy, show
-from caffe_ir.rules.registry import Facts, Param, Shape, rule
+from caffe_ir.rules.checks import axis_of, check, count_blobs, four_axes, learned, legacy
+from caffe_ir.rules.registry import Facts, Param, Shape, rule, shape_text
 
 
 @rule("BatchNorm")
@@ -14,7 +14,7 @@ def batch_norm(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """The bottom's shape; three statistics: sums of means and variances per channel, and the weight of the sums."""
     count_blobs(layer, bottoms)
     shape = bottoms[0]
-    check(len(shape) >= 2, layer, "bottom", f"takes at least 2 axes, found {show(shape)}")
+    check(len(shape) >= 2, layer, "bottom", f"takes at least 2 axes, found {shape_text(shape)}")
     for param in layer.param:
         check(param.lr_mult == 0, layer, "param.lr_mult", "must be 0: the three blobs are statistics, not learned")
     return Facts([shape], [Param((size,), learnable=False) for size in (shape[1], shape[1], 1)])
@@ -25,7 +25,7 @@ def normalize(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """The bottom's shape; one scale per channel, or a single one (channel_shared), 1 at first. Source: normalize_layer.cpp of SSD."""
     count_blobs(layer, bottoms)
     shape = bottoms[0]
-    check(len(shape) >= 2, layer, "bottom", f"takes at least 2 axes, found {show(shape)}")
+    check(len(shape) >= 2, layer, "bottom", f"takes at least 2 axes, found {shape_text(shape)}")
     channels = legacy(layer, shape)[1]
     param = layer.norm_param
     return Facts([shape], [learned(layer, [] if param.channel_shared else [channels], param, "scale_filler", default=1)])

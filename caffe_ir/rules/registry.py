@@ -10,6 +10,12 @@ from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
 Shape = tuple[int, ...]
+VALUE_BYTES = 4  # a blob's values are float32
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """`2x3x300x300`, or `scalar` for the shape ()."""
+    return "x".join(map(str, shape)) or "scalar"
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.checks import axis_of, check, count_blobs, legacy, not_in_place, show
-from caffe_ir.rules.registry import Facts, Shape, rule
+from caffe_ir.rules.checks import axis_of, bottom_text, check, count_blobs, legacy, not_in_place
+from caffe_ir.rules.registry import Facts, Shape, rule, shape_text
 from ssd_common.errors import LayerError
 
 
@@ -17,7 +17,7 @@ def crop(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     not_in_place(layer)
     shape, target = bottoms
     axis = axis_of(layer, shape, layer.crop_param.axis, "axis")
-    check(len(target) >= len(shape), layer, "bottom", f"'{layer.bottom[1]}' {show(target)} lacks axes of {show(shape)}")
+    check(len(target) >= len(shape), layer, "bottom", f"{bottom_text(layer, bottoms, 1)} lacks axes of {shape_text(shape)}")
     offsets, cropped = list(layer.crop_param.offset), len(shape) - axis
     check(len(offsets) in (0, 1, cropped), layer, "offset", f"must be given once or for each of {cropped} axes, found {len(offsets)}")
     if len(offsets) != cropped:
@@ -40,7 +40,7 @@ def interp(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     check(param.pad_beg <= 0, layer, "pad_beg", "must be 0 or negative (cropping)")
     check(param.pad_end <= 0, layer, "pad_end", "must be 0 or negative (cropping)")
     inner = [size + param.pad_beg + param.pad_end for size in sizes]
-    check(min(inner) > 0, layer, "pad_beg", f"crops all of a bottom of {show(bottoms[0])}")
+    check(min(inner) > 0, layer, "pad_beg", f"crops all of a bottom of {shape_text(bottoms[0])}")
     shrinks, zooms = param.HasField("shrink_factor"), param.HasField("zoom_factor")
     check(param.shrink_factor >= 1, layer, "shrink_factor", "must be 1 or more")
     check(param.zoom_factor >= 1, layer, "zoom_factor", "must be 1 or more")

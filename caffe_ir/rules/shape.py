@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.checks import MANY, axis_of, check, count, count_blobs, not_in_place, show
-from caffe_ir.rules.registry import Facts, Shape, rule
+from caffe_ir.rules.checks import MANY, axis_of, check, count, count_blobs, not_in_place
+from caffe_ir.rules.registry import Facts, Shape, rule, shape_text
 
 
 @rule("Flatten")
@@ -27,15 +27,15 @@ def reshape(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     not_in_place(layer)
     shape, param = bottoms[0], layer.reshape_param
     start = param.axis if param.axis >= 0 else len(shape) + param.axis + 1
-    check(0 <= start <= len(shape), layer, "axis", f"{param.axis} is out of range for a bottom of {show(shape)}")
+    check(0 <= start <= len(shape), layer, "axis", f"{param.axis} is out of range for a bottom of {shape_text(shape)}")
     check(param.num_axes >= -1, layer, "num_axes", "must be 0 or more, or -1 for all that follow")
     end = len(shape) if param.num_axes == -1 else start + param.num_axes
-    check(end <= len(shape), layer, "num_axes", f"{param.num_axes} from axis {start} extend past a bottom of {show(shape)}")
+    check(end <= len(shape), layer, "num_axes", f"{param.num_axes} from axis {start} extend past a bottom of {shape_text(shape)}")
     middle = list(param.shape.dim)
     for i, dim in enumerate(middle):
         check(dim >= -1, layer, "shape.dim", f"{dim} is neither a size, 0 nor -1")
         if dim == 0:
-            check(start + i < len(shape), layer, "shape.dim", f"0 at place {i} has no axis of the bottom {show(shape)} to copy")
+            check(start + i < len(shape), layer, "shape.dim", f"0 at place {i} has no axis of the bottom {shape_text(shape)} to copy")
             middle[i] = shape[start + i]
     check(param.shape.dim[:].count(-1) <= 1, layer, "shape.dim", "may hold -1 only once")
     if -1 in param.shape.dim[:]:
@@ -43,7 +43,9 @@ def reshape(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
         check(rest and count(shape) % rest == 0, layer, "shape.dim", f"the other sizes ({rest}) do not divide the bottom's {count(shape)}")
         middle[middle.index(-1)] = count(shape) // rest
     top = (*shape[:start], *middle, *shape[end:])
-    check(count(top) == count(shape), layer, "shape.dim", f"{show(top)} holds {count(top)} values, the bottom {show(shape)} {count(shape)}")
+    values, available = count(top), count(shape)
+    found = f"{shape_text(top)} holds {values} values, the bottom {shape_text(shape)} {available}"
+    check(values == available, layer, "shape.dim", found)
     return Facts([top])
 
 
@@ -52,7 +54,7 @@ def permute(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
     """The bottom's axes in `order`; those not named follow in their own order. Source: permute_layer.cpp of SSD."""
     count_blobs(layer, bottoms)
     shape, order = bottoms[0], list(layer.permute_param.order)
-    check(all(axis < len(shape) for axis in order), layer, "order", f"names an axis that a bottom of {show(shape)} lacks")
+    check(all(axis < len(shape) for axis in order), layer, "order", f"names an axis that a bottom of {shape_text(shape)} lacks")
     check(len(set(order)) == len(order), layer, "order", "names an axis twice")
     order += [axis for axis in range(len(shape)) if axis not in order]
     return Facts([tuple(shape[axis] for axis in order)])

@@ -28,7 +28,7 @@ _CHECK = "write nothing; fail if a file on disk is not what would be written"
 def add_flags(parser: Parser) -> None:
     """Which detector, how it is changed, and where it goes."""
     add = parser.add_argument
-    add("id", metavar="ID", help="zoo id; without a data set VOC 07+12 is meant")
+    flags.add_detector(parser, "id", "zoo id; without a data set VOC 07+12 is meant")
     flags.add_target(parser, "Caffe build: ssd, or fssd, which has Interp")
     _add_data_flags(parser)
     _add_batch_flags(parser)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from netgen.commands import flags
 from ssd_common.arguments import Parser
 
 HELP = "a detector's card: paper, figures, data, schedule, boxes, costs, the command to train it"
@@ -12,7 +13,7 @@ EXAMPLES = "netgen card fssd300"
 
 def add_flags(parser: Parser) -> None:
     """Which detector."""
-    parser.add_argument("id", metavar="ID", help="zoo id")
+    flags.add_detector(parser, "id", "zoo id")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -13,8 +13,8 @@ EXAMPLES = "netgen diff ssd300 fssd300"
 
 def add_flags(parser: Parser) -> None:
     """The two nets."""
-    parser.add_argument("a", metavar="A", help="zoo id, prototxt or caffemodel")
-    parser.add_argument("b", metavar="B", help="zoo id, prototxt or caffemodel")
+    for name in ("a", "b"):
+        flags.add_detector(parser, name, "zoo id, prototxt or caffemodel", metavar=name.upper())
     flags.add_phase(parser)
     flags.add_target(parser, "of ids")
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from ssd_common.arguments import Parser
+from ssd_common.arguments import Parser, offer
 
 PHASES = ("train", "test", "deploy")
 TARGETS = ("ssd", "fssd")
+
+
+def add_detector(parser: Parser, name: str, what: str, metavar: str = "ID") -> None:
+    """A positional argument that is a zoo id, or may be one; shells complete it."""
+    offer(parser.add_argument(name, metavar=metavar, help=what), _zoo_ids)
+
+
+def _zoo_ids() -> list[str]:
+    from netgen.zoo import entries
+
+    return list(entries())
 
 
 def add_phase(parser: Parser) -> None:

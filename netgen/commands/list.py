@@ -17,11 +17,11 @@ def add_flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print a line per detector: id, input size, and the first line of its docstring."""
-    from netgen.reports.walks import times
+    from caffe_ir.rules import shape_text
     from netgen.zoo import entries
 
     rows = [("id", "input", "what")]
     for zoo_id, make in entries().items():
         what = (make.__doc__ or "").strip().splitlines()[0]
-        rows.append((zoo_id, times(make().image_size), what))
+        rows.append((zoo_id, shape_text(make().image_size), what))
     print(*aligned(rows, left=3), sep="\n")

@@ -13,7 +13,7 @@ EXAMPLES = "netgen summary fssd300 --phase train"
 
 def add_flags(parser: Parser) -> None:
     """What the net is, and how much to say of it."""
-    parser.add_argument("net", metavar="ID|FILE", help="zoo id or prototxt")
+    flags.add_detector(parser, "net", "zoo id or prototxt", metavar="ID|FILE")
     flags.add_phase(parser)
     flags.add_target(parser, "of an id")
     parser.add_argument("--layers", action="store_true", help="every layer, too")

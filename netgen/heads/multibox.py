@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from caffe_ir.rules.focal_loss import CLASS, MODULE
 from netgen.blocks.convolution import conv, l2_norm
 from netgen.graph import Blob, Net
 from netgen.heads.priors import VARIANCE, Priors
@@ -180,8 +181,8 @@ def focal_loss(
         include={"phase": "TRAIN"},
         propagate_down=[True, True, False, False],
         loss_weight=1,  # pycaffe's layers are no losses of themselves
-        module="ssd_focal_loss",
-        layer="SSDFocalLoss",
+        module=MODULE,
+        layer=CLASS,
         param_str=json.dumps(options),
     )
 

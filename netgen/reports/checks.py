@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules import Shape
+from caffe_ir.rules import Shape, shape_text
 from caffe_ir.text import read_net, read_solver
-from netgen.reports.walks import image_shape, times, walk_net
+from netgen.reports.walks import image_shape, walk_net
 from ssd_common.errors import CaffeError, LayerError, ParseError
 
 COLUMNS = (
@@ -49,7 +49,7 @@ class CheckedNet:
         counts = (self.boxes, self.parameters, self.frozen, self.statistics)
         return (
             self.file,
-            times(self.input),
+            shape_text(self.input),
             str(self.layers),
             *(f"{count:,}" if count else "-" for count in counts),
             f"{self.macs / 1e9:.2f}",

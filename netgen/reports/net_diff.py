@@ -7,10 +7,10 @@ from typing import Any
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.binary import blob_shape, read_weights
-from caffe_ir.rules import Shape
+from caffe_ir.rules import Shape, shape_text
+from caffe_ir.schema import is_repeated
 from caffe_ir.walk import Walk, WalkedLayer
-from netgen.graph import is_repeated
-from netgen.reports.walks import named_net, times
+from netgen.reports.walks import named_net
 
 LONGEST = 60  # characters of a value
 Shapes = dict[str, list[str]]  # of each layer's weights, by its name
@@ -57,7 +57,7 @@ def _walks(a: Walk, b: Walk) -> Iterator[str]:
 def _inputs(a: Walk, b: Walk) -> Iterator[str]:
     for name in a.inputs:
         if name in b.inputs and a.blobs[name] != b.blobs[name]:
-            yield f"~ input {name}: {times(a.blobs[name])} -> {times(b.blobs[name])}"
+            yield f"~ input {name}: {shape_text(a.blobs[name])} -> {shape_text(b.blobs[name])}"
 
 
 def _totals(a: Walk, b: Walk) -> Iterator[str]:
@@ -94,7 +94,7 @@ def _layers(a: Walk, b: Walk) -> Iterator[str]:
 def _layer(old: WalkedLayer, new: WalkedLayer) -> Iterator[str]:
     """A heading and a line a change, of a layer that both nets have; nothing if it is the same."""
     changes = [*_fields(old.layer, new.layer), *_tops(old, new)]
-    before, after = ([times(param.shape) for param in w.facts.params] for w in (old, new))
+    before, after = ([shape_text(param.shape) for param in w.facts.params] for w in (old, new))
     if before != after:
         changes.append(f"parameters: {_listed(before)} -> {_listed(after)}")
     if changes:
@@ -110,12 +110,12 @@ def _tops(old: WalkedLayer, new: WalkedLayer) -> Iterator[str]:
     shapes: Iterable[tuple[Shape, Shape]] = zip(old.facts.tops, new.facts.tops, strict=False)
     for top, (before, after) in zip(old.layer.top, shapes, strict=False):
         if before != after:
-            yield f"shape of {top}: {times(before)} -> {times(after)}"
+            yield f"shape of {top}: {shape_text(before)} -> {shape_text(after)}"
 
 
 def _top(walked: WalkedLayer) -> str:
     tops = walked.facts.tops
-    return f" {times(tops[0])}" if tops else ""
+    return f" {shape_text(tops[0])}" if tops else ""
 
 
 def _fields(a: Any, b: Any, path: str = "") -> Iterator[str]:
@@ -167,9 +167,9 @@ def _shapes(net: pb.NetParameter | Walk) -> Shapes:
     """The shapes of each layer's weights."""
     if isinstance(net, Walk):
         params = {w.layer.name: w.facts.params for w in net.layers if w.facts.params}
-        return {name: [times(param.shape) for param in found] for name, found in params.items()}
+        return {name: [shape_text(param.shape) for param in found] for name, found in params.items()}
     blobs = {layer.name: layer.blobs for layer in net.layer if layer.blobs}
-    return {name: [times(blob_shape(blob)) for blob in found] for name, found in blobs.items()}
+    return {name: [shape_text(blob_shape(blob)) for blob in found] for name, found in blobs.items()}
 
 
 def _weights(a: Shapes, b: Shapes) -> Iterator[str]:

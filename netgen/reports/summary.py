@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from caffe_ir.rules import shape_text
 from caffe_ir.walk import Walk, WalkedLayer
-from netgen.reports.walks import boxes_per_cell, image_shape, named_net, prior_layers, times
+from netgen.reports.walks import boxes_per_cell, image_shape, named_net, prior_layers
 from ssd_common.tables import aligned
 
 LAYER_COLUMNS = ("layer", "type", "top", "parameters", "MMACs")
@@ -41,7 +42,7 @@ def summary(
     """
     message, found = named_net(net, phase, target)
     name = message.name or "a net without a name"
-    parts = [f"{name}: input {times(image_shape(found))}, {len(found.layers)} layers"]
+    parts = [f"{name}: input {shape_text(image_shape(found))}, {len(found.layers)} layers"]
     if layers:
         parts.append(_table([LAYER_COLUMNS, *map(_layer_row, found.layers)], left=2))
     if found.priors:
@@ -67,7 +68,7 @@ def _layer_row(walked: WalkedLayer) -> tuple[str, ...]:
     """A line of `LAYER_COLUMNS`."""
     layer, facts = walked.layer, walked.facts
     values = sum(math.prod(param.shape) for param in facts.params)
-    top = times(facts.tops[0]) if facts.tops else "-"
+    top = shape_text(facts.tops[0]) if facts.tops else "-"
     return (
         layer.name,
         layer.type,
@@ -87,7 +88,7 @@ def _source_row(walked: WalkedLayer) -> tuple[str, ...]:
     boxes = walked.facts.tops[0][2] // 4
     return (
         walked.layer.bottom[0],
-        times(shape[1:]),
+        shape_text(shape[1:]),
         str(boxes_per_cell(walked)),
         f"{boxes:,}",
         _numbers(prior.min_size),

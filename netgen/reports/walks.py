@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.phase import filter_net
@@ -13,11 +12,6 @@ from caffe_ir.text import read_net
 from caffe_ir.upgrade import upgrade_net
 from caffe_ir.walk import Walk, WalkedLayer, walk
 from netgen.zoo.configuration import build
-
-
-def times(shape: Sequence[int]) -> str:
-    """(3, 300, 300) → "3x300x300"."""
-    return "x".join(map(str, shape)) or "scalar"
 
 
 def named_net(

@@ -9,16 +9,16 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules import VALUE_BYTES, shape_text
 from caffe_ir.walk import Walk
 from netgen.datasets import Dataset
 from netgen.recipe import Detector
 from netgen.reports.summary import source_rows
-from netgen.reports.walks import centres_inside, image_shape, times, walk_net
+from netgen.reports.walks import centres_inside, image_shape, walk_net
 from netgen.zoo import entries, family, get, headlines, resolve
+from ssd_common.words import memory_size
 
 FOLDER = "docs/zoo"
-FLOAT_BYTES = 4
-GIBIBYTE, MEBIBYTE = 2**30, 2**20
 _HEAD = "# The zoo\n\nWritten by `make prototxt`. Those in bold have their files in `prototxt/`."
 _COLUMNS = ("id", "input", "boxes", "parameters", "GMACs", "training memory")
 Rows = Sequence[Sequence[str]]
@@ -67,7 +67,7 @@ def _page_row(zoo_id: str) -> tuple[str, ...]:
     found = walk(zoo_id, "deploy")
     return (
         f"[{zoo_id}](#{zoo_id})",
-        times(get(zoo_id).image_size),
+        shape_text(get(zoo_id).image_size),
         f"{found.priors:,}",
         f"{found.learnable - found.frozen:,}",
         f"{found.macs / 1e9:.2f}",
@@ -104,7 +104,7 @@ def facts(detector: Detector) -> list[tuple[str, str]]:
         ("", ""),
         ("data", _data(detector.dataset)),
         ("starts from", detector.weights or "random weights"),
-        ("input", times(image_shape(found)[1:])),
+        ("input", shape_text(image_shape(found)[1:])),
         *_schedule_rows(detector.solvers()),
         ("batch", _batch(detector)),
         (
@@ -192,10 +192,7 @@ def memory(found: Walk) -> str:
         for top, shape in zip(walked.layer.top, walked.facts.tops, strict=False)
         if top not in walked.layer.bottom
     }
-    size = 2 * FLOAT_BYTES * sum(made.values())
-    if size >= GIBIBYTE:
-        return f"{size / GIBIBYTE:.1f} GiB"
-    return f"{size / MEBIBYTE:.0f} MiB"
+    return memory_size(2 * VALUE_BYTES * sum(made.values()))
 
 
 def sources(detector: Detector) -> list[tuple[str, ...]]:

@@ -8,21 +8,13 @@ import torch
 import torch.nn.functional as F
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules.focal_loss import DEFAULTS
 from caffe_ir.rules.registry import Facts
 from netrun.detection.boxes import encode
 from netrun.detection.matching import ground_truth, match
 from netrun.layers.registry import Context, Layer
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
-
-DEFAULTS = {
-    "alpha": 0.25,
-    "gamma": 2.0,
-    "loc_weight": 1.0,
-    "overlap_threshold": 0.5,
-    "background_label_id": 0,
-    "use_difficult_gt": True,
-}
 
 
 class SSDFocalLoss(Layer):

@@ -14,12 +14,12 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Facts, Param, Shape, facts
+from caffe_ir.rules.focal_loss import is_focal_loss
 from netrun.layers.blob_arrays import Blob
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
 HOST = torch.device("cpu")
-OWN = "ssd_focal_loss.SSDFocalLoss"  # module and class of the one that netrun has code of its own for
 
 
 class PythonLayerError(LayerError, RuntimeError):
@@ -178,7 +178,7 @@ class PythonLayers:
 
     def facts(self, layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
         """The facts of a Python layer over these bottoms. Raises LayerError where its code cannot be had, or fails."""
-        if f"{layer.python_param.module}.{layer.python_param.layer}" == OWN:
+        if is_focal_loss(layer):  # netrun has code of its own for it
             return facts(layer, bottoms)
         key = (layer.name, *layer.top)
         if key not in self.hosts:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import torch
 
+from caffe_ir.rules import VALUE_BYTES
 from caffe_ir.walk import Walk
 from ssd_common.errors import CaffeError
+from ssd_common.words import memory_size
 
 _SAID = (
     "can't allocate memory",
@@ -21,7 +23,6 @@ _SAID = (
     "can't start new thread",
     "out of memory",
 )
-_VALUE = 4  # bytes of a float32
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -95,15 +96,11 @@ def require(walked: Walk, device: torch.device) -> None:
     Without this the kernel would kill the process as soon as it wrote what it had been promised.
     """
     left = available(device)
-    params = (walked.learnable + walked.statistics) * _VALUE
+    params = (walked.learnable + walked.statistics) * VALUE_BYTES
     name, shape = max(walked.blobs.items(), key=lambda item: prod(item[1]), default=("", (0,)))
-    if left is not None and params + prod(shape) * _VALUE > left:
+    largest = prod(shape) * VALUE_BYTES
+    if left is not None and params + largest > left:
         raise CaffeError(
-            f"the net needs {size(params)} for its parameters and {size(prod(shape) * _VALUE)} for blob '{name}' alone; "
-            f"there are {size(left)} of memory"
+            f"the net needs {memory_size(params)} for its parameters and {memory_size(largest)}"
+            f" for blob '{name}' alone; there are {memory_size(left)} of memory"
         )
-
-
-def size(count: int) -> str:
-    """Bytes in words."""
-    return f"{count / (1 << 30):.1f} GiB" if count >= 1 << 30 else f"{count / (1 << 20):.0f} MiB"

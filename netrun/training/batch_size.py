@@ -24,6 +24,7 @@ from netrun.runtime import log, memory
 from netrun.training.solver import Solver
 from netrun.training.sources import source_of_train, sources_of_tests
 from ssd_common.errors import CaffeError
+from ssd_common.words import memory_size
 
 Trial = Callable[[int], tuple[Any, ...]]  # of a batch size: a function of this module and its arguments
 _TOO_LARGE = 3  # exit status of a trial for want of memory
@@ -90,7 +91,7 @@ def advise_running(path: str, phase: int, *, level: int, stages: Sequence[str], 
 
 def _place(where: torch.device) -> str:
     if where.type == "cuda":
-        return f"GPU {where.index} ({memory.size(torch.cuda.get_device_properties(where).total_memory)})"
+        return f"GPU {where.index} ({memory_size(torch.cuda.get_device_properties(where).total_memory)})"
     return "the CPU"
 
 

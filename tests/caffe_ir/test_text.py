@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from google.protobuf import text_format
 import caffe_ir
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from ssd_common.errors import CaffeError, ParseError
+from ssd_common.errors import ParseError
 from tests.support import NO_SHARED, ROOT, SHARED
 
 WILD = SHARED / "reference" / "wild"
@@ -163,33 +162,6 @@ def test_what_caffe_reads_too(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "net.prototxt"
     path.write_bytes(data)
     assert text.read_net(path).name == "x"
-
-
-def test_write_atomic_replaces_or_leaves_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.txt"
-    text.write_atomic(path, "one\n")
-    text.write_atomic(path, b"two\n")
-    assert path.read_bytes() == b"two\n"
-
-    def full_disk(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(CaffeError, match=r"a\.txt: cannot write: No space left on device"):
-        text.write_atomic(path, "three\n")
-    assert path.read_bytes() == b"two\n"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_write_atomic_names_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(CaffeError, match=r"none/a\.txt: cannot write: No such file"):
-        text.write_atomic(tmp_path / "none" / "a.txt", "x")
-
-
-def test_write_atomic_keeps_the_usual_permissions(tmp_path: Path) -> None:
-    (tmp_path / "plain").write_text("x")
-    text.write_atomic(tmp_path / "atomic", "x")
-    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_modules_load_when_first_named() -> None:

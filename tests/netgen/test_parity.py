@@ -7,8 +7,8 @@ from google.protobuf.message import Message
 
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.schema import is_repeated
 from caffe_ir.text import read
-from netgen.graph import is_repeated
 from tests.support import SHARED, needs_shared
 
 RELEASED = {

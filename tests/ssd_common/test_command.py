@@ -183,3 +183,8 @@ def test_how_a_command_ends(error: BaseException, status: int, said: str, capsys
 
     assert run_command("tool", main, []) == status
     assert capsys.readouterr().err == said
+
+
+def test_a_commands_own_status() -> None:
+    assert run_command("tool", len, ["x", "y"]) == 2
+    assert run_command("tool", lambda argv: None, []) == 0

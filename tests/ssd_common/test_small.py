@@ -8,7 +8,7 @@ import pytest
 
 from ssd_common.machine import cores
 from ssd_common.tables import aligned
-from ssd_common.words import counted
+from ssd_common.words import counted, memory_size
 
 
 def test_columns_are_aligned() -> None:
@@ -25,6 +25,17 @@ def test_columns_are_aligned() -> None:
 def test_rows_of_unequal_length_are_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
         aligned([("a", "b"), ("c",)])
+
+
+def test_bytes_in_words() -> None:
+    """1023.6 MiB is rounded, and stays in MiB: 2**30 is where GiB begin."""
+    assert [memory_size(count) for count in (0, 300 << 20, (1 << 30) - 400_000, 1 << 30, 3 << 29)] == [
+        "0 MiB",
+        "300 MiB",
+        "1024 MiB",
+        "1.0 GiB",
+        "1.5 GiB",
+    ]
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 images"), (1, "1 image"), (2, "2 images")])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from google.protobuf.message import Message
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.schema import is_repeated
 
 NUMBERS = ("0", "-1", "1", "2", "3", "7", "255", "65536", "2147483647", "2147483648", "-2147483648", "4294967295", "4294967296", "1e9")
 ODD = (
@@ -99,7 +100,7 @@ def spoil_message(draw: random.Random, message: Message) -> None:
     present = [(field, value) for field, value in message.ListFields() if field.message_type]
     if present and draw.random() < 0.8:
         field, value = draw.choice(present)
-        spoil_message(draw, draw.choice(list(value)) if _repeated(field) else value)
+        spoil_message(draw, draw.choice(list(value)) if is_repeated(field) else value)
         return
     field = draw.choice([field for field, _ in message.ListFields()] or message.DESCRIPTOR.fields)
     if draw.random() < 0.4:
@@ -109,14 +110,14 @@ def spoil_message(draw: random.Random, message: Message) -> None:
         return
     if field.message_type:
         child = getattr(message, field.name)
-        child = child.add() if _repeated(field) else child
-        if not _repeated(field):
+        child = child.add() if is_repeated(field) else child
+        if not is_repeated(field):
             child.SetInParent()
         if draw.random() < 0.7:
             spoil_message(draw, child)
         return
     value = _value(draw, field, message)
-    if not _repeated(field):
+    if not is_repeated(field):
         setattr(message, field.name, value)
     else:
         values = list(getattr(message, field.name))
@@ -128,11 +129,6 @@ def spoil_message(draw: random.Random, message: Message) -> None:
             values += [value] * draw.choice((1, 1, 3))
         message.ClearField(field.name)
         getattr(message, field.name).extend(values)
-
-
-def _repeated(field) -> bool:
-    modern = getattr(field, "is_repeated", None)
-    return bool(modern) if modern is not None else field.label == field.LABEL_REPEATED
 
 
 def _value(draw: random.Random, field, message: Message) -> object:

@@ -1,0 +1,62 @@
+"""`--help` of every program and command: quick, in one form, with examples that are its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import data_prep.cli
+import netgen.cli
+import netrun.cli
+from tests.support import ROOT
+
+PROGRAMS = [netgen.cli.PROGRAM, data_prep.cli.PROGRAM, netrun.cli.PROGRAM]
+COMMANDS = [(program, name) for program in PROGRAMS for name in program.commands]
+SLOW = (
+    "cv2",
+    "google",
+    "h5py",
+    "lmdb",
+    "matplotlib",
+    "numpy",
+    "pooch",
+    "pycocotools",
+    "requests",
+    "shtab",
+    "torch",
+)
+# Prints the slow packages that importing a program and building the parsers of its commands loads.
+LOADED = """
+import importlib, sys
+program = importlib.import_module(sys.argv[1] + ".cli").PROGRAM
+for name in program.commands:
+    program.parser(name)
+    found = [slow for slow in sys.argv[2:] if slow in sys.modules]
+    if found:
+        sys.exit(f"{name}: {', '.join(found)}")
+"""
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_help_loads_nothing_slow(program) -> None:
+    argv = [sys.executable, "-c", LOADED, program.name, *SLOW]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "name"), COMMANDS, ids=[f"{program.name}-{name}" for program, name in COMMANDS]
+)
+def test_help_of_a_command(program, name: str) -> None:
+    text = program.parser(name).format_help()
+    assert text.startswith(f"usage: {program.name} {name} ")
+    examples = text.partition("\nexamples:\n")[2].splitlines()
+    assert any(f"{program.name} {name}" in line for line in examples)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_help_of_a_program_fits_a_screen(program) -> None:
+    """Its lines break nowhere on a terminal of 120 columns."""
+    assert max(map(len, program.help().splitlines())) <= 120
