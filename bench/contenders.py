@@ -23,14 +23,13 @@ from caffe_ir import text
 from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.records import parse
 from caffe_ir.walk import walk
+from netrun import Net, Solver
 from netrun.data.datum import decode_image
 from netrun.data.loader import Loader, Plan
 from netrun.data.transform import Transformer
-from netrun.engine.net import Net
 from netrun.layers.registry import Layer
 from netrun.runtime import log
 from netrun.runtime.memory import hold_freed
-from netrun.training.solver import Solver
 
 Options = dict[str, Any]
 Run = Callable[[], object]
@@ -38,8 +37,8 @@ Run = Callable[[], object]
 
 def deploy(o: Options) -> tuple[Run, Options]:
     """A deploy net on `batch` images, with the weights of a file where one is named."""
-    net = Net(nets.prototxt(o["net"], "deploy"), pb.TEST, o.get("weights"), device=o["device"], precision=o["precision"])
-    net.keep_blobs = False  # as the commands have it
+    how = {"device": o["device"], "precision": o["precision"], "keep_blobs": False}  # as the commands have it
+    net = Net(nets.prototxt(o["net"], "deploy"), pb.TEST, o.get("weights"), **how)
     data = net.blobs[net.inputs[0]]
     data.reshape(o["batch"], *data.shape[1:])
     nets.feed(net)
@@ -108,8 +107,8 @@ def train(o: Options) -> tuple[Run, Options]:
     """Whole training steps of the solver: forward, loss, backward, update; with `source` from an LMDB, augmentation and all."""
     param = nets.solver(o["net"], o["batch"], o.get("source"), o["folder"])
     param.base_lr = 1e-6  # from untrained weights the paper's rate would end in infinities, and infinities take other times
-    solver = Solver(param, torch.device(o["device"]), precision=o["precision"])
-    solver.net.keep_blobs = False  # as the commands have it
+    how = {"precision": o["precision"], "keep_blobs": False}  # as the commands have it
+    solver = Solver(param, torch.device(o["device"]), **how)
     if solver.net.inputs:
         nets.feed(solver.net)
     facts = {"needed": nets.needed(solver.net), "macs": walk(solver.net.param).macs}
@@ -124,9 +123,8 @@ def _parts(solver: Solver) -> dict[str, float]:
     """Seconds of a training step's parts: the loss layer forward and backward, the update."""
     net = solver.net
     layer = next(layer for layer in net.layer_list if layer.type == "MultiBoxLoss")
-    net.keep_blobs = True
     net.run()
-    net.keep_blobs = False
+    net.recompute()  # what the run has let go of
     bottoms = [net.blobs[name].tensor.detach().clone() for name in layer.param.bottom]
     for leaf in bottoms[:2]:
         leaf.requires_grad_()

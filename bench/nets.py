@@ -70,7 +70,7 @@ def needed(engine: Engine) -> dict[str, int]:
     size = {name: VALUE_BYTES * math.prod(blob.shape) for name, blob in engine.blobs.items()}
     own = {top for layer in engine.layer_list if layer.type not in _VIEWS for top in layer.param.top}
     found = {"weights": weights, "activations": sum(size[name] for name in own)}
-    if engine.context.train:
+    if engine.phase == pb.TRAIN:
         found |= {"gradients": weights, "momentum": weights}
         found["diffs"] = max(sum(size[name] for name in {*layer.param.bottom, *layer.param.top}) for layer in engine.layer_list)
     return found

@@ -5,23 +5,40 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from netrun.runtime import extensions as _extensions
 from ssd_common.version import __version__
 
 if TYPE_CHECKING:
     from caffe_ir.caffe_ir_pb2 import TEST, TRAIN
-    from netrun.engine.net import Net
-    from netrun.layers.python_host import Layer
     from netrun.pycaffe import Classifier, Detector, NetSpec, io, layer_type_list, params, proto, to_proto
-    from netrun.pycaffe.solvers import AdaDeltaSolver, AdaGradSolver, AdamSolver, NesterovSolver, RMSPropSolver, SGDSolver
-    from netrun.runtime.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
-    from netrun.training.solver import Solver, get_solver
+    from netrun.pycaffe.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+    from netrun.pycaffe.net import Net
+    from netrun.pycaffe.python_host import Layer
+    from netrun.pycaffe.solvers import (
+        AdaDeltaSolver,
+        AdaGradSolver,
+        AdamSolver,
+        NesterovSolver,
+        RMSPropSolver,
+        SGDSolver,
+        Solver,
+        get_solver,
+    )
 
 _HOMES = {
-    "engine.net": ["Net"],
-    "training.solver": ["Solver", "get_solver"],
-    "pycaffe.solvers": ["SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver"],
-    "runtime.mode": ["set_mode_cpu", "set_mode_gpu", "set_device", "set_random_seed"],
-    "layers.python_host": ["Layer"],
+    "pycaffe.net": ["Net"],
+    "pycaffe.solvers": [
+        "Solver",
+        "get_solver",
+        "SGDSolver",
+        "NesterovSolver",
+        "AdaGradSolver",
+        "RMSPropSolver",
+        "AdaDeltaSolver",
+        "AdamSolver",
+    ],
+    "pycaffe.mode": ["set_mode_cpu", "set_mode_gpu", "set_device", "set_random_seed"],
+    "pycaffe.python_host": ["Layer"],
     "pycaffe": ["Classifier", "Detector", "NetSpec", "layer_type_list", "params", "proto", "to_proto"],
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
@@ -53,6 +70,17 @@ __all__ = [
     "set_random_seed",
     "to_proto",
 ]
+
+
+def _python_layer_host(layer: Any, phase: int) -> Any:
+    return importlib.import_module("netrun.pycaffe.python_host").Host(layer, phase)
+
+
+def _layer_function(name: str) -> Any:
+    return getattr(importlib.import_module("netrun.pycaffe.net_spec").layers, name)
+
+
+_extensions.provide(python_layer_host=_python_layer_host, layer_function=_layer_function)
 
 
 def __getattr__(name: str) -> Any:

@@ -23,8 +23,9 @@ from netrun.commands import flags
 from netrun.data.boxes import Annotations
 from netrun.data.datum import Sample, decode
 from netrun.data.transform import Transformer
-from netrun.engine.net import Net
+from netrun.engine.engine import Engine
 from netrun.runtime import device
+from netrun.runtime.options import RunOptions
 from ssd_common.errors import CaffeError
 from ssd_common.pictures import Box, draw, sheet
 
@@ -66,11 +67,11 @@ def run(args: argparse.Namespace) -> int:
     around = [text.read_net(p) for p in (Path(args.model), *_nets_beside(args.model))]
     nets = pb.NetParameter(layer=[layer for net in around for layer in net.layer])
     names = label_map.class_names(args.labelmap or label_map.named_by(nets))
-    net = Net(args.model, pb.TEST, args.weights, device=device.choose(args.gpu, args.cpu), precision=args.precision)
+    options = RunOptions(args.precision, keep_blobs=False, soft_nms=args.soft_nms)
+    net = Engine(args.model, pb.TEST, args.weights, device=device.choose(args.gpu, args.cpu), options=options)
     if not net.inputs or not any(layer.type == "DetectionOutput" for layer in net.layer_list):
         raise CaffeError(f"{args.model}: not a deploy net: it lacks an Input or a DetectionOutput layer")
-    net.keep_blobs = False
-    flags.soften(args, net)
+    flags.check_suppression(args, net)
     transformer = _transformer(args, net, nets)
     out = Path(args.out)
     listed: list[dict] = []
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def detect(net: Net, transformer: Transformer, batch: list[Picture], names: dict[int, str], threshold: float) -> None:
+def detect(net: Engine, transformer: Transformer, batch: list[Picture], names: dict[int, str], threshold: float) -> None:
     """Put into each picture's `found` the boxes that the deploy net sees in it, surest first."""
     data = net.blobs[net.inputs[0]]
     data.reshape(len(batch), *data.shape[1:])
@@ -101,8 +102,8 @@ def detect(net: Net, transformer: Transformer, batch: list[Picture], names: dict
     for row, picture in zip(values, batch, strict=True):
         pixels, _ = transformer(Sample(picture.image, _NO_OBJECTS, None), rng)
         transformer.normalise(pixels, row)
-    data.data[...] = values
     with torch.no_grad():
+        data.tensor.copy_(torch.from_numpy(values))
         rows = net.run()[net.outputs[0]].reshape(-1, 7).cpu().numpy()
     for image, label, score, *corners in rows.tolist():
         if image >= 0 and score >= threshold:
@@ -120,7 +121,7 @@ def _nets_beside(model: str) -> list[Path]:
     return [p for name in ("test.prototxt", "train.prototxt") if (p := Path(model).with_name(name)).is_file()]
 
 
-def _transformer(args: argparse.Namespace, net: Net, nets: pb.NetParameter) -> Transformer:
+def _transformer(args: argparse.Namespace, net: Engine, nets: pb.NetParameter) -> Transformer:
     """Resizes an image to the net's input and subtracts the mean. Raises CaffeError."""
     known = next((layer.transform_param for layer in nets.layer if layer.transform_param.mean_value), None)
     param = pb.TransformationParameter(mean_value=known.mean_value if known else MEAN, scale=known.scale if known else 1)

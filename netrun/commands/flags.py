@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from netrun.engine.net import Net
+from netrun.engine.engine import Engine
 from netrun.layers.detection_output import DetectionOutput
 from netrun.runtime import log, memory
 from ssd_common.arguments import switch
@@ -95,10 +95,7 @@ def add_suppression(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def soften(args: argparse.Namespace, net: Net) -> None:
-    """Carry out --soft-nms. Raises CaffeError for a net without detections."""
-    layers = [layer for layer in net.layer_list if isinstance(layer, DetectionOutput)]
-    if args.soft_nms and not layers:
+def check_suppression(args: argparse.Namespace, net: Engine) -> None:
+    """Raises CaffeError where --soft-nms is given and the net makes no detections."""
+    if args.soft_nms and not any(isinstance(layer, DetectionOutput) for layer in net.layer_list):
         raise CaffeError(f"--soft-nms: {args.model} has no DetectionOutput layer")
-    for layer in layers:
-        layer.soft = args.soft_nms

@@ -15,9 +15,10 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import label_map, text
 from caffe_ir.phase import filter_net
 from netrun.commands import flags
-from netrun.engine.net import Net
+from netrun.engine.engine import Engine
 from netrun.layers.annotated_data import AnnotatedData
 from netrun.runtime import log
+from netrun.runtime.options import RunOptions
 from ssd_common.errors import CaffeError
 from ssd_common.pictures import Box, draw, sheet
 
@@ -65,7 +66,7 @@ def data_net(model: str, phase: str, source: str | None) -> pb.NetParameter:
 
 def samples(net: pb.NetParameter, phase: int, count: int, names: dict[int, str], seed: int) -> list[tuple[np.ndarray, list[Box]]]:
     """The first `count` images, (H, W, 3) uint8, that training with this seed sees, and their objects."""
-    engine = Net(net, phase, seed=seed)
+    engine = Engine(net, phase, options=RunOptions(seed=seed))
     layer = engine.layer_list[0]
     assert isinstance(layer, AnnotatedData)
     found = []

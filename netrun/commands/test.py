@@ -16,9 +16,10 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import label_map, text
 from caffe_ir.lmdb_reader import LmdbReader
 from netrun.commands import flags
-from netrun.engine.net import Net
+from netrun.engine.engine import Engine
 from netrun.evaluation import scoring
 from netrun.runtime import device, log
+from netrun.runtime.options import RunOptions
 from netrun.training import batch_size
 from ssd_common.errors import CaffeError
 
@@ -49,15 +50,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _test(args: argparse.Namespace, names: dict[int, str], where: torch.device) -> int:
-    net = Net(args.model, pb.TEST, level=args.level, stages=flags.stages(args), device=where, precision=args.precision)
-    net.context.strict = args.strict
-    net.keep_blobs = False
+    options = RunOptions(args.precision, strict=args.strict, keep_blobs=False, soft_nms=args.soft_nms)
+    net = Engine(args.model, pb.TEST, level=args.level, stages=flags.stages(args), device=where, options=options)
     try:
         if net.inputs:
             log.warning(f"{args.model} has no data: its input '{net.inputs[0]}' stays as it is (netrun detect takes images)")
         for path in args.weights.split(","):
             net.copy_from(path)
-        flags.soften(args, net)
+        flags.check_suppression(args, net)
         iterations = args.iterations or _one_pass(net) or 50
         detection = any(layer.type == "DetectionEvaluate" for layer in net.layer_list)
         coco = _collector(net, names) if args.coco else None
@@ -87,13 +87,13 @@ def _test(args: argparse.Namespace, names: dict[int, str], where: torch.device) 
     return 0
 
 
-def _collector(net: Net, names: dict[int, str]) -> Collector:
+def _collector(net: Engine, names: dict[int, str]) -> Collector:
     from netrun.evaluation.coco import Collector
 
     return Collector(net, names)
 
 
-def _one_pass(net: Net) -> int | None:
+def _one_pass(net: Engine) -> int | None:
     """Batches that show every image of the net's LMDB once; None without one."""
     for layer in net.layer_list:
         if layer.type == "AnnotatedData":

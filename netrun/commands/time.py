@@ -14,9 +14,10 @@ from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
 from netrun.commands import flags
-from netrun.engine.net import Net
+from netrun.engine.engine import Engine
 from netrun.layers.registry import Layer
 from netrun.runtime import device, log
+from netrun.runtime.options import RunOptions
 from netrun.training import batch_size
 
 
@@ -92,8 +93,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _time(args: argparse.Namespace, where: torch.device) -> int:
-    options = {"level": args.level, "stages": flags.stages(args), "device": where, "precision": args.precision}
-    net = Net(args.model, getattr(pb, args.phase), args.weights, **options)
+    state = {"level": args.level, "stages": flags.stages(args)}
+    options = RunOptions(precision=args.precision)
+    net = Engine(args.model, getattr(pb, args.phase), args.weights, device=where, options=options, **state)
     clock = _Clock(where)
     try:
         log.info("Performing Forward", at="caffe.cpp:355")

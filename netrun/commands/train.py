@@ -16,6 +16,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from netrun.commands import flags
 from netrun.runtime import device, log
+from netrun.runtime.options import RunOptions
 from netrun.training import batch_size, distributed, snapshot
 from netrun.training.signals import EFFECTS, TERMINATED, Signals
 from netrun.training.solver import Solver
@@ -65,13 +66,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(param: pb.SolverParameter, args: argparse.Namespace, here: distributed.Place, where: torch.device) -> int:
-    solver = Solver(param, where, here.rank, here.world, path=args.solver, precision=args.precision)
-    for net in [solver.net, *solver.test_nets]:
-        net.keep_blobs = False
-        net.context.strict = args.strict
+    options = RunOptions(
+        args.precision,
+        strict=args.strict,
+        keep_blobs=False,
+        sync_batch_norm=args.sync_bn,
+        rank=here.rank,
+        world=here.world,
+    )
+    solver = Solver(param, where, args.solver, options=options)
     with (
         Signals(args.sigint_effect, args.sighup_effect) as signals,
-        distributed.Averaging(solver, here, args.sync_bn) if here.world > 1 else nullcontext() as together,
+        distributed.Averaging(solver, here) if here.world > 1 else nullcontext() as together,
     ):
         try:
             solver.requested_action = signals.action

@@ -1,9 +1,10 @@
-"""What only the data know of a data layer: its tops' shapes, where prototxt and rule leave them open."""
+"""What only its data know of a data layer: the shapes of tops that prototxt and rule leave open."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Facts, Shape, facts
@@ -15,15 +16,24 @@ from ssd_common.errors import UnknownShape
 TYPES = ("AnnotatedData", "Data", "HDF5Data", "ImageData", "VideoData")
 
 
-class Peek:
-    """Facts of data layers (`walk`'s ask): by their first record where need be, and once only. given: shapes that the caller insists on."""
+class DataShapes:
+    """Facts of data layers, as `walk` asks for them: by their first record where need be, once."""
 
     def __init__(self, context: Context, given: Mapping[str, Shape]) -> None:
-        self._context, self._given = context, given
+        """given: shapes by top that the caller insists on.
+
+        A corrupt first record does not stop this, whatever `strict` says: the first forward
+        does, or says which record takes its place.
+        """
+        self._context = replace(context, options=replace(context.options, strict=False))
+        self._given = given
         self._found: dict[str, Facts] = {}
 
     def __call__(self, layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
-        """Raises LayerError where Caffe would refuse the layer, CaffeError for data that cannot be read."""
+        """The facts of one data layer.
+
+        Raises LayerError where Caffe would refuse the layer, CaffeError for data that cannot be read.
+        """
         if layer.name not in self._found:
             self._found[layer.name] = self._facts(layer, bottoms)
         return self._found[layer.name]

@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
-from caffe_ir.phase import filter_net
 from caffe_ir.rules import Shape
-from caffe_ir.splits import insert_splits
-from caffe_ir.upgrade import upgrade_net
-from caffe_ir.walk import Ask, walk
+from caffe_ir.walk import Ask, Walk, walk
 from netrun.engine import data_shapes, debug_info
-from netrun.engine.graph import AUTOMATIC, wire
+from netrun.engine.blob import Blob, ParamBlob
+from netrun.engine.graph import build_graph
 from netrun.engine.parameters import allocate
+from netrun.engine.pass_plan import loss_weights, plan_passes
+from netrun.engine.preparation import prepared_net, without_automatic_tops
+from netrun.engine.required_memory import require_memory
+from netrun.engine.runner import Runner
 from netrun.layers import Context, Layer, create
-from netrun.layers.blob_arrays import Blob, ParamBlob, use_c_order
-from netrun.layers.python_host import PythonLayers
-from netrun.runtime.memory import exhausted, give_back_freed, require
-from netrun.runtime.precision import arithmetic, bottoms_for, prepare, wide
+from netrun.layers.python import PythonFacts
+from netrun.runtime.memory import give_back_freed
+from netrun.runtime.options import DEFAULTS, RunOptions
+from netrun.runtime.precision import prepare
 from netrun.weights.files import copy_into, shape_text, write
 from ssd_common.errors import CaffeError
-
-PathLike = str | os.PathLike[str]
+from ssd_common.files import PathLike
 
 
 class Engine:
     """A net that computes on tensors: `run`, then `loss`.
 
-    prototxt: a path or a NetParameter. phase: pb.TRAIN or pb.TEST. weights: a .caffemodel to start from. level, stages: for include
-    and exclude rules. device: where tensors live (default: the CPU). seed: of fillers and of random layers. rank, world: this process
-    among those that share a run. inputs: shapes to give Input layers in place of the prototxt's. precision: see netrun.runtime.precision.
+    prototxt: a path or a NetParameter.
+    phase: pb.TRAIN or pb.TEST.
+    weights: a .caffemodel to start from.
+    level, stages: for include and exclude rules.
+    device: where tensors live (default: the CPU).
+    inputs: shapes to give Input layers in place of the prototxt's.
+    options: how the run computes.
 
-    Raises ParseError, LayerError or CaffeError, one line that names the file or layer and the field at fault.
+    param: the net as Caffe's Net::Init sees it. layer_list: its layers. graph: who reads what.
+    blobs: by name. params: each layer's parameters by its name, in Caffe's order.
+    learnable: the parameters that some layer owns. loss_weights: of every top by its name.
+
+    Raises ParseError, LayerError or CaffeError, one line that names the file or layer and the
+    field at fault.
     """
+
+    blob_class: ClassVar[type[Blob]] = Blob
+    param_blob_class: ClassVar[type[Blob]] = ParamBlob
 
     def __init__(
         self,
@@ -48,122 +60,122 @@ class Engine:
         level: int = 0,
         stages: Iterable[str] | None = None,
         device: torch.device | str | None = None,
-        seed: int = 0,
-        rank: int = 0,
-        world: int = 1,
         inputs: Mapping[str, Shape] | None = None,
-        precision: str = "fp32",
+        options: RunOptions = DEFAULTS,
     ) -> None:
         if phase not in (pb.TRAIN, pb.TEST):
             raise CaffeError(f"phase must be netrun.TRAIN or netrun.TEST, not {phase!r}")
-        if isinstance(prototxt, pb.NetParameter):
-            whole = pb.NetParameter()
-            whole.CopyFrom(prototxt)
-            upgrade_net(whole, prototxt.name)
-        else:
-            whole = text.read_net(prototxt)
-        filtered = filter_net(whole, phase, level, stages or ())
-        left_out, kept = ({top for layer in net.layer for top in layer.top} for net in (whole, filtered))
-        self.param = insert_splits(filtered, left_out - kept)
-        for layer in self.param.layer:
-            if not layer.top and layer.type.endswith("Loss"):
-                layer.top.append(layer.name + AUTOMATIC)  # as Caffe gives one to a loss without
-        self.param.state.phase = phase  # type: ignore[assignment]
-        self.phase = phase
+        self.param = prepared_net(prototxt, phase, level, stages or ())
         self.device = torch.device(device or "cpu")
-        prepare(precision, self.device)
-        self.context = Context(phase, self.device, seed, rank, world, precision)
-        given = dict(inputs or {})
-        self._ask: dict[str, Ask] = {
-            "Python": PythonLayers(phase).facts,
-            **dict.fromkeys(data_shapes.TYPES, data_shapes.Peek(self.context, given)),
-        }
-        walked = walk(self.param, given, self._ask)
-        require(walked, self.device)
-        protos = [step.layer for step in walked.layers]
-        self._wiring = wire(protos)
-        self.layer_list = [create(step.layer, step.facts, self.context) for step in walked.layers]
-        self.learnable = allocate(self.layer_list, [step.facts for step in walked.layers], self.context, self.param.force_backward)
-        self._param_blobs = [
-            [ParamBlob(tuple(t.shape), self.device, tensor=layer.reshaped.get(i, t)) for i, t in enumerate(layer.blobs)]
-            for layer in self.layer_list
-        ]
-        self.params = {layer.name: blobs for layer, blobs in zip(self.layer_list, self._param_blobs, strict=True) if blobs}
-        self._weights = {name: self._loss_weight(layer, i) for layer in self.layer_list for i, name in enumerate(layer.param.top)}
-        self.blobs = {name: Blob(tuple(shape), self.device, self._weights.get(name, 0.0)) for name, shape in walked.blobs.items()}
-        self._shapes = [[tuple(shape) for shape in step.bottoms] for step in walked.layers]  # facts are for these
-        self._overwrite = [
-            (source := self._wiring.overwritable(i)) is not None and self.layer_list[source.layer].owns_top for i in range(len(protos))
-        ]
-        kept = {top for layer in self.layer_list for top in layer.param.top if not layer.param.bottom or self._weights[top]}
-        self._spent = {i: [name for name in names if name not in kept] for i, names in self._wiring.spent.items()}
-        self._scales = self._scales_behind_normalization()
-        self._wanted = self._inputs_with_gradient()
-        self.keep_blobs = True  # False: a run lets go of what is neither output nor loss nor data once nobody reads it any more
-        self._tops: dict[tuple[int, int], torch.Tensor] = {}  # by layer and top, every version of every blob, where recorded
-        self.debug_info = self.param.debug_info  # log what layers compute, as Caffe does; it records every blob
-        self._graph = False  # whether backward can go through the last computation
+        self.options = options
+        prepare(options.precision, self.device)
+        context = Context(phase, self.device, options)
+        self._facts = _sources_of_facts(context, dict(inputs or {}))
+        walked = walk(self.param, dict(inputs or {}), self._facts)
+        require_memory(walked, self.device)
+        self.graph = build_graph([step.layer for step in walked.layers])
+        self._build_layers(walked, context)
+        self._build_blobs(walked)
+        plan = plan_passes(
+            self.layer_list, self.graph, self.loss_weights, self.param.force_backward
+        )
+        self.runner = Runner(
+            self.param,
+            self.layer_list,
+            self.blobs,
+            shapes=[step.bottoms for step in walked.layers],
+            plan=plan,
+            context=context,
+        )
         if weights is not None:
             self.copy_from(weights)
 
-    @staticmethod
-    def _loss_weight(layer: Layer, top: int) -> float:
-        weights = layer.param.loss_weight
-        if weights:
-            return weights[top] if top < len(weights) else 0.0
-        return 1.0 if top == 0 and layer.type.endswith("Loss") else 0.0
+    def _build_layers(self, walked: Walk, context: Context) -> None:
+        """Layers, and their parameters, filled."""
+        facts = [step.facts for step in walked.layers]
+        self.layer_list = [create(step.layer, step.facts, context) for step in walked.layers]
+        self.learnable = allocate(self.layer_list, facts, context, self.param.force_backward)
+        self._param_blobs = [self._blobs_of(layer) for layer in self.layer_list]
+        pairs = zip(self.layer_list, self._param_blobs, strict=True)
+        self.params = {layer.name: blobs for layer, blobs in pairs if blobs}
 
-    def _scales_behind_normalization(self) -> dict[int, int]:
-        """Positions of Scale layers by those of the BatchNorm layers whose top they alone read and overwrite, channel by channel.
+    def _blobs_of(self, layer: Layer) -> list[Blob]:
+        """A layer's parameters; one that it shares in another shape has its owner's tensor."""
+        return [
+            self.param_blob_class(
+                tuple(t.shape), self.device, tensor=layer.reshaped.get(i, t)
+            )
+            for i, t in enumerate(layer.blobs)
+        ]
 
-        Done in one, such a pair costs half the time and memory, and nobody can see the blob in between.
-        """
-        found = {}
-        for i, layer in enumerate(self.layer_list):
-            source = self._wiring.overwritable(i)
-            if layer.type == "Scale" and source and self.layer_list[source.layer].type == "BatchNorm":
-                p = layer.param
-                if len(p.bottom) == 1 and p.scale_param.axis == 1 and layer.blobs[0].dim() == 1 and not p.propagate_down:
-                    found[source.layer] = i
-        return found
+    def _build_blobs(self, walked: Walk) -> None:
+        self.loss_weights = loss_weights(self.layer_list)
+        self.blobs = {
+            name: self.blob_class(tuple(shape), self.device, self.loss_weights.get(name, 0.0))
+            for name, shape in walked.blobs.items()
+        }
 
-    def _inputs_with_gradient(self) -> set[str]:
-        """The blobs of Input and data layers that want a gradient: all under force_backward, else those with propagate_down set."""
-        wanted = set()
-        for layer in self.layer_list:
-            flags = layer.param.propagate_down
-            wanted |= {name for i, name in enumerate(layer.param.bottom) if self.param.force_backward or (flags and flags[i])}
-        return wanted & {top for layer in self.layer_list if not layer.param.bottom for top in layer.param.top}
+    # ---- what the net is
 
     @property
     def name(self) -> str:
+        """The net's name in its prototxt."""
         return self.param.name
+
+    @property
+    def phase(self) -> int:
+        """pb.TRAIN or pb.TEST."""
+        return self.param.state.phase
 
     @property
     def inputs(self) -> list[str]:
         """The tops of Input layers."""
-        return [top for layer in self.layer_list if layer.type == "Input" for top in layer.param.top]
+        found = [layer for layer in self.layer_list if layer.type == "Input"]
+        return [top for layer in found for top in layer.param.top]
 
     @property
     def outputs(self) -> list[str]:
         """The blobs that no layer reads."""
-        return self._wiring.outputs
+        return self.graph.outputs
 
-    output_names = outputs
+    # ---- passes
 
-    def run(self, start: int = 0, end: int | None = None) -> dict[str, torch.Tensor]:
-        """Compute the layers at positions start to end - 1 and return the outputs' tensors. `loss` then is the net's loss.
+    def run(
+        self, start: int = 0, end: int | None = None, *, show: bool | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Compute the layers at positions start to end - 1; return the outputs' tensors.
 
-        In TRAIN, autograd can go back from there; nothing is kept for blobs' `diff` (`Net.forward` does that).
+        `loss` is the net's loss afterwards. In TRAIN, autograd can go back from there.
+        show: log what layers compute, as debug_info does; None: as the last pass did, and at
+        first as the net's own debug_info says.
         """
-        self._compute(range(start, len(self.layer_list) if end is None else end), self._trains, record=False, keep=self.keep_blobs)
+        positions = range(start, len(self.layer_list) if end is None else end)
+        self._compute(positions, self._trains, release=not self.options.keep_blobs, show=show)
         return {name: self.blobs[name].tensor for name in self.outputs}
+
+    def run_and_show_both(self) -> dict[str, torch.Tensor]:
+        """`run`, and the backward pass of its loss, with all that debug_info logs of both.
+
+        Returns the outputs' tensors.
+        """
+        debug_info.pass_and_show(
+            self.layer_list,
+            self.graph,
+            [p.tensor for p in self.learnable],
+            self._run_recorded,
+            self.param.force_backward,
+        )
+        return {name: self.blobs[name].tensor for name in self.outputs}
+
+    def _run_recorded(self) -> tuple[torch.Tensor, debug_info.Tops]:
+        self.run(show=True)
+        return self.loss, self.runner.tops
 
     @property
     def loss(self) -> torch.Tensor:
         """The sum over all tops of loss_weight times their values, of the last run; shape ()."""
         total = torch.zeros((), device=self.device)
-        for name, weight in self._weights.items():
+        for name, weight in self.loss_weights.items():
             if weight:
                 total = total + weight * self.blobs[name].tensor.sum()
         return total
@@ -173,142 +185,38 @@ class Engine:
         return self.phase == pb.TRAIN or self.param.force_backward
 
     def keep(self, *names: str) -> None:
-        """Have no run let go of these blobs, whatever keep_blobs says."""
-        self._spent = {i: [name for name in spent if name not in names] for i, spent in self._spent.items()}
+        """Have no run let go of these blobs, whatever `options.keep_blobs` says."""
+        self.runner.keep(names)
 
     def recompute(self) -> None:
         """Fill blobs that a run has let go of: compute all layers but the data's again."""
-        again = [i for i, layer in enumerate(self.layer_list) if layer.param.bottom or layer.type == "Input"]
-        self._compute(again, gradients=False, record=False)
+        self._compute(self._behind_data(), gradients=False)
 
-    def _compute(self, positions: Sequence[int], gradients: bool, record: bool, keep: bool = True) -> None:
-        """Run layers. record: leave every version of every blob in memory and have backward fill `diff`. keep: see keep_blobs."""
-        record = record or self.debug_info
-        self._upload()
-        self._tops = {key: top for key, top in self._tops.items() if key[0] not in positions} if record else {}
-        self._graph = gradients
-        scales = {} if record else {i: j for i, j in self._scales.items() if i in positions and j in positions}
-        spent = {} if keep or record else self._spent
-        for i in positions:
-            if i in scales.values():
-                continue
-            layer = self.layer_list[i]
-            layer.overwrite = self._overwrite[i] and not record
-            layer.scale = self.layer_list[scales[i]] if i in scales else None
-            with torch.set_grad_enabled(gradients and layer.has_backward):
-                tops = self._forward_layer(i, layer)
-                tops = [wide(top) for top in tops] if record else tops
-            if gradients and not layer.param.bottom:
-                tops = [self._leaf(name, top) for name, top in zip(layer.param.top, tops, strict=True)]
-            for j, (name, tensor) in enumerate(zip(layer.param.top, tops, strict=True)):
-                if layer.type != "Input":
-                    self.blobs[name].tensor = tensor
-                if record:
-                    self._tops[i, j] = tensor
-            for name in spent.get(i, ()):
-                self.blobs[name].release()
-        if self.debug_info:
-            debug_info.show_forward(self, positions)
+    def _behind_data(self) -> list[int]:
+        """Positions of the layers that can be computed again from the same data."""
+        return [
+            i
+            for i, layer in enumerate(self.layer_list)
+            if layer.param.bottom or layer.type == "Input"
+        ]
 
-    def _leaf(self, name: str, top: torch.Tensor) -> torch.Tensor:
-        """A data layer's top as the start of a graph, where a gradient of it is wanted."""
-        return top.detach().requires_grad_() if name in self._wanted and not top.requires_grad else top
+    def _compute(
+        self,
+        positions: Sequence[int],
+        gradients: bool,
+        *,
+        record: bool = False,
+        release: bool = False,
+        show: bool | None = None,
+    ) -> None:
+        """See Runner.compute. pycaffe's Net first takes over what was written to its arrays."""
+        self.runner.compute(positions, gradients, record=record, release=release, show=show)
 
-    def _upload(self) -> None:
-        """Put what was written on the host back on the device."""
-        for blob in self.blobs.values():
-            blob.upload(keep=True)
-        for blobs in self._param_blobs:
-            for param in blobs:
-                param.upload()
-        for layer in self.layer_list:
-            layer.refresh()
-
-    def _forward_layer(self, position: int, layer: Layer) -> list[torch.Tensor]:
-        p = layer.param
-        if layer.type == "Input":
-            return [self.blobs[name].leaf(torch.is_grad_enabled() and name in self._wanted) for name in p.top]
-        bottoms = [self.blobs[name].tensor for name in p.bottom]
-        shapes = [tuple(x.shape) for x in bottoms]
-        if shapes != self._shapes[position]:
-            self._refit(position, layer, shapes)
-        for j, x in enumerate(bottoms):
-            stopped = p.propagate_down and not p.propagate_down[j] and not self.param.force_backward
-            if stopped or j in layer.no_gradient_to:
-                bottoms[j] = x.detach()
-        try:
-            if self.context.precision != "bf16":
-                return layer.forward(bottoms)
-            with arithmetic(p, self.device):
-                return layer.forward(bottoms_for(p, bottoms))
-        except (CaffeError, torch.cuda.OutOfMemoryError):
-            raise
-        except (RuntimeError, IndexError, ValueError, ArithmeticError) as error:
-            if exhausted(error):
-                raise
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise layer.refuse(f"{layer.type} failed over bottoms of shapes {shapes}: {said}") from error
-
-    def _refit(self, position: int, layer: Layer, shapes: list[Shape]) -> None:
-        """Bring a layer's facts in step with bottoms of other shapes. Raises LayerError where they no longer fit."""
-        layer.facts = layer.fit(shapes)
-        for i, (wanted, blob) in enumerate(zip(layer.facts.params, layer.blobs, strict=True)):
-            if tuple(wanted.shape) != tuple(blob.shape):
-                found, needed = shape_text(blob.shape), shape_text(wanted.shape)
-                raise layer.refuse(f"parameter {i} has shape {found}; bottoms of shapes {shapes} would need {needed}", "bottom")
-        self._shapes[position] = shapes
-
-    def copy_from(self, path: PathLike) -> list[str]:
-        """Take the weights of a .caffemodel's or .caffemodel.h5's layers of the same names; return the names of its other layers.
-
-        Raises ParseError for what is neither, and CaffeError where counts or shapes of blobs differ.
-        """
-        layers = {layer.name: layer for layer in reversed(self.layer_list)}  # of one name the first, as in Caffe
-        arrays = {name: [t.detach().cpu().numpy() for t in layer.blobs] for name, layer in layers.items()}
-        ignored = copy_into(arrays, path, self.shared)
-        if self.device.type != "cpu":
-            with torch.no_grad():
-                for name, layer in layers.items():
-                    for tensor, array in zip(layer.blobs, arrays[name], strict=True):
-                        tensor.copy_(torch.from_numpy(array))
-        give_back_freed()
-        return ignored
-
-    def share_from(self, other: Engine) -> None:
-        """Use another net's parameters, in its memory, in layers of the same names. Raises LayerError where shapes differ."""
-        theirs = {layer.name: layer for layer in reversed(other.layer_list)}
-        for layer in self.layer_list:
-            if layer.name not in theirs:
-                continue
-            blobs = theirs[layer.name].blobs
-            if [t.shape for t in layer.blobs] != [t.shape for t in blobs]:
-                shapes = [" ".join(shape_text(t.shape) for t in side) or "none" for side in (layer.blobs, blobs)]
-                raise layer.refuse(f"cannot share weights: shapes {shapes[0]} here, {shapes[1]} in net '{other.name}'")
-            for mine, source in zip(layer.blobs, blobs, strict=True):
-                use_c_order(source)  # now: later it would move to memory of its own
-                mine.data = source.data
-
-    @property
-    def shared(self) -> set[tuple[str, int]]:
-        """The blobs, by layer and number, that an earlier layer owns."""
-        owned = {(p.layer, p.index) for p in self.learnable}
-        return {(layer.name, i) for layer in self.layer_list for i in range(len(layer.blobs))} - owned
-
-    def save(self, path: PathLike, diffs: bool = False, hdf5: bool | None = None) -> None:
-        """Write a .caffemodel, whole or not at all. hdf5: as HDF5 (default: where the name ends in `.h5`). diffs: gradients as well.
-
-        Raises CaffeError where it cannot be written.
-        """
-        arrays = [[t.detach().cpu().numpy() for t in layer.blobs] for layer in self.layer_list]
-        gradients = [[self._gradient(layer, i) for i in range(len(layer.blobs))] for layer in self.layer_list] if diffs else None
-        form = str(path).endswith(".h5") if hdf5 is None else hdf5
-        write(self.param, arrays, path, hdf5=form, shared=self.shared, diffs=gradients)
-
-    @staticmethod
-    def _gradient(layer: Layer, index: int) -> np.ndarray:
-        tensor = layer.reshaped.get(index, layer.blobs[index])
-        values = np.zeros(tensor.shape) if tensor.grad is None else tensor.grad.cpu().numpy()
-        return values.reshape(layer.blobs[index].shape)
+    def reshape(self) -> None:
+        """Give all blobs the shapes that follow from those of the inputs now, as a forward would."""
+        inputs = {name: self.blobs[name].shape for name in self.inputs}
+        for name, shape in walk(self.param, inputs, self._facts).blobs.items():
+            self.blobs[name].reshape(*shape)
 
     def seek(self, batch: int) -> None:
         """Make the next run that of batch number `batch` (0-based): data and random masks follow."""
@@ -320,7 +228,91 @@ class Engine:
         for layer in self.layer_list:
             layer.close()
 
-    def reshape(self) -> None:
-        """Give all blobs the shapes that follow from those of the inputs now, as a forward would."""
-        for name, shape in walk(self.param, {name: self.blobs[name].shape for name in self.inputs}, self._ask).blobs.items():
-            self.blobs[name].reshape(*shape)
+    # ---- weights
+
+    def copy_from(self, path: PathLike) -> list[str]:
+        """Take the weights of a .caffemodel's or .caffemodel.h5's layers of the same names.
+
+        Returns the names of the file's other layers.
+        Raises ParseError for what is neither, CaffeError where counts or shapes of blobs differ.
+        """
+        layers = self._first_of_each_name()
+        arrays = {name: _arrays_of(layer) for name, layer in layers.items()}
+        ignored = copy_into(arrays, path, self.shared)
+        if self.device.type != "cpu":
+            with torch.no_grad():
+                for name, layer in layers.items():
+                    for tensor, array in zip(layer.blobs, arrays[name], strict=True):
+                        tensor.copy_(torch.from_numpy(array))
+        give_back_freed()
+        return ignored
+
+    def share_from(self, other: Engine) -> None:
+        """Use another net's parameters, in its memory, in layers of the same names.
+
+        Raises LayerError where shapes differ.
+        """
+        theirs = other._first_of_each_name()
+        for layer in self.layer_list:
+            if layer.name not in theirs:
+                continue
+            blobs = theirs[layer.name].blobs
+            if [t.shape for t in layer.blobs] != [t.shape for t in blobs]:
+                here, there = _shapes_text(layer.blobs), _shapes_text(blobs)
+                raise layer.refuse(
+                    f"cannot share weights: shapes {here} here, {there} in net '{other.name}'"
+                )
+            for mine, source in zip(layer.blobs, blobs, strict=True):
+                self._share(mine, source)
+
+    def _share(self, mine: torch.Tensor, source: torch.Tensor) -> None:
+        mine.data = source.data
+
+    def _first_of_each_name(self) -> dict[str, Layer]:
+        """Layers by name; where several have one name the first, as in Caffe."""
+        return {layer.name: layer for layer in reversed(self.layer_list)}
+
+    @property
+    def shared(self) -> set[tuple[str, int]]:
+        """The blobs, by layer and number, that an earlier layer owns."""
+        owned = {(p.layer, p.index) for p in self.learnable}
+        every = {(layer.name, i) for layer in self.layer_list for i in range(len(layer.blobs))}
+        return every - owned
+
+    def save(self, path: PathLike, diffs: bool = False, hdf5: bool | None = None) -> None:
+        """Write a .caffemodel, whole or not at all.
+
+        diffs: gradients as well. hdf5: as HDF5 (default: where the name ends in `.h5`).
+        Raises CaffeError where it cannot be written.
+        """
+        arrays = [_arrays_of(layer) for layer in self.layer_list]
+        gradients = None
+        if diffs:
+            gradients = [_gradients_of(layer) for layer in self.layer_list]
+        form = str(path).endswith(".h5") if hdf5 is None else hdf5
+        net = without_automatic_tops(self.param)
+        write(net, arrays, path, hdf5=form, shared=self.shared, diffs=gradients)
+
+
+def _sources_of_facts(context: Context, given: Mapping[str, Shape]) -> dict[str, Ask]:
+    """What says more of some layer types than their rule."""
+    shapes = data_shapes.DataShapes(context, given)
+    return {"Python": PythonFacts(context.phase), **dict.fromkeys(data_shapes.TYPES, shapes)}
+
+
+def _arrays_of(layer: Layer) -> list[np.ndarray]:
+    return [t.detach().cpu().numpy() for t in layer.blobs]
+
+
+def _gradients_of(layer: Layer) -> list[np.ndarray]:
+    return [_gradient_of(layer, i) for i in range(len(layer.blobs))]
+
+
+def _gradient_of(layer: Layer, index: int) -> np.ndarray:
+    tensor = layer.reshaped.get(index, layer.blobs[index])
+    values = np.zeros(tensor.shape) if tensor.grad is None else tensor.grad.cpu().numpy()
+    return values.reshape(layer.blobs[index].shape)
+
+
+def _shapes_text(tensors: Sequence[torch.Tensor]) -> str:
+    return " ".join(shape_text(t.shape) for t in tensors) or "none"

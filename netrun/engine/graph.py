@@ -22,8 +22,13 @@ class Version:
 
 
 @dataclass
-class Wiring:
-    """versions: all, in the order in which they come to be. bottoms: of each layer, the versions that it reads. last: by blob name."""
+class Graph:
+    """Which layer makes and which layers read each version of each blob.
+
+    versions: all of them, in the order in which layers make them.
+    bottoms: for each layer, the versions that it reads.
+    last: the last version of each blob, by the blob's name.
+    """
 
     versions: list[Version]
     bottoms: list[list[Version]]
@@ -35,8 +40,8 @@ class Wiring:
         return sorted(name for name, version in self.last.items() if not version.readers and not name.endswith(AUTOMATIC))
 
     @property
-    def spent(self) -> dict[int, list[str]]:
-        """The blobs that nobody reads behind a position, by the position at which they are read last."""
+    def last_reads(self) -> dict[int, list[str]]:
+        """The blobs that a layer is the last to read, by the position of that layer."""
         found: dict[int, list[str]] = {}
         for name, version in self.last.items():
             if version.readers:
@@ -52,16 +57,16 @@ class Wiring:
         return bottoms[0]
 
 
-def wire(layers: Sequence[pb.LayerParameter]) -> Wiring:
-    """The wiring of layers whose every bottom is some earlier layer's top."""
-    wiring = Wiring([], [], {})
+def build_graph(layers: Sequence[pb.LayerParameter]) -> Graph:
+    """The graph of layers whose every bottom is some earlier layer's top."""
+    graph = Graph([], [], {})
     for position, layer in enumerate(layers):
-        bottoms = [wiring.last[name] for name in layer.bottom]
+        bottoms = [graph.last[name] for name in layer.bottom]
         for version in bottoms:
             version.readers.append(position)
-        wiring.bottoms.append(bottoms)
+        graph.bottoms.append(bottoms)
         for top, name in enumerate(layer.top):
-            version = Version(name, position, top, first=name not in wiring.last)
-            wiring.versions.append(version)
-            wiring.last[name] = version
-    return wiring
+            version = Version(name, position, top, first=name not in graph.last)
+            graph.versions.append(version)
+            graph.last[name] = version
+    return graph

@@ -56,7 +56,7 @@ def _new(layer: Layer, index: int, wanted: Param, context: Context) -> torch.Ten
     try:
         values = layer.initial(index)
         if values is None:
-            values = fill(wanted.filler, wanted.shape, context.seed, f"{layer.name}/{index}")
+            values = fill(wanted.filler, wanted.shape, context.options.seed, f"{layer.name}/{index}")
     except CaffeError as error:
         raise layer.refuse(str(error)) from None
     tensor = torch.from_numpy(values).to(context.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,12 +13,11 @@ from caffe_ir import text
 from caffe_ir.phase import filter_net
 from caffe_ir.walk import walk
 from netrun.engine.engine import Engine
-from netrun.layers.python_host import PythonLayers
+from netrun.layers.python import PythonFacts
 from netrun.weights.files import StoredLayer, shape_text, stored
 from ssd_common.errors import CaffeError, UnknownShape
+from ssd_common.files import PathLike
 from ssd_common.suggest import suggest
-
-PathLike = str | os.PathLike[str]
 
 
 @dataclass
@@ -35,7 +33,7 @@ def without_data(model: PathLike, phase: int) -> Engine:
     """The net of a prototxt with Inputs in place of its data layers, so that no data need be there. Raises CaffeError."""
     net = filter_net(text.read_net(model), phase)
     try:
-        found = walk(net, ask={"Python": PythonLayers(phase).facts})
+        found = walk(net, ask={"Python": PythonFacts(phase)})
     except UnknownShape as error:
         raise CaffeError(f"{model}: {error}; a net of the same layers with Inputs for its data, such as deploy.prototxt, will do") from None
     sources = {}

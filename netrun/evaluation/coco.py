@@ -17,7 +17,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.records import parse
 from netrun.data.datum import decode_image
-from netrun.engine.net import Net
+from netrun.engine.engine import Engine
 from netrun.layers.annotated_data import AnnotatedData
 from ssd_common.errors import CaffeError, ParseError
 
@@ -118,7 +118,7 @@ class Collector:
     Raises CaffeError for a net that lacks AnnotatedData or DetectionEvaluate, or that pads or crops its images.
     """
 
-    def __init__(self, net: Net, names: dict[int, str]) -> None:
+    def __init__(self, net: Engine, names: dict[int, str]) -> None:
         layers = {layer.type: layer for layer in net.layer_list}
         if not {"AnnotatedData", "DetectionEvaluate"} <= layers.keys():
             raise CaffeError(f"net '{net.name}': COCO metrics need an AnnotatedData and a DetectionEvaluate layer, as test nets have")

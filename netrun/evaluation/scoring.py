@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun.engine.net import Net
+from netrun.engine.engine import Engine
 from netrun.evaluation.voc import AP_VERSIONS, DetectionMetric
 from netrun.runtime import log
 from ssd_common.errors import CaffeError
@@ -29,10 +29,10 @@ class Score:
     metrics: dict[str, DetectionMetric] = field(default_factory=dict)
 
 
-def numbers(net: Net, outputs: Mapping[str, Tensor]) -> Iterator[tuple[str, float, float]]:
+def numbers(net: Engine, outputs: Mapping[str, Tensor]) -> Iterator[tuple[str, float, float]]:
     """(output, loss weight, value) of every single number in a net's outputs, as Caffe lists them."""
     for name, tensor in outputs.items():
-        weight = net.blob_loss_weights[name]
+        weight = net.blobs[name].loss_weight
         for value in tensor.detach().reshape(-1).tolist():
             yield name, weight, value
 
@@ -45,7 +45,7 @@ def weighted(value: float, weight: float) -> str:
 
 @torch.no_grad()
 def score(
-    net: Net,
+    net: Engine,
     iterations: int,
     eval_type: str,
     go_on: Callable[[], bool] = lambda: True,

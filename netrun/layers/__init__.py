@@ -7,6 +7,7 @@ import pkgutil
 from typing import Any
 
 from netrun.layers.registry import Context, Layer, create, layer, layer_types
+from netrun.runtime import extensions
 
 __all__ = ["Context", "Layer", "create", "layer", "layer_types"]
 
@@ -18,4 +19,4 @@ def __getattr__(name: str) -> Any:
     """`from netrun import layers as L`: pycaffe's builders of layers, `L.Convolution(...)`."""
     if not name[:1].isupper():
         raise AttributeError(f"module 'netrun.layers' has no attribute '{name}'")
-    return getattr(importlib.import_module("netrun.pycaffe.net_spec").layers, name)
+    return extensions.layer_function(name)

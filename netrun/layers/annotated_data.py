@@ -23,8 +23,8 @@ log = logging.getLogger("netrun")
 class AnnotatedData(ImageSource):
     """Tops: data (N, C, H, W) float32, (BGR - mean) * scale; label (1, 1, rows, 8), see `netrun.data.loader.Loader`.
 
-    The LMDB is opened when the net is built, threads start with the first forward. `strict` of the context, set before that, makes a
-    corrupt record or object an error. The labelmap, where the file is there, says which labels may occur.
+    The LMDB is opened when the net is built, threads start with the first forward. With `strict` among the run's options a corrupt
+    record or object is an error. The labelmap, where the file is there, says which labels may occur.
     Source: weiliu89/caffe, branch ssd, src/caffe/layers/annotated_data_layer.cpp; see netrun/data/transform.py for what differs.
     Raises CaffeError for an LMDB that is missing, empty or truncated, LayerError for parameters that the fork refuses.
     """

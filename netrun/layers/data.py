@@ -35,8 +35,10 @@ class DummyData(Layer):
         return self.fillers[top if len(self.fillers) > 1 else 0]
 
     def _fill(self, top: int) -> torch.Tensor:
-        key = f"{self.name}/{top}/{self.context.rank}/{self.passes}"
-        return torch.from_numpy(fill(self._filler(top), self.facts.tops[top], self.context.seed, key)).to(self.context.device)
+        options = self.context.options
+        key = f"{self.name}/{top}/{options.rank}/{self.passes}"
+        values = fill(self._filler(top), self.facts.tops[top], options.seed, key)
+        return torch.from_numpy(values).to(self.context.device)
 
     def seek(self, batch: int) -> None:
         self.passes = batch

@@ -28,10 +28,10 @@ class DetectionOutput(Layer):
     Bottoms: loc (N, P*L*4), conf (N, P*C) scores, priors (1, 2, P*4). Top: (1, 1, D, 7), rows [image, label, score, xmin, ymin, xmax,
     ymax] in order of image, label, falling score (equal ones in the order of their priors); where the whole batch has none, one
     row [image, -1, -1, -1, -1, -1, -1] an image. Source: detection_output_layer.cpp of weiliu89/caffe (ssd).
-    soft: lower the scores of overlapping boxes instead, from nms_threshold on; Caffe cannot, so no prototxt says it.
+    With `soft_nms` among the run's options it lowers the scores of overlapping boxes instead, from nms_threshold on; Caffe cannot, so
+    no prototxt says it.
     """
 
-    soft = False
     has_backward = False
     no_gradient_to = frozenset({0, 1, 2, 3})
 
@@ -71,7 +71,7 @@ class DetectionOutput(Layer):
         scores = conf.reshape(images, count, p.num_classes).transpose(1, 2)[:, labels]  # (N, C', P)
         values, places = self._best(scores.flatten(0, 1))
         boxes = self._boxes(loc.reshape(images, count, loc_classes, 4), bottoms[2].reshape(2, 1, count, 1, 4), places, labels)
-        if self.soft:
+        if self.context.options.soft_nms:
             values, order = stable_topk(soft_nms(boxes, values, p.nms_param.nms_threshold), values.shape[1])
             boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
             keep = values > 0

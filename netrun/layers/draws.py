@@ -13,7 +13,7 @@ class Draws:
     """A generator on the context's device, seeded anew for each pass. passes: how many there have been; a resumed run sets it."""
 
     def __init__(self, context: Context, name: str) -> None:
-        self._key = f"{context.seed}/{name}/{context.rank}"
+        self._key = f"{context.options.seed}/{name}/{context.options.rank}"
         self._generator = torch.Generator(context.device)
         self.passes = 0
 

@@ -86,8 +86,8 @@ class HDF5Data(Layer):
         self._batch = batch
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        size, context = self.param.hdf5_data_param.batch_size, self.context
-        begin = (self._batch * context.world + context.rank) * size
+        size, options = self.param.hdf5_data_param.batch_size, self.context.options
+        begin = (self._batch * options.world + options.rank) * size
         tops = [np.empty((size, *item), np.float32) for item in self._items]
         done = 0
         while done < size:
@@ -96,12 +96,12 @@ class HDF5Data(Layer):
                 top[done : done + len(rows)] = array[rows]
             done += len(rows)
         self._batch += 1
-        return [torch.from_numpy(top).to(context.device) for top in tops]
+        return [torch.from_numpy(top).to(self.context.device) for top in tops]
 
     def _stretch(self, sample: int, most: int) -> tuple[int, np.ndarray]:
         """The file that holds this sample of the run, and the rows there of it and of those that follow, `most` at most."""
         number, place = divmod(sample, self._total)
-        shuffle, seed, files = self.param.hdf5_data_param.shuffle, self.context.seed, len(self._files)
+        shuffle, seed, files = self.param.hdf5_data_param.shuffle, self.context.options.seed, len(self._files)
         order = permutation(files, seed, number * (files + 1)) if shuffle else np.arange(files)
         for position, file in enumerate(map(int, order), 1):
             count = self._rows[file]
@@ -137,7 +137,7 @@ class HDF5Output(Layer):
         self._path = layer.hdf5_output_param.file_name
         if not self._path:
             raise self.refuse("must name the file to write", "hdf5_output_param.file_name")
-        if context.world > 1:
+        if context.options.world > 1:
             raise self.refuse("all processes would write one file; run the net in a single one", "hdf5_output_param.file_name")
         try:
             self._file = h5py.File(f"{self._path}.part", "w")

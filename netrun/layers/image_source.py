@@ -20,7 +20,7 @@ from ssd_common.errors import CaffeError
 
 
 class ImageSource(Layer):
-    """Its file is opened when the net is built, threads start with the first forward; strict of the context is to be set before that."""
+    """Opens its file when the net is built, and starts its threads with the first forward."""
 
     has_backward = False
     _reader: Records
@@ -53,14 +53,14 @@ class ImageSource(Layer):
             raise self.refuse(str(error)) from None
 
     def plan(self, batch_size: int, ahead: int, **more: Any) -> Plan:
-        context = self.context
+        options = self.context.options
         return Plan(
             batch_size=batch_size,
-            seed=context.seed,
-            rank=context.rank,
-            world=context.world,
-            strict=context.strict,
-            pinned=context.device.type == "cuda",
+            seed=options.seed,
+            rank=options.rank,
+            world=options.world,
+            strict=options.strict,
+            pinned=self.context.device.type == "cuda",
             ahead=ahead,
             **more,
         )

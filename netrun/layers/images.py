@@ -73,7 +73,7 @@ class ImageData(ImageSource):
         self._list = self._reader = ImageList(p.source, p.root_folder, size, p.is_color)
         if p.rand_skip > len(self._list):
             raise self.refuse(f"must not exceed the {len(self._list)} images of {p.source}", "image_data_param.rand_skip")
-        self._order = Order(len(self._list), context.seed, p.shuffle, p.rand_skip)
+        self._order = Order(len(self._list), context.options.seed, p.shuffle, p.rand_skip)
 
     def open(self) -> Loader:
         plan = self.plan(self.param.image_data_param.batch_size, 3)  # Caffe's PREFETCH_COUNT
@@ -121,7 +121,7 @@ class WindowData(ImageSource):
             self._transformer = WindowTransformer(layer, context.phase, self.mean)
         except CaffeError as error:
             raise self.refuse(str(error)) from None
-        self._windows = self._reader = WindowFile(layer.window_data_param, context.seed)
+        self._windows = self._reader = WindowFile(layer.window_data_param, context.options.seed)
 
     def open(self) -> Loader:
         plan = self.plan(self.param.window_data_param.batch_size, 3)  # Caffe's PREFETCH_COUNT

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun.layers.gradients import pass_through
-from netrun.layers.registry import Layer, layer
+from netrun.layers.registry import Layer, layer, pass_through
 from netrun.weights.files import blob_array
 
 LOG_SMALLEST = math.log(1.17549435e-38)  # of the smallest normal float32: Caffe takes no logarithm of less

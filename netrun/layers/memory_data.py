@@ -56,7 +56,8 @@ class MemoryData(Layer):
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         if self._arrays is None:
             raise self.refuse("MemoryData needs arrays first: net.set_input_arrays(data, labels)")
-        size, context = self.facts.tops[0][0], self.context
-        begin = (self._batch * context.world + context.rank) * size % len(self._arrays[0])
+        size, options = self.facts.tops[0][0], self.context.options
+        begin = (self._batch * options.world + options.rank) * size % len(self._arrays[0])
         self._batch += 1
-        return [array[begin : begin + size].to(context.device, copy=True) for array in self._arrays]
+        device = self.context.device
+        return [array[begin : begin + size].to(device, copy=True) for array in self._arrays]

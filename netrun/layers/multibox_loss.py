@@ -10,8 +10,7 @@ from caffe_ir.rules.registry import Facts
 from netrun.detection.boxes import decode, encode
 from netrun.detection.hard_examples import Thinning, hard_examples, max_negative
 from netrun.detection.matching import UNMATCHED, GroundTruth, ground_truth, match
-from netrun.layers.gradients import pass_through
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.registry import Context, Layer, layer, pass_through
 from ssd_common.errors import CaffeError
 
 Options = pb.MultiBoxLossParameter

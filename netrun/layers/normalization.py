@@ -9,8 +9,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from netrun.layers.gradients import pass_through
-from netrun.layers.registry import Layer, layer
+from netrun.layers.registry import Layer, layer, pass_through
 
 
 @layer("BatchNorm")
@@ -30,7 +29,7 @@ class BatchNorm(Layer):
         if p.use_global_stats if p.HasField("use_global_stats") else not self.context.train:
             share = torch.where(weight == 0, 0.0, 1.0 / weight)
             return [F.batch_norm(x, mean_sum * share, variance_sum * share, factor, term, eps=p.eps)]
-        if self.context.sync_batch_norm:
+        if self.context.options.sync_batch_norm and self.context.options.world > 1:
             top, mean, variance = self._over_all_processes(x, factor, term)
         else:
             top, mean, variance = self._over_batch(x, factor, term)

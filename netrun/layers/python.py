@@ -2,19 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Facts, Shape
-from netrun.layers.blob_arrays import ParamBlob
+from caffe_ir.rules import facts as ruled
+from caffe_ir.rules.focal_loss import is_focal_loss
 from netrun.layers.focal_loss import SSDFocalLoss
-from netrun.layers.python_host import BlobVec, HostFacts
-from netrun.layers.python_host import Layer as UserLayer
 from netrun.layers.registry import Context, Layer, layer
-from netrun.runtime import log
+from netrun.runtime import extensions, log
+
+
+class PythonHost(Protocol):
+    """What runs the user's class of one Python layer: netrun.pycaffe.python_host.Host.
+
+    user: the user's object.
+    """
+
+    user: Any
+
+    def facts(self, shapes: Sequence[Shape]) -> Facts:
+        """What setup and reshape make of bottoms of these shapes."""
+
+    def bind(self, parameters: Sequence[torch.Tensor]) -> None:
+        """Make these the user's parameter blobs."""
+
+    def initial(self, index: int) -> np.ndarray:
+        """What setup put into parameter `index`."""
+
+    def forward(self, bottoms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """The tops for these bottoms, in memory of their own."""
+
+    def backward(
+        self, gradients: Sequence[torch.Tensor | None], wanted: Sequence[bool]
+    ) -> list[torch.Tensor | None]:
+        """The bottoms' gradients from the tops', for those bottoms that want one."""
+
+    def call(self, method: str, *args: object) -> None:
+        """Call a method of the user's object."""
+
+    def upload(self) -> None:
+        """Put on the device what the user's code wrote to parameters and their diffs."""
+
+
+class HostFacts(Facts):
+    """Facts of a Python layer, with what runs it."""
+
+    host: PythonHost
+
+
+class PythonFacts:
+    """Facts of the Python layers of one net, each set up when its bottoms' shapes are first known."""
+
+    def __init__(self, phase: int) -> None:
+        self._phase = phase
+        self._hosts: dict[tuple[str, ...], PythonHost] = {}
+
+    def __call__(self, layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
+        """The facts of a Python layer over these bottoms.
+
+        Raises LayerError where its code cannot be imported, or fails.
+        """
+        if is_focal_loss(layer):  # netrun has code of its own for it
+            return ruled(layer, bottoms)
+        key = (layer.name, *layer.top)
+        if key not in self._hosts:
+            self._hosts[key] = extensions.python_layer_host(layer, self._phase)
+        found = self._hosts[key].facts(bottoms)
+        whole = HostFacts(found.tops, found.params)
+        object.__setattr__(whole, "host", self._hosts[key])
+        return whole
 
 
 class _Call(torch.autograd.Function):
@@ -36,7 +97,7 @@ class _Call(torch.autograd.Function):
 
 @layer("Python")
 class Python(Layer):
-    """A layer that the user's class computes, on the host: pycaffe's interface (netrun.layers.python_host.Layer)."""
+    """A layer that the user's class computes, on the host: pycaffe's interface (netrun.pycaffe.python_host.Layer)."""
 
     def __new__(cls, layer: pb.LayerParameter, facts: Facts, context: Context) -> Any:
         return super().__new__(cls) if isinstance(facts, HostFacts) else SSDFocalLoss(layer, facts, context)
@@ -45,23 +106,26 @@ class Python(Layer):
         super().__init__(layer, facts, context)
         self.host = facts.host
         self.bound = False
-        if context.world > 1 and context.rank == 0 and not layer.bottom:
+        if context.options.world > 1 and context.options.rank == 0 and not layer.bottom:
             what = f"every process runs a {layer.python_param.layer} of its own; see that they give different data"
             log.warning(f"layer '{layer.name}': {what}")
 
     @property
-    def user(self) -> UserLayer:
+    def user(self) -> Any:
         """The user's object, its blobs the net's own parameters."""
-        if not self.bound:
-            self.host.user.blobs = BlobVec(ParamBlob(tuple(t.shape), t.device, tensor=t) for t in self.blobs)
-            self.bound = True
+        self._bind()
         return self.host.user
+
+    def _bind(self) -> None:
+        if not self.bound:
+            self.host.bind(self.blobs)
+            self.bound = True
 
     def fit(self, bottoms: list[Shape]) -> Facts:
         return self.facts  # the user's reshape runs with every forward
 
     def initial(self, index: int) -> np.ndarray:
-        return self.host.user.blobs[index].data.copy()
+        return self.host.initial(index)
 
     def seek(self, batch: int) -> None:
         if hasattr(self.user, "seek"):
@@ -75,5 +139,5 @@ class Python(Layer):
 
     def upload(self) -> None:
         """On a GPU: what the user's code wrote to parameters and their diffs on the host."""
-        for blob in self.user.blobs:
-            blob.upload()
+        self._bind()
+        self.host.upload()

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.recurrent import STATES, has_static_input
 from caffe_ir.rules.registry import Facts
-from netrun.layers.gradients import pass_through
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.registry import Context, Layer, layer, pass_through
 
 
 def lstm_step(cell: torch.Tensor, gates: torch.Tensor, cont: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,29 +12,25 @@ import torch
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Facts, Shape
 from caffe_ir.rules import facts as ruled
+from netrun.runtime.options import DEFAULTS, RunOptions
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
 
-@dataclass
+@dataclass(frozen=True)
 class Context:
     """What a layer may know of the net that it is in.
 
-    phase: pb.TRAIN or pb.TEST. device: where tensors live. seed: of the run. rank, world: this process among those of one run.
-    precision: see netrun.runtime.precision.
+    phase: pb.TRAIN or pb.TEST. device: where tensors live. options: of the run.
     """
 
     phase: int
     device: torch.device
-    seed: int = 0
-    rank: int = 0
-    world: int = 1
-    precision: str = "fp32"
-    sync_batch_norm: bool = False  # BatchNorm: over the batches of all processes
-    strict: bool = False  # data layers: stop at a corrupt record or object instead of leaving it out; read at the first forward
+    options: RunOptions = DEFAULTS
 
     @property
     def train(self) -> bool:
+        """Whether the net is in phase TRAIN."""
         return self.phase == pb.TRAIN
 
 
@@ -129,3 +125,11 @@ def create(layer: pb.LayerParameter, facts: Facts, context: Context) -> Layer:
     if made.needs_bottom and context.train and list(layer.bottom[:1]) == list(layer.top[:1]):
         raise made.refuse("Caffe's gradient reads what the layer has overwritten in place; give its top a name of its own", "top")
     return made
+
+
+def pass_through(value: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """`value`, to the last bit where x is finite, with the gradient of x.
+
+    For gradients that are Caffe's rather than the derivative of what was computed.
+    """
+    return value.detach() + (x - x.detach())

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from caffe_ir.caffe_ir_pb2 import TEST, TRAIN
-from netrun.engine.net import Net
 from netrun.layers import layer_types
-from netrun.layers.python_host import Layer
 from netrun.pycaffe import io, proto
 from netrun.pycaffe.classifier import Classifier
 from netrun.pycaffe.detector import Detector
+from netrun.pycaffe.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
+from netrun.pycaffe.net import Net
 from netrun.pycaffe.net_spec import NetSpec, layers, params, to_proto
-from netrun.pycaffe.solvers import AdaDeltaSolver, AdaGradSolver, AdamSolver, NesterovSolver, RMSPropSolver, SGDSolver
-from netrun.runtime.mode import set_device, set_mode_cpu, set_mode_gpu, set_random_seed
-from netrun.training.solver import get_solver
+from netrun.pycaffe.python_host import Layer
+from netrun.pycaffe.solvers import (
+    AdaDeltaSolver,
+    AdaGradSolver,
+    AdamSolver,
+    NesterovSolver,
+    RMSPropSolver,
+    SGDSolver,
+    get_solver,
+)
 
 __version__ = "1.0.0-rc3"  # of the Caffe that this is the interface of
 

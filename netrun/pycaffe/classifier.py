@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from caffe_ir.caffe_ir_pb2 import TEST
-from netrun.engine.net import Net
 from netrun.pycaffe import io
+from netrun.pycaffe.net import Net
 
 
 def transformer(net: Net, **settings: Any) -> io.Transformer:

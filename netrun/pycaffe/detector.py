@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from caffe_ir.caffe_ir_pb2 import TEST
-from netrun.engine.net import Net
 from netrun.pycaffe import io
 from netrun.pycaffe.classifier import transformer
+from netrun.pycaffe.net import Net
 from ssd_common.errors import CaffeError
 
 

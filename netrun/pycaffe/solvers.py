@@ -1,16 +1,78 @@
-"""The solvers by pycaffe's names: each takes a solver prototxt and trains with its own rule, whatever `type` says there."""
+"""pycaffe's solvers: training runs whose nets are pycaffe's.
+
+Solver trains by the prototxt's own rule; each of the others by the rule of its name, whatever
+`type` says there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from netrun.training.solver import Solver
+from netrun.pycaffe.net import Net, run_options
+from netrun.training import solver
+
+
+@dataclass(frozen=True)
+class _Functions:
+    """A solver's Callback out of two functions that take nothing."""
+
+    start: Callable[[], object]
+    gradients_ready: Callable[[], object]
+
+    def on_start(self, solver: solver.Solver) -> None:
+        self.start()
+
+    def on_gradients_ready(self, solver: solver.Solver) -> None:
+        self.gradients_ready()
+
+
+class Solver(solver.Solver):
+    """A training run whose `net` and `test_nets` are pycaffe's.
+
+    param, device, path, options: as of netrun.training.solver.Solver.
+    rank, world: this process among those that train together.
+    more: fields of RunOptions by name, such as precision.
+    Raises CaffeError where the solver, its nets or their data are wrong.
+    """
+
+    net: Net
+    test_nets: Sequence[Net]
+
+    def __init__(
+        self,
+        param: pb.SolverParameter | str | Path,
+        device: torch.device | str | None = None,
+        rank: int | None = None,
+        world: int | None = None,
+        path: str | Path | None = None,
+        **more: Any,
+    ) -> None:
+        given = {"rank": rank, "world": world}
+        more |= {name: value for name, value in given.items() if value is not None}
+        options = run_options(more)
+        super().__init__(param, device, path, options=options, net_class=Net, **more)
+
+    def add_callback(
+        self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]
+    ) -> None:
+        """Have these called in every iteration: before its first pass, and before its update."""
+        self.callbacks.append(_Functions(on_start, on_gradients_ready))
+
+
+def get_solver(path: str | Path, device: torch.device | str | None = None) -> Solver:
+    """The solver of a prototxt. Raises CaffeError."""
+    return Solver(path, device)
 
 
 class _Typed(Solver):
-    """A Solver of one type. param, options: as Solver's."""
+    """A Solver of one type. Its arguments are Solver's."""
 
     kind = ""
 
@@ -26,24 +88,36 @@ class _Typed(Solver):
 
 
 class SGDSolver(_Typed):
+    """Stochastic gradient descent with momentum."""
+
     kind = "SGD"
 
 
 class NesterovSolver(_Typed):
+    """Nesterov's accelerated gradient."""
+
     kind = "Nesterov"
 
 
 class AdaGradSolver(_Typed):
+    """AdaGrad (Duchi et al. 2011)."""
+
     kind = "AdaGrad"
 
 
 class RMSPropSolver(_Typed):
+    """RMSProp (Tieleman and Hinton 2012)."""
+
     kind = "RMSProp"
 
 
 class AdaDeltaSolver(_Typed):
+    """AdaDelta (Zeiler 2012)."""
+
     kind = "AdaDelta"
 
 
 class AdamSolver(_Typed):
+    """Adam (Kingma and Ba 2015)."""
+
     kind = "Adam"

@@ -1,19 +1,15 @@
-"""Memory: whether it ran out, how much there is, and what is refused for want of it before anything is allocated."""
+"""Memory: whether it ran out, how much is left, and what the C library does with what is freed."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 from contextlib import suppress
-from math import prod
 from pathlib import Path
 
 import torch
 
-from caffe_ir.rules import VALUE_BYTES
-from caffe_ir.walk import Walk
 from ssd_common.errors import CaffeError
-from ssd_common.words import memory_size
 
 _SAID = (
     "can't allocate memory",
@@ -88,19 +84,3 @@ def give_back_freed() -> None:
     """Return to the kernel what is free now, after something large that will not be wanted again: a file of weights."""
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def require(walked: Walk, device: torch.device) -> None:
-    """Refuse a net whose parameters and largest blob alone are more than there is. Raises CaffeError.
-
-    Without this the kernel would kill the process as soon as it wrote what it had been promised.
-    """
-    left = available(device)
-    params = (walked.learnable + walked.statistics) * VALUE_BYTES
-    name, shape = max(walked.blobs.items(), key=lambda item: prod(item[1]), default=("", (0,)))
-    largest = prod(shape) * VALUE_BYTES
-    if left is not None and params + largest > left:
-        raise CaffeError(
-            f"the net needs {memory_size(params)} for its parameters and {memory_size(largest)}"
-            f" for blob '{name}' alone; there are {memory_size(left)} of memory"
-        )

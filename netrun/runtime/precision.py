@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 
-from caffe_ir import caffe_ir_pb2 as pb
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
 
-# fp32: faithful to Caffe. tf32: float32 whose products an NVIDIA GPU takes with 10 bits of mantissa. bf16: weights and bottoms of the
-# types below are rounded to bfloat16 (8 bits of mantissa) before they are multiplied; parameters, gradients and updates stay float32.
+# fp32: faithful to Caffe. tf32: float32 whose products an NVIDIA GPU takes with 10 bits of mantissa.
+# bf16: layers that multiply (netrun.layers.bfloat16) round weights and bottoms to bfloat16, 8 bits of
+# mantissa, before they do; parameters, gradients and updates stay float32.
 PRECISIONS = ("fp32", "bf16", "tf32")
-_MULTIPLY = {"Convolution", "Deconvolution", "InnerProduct"}
-_PASS_ON = {"ReLU", "Pooling", "BatchNorm", "Eltwise", "Concat", "Split", "Slice", "Crop", "Permute", "Flatten", "Reshape"}
 
 
 def prepare(precision: str, device: torch.device) -> None:
@@ -31,18 +27,6 @@ def prepare(precision: str, device: torch.device) -> None:
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
-def bottoms_for(layer: pb.LayerParameter, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The bottoms as a layer of a bf16 net takes them: as they come, or in float32."""
-    if layer.type in _MULTIPLY or (layer.type in _PASS_ON and not (layer.type == "Pooling" and len(layer.top) > 1)):
-        return bottoms
-    return [wide(x) for x in bottoms]
-
-
 def wide(x: torch.Tensor) -> torch.Tensor:
     """The tensor in float32 if it was bfloat16."""
     return x.float() if x.dtype == torch.bfloat16 else x
-
-
-def arithmetic(layer: pb.LayerParameter, device: torch.device) -> AbstractContextManager[object]:
-    """The context in which a layer of a bf16 net computes: one that rounds what it multiplies, or none."""
-    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False) if layer.type in _MULTIPLY else nullcontext()

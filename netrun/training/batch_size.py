@@ -19,8 +19,9 @@ from google.protobuf.message import Message
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.phase import filter_net
-from netrun.engine.net import Net
+from netrun.engine.engine import Engine
 from netrun.runtime import log, memory
+from netrun.runtime.options import RunOptions
 from netrun.training.solver import Solver
 from netrun.training.sources import source_of_train, sources_of_tests
 from ssd_common.errors import CaffeError
@@ -178,7 +179,8 @@ def child() -> None:
 def train_for_trial(param: bytes, where: str, threads: int, precision: str) -> None:
     """A run of a serialized SolverParameter."""
     torch.set_num_threads(threads)
-    solver = Solver(pb.SolverParameter.FromString(param), torch.device(where), precision=precision)
+    options = RunOptions(precision=precision)
+    solver = Solver(pb.SolverParameter.FromString(param), torch.device(where), options=options)
     try:
         solver.solve()
     finally:
@@ -189,7 +191,10 @@ def run_for_trial(net: bytes, phase: int, where: str, threads: int, precision: s
     """Two passes of a serialized NetParameter; backward as well where it trains."""
     torch.set_num_threads(threads)
     param = pb.NetParameter.FromString(net)
-    trial = Net(param, phase, level=param.state.level, stages=list(param.state.stage), device=torch.device(where), precision=precision)
+    state, options = param.state, RunOptions(precision=precision)
+    trial = Engine(
+        param, phase, level=state.level, stages=list(state.stage), device=torch.device(where), options=options
+    )
     try:
         for _ in range(2):
             trial.run()

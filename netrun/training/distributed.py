@@ -127,12 +127,10 @@ def _others() -> Iterator[None]:
 class Averaging:
     """The solver's callback that makes several processes one run: same weights at first, the mean of all gradients ever after.
 
-    Makes the process groups, which last until it is left. Its agree() has all processes stop in the same iteration. sync_batch_norm:
-    normalise by the statistics of all processes' batches, not of each one's own, as Caffe does; what DSOD and others that train from
-    scratch gain from.
+    Makes the process groups, which last until it is left. Its agree() has all processes stop in the same iteration.
     """
 
-    def __init__(self, solver: Solver, here: Place, sync_batch_norm: bool = False) -> None:
+    def __init__(self, solver: Solver, here: Place) -> None:
         self.parent = int(os.environ.get(_LAUNCHER, os.getppid()))
         self.on_start(solver)
         self.talk: dist.ProcessGroup | None = None
@@ -142,7 +140,6 @@ class Averaging:
             atexit.register(self._part)
             self.talk = dist.new_group(backend="gloo", timeout=_PATIENCE)  # asks nothing of a GPU
         self.world = here.world
-        solver.net.context.sync_batch_norm = sync_batch_norm
         solver.callbacks.append(self)
         solver.agree = self.agree
 

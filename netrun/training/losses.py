@@ -1,4 +1,4 @@
-"""The loss that Caffe shows: averaged over the last average_loss iterations of one Step."""
+"""The loss that Caffe shows, averaged over the last average_loss iterations of one Step; where it stops being finite."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from netrun.engine.engine import Engine
 
 
 class NonFiniteLoss(Exception):
@@ -66,3 +68,22 @@ class LossWindow:
                 self._window[oldest] = loss
             self._count += 1
         return self._smoothed
+
+
+def first_non_finite(net: Engine) -> str:
+    """Names the first blob that is not finite after the latest forward, in the order of computing.
+
+    Returns a layer's parameter or its top, in words.
+    """
+    if not net.options.keep_blobs:
+        net.recompute()
+    seen = set()
+    for layer in net.layer_list:
+        for i, blob in enumerate(layer.blobs):
+            if not blob.isfinite().all():
+                return f"blob {i} of layer '{layer.name}' (its parameters)"
+        for name in layer.param.top:
+            if name not in seen and not net.blobs[name].tensor.isfinite().all():
+                return f"'{name}' (top of layer '{layer.name}')"
+            seen.add(name)
+    return "none any more; the loss recovered"

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun.engine.net import Net
+from netrun.engine.engine import Engine
 from netrun.runtime import log
 from netrun.training.losses import LossWindow
 from netrun.training.lr_policy import Schedule
@@ -49,13 +49,13 @@ def check(param: pb.SolverParameter) -> None:
         raise CaffeError("solver: snapshot is set but snapshot_prefix is not")
 
 
-def prepare(param: pb.SolverParameter, net: Net) -> None:
+def prepare(param: pb.SolverParameter, net: Engine) -> None:
     """Make the folder of the snapshots, and clear it of what a killed process left half written.
 
     Raises CaffeError where it cannot be written, or HDF5 cannot hold the net's names, before any time is spent on training.
     """
     if _suffix(param):
-        hdf5.check_names(net._layer_names)
+        hdf5.check_names([layer.name for layer in net.layer_list])
     if param.snapshot_prefix:
         folder, name = Path(param.snapshot_prefix).parent, Path(param.snapshot_prefix).name
         try:
@@ -74,7 +74,13 @@ _LOSS_TAG = b"\xc1\x3e"  # 1000 << 3 | 1 as a varint
 
 
 def write(
-    param: pb.SolverParameter, iteration: int, net: Net, history: Sequence[Tensor], schedule: Schedule, *, losses: LossWindow | None = None
+    param: pb.SolverParameter,
+    iteration: int,
+    net: Engine,
+    history: Sequence[Tensor],
+    schedule: Schedule,
+    *,
+    losses: LossWindow | None = None,
 ) -> str:
     """Write `PREFIX_iter_N.caffemodel` and `.solverstate`, with `.h5` behind for HDF5; the latter's path.
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from netrun.engine import debug_info
-from netrun.engine.net import Net
+from netrun.engine.engine import Engine
 from netrun.evaluation import scoring
-from netrun.runtime import log, memory, mode
+from netrun.runtime import log, memory
+from netrun.runtime.options import DEFAULTS, RunOptions
 from netrun.training import snapshot
 from netrun.training.actions import Action
-from netrun.training.callbacks import Callback, Calls
-from netrun.training.losses import LossWindow, NonFiniteLoss
+from netrun.training.losses import LossWindow, NonFiniteLoss, first_non_finite
 from netrun.training.lr_policy import Schedule
-from netrun.training.non_finite import first_non_finite
 from netrun.training.sources import NetSource, source_of_train, sources_of_tests
 from netrun.training.updates import Updater
 from ssd_common.errors import CaffeError
@@ -28,32 +28,51 @@ from ssd_common.suggest import suggest
 EVAL_TYPES = ("classification", "detection")
 
 
+class Callback(Protocol):
+    """What a solver calls in every iteration.
+
+    Data parallelism is such a callback (netrun.training.distributed): it averages gradients among
+    the processes.
+    """
+
+    def on_start(self, solver: Solver) -> None:
+        """Called before the iteration's first pass."""
+
+    def on_gradients_ready(self, solver: Solver) -> None:
+        """Called when all gradients are there and no weight has changed."""
+
+
 class Solver:
     """One training run.
 
-    param: a solver prototxt, or its message (path: the file that it came from). device: where to compute (None: the CPU).
-    rank, world: this process among those that train together; only rank 0 tests and writes snapshots.
-    precision: see netrun.runtime.precision.
-    net: the train net; test_nets: they use the train net's own tensors. iter: how often the weights have been updated.
-    Without random_seed (Caffe: seeded by the clock) the seed is 0, so that a resumed run can repeat its random draws.
-    Raises CaffeError for whatever is wrong with the solver, its nets or their data, before anything is trained or written.
+    param: a solver prototxt, or its message. path: the file that the message came from.
+    device: where to compute (None: where net_class puts a net; Engine: on the CPU).
+    options: how the run computes; only rank 0 tests and writes snapshots. The prototxt's
+        random_seed goes before the options' seed, so that a resumed run can repeat its draws
+        without either (Caffe seeds by the clock).
+    net_class: what nets are made of, Engine or a class on top of it.
+
+    net: the train net. test_nets: they use the train net's own tensors.
+    iter: how often the weights have been updated.
+
+    Raises CaffeError where the solver, its nets or their data are wrong, before anything is
+    trained or written.
     """
 
     def __init__(
         self,
         param: pb.SolverParameter | str | Path,
         device: torch.device | str | None = None,
-        rank: int = 0,
-        world: int = 1,
         path: str | Path | None = None,
         *,
-        precision: str = "fp32",
+        options: RunOptions = DEFAULTS,
+        net_class: type[Engine] = Engine,
     ) -> None:
         if not isinstance(param, pb.SolverParameter):
             path, param = param, text.read_solver(param)
         folder = Path(path).parent if path is not None else None
         self.param = param
-        self.root, self.alone = rank == 0, world == 1
+        self.root, self.alone = options.rank == 0, options.world == 1
         _check(param)
         self.schedule = Schedule(param)
         train = source_of_train(param, folder)
@@ -61,24 +80,30 @@ class Solver:
         if self.root:
             log.info(f"Initializing solver from parameters:\n{text.dumps(param)}", at="solver.cpp:63")
 
-        def build(source: NetSource) -> Net:
+        if param.random_seed >= 0:
+            options = replace(options, seed=param.random_seed)
+        # Rank 0 alone tests: it sees all test data, and no other process takes part in its statistics.
+        for_tests = replace(options, rank=0, world=1, sync_batch_norm=False)
+
+        def build(source: NetSource) -> Engine:
             net = pb.NetParameter()
             net.CopyFrom(source.net)
             net.ClearField("state")  # it has gone into source.state
             state = source.state
-            seed, stages = (mode.seed() if param.random_seed < 0 else param.random_seed), list(state.stage)
-            share = (rank, world) if state.phase == pb.TRAIN else (0, 1)  # only rank 0 tests, and sees all test data
-            place = {"device": device, "seed": seed, "rank": share[0], "world": share[1], "precision": precision}
-            return Net(net, state.phase, level=state.level, stages=stages, **place)
+            stages = list(state.stage)
+            how = options
+            if state.phase == pb.TEST:
+                how, net.debug_info = for_tests, param.debug_info
+            return net_class(net, state.phase, level=state.level, stages=stages, device=device, options=how)
 
         log.info(f"Creating training net from {train.origin}", at="solver.cpp:107")
         self.net = build(train)
         self.updater = Updater(param, self.net.learnable)
-        self.test_nets: list[Net] = []
+        test_nets: list[Engine] = []
         for i, source in enumerate(tests):
             log.info(f"Creating test net (#{i}) specified by {source.origin}", at="solver.cpp:197")
-            self.test_nets.append(build(source))
-            self.test_nets[i].debug_info = param.debug_info
+            test_nets.append(build(source))
+        self.test_nets: Sequence[Engine] = test_nets
         if self.root:
             snapshot.prepare(param, self.net)  # only now: a net that cannot be built leaves no folder behind
         log.info("Solver scaffolding done.", at="solver.cpp:75")
@@ -92,10 +117,6 @@ class Solver:
         self._resumed = False
         self._stopping = False
         self._asked: list[Action] = []  # during a test, and not for this process to decide alone
-
-    def add_callback(self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]) -> None:
-        """pycaffe's: have these called in every iteration (see Callback)."""
-        self.callbacks.append(Calls(on_start, on_gradients_ready))
 
     # ---- running
 
@@ -153,17 +174,11 @@ class Solver:
         for callback in self.callbacks:
             callback.on_start(self)
         display = bool(self.param.display) and self.iter % self.param.display == 0
-        self.net.debug_info = display and self.param.debug_info and self.root
+        show = display and self.param.debug_info and self.root
         total: Tensor | None = None
         for _ in range(self.param.iter_size):
-            if self.net.debug_info:
-                outputs = debug_info.pass_and_show(self.net)
-                loss = self.net.loss
-            else:
-                outputs = self.net.run()
-                loss = self.net.loss
-                if loss.requires_grad:
-                    loss.backward()
+            outputs = self.net.run_and_show_both() if show else self._pass()
+            loss = self.net.loss
             total = loss.detach() if total is None else total + loss.detach()
         assert total is not None
         self._losses.push(total / self.param.iter_size)
@@ -180,6 +195,14 @@ class Solver:
             log.info(f"Iteration {self.iter}, lr = {log.number(rate)}", at="sgd_solver.cpp:138")
         self.updater.apply(rate, self.iter)
         self.iter += 1
+
+    def _pass(self) -> dict[str, Tensor]:
+        """A pass forward and backward; the outputs."""
+        outputs = self.net.run(show=False)
+        loss = self.net.loss
+        if loss.requires_grad:
+            loss.backward()
+        return outputs
 
     def _smoothed_loss(self) -> float:
         try:
@@ -282,11 +305,6 @@ class Solver:
         """Let go of data files and threads."""
         for net in [self.net, *self.test_nets]:
             net.close()
-
-
-def get_solver(path: str | Path, device: torch.device | str | None = None) -> Solver:
-    """The solver of a prototxt, as pycaffe's get_solver. Raises CaffeError."""
-    return Solver(path, device)
 
 
 def _check(param: pb.SolverParameter) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun.engine.graph import AUTOMATIC
 from netrun.weights.hdf5 import check_names, is_hdf5, read_weights, write_weights
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
@@ -148,7 +147,6 @@ def net_message(net: pb.NetParameter, blobs: Arrays, diffs: Arrays | None = None
         copy = saved.layer.add()
         copy.CopyFrom(layer)
         copy.ClearField("blobs")
-        copy.top[:] = [name for name in layer.top if not name.endswith(AUTOMATIC)]
         if layer.type.endswith("Loss") and not layer.loss_weight:
             copy.loss_weight.append(1)
         if not layer.HasField("phase"):

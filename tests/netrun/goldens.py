@@ -11,7 +11,7 @@ import numpy as np
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from netrun.layers.blob_arrays import Blob
+from netrun.pycaffe.blob_arrays import Blob
 
 
 def close(ours: np.ndarray, reference: np.ndarray, tolerance: float, what: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun.training.solver import Solver
+from netrun import Solver
 
 
 def solver_on(net: pb.NetParameter, images: np.ndarray, *, last_class: int = 20) -> Solver:

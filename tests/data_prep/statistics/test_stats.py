@@ -17,10 +17,10 @@ from caffe_ir.phase import filter_net
 from caffe_ir.walk import walk
 from data_prep.cli import main
 from data_prep.statistics import clusters, object_table, prior_coverage, tables
+from netrun import Net
 from netrun.data.boxes import Annotations
 from netrun.data.resize import Resize
 from netrun.detection.boxes import iou
-from netrun.engine.net import Net
 from netrun.layers import Context, create
 from tests.data_prep.support import BCCD, XML, build, refused
 from tests.support import ROOT, needs_shared

@@ -274,7 +274,7 @@ def test_refuses_in_one_line(argv: str, message: str, here: Path, capsys) -> Non
 
 def _five_classes_to_four(path: Path) -> None:
     """Weights of the same detector for one class less."""
-    from netrun.engine.net import Net
+    from netrun import Net
 
     other = path.with_suffix(".prototxt")
     fewer = {"num_output: 24": "num_output: 20", "dim: 6 }": "dim: 5 }", "classes: 6": "classes: 5"}

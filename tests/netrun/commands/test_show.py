@@ -13,11 +13,11 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.lmdb_reader import LmdbReader
 from data_prep.cli import main as data_prep
+from netrun import Net
 from netrun.cli import main as netrun
 from netrun.commands import show
 from netrun.data.datum import decode
 from netrun.data.transform import Transformer
-from netrun.engine.net import Net
 from ssd_common.command import run_command
 from tests.netrun.narrow import train_test_net
 

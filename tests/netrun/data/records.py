@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import cv2
@@ -16,6 +17,7 @@ from caffe_ir import text
 from caffe_ir.rules.registry import Facts
 from netrun.layers.annotated_data import AnnotatedData
 from netrun.layers.registry import Context
+from netrun.runtime.options import RunOptions
 from tests.support import SHARED
 
 BCCD = SHARED / "data" / "bccd"
@@ -72,12 +74,12 @@ def coded(image: np.ndarray, kind: str = ".png") -> bytes:
 
 
 def layer(
-    source: object, batch: int, transform: str = "", annotated: str = "", *, phase: int = pb.TRAIN, backend: str = "LMDB", **context: int
+    source: object, batch: int, transform: str = "", annotated: str = "", *, phase: int = pb.TRAIN, backend: str = "LMDB", **options: Any
 ) -> AnnotatedData:
-    """An AnnotatedData layer on the CPU; context: seed, rank, world."""
+    """An AnnotatedData layer on the CPU. options: fields of RunOptions."""
     prototxt = (
         f'name: "data" type: "AnnotatedData" top: "data" top: "label" transform_param {{ {transform} }} '
         f'data_param {{ source: "{source}" batch_size: {batch} backend: {backend} }} annotated_data_param {{ {annotated} }}'
     )
     param = text.parse(prototxt, pb.LayerParameter)
-    return AnnotatedData(param, Facts([]), Context(phase, torch.device("cpu"), **context))
+    return AnnotatedData(param, Facts([]), Context(phase, torch.device("cpu"), RunOptions(**options)))

@@ -146,8 +146,7 @@ def test_a_missing_image_is_passed_over_or_stops_a_strict_run(tmp_path: Path, ca
     net = list_net(fields + " batch_size: 2 new_height: 2 new_width: 2")
     assert net.forward()["l"].tolist() == [0, 20]
     assert "record 'im 1.png' cannot be read: No such file or directory; the next one takes its place" in caplog.text
-    strict = list_net(fields + " batch_size: 2 new_height: 2 new_width: 2")
-    strict.context.strict = True
+    strict = list_net(fields + " batch_size: 2 new_height: 2 new_width: 2", strict=True)
     with pytest.raises(CaffeError, match=r"record 'im 1\.png' cannot be read"):
         strict.forward()
 

@@ -167,8 +167,7 @@ def test_unreadable_record(tmp_path: Path, caplog: pytest.LogCaptureFixture, wha
     assert last.endswith("skipped 2 corrupt records and 0 corrupt objects of others")
     assert sorted(m.split("'")[1] for m in messages) == ["b", "c"]
     assert all(what in m and str(source) in m for m in messages)
-    strict = layer(source, 4, phase=pb.TEST)
-    strict.context.strict = True
+    strict = layer(source, 4, phase=pb.TEST, strict=True)
     with pytest.raises(CaffeError, match=f"record '[bc]' cannot be read: .*{what}"):
         strict.forward([])
     strict.close()
@@ -208,8 +207,7 @@ def test_corrupt_box(tmp_path: Path, caplog: pytest.LogCaptureFixture, corners: 
     assert what in first
     assert "and 1 more" in first
     assert last.endswith("skipped 0 corrupt records and 2 corrupt objects of others")
-    strict = layer(source, 1)
-    strict.context.strict = True
+    strict = layer(source, 1, strict=True)
     with pytest.raises(CaffeError, match=f"'the_key' has box .*{what}"):
         strict.forward([])
     strict.close()
@@ -228,8 +226,7 @@ def test_label_that_the_labelmap_lacks(tmp_path: Path, caplog: pytest.LogCapture
         _, label = layer(source, 2, annotated=f'label_map_file: "{tmp_path}/map.prototxt"').forward([])
     assert set(label[0, 0, :, 1].tolist()) == {1}
     assert "record 'second' has label 2, which the labelmap has not" in caplog.text
-    strict = layer(source, 2, annotated=f'label_map_file: "{tmp_path}/map.prototxt"')
-    strict.context.strict = True
+    strict = layer(source, 2, annotated=f'label_map_file: "{tmp_path}/map.prototxt"', strict=True)
     with pytest.raises(CaffeError, match="record 'second' has label 2, which the labelmap has not"):
         strict.forward([])
     with caplog.at_level(logging.WARNING, "netrun"):

@@ -70,9 +70,9 @@ def test_nothing_to_suppress() -> None:
 def test_detections(soft: bool, rows: list) -> None:
     layer = make_layer(
         'layer { name: "d" type: "DetectionOutput" detection_output_param { num_classes: 2 nms_param { nms_threshold: 0.45 top_k: 400 } '
-        "code_type: CENTER_SIZE keep_top_k: 200 confidence_threshold: 0.05 } }"
+        "code_type: CENTER_SIZE keep_top_k: 200 confidence_threshold: 0.05 } }",
+        soft_nms=soft,
     )
-    layer.soft = soft
     conf = torch.tensor([[0.1, 0.9, 0.4, 0.6, 0.3, 0.7, 0.9, 0.1]])
     priors = torch.tensor([[*A, *B, *C, *D], [0.1] * 16])[None]
     found = layer.forward([torch.zeros(1, 16), conf, priors])[0][0, 0]

@@ -11,7 +11,7 @@ import pytest
 import netrun
 from caffe_ir import binary, text
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun.training.solver import Solver
+from netrun import Solver
 from tests.netrun.small_nets import build, layer
 
 DENSE = "inner_product_param { num_output: 2 %s }"

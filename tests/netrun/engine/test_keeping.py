@@ -8,8 +8,8 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from netrun.engine.net import Net
-from netrun.training.non_finite import first_non_finite
+from netrun import Net
+from netrun.training.losses import first_non_finite
 
 NET = """
 force_backward: true
@@ -24,8 +24,7 @@ layer { name: "double" type: "Power" bottom: "loss" top: "double" power_param { 
 
 
 def net(phase: int, keep: bool) -> Net:
-    made = Net(text.parse(NET, pb.NetParameter), phase, seed=1)
-    made.keep_blobs = keep
+    made = Net(text.parse(NET, pb.NetParameter), phase, seed=1, keep_blobs=keep)
     made.blobs["data"].data[...] = [[1, -2, 3], [0.5, 1, -1]]
     made.blobs["label"].data[...] = [1, 3]
     made.run()

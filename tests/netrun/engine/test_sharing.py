@@ -13,7 +13,7 @@ import pytest
 import netrun
 from caffe_ir import binary, text
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun.training.solver import Solver
+from netrun import Solver
 from ssd_common.errors import LayerError
 from tests.netrun.small_nets import build, data, layer
 

@@ -15,7 +15,7 @@ from netgen.backbones.registry import RESNET101, Stack
 from netgen.backbones.resnet101 import FIXED_STATISTICS, FROZEN, LEARNING, Learning, resnet101
 from netgen.recipe import Detector
 from netgen.zoo import dssd, get, resnet
-from netrun.training.solver import Solver
+from netrun import Solver
 from tests.netrun.engine.test_golden_nets import check
 from tests.netrun.solvers_on import solver_on
 from tests.support import SHARED, needs_shared

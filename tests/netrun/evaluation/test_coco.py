@@ -15,8 +15,7 @@ import torch
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.text import parse
 from data_prep.cli import main as data_prep
-from netrun import cli
-from netrun.engine.net import Net
+from netrun import Net, cli
 from netrun.evaluation.coco import CocoMetrics, Collector
 from ssd_common.errors import CaffeError
 from tests.netrun.narrow import train_test_net
@@ -134,8 +133,7 @@ def test_a_net_as_it_runs(detector: pb.NetParameter) -> None:
 
 def test_what_it_looks_at_is_not_let_go_of(detector: pb.NetParameter) -> None:
     """netrun test keeps no blobs; a net that has learned nothing sees every class everywhere."""
-    net = Net(detector, pb.TEST)
-    net.keep_blobs = False
+    net = Net(detector, pb.TEST, keep_blobs=False)
     collector = Collector(net, {})
     net.run()
     collector.take(0)

@@ -16,11 +16,11 @@ from caffe_ir import text, upgrade
 from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.phase import filter_net
 from caffe_ir.walk import walk
+from netrun import Solver
 from netrun.data.loader import Loader, Plan
 from netrun.data.transform import Transformer
 from netrun.engine.engine import Engine
 from netrun.runtime import memory
-from netrun.training.solver import Solver
 from ssd_common.errors import CaffeError
 from tests.netrun.data import records
 from tests.netrun.fuzz.mutations import spoil_bytes, spoil_message, spoil_text

@@ -13,12 +13,13 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.rules.registry import Facts
 from netrun.layers import Context, Layer, create
+from netrun.runtime.options import RunOptions
 
 
-def make_layer(prototxt: str, phase: int = pb.TEST) -> Layer:
-    """The engine's layer for the last layer of a prototxt."""
+def make_layer(prototxt: str, phase: int = pb.TEST, **options: bool) -> Layer:
+    """The engine's layer for the last layer of a prototxt. options: fields of RunOptions."""
     param = text.parse(prototxt, pb.NetParameter).layer[-1]
-    return create(param, Facts([]), Context(phase, torch.device("cpu")))
+    return create(param, Facts([]), Context(phase, torch.device("cpu"), RunOptions(**options)))
 
 
 Replayed = tuple[np.ndarray, np.ndarray, list[tuple[np.ndarray, np.ndarray]]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 import netrun
 from caffe_ir import text
-from netrun.layers.blob_arrays import HostCopy
+from netrun.pycaffe.blob_arrays import HostCopy
 from ssd_common.errors import CaffeError, LayerError
 from tests.netrun.small_nets import build, data, layer
 
@@ -134,8 +135,8 @@ def test_run_gives_the_same_gradients_while_overwriting() -> None:
     test.share_from(kept)
     test.blobs["x"].data[...] = kept.blobs["x"].data
     out = test.forward(blobs=["c"])["c"].copy()
-    assert test._overwrite == [False, False, True, True, True, False, False]
-    test._overwrite = [False] * 7
+    assert test.runner.plan.overwrite == [False, False, True, True, True, False, False]
+    test.runner.plan = replace(test.runner.plan, overwrite=[False] * 7)
     np.testing.assert_allclose(test.forward(blobs=["c"])["c"], out, rtol=1e-6, atol=1e-6)
 
 

@@ -13,7 +13,7 @@ import torch
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from netrun.runtime import mode
+from netrun.pycaffe import mode
 from ssd_common.errors import CaffeError
 from tests.netrun.small_nets import build, data, layer
 

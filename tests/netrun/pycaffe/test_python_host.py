@@ -14,8 +14,8 @@ import torch
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
+from netrun import Solver
 from netrun.cli import entry
-from netrun.training.solver import Solver
 from ssd_common.errors import CaffeError, LayerError
 from tests.netrun.small_nets import build, data, layer
 

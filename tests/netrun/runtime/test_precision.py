@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
+from netrun import Net, Solver
 from netrun.cli import main
-from netrun.engine.net import Net
-from netrun.training.solver import Solver
+from netrun.engine.engine import Engine
 from ssd_common.errors import CaffeError
 
 NET = """
@@ -103,10 +103,10 @@ def test_refuses(precision, says):
 def test_commands_take_it(tmp_path, monkeypatch):
     (tmp_path / "net.prototxt").write_text(NET)
     made = []
-    monkeypatch.setattr("netrun.commands.time.Net", lambda *args, **options: made.append(Net(*args, **options)) or made[-1])
+    monkeypatch.setattr("netrun.commands.time.Engine", lambda *args, **options: made.append(Engine(*args, **options)) or made[-1])
     command = ["time", "--model", str(tmp_path / "net.prototxt"), "--iterations", "1"]
     for options in ([], ["--precision", "bf16"]):
         assert main([*command, *options]) == 0
-    assert [net.context.precision for net in made] == ["fp32", "bf16"]
+    assert [net.options.precision for net in made] == ["fp32", "bf16"]
     with pytest.raises(CaffeError, match="precision tf32 is for NVIDIA GPUs"):
         main([*command, "--precision=tf32"])

@@ -15,8 +15,8 @@ import pytest
 
 from caffe_ir import binary
 from data_prep.cli import main as data_prep
+from netrun import Solver
 from netrun.training import distributed
-from netrun.training.solver import Solver
 from netrun.weights.files import blob_array
 from ssd_common.errors import CaffeError
 from tests.netrun.narrow import train_test_net
@@ -143,6 +143,7 @@ def test_exit_status_is_the_causes(program: str, grace: float, status: int, tmp_
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(distributed, "_GRACE", grace)
     Path("netrun").mkdir()
+    Path("netrun/__init__.py").touch()
     Path("netrun/__main__.py").write_text(f"import os, signal, sys, time\nrank = int(os.environ['RANK'])\n{program}\n")
     assert distributed.launch([], 2) == status
 

@@ -11,10 +11,9 @@ import pytest
 
 from caffe_ir import binary, text
 from caffe_ir import caffe_ir_pb2 as pb
+from netrun import Net, Solver
 from netrun.cli import main
-from netrun.engine.net import Net
 from netrun.training import snapshot
-from netrun.training.solver import Solver
 from netrun.weights.files import blob_array
 from ssd_common.errors import CaffeError
 from tests.netrun.narrow import train_test_net

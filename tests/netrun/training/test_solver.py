@@ -10,7 +10,8 @@ import torch
 
 from caffe_ir import binary, text
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun.training.solver import Action, Solver
+from netrun import Solver
+from netrun.training.solver import Action
 from netrun.weights.files import blob_array
 from ssd_common.errors import CaffeError
 from tests.support import golden

@@ -11,7 +11,7 @@ import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from netrun.training.solver import Solver
+from netrun import Solver
 from ssd_common.errors import CaffeError
 
 X = 'layer { name: "x" type: "DummyData" top: "x" dummy_data_param { shape { dim: 1 dim: 2 } } }'

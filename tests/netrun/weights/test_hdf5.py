@@ -17,8 +17,8 @@ import pytest
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
+from netrun import Solver
 from netrun.training import snapshot
-from netrun.training.solver import Solver
 from netrun.weights import files
 from ssd_common.errors import CaffeError
 from tests.netrun.small_nets import build, data, layer

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules import Facts, Param, Shape, facts
-from caffe_ir.rules.focal_loss import is_focal_loss
-from netrun.layers.blob_arrays import Blob
+from caffe_ir.rules import Facts, Param, Shape
+from netrun.pycaffe import import_hook
+from netrun.pycaffe.blob_arrays import Blob, ParamBlob
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
@@ -75,8 +76,6 @@ class Host:
 
     def _class(self) -> type[Layer]:
         module, name = self.param.python_param.module, self.param.python_param.layer
-        from netrun.pycaffe import import_hook  # noqa: PLC0415 - pycaffe imports this module
-
         import_hook.install()
         try:
             cls = getattr(importlib.import_module(module), name, None)
@@ -93,6 +92,19 @@ class Host:
             what = f"{module}.{name} is not derived from netrun's caffe.Layer"
             raise LayerError(self.param.name, what, "python_param.layer")
         return cls
+
+    def bind(self, parameters: Sequence[torch.Tensor]) -> None:
+        """Make these, which belong to the net, the user's parameter blobs."""
+        self.user.blobs = BlobVec(ParamBlob(tuple(t.shape), t.device, tensor=t) for t in parameters)
+
+    def initial(self, index: int) -> np.ndarray:
+        """What setup put into parameter `index`."""
+        return self.user.blobs[index].data.copy()
+
+    def upload(self) -> None:
+        """Put on the device what the user's code wrote to parameters and their diffs."""
+        for blob in self.user.blobs:
+            blob.upload()
 
     def facts(self, shapes: Sequence[Shape]) -> Facts:
         """What setup and reshape make of bottoms of these shapes."""
@@ -161,29 +173,3 @@ def _raised_at(error: Exception, module: str) -> tuple[str, int]:
     theirs = getattr(sys.modules.get(module), "__file__", None)
     steps = [step for step in steps if step.filename == theirs] or [s for s in steps if Path(s.filename) != Path(__file__)]
     return (steps[-1].filename, steps[-1].lineno or 0) if steps else ("", 0)
-
-
-class HostFacts(Facts):
-    """Facts of a Python layer, with what runs it."""
-
-    host: Host
-
-
-class PythonLayers:
-    """The Python layers of one net, each set up when its bottoms' shapes are first known."""
-
-    def __init__(self, phase: int) -> None:
-        self.phase = phase
-        self.hosts: dict[tuple[str, ...], Host] = {}
-
-    def facts(self, layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
-        """The facts of a Python layer over these bottoms. Raises LayerError where its code cannot be had, or fails."""
-        if is_focal_loss(layer):  # netrun has code of its own for it
-            return facts(layer, bottoms)
-        key = (layer.name, *layer.top)
-        if key not in self.hosts:
-            self.hosts[key] = Host(layer, self.phase)
-        found = self.hosts[key].facts(bottoms)
-        whole = HostFacts(found.tops, found.params)
-        object.__setattr__(whole, "host", self.hosts[key])
-        return whole

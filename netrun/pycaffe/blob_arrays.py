@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from caffe_ir.rules.registry import Shape
-from ssd_common.errors import CaffeError
+from netrun.engine import blob
 
 
 class HostCopy:
@@ -39,49 +39,38 @@ class HostCopy:
             self._of = self._state(tensor)
 
 
-class Blob:
-    """A net's blob or parameter: `data` and `diff` are NumPy arrays that may be written.
+class Blob(blob.Blob):
+    """A net's blob: `data` and `diff` are NumPy arrays that may be written.
 
     On the CPU `data` is the tensor's own memory. On another device it is a copy on the host, put back before the next forward.
     As in pycaffe, an array that somebody keeps shows the values of the latest `forward`, for as long as the blob keeps its shape.
     """
 
     direct = True  # False: what a layer computed may be memory that it needs again, so arrays show memory of the blob's own
+    _host: HostCopy | None = None
+    _diff: np.ndarray | None = None
+    _shown: tuple[weakref.ref[np.ndarray], torch.Tensor] | None = None  # the array given out, and whose memory it is
 
-    def __init__(self, shape: Shape, device: torch.device, loss_weight: float = 0.0, tensor: torch.Tensor | None = None) -> None:
-        self._shape = shape
-        self.device = device
-        self.loss_weight = loss_weight
-        self._tensor = tensor
-        self._host: HostCopy | None = None
-        self._diff: np.ndarray | None = None
-        self._shown: tuple[weakref.ref[np.ndarray], torch.Tensor] | None = None  # the array given out, and whose memory it is
-
-    @property
-    def tensor(self) -> torch.Tensor:
-        """The values, zeros before the first forward."""
-        if self._tensor is None:
-            self._tensor = torch.zeros(self._shape, device=self.device)
-        return self._tensor
-
-    @tensor.setter
-    def tensor(self, value: torch.Tensor) -> None:
-        self._tensor, self._host = value, None
+    def _take(self, value: torch.Tensor) -> None:
+        super()._take(value)
+        self._host = None
         if self._diff is not None and self._diff.shape != value.shape:
             self._diff = None
 
     def release(self) -> None:
         """Let go of the values: zeros until they are computed again."""
-        self._shape, self._tensor, self._host = self.shape, None, None
+        super().release()
+        self._host = None
 
-    def leaf(self, gradient: bool) -> torch.Tensor:
-        """The same memory as the start of a new graph."""
-        self._tensor = self.tensor.detach().requires_grad_(gradient)
-        return self._tensor
+    def reshape(self, *sides: int | Sequence[int]) -> None:
+        """Give the blob this shape. Values stay where their count does, else they become zeros.
 
-    @property
-    def shape(self) -> Shape:
-        return self._shape if self._tensor is None else tuple(self._tensor.shape)
+        Raises CaffeError for a negative side.
+        """
+        before = self.shape
+        super().reshape(*sides)
+        if self.shape != before:
+            self._diff = None
 
     def _widen(self) -> None:
         """Hold in float32 what layers have passed on in bfloat16, which NumPy has not."""
@@ -162,17 +151,6 @@ class Blob:
         if self._diff is None:
             return torch.full(self.shape, self.loss_weight, device=self.device) if self.loss_weight else None
         return torch.from_numpy(self._diff).to(self.device) if self._diff.any() else None
-
-    def reshape(self, *sides: int | Sequence[int]) -> None:
-        """Give the blob this shape. Values stay where their count does, else they are zeros. Raises CaffeError for a negative side."""
-        shape = tuple(int(side) for part in sides for side in np.ravel(part))
-        if min(shape, default=0) < 0:
-            raise CaffeError(f"a blob cannot have shape {shape}: sides are 0 or more")
-        if shape == self.shape:
-            return
-        keep = self._tensor is not None and math.prod(shape) == self._tensor.numel()
-        self.tensor = self.tensor.detach().reshape(shape) if keep else torch.zeros(shape, device=self.device)
-        self._shape, self._diff = shape, None
 
     def _legacy(self, axis: int) -> int:
         return self.shape[axis] if axis < len(self.shape) else 1

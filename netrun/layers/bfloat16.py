@@ -1,0 +1,47 @@
+"""Which layers of a bf16 net multiply in bfloat16, pass bfloat16 on, or take float32."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from netrun.runtime.precision import wide
+
+_MULTIPLY = frozenset({"Convolution", "Deconvolution", "InnerProduct"})
+_PASS_ON = frozenset(
+    {
+        "ReLU",
+        "Pooling",
+        "BatchNorm",
+        "Eltwise",
+        "Concat",
+        "Split",
+        "Slice",
+        "Crop",
+        "Permute",
+        "Flatten",
+        "Reshape",
+    }
+)
+
+
+def bottoms_for(layer: pb.LayerParameter, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The bottoms as a layer of a bf16 net takes them: as they come, or in float32."""
+    with_mask = layer.type == "Pooling" and len(layer.top) > 1
+    if layer.type in _MULTIPLY or (layer.type in _PASS_ON and not with_mask):
+        return bottoms
+    return [wide(x) for x in bottoms]
+
+
+def arithmetic(
+    layer: pb.LayerParameter, device: torch.device
+) -> AbstractContextManager[object]:
+    """The context in which a layer of a bf16 net computes.
+
+    One that rounds what the layer multiplies, or one that does nothing.
+    """
+    if layer.type in _MULTIPLY:
+        return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+    return nullcontext()

@@ -1,0 +1,85 @@
+"""Net.backward's work: from the diffs of what nobody reads to the diffs of every blob behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from netrun.engine.graph import Graph, Version
+from netrun.engine.runner import Runner
+from netrun.layers import Layer
+from netrun.layers.python import Python
+from netrun.pycaffe.blob_arrays import Blob
+from netrun.pycaffe.net_names import NetNames
+
+
+def go_back(net: NetNames, start: int, end: int) -> None:
+    """Fill the diffs of blobs, and add to the gradients of parameters.
+
+    start, end: positions of the layers to go back from and to, both included.
+    Parameters of layers before `end` keep the gradients that they have.
+    """
+    runner, blobs = net.runner, net.blobs
+    versions = [version for version in net.graph.versions if version.layer <= start]
+    unread = [v for v in versions if all(reader > start for reader in v.readers)]
+    for name in {v.name for v in versions} - {v.name for v in unread}:
+        blobs[name].set_diff(None)
+    users_code = any(isinstance(layer, Python) for layer in net.layer_list)
+    tensors: list[torch.Tensor] = []
+    seeds: list[torch.Tensor] = []
+    with _parameters_kept(net.layer_list[:end]), _hooks() as hooks:
+        for version in versions:
+            blob = blobs[version.name]
+            tensor = _tensor_of(version, net.graph, runner, blob)
+            if tensor is None or not tensor.requires_grad:
+                continue
+            if version in unread or blob.loss_weight:
+                seed = _seed(blob, tensor, users_code)
+                if seed is not None:
+                    tensors.append(tensor)
+                    seeds.append(seed)
+            if version.first and runner.tops:
+                hooks.append(tensor.register_hook(blob.set_diff))
+        torch.autograd.backward(tensors, seeds, retain_graph=True)
+
+
+def _tensor_of(version: Version, graph: Graph, runner: Runner, blob: Blob) -> torch.Tensor | None:
+    """A version's tensor; None where the pass has not recorded it and a later one took its place."""
+    recorded = runner.tops.get((version.layer, version.top))
+    if recorded is not None:
+        return recorded
+    return blob.tensor if version is graph.last[version.name] else None
+
+
+def _seed(blob: Blob, tensor: torch.Tensor, users_code: bool) -> torch.Tensor | None:
+    """The gradient to start from at a blob; None for nothing.
+
+    users_code: the net has Python layers, whose backward Caffe calls whatever the diff is.
+    """
+    seed = blob.seed()
+    if seed is None and users_code:
+        return torch.zeros_like(tensor)
+    return seed
+
+
+@contextmanager
+def _hooks() -> Iterator[list[torch.utils.hooks.RemovableHandle]]:
+    hooks: list[torch.utils.hooks.RemovableHandle] = []
+    try:
+        yield hooks
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def _parameters_kept(layers: list[Layer]) -> Iterator[None]:
+    """Give the parameters of these layers their gradients back once backward is done."""
+    kept = [(tensor, tensor.grad) for layer in layers for tensor in layer.blobs]
+    for tensor, _ in kept:
+        tensor.grad = None
+    yield
+    for tensor, gradient in kept:
+        tensor.grad = gradient

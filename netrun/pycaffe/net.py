@@ -1,0 +1,253 @@
+"""Net: pycaffe's interface to a net that computes on PyTorch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from netrun.layers.data import DummyData
+from netrun.layers.memory_data import MemoryData
+from netrun.pycaffe import mode
+from netrun.pycaffe.backward import go_back
+from netrun.pycaffe.batches import Arrays, batches_of, copies, rows_of
+from netrun.pycaffe.blob_arrays import use_c_order
+from netrun.pycaffe.net_names import NetNames
+from netrun.runtime.options import RunOptions
+from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
+
+_RUN_OPTIONS = frozenset(field.name for field in fields(RunOptions))
+
+
+class Net(NetNames):
+    """An Engine with pycaffe's `blobs`, `params`, `forward` and `backward`, NumPy in and out.
+
+    Its arguments are Engine's; every field of RunOptions is an argument of its own as well.
+    Without device or seed it is built where set_mode_gpu and set_device say, and filled as
+    set_random_seed says.
+
+    Arrays of inputs and parameters stay the same memory for as long as their shapes do. An array
+    of a computed blob that is kept, `forward`'s results too, shows what the latest `forward`
+    computed (copy it to keep the values); after `run` or a solver's step ask for `data` again.
+    A forward in TEST keeps nothing for backward, unless the net says force_backward; calling
+    backward then computes it again. After `run` in TRAIN, backward gives the parameters' diffs
+    only.
+    """
+
+    def __init__(
+        self,
+        network_file: PathLike | pb.NetParameter,
+        phase: Any,
+        weights: Any = None,
+        *more: Any,
+        **arguments: Any,
+    ) -> None:
+        if isinstance(phase, (str, os.PathLike)) and weights is not None:
+            phase, weights = weights, phase  # pycaffe's older Net(network_file, weights, phase)
+        elif isinstance(weights, int):  # pycaffe's order: network_file, phase, level, stages, weights
+            names = ("level", "stages", "weights")
+            arguments |= dict(zip(names, (weights, *more), strict=False))
+            weights = arguments.pop("weights", None)
+        if arguments.get("device") is None:
+            arguments["device"] = mode.device()
+        arguments["options"] = run_options(arguments)
+        super().__init__(network_file, phase, weights, **arguments)
+        self._show_memory_of_layers()
+
+    def _show_memory_of_layers(self) -> None:
+        """Have arrays be the memory of those layers whose tops the caller may write."""
+        for layer in self.layer_list:
+            for name in layer.param.top:
+                self.blobs[name].direct = layer.keeps_top
+            if isinstance(layer, DummyData):  # what is written before the first forward counts, too
+                for i, top in layer.constant.items():
+                    self.blobs[layer.param.top[i]].tensor = top
+
+    # ---- passes
+
+    def forward(
+        self,
+        blobs: Iterable[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **inputs: np.ndarray,
+    ) -> Arrays:
+        """Write `inputs`, compute from layer `start` to layer `end` (both included).
+
+        Returns the outputs and the blobs named by `blobs`. With `end`, that layer's tops take the
+        outputs' place.
+        Raises CaffeError for inputs that are not the net's, all of them.
+        """
+        if inputs and set(inputs) != set(self.inputs):
+            known = ", ".join(sorted(self.inputs)) or "none"
+            raise CaffeError(f"forward takes the inputs {known}, not {', '.join(sorted(inputs))}")
+        for name, values in inputs.items():
+            _write(name, self.blobs[name].data, values)
+        last = self._position(end) if end else len(self.layer_list) - 1
+        self._forward(self._position(start) if start else 0, last)
+        wanted = list(self.layer_list[last].param.top) if end else self.outputs
+        return {name: self.blobs[name].data for name in [*wanted, *(blobs or ())]}
+
+    def backward(
+        self,
+        diffs: Iterable[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **tops: np.ndarray,
+    ) -> Arrays:
+        """Write `tops` as the outputs' diffs, go back from layer `start` to layer `end`.
+
+        Returns the diffs of the inputs and of the blobs named by `diffs`. With `end`, that layer's
+        tops take the inputs' place. Parameters' diffs are added to. Outputs that are losses start
+        from their weight, others from what their diff holds.
+        Raises CaffeError for `tops` that are not the net's outputs, all of them.
+        """
+        if tops and set(tops) != set(self.outputs):
+            known, given = ", ".join(self.outputs), ", ".join(sorted(tops))
+            raise CaffeError(f"backward takes the outputs {known}, not {given}")
+        for name, values in tops.items():
+            _write(name, self.blobs[name].diff, values)
+        last = self._position(end) if end else 0
+        self._backward(self._position(start) if start else len(self.layer_list) - 1, last)
+        wanted = list(self.layer_list[last].param.top) if end else self.inputs
+        return {name: self.blobs[name].diff for name in [*wanted, *(diffs or ())]}
+
+    def forward_all(self, blobs: Iterable[str] | None = None, **inputs: np.ndarray) -> Arrays:
+        """Forward over any number of images, in batches of the net's size.
+
+        The last batch is filled up with zeros. Returns outputs and named blobs as `forward` does,
+        a row for each image.
+        Raises CaffeError for inputs of different lengths.
+        """
+        if not inputs:
+            raise CaffeError(f"forward_all takes the inputs {', '.join(self.inputs)}, not none")
+        batches = batches_of(inputs, self._batch_size)
+        return rows_of((self.forward(blobs, None, None, **batch) for batch in batches), inputs)
+
+    def forward_backward_all(
+        self,
+        blobs: Iterable[str] | None = None,
+        diffs: Iterable[str] | None = None,
+        **given: np.ndarray,
+    ) -> tuple[Arrays, Arrays]:
+        """Forward and backward over any number of images, as forward_all.
+
+        given: arrays of inputs and, as diffs, of outputs.
+        Returns the blobs as `forward` does, and the diffs as `backward` does, a row for each image.
+        """
+        pairs = [
+            (copies(self.forward(blobs, **(first or {}))), copies(self.backward(diffs, **(last or {}))))
+            for first, last in zip_longest(
+                self._batches_among(given, self.inputs), self._batches_among(given, self.outputs)
+            )
+        ]
+        blobs_of, diffs_of = (found for found, _ in pairs), (found for _, found in pairs)
+        return rows_of(blobs_of, given), rows_of(diffs_of, given)
+
+    def _batches_among(
+        self, given: Mapping[str, np.ndarray], names: Iterable[str]
+    ) -> Iterable[Arrays]:
+        named = {name: given[name] for name in names if name in given}
+        return batches_of(named, self._batch_size) if named else ()
+
+    @property
+    def _batch_size(self) -> int:
+        return next(iter(self.blobs.values())).shape[0]
+
+    def _forward(self, start: int, end: int) -> float:
+        self._compute(range(start, end + 1), self._trains, record=self._trains)
+        made: dict[str, bool] = {}  # False: from what the blob held before, which backward may need
+        for layer in self.layer_list[start : end + 1]:
+            for name in layer.param.top:
+                again = layer.keeps_top or name in layer.param.bottom
+                made.setdefault(name, not self.runner.has_graph or not again)
+        for name, anew in made.items():
+            if anew:
+                self.blobs[name].follow()
+        return float(self.loss.detach())
+
+    def _backward(self, start: int, end: int) -> None:
+        if not self.runner.has_graph:  # the data are there still; the rest is computed again
+            self._compute(self._behind_data(), gradients=True, record=True)
+        self._upload()
+        self.runner.refresh()
+        go_back(self, start, end)
+        for name in self.inputs:
+            self.blobs[name].tensor.grad = None  # their diff has it
+
+    def _compute(self, positions: Sequence[int], gradients: bool, **how: Any) -> None:
+        self._upload()
+        super()._compute(positions, gradients, **how)
+
+    def _upload(self) -> None:
+        """Put what was written on the host back on the device."""
+        for blob in self.blobs.values():
+            blob.upload(keep=True)
+        for blobs in self._param_blobs:
+            for param in blobs:
+                param.upload()
+
+    # ---- data and weights
+
+    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
+        """Have the first layer, a MemoryData, give batches of these arrays.
+
+        data: (M, C, H, W) float32. labels: (M,) float32.
+        Raises CaffeError for others, and for another first layer.
+        """
+        first = self.layer_list[0]
+        if not isinstance(first, MemoryData):
+            what = f"'{first.name}' is {first.type}"
+            raise CaffeError(f"set_input_arrays needs a MemoryData as the first layer; {what}")
+        first.set_arrays(data, labels)
+
+    def save_hdf5(self, path: PathLike) -> None:
+        """Write a .caffemodel.h5, whatever the file's name. Raises CaffeError where it cannot be written."""
+        self.save(path, hdf5=True)
+
+    def load_hdf5(self, path: PathLike) -> None:
+        """pycaffe's name for copy_from of a .caffemodel.h5."""
+        self.copy_from(path)
+
+    def share_with(self, other: NetNames) -> None:
+        """pycaffe's name for share_from."""
+        self.share_from(other)
+
+    def _share(self, mine: torch.Tensor, source: torch.Tensor) -> None:
+        use_c_order(source)  # now: later it would move to memory of its own
+        super()._share(mine, source)
+
+    def clear_param_diffs(self) -> None:
+        """Make all parameters' diffs zeros."""
+        for blobs in self.params.values():
+            for blob in blobs:
+                blob.diff[...] = 0
+
+
+def run_options(arguments: dict[str, Any]) -> RunOptions:
+    """The options among a net's or solver's keyword arguments, which it takes out.
+
+    `options`, where given, says what the others leave open; without it the seed is
+    set_random_seed's.
+    """
+    options = arguments.pop("options", None) or RunOptions(seed=mode.seed())
+    named = {name: arguments.pop(name) for name in _RUN_OPTIONS & arguments.keys()}
+    return replace(options, **named)
+
+
+def _write(name: str, array: np.ndarray, values: np.ndarray) -> None:
+    try:
+        values = np.asarray(values, np.float32)
+        if values.shape[:1] != array.shape[:1]:
+            what = f"has shape {array.shape}, not {values.shape}: reshape it first"
+            raise CaffeError(f"blob '{name}' {what}")
+        array[...] = values
+    except ValueError as error:
+        raise CaffeError(f"blob '{name}': {error}") from None

@@ -1,0 +1,34 @@
+"""How a run computes: one object, given to a net or a solver when it is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a prototxt does not say of a run. A net or solver takes it when it is built.
+
+    precision: fp32, bf16 or tf32, see netrun.runtime.precision.
+    strict: data layers stop at a corrupt record or object instead of leaving it out.
+    keep_blobs: every blob keeps its values after a run. False: a run lets go of a blob once
+        no later layer reads it, unless it is an output, a loss or data.
+    soft_nms: DetectionOutput lowers the scores of overlapping boxes instead of dropping them.
+    sync_batch_norm: BatchNorm takes its statistics over the batches of all processes, not over
+        each one's own as Caffe does; what DSOD and others that train from scratch gain from.
+    seed: of fillers, of data augmentation and of random layers.
+    rank: number of this process among those that share the run, from 0.
+    world: how many processes share the run.
+    """
+
+    precision: str = "fp32"
+    strict: bool = False
+    keep_blobs: bool = True
+    soft_nms: bool = False
+    sync_batch_norm: bool = False
+    seed: int = 0
+    rank: int = 0
+    world: int = 1
+
+
+DEFAULTS = RunOptions()
