@@ -11,8 +11,9 @@ import pytest
 
 from caffe_ir import binary, text
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun import Net, Solver
+from netrun import Solver
 from netrun.cli import main
+from netrun.engine.engine import Engine
 from netrun.training import snapshot
 from netrun.weights.files import blob_array
 from ssd_common.errors import CaffeError
@@ -163,13 +164,13 @@ def test_left_overs_of_a_killed_run_are_cleared(tiny: str) -> None:
 
 
 def test_no_memory_for_a_snapshot_is_no_matter_of_the_batch(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def save(net: Net, path: str, **options: bool) -> None:
+    def save(net: Engine, path: str, **options: bool) -> None:
         if "iter_4" in path:
             raise MemoryError
         whole(net, path, **options)
 
-    whole = Net.save
-    monkeypatch.setattr(Net, "save", save)
+    whole = Engine.save
+    monkeypatch.setattr(Engine, "save", save)
     said = "iteration 4: out of memory while writing a snapshot, which is not there (the last good snapshot is snap/n_iter_2.solverstate)"
     with pytest.raises(CaffeError, match=re.escape(said)):
         main(["train", "--solver", tiny, "--threads", "1"])
