@@ -1,29 +1,38 @@
-"""COCO's metrics of a result file, as DetectionOutput's save_output_param or any other detector writes it.
-
-example: netrun coco results.json --annotations instances_minival2014.json
-"""
+"""`netrun coco`: COCO's metrics of a result file."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from netrun.evaluation import coco
 from ssd_common.tables import aligned
+
+HELP = (
+    "COCO's metrics of a result file, as DetectionOutput's save_output_param or any other"
+    " detector writes it"
+)
+EXAMPLES = "netrun coco results.json --annotations instances_minival2014.json"
+HEAVY = ("netrun.evaluation.coco",)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("results", metavar="RESULTS.json", help="detections: image_id, category_id, bbox, score")
-    parser.add_argument("--annotations", required=True, metavar="FILE", help="COCO's truth, such as instances_minival2014.json")
-    parser.add_argument("--per-class", action="store_true", help="the AP of each class, too")
+    """Add this command's flags."""
+    about = "detections: image_id, category_id, bbox, score"
+    parser.add_argument("results", metavar="RESULTS.json", help=about)
+    about = "COCO's truth, such as instances_minival2014.json"
+    parser.add_argument("--annotations", required=True, metavar="FILE", help=about)
+    about = "the AP of each class, too"
+    parser.add_argument("--per-class", action="store_true", help=about)
 
 
 def run(args: argparse.Namespace) -> int:
-    truth = coco.read_truth(args.annotations)
-    found = coco.read_results(args.results, truth)
-    if without := len(truth["images"]) - len({d["image_id"] for d in found}):
-        print(f"{args.results}: no detections on {without} of the {len(truth['images'])} images", file=sys.stderr)
-    metrics = coco.CocoMetrics(truth, found)
+    """Compare and print. Raises CaffeError for files of another kind."""
+    from netrun.evaluation.coco import coco
+
+    metrics = coco(args.results, args.annotations)
+    if metrics.empty_images:
+        without = f"no detections on {metrics.empty_images} of the {metrics.images} images"
+        print(f"{args.results}: {without}", file=sys.stderr)
     if args.per_class:
         rows = [(name, f"{ap:.4f}") for name, ap in metrics.per_class.items()]
         print(*aligned(rows, left=2), sep="\n")

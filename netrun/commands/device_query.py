@@ -1,28 +1,26 @@
-"""Show what netrun can compute with on this machine."""
+"""`netrun device_query`: what this machine computes with."""
 
 from __future__ import annotations
 
 import argparse
-import platform
-
-import torch
 
 from netrun.commands import flags
-from netrun.runtime import device
+
+HELP = "show what netrun can compute with on this machine"
+EXAMPLES = "netrun device_query --gpu 0"
+HEAVY = ("netrun.runtime.device",)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--gpu", metavar="ID", default="", help="only these GPUs (default: all)")
+    """Add this command's flags."""
+    about = "only these GPUs (default: all)"
+    parser.add_argument("--gpu", metavar="ID", default="", help=about)
     flags.add_glog(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    wanted = device.parse(args.gpu)
-    print(f"PyTorch {torch.__version__}, Python {platform.python_version()}")
-    print(f"CPU: {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
-    if not torch.cuda.is_available():
-        print("GPU: none that PyTorch sees")
-    for i in wanted or range(torch.cuda.device_count()):
-        p = torch.cuda.get_device_properties(i)
-        print(f"GPU {i}: {p.name}, {p.total_memory / 2**30:.1f} GiB, compute capability {p.major}.{p.minor}, {p.multi_processor_count} SMs")
+    """Print a line for each thing that computes. Raises CaffeError for a GPU that is not there."""
+    from netrun.runtime.device import describe
+
+    print("\n".join(describe(args.gpu)))
     return 0

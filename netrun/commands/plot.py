@@ -1,7 +1,4 @@
-"""Draw loss, learning rate and test scores of a training log, netrun's or Caffe's.
-
-example: netrun plot runs/mine/train.log --out loss.png
-"""
+"""`netrun plot`: a training log's curves."""
 
 from __future__ import annotations
 

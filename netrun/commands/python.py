@@ -1,7 +1,4 @@
-"""Run a Python script that was written for pycaffe: its `import caffe` is netrun's.
-
-example: netrun python examples/ssd/ssd_pascal.py (which starts ./build/tools/caffe: make that a link to netrun).
-"""
+"""`netrun python`: a script written for pycaffe."""
 
 from __future__ import annotations
 

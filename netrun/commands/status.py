@@ -1,10 +1,4 @@
-"""Show how far a run is: iterations, weights, losses, scores, and whether it is being trained.
-
-examples:
-  netrun status runs/mine
-  netrun status runs/mine --json
-  netrun status runs/mine --print weights
-"""
+"""`netrun status`: how far a run is."""
 
 from __future__ import annotations
 

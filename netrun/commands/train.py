@@ -1,106 +1,69 @@
-"""Train or finetune a model as its solver prototxt says, or resume training from a snapshot.
-
-examples:
-  netrun train --solver runs/mine/solver.prototxt --weights models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel --gpu 0,1
-  netrun train --solver runs/mine/solver.prototxt --snapshot latest
-"""
+"""`netrun train`: training by a solver prototxt."""
 
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
 
-import torch
-
-from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
 from netrun.commands import flags
-from netrun.runtime import device, log
-from netrun.runtime.options import RunOptions
-from netrun.training import batch_size, distributed, snapshot
-from netrun.training.signals import EFFECTS, TERMINATED, Signals
-from netrun.training.solver import Solver
-from ssd_common.errors import CaffeError
+from netrun.training.actions import EFFECTS
+from ssd_common.errors import UsageError
+
+HELP = "train or finetune a model as its solver prototxt says, or resume training from a snapshot"
+EXAMPLES = """
+netrun train --solver runs/mine/solver.prototxt --gpu 0,1 \\
+  --weights models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel
+netrun train --solver runs/mine/solver.prototxt --snapshot latest
+"""
+HEAVY = ("netrun.training.train",)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--solver", required=True, metavar="FILE", help="solver prototxt")
-    parser.add_argument("--weights", metavar="FILE[,FILE]", help="weights to start from, matched by layer name")
-    parser.add_argument(
-        "--snapshot",
-        metavar="FILE|latest",
-        help="solver state to resume from; 'latest': the newest of snapshot_prefix, or the beginning (or --weights) where there is none",
-    )
-    flags.add_device(parser)
+    """Add this command's flags."""
+    add = parser.add_argument
+    add("--solver", required=True, metavar="FILE", help="solver prototxt")
+    about = "weights to start from, matched by layer name"
+    add("--weights", metavar="FILE[,FILE]", help=about)
+    about = "solver state to resume from; 'latest': the newest of snapshot_prefix, or the beginning"
+    about += " (or --weights) where there is none"
+    add("--snapshot", metavar="FILE|latest", help=about)
+    flags.add_device(parser, several=True)
     flags.add_state(parser)
-    parser.add_argument(
-        "--sigint-effect", choices=EFFECTS, default="stop", help="what SIGINT does (default: stop, with a snapshot, exit status 0)"
-    )
-    parser.add_argument(
-        "--sighup-effect",
-        choices=EFFECTS,
-        default="snapshot",
-        help="what SIGHUP does (default: snapshot); SIGTERM stops with one, exit status 143",
-    )
-    parser.add_argument("--sync-bn", action="store_true", help="several processes: BatchNorm over all their batches, not each over its own")
+    about = "what SIGINT does (default: stop, with a snapshot, exit status 0)"
+    add("--sigint-effect", choices=EFFECTS, default="stop", help=about)
+    about = "what SIGHUP does (default: snapshot); SIGTERM stops with one, exit status 143"
+    add("--sighup-effect", choices=EFFECTS, default="snapshot", help=about)
+    about = "several processes: BatchNorm over all their batches, not each over its own"
+    add("--sync-bn", action="store_true", help=about)
     flags.add_strict(parser)
     flags.add_log(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.snapshot and args.weights and args.snapshot != "latest":
-        raise CaffeError("give a --snapshot to resume training or --weights to finetune, but not both")
-    param = text.read_solver(args.solver)
-    param.train_state.level = args.level
-    param.train_state.stage.extend(flags.stages(args))
+    """Train, here or in a process for each GPU. Raises CaffeError."""
+    from netrun.runtime.device import parse
+    from netrun.training import distributed
+    from netrun.training.signals import TERMINATED, Signals
+    from netrun.training.train import LATEST, solver_param, train, wanted_gpu
+
+    if args.snapshot and args.weights and args.snapshot != LATEST:
+        either = "give a --snapshot to resume training or --weights to finetune"
+        raise UsageError(f"{either}, but not both")
+    stages = flags.stages(args)
+    param = solver_param(args.solver, args.level, stages)
     here = distributed.place()
-    if here is None and not args.cpu and len(gpus := device.parse(args.gpu)) > 1:
+    if here is None and not args.cpu and len(gpus := parse(args.gpu)) > 1:
         return distributed.launch(["train", *args.argv], len(gpus))
     here = here or distributed.Place()
     flags.set_up(args, quiet=here.rank > 0)
-    wanted = param.device_id if param.solver_mode == pb.SolverParameter.GPU else None
-    where = device.choose(args.gpu, args.cpu, default=wanted, local=here.local)
-    return batch_size.advised(
-        lambda: _train(param, args, here, where), lambda: batch_size.advise_training(param, where, args.solver, args.precision)
+    signals = Signals(args.sigint_effect, args.sighup_effect)
+    result = train(
+        args.solver,
+        weights=args.weights,
+        resume=args.snapshot,
+        level=args.level,
+        stages=stages,
+        device=flags.device(args, default=wanted_gpu(param), local=here.local),
+        options=flags.options(args),
+        signals=signals,
     )
-
-
-def _train(param: pb.SolverParameter, args: argparse.Namespace, here: distributed.Place, where: torch.device) -> int:
-    options = RunOptions(
-        args.precision,
-        strict=args.strict,
-        keep_blobs=False,
-        sync_batch_norm=args.sync_bn,
-        rank=here.rank,
-        world=here.world,
-    )
-    solver = Solver(param, where, args.solver, options=options)
-    with (
-        Signals(args.sigint_effect, args.sighup_effect) as signals,
-        distributed.Averaging(solver, here) if here.world > 1 else nullcontext() as together,
-    ):
-        try:
-            solver.requested_action = signals.action
-            _start(solver, args)
-            if together:
-                together.share(solver)
-            log.info("Starting Optimization", at="caffe.cpp:251")
-            done = solver.solve()
-            log.info("Optimization Done.", at="caffe.cpp:254")
-        finally:
-            solver.close()
-    return 0 if done or not signals.terminated else TERMINATED
-
-
-def _start(solver: Solver, args: argparse.Namespace) -> None:
-    """Put the solver where --snapshot or --weights says."""
-    state = args.snapshot
-    if state == "latest":
-        state = snapshot.latest(solver.param.snapshot_prefix)
-        if state is None:
-            log.info(f"No snapshot of {solver.param.snapshot_prefix} yet: starting from the beginning")
-    if state:
-        log.info(f"Resuming from {state}", at="caffe.cpp:241")
-        solver.restore(state)
-    elif args.weights:
-        solver.copy_from(args.weights)
+    return TERMINATED if signals.terminated and not result.finished else 0

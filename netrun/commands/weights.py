@@ -1,17 +1,10 @@
-"""Look at files of weights (.caffemodel, binary or .h5), compare or convert them, or make some fit another net.
-
-examples:
-  netrun weights list VGG.caffemodel
-  netrun weights fit --model train.prototxt --weights VGG.caffemodel --rename fc6=fc6_conv --out start.caffemodel
-  netrun weights convert net.caffemodel --out net.caffemodel.h5
-  netrun weights diff one.caffemodel other.caffemodel
-"""
+"""`netrun weights`: what files of weights hold, and what can be made of them."""
 
 from __future__ import annotations
 
 import argparse
 
-from ssd_common.errors import CaffeError
+from ssd_common.errors import UsageError
 from ssd_common.tables import aligned
 
 HELP = (
@@ -53,10 +46,10 @@ def run(args: argparse.Namespace) -> int:
     """Do what args.action says. Raises CaffeError."""
     action, see = args.action, "(see netrun weights --help)"
     if missing := [f"--{name}" for name in NEEDED[action] if not getattr(args, name)]:
-        raise CaffeError(f"weights {action} needs {', '.join(missing)} {see}")
+        raise UsageError(f"weights {action} needs {', '.join(missing)} {see}")
     if len(args.files) != FILES[action]:
         counts = f"{FILES[action]} files, not {len(args.files)}"
-        raise CaffeError(f"weights {action} takes {counts} {see}")
+        raise UsageError(f"weights {action} takes {counts} {see}")
     return _ACTIONS[action](args)
 
 

@@ -20,6 +20,7 @@ from netrun.data.datum import decode_image
 from netrun.engine.engine import Engine
 from netrun.layers.annotated_data import AnnotatedData
 from ssd_common.errors import CaffeError, ParseError
+from ssd_common.files import PathLike
 
 # In the order of COCOeval.summarize().
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -31,12 +32,15 @@ class CocoMetrics:
     truth: as COCO's annotation files: images, annotations, categories. detections: as its result files: image_id, category_id,
     bbox [x, y, width, height] in pixels, score. figures: name -> value, -1 where there is no such object; summary: COCO's own twelve
     lines. per_class: category name -> AP. Images that only the truth knows count as having no detections.
+    images, empty_images: how many the truth has, and how many of them are without detections.
     """
 
     def __init__(self, truth: dict[str, Any], detections: Iterable[dict[str, Any]]) -> None:
         found = [
             {**d, "id": i, "area": d["bbox"][2] * d["bbox"][3], "iscrowd": 0} for i, d in enumerate(detections, 1)
         ]  # what COCO.loadRes adds
+        self.images = len(truth["images"])
+        self.empty_images = self.images - len({d["image_id"] for d in found})
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             right = _index(truth)
@@ -99,6 +103,18 @@ def read_results(path: str, truth: dict[str, Any]) -> list[dict[str, Any]]:
             known = "label map names must be COCO's category ids (labelmap_coco.prototxt)"
             raise ParseError(path, f"entry {i}: category {d.get('category_id')!r} is none of the annotation file's; {known}")
     return found
+
+
+def coco(results: PathLike, annotations: PathLike) -> CocoMetrics:
+    """COCO's metrics of a result file.
+
+    results: detections, as DetectionOutput's save_output_param writes them.
+    annotations: the truth, such as instances_minival2014.json.
+    Raises ParseError for files of another kind, and for detections on images or of categories
+    that the truth does not have.
+    """
+    truth = read_truth(str(annotations))
+    return CocoMetrics(truth, read_results(str(results), truth))
 
 
 def _json(path: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import torch
 
 from netrun.runtime import log
@@ -46,3 +48,26 @@ def choose(gpu: str | None, cpu: bool = False, default: int | None = None, local
     log.info(f"GPU device name: {torch.cuda.get_device_name(number)}", at="caffe.cpp:274")
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
+
+
+def describe(gpu: str | None = None) -> list[str]:
+    """What this machine computes with, a line each: PyTorch, the CPU, every GPU.
+
+    gpu: only these, as --gpu has them (default: all). Raises CaffeError for one that is not there.
+    """
+    wanted = parse(gpu)
+    capability = torch.backends.cpu.get_cpu_capability()
+    lines = [
+        f"PyTorch {torch.__version__}, Python {platform.python_version()}",
+        f"CPU: {torch.get_num_threads()} threads, {capability}",
+    ]
+    if not torch.cuda.is_available():
+        lines.append("GPU: none that PyTorch sees")
+    return lines + [_describe_gpu(i) for i in wanted or range(torch.cuda.device_count())]
+
+
+def _describe_gpu(number: int) -> str:
+    about = torch.cuda.get_device_properties(number)
+    memory = f"{about.total_memory / 2**30:.1f} GiB"
+    capability = f"compute capability {about.major}.{about.minor}"
+    return f"GPU {number}: {about.name}, {memory}, {capability}, {about.multi_processor_count} SMs"

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from google.protobuf.message import Message
@@ -28,10 +28,11 @@ from ssd_common.errors import CaffeError
 from ssd_common.words import memory_size
 
 Trial = Callable[[int], tuple[Any, ...]]  # of a batch size: a function of this module and its arguments
+T = TypeVar("T")
 _TOO_LARGE = 3  # exit status of a trial for want of memory
 
 
-def advised(run: Callable[[], int], advise: Callable[[], str]) -> int:
+def advised(run: Callable[[], T], advise: Callable[[], str]) -> T:
     """What run() returns. Raises CaffeError with advise()'s line where run() ran out of memory, of all that it had let go by then."""
     try:
         return run()

@@ -66,7 +66,7 @@ def refusal(capsys, *argv: str) -> str:
     status = netrun(*argv)
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("netrun: error: ")]
     assert len(lines) == 1
-    usage = lines[0].endswith(" --help") or "no command" in lines[0]
+    usage = any(words in lines[0] for words in (" --help", "no command", "not both"))
     assert status == 1 + usage
     return lines[0].removeprefix("netrun: error: ")
 
@@ -131,7 +131,7 @@ def test_a_net_without_data_is_no_test(here: Path, capsys) -> None:
 def test_help_has_an_example(command: str, capsys) -> None:
     with pytest.raises(SystemExit):
         netrun(command, "--help")
-    assert re.search(rf"^(example:|examples:\n) +netrun {command} ", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(rf"^examples:\n +.*netrun {command} ", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_detections_are_drawn_and_listed(here: Path, capsys) -> None:
@@ -243,7 +243,7 @@ def test_signals(here: Path, number: signal.Signals, ends: int | None) -> None:
         ("train --solver solver.prototxt --gpu 0 --cpu", "exclude each other"),
         ("train --solver solver.prototxt --weights nowhere.caffemodel", "nowhere.caffemodel"),
         ("train --solver solver.prototxt --snapshot nowhere.solverstate", "nowhere.solverstate"),
-        ("train --solver solver.prototxt --threads 0", "positive number"),
+        ("train --solver solver.prototxt --threads 0", "positive whole number"),
         ("train --solver misspelt.prototxt", "misspelt.prototxt:1:1: .*did you mean 'base_lr'"),
         ("train --solver no_lmdb.prototxt", "nowhere_lmdb"),
         ("train --solver solver.prototxt --weights other.caffemodel", r"layer 'conf'.*\(20 4 3 3\).*\(24 4 3 3\)"),

@@ -15,9 +15,9 @@ from caffe_ir.lmdb_reader import LmdbReader
 from data_prep.cli import main as data_prep
 from netrun import Net
 from netrun.cli import main as netrun
-from netrun.commands import show
 from netrun.data.datum import decode
 from netrun.data.transform import Transformer
+from netrun.plots import training_images
 from ssd_common.command import run_command
 from tests.netrun.narrow import train_test_net
 
@@ -40,7 +40,7 @@ def failure(capsys: pytest.CaptureFixture[str], prog: str, *argv: object) -> str
 def test_samples_are_those_of_training(drawn: Path) -> None:
     """Seven of five records, in batches of two as the net says and one by one as show takes them; pixels before mean and scale."""
     model = str(drawn / "train.prototxt")
-    ours = show.samples(show.data_net(model, "TRAIN", None), pb.TRAIN, 7, {1: "circle"}, seed=3)
+    ours = training_images.samples(training_images.data_net(model, pb.TRAIN), pb.TRAIN, 7, {1: "circle"}, seed=3)
     engine = Net(model, pb.TRAIN, seed=3)
     batches = [engine.layer_list[0].forward([]) for _ in range(4)]
     engine.close()

@@ -103,7 +103,7 @@ def test_refuses(precision, says):
 def test_commands_take_it(tmp_path, monkeypatch):
     (tmp_path / "net.prototxt").write_text(NET)
     made = []
-    monkeypatch.setattr("netrun.commands.time.Engine", lambda *args, **options: made.append(Engine(*args, **options)) or made[-1])
+    monkeypatch.setattr("netrun.evaluation.timing.Engine", lambda *args, **options: made.append(Engine(*args, **options)) or made[-1])
     command = ["time", "--model", str(tmp_path / "net.prototxt"), "--iterations", "1"]
     for options in ([], ["--precision", "bf16"]):
         assert main([*command, *options]) == 0

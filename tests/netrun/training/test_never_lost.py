@@ -162,7 +162,7 @@ def test_ctrl_c_before_training_is_one_line() -> None:
 
 def test_nothing_is_imported_once_ctrl_c_is_an_exception() -> None:
     """Between loading and training it is a KeyboardInterrupt, which extension modules that are being loaded swallow."""
-    script = "import sys, netrun.commands.train; old = {*sys.modules, 'resource'}; from netrun.cli import main; main(sys.argv[1:]); "
+    script = "import sys, netrun.training.train; old = {*sys.modules, 'resource'}; from netrun.cli import main; main(sys.argv[1:]); "
     script += "print([name for name in {*sys.modules} - old if getattr(sys.modules[name], '__file__', '').endswith('.so')])"
     done = subprocess.run([sys.executable, "-c", script, *solver(max_iter=1)], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

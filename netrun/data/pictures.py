@@ -1,0 +1,116 @@
+"""Images to detect on: from files, folders, LMDBs and arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from caffe_ir.lmdb_reader import LmdbReader
+from caffe_ir.records import CorruptRecord
+from netrun.data.datum import decode
+from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
+from ssd_common.pictures import Box
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+# An image, BGR uint8 of shape (H, W, 3), or where images lie: a file, a folder or an LMDB.
+Source = PathLike | np.ndarray
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image to detect on.
+
+    name: its path, its key in an LMDB, or the position of an array among the sources, from 0.
+    image: (H, W, 3) uint8, BGR. truth: its objects, where it comes from an LMDB.
+    """
+
+    name: str
+    image: np.ndarray
+    truth: tuple[Box, ...] = ()
+
+
+def sources_of(images: Source | Iterable[Source]) -> list[Source]:
+    """One source or several as a list.
+
+    Raises CaffeError for a path where nothing is, and for an array that is no BGR image.
+    """
+    sources = [images] if isinstance(images, (str, os.PathLike, np.ndarray)) else list(images)
+    for i, source in enumerate(sources):
+        if isinstance(source, np.ndarray):
+            _check_array(i, source)
+        elif not Path(source).exists():
+            raise CaffeError(f"{source}: no such image, folder or LMDB")
+    return sources
+
+
+def _check_array(position: int, image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        found = f"{image.dtype} of shape {image.shape}"
+        raise CaffeError(f"image {position}: not (H, W, 3) uint8, in BGR, but {found}")
+
+
+def pictures_in(
+    sources: Sequence[Source], names: Mapping[int, str], limit: int | None = None
+) -> Iterator[Picture]:
+    """The images of files, folders, LMDBs and arrays, at most `limit` of them.
+
+    names: of the classes by label, for the objects in LMDBs.
+    Raises CaffeError for an image that cannot be read, and for a folder without images.
+    """
+    count = 0
+    for i, source in enumerate(sources):
+        for picture in _pictures_of(source, i, names):
+            if limit is not None and count >= limit:
+                return
+            count += 1
+            yield picture
+
+
+def _pictures_of(source: Source, position: int, names: Mapping[int, str]) -> Iterator[Picture]:
+    if isinstance(source, np.ndarray):
+        return iter([Picture(str(position), source)])
+    if (Path(source) / "data.mdb").is_file():
+        return _of_lmdb(source, names)
+    return _of_files(Path(source))
+
+
+def _of_files(root: Path) -> Iterator[Picture]:
+    files = [root]
+    if root.is_dir():
+        files = sorted(path for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise CaffeError(f"{root}: no images in this folder")
+    for path in files:
+        yield Picture(str(path), _read(path))
+
+
+def _read(path: Path) -> np.ndarray:
+    image = None
+    if path.stat().st_size:
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise CaffeError(f"{path}: not an image that can be read")
+    return image
+
+
+def _of_lmdb(source: PathLike, names: Mapping[int, str]) -> Iterator[Picture]:
+    reader = LmdbReader(source)
+    for i, key in enumerate(reader.keys):
+        name = key.decode("utf-8", "replace")
+        try:
+            sample = decode(reader.value(i), None, force_color=True)
+        except CorruptRecord as error:
+            raise CaffeError(f"{source}: record '{name}': {error}") from None
+        found = sample.annotations
+        labels = [int(ids[0]) for ids in found.ids]
+        pairs = zip(found.boxes.tolist(), labels, strict=True)
+        truth = [Box(box, label, names.get(label, str(label))) for box, label in pairs]
+        yield Picture(name, sample.image, tuple(truth))
+    reader.close()

@@ -1,0 +1,219 @@
+"""Detection on images: what a deploy net sees in photographs, arrays or an LMDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import label_map, text
+from netrun.data.datum import NO_OBJECTS, Sample
+from netrun.data.pictures import Picture, Source, pictures_in, sources_of
+from netrun.data.transform import Transformer
+from netrun.engine.engine import Engine
+from netrun.runtime.options import DEFAULTS, RunOptions
+from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
+from ssd_common.pictures import Box
+
+MEAN = (104.0, 117.0, 123.0)  # BGR, of the VGG nets
+
+
+@dataclass(frozen=True)
+class Detection:
+    """An object that a detector has seen.
+
+    image: path, key in an LMDB, or position of an array among the images.
+    label: number of its class. name: that class's name, or the label where nobody names it.
+    score: from 0 to 1. box: xmin, ymin, xmax, ymax in pixels of the image.
+    """
+
+    image: str
+    label: int
+    name: str
+    score: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class DetectedPicture:
+    """An image and what a detector has seen in it. boxes: normalised, surest first."""
+
+    picture: Picture
+    boxes: list[Box]
+
+    @property
+    def detections(self) -> list[Detection]:
+        """The boxes in pixels of the image, surest first."""
+        return [self._detection(box) for box in self.boxes]
+
+    def _detection(self, box: Box) -> Detection:
+        xmin, ymin, xmax, ymax = box.pixels(self.picture.image).tolist()
+        corners = (xmin, ymin, xmax, ymax)
+        return Detection(self.picture.name, box.label, box.name, box.score or 0.0, corners)
+
+
+def detect(
+    model: PathLike,
+    weights: PathLike,
+    images: Source | Iterable[Source],
+    *,
+    labelmap: PathLike | None = None,
+    threshold: float = 0.5,
+    limit: int | None = None,
+    batch: int = 1,
+    mean: Sequence[float] | None = None,
+    scale: float | None = None,
+    device: torch.device | str | None = None,
+    options: RunOptions = DEFAULTS,
+) -> list[Detection]:
+    """What a detector sees in images, image by image, surest first.
+
+    model: deploy prototxt. weights: a .caffemodel.
+    images: one or several of: image file, folder, LMDB, BGR array (H, W, 3) of uint8.
+    labelmap: names of the classes (default: the one that the net, or its test net, names).
+    threshold: lowest score. limit: only so many images. batch: images at once.
+    mean, scale: as for ImageDetector. device: as PyTorch names it (default: the CPU).
+    options: precision and soft_nms count here.
+
+    Raises CaffeError for images, weights or nets that cannot be used, with file and reason.
+    """
+    sources = sources_of(images)
+    detector = ImageDetector(
+        model, weights, labelmap=labelmap, mean=mean, scale=scale, device=device, options=options
+    )
+    pictures = pictures_in(sources, detector.names, limit)
+    found: list[Detection] = []
+    for seen in detector.detect(pictures, threshold=threshold, batch=batch):
+        found += seen.detections
+    return found
+
+
+class ImageDetector:
+    """A deploy net that takes images of any size.
+
+    model: deploy prototxt. weights: a .caffemodel.
+    labelmap: names of the classes (default: the one that the net, or its test net, names).
+    mean: B, G, R to subtract; scale: factor after that (default: as in the test or train net
+    beside the model, else 104, 117, 123 and 1).
+    device: as PyTorch names it (default: the CPU). options: precision and soft_nms count here.
+
+    names: of the classes by label.
+
+    Raises CaffeError for a net without Input or DetectionOutput, and for one whose images were
+    not warped to its input in training.
+    """
+
+    def __init__(
+        self,
+        model: PathLike,
+        weights: PathLike,
+        *,
+        labelmap: PathLike | None = None,
+        mean: Sequence[float] | None = None,
+        scale: float | None = None,
+        device: torch.device | str | None = None,
+        options: RunOptions = DEFAULTS,
+    ) -> None:
+        around = _with_nets_beside(model)
+        self.names = label_map.class_names(labelmap or label_map.named_by(around))
+        chosen = replace(options, keep_blobs=False)
+        self.net = Engine(model, pb.TEST, weights, device=device, options=chosen)
+        types = {layer.type for layer in self.net.layer_list}
+        if not self.net.inputs or "DetectionOutput" not in types:
+            lacks = "it lacks an Input or a DetectionOutput layer"
+            raise CaffeError(f"{model}: not a deploy net: {lacks}")
+        param = _transform_of_training(model, around)
+        if mean is not None:
+            param.mean_value[:] = mean
+        if scale is not None:
+            param.scale = scale
+        self._transformer = _warping(param, self.net)
+
+    def detect(
+        self, pictures: Iterable[Picture], *, threshold: float = 0.5, batch: int = 1
+    ) -> Iterator[DetectedPicture]:
+        """The pictures in their order, each with the boxes whose score is `threshold` or more.
+
+        batch: pictures that are computed at once.
+        """
+        for group in _batches(pictures, batch):
+            yield from self._detect_batch(group, threshold)
+
+    def _detect_batch(self, pictures: Sequence[Picture], threshold: float) -> list[DetectedPicture]:
+        found: list[list[Box]] = [[] for _ in pictures]
+        for image, label, score, *corners in self._rows(pictures):
+            if image >= 0 and score >= threshold:
+                name = self.names.get(int(label), str(int(label)))
+                found[int(image)].append(Box(corners, int(label), name, score))
+        for boxes in found:
+            boxes.sort(key=_descending)
+        return [DetectedPicture(*pair) for pair in zip(pictures, found, strict=True)]
+
+    def _rows(self, pictures: Sequence[Picture]) -> list[list[float]]:
+        """DetectionOutput's rows for these pictures: image, label, score, normalised corners."""
+        blob = self.net.blobs[self.net.inputs[0]]
+        blob.reshape(len(pictures), *blob.shape[1:])
+        rng = np.random.default_rng(0)  # which interpolation, where the transform leaves a choice
+        values = np.empty(blob.shape, np.float32)
+        for row, picture in zip(values, pictures, strict=True):
+            pixels, _ = self._transformer(Sample(picture.image, NO_OBJECTS, None), rng)
+            self._transformer.normalise(pixels, row)
+        with torch.no_grad():
+            blob.tensor.copy_(torch.from_numpy(values))
+            outputs = self.net.run()
+        return outputs[self.net.outputs[0]].reshape(-1, 7).cpu().tolist()
+
+
+def _descending(box: Box) -> float:
+    return -(box.score or 0)
+
+
+def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
+    batch: list[Picture] = []
+    for picture in pictures:
+        batch.append(picture)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _with_nets_beside(model: PathLike) -> pb.NetParameter:
+    """All layers of the model, and of the test and train nets in its folder.
+
+    Those say how images were prepared when it was trained, and how its classes are called.
+    """
+    nets = [text.read_net(model)]
+    for name in ("test.prototxt", "train.prototxt"):
+        path = Path(model).with_name(name)
+        if path.is_file():
+            nets.append(text.read_net(path))
+    return pb.NetParameter(layer=[layer for net in nets for layer in net.layer])
+
+
+def _transform_of_training(model: PathLike, nets: pb.NetParameter) -> pb.TransformationParameter:
+    """Mean and scale of these nets' images. Raises CaffeError where they are not warped."""
+    params = [layer.transform_param for layer in nets.layer]
+    known = next((param for param in params if param.mean_value), None)
+    if known is None:
+        return pb.TransformationParameter(mean_value=MEAN, scale=1)
+    resize = known.resize_param
+    if resize.HasField("resize_mode") and resize.resize_mode != pb.ResizeParameter.WARP:
+        only = "detect only warps images to the net's input"
+        raise CaffeError(f"{model}: {only}, and this net's resize_mode is another")
+    return pb.TransformationParameter(mean_value=known.mean_value, scale=known.scale)
+
+
+def _warping(param: pb.TransformationParameter, net: Engine) -> Transformer:
+    """Resizes an image to the net's input, then subtracts the mean and scales."""
+    height, width = net.blobs[net.inputs[0]].shape[2:]
+    linear = pb.ResizeParameter.LINEAR
+    resize = pb.ResizeParameter(prob=1, height=height, width=width, interp_mode=[linear])
+    param.resize_param.CopyFrom(resize)
+    return Transformer(param, [], pb.TEST)

@@ -1,0 +1,190 @@
+"""A model's scores on its test data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import label_map, text
+from caffe_ir.lmdb_reader import LmdbReader
+from netrun.engine.engine import Engine
+from netrun.evaluation import scoring
+from netrun.runtime import log
+from netrun.runtime.options import DEFAULTS, RunOptions
+from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
+
+if TYPE_CHECKING:
+    from netrun.evaluation.coco import CocoMetrics, Collector
+
+ITERATIONS = 50  # as Caffe, for nets without an LMDB
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """A detector's average precision at one output.
+
+    mean: mAP by the version that was asked for. per_class: AP by label.
+    by_version: mAP by every version.
+    """
+
+    output: str
+    mean: float
+    per_class: dict[int, float]
+    by_version: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ModelScore:
+    """A model's scores.
+
+    loss: mean over the batches. names: of the classes by label.
+    means: output, loss weight and mean of every number that a net without detections gives.
+    average_precisions: of a detector, one for each DetectionEvaluate output.
+    coco: COCO's metrics, where they were asked for.
+    """
+
+    loss: float
+    names: dict[int, str]
+    means: list[tuple[str, float, float]] = field(default_factory=list)
+    average_precisions: list[AveragePrecision] = field(default_factory=list)
+    coco: CocoMetrics | None = None
+
+    @property
+    def mean_ap(self) -> float | None:
+        """The mAP of a detector's first output; None for a net without detections."""
+        found = self.average_precisions
+        return found[0].mean if found else None
+
+
+def test(
+    model: PathLike,
+    weights: PathLike | Sequence[PathLike],
+    *,
+    iterations: int | None = None,
+    ap_version: str = "11point",
+    coco: bool = False,
+    labelmap: PathLike | None = None,
+    level: int = 0,
+    stages: Iterable[str] = (),
+    device: torch.device | str | None = None,
+    options: RunOptions = DEFAULTS,
+) -> ModelScore:
+    """Score a model on its test data, and log the scores as Caffe does.
+
+    model: test net prototxt. weights: one file, or several for one net.
+    iterations: batches (default: all images of its LMDB once, else 50 as Caffe).
+    ap_version: 11point, MaxIntegral or Integral. coco: COCO's twelve metrics too.
+    labelmap: names of the classes (default: the one that the net names).
+    level, stages: for include and exclude rules. device: as PyTorch names it (default: the CPU).
+    options: precision, strict and soft_nms count here.
+
+    Raises CaffeError for a net, data or weights that cannot be used, for soft_nms without a
+    DetectionOutput layer, and where a detector has not one detection.
+    """
+    found = labelmap or label_map.named_by(text.read_net(model))
+    names = label_map.class_names(found)
+    chosen = replace(options, keep_blobs=False)
+    net = Engine(model, pb.TEST, level=level, stages=stages, device=device, options=chosen)
+    try:
+        _prepare(net, model, weights, soft_nms=options.soft_nms)
+        collector = _collector(net, names) if coco else None
+        result = _run(net, iterations or _one_pass(net) or ITERATIONS, collector)
+    finally:
+        net.close()
+    _log(result, ap_version)
+    return ModelScore(
+        result.loss,
+        names,
+        result.means,
+        [_average_precision(output, result, ap_version) for output in result.metrics],
+        collector.metrics() if collector else None,
+    )
+
+
+def _prepare(
+    net: Engine, model: PathLike, weights: PathLike | Sequence[PathLike], *, soft_nms: bool
+) -> None:
+    """Load the weights, and say or refuse what does not fit the net."""
+    if net.inputs:
+        stays = f"its input '{net.inputs[0]}' stays as it is (netrun detect takes images)"
+        log.warning(f"{model} has no data: {stays}")
+    for path in _as_list(weights):
+        net.copy_from(path)
+    if soft_nms and not any(layer.type == "DetectionOutput" for layer in net.layer_list):
+        raise CaffeError(f"--soft-nms: {model} has no DetectionOutput layer")
+
+
+def _as_list(weights: PathLike | Sequence[PathLike]) -> Sequence[PathLike]:
+    return weights if isinstance(weights, (list, tuple)) else [weights]  # type: ignore[list-item]
+
+
+def _run(net: Engine, iterations: int, collector: Collector | None) -> scoring.Score:
+    detection = any(layer.type == "DetectionEvaluate" for layer in net.layer_list)
+    kind = "detection" if detection else "classification"
+    log.info(f"Running for {iterations} iterations.", at="caffe.cpp:285")
+    with log.Progress(0, iterations) as progress:
+        on_batch = _on_batch(net, detection, collector, progress)
+        result = scoring.score(net, iterations, kind, on_batch=on_batch)
+    assert result is not None
+    return result
+
+
+def _on_batch(
+    net: Engine, detection: bool, collector: Collector | None, progress: log.Progress
+) -> Callable[[int, Mapping[str, Tensor]], None]:
+    """What to do after each batch: log a classifier's numbers, hand detections to COCO."""
+
+    def show(i: int, outputs: Mapping[str, Tensor]) -> None:
+        if not detection:
+            for name, _, value in scoring.numbers(net, outputs):
+                log.info(f"Batch {i}, {name} = {log.number(value)}", at="caffe.cpp:308")
+        if collector:
+            collector.take(i)
+        progress.step()
+
+    return show
+
+
+def _log(result: scoring.Score, ap_version: str) -> None:
+    log.info(f"Loss: {log.number(result.loss)}", at="caffe.cpp:313")
+    for name, weight, mean in result.means:
+        log.info(f"{name} = {scoring.weighted(mean, weight)}", at="caffe.cpp:325")
+    if result.metrics:
+        scoring.report(result, pb.SolverParameter(ap_version=ap_version))
+
+
+def _average_precision(output: str, result: scoring.Score, ap_version: str) -> AveragePrecision:
+    metric = result.metrics[output]
+    found = metric.compute(ap_version)
+    if not found.per_class:
+        none = "not one detection and so no average precision"
+        raise CaffeError(f"'{output}': {none}; are these the weights of this net?")
+    means = {version: metric.compute(version).mean_ap for version in scoring.AP_VERSIONS}
+    return AveragePrecision(output, found.mean_ap, found.per_class, means)
+
+
+def _collector(net: Engine, names: dict[int, str]) -> Collector:
+    from netrun.evaluation.coco import Collector  # noqa: PLC0415 - pycocotools takes half a second
+
+    return Collector(net, names)
+
+
+def _one_pass(net: Engine) -> int | None:
+    """Batches that show every image of the net's LMDB once; None without an LMDB."""
+    sources = [layer for layer in net.layer_list if layer.type == "AnnotatedData"]
+    if not sources:
+        return None
+    data = sources[0].param.data_param
+    reader = LmdbReader(data.source)
+    records = len(reader)
+    reader.close()
+    if records % data.batch_size:
+        repeats = "the last batch repeats some; they count twice"
+        log.warning(f"{records} images in batches of {data.batch_size}: {repeats}")
+    return -(-records // data.batch_size)

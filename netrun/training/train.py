@@ -1,0 +1,138 @@
+"""Training as a solver prototxt says, from the beginning, from weights or from a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+import torch
+
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from netrun.runtime import device as devices
+from netrun.runtime import log
+from netrun.runtime.options import DEFAULTS, RunOptions
+from netrun.training import batch_size, distributed, snapshot
+from netrun.training.signals import Signals
+from netrun.training.solver import Solver
+from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a training run ended.
+
+    finished: whether it reached max_iter; False where a signal stopped it.
+    iteration: how often the weights have been updated.
+    snapshot: the .solverstate of the last snapshot; None where this process wrote none.
+    """
+
+    finished: bool
+    iteration: int
+    snapshot: str | None
+
+
+def train(
+    solver: PathLike,
+    *,
+    weights: str | None = None,
+    resume: PathLike | None = None,
+    level: int = 0,
+    stages: Iterable[str] = (),
+    device: torch.device | str | None = None,
+    options: RunOptions = DEFAULTS,
+    signals: Signals | None = None,
+) -> TrainingResult:
+    """Train as a solver prototxt says, up to its max_iter.
+
+    solver: its path. weights: files to start from, separated by commas, matched by layer name.
+    resume: a .solverstate to continue; "latest": the newest of snapshot_prefix, or the beginning
+    (or `weights`) where there is none.
+    level, stages: for include and exclude rules.
+    device: as PyTorch names it (default: what the solver says, the CPU where there is no CUDA).
+    options: precision, strict and sync_batch_norm count here.
+    signals: what signals do to the run (default: what they do to every Python process).
+
+    Where torchrun or srun started several processes, they are one run.
+
+    Raises CaffeError for what is wrong with solver, nets, data or files, where the loss is not
+    finite any more, and, with the batch size that would do, where memory runs out.
+    """
+    if resume and weights and resume != LATEST:
+        either = "give a --snapshot to resume training or --weights to finetune"
+        raise CaffeError(f"{either}, but not both")
+    param = solver_param(solver, level, stages)
+    here = distributed.place() or distributed.Place()
+    place = torch.device(device if device is not None else solver_device(param, here.local))
+    chosen = replace(options, keep_blobs=False, rank=here.rank, world=here.world)
+
+    def run() -> TrainingResult:
+        built = Solver(param, place, str(solver), options=chosen)
+        with signals or nullcontext(), _together(built, here) as together:
+            try:
+                if signals is not None:
+                    built.requested_action = signals.action
+                _start(built, weights, resume)
+                if together:
+                    together.share(built)
+                return _optimize(built)
+            finally:
+                built.close()
+
+    def advise() -> str:
+        return batch_size.advise_training(param, place, str(solver), options.precision)
+
+    return batch_size.advised(run, advise)
+
+
+def solver_param(solver: PathLike, level: int = 0, stages: Iterable[str] = ()) -> pb.SolverParameter:
+    """A solver prototxt with level and stages added to its train net's state. Raises ParseError."""
+    param = text.read_solver(solver)
+    param.train_state.level = level
+    param.train_state.stage.extend(stages)
+    return param
+
+
+def wanted_gpu(param: pb.SolverParameter) -> int | None:
+    """The GPU that a solver asks for; None where it asks for the CPU."""
+    return param.device_id if param.solver_mode == pb.SolverParameter.GPU else None
+
+
+def solver_device(param: pb.SolverParameter, local: int = 0) -> torch.device:
+    """Where a solver wants to compute. local: this process's number on its machine."""
+    return devices.choose(None, default=wanted_gpu(param), local=local)
+
+
+def _optimize(solver: Solver) -> TrainingResult:
+    log.info("Starting Optimization", at="caffe.cpp:251")
+    finished = solver.solve()
+    log.info("Optimization Done.", at="caffe.cpp:254")
+    return TrainingResult(finished, solver.iter, solver.last_snapshot)
+
+
+def _together(
+    solver: Solver, here: distributed.Place
+) -> AbstractContextManager[distributed.Averaging | None]:
+    """What makes the processes of a run one; nothing for a run of one process."""
+    if here.world == 1:
+        return nullcontext()
+    return distributed.Averaging(solver, here)
+
+
+def _start(solver: Solver, weights: str | None, resume: PathLike | None) -> None:
+    """Put the solver where `resume` or `weights` says."""
+    state = str(resume) if resume else None
+    if state == LATEST:
+        prefix = solver.param.snapshot_prefix
+        state = snapshot.latest(prefix)
+        if state is None:
+            log.info(f"No snapshot of {prefix} yet: starting from the beginning")
+    if state:
+        log.info(f"Resuming from {state}", at="caffe.cpp:241")
+        solver.restore(state)
+    elif weights:
+        solver.copy_from(weights)
