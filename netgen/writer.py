@@ -8,6 +8,7 @@ from caffe_ir import text
 from netgen.graph import PHASES
 from netgen.launcher import LAUNCHER, launcher, solver_names
 from netgen.recipe import Detector
+from ssd_common.files import write_atomic
 
 _PYTHON_LAYERS = Path(__file__).with_name("python_layers")
 
@@ -38,7 +39,7 @@ def write(detector: Detector, target: str = "ssd") -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     changed = _stale(folder, made)
     for path in changed:
-        text.write_atomic(path, made[path.name])
+        write_atomic(path, made[path.name])
     (folder / LAUNCHER).chmod(0o755)
     return changed
 

@@ -31,6 +31,7 @@ from data_prep.sources import label_map
 from data_prep.sources.label_map import LABELMAP
 from data_prep.sources.source import Item, Source, list_line
 from ssd_common.errors import CaffeError
+from ssd_common.files import write_atomic
 
 DESCRIPTION = "dataset.json"
 
@@ -119,7 +120,7 @@ def build_dataset(
         }  # fmt: skip
         if any(part.mixed for part in parts):
             about["force_color"] = True
-        text.write_atomic(description, json.dumps(about, indent=2) + "\n")
+        write_atomic(description, json.dumps(about, indent=2) + "\n")
 
     build_parts(
         source, parts, out / LABELMAP, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output,
@@ -170,7 +171,7 @@ def build_parts(
         if marker:
             marker.unlink(missing_ok=True)
         for path, lines in files.items():
-            text.write_atomic(path, lines)
+            write_atomic(path, lines)
     describe()
     for part in parts:
         finish(part.lmdb)

@@ -11,6 +11,7 @@ from data_prep.checks.item_checks import Rules
 from data_prep.sources.image_lists import is_image
 from data_prep.sources.source import Item, Source
 from ssd_common.suggest import suggest
+from ssd_common.words import counted
 
 RARE = 20  # times as many objects has a class that another may be a slip of the pen for
 
@@ -83,7 +84,7 @@ class DatasetChecks:
                     if item.content is not None
                     else item.annotation
                 )
-                said = f"class '{name}' has {count} object{'s' * (count != 1)} in all{near}; correct it, or rename it with --map"
+                said = f"class '{name}' has {counted(count, 'object')} in all{near}; correct it, or rename it with --map"
                 found.append(Fault("rare-class", place, said))
         return found
 

@@ -1,1 +1,1 @@
-"""One module a command of `data_prep`: HELP, EPILOG, add_flags(parser), run(args)."""
+"""data_prep's commands, a module each in the form that `ssd_common.command` describes."""

@@ -7,8 +7,8 @@ import argparse
 from data_prep.build.output import Output
 from data_prep.commands import flags
 from data_prep.images.encoding import ENCODE_TYPES, Encoding
-from ssd_common.arguments import switch
-from ssd_common.errors import CaffeError
+from ssd_common.arguments import positive, switch
+from ssd_common.errors import UsageError
 
 BOUND = 65500  # pixels; a JPEG ends at 65,535
 
@@ -25,7 +25,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_workers(group, "images at a time")
     group.add_argument(
         "--shards",
-        type=flags.count,
+        type=positive,
         default=0,
         metavar="N",
         help="a folder of N LMDBs, which netrun reads as one",
@@ -88,9 +88,9 @@ def _add_switch(group: argparse._ArgumentGroup, flag: str, default: bool | None,
 
 
 def output(args: argparse.Namespace) -> Output:
-    """What the flags say. Raises CaffeError where they contradict each other."""
+    """What the flags say. Raises UsageError where they contradict each other."""
     if args.backend != "lmdb":
-        raise CaffeError(
+        raise UsageError(
             f"--backend {args.backend}: only lmdb is written;"
             " netrun reads nothing else, and Caffe reads it, too"
         )
@@ -98,18 +98,18 @@ def output(args: argparse.Namespace) -> Output:
     if encode_type is None:  # --encoded alone: what each file's name says
         encode_type = "jpg" if args.encoded is None else ""
     if encode_type and encode_type.lower() not in ENCODE_TYPES:
-        raise CaffeError(f"--encode-type {encode_type}: not one of {', '.join(ENCODE_TYPES)}")
+        raise UsageError(f"--encode-type {encode_type}: not one of {', '.join(ENCODE_TYPES)}")
     if bool(args.resize_width) != bool(args.resize_height):
-        raise CaffeError(
+        raise UsageError(
             "--resize-width and --resize-height go together (the fork's tool ignores one alone)"
         )
     if args.resize_width and (args.min_dim or args.max_dim):
-        raise CaffeError(
+        raise UsageError(
             "--min-dim and --max-dim exclude --resize-width and --resize-height"
             " (the fork's tool ignores the latter)"
         )
     if args.anno_type == "classification" and not (args.list or args.train_list):
-        raise CaffeError(
+        raise UsageError(
             "--anno-type classification needs --list, or --train-list and --test-list,"
             " with lines `image label`"
         )

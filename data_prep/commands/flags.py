@@ -7,14 +7,9 @@ from pathlib import Path
 
 from data_prep.checks.report import Report
 from data_prep.sources.choice import Choice
-from ssd_common.errors import CaffeError
-
-
-def count(text: str) -> int:
-    """A positive whole number, for argparse."""
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a positive whole number")
-    return int(text)
+from ssd_common.arguments import positive
+from ssd_common.errors import CaffeError, UsageError
+from ssd_common.words import counted
 
 
 def share(text: str) -> float:
@@ -59,9 +54,15 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def choice(args: argparse.Namespace) -> Choice:
-    """The images that the flags of add_choice name. Raises CaffeError where they contradict each other."""
+    """The images that the flags of add_choice name.
+
+    Raises UsageError where they contradict each other.
+    """
     found = Choice(args.list, args.train_list, args.test_list, args.test_share, args.seed)
-    found.check()
+    try:
+        found.check()
+    except CaffeError as error:
+        raise UsageError(str(error)) from None
     return found
 
 
@@ -88,7 +89,7 @@ def add_workers(parser: argparse._ActionsContainer, what: str) -> None:
     """`--workers` and `--scheduler`. what: who the workers are."""
     parser.add_argument(
         "--workers",
-        type=count,
+        type=positive,
         default=0,
         metavar="N",
         help=f"{what} (default: one per core); the bytes are the same",
@@ -139,6 +140,4 @@ def finish(args: argparse.Namespace, report: Report) -> None:
     counts = report.counts()
     errors, warnings = (sum(counts.get(name, {}).values()) for name in ("error", "warning"))
     if errors or (args.strict and warnings):
-        raise CaffeError(
-            f"{errors} error{'s' * (errors != 1)}, {warnings} warning{'s' * (warnings != 1)}"
-        )
+        raise CaffeError(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}")

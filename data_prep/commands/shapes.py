@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from data_prep.commands import flags
+from ssd_common.arguments import positive
 
 HELP = "draw a small data set of shapes and build its LMDBs"
 EXAMPLES = "data_prep shapes --out data/shapes"
@@ -15,12 +16,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_out(parser, "DIR", "folder to make")
     add = parser.add_argument
     add(
-        "--train", type=flags.count, default=300, metavar="N", help="training images (default: 300)"
+        "--train", type=positive, default=300, metavar="N", help="training images (default: 300)"
     )
-    add("--test", type=flags.count, default=60, metavar="N", help="test images (default: 60)")
+    add("--test", type=positive, default=60, metavar="N", help="test images (default: 60)")
     add(
         "--size",
-        type=flags.count,
+        type=positive,
         default=300,
         metavar="PIXELS",
         help="side of an image, at least 64 (default: 300)",

@@ -6,6 +6,7 @@ import argparse
 
 from data_prep.commands import flags
 from data_prep.images.encoding import PICTURE_NAMES
+from ssd_common.arguments import positive
 
 HELP = "draw images of an LMDB with their boxes as one sheet"
 NOTES = """
@@ -25,7 +26,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     suffixes = ", ".join(PICTURE_NAMES)
     flags.add_out(parser, "PICTURE", f"picture to write: {suffixes}; with --augmented .png")
     add = parser.add_argument
-    add("--count", type=flags.count, default=24, metavar="N", help="images on it (default: 24)")
+    add("--count", type=positive, default=24, metavar="N", help="images on it (default: 24)")
     add(
         "--labelmap",
         metavar="FILE",

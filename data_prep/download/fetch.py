@@ -19,10 +19,9 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from caffe_ir import text
 from data_prep.download.archives import Archive, archives_of
 from ssd_common.errors import CaffeError
-from ssd_common.files import PathLike
+from ssd_common.files import PathLike, write_atomic
 
 STATE = ".data_prep_fetch"  # below the set's folder: what has been unpacked, and checksums that nobody published
 CHUNK = 1 << 16  # bytes; what came of one when the connection breaks off is lost
@@ -93,9 +92,9 @@ def fetch_archive(
     elif wrong := _differs(path, checksum):
         raise CaffeError(f"{path}: {wrong}; remove it, and it is downloaded")
     if not archive.checksum and not recorded.is_file():
-        text.write_atomic(recorded, f"sha256:{pooch.file_hash(str(path), 'sha256')}\n")
+        write_atomic(recorded, f"sha256:{pooch.file_hash(str(path), 'sha256')}\n")
     unpack(path, folder / archive.into, flat=archive.flat)
-    text.write_atomic(done, "")
+    write_atomic(done, "")
     if not keep:
         path.unlink()
     return True
