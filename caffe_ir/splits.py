@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules.loss import is_loss
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
@@ -46,7 +47,7 @@ def insert_splits(net: pb.NetParameter, elsewhere: Collection[str] = ()) -> pb.N
             if weights.get((i, j)):
                 split.loss_weight.extend([weights[i, j]] + [0.0] * (count - 1))
                 copy.ClearField("loss_weight")  # of its other tops too, as in Caffe
-                if layer.type.endswith("Loss"):  # Caffe leaves it the 1 that goes without saying, and overwrites the gradient of that
+                if is_loss(layer):  # Caffe leaves it the 1 that goes without saying, and overwrites the gradient of that
                     copy.loss_weight.extend([0.0] * len(layer.top))
     return found
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from caffe_ir.rules import combination, convolution, data, detection, elementwise, loss, normalization, pooling, recurrent, resize, shape
-from caffe_ir.rules.registry import VALUE_BYTES, Facts, Param, Shape, facts, layer_types, rule, shape_text
+from caffe_ir.rules.registry import VALUE_BYTES, Facts, Param, Shape, blob_shape_text, facts, layer_types, rule, shape_text
 
-__all__ = ["VALUE_BYTES", "Facts", "Param", "Shape", "facts", "layer_types", "rule", "shape_text"]
+__all__ = ["VALUE_BYTES", "Facts", "Param", "Shape", "blob_shape_text", "facts", "layer_types", "rule", "shape_text"]
 
 # Importing a module registers its rules.
 _MODULES = (combination, convolution, data, detection, elementwise, loss, normalization, pooling, recurrent, resize, shape)

@@ -9,6 +9,14 @@ from caffe_ir.rules.checks import axis_of, bottom_text, check, count, count_blob
 from caffe_ir.rules.registry import Facts, Shape, rule, shape_text
 
 
+def is_loss(layer: pb.LayerParameter) -> bool:
+    """Whether a layer is a loss to Caffe: its first top weighs 1 where it does not say, and gets a name where it has none.
+
+    Source: LossLayer, which every type that ends in Loss derives from.
+    """
+    return layer.type.endswith("Loss")
+
+
 def loss_blobs(layer: pb.LayerParameter, bottoms: Sequence[Shape], bottom: int | tuple[int, int] = 2, most_tops: int = 1) -> None:
     """What every loss checks: its blobs (the top may be left out), and that predictions and labels have the same first size."""
     count_blobs(layer, bottoms, bottom, (0, most_tops))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from caffe_ir import caffe_ir_pb2 as pb
@@ -16,6 +16,11 @@ VALUE_BYTES = 4  # a blob's values are float32
 def shape_text(shape: Sequence[int]) -> str:
     """`2x3x300x300`, or `scalar` for the shape ()."""
     return "x".join(map(str, shape)) or "scalar"
+
+
+def blob_shape_text(shape: Iterable[int]) -> str:
+    """`(2 3 300 300)`, as messages about stored blobs say it."""
+    return "(" + " ".join(map(str, shape)) + ")"
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
+    from caffe_ir.rules import blob_shape_text
     from netrun.weights.contents import list_weights
-    from netrun.weights.files import shape_text
 
     layers = list_weights(args.files[0])
     rows = [
-        (layer.name, layer.type, " ".join(map(shape_text, layer.shapes)), f"{layer.count:,}")
+        (layer.name, layer.type, " ".join(map(blob_shape_text, layer.shapes)), f"{layer.count:,}")
         for layer in layers
     ]
     for line in aligned(rows, left=3):

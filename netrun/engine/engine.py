@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules import Shape
+from caffe_ir.rules import Shape, blob_shape_text
 from caffe_ir.walk import Ask, Walk, walk
 from netrun.engine import data_shapes, debug_info
 from netrun.engine.blob import Blob, ParamBlob
@@ -24,7 +24,7 @@ from netrun.layers.python import PythonFacts
 from netrun.runtime.memory import give_back_freed
 from netrun.runtime.options import DEFAULTS, RunOptions
 from netrun.runtime.precision import prepare
-from netrun.weights.files import copy_into, shape_text, write
+from netrun.weights.files import copy_into, write
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
@@ -315,4 +315,4 @@ def _gradient_of(layer: Layer, index: int) -> np.ndarray:
 
 
 def _shapes_text(tensors: Sequence[torch.Tensor]) -> str:
-    return " ".join(shape_text(t.shape) for t in tensors) or "none"
+    return " ".join(blob_shape_text(t.shape) for t in tensors) or "none"

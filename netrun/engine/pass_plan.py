@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules.loss import is_loss
 from netrun.engine.graph import Graph
 from netrun.layers import Layer
 
@@ -31,7 +32,7 @@ def loss_weight(layer: pb.LayerParameter, top: int) -> float:
     weights = layer.loss_weight
     if weights:
         return weights[top] if top < len(weights) else 0.0
-    return 1.0 if top == 0 and layer.type.endswith("Loss") else 0.0
+    return 1.0 if top == 0 and is_loss(layer) else 0.0
 
 
 def loss_weights(layers: Sequence[Layer]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.phase import filter_net
+from caffe_ir.rules.loss import is_loss
 from caffe_ir.splits import insert_splits
 from caffe_ir.upgrade import upgrade_net
 from netrun.engine.graph import AUTOMATIC
@@ -57,5 +58,5 @@ def _tops(net: pb.NetParameter) -> set[str]:
 def _name_tops_of_losses(net: pb.NetParameter) -> None:
     """Give a loss without a top one of its own, as Caffe does."""
     for layer in net.layer:
-        if not layer.top and layer.type.endswith("Loss"):
+        if not layer.top and is_loss(layer):
             layer.top.append(layer.name + AUTOMATIC)

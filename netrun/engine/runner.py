@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules import Shape
+from caffe_ir.rules import Shape, blob_shape_text
 from netrun.engine import debug_info
 from netrun.engine.blob import Blob
 from netrun.engine.pass_plan import PassPlan
@@ -16,7 +16,6 @@ from netrun.layers.bfloat16 import arithmetic, bottoms_for
 from netrun.layers.registry import Context
 from netrun.runtime.memory import exhausted
 from netrun.runtime.precision import wide
-from netrun.weights.files import shape_text
 from ssd_common.errors import CaffeError
 
 
@@ -183,7 +182,7 @@ class Runner:
         layer.facts = layer.fit(shapes)
         for i, (wanted, blob) in enumerate(zip(layer.facts.params, layer.blobs, strict=True)):
             if tuple(wanted.shape) != tuple(blob.shape):
-                found, needed = shape_text(blob.shape), shape_text(wanted.shape)
+                found, needed = blob_shape_text(blob.shape), blob_shape_text(wanted.shape)
                 what = f"parameter {i} has shape {found}; bottoms of shapes {shapes} would need {needed}"
                 raise layer.refuse(what, "bottom")
         self._shapes[position] = shapes

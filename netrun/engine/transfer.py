@@ -11,10 +11,11 @@ import torch
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.phase import filter_net
+from caffe_ir.rules import blob_shape_text
 from caffe_ir.walk import walk
 from netrun.engine.engine import Engine
 from netrun.layers.python import PythonFacts
-from netrun.weights.files import StoredLayer, shape_text, stored
+from netrun.weights.files import StoredLayer, stored
 from ssd_common.errors import CaffeError, UnknownShape
 from ssd_common.files import PathLike
 from ssd_common.suggest import suggest
@@ -113,5 +114,5 @@ def _misfit(net: Engine, name: str, layer: StoredLayer) -> str:
     if layer.blobs.keys() | shared != set(range(len(shapes))):
         return f"has {len(shapes)} blobs in the net, {len(layer.blobs)}"
     wrong = [i for i, blob in layer.blobs.items() if not blob.fits(shapes[i])]
-    mine, theirs = (" ".join(shape_text(shape) for shape in side) for side in (shapes, [b.shape for b in layer.blobs.values()]))
+    mine, theirs = (" ".join(blob_shape_text(shape) for shape in side) for side in (shapes, [b.shape for b in layer.blobs.values()]))
     return f"is {mine} in the net, {theirs}" if wrong else ""

@@ -9,8 +9,9 @@ import numpy as np
 
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules import blob_shape_text
 from netrun.weights import hdf5
-from netrun.weights.files import StoredLayer, blob_message, shape_text, stored
+from netrun.weights.files import StoredLayer, blob_message, stored
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
@@ -108,7 +109,7 @@ def _difference(one: StoredLayer, other: StoredLayer, blob: int) -> str:
     """How a blob of two layers differs; empty where it does not."""
     a, b = one.blobs[blob].array(), other.blobs[blob].array()
     if not (one.blobs[blob].fits(b.shape) or other.blobs[blob].fits(a.shape)):
-        return f"blob {blob}: {shape_text(a.shape)} against {shape_text(b.shape)}"
+        return f"blob {blob}: {blob_shape_text(a.shape)} against {blob_shape_text(b.shape)}"
     gap = np.abs(a.reshape(b.shape) - b)
     if not gap.any():
         return ""

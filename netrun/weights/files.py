@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules import blob_shape_text
+from caffe_ir.rules.loss import is_loss
 from netrun.weights.hdf5 import check_names, is_hdf5, read_weights, write_weights
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
@@ -54,7 +56,7 @@ def blob_array(blob: pb.BlobProto) -> np.ndarray:
     values = np.array(blob.double_data or blob.data, np.float32)
     shape = binary.blob_shape(blob)
     if values.size != math.prod(shape):
-        raise CaffeError(f"holds {values.size} values for shape {shape_text(shape)}")
+        raise CaffeError(f"holds {values.size} values for shape {blob_shape_text(shape)}")
     return values.reshape(shape)
 
 
@@ -75,10 +77,6 @@ def _packed(field: int, array: np.ndarray) -> bytes:
         length.append(size & 127 | 128)
         size >>= 7
     return bytes([field << 3 | 2, *length, size]) + data
-
-
-def shape_text(shape: Iterable[int]) -> str:
-    return "(" + " ".join(map(str, shape)) + ")"
 
 
 def stored(path: PathLike) -> list[StoredLayer]:
@@ -124,7 +122,7 @@ def copy_into(layers: Mapping[str, Sequence[np.ndarray]], path: PathLike, shared
             raise CaffeError(f"{where} has {len(source.blobs)} blobs, the net's {len(targets)}; {_WAYS_OUT}")
         for i, blob in source.blobs.items():
             if not blob.fits(targets[i].shape):
-                shapes = f"shape {shape_text(blob.shape)} in the file, {shape_text(targets[i].shape)} in the net"
+                shapes = f"shape {blob_shape_text(blob.shape)} in the file, {blob_shape_text(targets[i].shape)} in the net"
                 raise CaffeError(f"{where}, blob {i}: {shapes}; {_WAYS_OUT}")
             try:
                 copies.append((targets[i], blob.array()))
@@ -147,7 +145,7 @@ def net_message(net: pb.NetParameter, blobs: Arrays, diffs: Arrays | None = None
         copy = saved.layer.add()
         copy.CopyFrom(layer)
         copy.ClearField("blobs")
-        if layer.type.endswith("Loss") and not layer.loss_weight:
+        if is_loss(layer) and not layer.loss_weight:
             copy.loss_weight.append(1)
         if not layer.HasField("phase"):
             copy.phase = net.state.phase
