@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun.detection.boxes import nms
+from netrun.detection.boxes import iou, nms
 from netrun.detection.hard_examples import max_negative
 from netrun.detection.matching import UNMATCHED, match
 from netrun.layers import Layer
@@ -47,6 +47,11 @@ def strip(part: float) -> tuple[float, float, float, float]:
 def after(value: float) -> float:
     """The next float32."""
     return float(np.nextafter(np.float32(value), np.float32(2)))
+
+
+def before(value: float) -> float:
+    """The float32 before."""
+    return float(np.nextafter(np.float32(value), np.float32(0)))
 
 
 @pytest.mark.parametrize("limit", [*PARTS, float(np.float32(0.3)), float(np.float32(0.35))])
@@ -114,14 +119,13 @@ def test_without_confidence_threshold_a_score_of_zero_is_a_detection() -> None:
 def test_a_box_that_overlaps_by_nms_threshold_stays(part: float) -> None:
     """`keep = overlap <= threshold`."""
     boxes, scores = torch.tensor([WHOLE, strip(part)]), torch.tensor([0.9, 0.8])
-    before = float(np.nextafter(np.float32(part), np.float32(0)))
     assert nms(boxes, scores, part).tolist() == [0, 1]
     adaptive = nms(boxes, scores, part, eta=0.99).tolist()
     if part > 0.5:
         assert adaptive == [0]  # the first box kept lowers the threshold to .75 * .99
     else:
         assert adaptive == [0, 1]
-    assert nms(boxes, scores, before).tolist() == [0]
+    assert nms(boxes, scores, before(part)).tolist() == [0]
 
 
 def judged(part: float, options: str) -> list[float]:
@@ -144,3 +148,28 @@ def test_an_overlap_in_pixels_equal_to_the_threshold_is_right(tmp_path: Path) ->
     sizes = f'name_size_file: "{tmp_path}/sizes.txt"'
     assert judged(4 / 9, f"{sizes} overlap_threshold: 0.5") == [1, 0]
     assert judged(4 / 9, f"{sizes} overlap_threshold: {after(0.5)}") == [0, 1]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_nms_far_down_the_list_compares_alike(part: float) -> None:
+    """Enough boxes apart between the two that suppression comes to the second in a later block."""
+    apart = torch.tensor([[2.0 + i, 0.0, 2.5 + i, 1.0] for i in range(200)])
+    boxes = torch.cat([torch.tensor([WHOLE]), apart, torch.tensor([strip(part)])])
+    scores = torch.linspace(0.9, 0.1, len(boxes))
+    assert nms(boxes, scores, part).tolist() == list(range(202))
+    assert nms(boxes, scores, before(part)).tolist() == list(range(201))
+
+
+def test_an_overlap_of_a_millionth_is_none() -> None:
+    """`overlap > 1e-6`, where the float32 nearest to 1e-6 is less than that.
+
+    The union, 1 + part - part, comes to 1 - 2^-24 in float32, and so the overlap to the float32
+    after `part`.
+    """
+    millionth = float(np.float32(1e-6))
+    objects = torch.tensor([WHOLE])[None]
+    for part, index in ((before(millionth), UNMATCHED), (millionth, 0)):
+        candidates = torch.tensor([strip(part)])[None]
+        assert iou(objects, candidates).tolist() == [[[after(part)]]]
+        found, _ = match(candidates, objects, per_prediction=False, threshold=0.5)
+        assert found.tolist() == [[index]]
