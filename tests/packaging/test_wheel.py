@@ -79,7 +79,7 @@ def test_help_needs_no_extra(program: str, generators: Environment, tmp_path: Pa
     assert program in generators.out(program, "--help", cwd=tmp_path)
 
 
-@pytest.mark.parametrize("program", ["netrun", "data_prep"])
+@pytest.mark.parametrize("program", ["netgen", "netrun", "data_prep"])
 def test_version_needs_no_extra(program: str, generators: Environment, tmp_path: Path) -> None:
     said = generators.out(program, "--version", cwd=tmp_path)
     assert said == f"{program} {__version__}\n"

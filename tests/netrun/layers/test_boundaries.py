@@ -29,15 +29,15 @@ PARTS = [0.25, 0.5, 0.75]
 TRUTH = [0, 1, 0, *WHOLE, 0]
 
 
-def alone(type_: str, options: str, phase: int = pb.TEST) -> Layer:
-    """A layer of two classes by itself; options: fields of its own message."""
+def alone(type_: str, fields: str, phase: int = pb.TEST, **options: bool) -> Layer:
+    """A layer of two classes by itself. fields: of its message. options: of RunOptions."""
     words = {
         "DetectionEvaluate": "detection_evaluate_param",
         "DetectionOutput": "detection_output_param",
         "MultiBoxLoss": 'bottom: "l" bottom: "c" bottom: "p" bottom: "g" multibox_loss_param',
     }[type_]
-    fields = f"{words} {{ num_classes: 2 {options} }}"
-    return make_layer(f'layer {{ name: "alone" type: "{type_}" {fields} }}', phase)
+    written = f"{words} {{ num_classes: 2 {fields} }}"
+    return make_layer(f'layer {{ name: "alone" type: "{type_}" {written} }}', phase, **options)
 
 
 def strip(part: float) -> tuple[float, float, float, float]:
@@ -94,19 +94,21 @@ def test_a_prior_that_overlaps_by_overlap_threshold_is_a_match(part: float) -> N
     assert index.tolist() == [[0, UNMATCHED]]
 
 
-def detections(score: float, options: str) -> np.ndarray:
-    """Rows for one prior, of class 1 with this score."""
-    layer = alone("DetectionOutput", f"nms_param {{ nms_threshold: 0.5 }} {options}")
+def detections(score: float, fields: str, *, soft: bool = False) -> np.ndarray:
+    """Rows for one prior, of class 1 with this score. soft: with soft suppression."""
+    words = f"nms_param {{ nms_threshold: 0.5 }} {fields}"
+    layer = alone("DetectionOutput", words, soft_nms=soft)
     priors = torch.tensor([[*WHOLE], [0.1] * 4])[None]
     return layer.forward([torch.zeros(1, 4), torch.tensor([[0.0, score]]), priors])[0][0, 0].numpy()
 
 
+@pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.parametrize("threshold", [0.01, 0.25, 0.3, 0.5])
-def test_a_score_of_confidence_threshold_is_no_detection(threshold: float) -> None:
+def test_a_score_of_confidence_threshold_is_no_detection(threshold: float, soft: bool) -> None:
     """`score > confidence_threshold`, float32 both."""
-    options = f"confidence_threshold: {threshold}"
-    assert detections(threshold, options).tolist() == [[0, -1, -1, -1, -1, -1, -1]]
-    [row] = detections(after(threshold), options)
+    field = f"confidence_threshold: {threshold}"
+    assert detections(threshold, field, soft=soft).tolist() == [[0, -1, -1, -1, -1, -1, -1]]
+    [row] = detections(after(threshold), field, soft=soft)
     assert row.tolist() == [0, 1, after(threshold), *WHOLE]
 
 
