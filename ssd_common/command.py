@@ -109,18 +109,8 @@ class Program:
         return module.command(word) if word else module
 
     def _parser(self, name: str, command: Any) -> Parser:
-        if not hasattr(command, "EXAMPLES"):
-            return self._old_parser(name, command)
         parser = Parser(prog=f"{self.name} {name}", description=command.HELP)
         parser.epilog = epilog(getattr(command, "NOTES", ""), command.EXAMPLES)
-        command.add_flags(parser)
-        return parser
-
-    def _old_parser(self, name: str, command: Any) -> Parser:
-        """A parser for a module that has no EXAMPLES yet: its docstring or EPILOG says it all."""
-        said, _, below = (command.__doc__ or "").partition("\n\n")
-        said, below = getattr(command, "HELP", said), getattr(command, "EPILOG", below)
-        parser = Parser(prog=f"{self.name} {name}", description=said, epilog=below)
         command.add_flags(parser)
         return parser
 

@@ -1,1 +1,1 @@
-"""The commands of `netrun`: each module has `add_flags(parser)` and `run(args) -> exit status`."""
+"""netrun's commands, a module each in the form that `ssd_common.command` describes."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netrun.runtime import log
-from netrun.runtime.options import RunOptions
+from netrun.runtime.options import PRECISIONS, RunOptions
 from ssd_common.arguments import positive, switch
 from ssd_common.errors import CaffeError
 
@@ -31,7 +31,9 @@ def add_device(parser: argparse.ArgumentParser, *, several: bool = False) -> Non
     about = "CPU threads (default: PyTorch's own choice)"
     parser.add_argument("--threads", type=positive, metavar="N", help=about)
     about = "of matrix products (default: fp32, as Caffe)"
-    parser.add_argument("--precision", default="fp32", metavar="fp32|bf16|tf32", help=about)
+    parser.add_argument(
+        "--precision", default="fp32", choices=PRECISIONS, metavar="|".join(PRECISIONS), help=about
+    )
 
 
 def add_state(parser: argparse.ArgumentParser) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from netrun.training.run_log import LoggedScore
-from netrun.training.status import RunStatus, status
 from ssd_common.tables import aligned
+
+if TYPE_CHECKING:
+    from netrun.training.run_log import LoggedScore
+    from netrun.training.status import RunStatus
 
 HELP = "show how far a run is: iterations, weights, losses, scores, and whether it is being trained"
 EXAMPLES = """
@@ -46,6 +48,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show a run's status. Raises CaffeError where the folder is no run's."""
+    from netrun.training.status import status
+
     found = status(args.folder)
     if args.json:
         print(json.dumps(as_json(found), indent=2, allow_nan=False))

@@ -7,7 +7,7 @@ import platform
 import torch
 
 from netrun.runtime import log
-from ssd_common.errors import CaffeError
+from ssd_common.errors import CaffeError, UsageError
 
 
 def parse(gpu: str | None) -> list[int]:
@@ -22,7 +22,7 @@ def parse(gpu: str | None) -> list[int]:
     try:
         numbers = [int(n) for n in gpu.split(",")]
     except ValueError:
-        raise CaffeError(f"--gpu {gpu}: give device numbers separated by commas, or 'all'") from None
+        raise UsageError(f"--gpu {gpu}: give device numbers separated by commas, or 'all'") from None
     if missing := [n for n in numbers if not 0 <= n < count]:
         raise CaffeError(f"--gpu {gpu}: no device {missing[0]}; this machine has 0 to {count - 1}")
     return numbers
@@ -34,7 +34,7 @@ def choose(gpu: str | None, cpu: bool = False, default: int | None = None, local
     local: the process's number on its machine, which takes as many-th of the GPUs. Raises CaffeError for a GPU that is not there.
     """
     if cpu and gpu:
-        raise CaffeError("--cpu and --gpu exclude each other")
+        raise UsageError("--cpu and --gpu exclude each other")
     numbers = parse(gpu)
     if not numbers and not cpu and default is not None and torch.cuda.is_available():
         numbers = parse("all" if local else str(default))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# fp32: faithful to Caffe. tf32: float32 whose products an NVIDIA GPU takes with 10 bits of
+# mantissa. bf16: layers that multiply (netrun.layers.bfloat16) round weights and bottoms to
+# bfloat16, 8 bits of mantissa, before they do; parameters, gradients and updates stay float32.
+PRECISIONS = ("fp32", "bf16", "tf32")
+
 
 @dataclass(frozen=True)
 class RunOptions:
     """What a prototxt does not say of a run. A net or solver takes it when it is built.
 
-    precision: fp32, bf16 or tf32, see netrun.runtime.precision.
+    precision: one of PRECISIONS.
     strict: data layers stop at a corrupt record or object instead of leaving it out.
     keep_blobs: every blob keeps its values after a run. False: a run lets go of a blob once
         no later layer reads it, unless it is an output, a loss or data.

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from netrun.runtime.options import PRECISIONS
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
-
-# fp32: faithful to Caffe. tf32: float32 whose products an NVIDIA GPU takes with 10 bits of mantissa.
-# bf16: layers that multiply (netrun.layers.bfloat16) round weights and bottoms to bfloat16, 8 bits of
-# mantissa, before they do; parameters, gradients and updates stay float32.
-PRECISIONS = ("fp32", "bf16", "tf32")
 
 
 def prepare(precision: str, device: torch.device) -> None:

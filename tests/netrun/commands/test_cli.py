@@ -29,6 +29,9 @@ solver_mode: CPU
 """
 
 
+USAGE = (" --help", "no command", "not both", "exclude each other", "separated by commas")  # of errors that exit with 2
+
+
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory) -> Path:
     """A folder with data, nets and a solver, trained for 8 iterations by `netrun train`."""
@@ -66,7 +69,7 @@ def refusal(capsys, *argv: str) -> str:
     status = netrun(*argv)
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("netrun: error: ")]
     assert len(lines) == 1
-    usage = any(words in lines[0] for words in (" --help", "no command", "not both"))
+    usage = any(words in lines[0] for words in USAGE)
     assert status == 1 + usage
     return lines[0].removeprefix("netrun: error: ")
 
@@ -243,6 +246,7 @@ def test_signals(here: Path, number: signal.Signals, ends: int | None) -> None:
         ("train --solver solver.prototxt --gpu 0 --cpu", "exclude each other"),
         ("train --solver solver.prototxt --weights nowhere.caffemodel", "nowhere.caffemodel"),
         ("train --solver solver.prototxt --snapshot nowhere.solverstate", "nowhere.solverstate"),
+        ("train --solver solver.prototxt --precision bf61", "'bf61' is not one of fp32, bf16, tf32 .did you mean 'bf16'"),
         ("train --solver solver.prototxt --threads 0", "positive whole number"),
         ("train --solver misspelt.prototxt", "misspelt.prototxt:1:1: .*did you mean 'base_lr'"),
         ("train --solver no_lmdb.prototxt", "nowhere_lmdb"),
