@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules import Shape, blob_shape_text
-from caffe_ir.walk import Ask, Walk, walk
-from netrun.engine import data_shapes, debug_info
+from caffe_ir.rules import Shape
+from caffe_ir.walk import walk
+from netrun.engine import debug_info, layer_weights
+from netrun.engine.assembly import assemble, sources_of_facts
 from netrun.engine.blob import Blob, ParamBlob
-from netrun.engine.graph import build_graph
-from netrun.engine.parameters import allocate
-from netrun.engine.pass_plan import loss_weights, plan_passes
 from netrun.engine.preparation import prepared_net, without_automatic_tops
-from netrun.engine.required_memory import require_memory
 from netrun.engine.runner import Runner
-from netrun.layers import Context, Layer, create
-from netrun.layers.python import PythonFacts
-from netrun.runtime.memory import give_back_freed
+from netrun.layers import Context, Layer
 from netrun.runtime.options import DEFAULTS, RunOptions
 from netrun.runtime.precision import prepare
-from netrun.weights.files import copy_into, write
+from netrun.weights.files import write
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
@@ -70,50 +64,32 @@ class Engine:
         self.options = options
         prepare(options.precision, self.device)
         context = Context(phase, self.device, options)
-        self._facts = _sources_of_facts(context, dict(inputs or {}))
-        walked = walk(self.param, dict(inputs or {}), self._facts)
-        require_memory(walked, self.device)
-        self.graph = build_graph([step.layer for step in walked.layers])
-        self._build_layers(walked, context)
-        self._build_blobs(walked)
-        plan = plan_passes(
-            self.layer_list, self.graph, self.loss_weights, self.param.force_backward
-        )
-        self.runner = Runner(
-            self.param,
-            self.layer_list,
-            self.blobs,
-            shapes=[step.bottoms for step in walked.layers],
-            plan=plan,
-            context=context,
-        )
-        if weights is not None:
-            self.copy_from(weights)
-
-    def _build_layers(self, walked: Walk, context: Context) -> None:
-        """Layers, and their parameters, filled."""
-        facts = [step.facts for step in walked.layers]
-        self.layer_list = [create(step.layer, step.facts, context) for step in walked.layers]
-        self.learnable = allocate(self.layer_list, facts, context, self.param.force_backward)
+        given = dict(inputs or {})
+        self._facts = sources_of_facts(context, given)
+        parts = assemble(self.param, context, given, self._facts)
+        self.layer_list, self.learnable = parts.layers, parts.learnable
+        self.graph, self.loss_weights = parts.graph, parts.loss_weights
+        self.blobs = self._blobs_by_name(parts.shapes)
         self._param_blobs = [self._blobs_of(layer) for layer in self.layer_list]
         pairs = zip(self.layer_list, self._param_blobs, strict=True)
         self.params = {layer.name: blobs for layer, blobs in pairs if blobs}
+        self.runner = Runner(self.param, parts, self.blobs, context)
+        if weights is not None:
+            self.copy_from(weights)
+
+    def _blobs_by_name(self, shapes: Mapping[str, Shape]) -> dict[str, Blob]:
+        weights = self.loss_weights
+        return {
+            name: self.blob_class(shape, self.device, weights.get(name, 0.0))
+            for name, shape in shapes.items()
+        }
 
     def _blobs_of(self, layer: Layer) -> list[Blob]:
         """A layer's parameters; one that it shares in another shape has its owner's tensor."""
         return [
-            self.param_blob_class(
-                tuple(t.shape), self.device, tensor=layer.reshaped.get(i, t)
-            )
+            self.param_blob_class(tuple(t.shape), self.device, tensor=layer.reshaped.get(i, t))
             for i, t in enumerate(layer.blobs)
         ]
-
-    def _build_blobs(self, walked: Walk) -> None:
-        self.loss_weights = loss_weights(self.layer_list)
-        self.blobs = {
-            name: self.blob_class(tuple(shape), self.device, self.loss_weights.get(name, 0.0))
-            for name, shape in walked.blobs.items()
-        }
 
     # ---- what the net is
 
@@ -236,41 +212,17 @@ class Engine:
         Returns the names of the file's other layers.
         Raises ParseError for what is neither, CaffeError where counts or shapes of blobs differ.
         """
-        layers = self._first_of_each_name()
-        arrays = {name: _arrays_of(layer) for name, layer in layers.items()}
-        ignored = copy_into(arrays, path, self.shared)
-        if self.device.type != "cpu":
-            with torch.no_grad():
-                for name, layer in layers.items():
-                    for tensor, array in zip(layer.blobs, arrays[name], strict=True):
-                        tensor.copy_(torch.from_numpy(array))
-        give_back_freed()
-        return ignored
+        return layer_weights.load(self.layer_list, path, self.shared)
 
     def share_from(self, other: Engine) -> None:
         """Use another net's parameters, in its memory, in layers of the same names.
 
         Raises LayerError where shapes differ.
         """
-        theirs = other._first_of_each_name()
-        for layer in self.layer_list:
-            if layer.name not in theirs:
-                continue
-            blobs = theirs[layer.name].blobs
-            if [t.shape for t in layer.blobs] != [t.shape for t in blobs]:
-                here, there = _shapes_text(layer.blobs), _shapes_text(blobs)
-                raise layer.refuse(
-                    f"cannot share weights: shapes {here} here, {there} in net '{other.name}'"
-                )
-            for mine, source in zip(layer.blobs, blobs, strict=True):
-                self._share(mine, source)
+        layer_weights.share(self.layer_list, other.layer_list, other.name, self._take_memory)
 
-    def _share(self, mine: torch.Tensor, source: torch.Tensor) -> None:
+    def _take_memory(self, mine: torch.Tensor, source: torch.Tensor) -> None:
         mine.data = source.data
-
-    def _first_of_each_name(self) -> dict[str, Layer]:
-        """Layers by name; where several have one name the first, as in Caffe."""
-        return {layer.name: layer for layer in reversed(self.layer_list)}
 
     @property
     def shared(self) -> set[tuple[str, int]]:
@@ -285,34 +237,10 @@ class Engine:
         diffs: gradients as well. hdf5: as HDF5 (default: where the name ends in `.h5`).
         Raises CaffeError where it cannot be written.
         """
-        arrays = [_arrays_of(layer) for layer in self.layer_list]
+        arrays = [layer_weights.arrays_of(layer) for layer in self.layer_list]
         gradients = None
         if diffs:
-            gradients = [_gradients_of(layer) for layer in self.layer_list]
+            gradients = [layer_weights.gradients_of(layer) for layer in self.layer_list]
         form = str(path).endswith(".h5") if hdf5 is None else hdf5
         net = without_automatic_tops(self.param)
         write(net, arrays, path, hdf5=form, shared=self.shared, diffs=gradients)
-
-
-def _sources_of_facts(context: Context, given: Mapping[str, Shape]) -> dict[str, Ask]:
-    """What says more of some layer types than their rule."""
-    shapes = data_shapes.DataShapes(context, given)
-    return {"Python": PythonFacts(context.phase), **dict.fromkeys(data_shapes.TYPES, shapes)}
-
-
-def _arrays_of(layer: Layer) -> list[np.ndarray]:
-    return [t.detach().cpu().numpy() for t in layer.blobs]
-
-
-def _gradients_of(layer: Layer) -> list[np.ndarray]:
-    return [_gradient_of(layer, i) for i in range(len(layer.blobs))]
-
-
-def _gradient_of(layer: Layer, index: int) -> np.ndarray:
-    tensor = layer.reshaped.get(index, layer.blobs[index])
-    values = np.zeros(tensor.shape) if tensor.grad is None else tensor.grad.cpu().numpy()
-    return values.reshape(layer.blobs[index].shape)
-
-
-def _shapes_text(tensors: Sequence[torch.Tensor]) -> str:
-    return " ".join(blob_shape_text(t.shape) for t in tensors) or "none"

@@ -9,8 +9,8 @@ import torch
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Shape, blob_shape_text
 from netrun.engine import debug_info
+from netrun.engine.assembly import Assembly
 from netrun.engine.blob import Blob
-from netrun.engine.pass_plan import PassPlan
 from netrun.layers import Layer
 from netrun.layers.bfloat16 import arithmetic, bottoms_for
 from netrun.layers.registry import Context
@@ -22,9 +22,8 @@ from ssd_common.errors import CaffeError
 class Runner:
     """Computes the layers of one net.
 
-    param: the net's prototxt. layers: in its order. blobs: by name, whose tensors a pass replaces.
-    shapes: of each layer, the shapes of the bottoms that its facts are for.
-    plan: what passes may save.
+    param: the net's prototxt. parts: the net, put together.
+    blobs: by name, whose tensors a pass replaces.
 
     tops: every version of every blob by its layer and top, where a pass has recorded them.
     has_graph: whether backward can go through the latest pass.
@@ -32,24 +31,17 @@ class Runner:
     """
 
     def __init__(
-        self,
-        param: pb.NetParameter,
-        layers: Sequence[Layer],
-        blobs: Mapping[str, Blob],
-        *,
-        shapes: Sequence[Sequence[Shape]],
-        plan: PassPlan,
-        context: Context,
+        self, param: pb.NetParameter, parts: Assembly, blobs: Mapping[str, Blob], context: Context
     ) -> None:
         self.tops: dict[tuple[int, int], torch.Tensor] = {}
         self.has_graph = False
         self.debug_info = param.debug_info
+        self.plan = parts.plan
         self._forced = param.force_backward
-        self._layers = layers
+        self._layers = parts.layers
+        self._shapes = list(parts.bottoms)
+        self._released = parts.plan.released
         self._blobs = blobs
-        self._shapes = [[tuple(shape) for shape in bottoms] for bottoms in shapes]
-        self.plan = plan
-        self._released = plan.released
         self._context = context
 
     def keep(self, names: Collection[str]) -> None:

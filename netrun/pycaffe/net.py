@@ -220,9 +220,9 @@ class Net(NetNames):
         """pycaffe's name for share_from."""
         self.share_from(other)
 
-    def _share(self, mine: torch.Tensor, source: torch.Tensor) -> None:
+    def _take_memory(self, mine: torch.Tensor, source: torch.Tensor) -> None:
         use_c_order(source)  # now: later it would move to memory of its own
-        super()._share(mine, source)
+        super()._take_memory(mine, source)
 
     def clear_param_diffs(self) -> None:
         """Make all parameters' diffs zeros."""
