@@ -20,7 +20,7 @@ from netrun.training import snapshot
 from netrun.training.actions import Action
 from netrun.training.losses import LossWindow, NonFiniteLoss, first_non_finite
 from netrun.training.lr_policy import Schedule
-from netrun.training.sources import NetSource, source_of_train, sources_of_tests
+from netrun.training.sources import NetBuilder, source_of_train, sources_of_tests
 from netrun.training.updates import Updater
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
@@ -82,27 +82,14 @@ class Solver:
 
         if param.random_seed >= 0:
             options = replace(options, seed=param.random_seed)
-        # Rank 0 alone tests: it sees all test data, and no other process takes part in its statistics.
-        for_tests = replace(options, rank=0, world=1, sync_batch_norm=False)
-
-        def build(source: NetSource) -> Engine:
-            net = pb.NetParameter()
-            net.CopyFrom(source.net)
-            net.ClearField("state")  # it has gone into source.state
-            state = source.state
-            stages = list(state.stage)
-            how = options
-            if state.phase == pb.TEST:
-                how, net.debug_info = for_tests, param.debug_info
-            return net_class(net, state.phase, level=state.level, stages=stages, device=device, options=how)
-
+        builder = NetBuilder(net_class, device, options)
         log.info(f"Creating training net from {train.origin}", at="solver.cpp:107")
-        self.net = build(train)
+        self.net = builder.build(train, debug_info=train.net.debug_info)
         self.updater = Updater(param, self.net.learnable)
         test_nets: list[Engine] = []
         for i, source in enumerate(tests):
             log.info(f"Creating test net (#{i}) specified by {source.origin}", at="solver.cpp:197")
-            test_nets.append(build(source))
+            test_nets.append(builder.build(source, debug_info=param.debug_info))
         self.test_nets: Sequence[Engine] = test_nets
         if self.root:
             snapshot.prepare(param, self.net)  # only now: a net that cannot be built leaves no folder behind

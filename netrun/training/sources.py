@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
+from netrun.engine.engine import Engine
+from netrun.runtime.options import RunOptions
 from ssd_common.errors import CaffeError
 
 
@@ -17,6 +21,41 @@ class NetSource:
     net: pb.NetParameter
     origin: str
     state: pb.NetState
+
+
+@dataclass(frozen=True)
+class NetBuilder:
+    """Builds the nets of one solver.
+
+    net_class: what they are made of. device: where they compute. options: of the run.
+    """
+
+    net_class: type[Engine]
+    device: torch.device | str | None
+    options: RunOptions
+
+    def build(self, source: NetSource, *, debug_info: bool) -> Engine:
+        """A net. debug_info: whether its passes log what layers compute.
+
+        Rank 0 alone tests: a net in phase TEST sees all test data, and no other process takes
+        part in its statistics.
+        Raises CaffeError where the net or its data are wrong.
+        """
+        net = pb.NetParameter()
+        net.CopyFrom(source.net)
+        net.ClearField("state")  # it has gone into source.state
+        net.debug_info = debug_info
+        state, options = source.state, self.options
+        if state.phase != pb.TRAIN:
+            options = replace(options, rank=0, world=1, sync_batch_norm=False)
+        return self.net_class(
+            net,
+            state.phase,
+            level=state.level,
+            stages=list(state.stage),
+            device=self.device,
+            options=options,
+        )
 
 
 def locate(path: str, folder: Path | None) -> str:

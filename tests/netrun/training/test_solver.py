@@ -10,8 +10,11 @@ import torch
 
 from caffe_ir import binary, text
 from caffe_ir import caffe_ir_pb2 as pb
-from netrun import Solver
-from netrun.training.solver import Action
+from netrun import Net, Solver
+from netrun.engine.engine import Engine
+from netrun.runtime.options import RunOptions
+from netrun.training.actions import Action
+from netrun.training.solver import Solver as TrainingRun
 from netrun.weights.files import blob_array
 from ssd_common.errors import CaffeError
 from tests.support import golden
@@ -212,3 +215,27 @@ def test_refuses(fields: str, message: str, tmp_path, monkeypatch) -> None:
     with pytest.raises(CaffeError, match=message):
         tiny(fields)
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_nets_are_engines_or_what_the_caller_says() -> None:
+    """pycaffe's solvers say Net."""
+    param = text.parse('base_lr: 0.1 lr_policy: "fixed" max_iter: 1 test_iter: 1 test_interval: 1', pb.SolverParameter)
+    param.net_param.CopyFrom(text.parse(TINY, pb.NetParameter))
+    plain, pycaffes = TrainingRun(param), Solver(param)
+    assert {type(net) for net in (plain.net, *plain.test_nets)} == {Engine}
+    assert {type(net) for net in (pycaffes.net, *pycaffes.test_nets)} == {Net}
+    for mine, theirs in zip(plain.net.learnable, pycaffes.net.learnable, strict=True):
+        assert torch.equal(mine.tensor, theirs.tensor)
+
+
+def test_options_reach_the_nets() -> None:
+    """A test net sees all test data, and takes no part in what processes share; random_seed goes before the options' seed."""
+    param = text.parse('base_lr: 0.1 lr_policy: "fixed" max_iter: 1 test_iter: 1 test_interval: 1', pb.SolverParameter)
+    param.net_param.CopyFrom(text.parse(TINY, pb.NetParameter))
+    given = RunOptions(strict=True, keep_blobs=False, sync_batch_norm=True, seed=4, world=2)
+    run = TrainingRun(param, options=given)
+    assert run.net.options == given
+    assert [net.options for net in run.test_nets] == [RunOptions(strict=True, keep_blobs=False, seed=4)]
+    param.random_seed = 9
+    assert TrainingRun(param, options=given).net.options.seed == 9
+    assert Solver(param, rank=0, world=2, strict=True).net.options == RunOptions(strict=True, seed=9, world=2)
