@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ssd_common.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from netgen.datasets import find_dataset as find_dataset
     from netgen.reports.checks import check as check
     from netgen.reports.net_diff import diff as diff
     from netgen.reports.summary import summary as summary
@@ -32,6 +33,7 @@ _HOMES = {
     "check": "netgen.reports.checks",
     "configure": "netgen.zoo.configuration",
     "diff": "netgen.reports.net_diff",
+    "find_dataset": "netgen.datasets",
     "solver": "netgen.zoo.configuration",
     "summary": "netgen.reports.summary",
     "write": "netgen.zoo.configuration",

@@ -149,6 +149,9 @@ def find(name_or_file: str) -> Dataset:
     )
 
 
+find_dataset = find  # in netgen's face
+
+
 def read(file: str) -> Dataset:
     """A user's own data set from the dataset.json that data_prep writes.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +16,9 @@ import cv2
 from tqdm import tqdm
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import dataset_file, name_size, text
+from caffe_ir import label_map as label_maps
+from caffe_ir.dataset_file import DatasetFile
 from data_prep.build.convert import Job, Outcome, convert, stamps
 from data_prep.build.output import ONE_LMDB, Output
 from data_prep.build.resumable_folder import ResumableFolder, check_target, finish, is_finished
@@ -28,12 +29,9 @@ from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Rules
 from data_prep.checks.report import Report
 from data_prep.sources import label_map
-from data_prep.sources.label_map import LABELMAP
 from data_prep.sources.source import Item, Source, list_line
 from ssd_common.errors import CaffeError
 from ssd_common.files import write_atomic
-
-DESCRIPTION = "dataset.json"
 
 
 @dataclass
@@ -62,15 +60,15 @@ class Part:
 
     @property
     def name_size_file(self) -> Path:
-        return self.lmdb.with_name(f"{self.stem}_name_size.txt".lstrip("_"))
+        return self.lmdb.with_name(f"{self.stem}{name_size.SUFFIX}".lstrip("_"))
 
     def add(self, item: Item, outcome: Outcome) -> None:
         """Take an item in."""
         self.boxes.update(outcome.classes)
         self.difficult += outcome.difficult
         self.mixed |= any(f.kind in ("grey", "alpha", "deep") for f in outcome.faults)
-        # A space would shift the columns for whoever reads the file by words, as Caffe does.
-        self.sizes.append(f"{'_'.join((item.name or splitext(basename(item.image))[0]).split())} {outcome.height} {outcome.width}\n")
+        name = item.name or splitext(basename(item.image))[0]
+        self.sizes.append(name_size.format_line(name, outcome.height, outcome.width))
         self.shape = self.shape or outcome.shape
 
     def __str__(self) -> str:
@@ -91,7 +89,7 @@ def build_lmdb(
     report: gets all that is wrong
     Raises CaffeError, with nothing written, if anything is wrong.
     """
-    beside = out.with_name(LABELMAP)
+    beside = out.with_name(label_maps.FILE_NAME)
     part = Part(out, items)
     labels = labels or (str(beside) if beside.is_file() else None)
     build_parts(source, [part], beside, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output)
@@ -106,24 +104,27 @@ def build_dataset(
     which `netgen build --dataset` takes (paths in it are relative to it). labels, fix, report, errors: as build_lmdb.
     """
     parts = [Part(out / "train_lmdb", train), Part(out / "test_lmdb", test)]
-    description = out / DESCRIPTION
+    description = out / dataset_file.FILE_NAME
     if description.exists() and not overwrite:
         raise CaffeError(f"{description}: already there (--overwrite replaces it)")
 
     def describe() -> None:
         if output.classification:
             return  # there is no detector for them
-        about: dict[str, object] = {
-            "name": name, "labelmap": LABELMAP,
-            "train_lmdb": parts[0].lmdb.name, "test_lmdb": parts[1].lmdb.name, "name_size": parts[1].name_size_file.name,
-            "train_images": len(train), "test_images": len(test),
-        }  # fmt: skip
-        if any(part.mixed for part in parts):
-            about["force_color"] = True
-        write_atomic(description, json.dumps(about, indent=2) + "\n")
+        about = DatasetFile(
+            name=name,
+            labelmap=label_maps.FILE_NAME,
+            train_lmdb=parts[0].lmdb.name,
+            test_lmdb=parts[1].lmdb.name,
+            name_size=parts[1].name_size_file.name,
+            train_images=len(train),
+            test_images=len(test),
+            force_color=any(part.mixed for part in parts),
+        )
+        write_atomic(description, dataset_file.dumps(about))
 
     build_parts(
-        source, parts, out / LABELMAP, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output,
+        source, parts, out / label_maps.FILE_NAME, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output,
         marker=description, describe=describe,
     )  # fmt: skip
     return parts
@@ -180,7 +181,8 @@ def build_parts(
 def class_map(source: Source, items: list[Item], labels: str | None, workers: Workers | None = None) -> tuple[Path | None, pb.LabelMap]:
     """The file of a label map and what it holds; None and one made of the source's classes, or those of the items, without labels."""
     if labels:
-        given, classes = label_map.find(labels), text.read_labelmap(label_map.find(labels))
+        given = label_map.find(labels)
+        classes = label_maps.read(given)
         if not any(item.label for item in classes.item):
             raise CaffeError(f"{given}: a label map without a class")
         return given, classes

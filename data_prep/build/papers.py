@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from caffe_ir import name_size
 from data_prep.build.dataset import ONE_LMDB, Output, Part, build_parts, shuffled
 from data_prep.build.paper_sets import PAPER_SETS, PaperSet, Paths
 from data_prep.checks.boxes import Fix
 from data_prep.checks.report import Report
 from data_prep.sources.source import UNLABELLED, Item, Source
 from data_prep.sources.voc import Folder
-from netgen import datasets
+from netgen import find_dataset
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 from ssd_common.suggest import suggest
@@ -67,7 +68,7 @@ def paper(
     if not labelled:
         test = [item._replace(annotation=UNLABELLED) for item in test]
     train_stem = Path(paths.train_lmdb).name.removesuffix("_lmdb").rpartition("_")[2]
-    test_stem = Path(paths.name_size).name.removesuffix("_name_size.txt")
+    test_stem = Path(paths.name_size).name.removesuffix(name_size.SUFFIX)
     parts = [
         Part(out / paths.train_lmdb, shuffled(train, seed), train_stem),
         Part(out / paths.test_lmdb, test, test_stem),
@@ -91,6 +92,6 @@ def _paths(name: str, found: PaperSet) -> tuple[Paths, bool]:
     """Where the files of a data set are written, and whether its test images' labels are published."""
     if found.paths:
         return found.paths, True
-    about = datasets.DATASETS[name]
+    about = find_dataset(name)
     paths = Paths(about.train_lmdb, about.test_lmdb, about.labelmap, about.name_size)
     return paths, about.test_labels

@@ -11,17 +11,16 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from google.protobuf.message import DecodeError
 from tqdm import tqdm
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import dataset_file, name_size, records
+from caffe_ir import label_map as label_maps
 from caffe_ir.lmdb_reader import LmdbReader
-from data_prep.build.dataset import DESCRIPTION, Part
+from data_prep.build.dataset import Part
 from data_prep.checks.faults import Fault
 from data_prep.checks.report import Report
 from data_prep.sources import label_map
-from netgen.datasets import read as read_dataset
 from ssd_common.files import PathLike
 from ssd_common.machine import cores
 
@@ -75,13 +74,9 @@ def verify(
     path = Path(lmdb)
     report = report or Report()
     file = label_map.beside(path, labelmap)
-    names = _names(file) if file else None
-    records, objects = _check_records(path, report, names)
-    return Verified(path, records, objects, names, report)
-
-
-def _names(file: Path) -> dict[int, str]:
-    return {item.label: item.display_name or item.name for item in text.read_labelmap(file).item}
+    names = label_maps.class_names(file) if file else None
+    count, objects = _check_records(path, report, names)
+    return Verified(path, count, objects, names, report)
 
 
 def _check_records(
@@ -118,33 +113,34 @@ def _all(reader: LmdbReader, labels: frozenset[int] | None) -> Iterator[Checked]
                 yield from checked
 
 
-def _beside(path: Path, records: int, report: Report) -> list[tuple[int, int]]:
+def _beside(path: Path, count: int, report: Report) -> list[tuple[int, int]]:
     """(height, width) of every record by the name_size file; none where there is none or it does not fit."""
     part = Part(path, [])
-    description = path.with_name(DESCRIPTION)
+    description = path.with_name(dataset_file.FILE_NAME)
     if description.is_file():
-        about = read_dataset(str(description))
+        about = dataset_file.read(description)
         counts = {about.train_lmdb: about.train_images, about.test_lmdb: about.test_images}
-        if (said := counts.get(path.name, records)) != records:
-            report.add([Fault("count", str(description), f"says {said} images, but {path.name} has {records} records")])
+        if (said := counts.get(path.name, count)) != count:
+            report.add([Fault("count", str(description), f"says {said} images, but {path.name} has {count} records")])
     if part.list_file.is_file():
-        _count(part.list_file, records, path, report)
+        _count(part.list_file, count, path, report)
     if not part.name_size_file.is_file():
         return []
-    lines = _count(part.name_size_file, records, path, report)
-    try:
-        sizes = [(int(height), int(width)) for height, width in (line.split()[-2:] for line in lines)]
-    except ValueError:
-        report.add([Fault("count", str(part.name_size_file), "not a name_size file, of lines `name height width`")])
+    images = [name_size.parse_line(line) for line in _count(part.name_size_file, count, path, report)]
+    sizes = [(image.height, image.width) for image in images if image]
+    if len(sizes) < len(images):
+        said = "not a name_size file, of lines `name height width`"
+        report.add([Fault("count", str(part.name_size_file), said)])
         return []
-    return sizes if len(sizes) == records else []
+    return sizes if len(sizes) == count else []
 
 
-def _count(file: Path, records: int, path: Path, report: Report) -> list[str]:
+def _count(file: Path, count: int, path: Path, report: Report) -> list[str]:
     """The lines of a file that should have one for each record."""
     lines = [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    if len(lines) != records:
-        report.add([Fault("count", str(file), f"has {len(lines)} lines, but {path.name} has {records} records")])
+    if len(lines) != count:
+        said = f"has {len(lines)} lines, but {path.name} has {count} records"
+        report.add([Fault("count", str(file), said)])
     return lines
 
 
@@ -156,10 +152,8 @@ def check(key: str, value: bytes, labels: frozenset[int] | None) -> Checked:
     """One record: an AnnotatedDatum with an image of the size that it says, known labels, and boxes within the image."""
     faults: list[Fault] = []
     try:
-        record = pb.AnnotatedDatum.FromString(value)
-    except DecodeError:
-        return Checked([Fault("bad-record", key, "not an AnnotatedDatum")], [], (0, 0))
-    if not record.HasField("datum"):  # a Datum, of plain classification, reads as one without fields that are known
+        record = records.parse(value)
+    except records.CorruptRecord:
         return Checked([Fault("bad-record", key, "not an AnnotatedDatum")], [], (0, 0))
     size = _check_image(record.datum, key, faults)
     found = []
@@ -171,7 +165,7 @@ def check(key: str, value: bytes, labels: frozenset[int] | None) -> Checked:
             faults.append(Fault("bad-label", key, f"label {group.group_label} is not in the label map"))
         for annotation in group.annotation:
             if wrong := _box_fault(annotation.bbox):
-                box = " ".join(f"{x:.6g}" for x in _corners(annotation.bbox))
+                box = " ".join(f"{x:.6g}" for x in records.corners(annotation.bbox))
                 faults.append(Fault(wrong[0], key, f"box {box} of label {group.group_label} {wrong[1]}"))
     return Checked(faults, found, size)
 
@@ -180,12 +174,16 @@ def _check_image(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, i
     """(height, width) of the image as nets see it; (0, 0) where there is none."""
     said = (datum.height, datum.width)
     if not datum.encoded:
-        if len(datum.data) == datum.channels * datum.height * datum.width > 0:
+        try:
+            records.raw_pixels(datum)
+        except records.CorruptRecord:
+            pass
+        else:
             return said
         faults.append(Fault("bad-image", key, f"{len(datum.data)} bytes of raw pixels where {datum.channels}x{_shape(said)} are declared"))
         return 0, 0
     data = datum.data
-    cut = data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < 0
+    cut = records.is_truncated_jpeg(data)
     try:  # as Caffe decodes it: an EXIF orientation is not heeded
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data and not cut else None
     except cv2.error:
@@ -206,12 +204,8 @@ def _check_image(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, i
     return size
 
 
-def _corners(box: pb.NormalizedBBox) -> tuple[float, float, float, float]:
-    return box.xmin, box.ymin, box.xmax, box.ymax
-
-
 def _box_fault(box: pb.NormalizedBBox) -> tuple[str, str] | None:
-    xmin, ymin, xmax, ymax = corners = _corners(box)
+    xmin, ymin, xmax, ymax = corners = records.corners(box)
     if not np.isfinite(corners).all():
         return "bad-box", "is not finite"
     if min(corners) < 0 or max(corners) > 1:

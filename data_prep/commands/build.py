@@ -37,6 +37,7 @@ class BuildCommand:
 
     def run(self, args: argparse.Namespace) -> None:
         """Build, and say what was built and what to do next."""
+        from caffe_ir.dataset_file import FILE_NAME
         from data_prep.build.build import build
 
         choice = flags.choice(args)
@@ -64,7 +65,7 @@ class BuildCommand:
             print(f"without --list all images were taken; {source.root} has the lists {names}")
         print(*parts, sep="\n")
         if two and not output.classification:
-            print(_next(parts[0].lmdb.with_name("dataset.json")))
+            print(_next(parts[0].lmdb.with_name(FILE_NAME)))
 
 
 def _next(description: Path) -> str:

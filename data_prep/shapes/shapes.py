@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from caffe_ir import dataset_file, label_map, name_size
 from data_prep.build import dataset
 from data_prep.build.dataset import Part
 from data_prep.build.resumable_folder import clear_leftovers, replace_folder, temporary
 from data_prep.shapes import textures
-from data_prep.sources.label_map import LABELMAP
 from data_prep.sources.source import Object
 from data_prep.sources.voc import ANNOTATIONS, IMAGES, SETS, Folder
 from ssd_common.errors import CaffeError
@@ -184,8 +184,8 @@ def _check_out(out: Path, overwrite: bool) -> None:
     found = set(os.listdir(out))
     if not found:
         return
-    ours = {IMAGES, ANNOTATIONS, "ImageSets", "train_lmdb", "test_lmdb", LABELMAP, dataset.DESCRIPTION}
-    ours |= {"train.txt", "train_name_size.txt", "test.txt", "test_name_size.txt"}
+    ours = {IMAGES, ANNOTATIONS, "ImageSets", "train_lmdb", "test_lmdb", label_map.FILE_NAME, dataset_file.FILE_NAME}
+    ours |= {f"{part}{end}" for part in ("train", "test") for end in (".txt", name_size.SUFFIX)}
     if strange := sorted(found - ours):
         raise CaffeError(f"{out}: has other files in it ({strange[0]}); choose another --out")
     if not overwrite:

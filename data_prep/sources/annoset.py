@@ -88,10 +88,9 @@ def _open(folder: Path, label_type: str = "xml", labelmap: str | None = None) ->
         raise CaffeError("--label-type txt needs --labelmap: annotations have label numbers, not names")
     names: dict[int, str] = {}
     if labelmap:
-        from caffe_ir import text  # noqa: PLC0415  protobuf, which help does without
+        from caffe_ir.label_map import read  # noqa: PLC0415  protobuf, which help does without
 
-        items = text.read_labelmap(label_map.find(labelmap)).item
-        names = {item.label: item.name for item in items}
+        names = {item.label: item.name for item in read(label_map.find(labelmap)).item}
     return Annoset(folder, label_type, names)
 
 

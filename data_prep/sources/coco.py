@@ -19,7 +19,6 @@ from ssd_common.suggest import suggest
 SECTIONS = ("images", "annotations", "categories")
 KINDS = ("instances_", "image_info_", "person_keypoints_")
 OTHER_KINDS = ("captions_", "stuff_", "panoptic_")  # no boxes of objects in them
-DESCRIPTION = "dataset.json"  # of a data set built here
 
 
 class Coco(Bundle):
@@ -53,8 +52,11 @@ class Coco(Bundle):
         return next((path.stem.removeprefix(kind) for kind in KINDS if path.stem.startswith(kind)), super().split_of(path))
 
     def candidates(self) -> list[Path]:
-        found = reversed(super().candidates())  # of one split, instances_ comes last and counts
-        return [p for p in found if not p.name.startswith(OTHER_KINDS) and p.name != DESCRIPTION]
+        """The annotation files of the folder; of one split, instances_ comes last and counts."""
+        from caffe_ir import dataset_file  # noqa: PLC0415  protobuf, which help does without
+
+        found = [p for p in reversed(super().candidates()) if p.name != dataset_file.FILE_NAME]
+        return [p for p in found if not p.name.startswith(OTHER_KINDS)]
 
     def file(self, item: Item) -> str:
         return super().file(item).removesuffix(f"#{item.name}")

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from caffe_ir import caffe_ir_pb2 as pb
 
 BACKGROUND = "none_of_the_above"
-LABELMAP = "labelmap.prototxt"  # beside LMDBs
 BUILT_IN = {"voc": "labelmap_voc", "coco": "labelmap_coco", "coco_ids": "labelmap_coco_ids", "ilsvrc": "labelmap_ilsvrc_det"}
 
 
@@ -30,8 +29,12 @@ def find(name: str) -> Path:
 
 def beside(path: Path, name: str | None = None) -> Path | None:
     """The file of the label map of that name, see find; without one labelmap.prototxt beside an LMDB, or None where there is none."""
-    own = path.with_name(LABELMAP)
-    return find(name) if name else own if own.is_file() else None
+    from caffe_ir.label_map import FILE_NAME  # noqa: PLC0415  protobuf, which help does without
+
+    if name:
+        return find(name)
+    own = path.with_name(FILE_NAME)
+    return own if own.is_file() else None
 
 
 def find_map(name: str) -> Path:

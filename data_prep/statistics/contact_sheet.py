@@ -9,10 +9,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import label_map as label_maps
+from caffe_ir import records
 from caffe_ir.lmdb_reader import LmdbReader
 from data_prep.images.encoding import PICTURE_NAMES
 from data_prep.sources import label_map
@@ -50,7 +50,7 @@ def show(
         _run_netrun_show({**options, "labelmap": file})
         return
     _check_name(out, PICTURE_NAMES)
-    names = _names(file)
+    names = label_maps.class_names(file)
     tiles = [tile(record, key, path, names) for key, record in read_records(path, count)]
     sheet = pictures.contact_sheet(tiles, columns=COLUMNS, tile=TILE, gap=GAP)
     data = pictures.encode(sheet, out.suffix.lower())
@@ -84,20 +84,14 @@ def _run_netrun_show(options: dict[str, object]) -> None:
         raise CaffeError(said[-1].removeprefix("netrun: error: "))
 
 
-def _names(file: Path | None) -> dict[int, str]:
-    """The name of each label of a label map."""
-    items = text.read_labelmap(file).item if file else []
-    return {item.label: item.display_name or item.name for item in items}
-
-
 def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
     """The first `count` records of an LMDB with their keys. Raises CaffeError if it is damaged or empty or one does not parse."""
     reader = LmdbReader(path)
     found = []
     for number, key in enumerate(reader.keys[:count]):
         try:
-            record = pb.AnnotatedDatum.FromString(reader.value(number))
-        except DecodeError:
+            record = records.parse(reader.value(number))
+        except records.CorruptRecord:
             raise CaffeError(f"{path}: record {number} is no AnnotatedDatum") from None
         found.append((key.decode(errors="replace"), record))
     return found
@@ -118,23 +112,23 @@ def _boxes(record: pb.AnnotatedDatum, names: dict[int, str]) -> list[pictures.Bo
         label = group.group_label
         for annotation in group.annotation:
             box = annotation.bbox
-            corners = (box.xmin, box.ymin, box.xmax, box.ymax)
             name = names.get(label, str(label))
-            found.append(pictures.Box(corners, label, name, difficult=box.difficult))
+            found.append(pictures.Box(records.corners(box), label, name, difficult=box.difficult))
     return found
 
 
 def _pixels(datum: pb.Datum) -> np.ndarray | None:
     """A record's image, (H, W, 3) BGR; None where it has none that can be read."""
-    data = np.frombuffer(datum.data, np.uint8)
-    if not len(data):
+    if not datum.data:
         return None
     if datum.encoded:
-        return cv2.imdecode(data, cv2.IMREAD_COLOR)
-    shape = (datum.channels, datum.height, datum.width)
-    if datum.channels not in (1, 3) or len(data) != np.prod(shape):
+        return cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        image = records.raw_pixels(datum).transpose(1, 2, 0)
+    except records.CorruptRecord:
         return None
-    image = data.reshape(shape).transpose(1, 2, 0)
+    if datum.channels not in (1, 3):
+        return None
     if datum.channels == 1:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     return np.ascontiguousarray(image)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from google.protobuf.message import DecodeError
 from tqdm import tqdm
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import label_map as label_maps
+from caffe_ir import records
 from caffe_ir.lmdb_reader import LmdbReader
 from data_prep.checks.item_checks import Rules, inspect
 from data_prep.images.image import read_image
@@ -21,7 +21,7 @@ from data_prep.sources import label_map
 from data_prep.sources.source import Item, Source
 from ssd_common.errors import CaffeError
 
-Row = tuple[str, tuple[float, float, float, float]]  # class, and xmin, ymin, xmax, ymax normalised
+Row = tuple[str, records.Corners]  # class, and xmin, ymin, xmax, ymax normalised
 
 
 @dataclass
@@ -83,7 +83,7 @@ def of_lmdbs(paths: list[Path], labels: str | None = None) -> ObjectTable:
     found = _Gathering()
     for path in paths:
         file = label_map.beside(path, labels)
-        names = {i.label: i.display_name or i.name for i in text.read_labelmap(file).item} if file else {}
+        names = label_maps.class_names(file)
         for width, height, rows in _records(path, names):
             found.add(width, height, rows)
     return found.done()
@@ -93,13 +93,12 @@ def _records(path: Path, names: dict[int, str]) -> Iterator[tuple[int, int, list
     reader = LmdbReader(path)
     for number in tqdm(range(len(reader)), desc=path.name, unit=" records", disable=None, leave=False):
         try:
-            record = pb.AnnotatedDatum.FromString(reader.value(number))
-            if not record.HasField("datum"):
-                raise DecodeError
-        except DecodeError:
-            raise CaffeError(f"{path}: record {reader.keys[number].decode(errors='replace')} is no AnnotatedDatum") from None
+            record = records.parse(reader.value(number))
+        except records.CorruptRecord:
+            key = reader.keys[number].decode(errors="replace")
+            raise CaffeError(f"{path}: record {key} is no AnnotatedDatum") from None
         rows = [
-            (names.get(group.group_label, str(group.group_label)), (a.bbox.xmin, a.bbox.ymin, a.bbox.xmax, a.bbox.ymax))
+            (names.get(group.group_label, str(group.group_label)), records.corners(a.bbox))
             for group in record.annotation_group
             for a in group.annotation
         ]
