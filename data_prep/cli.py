@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from data_prep.commands import build
 from ssd_common.command import Program, run_command
 from ssd_common.installation import require_own_netgen
-
-_BECOMES = "becomes an LMDB, or a train and a test LMDB"
-_ANNOSET = "a list of images and annotation files, as the fork has them,"
 
 PROGRAM = Program(
     name="data_prep",
     description="Annotated LMDBs for Caffe's SSD fork and netrun, from a folder of photographs.",
     commands={
-        "voc": ("data_prep.commands.build:voc", f"a VOC-style folder {_BECOMES}"),
-        "coco": ("data_prep.commands.build:coco", f"a folder with COCO-style JSON {_BECOMES}"),
-        "csv": ("data_prep.commands.build:csv", f"a table of boxes (CSV) {_BECOMES}"),
-        "yolo": ("data_prep.commands.build:yolo", f"a folder of YOLO text files {_BECOMES}"),
-        "kitti": (
-            "data_prep.commands.build:kitti",
-            f"a folder of KITTI's object benchmark {_BECOMES}",
-        ),
-        "ilsvrc": ("data_prep.commands.build:ilsvrc", f"a folder of ILSVRC DET {_BECOMES}"),
-        "annoset": ("data_prep.commands.build:annoset", f"{_ANNOSET} {_BECOMES}"),
+        **build.COMMANDS,
         "paper": (
             "data_prep.commands.paper",
             "build a paper's data set where its nets look for it: VOC0712, VOC0712++, COCO,"

@@ -56,10 +56,12 @@ class Part:
 
     @property
     def list_file(self) -> Path:
+        """The list of its images, beside the LMDB."""
         return self.lmdb.with_name(f"{self.stem or 'list'}.txt")
 
     @property
     def name_size_file(self) -> Path:
+        """The names and sizes of its images, beside the LMDB."""
         return self.lmdb.with_name(f"{self.stem}{name_size.SUFFIX}".lstrip("_"))
 
     def add(self, item: Item, outcome: Outcome) -> None:

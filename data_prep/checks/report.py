@@ -36,6 +36,7 @@ class Report:
         self._full: list[Fault] | None = [] if full else None
 
     def add(self, faults: Iterable[Fault]) -> None:
+        """Take faults in."""
         for fault in faults:
             group = (fault.severity, fault.kind, fault.subject)
             self._counts[group] += 1
@@ -47,6 +48,7 @@ class Report:
 
     @property
     def failed(self) -> bool:
+        """Whether any fault is an error."""
         return any(severity == "error" for severity, _, _ in self._counts)
 
     def counts(self) -> dict[str, dict[str, int]]:

@@ -10,7 +10,11 @@ from data_prep.checks.report import Report
 from data_prep.commands import encoding, flags, kinds
 from data_prep.sources import KINDS
 
-BECOMES = "becomes an LMDB, or a train and a test LMDB"
+_SUMMARIES = {
+    name: f"{kind.title} becomes an LMDB, or a train and a test LMDB" for name, kind in KINDS.items()
+}
+# As ssd_common.command.Program has commands: every kind's, its module and its line in the list.
+COMMANDS = {name: (f"{__name__}:{name}", summary) for name, summary in _SUMMARIES.items()}
 
 
 class BuildCommand:
@@ -18,7 +22,7 @@ class BuildCommand:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.HELP = f"{KINDS[kind].title} {BECOMES}"
+        self.HELP = _SUMMARIES[kind]
         self.NOTES = KINDS[kind].notes
         self.EXAMPLES = KINDS[kind].examples
 

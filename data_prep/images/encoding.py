@@ -28,6 +28,7 @@ class Encoding(NamedTuple):
 
     @property
     def resizes(self) -> bool:
+        """Whether any image may get another size."""
         return any(self[3:])
 
     def type_of(self, suffix: str) -> str:

@@ -29,9 +29,11 @@ class Annoset(Folder):
         self._type, self._names = label_type, names
 
     def items(self) -> list[Item]:
+        """Raises CaffeError: only a list says which images there are."""
         raise CaffeError(f"--label-type {self._type} needs --list, or --train-list and --test-list")
 
     def read(self, item: Item) -> Annotation:
+        """The annotation of an image. Raises ParseError with the file and, for text, the line."""
         if item.annotation == UNLABELLED:
             return Annotation(0, 0, [])
         path = Path(self.file(item))
@@ -95,7 +97,7 @@ def _open(folder: Path, label_type: str = "xml", labelmap: str | None = None) ->
 
 
 KIND = Kind(
-    title="a list of images and annotation files, as the fork's create_annoset.py takes it,",
+    title="a list of images and annotation files, as the fork has them,",
     notes="""
 A LIST has lines `image annotation`, relative to DIR. --label-type says what the annotations are:
 xml, as in VOC; json, as the fork's scripts split COCO, an object `image` and a list `annotation`

@@ -51,11 +51,13 @@ class Bundle:
         return {self.split_of(p): p for p in ([self._only] if self._only else self.candidates())}
 
     def sets(self) -> list[str]:
+        """Names of the annotation files, and of the splits that several make up; none for a single file."""
         files = self.files()
         made = [s for s, choices in self.splits.items() if any(all(n in files for n in names) for names in choices)]
         return sorted(files) + made if len(files) > 1 else []
 
     def items(self) -> list[Item]:
+        """The images of the only annotation file. Raises CaffeError where there is none, or several."""
         files = self.files()
         if not files:
             raise self._nothing()
@@ -99,6 +101,7 @@ class Bundle:
         return items
 
     def file(self, item: Item) -> str:
+        """The annotation file that an item is from."""
         return str(self.root / item.annotation)
 
     def below(self, path: Path) -> str:

@@ -42,13 +42,16 @@ class Coco(Bundle):
 
     @property
     def classes(self) -> list[str]:
+        """The classes of all files read so far, in the order of their ids."""
         return list(dict.fromkeys(name for names in self._names.values() for name in names.values()))
 
     @property
     def aliases(self) -> dict[str, str]:
+        """Labels, from 1 without gaps, to classes."""
         return {str(label): name for label, name in enumerate(self.classes, 1)}  # COCO's own are labelmap_coco's, without gaps
 
     def split_of(self, path: Path) -> str:
+        """The name of a file's split: `train2017` of instances_train2017.json."""
         return next((path.stem.removeprefix(kind) for kind in KINDS if path.stem.startswith(kind)), super().split_of(path))
 
     def candidates(self) -> list[Path]:
@@ -59,9 +62,11 @@ class Coco(Bundle):
         return [p for p in found if not p.name.startswith(OTHER_KINDS)]
 
     def file(self, item: Item) -> str:
+        """The JSON file that an item is from."""
         return super().file(item).removesuffix(f"#{item.name}")
 
     def read(self, item: Item) -> Annotation:
+        """The annotation of an image. Raises ParseError with the line of what is wrong."""
         (width, height), *rows = json.loads(f"[{item.content}]")
         names = self._names[item.annotation.removesuffix(f"#{item.name}")]
         return Annotation(width, height, read_each(lambda row: self._object(item, names, row), rows))

@@ -94,6 +94,7 @@ class Csv(Bundle):
         return [Item(f"{folder}{name}{extension}", file_name, content=f"{unit},{rows.pop(name).decode()}") for name in list(rows)]
 
     def read(self, item: Item) -> Annotation:
+        """The annotation of an image. Raises ParseError with the row that is wrong."""
         fractions, (width, height), *rows = json.loads(f"[{item.content}]")
         objects = read_each(lambda row: self._object(item, row), rows)
         if fractions and objects:

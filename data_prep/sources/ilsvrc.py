@@ -17,15 +17,18 @@ class Ilsvrc(Folder):
     """The DET part of ILSVRC2013 to 2017. Source: weiliu89/caffe (ssd), data/ILSVRC2016/create_list.py."""
 
     def sets(self) -> list[str]:
+        """Names of the lists in ImageSets/DET, and of those that two make up."""
         found = sorted(p.stem for p in (self.root / SETS).glob("*.txt"))
         return found + [name for name, parts in SUBSETS.items() if set(parts) <= set(found)]
 
     def items(self) -> list[Item]:
+        """Raises CaffeError: a list has to be chosen."""
         if not self.sets():
             raise CaffeError(f"{self.root / SETS}: no lists there; is this a folder of ILSVRC DET?")
         raise CaffeError(f"{self.root}: choose images with --list: {', '.join(self.sets())}")
 
     def read_list(self, name: str) -> list[Item]:
+        """The items of a list of ImageSets/DET, or of any file. Raises CaffeError with file and line."""
         files = [self.root / SETS / f"{part}.txt" for part in SUBSETS.get(name, (name,))]
         if not all(f.is_file() for f in files):
             return super().read_list(str(image_lists.find(name, (Path(name), self.root / name), self.sets())))

@@ -88,11 +88,13 @@ class _Window:
 
     @property
     def line(self) -> int:
+        """The line that is being read, from 1."""
         self._line += self._text.count("\n", self._counted, self._at)
         self._counted = self._at
         return self._line
 
     def error(self, message: str, at: int | None = None) -> ParseError:
+        """An error at this line, or at that of a position in the window."""
         if at is not None:
             self._at = at
         return ParseError(str(self._path), f"not well-formed JSON: {message}", self.line)
@@ -109,6 +111,7 @@ class _Window:
             self._more()
 
     def take(self, character: str, expected: str) -> None:
+        """Read over a character. Raises ParseError for another one. expected: for the message."""
         found = self.peek()
         if found != character:
             raise self.error(f"{repr(found) if found else 'the file ends'} where {expected} should be")

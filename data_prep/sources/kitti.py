@@ -50,6 +50,7 @@ class Kitti:
         self._images, self._labels = folders
 
     def items(self) -> list[Item]:
+        """An item for every text file, by name. Raises CaffeError where there is none."""
         found = [p.stem for p in sorted((self.root / str(self._labels)).glob("*.txt"))]
         if not found:
             raise CaffeError(f"{self.root / str(self._labels)}: no annotation (*.txt) there")
@@ -65,9 +66,14 @@ class Kitti:
         return [self.root / "ImageSets", self.root.parent / "ImageSets"]
 
     def sets(self) -> list[str]:
+        """Names of the lists in ImageSets."""
         return sorted({p.stem for folder in self._set_folders() for p in folder.glob("*.txt")})
 
     def read_list(self, name: str) -> list[Item]:
+        """The items of a list: image numbers, or images with annotations.
+
+        Raises CaffeError with file and line.
+        """
         places = (Path(name), self.root / name, *(f / f"{name}.txt" for f in self._set_folders()))
         return [
             self._item(words[0], place) if len(words) == 1 else Item(words[0], words[1], place)
@@ -75,9 +81,11 @@ class Kitti:
         ]
 
     def file(self, item: Item) -> str:
+        """The text file of an item."""
         return str(self.root / item.annotation)
 
     def read(self, item: Item) -> Annotation:
+        """The annotation of an image. Raises ParseError with file and line."""
         path = self.root / item.annotation
         lines = image_lists.read_lines(path, "a KITTI annotation")
         found = read_each(lambda line: _object(path, line[0], line[1].split(), self._level), lines)

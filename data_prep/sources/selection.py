@@ -85,25 +85,32 @@ class Selection:
 
     @property
     def classes(self) -> list[str] | None:
+        """The chosen classes, or the new names of all."""
         return self._classes or (list(dict.fromkeys(self._renaming.values())) if self._renaming else self._source.classes)
 
     @property
     def aliases(self) -> dict[str, str]:
+        """Always empty: labels count only in the data set that this is a part of."""
         return {}  # they have been seen to
 
     def sets(self) -> list[str]:
+        """Names of the data set's own lists."""
         return self._source.sets()
 
     def file(self, item: Item) -> str:
+        """The file of an item's annotation."""
         return self._source.file(item)
 
     def items(self) -> list[Item]:
+        """The images that stay. Raises CaffeError where none does."""
         return self._kept(self._source.items())
 
     def read_list(self, name: str) -> list[Item]:
+        """The images of a list that stay. Raises CaffeError where none does."""
         return self._kept(self._source.read_list(name))
 
     def read(self, item: Item) -> Annotation:
+        """The annotation of an image with the chosen objects, under their new names."""
         annotation = self._source.read(item)
         return annotation._replace(objects=list(self._selected(annotation.objects)))
 

@@ -83,7 +83,9 @@ class Source(Protocol):
     whole_pixels: bool
 
     @property
-    def classes(self) -> list[str] | None: ...
+    def classes(self) -> list[str] | None:
+        """Names in the order of their labels; None for those that occur, by name."""
+        ...
 
     @property
     def aliases(self) -> Mapping[str, str]:

@@ -32,6 +32,7 @@ class Element:
         self.children: list[Element] = []
 
     def find(self, tag: str) -> Element | None:
+        """The first child of a tag; None where there is none."""
         return next((c for c in self.children if c.tag == tag), None)
 
 
@@ -226,9 +227,14 @@ class Folder:
         return items
 
     def read(self, item: Item) -> Annotation:
+        """The annotation of an image; an empty one where none is published.
+
+        Raises as read_annotation.
+        """
         return Annotation(0, 0, []) if item.annotation == UNLABELLED else read_annotation(self.file(item))
 
     def file(self, item: Item) -> str:
+        """The XML file of an item."""
         return os.path.join(self.root, item.annotation)
 
     def __getstate__(self) -> dict[str, object]:

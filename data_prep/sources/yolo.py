@@ -27,9 +27,11 @@ class Yolo:
 
     @property
     def classes(self) -> list[str]:
+        """Names of classes by their numbers, from 0."""
         return self._names.classes
 
     def items(self) -> list[Item]:
+        """An item for every image, by name. Raises CaffeError where there is none."""
         folder = self.root / "images"
         found = image_lists.images_below(folder if folder.is_dir() else self.root)
         if not found:
@@ -37,10 +39,15 @@ class Yolo:
         return [self._item(p.relative_to(self.root).as_posix()) for p in found]
 
     def sets(self) -> list[str]:
+        """Names of the splits in data.yaml or obj.data, and of folders with images."""
         inner = {p.name for p in (self.root / "images").glob("*") if p.is_dir()} | {p.parent.name for p in self.root.glob("*/images")}
         return sorted({*self._names.sets, *inner})
 
     def read_list(self, name: str) -> list[Item]:
+        """The items of a split, a folder or a file of image paths.
+
+        Raises CaffeError with file and line.
+        """
         if places := self._names.sets.get(yolo_names.SPLITS.get(name, name)):
             return [item for place in places for item in self._below(self._names.folder, place)]
         for folder in (f"images/{name}", f"{name}/images"):
@@ -84,6 +91,7 @@ class Yolo:
         return Item(image, Path(labels).with_suffix(".txt").as_posix())
 
     def file(self, item: Item) -> str:
+        """The text file of an item."""
         return str(self._label_file(item))
 
     def _label_file(self, item: Item) -> Path:
@@ -92,6 +100,10 @@ class Yolo:
         return beside if beside.is_file() and not path.is_file() else path
 
     def read(self, item: Item) -> Annotation:
+        """The annotation of an image; no objects where it has no text file.
+
+        Raises ParseError with file and line.
+        """
         path = self._label_file(item)
         if not path.is_file():
             return Annotation(0, 0, [])

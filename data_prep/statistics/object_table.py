@@ -64,6 +64,7 @@ class _Gathering:
     unread: int = 0
 
     def add(self, width: int, height: int, rows: list[Row]) -> None:
+        """Take in an image of so many pixels, and its objects."""
         number = len(self.sizes) // 2
         self.sizes.extend((width, height))
         for name, corners in rows:
@@ -72,6 +73,7 @@ class _Gathering:
             self.corners.extend(corners)
 
     def done(self) -> ObjectTable:
+        """The table of all objects whose boxes are finite."""
         corners = np.array(self.corners, np.float64).reshape(-1, 4)
         whole = np.isfinite(corners).all(1)
         image, label = np.array(self.image, int)[whole], np.array(self.label, int)[whole]

@@ -30,6 +30,7 @@ class NetPriors(NamedTuple):
 
     @property
     def boxes(self) -> np.ndarray:
+        """(n, 4) prior boxes of all maps, normalised."""
         return np.concatenate(list(self.maps.values()))
 
 

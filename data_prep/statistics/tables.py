@@ -58,6 +58,7 @@ def side_bins() -> list[tuple[str, float, float]]:
 
 
 def summary(objects: ObjectTable) -> str:
+    """Images, objects and classes in one line."""
     per_image = objects_per_image(objects)
     empty = int((per_image == 0).sum())
     return (f"{len(objects.images)} images, {len(objects)} objects of {len(np.unique(objects.label))} classes; "
@@ -70,6 +71,7 @@ def left_out(objects: ObjectTable) -> str:
 
 
 def objects_per_image(objects: ObjectTable) -> np.ndarray:
+    """(m,) number of objects of every image."""
     return np.bincount(objects.image, minlength=len(objects.images))
 
 
