@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {"all": 15.0, "one": 0.7, "help": 0.3}  # seconds, on one core
 EVERYTHING = """
 from netgen.writer import texts
-from netgen.zoo import entries, get
-files = {(zoo_id, name): text for zoo_id in entries() for name, text in texts(get(zoo_id)).items()}
+from netgen.run import Run
+from netgen.zoo.registry import entries, get
+files = {(zoo_id, name): text for zoo_id in entries() for name, text in texts(Run.of(get(zoo_id))).items()}
 print(len(entries()), len(files), sum(map(len, files.values())))
 """
 

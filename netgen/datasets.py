@@ -99,6 +99,16 @@ COCO = Dataset(
     small_objects=True,
 )
 
+# COCO's own label ids, 1 to 90, of which ten are nobody's, and the background, as TensorFlow counts
+# them (data_prep's label map coco_ids).
+COCO_IDS = replace(
+    COCO,
+    num_classes=91,
+    train_lmdb="coco/coco_ids_train_lmdb",
+    test_lmdb="coco/coco_ids_minival_lmdb",
+    labelmap="coco/labelmap_coco_ids.prototxt",
+)
+
 ILSVRC2016 = Dataset(
     name="ILSVRC2016",  # DET: trained on train and val1, tested on val2
     key="ilsvrc",

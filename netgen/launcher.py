@@ -7,7 +7,7 @@ import string
 from pathlib import Path
 from shlex import quote
 
-from netgen.recipe import Detector
+from netgen.run import Run
 
 LAUNCHER = "train.sh"
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -20,22 +20,22 @@ class _Template(string.Template):
     delimiter = "@@"
 
 
-def solver_names(detector: Detector) -> list[str]:
+def solver_names(run: Run) -> list[str]:
     """solver_1.prototxt, … where a schedule takes several; the last is solver.prototxt."""
-    count = len(detector.solvers())
+    count = len(run.solvers())
     width = len(str(count - 1))
     return [*(f"solver_{i:0{width}}.prototxt" for i in range(1, count)), "solver.prototxt"]
 
 
-def launcher(detector: Detector, *, python_layers: bool = False) -> str:
+def launcher(run: Run, *, python_layers: bool = False) -> str:
     """The Bash script that trains with netrun, or with Caffe where CAFFE_ROOT says so.
 
     It goes on from the latest snapshot. python_layers: Caffe finds some layers beside the nets.
     """
-    body = "train.sh" if len(detector.solvers()) == 1 else "chain.sh"
+    body = "train.sh" if len(run.solvers()) == 1 else "chain.sh"
     parts = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in ("head.sh", body)]
-    holding = _conditions(detector, python_layers)
-    return _Template(keep_lines("".join(parts), holding)).substitute(_values(detector))
+    holding = _conditions(run, python_layers)
+    return _Template(keep_lines("".join(parts), holding)).substitute(_values(run))
 
 
 def keep_lines(script: str, holding: set[str]) -> str:
@@ -51,30 +51,30 @@ def keep_lines(script: str, holding: set[str]) -> str:
     return "".join(kept)
 
 
-def _conditions(detector: Detector, python_layers: bool) -> set[str]:
+def _conditions(run: Run, python_layers: bool) -> set[str]:
     holding = set()
     if python_layers:
         holding.add("python_layers")
-    if detector.weights:
+    if run.weights:
         holding.add("weights")
-        holding.add("needed_weights" if detector.needs_weights else "optional_weights")
+        holding.add("needed_weights" if run.recipe.needs_weights else "optional_weights")
     return holding
 
 
-def _values(detector: Detector) -> dict[str, str]:
+def _values(run: Run) -> dict[str, str]:
     """What stands in the templates' places, by name, quoted for the shell."""
-    folder = detector.net_folder
+    folder = run.net_folder
     return {
-        "id": detector.id,
-        "plan": str(detector.plan),
+        "id": run.id,
+        "plan": str(run.plan),
         "home": _home(folder),
         "folder": quote(folder),
-        "prefix": quote(detector.snapshot_prefix),
-        "weights": quote(detector.weights),
-        "source": _source(detector.weights),
+        "prefix": quote(run.snapshot_prefix),
+        "weights": quote(run.weights),
+        "source": _source(run.weights),
         "solver": quote(f"{folder}/solver.prototxt"),
-        "gpus": _gpus(detector.devices),
-        "links": _links(detector),
+        "gpus": _gpus(run.devices),
+        "links": _links(run),
     }
 
 
@@ -97,8 +97,8 @@ def _gpus(devices: tuple[int, ...]) -> str:
     return f" --gpu={','.join(map(str, devices))}" if devices else ""
 
 
-def _links(detector: Detector) -> str:
+def _links(run: Run) -> str:
     """A line per solver of a chain: the iteration that it ends at, and its file."""
-    pairs = zip(detector.solvers(), solver_names(detector), strict=True)
+    pairs = zip(run.solvers(), solver_names(run), strict=True)
     stems = ((solver.max_iter, name.removesuffix(".prototxt")) for solver, name in pairs)
     return "\n".join(f"  {end}:{quote(stem)}" for end, stem in stems)

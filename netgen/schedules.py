@@ -12,12 +12,16 @@ from ssd_common.errors import CaffeError
 
 
 @dataclass(frozen=True)
-class Leg:
-    """A stretch of a schedule that ends before iteration `until` and on which the rate moves evenly from `start` to `end`."""
+class Segment:
+    """A part of a schedule that ends before iteration `until` and on which the rate moves evenly from `start` to `end`."""
 
     until: int
     start: float
     end: float
+
+    def scaled(self, factor: float) -> Segment:
+        """Return the same iterations at `factor` times the rates."""
+        return Segment(self.until, self.start * factor, self.end * factor)
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Schedule:
     """A multistep schedule: the rate is multiplied by gamma at each step, a number of iterations.
 
     batch: images per iteration over all GPUs and `iter_size` passes. per_gpu: the most that one GPU took at the authors'.
-    legs: what comes before (a warm-up) or instead of the steps, in order of `until`; each is a solver of its own (see `solver_chain`).
+    segments: what comes before (a warm-up) or instead of the steps, in order of `until`; each is a solver of its own (see `solver_chain`).
     """
 
     steps: tuple[int, ...]
@@ -42,7 +46,7 @@ class Schedule:
     weight_decay: float = 0.0005
     display: int = 10
     per_class: bool = False  # log each class's average precision, not only their mean
-    legs: tuple[Leg, ...] = ()
+    segments: tuple[Segment, ...] = ()
     gamma: float = 0.1
     even: bool = False  # the rate falls again after every steps[0] iterations, however many (policy "step")
     test_apart: bool = False  # test in a solver of its own, not while training
@@ -57,19 +61,28 @@ class Schedule:
         if images < 1:
             raise CaffeError(f"a batch has at least 1 image, not {images}")
         factor = images / self.batch
-        legs = tuple(Leg(leg.until, leg.start * factor, leg.end * factor) for leg in self.legs)
-        return replace(self, batch=images, per_gpu=min(self.per_gpu, images), base_lr=self.base_lr * factor, legs=legs)
+        return replace(
+            self,
+            batch=images,
+            per_gpu=min(self.per_gpu, images),
+            base_lr=self.base_lr * factor,
+            segments=tuple(segment.scaled(factor) for segment in self.segments),
+        )
 
     def shortened(self, iterations: int) -> Schedule:
         """The same schedule in so many iterations: steps in proportion, everything periodic at least once. Raises CaffeError."""
         if iterations < 1:
             raise CaffeError(f"a run takes at least 1 iteration, not {iterations}")
         steps = sorted({max(1, step * iterations // self.max_iter) for step in self.steps})
-        legs = {until: replace(leg, until=until) for leg in self.legs if (until := leg.until * iterations // self.max_iter)}
+        segments: dict[int, Segment] = {}  # by their end: of those that shrink to nothing one is left
+        for segment in self.segments:
+            until = segment.until * iterations // self.max_iter
+            if until:
+                segments[until] = replace(segment, until=until)
         return replace(
             self,
             steps=tuple(steps),
-            legs=tuple(legs.values()),
+            segments=tuple(segments.values()),
             max_iter=iterations,
             snapshot=min(self.snapshot, iterations),
             test_interval=min(self.test_interval, iterations),
@@ -185,45 +198,61 @@ def tests_alone(whole: pb.SolverParameter) -> pb.SolverParameter:
     return message
 
 
-def cosine(until: int, top: float, *, warm_up: int, warm_up_from: float, pieces: int = 12) -> tuple[Leg, ...]:
-    """The legs of a warm-up and then half a cosine from `top` to 0 (TensorFlow's cosine_decay_learning_rate), in so many straight pieces.
+def cosine(until: int, top: float, *, warm_up: int, warm_up_from: float, pieces: int = 12) -> tuple[Segment, ...]:
+    """The segments of a warm-up and then half a cosine from `top` to 0, in so many straight pieces.
 
+    Source: TensorFlow's cosine_decay_learning_rate.
     Twelve of them are nowhere off by more than 0.43 % of the top: a chord of an arc of π/12 leaves top/2 · (1 − cos(π/24)).
     """
     ends = [warm_up + (until - warm_up) * i // pieces for i in range(pieces + 1)]
     rates = [top * (1 + math.cos(math.pi * i / pieces)) / 2 for i in range(pieces)] + [0.0]
-    legs = [Leg(end, *rate) for end, rate in zip(ends[1:], itertools.pairwise(rates), strict=True)]
-    return (Leg(warm_up, warm_up_from, top), *legs)
+    segments = [Segment(end, *rate) for end, rate in zip(ends[1:], itertools.pairwise(rates), strict=True)]
+    return (Segment(warm_up, warm_up_from, top), *segments)
 
 
 def solver_chain(schedule: Schedule, final: pb.SolverParameter) -> list[pb.SolverParameter]:
-    """The solvers that carry out a schedule one after the other; only `final`, that of the steps, where it has no legs.
+    """The solvers that carry out a schedule one after the other; only `final`, that of the steps, where it has no segments.
 
     Each starts from the snapshot that the one before it leaves at its max_iter, momentum included. Caffe goes on counting iterations
-    from there, so every solver's iterations are those of the whole run. A leg is the policy "inv" with power −1, whose rate
+    from there, so every solver's iterations are those of the whole run. A segment is the policy "inv" with power −1, whose rate
     base_lr·(1 + gamma·iteration) is a straight line; it leaves the snapshot's count of steps taken at 0, where "multistep" takes over.
-    Raises CaffeError for legs that do not follow each other, and a rate that is not positive.
+    Raises CaffeError for segments that do not follow each other, and a rate that is not positive.
     """
     chain = []
     start = 0
-    for leg in schedule.legs:
-        if not start < leg.until <= schedule.max_iter:
-            raise CaffeError(f"a leg of the schedule that starts at iteration {start} cannot end at {leg.until} of {schedule.max_iter}")
-        if leg.start <= 0 or leg.end < 0:
-            raise CaffeError(f"a learning rate is positive; a leg goes from {leg.start:g} to {leg.end:g}")
-        link = pb.SolverParameter()
-        link.CopyFrom(final)
-        link.ClearField("stepvalue")
-        link.ClearField("stepsize")
-        slope = (leg.end - leg.start) / (leg.until - start)
-        if slope:
-            at_zero = leg.start - slope * start
-            if not at_zero:
-                raise CaffeError(f"no solver has a learning rate that is {slope:g} times the iteration: begin the schedule above 0")
-            link.lr_policy, link.base_lr, link.gamma, link.power = "inv", at_zero, slope / at_zero, -1
-        else:
-            link.lr_policy, link.base_lr = "fixed", leg.start
-            link.ClearField("gamma")
-        link.max_iter = start = leg.until
-        chain.append(link)
+    for segment in schedule.segments:
+        if not start < segment.until <= schedule.max_iter:
+            raise CaffeError(
+                f"a segment of the schedule that starts at iteration {start} cannot end at "
+                f"{segment.until} of {schedule.max_iter}"
+            )
+        chain.append(_segment_solver(segment, start, final))
+        start = segment.until
     return chain if start == schedule.max_iter else [*chain, final]
+
+
+def _segment_solver(segment: Segment, start: int, final: pb.SolverParameter) -> pb.SolverParameter:
+    """The solver of one segment, which begins at iteration `start`."""
+    if segment.start <= 0 or segment.end < 0:
+        raise CaffeError(
+            f"a learning rate is positive; a segment goes from {segment.start:g} to {segment.end:g}"
+        )
+    solver = pb.SolverParameter()
+    solver.CopyFrom(final)
+    solver.ClearField("stepvalue")
+    solver.ClearField("stepsize")
+    solver.max_iter = segment.until
+    slope = (segment.end - segment.start) / (segment.until - start)
+    if not slope:
+        solver.lr_policy, solver.base_lr = "fixed", segment.start
+        solver.ClearField("gamma")
+        return solver
+    at_zero = segment.start - slope * start
+    if not at_zero:
+        raise CaffeError(
+            f"no solver has a learning rate that is {slope:g} times the iteration: "
+            "begin the schedule above 0"
+        )
+    solver.lr_policy, solver.base_lr = "inv", at_zero
+    solver.gamma, solver.power = slope / at_zero, -1
+    return solver

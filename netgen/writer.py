@@ -7,35 +7,35 @@ from pathlib import Path
 from caffe_ir import text
 from netgen.graph import PHASES
 from netgen.launcher import LAUNCHER, launcher, solver_names
-from netgen.recipe import Detector
+from netgen.run import Run
 from ssd_common.files import write_atomic
 
 _PYTHON_LAYERS = Path(__file__).with_name("python_layers")
 
 
-def texts(detector: Detector, target: str = "ssd") -> dict[str, str]:
-    """The text of each of a detector's files by its name in `detector.net_folder`."""
-    nets = {phase: detector.build(phase, target) for phase in PHASES}
+def texts(run: Run) -> dict[str, str]:
+    """The text of each of a detector's files by its name in `run.net_folder`."""
+    nets = {phase: run.build(phase) for phase in PHASES}
     found = {f"{phase}.prototxt": text.dumps(net) for phase, net in nets.items()}
     modules = sorted({layer.python_param.module for net in nets.values() for layer in net.layer if layer.type == "Python"})
     for module in modules:  # so that the folder is all that Caffe needs
         found[f"{module}.py"] = (_PYTHON_LAYERS / f"{module}.py").read_text(encoding="utf-8")
-    for name, solver in zip(solver_names(detector), detector.solvers(), strict=True):
+    for name, solver in zip(solver_names(run), run.solvers(), strict=True):
         found[name] = text.dumps(solver)
-    if (test_solver := detector.test_solver()) is not None:
+    if (test_solver := run.test_solver()) is not None:
         found["test_solver.prototxt"] = text.dumps(test_solver)
-    found[LAUNCHER] = launcher(detector, python_layers=bool(modules))
+    found[LAUNCHER] = launcher(run, python_layers=bool(modules))
     return found
 
 
-def write(detector: Detector, target: str = "ssd") -> list[Path]:
+def write(run: Run) -> list[Path]:
     """Write a detector's files below the working directory and return those that changed.
 
     Each is written whole or not at all, and none before all are made. Raises CaffeError where the
     folder cannot be written.
     """
-    folder = Path(detector.net_folder)
-    made = texts(detector, target)
+    folder = Path(run.net_folder)
+    made = texts(run)
     folder.mkdir(parents=True, exist_ok=True)
     changed = _stale(folder, made)
     for path in changed:
@@ -44,9 +44,9 @@ def write(detector: Detector, target: str = "ssd") -> list[Path]:
     return changed
 
 
-def stale(detector: Detector, target: str = "ssd") -> list[Path]:
+def stale(run: Run) -> list[Path]:
     """A detector's files that are missing or hold something else than would be written."""
-    return _stale(Path(detector.net_folder), texts(detector, target))
+    return _stale(Path(run.net_folder), texts(run))
 
 
 def _stale(folder: Path, made: dict[str, str]) -> list[Path]:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from netgen import writer
 from netgen.reports import zoo_page
-from netgen.zoo import get, headlines
+from netgen.zoo.configuration import configure
+from netgen.zoo.registry import committed_ids
 from ssd_common.arguments import Parser
 from ssd_common.command import run_command
 from ssd_common.errors import CaffeError
@@ -21,7 +22,7 @@ from ssd_common.files import write_atomic
 
 def stale_nets(zoo_ids: Iterable[str]) -> list[Path]:
     """Files of these detectors that prototxt/ lacks or has with another content."""
-    return [path for zoo_id in zoo_ids for path in writer.stale(get(zoo_id))]
+    return [path for zoo_id in zoo_ids for path in writer.stale(configure(zoo_id))]
 
 
 def stale_pages() -> dict[Path, str]:
@@ -32,7 +33,7 @@ def stale_pages() -> dict[Path, str]:
 
 def check() -> None:
     """Raise CaffeError where a committed file is not what netgen writes."""
-    stale = [*stale_nets(headlines()), *stale_pages()]
+    stale = [*stale_nets(committed_ids()), *stale_pages()]
     if stale:
         names = ", ".join(map(str, stale[:3]))
         more = ", …" if len(stale) > 3 else ""
@@ -42,7 +43,7 @@ def check() -> None:
 
 def write() -> list[Path]:
     """Write the files that have changed, below the working directory, and return them."""
-    changed = [path for zoo_id in headlines() for path in writer.write(get(zoo_id))]
+    changed = [path for zoo_id in committed_ids() for path in writer.write(configure(zoo_id))]
     pages = stale_pages()
     for path, content in pages.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from netgen.blocks.numbered_layers import Axes, Unnamed
+from netgen.blocks.numbered_layers import Axes, NumberedLayers
 from netgen.graph import Blob
 
 Unit = Callable[..., Blob]  # `bn_relu_conv` or `conv_bn_relu`
@@ -18,7 +18,7 @@ POST_EPS = 1e-4  # of BatchNorm in GRP-DSOD's body
 
 
 @dataclass(frozen=True)
-class Backbone:
+class Structure:
     """DS/A-B-k-θ (Table 3): the letters, and what its ablation leaves out.
 
     first: A, channels of the first convolution. bottleneck: B, of each 1×1 convolution. growth: k. compression: θ of the transitions.
@@ -43,22 +43,34 @@ class Backbone:
 
 
 def bn_relu_conv(
-    layers: Unnamed, x: Blob, num_output: int, kernel_size: int, *, stride: int = 1, pad: Axes = 0, keep: bool = False, name: str = ""
+    layers: NumberedLayers,
+    x: Blob,
+    num_output: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    pad: Axes = 0,
+    keep: bool = False,
+    name: str = "",
 ) -> Blob:
-    """BatchNorm, Scale, ReLU and a convolution. keep: ReLU not in place, as the released transitions have it. name: of the convolution."""
+    """BatchNorm, Scale, ReLU and a convolution.
+
+    keep: ReLU not in place, as the released transitions have it.
+    name: of the convolution.
+    """
     x = layers.relu(layers.batch_norm(x), in_place=not keep)
     return layers.conv(x, num_output, kernel_size, stride=stride, pad=pad, name=name)
 
 
 def conv_bn_relu(
-    layers: Unnamed, x: Blob, num_output: int, kernel_size: int, *, stride: int = 1, pad: Axes = 0, keep: bool = False
+    layers: NumberedLayers, x: Blob, num_output: int, kernel_size: int, *, stride: int = 1, pad: Axes = 0, keep: bool = False
 ) -> Blob:
     """A convolution, BatchNorm, Scale and ReLU, all in place (`keep` changes nothing)."""
     x = layers.conv(x, num_output, kernel_size, stride=stride, pad=pad)
     return layers.relu(layers.batch_norm(x, in_place=True, eps=POST_EPS))
 
 
-def stem(layers: Unnamed, x: Blob, first: int, *, eps: float | None = None) -> Blob:
+def stem(layers: NumberedLayers, x: Blob, first: int, *, eps: float | None = None) -> Blob:
     """The stem before its pooling: 3×3 convolutions to A (stride 2), A and 2·A channels. eps: BatchNorm in place with this ε."""
     fields: dict[str, Any] = {} if eps is None else {"in_place": True, "eps": eps}
     for channels, stride in ((first, 2), (first, 1), (2 * first, 1)):
@@ -67,48 +79,48 @@ def stem(layers: Unnamed, x: Blob, first: int, *, eps: float | None = None) -> B
     return x
 
 
-def dense_block(layers: Unnamed, x: Blob, count: int, spec: Backbone, *, unit: Unit = bn_relu_conv) -> Blob:
+def dense_block(layers: NumberedLayers, x: Blob, count: int, structure: Structure, *, unit: Unit = bn_relu_conv) -> Blob:
     """`count` times: 1×1 convolution to B channels, 3×3 to k, concatenated with all that came before."""
     for _ in range(count):
-        y = unit(layers, x, spec.bottleneck, 1)
-        y = unit(layers, y, spec.growth, 3, pad=1)
+        y = unit(layers, x, structure.bottleneck, 1)
+        y = unit(layers, y, structure.growth, 3, pad=1)
         x = layers.concat(x, y)
     return x
 
 
-def dsod(layers: Unnamed, image: Blob, spec: Backbone) -> tuple[Blob, Blob]:
+def dsod(layers: NumberedLayers, image: Blob, structure: Structure) -> tuple[Blob, Blob]:
     """The maps of stride 8 ("First", after its transition) and 16 (the last dense block, before its transition) of an image."""
-    if spec.stem:
-        x = layers.max_pool(stem(layers, image, spec.first))
+    if structure.stem:
+        x = layers.max_pool(stem(layers, image, structure.first))
     else:
-        x = layers.relu(layers.batch_norm(layers.conv(image, spec.first, 7, stride=2, pad=3)))
+        x = layers.relu(layers.batch_norm(layers.conv(image, structure.first, 7, stride=2, pad=3)))
         x = layers.max_pool(x, 3)
-    x = dense_block(layers, x, spec.blocks[0], spec)
-    x = layers.max_pool(bn_relu_conv(layers, x, spec.compressed(x.channels), 1, keep=True))
-    x = dense_block(layers, x, spec.blocks[1], spec)
-    first = bn_relu_conv(layers, x, spec.compressed(x.channels), 1, keep=True, name="First")
+    x = dense_block(layers, x, structure.blocks[0], structure)
+    x = layers.max_pool(bn_relu_conv(layers, x, structure.compressed(x.channels), 1, keep=True))
+    x = dense_block(layers, x, structure.blocks[1], structure)
+    first = bn_relu_conv(layers, x, structure.compressed(x.channels), 1, keep=True, name="First")
     x = layers.max_pool(first)
-    for index, count in enumerate(spec.blocks[2:]):
+    for index, count in enumerate(structure.blocks[2:]):
         if index:
-            x = bn_relu_conv(layers, x, spec.compressed(x.channels), 1, keep=True)
-        x = dense_block(layers, x, count, spec)
+            x = bn_relu_conv(layers, x, structure.compressed(x.channels), 1, keep=True)
+        x = dense_block(layers, x, count, structure)
     return first, x
 
 
-def grp_dsod(layers: Unnamed, image: Blob, spec: Backbone) -> tuple[Blob, Blob]:
+def grp_dsod(layers: NumberedLayers, image: Blob, structure: Structure) -> tuple[Blob, Blob]:
     """The same maps of GRP-DSOD: "First" also takes in the stem's map and that of stride 4, 128 channels of each."""
 
     def block(x: Blob, count: int) -> Blob:
-        return dense_block(layers, x, count, spec, unit=conv_bn_relu)
+        return dense_block(layers, x, count, structure, unit=conv_bn_relu)
 
-    finest = stem(layers, image, spec.first, eps=POST_EPS)
-    x = block(layers.max_pool(finest), spec.blocks[0])
+    finest = stem(layers, image, structure.first, eps=POST_EPS)
+    x = block(layers.max_pool(finest), structure.blocks[0])
     fine = conv_bn_relu(layers, x, x.channels, 1)
-    x = block(layers.max_pool(fine), spec.blocks[1])
+    x = block(layers.max_pool(fine), structure.blocks[1])
     x = conv_bn_relu(layers, x, x.channels, 1)
     finest = conv_bn_relu(layers, layers.max_pool(finest, 4, 4), 128, 1)
     fine = conv_bn_relu(layers, layers.max_pool(fine), 128, 1)
     first = layers.concat(x, finest, fine, name="First")
-    x = block(layers.max_pool(x), spec.blocks[2])
+    x = block(layers.max_pool(x), structure.blocks[2])
     x = conv_bn_relu(layers, x, x.channels, 1)
-    return first, block(x, spec.blocks[3])
+    return first, block(x, structure.blocks[3])

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from netgen.backbones.registry import Backbone, register
+from netgen.data_layer import Pixels
 from netgen.graph import Blob, Net
 
 FIRST_CHANNELS = 32
@@ -119,3 +122,15 @@ def mobilenet_v1(net: Net, image: Blob, *, style: Style = DEFAULT, layers: int =
         x = separable(net, f"conv{number}", x, max(1, round(channels * width)), style=style, stride=stride)
         maps[f"conv{number}"] = x
     return maps
+
+
+MOBILENET = register(
+    Backbone(
+        name="mobilenet",
+        year=2017,
+        build=partial(mobilenet_v1, layers=11),
+        maps={4: "conv3", 8: "conv5", 16: "conv11"},
+        weights="models/mobilenet.caffemodel",
+        pixels=Pixels((127.5, 127.5, 127.5), 0.007843),  # −1 … 1
+    )
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from netgen.backbones.registry import Backbone, register
 from netgen.graph import Blob, Net
 
 # Channels of the 1×1 and 3×3 convolutions of a stage's blocks, and the blocks' names; a block's output is four times as wide.
@@ -148,3 +149,14 @@ def resnet101(net: Net, image: Blob, *, width: float = 1, learning: Learning = L
             x = residual_block(net, block, x, channels(count), project=first, stride=stride, dilation=dilation, learning=learning)
         maps[x.name] = x
     return maps
+
+
+RESNET101 = register(
+    Backbone(
+        name="resnet101",
+        year=2015,
+        build=resnet101,
+        maps={4: "res2c", 8: "res3b3", 16: "res5c"},
+        weights="models/ResNet-101-model.caffemodel",
+    )
+)

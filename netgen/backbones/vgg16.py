@@ -6,6 +6,7 @@ pool5 is 3×3 with stride 1, so that fc7 still has stride 16. Layer names are th
 
 from __future__ import annotations
 
+from netgen.backbones.registry import Backbone, register
 from netgen.blocks.convolution import MSRA, batch_norm, conv, relu
 from netgen.graph import Blob, Net
 
@@ -44,3 +45,14 @@ def vgg16(net: Net, image: Blob, *, width: float = 1, normalise: bool = False) -
     x = layer("fc6", "relu6", x, FC_CHANNELS, 3, pad=FC6_DILATION, dilation=FC6_DILATION)
     maps["fc7"] = layer("fc7", "relu7", x, FC_CHANNELS, 1)
     return maps
+
+
+VGG16 = register(
+    Backbone(
+        name="vgg16",
+        year=2014,
+        build=vgg16,
+        maps={4: "conv3_3", 8: "conv4_3", 16: "fc7"},
+        weights="models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel",
+    )
+)

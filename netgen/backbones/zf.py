@@ -5,6 +5,7 @@ Layer names are those of ZF_conv_reduced.caffemodel, for which examples/ssd/ssd_
 
 from __future__ import annotations
 
+from netgen.backbones.registry import Backbone, register
 from netgen.blocks.convolution import conv, relu
 from netgen.graph import Blob, Net
 
@@ -34,3 +35,14 @@ def zf(net: Net, image: Blob) -> dict[str, Blob]:
         x = layer(number, x, channels, 3, pad=1)
     x = layer(6, pool(5, x, stride=1), FC_CHANNELS, 3, pad=FC6_DILATION, dilation=FC6_DILATION)
     return {"conv2": conv2, "fc7": layer(7, x, FC_CHANNELS, 1)}
+
+
+ZF = register(
+    Backbone(
+        name="zf",
+        year=2013,
+        build=zf,
+        maps={8: "conv2", 16: "fc7"},
+        weights="models/ZF_conv_reduced.caffemodel",
+    )
+)

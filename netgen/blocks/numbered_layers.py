@@ -11,7 +11,7 @@ FROZEN = {"lr_mult": 0, "decay_mult": 0}
 Axes = int | tuple[int, int]  # of both axes, or of (height, width)
 
 
-class Unnamed:
+class NumberedLayers:
     """Adds layers to a net under the numbers of their types, in the order in which they are added (python/caffe/net_spec.py of Caffe).
 
     A released .caffemodel finds its layers by these names, so a variant's layers keep the names of the released net up to the first

@@ -13,7 +13,7 @@ from ssd_common.arguments import Parser
 from ssd_common.errors import CaffeError
 
 if TYPE_CHECKING:
-    from netgen.recipe import Detector
+    from netgen.run import Run
 
 HELP = "write a detector's train, test, deploy and solver prototxt and its launch script"
 EXAMPLES = """
@@ -133,14 +133,14 @@ def run(args: argparse.Namespace) -> None:
     """Print, check or write. Raises CaffeError where a checked file is not what it should be."""
     from netgen.zoo.configuration import placed
 
-    detector = placed(args.id, args.target, out=args.out, **_options(args))
+    placed_run = placed(args.id, args.target, out=args.out, **_options(args))
     if args.print:
-        lines = [line for key in args.print for line in KEYS[key].lines(detector, args.target)]
+        lines = [line for key in args.print for line in KEYS[key].lines(placed_run)]
         print(*lines, sep="\n")
     elif args.check:
-        _check(detector, args.target)
+        _check(placed_run)
     else:
-        _write(detector, args)
+        _write(placed_run, quiet=args.quiet)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -157,10 +157,10 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _check(detector: Detector, target: str) -> None:
+def _check(run: Run) -> None:
     from netgen.writer import stale
 
-    found = stale(detector, target)
+    found = stale(run)
     if found:
         names = ", ".join(map(str, found[:3]))
         more = ", …" if len(found) > 3 else ""
@@ -168,13 +168,13 @@ def _check(detector: Detector, target: str) -> None:
         raise CaffeError(f"{said}; run netgen build")
 
 
-def _write(detector: Detector, args: argparse.Namespace) -> None:
+def _write(run: Run, *, quiet: bool) -> None:
     from netgen.writer import write
 
-    written = write(detector, args.target)
-    if not args.quiet:
+    written = write(run)
+    if not quiet:
         names = ", ".join(path.name for path in written)
         what = f"wrote {names}" if names else "nothing changed"
-        print(f"{detector.net_folder}: {what} ({detector.plan})")
-    if detector.plan.effective != detector.plan.wanted:
-        sys.stderr.write(f"netgen: {detector.id}: {detector.plan}\n")
+        print(f"{run.net_folder}: {what} ({run.plan})")
+    if run.plan.effective != run.plan.wanted:
+        sys.stderr.write(f"netgen: {run.id}: {run.plan}\n")

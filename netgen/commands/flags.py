@@ -14,7 +14,7 @@ def add_detector(parser: Parser, name: str, what: str, metavar: str = "ID") -> N
 
 
 def _zoo_ids() -> list[str]:
-    from netgen.zoo import entries
+    from netgen.zoo.registry import entries
 
     return list(entries())
 

@@ -18,10 +18,9 @@ def add_flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print a line per detector: id, input size, and the first line of its docstring."""
     from caffe_ir.rules import shape_text
-    from netgen.zoo import entries
+    from netgen.zoo.registry import entries
 
     rows = [("id", "input", "what")]
-    for zoo_id, make in entries().items():
-        what = (make.__doc__ or "").strip().splitlines()[0]
-        rows.append((zoo_id, shape_text(make().image_size), what))
+    for zoo_id, entry in entries().items():
+        rows.append((zoo_id, shape_text(entry.recipe().image_size), entry.title))
     print(*aligned(rows, left=3), sep="\n")

@@ -30,7 +30,11 @@ class Priors:
     @property
     def fields(self) -> dict[str, Any]:
         """The fields of a PriorBox layer that sets these boxes."""
-        fields: dict[str, Any] = {"min_size": [self.min_size], "aspect_ratio": self.aspect_ratios, "flip": True}
+        fields: dict[str, Any] = {
+            "min_size": [self.min_size],
+            "aspect_ratio": self.aspect_ratios,
+            "flip": True,
+        }
         if self.max_size:
             fields["max_size"] = [self.max_size]
         return fields
@@ -61,12 +65,21 @@ SSD512 = Scales(first=(7, 15), low=15)
 SSD512_SMALL = Scales(first=(4, 10), low=10)
 
 
+def standard_scales(side: int, *, small_objects: bool) -> Scales:
+    """Return SSD's scales for an image of `side` pixels, the shorter one of two."""
+    if side < 512:
+        return SSD300_SMALL if small_objects else SSD300
+    return SSD512_SMALL if small_objects else SSD512
+
+
 def default_ratios(maps: int) -> list[tuple[float, ...]]:
     """Aspect ratios 2 and 3 on every map but the first and the last two, which have 2 only: four boxes per cell there, six elsewhere."""
     return [(2,) if index in (0, maps - 2, maps - 1) else (2, 3) for index in range(maps)]
 
 
-def derive(scales: Scales, size: int, maps: int, ratios: Sequence[Sequence[float]] | None = None) -> list[Priors]:
+def derive(
+    scales: Scales, size: int, maps: int, ratios: Sequence[Sequence[float]] | None = None
+) -> list[Priors]:
     """Prior boxes of `maps` source maps over an image of `size` pixels.
 
     The step between maps is whole percents, rounded down (examples/ssd/ssd_pascal.py of weiliu89/caffe): SSD300 on VOC has
@@ -74,12 +87,22 @@ def derive(scales: Scales, size: int, maps: int, ratios: Sequence[Sequence[float
     a map's max size is the next one's min size. ratios: a row per map, or one for all. Raises CaffeError where they do not fit.
     """
     if maps < 3:
-        raise CaffeError(f"sizes of prior boxes are spread over three maps or more, but there are {maps}: choose a larger input")
+        raise CaffeError(
+            f"sizes of prior boxes are spread over three maps or more, but there are {maps}: choose a larger input"
+        )
     if ratios and len(ratios) not in (1, maps):
-        raise CaffeError(f"there are aspect ratios for {len(ratios)} maps, but {maps} maps: choose another input size")
+        raise CaffeError(
+            f"there are aspect ratios for {len(ratios)} maps, but {maps} maps: choose another input size"
+        )
     step = (scales.high - scales.low) // (maps - 2)
     percents = [scales.low + step * index for index in range(maps - 1)]
     lows = [scales.first[0], *percents]
     highs = [scales.first[1], *(percent + step for percent in percents)]
-    ratios = default_ratios(maps) if not ratios else [ratios[0]] * maps if len(ratios) == 1 else ratios
-    return [Priors(size * a / 100, size * b / 100, tuple(r)) for a, b, r in zip(lows, highs, ratios, strict=True)]
+    if not ratios:
+        ratios = default_ratios(maps)
+    elif len(ratios) == 1:
+        ratios = [ratios[0]] * maps
+    return [
+        Priors(size * low / 100, size * high / 100, tuple(row))
+        for low, high, row in zip(lows, highs, ratios, strict=True)
+    ]

@@ -9,9 +9,9 @@ from typing import Any
 from netgen.backbones.dsod import POST_EPS, Unit, bn_relu_conv, conv_bn_relu
 from netgen.backbones.resnet101 import norm
 from netgen.blocks.convolution import conv
-from netgen.blocks.numbered_layers import FROZEN, Unnamed
+from netgen.blocks.numbered_layers import FROZEN, NumberedLayers
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source, pixel_step
+from netgen.sources import Source, pixel_step
 
 NAMES = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth")
 DENSE = (512, 512, 256)  # channels of Second, of Third, and of every later map
@@ -21,7 +21,7 @@ L2_SCALE = 20  # of every map: each is concatenated from several resolutions (§
 
 
 def dsod_neck(
-    layers: Unnamed,
+    layers: NumberedLayers,
     image: Blob,
     first: Blob,
     x: Blob,
@@ -73,7 +73,7 @@ def _step(image: Blob, x: Blob, above: float, released: bool) -> float:
     return rows if rows == columns else 0
 
 
-def grp_neck(layers: Unnamed, image: Blob, first: Blob, x: Blob) -> list[Source]:
+def grp_neck(layers: NumberedLayers, image: Blob, first: Blob, x: Blob) -> list[Source]:
     """GRP-DSOD's source maps: each takes in the map below it, enlarged (Recurrent1, …), and is gated (Recurrent1_gate, …).
 
     The filters of the Deconvolutions stay as they are: bilinear, each output the sum over all inputs.
@@ -96,7 +96,7 @@ def grp_neck(layers: Unnamed, image: Blob, first: Blob, x: Blob) -> list[Source]
     return [replace(source, blob=gate(layers, y)) for source, y in zip(sources, maps, strict=True)]
 
 
-def gate(layers: Unnamed, x: Blob) -> Blob:
+def gate(layers: NumberedLayers, x: Blob) -> Blob:
     """GRP-DSOD's gate: the map plus itself, weighted by channel (after ReLU) and as a whole, by sigmoids of its averaged channels.
 
     As released, no weight_filler is given: the weights start, and stay, at zero, and only the last biases learn.

@@ -10,7 +10,7 @@ from netgen.backbones.resnet101 import LEARNING, Learning, conv_norm, residual_b
 from netgen.blocks.convolution import XAVIER, ZERO
 from netgen.blocks.convolution import learning as rates
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source
+from netgen.sources import Source
 
 STRIDES = {"res3b3": 8, "res5c": 16}  # of conv3_x and conv5_x (Table 2), in pixels
 START = 2.5  # pixels from the border to the middle of the first cell: conv1 is padded, pool1 is not, and looks at conv1's cells 0, 1, 2

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from netgen.blocks.convolution import conv_relu, resize, shrink
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source
+from netgen.sources import Source
 
 FUSED_CHANNELS = 256  # each source after its 1×1 convolution (§4.2)
 PYRAMID_CHANNELS = (512, 512, 256)  # of ds_1 and ds_2, and of every later map

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 from netgen.blocks.convolution import XAVIER, ZERO, batch_norm, conv, relu, upsample_nearest
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source
+from netgen.sources import Source
 from ssd_common.errors import CaffeError
 
 SHALLOW_CHANNELS, DEEP_CHANNELS = 256, 512  # of the two backbone maps in the base feature (Figure 4 a)
+SCALES = 6  # maps of a TUM
 REDUCTION = 16  # of the squeeze before each excitation (§3.1, "SFAM")
 # The authors' code (layers/nn_utils.py of qijiezhao/M2Det) draws weights by fan-out and keeps 99 % of the running statistics.
 FILLER = {"type": "msra", "variance_norm": "FAN_OUT"}
@@ -20,11 +24,12 @@ def conv_bn_relu(net: Net, name: str, x: Blob, num_output: int, kernel_size: int
     return relu(net, f"{name}_relu", batch_norm(net, name, x, moving_average_fraction=STATISTICS_KEPT))
 
 
-def ffm_v1(net: Net, shallow: Blob, deep: Blob, *, width: float = 1) -> Blob:
-    """The base feature (Figure 4 a): the deep map of the backbone on the shallow one's cells, behind it."""
-    shallow = conv_bn_relu(net, "reduce", shallow, round(SHALLOW_CHANNELS * width), 3, pad=1)
-    deep = conv_bn_relu(net, "up_reduce", deep, round(DEEP_CHANNELS * width), 1)
-    return net.add("Concat", "base", shallow, upsample_nearest(net, "up_reduce_us", deep, shallow), axis=1)
+def ffm_v1(net: Net, shallow: Blob, deep: Blob) -> Blob:
+    """The base feature (Figure 4 a): the deep map of the backbone on the shallow one's cells."""
+    shallow = conv_bn_relu(net, "reduce", shallow, SHALLOW_CHANNELS, 3, pad=1)
+    deep = conv_bn_relu(net, "up_reduce", deep, DEEP_CHANNELS, 1)
+    deep = upsample_nearest(net, "up_reduce_us", deep, shallow)
+    return net.add("Concat", "base", shallow, deep, axis=1)
 
 
 def tum(net: Net, name: str, x: Blob, channels: int, scales: int, *, smooth: bool = True) -> list[Blob]:
@@ -66,57 +71,90 @@ def attention(net: Net, name: str, x: Blob, excited: str, *, shared: bool) -> Bl
     return net.add("Scale", excited, x, factor, axis=0)
 
 
-def mlfpn(
-    net: Net,
-    shallow: Blob,
-    deep: Blob,
-    *,
-    levels: int = 8,
-    channels: int = 256,
-    scales: int = 6,
-    smooth: bool = True,
-    base_feature: bool = True,
-    sfam: bool = True,
-    shared: bool = False,
-    normalise_first: bool = False,
-    width: float = 1,
-) -> list[Source]:
-    """The six maps that M2Det's heads look at, largest first: mlfpn_1, … of levels·channels channels, for an image of any size.
+@dataclass(frozen=True)
+class Mlfpn:
+    """M2Det's neck: six maps that heads look at, for an image of any size.
 
-    shallow, deep: a backbone's maps at strides 8 and 16. levels: how many TUMs, each with `channels` channels. smooth: see `tum`.
-    base_feature: whether every TUM sees the base feature beside the largest map of the one before (FFMv2), or only the first does.
-    sfam: reweigh the channels of each map. width: factor on the base feature's channels, for tests.
-    shared, normalise_first: as in the authors' code (m2det.py of qijiezhao/M2Det): one base convolution for all levels and one pair of full
-    connections for all scales; BatchNorm and Scale on the largest map.
-    Raises CaffeError for an image too small for so many scales.
+    maps: names of the backbone's maps at strides 8 and 16.
+    levels: how many TUMs.
+    channels: of each TUM's maps.
+    smooth: see `tum`.
+    base_feature: every TUM sees the base feature beside the largest map of the one before (FFMv2),
+        or only the first does.
+    sfam: reweigh the channels of each map.
+    shared, normalise_first: as in the authors' code (m2det.py of qijiezhao/M2Det): one base
+        convolution for all levels and one pair of full connections for all scales; BatchNorm and
+        Scale on the largest map.
+    steps: pixels between the centres of prior boxes, for an image of `steps_side` pixels alone;
+        image / cells for others.
     """
-    cells = [min(shallow.size)]
-    for _ in range(scales - 2):
-        cells.append((cells[-1] + 1) // 2)
-    if cells[-1] < 3:
-        raise CaffeError(
-            f"M2Det with {scales} scales: the map before the last one has {cells[-1]} cells a side and needs 3; enlarge the input"
-        )
-    base = ffm_v1(net, shallow, deep, width=width)
-    # The shared convolution has the same input at every level, and so the same output: it is there once.
-    common = conv_bn_relu(net, "leach", base, channels // 2, 1) if shared else None
-    pyramids: list[list[Blob]] = []
-    for level in range(1, levels + 1):
-        largest = pyramids[-1][0] if pyramids else None
-        if base_feature or largest is None:
-            x = common or conv_bn_relu(net, f"leach{level}", base, channels // 2, 1)
-            if largest is not None:
-                x = net.add("Concat", f"unet{level}_in", x, largest, axis=1)
-        else:
-            x = largest
-        pyramids.append(tum(net, f"unet{level}", x, channels, scales, smooth=smooth))
-    sources = []
-    for scale, maps in enumerate(zip(*pyramids, strict=True), 1):
+
+    maps: tuple[str, str] = ("conv4_3", "fc7")
+    levels: int = 8
+    channels: int = 256
+    smooth: bool = True
+    base_feature: bool = True
+    sfam: bool = True
+    shared: bool = False
+    normalise_first: bool = False
+    steps: Sequence[float] = ()
+    steps_side: int = 0
+
+    def __call__(self, net: Net, maps: dict[str, Blob], image: Blob) -> list[Source]:
+        """Add the neck: mlfpn_1, … of levels·channels channels, the largest map first.
+
+        Raises CaffeError for an image too small for so many scales.
+        """
+        shallow, deep = (maps[name] for name in self.maps)
+        check_cells(min(shallow.size))
+        base = ffm_v1(net, shallow, deep)
+        pyramids = self._pyramids(net, base)
+        sources = []
+        for scale, levels in enumerate(zip(*pyramids, strict=True), 1):
+            sources.append(Source(self._aggregated(net, scale, levels)))
+        if self.steps and image.size == (self.steps_side, self.steps_side):
+            with_steps = zip(sources, self.steps, strict=True)
+            return [replace(source, step=step) for source, step in with_steps]
+        return sources
+
+    def _pyramids(self, net: Net, base: Blob) -> list[list[Blob]]:
+        """The maps of each TUM, the largest first."""
+        half = self.channels // 2
+        # The shared convolution has the same input at every level, and so the same output: it is
+        # there once.
+        common = conv_bn_relu(net, "leach", base, half, 1) if self.shared else None
+        pyramids: list[list[Blob]] = []
+        for level in range(1, self.levels + 1):
+            if level == 1 or self.base_feature:
+                x = common or conv_bn_relu(net, f"leach{level}", base, half, 1)
+                if level > 1:
+                    x = net.add("Concat", f"unet{level}_in", x, pyramids[-1][0], axis=1)
+            else:
+                x = pyramids[-1][0]
+            maps = tum(net, f"unet{level}", x, self.channels, SCALES, smooth=self.smooth)
+            pyramids.append(maps)
+        return pyramids
+
+    def _aggregated(self, net: Net, scale: int, levels: Sequence[Blob]) -> Blob:
+        """The maps of one scale from every level, concatenated and reweighed (§3.1, "SFAM")."""
         name = f"mlfpn_{scale}"
-        x = net.add("Concat", f"{name}_levels" if sfam else name, *maps, axis=1) if sfam or levels > 1 else maps[0]
-        if sfam:
-            x = attention(net, f"sfam_{scale}", x, name, shared=shared)
-        if normalise_first and scale == 1:
+        x = levels[0]
+        if self.sfam:
+            x = net.add("Concat", f"{name}_levels", *levels, axis=1)
+            x = attention(net, f"sfam_{scale}", x, name, shared=self.shared)
+        elif self.levels > 1:
+            x = net.add("Concat", name, *levels, axis=1)
+        if self.normalise_first and scale == 1:
             x = batch_norm(net, "norm", x)
-        sources.append(Source(x))
-    return sources
+        return x
+
+
+def check_cells(cells: int) -> None:
+    """Raise CaffeError where a map of `cells` cells a side cannot be halved into all scales."""
+    for _ in range(SCALES - 2):
+        cells = (cells + 1) // 2
+    if cells < 3:
+        raise CaffeError(
+            f"M2Det with {SCALES} scales: the map before the last one has {cells} cells a side "
+            "and needs 3; enlarge the input"
+        )

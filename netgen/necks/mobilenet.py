@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from netgen.backbones.mobilenet_v1 import DEFAULT, Style, conv_bn, learning, mobilenet_v1, separable
 from netgen.blocks.convolution import resize
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source
+from netgen.sources import Source
 
 EXTRA_CHANNELS = (512, 256, 256, 128)  # of conv14_2 … conv17_2; the 1×1 convolution before each has half as many
 LIGHT_FUSED = ("conv5", "conv11", "conv13")  # strides 8, 16 and 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netgen.backbones.resnet101 import conv_norm
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source
+from netgen.sources import Source
 
 CHANNELS = 512  # of each new map; the 1×1 convolution before it has half as many
 MAPS = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netgen.backbones.mobilenet_v1 import DEFAULT, Style, normalised
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source
+from netgen.sources import Source
 
 MAPS = 6
 SHARED_CHANNELS = 512  # of the 1×1 convolution before the box and class convolutions (§3)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from netgen.backbones.resnet101 import LEARNING, Learning, conv_norm, residual_block
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source, predictor
+from netgen.heads.predictions import predictor
+from netgen.sources import Source
 
 MODULES = ("a", "b", "c", "d")
 CHANNELS = 256  # of the inner convolutions; a module's output has four times as many

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netgen.blocks.convolution import conv_relu, l2_norm, shrink, shrinking
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source, pixel_step
+from netgen.sources import Source, pixel_step
 
 CHANNELS = (512, 256)  # of conv6_2, and of every later map; the 1×1 convolution before each has half as many
 L2_SCALE = 20  # conv4_3's values are larger than the others': L2-normalised and scaled by a learned 20 (ParseNet, §3.1 of SSD)

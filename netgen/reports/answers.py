@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netgen.recipe import Detector
+    from netgen.run import Run
 
 # What two processor cores get through in a minute or two, in GMACs of a net's forward passes.
 _TRIAL_GMACS = 1600
@@ -17,24 +17,24 @@ _SMALL_GMACS = 60  # a net below this has room for two images at a time
 
 @dataclass(frozen=True)
 class Answer:
-    """One KEY. what: for the help. lines: (detector, target) → the lines to print."""
+    """One KEY. what: for the help. lines: run → the lines to print."""
 
     what: str
-    lines: Callable[[Detector, str], Sequence[object]]
+    lines: Callable[[Run], Sequence[object]]
 
 
-def trial_size(detector: Detector, target: str = "ssd") -> tuple[int, int]:
+def trial_size(run: Run) -> tuple[int, int]:
     """The batch and the iterations of a trial on two processor cores: a minute or two."""
     from netgen.reports.walks import walk_net  # noqa: PLC0415
 
-    macs = walk_net(detector.build("deploy", target), "deploy").macs
+    macs = walk_net(run.build("deploy"), "deploy").macs
     gmacs = round(macs / 1e9, 2)
     batch = 2 if gmacs < _SMALL_GMACS else 1
     iterations = int(_TRIAL_GMACS / (max(gmacs, 0.01) * batch))
     return batch, min(max(iterations, 2), 20)
 
 
-def net_changed(detector: Detector, target: str = "ssd") -> bool:
+def net_changed(run: Run) -> bool:
     """Whether the folder has a training net that is another one, batch size aside.
 
     Its snapshots are then of no use to the detector as it is now.
@@ -42,40 +42,40 @@ def net_changed(detector: Detector, target: str = "ssd") -> bool:
     from caffe_ir.text import read_net  # noqa: PLC0415
     from ssd_common.errors import CaffeError  # noqa: PLC0415
 
-    file = Path(detector.net_folder) / "train.prototxt"
+    file = Path(run.net_folder) / "train.prototxt"
     if not file.exists():
         return False
     try:
         before = read_net(str(file))
     except CaffeError:
         return True
-    after = detector.build("train", target)
+    after = run.build("train")
     for net in (before, after):
         for layer in net.layer:
             layer.data_param.ClearField("batch_size")
     return before != after
 
 
-def _sources(detector: Detector, target: str) -> list[str]:
-    data = detector.dataset
+def _sources(run: Run) -> list[str]:
+    data = run.dataset
     return [data.path(data.train_lmdb), data.path(data.test_lmdb)]
 
 
-def _trial(detector: Detector, target: str) -> list[int]:
-    return list(trial_size(detector, target))
+def _trial(run: Run) -> list[int]:
+    return list(trial_size(run))
 
 
-def _changed(detector: Detector, target: str) -> list[str]:
-    return ["yes" if net_changed(detector, target) else "no"]
+def _changed(run: Run) -> list[str]:
+    return ["yes" if net_changed(run) else "no"]
 
 
 KEYS = {
-    "id": Answer("full zoo id", lambda detector, _: [detector.id]),
+    "id": Answer("full zoo id", lambda run: [run.id]),
     "sources": Answer("LMDBs that the nets read, to train and to test", _sources),
-    "test_lmdb": Answer("the second of them", lambda *of: _sources(*of)[1:]),
-    "weights": Answer("file that training starts from", lambda detector, _: [detector.weights]),
-    "max_iter": Answer("iterations", lambda detector, _: [detector.schedule.max_iter]),
-    "batch": Answer("images per iteration", lambda detector, _: [detector.plan.effective]),
+    "test_lmdb": Answer("the second of them", lambda run: _sources(run)[1:]),
+    "weights": Answer("file that training starts from", lambda run: [run.weights]),
+    "max_iter": Answer("iterations", lambda run: [run.schedule.max_iter]),
+    "batch": Answer("images per iteration", lambda run: [run.plan.effective]),
     "trial": Answer("batch and iterations of a trial on a CPU, two lines", _trial),
     "net_changed": Answer("yes or no: snapshots in --out are of another net", _changed),
 }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -12,10 +10,12 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import VALUE_BYTES, shape_text
 from caffe_ir.walk import Walk
 from netgen.datasets import Dataset
-from netgen.recipe import Detector
+from netgen.recipe import Recipe
 from netgen.reports.summary import source_rows
 from netgen.reports.walks import centres_inside, image_shape, walk_net
-from netgen.zoo import entries, family, get, headlines, resolve
+from netgen.run import Run
+from netgen.zoo.configuration import build, configure
+from netgen.zoo.registry import committed_ids, entries, get, resolve
 from ssd_common.words import memory_size
 
 FOLDER = "docs/zoo"
@@ -35,22 +35,22 @@ def card(zoo_id: str) -> str:
 
 def tables(zoo_id: str) -> list[str]:
     """A card below its prose."""
-    detector = get(zoo_id)
-    return [markdown(facts(detector)), markdown(sources(detector)), commands(zoo_id)]
+    run = configure(zoo_id)
+    return [markdown(facts(run)), markdown(sources(run)), commands(zoo_id)]
 
 
 def pages() -> dict[str, str]:
     """The text of every file of `FOLDER` by its path: an index, and a page per zoo module."""
     modules: dict[str, list[str]] = {}
-    for zoo_id in entries():
-        modules.setdefault(family(zoo_id), []).append(zoo_id)
+    for zoo_id, entry in entries().items():
+        modules.setdefault(entry.family, []).append(zoo_id)
     found = {f"{FOLDER}/{module}.md": page(ids) for module, ids in modules.items()}
     lines = [_index_line(module, ids) for module, ids in modules.items()]
     return found | {f"{FOLDER}/README.md": "\n".join([_HEAD, "", *lines]) + "\n"}
 
 
 def _index_line(module: str, ids: Sequence[str]) -> str:
-    committed = set(headlines())
+    committed = set(committed_ids())
     names = (f"**{zoo_id}**" if zoo_id in committed else zoo_id for zoo_id in ids)
     return f"- [{module}]({module}.md): {', '.join(names)}"
 
@@ -59,7 +59,7 @@ def page(ids: Sequence[str]) -> str:
     """A module's cards: the paper, a table of all ids, committed ones in full, others in words."""
     rows = [_COLUMNS, *map(_page_row, ids)]
     parts = map(_section, ids)
-    head = [f"# {family(ids[0])}", paper(ids[0]), markdown(rows)]
+    head = [f"# {entries()[ids[0]].family}", paper(ids[0]), markdown(rows)]
     return "\n\n".join([*head, *parts]) + "\n"
 
 
@@ -76,37 +76,38 @@ def _page_row(zoo_id: str) -> tuple[str, ...]:
 
 
 def _section(zoo_id: str) -> str:
-    below = tables(zoo_id) if zoo_id in headlines() else [commands(zoo_id)]
+    below = tables(zoo_id) if zoo_id in committed_ids() else [commands(zoo_id)]
     return "\n\n".join([f"## {zoo_id}", prose(zoo_id), *below])
 
 
 def prose(zoo_id: str) -> str:
     """The entry's docstring: paper and section, expected mAP, what differs from the release."""
-    return inspect.getdoc(entries()[zoo_id]) or ""
+    return entries()[zoo_id].card
 
 
 def paper(zoo_id: str) -> str:
     """The docstring of the entry's module: the paper, its hardware and hours, its release."""
-    text = inspect.getdoc(sys.modules[entries()[zoo_id].__module__]) or ""
+    text = entries()[zoo_id].paper
     return "\n".join(line for line in text.splitlines() if not line.startswith("To run one:"))
 
 
 @cache
 def walk(zoo_id: str, phase: str) -> Walk:
     """The walk through a detector's net of a phase."""
-    return walk_net(get(zoo_id).build(phase), phase)
+    return walk_net(build(zoo_id, phase), phase)
 
 
-def facts(detector: Detector) -> list[tuple[str, str]]:
+def facts(run: Run) -> list[tuple[str, str]]:
     """What follows from the detector and its nets: a name and a value a row, under a heading."""
-    schedule, found = detector.schedule, walk(detector.id, "deploy")
+    schedule, found = run.schedule, walk(run.id, "deploy")
     return [
         ("", ""),
-        ("data", _data(detector.dataset)),
-        ("starts from", detector.weights or "random weights"),
+        ("data", _data(run.dataset)),
+        ("starts from", run.weights or "random weights"),
         ("input", shape_text(image_shape(found)[1:])),
-        *_schedule_rows(detector.solvers()),
-        ("batch", _batch(detector)),
+        *_schedule_rows(run.solvers()),
+        ("batch", _batch(run)),
+        *_hardware_rows(run.recipe),
         (
             "optimiser",
             f"SGD, momentum {schedule.momentum:g}, weight decay {schedule.weight_decay:g}",
@@ -114,7 +115,7 @@ def facts(detector: Detector) -> list[tuple[str, str]]:
         ("boxes", boxes(found)),
         *_count_rows(found),
         ("multiply-adds", f"{found.macs:,} for an image"),
-        ("memory", _training_memory(detector)),
+        ("memory", _training_memory(run)),
     ]
 
 
@@ -144,12 +145,21 @@ def rates(solver: pb.SolverParameter) -> str:
     return text
 
 
-def _batch(detector: Detector) -> str:
-    text = f"{detector.plan}, on {_devices(len(detector.devices))}"
-    schedule, images = detector.schedule, detector.dataset.train_images
+def _batch(run: Run) -> str:
+    text = f"{run.plan}, on {_devices(len(run.devices))}"
+    schedule, images = run.schedule, run.dataset.train_images
     if images:
         text += f", {schedule.max_iter * schedule.batch / images:.0f} epochs"
     return text
+
+
+def _hardware_rows(recipe: Recipe) -> list[tuple[str, str]]:
+    """What the paper trained on and for how long, where it says so."""
+    if not recipe.hardware:
+        return []
+    if recipe.hours is None:
+        return [("paper's hardware", recipe.hardware)]
+    return [("paper's hardware", f"{recipe.hardware}, {recipe.hours:g} hours")]
 
 
 def _devices(gpus: int) -> str:
@@ -175,9 +185,9 @@ def _count_rows(found: Walk) -> list[tuple[str, str]]:
     return [(name, f"{count:,}") for name, count in counts.items() if count]
 
 
-def _training_memory(detector: Detector) -> str:
-    size = memory(walk(detector.id, "train"))
-    batch = f"a training batch of {detector.plan.per_gpu} on one GPU"
+def _training_memory(run: Run) -> str:
+    size = memory(walk(run.id, "train"))
+    batch = f"a training batch of {run.plan.per_gpu} on one GPU"
     return f"{size} of activations for {batch}, gradients included"
 
 
@@ -195,14 +205,14 @@ def memory(found: Walk) -> str:
     return memory_size(2 * VALUE_BYTES * sum(made.values()))
 
 
-def sources(detector: Detector) -> list[tuple[str, ...]]:
+def sources(run: Run) -> list[tuple[str, ...]]:
     """A row per map with prior boxes, under a heading."""
-    return source_rows(walk(detector.id, "deploy"))
+    return source_rows(walk(run.id, "deploy"))
 
 
 def commands(zoo_id: str) -> str:
     """What to type to train it."""
-    place = "prototxt" if zoo_id in headlines() else "runs"
+    place = "prototxt" if zoo_id in committed_ids() else "runs"
     return f"```\nnetgen build {zoo_id}\n{place}/{zoo_id}/train.sh\n```"
 
 

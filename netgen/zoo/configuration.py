@@ -10,9 +10,10 @@ from typing import Any
 
 from caffe_ir import caffe_ir_pb2 as pb
 from netgen import writer
+from netgen.backbones.registry import on_backbone
 from netgen.datasets import find
-from netgen.recipe import Detector
-from netgen.zoo import get, headlines
+from netgen.run import Run
+from netgen.zoo.registry import committed_ids, get
 
 
 def configure(
@@ -28,8 +29,9 @@ def configure(
     classes: int | None = None,
     backbone: str | None = None,
     out: str = "",
-) -> Detector:
-    """A detector of the zoo, as these options change it.
+    target: str = "ssd",
+) -> Run:
+    """A detector of the zoo and how it is run, as these options change it.
 
     zoo_id: "fssd300_voc0712", or "fssd300" for short.
     dataset: another data set's name, or the path of a dataset.json.
@@ -42,26 +44,27 @@ def configure(
     classes: with background, in place of the data set's.
     backbone: another one below the same neck, such as "vgg16", "resnet101", "mobilenet".
     out: the folder for the files; "" for the repository's own places.
+    target: the Caffe build, "ssd" (stock layers) or "fssd" (which has Interp).
 
     Raises CaffeError with the nearest name for an unknown one, and for a change that the detector
     does not allow.
     """
-    found = get(zoo_id)
+    run = Run.of(get(zoo_id))
     if dataset is not None:
-        found = found.on(find(dataset))
+        run = run.on(find(dataset))
     if size is not None:
-        found = found.resized(size)
+        run = run.resized(size)
     if backbone is not None:
-        found = found.on_backbone(backbone)
+        run = on_backbone(run, backbone)
     if classes is not None:
-        found = replace(found, dataset=found.dataset.with_classes(classes))
+        run = replace(run, dataset=run.dataset.with_classes(classes))
     if data is not None:
-        found = replace(found, dataset=found.dataset.under(data))
+        run = replace(run, dataset=run.dataset.under(data))
     if batch is not None:
-        found = replace(found, schedule=found.schedule.with_batch(batch))
+        run = replace(run, schedule=run.schedule.with_batch(batch))
     if iterations is not None:
-        found = replace(found, schedule=found.schedule.shortened(iterations))
-    return replace(found, folder=out, gpus=gpus, batch_per_gpu=batch_per_gpu)
+        run = replace(run, schedule=run.schedule.shortened(iterations))
+    return replace(run, folder=out, gpus=gpus, batch_per_gpu=batch_per_gpu, target=target)
 
 
 def build(
@@ -74,7 +77,7 @@ def build(
 
     Raises CaffeError as `configure` does, LayerError where a layer cannot be built.
     """
-    return configure(zoo_id, out=out, **options).build(phase, target)
+    return configure(zoo_id, out=out, target=target, **options).build(phase)
 
 
 def solver(
@@ -103,23 +106,23 @@ def write(
     Each file is written whole or not at all, and none before all are made. Raises CaffeError as
     `build` does, and where the folder cannot be written.
     """
-    return writer.write(placed(zoo_id, target, out=out, **options), target)
+    return writer.write(placed(zoo_id, target, out=out, **options))
 
 
-def placed(zoo_id: str, target: str = "ssd", *, out: str | None = None, **options: Any) -> Detector:
+def placed(zoo_id: str, target: str = "ssd", *, out: str | None = None, **options: Any) -> Run:
     """A detector with the folder that its files belong in.
 
     A detector of prototxt/ that no option changes belongs there, any other in runs/<its id>, so
     that the committed nets stay as the papers have them. out: another folder. The default place,
     named outright, is the default layout, with what training writes in runs/.
     """
-    found = configure(zoo_id, **options)
+    run = configure(zoo_id, target=target, **options)
     if out is not None:
         folder = os.path.normpath(out)
-        if folder == os.path.normpath(found.net_folder):
-            return found
-        return replace(found, folder=folder)
+        if folder == os.path.normpath(run.net_folder):
+            return run
+        return replace(run, folder=folder)
     changed = target != "ssd" or any(option is not None for option in options.values())
-    if found.id in headlines() and not changed:
-        return found
-    return replace(found, folder=f"runs/{found.id}")
+    if run.id in committed_ids() and not changed:
+        return run
+    return replace(run, folder=f"runs/{run.id}")

@@ -13,193 +13,288 @@ To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`; the SSD first, o
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
-from netgen.backbones.registry import RESNET101, Stack
-from netgen.backbones.resnet101 import FIXED_STATISTICS, FROZEN, LEARNING, Learning, resnet101
-from netgen.datasets import COCO, VOC0712, VOC0712PP, Dataset
+from netgen.backbones.registry import NeckOnBackbone
+from netgen.backbones.resnet101 import (
+    FIXED_STATISTICS,
+    FROZEN,
+    LEARNING,
+    RESNET101,
+    Learning,
+    resnet101,
+)
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source, multibox_head, predictor
+from netgen.heads.multibox import MultiBox
+from netgen.heads.predictions import predictor
 from netgen.necks.dssd import deconvolve, ssd_resnet_neck
-from netgen.necks.prediction import CHANNELS, deep_predictor, prediction_modules
-from netgen.recipe import Detector
+from netgen.necks.prediction import deep_predictor, prediction_modules
+from netgen.recipe import Recipe
 from netgen.schedules import Schedule
-from netgen.zoo import entry, row, variant
-from netgen.zoo.resnet import ssd321_resnet101_voc0712_release, ssd513_resnet101_coco_release, ssd_resnet
-
-# Iterations until the one step, and altogether (§4): stage 1 by data set, and stage 2.
-STAGE_1 = {VOC0712: (20_000, 30_000), VOC0712PP: (30_000, 50_000), COCO: (80_000, 130_000)}
-STAGE_2 = (20_000, 40_000)
+from netgen.sources import Source
+from netgen.zoo.registry import detector, get
 
 
-def neck(
-    net: Net,
-    maps: dict[str, Blob],
-    image: Blob,
-    *,
-    module: str,
-    method: str,
-    encoder: Learning,
-    decoder: Learning,
-    pixel_offsets: bool,
-    width: float = 1,
-) -> list[Source]:
-    """SSD's pyramid, the deconvolution modules over it, and a prediction module over each of their maps. width: factor on all channels."""
-    sources = ssd_resnet_neck(net, maps, image, width=width, learning=encoder, pixel_offsets=pixel_offsets)
-    sources = deconvolve(net, sources, method=method, width=width, learning=decoder)
-    return prediction_modules(net, sources, module, channels=(max(1, round(CHANNELS * width)),), learning=decoder)
+@dataclass(frozen=True)
+class Decoder:
+    """DSSD's neck over ResNet-101's maps.
+
+    module: prediction module of Figure 2, over each map.
+    method: of joining the two sides of a deconvolution module, "product" or "sum".
+    encoder: how SSD's part learns.
+    decoder: how the deconvolution and prediction modules learn.
+    pixel_offsets: prior boxes where the released scripts have them.
+    """
+
+    module: str = "c"
+    method: str = "product"
+    encoder: Learning = FROZEN
+    decoder: Learning = LEARNING
+    pixel_offsets: bool = False
+
+    def __call__(self, net: Net, maps: dict[str, Blob], image: Blob) -> list[Source]:
+        """Add SSD's pyramid, the deconvolution modules over it, and prediction modules."""
+        sources = ssd_resnet_neck(
+            net,
+            maps,
+            image,
+            learning=self.encoder,
+            pixel_offsets=self.pixel_offsets,
+        )
+        sources = deconvolve(net, sources, method=self.method, learning=self.decoder)
+        return prediction_modules(net, sources, self.module, learning=self.decoder)
 
 
-def final_weights(detector: Detector) -> str:
-    """The last snapshot of a detector's training."""
-    return f"{detector.snapshot_prefix}_iter_{detector.schedule.max_iter}.caffemodel"
-
-
-def dssd(
-    size: int,
-    dataset: Dataset,
-    suffix: str = "",
-    *,
-    start: Detector,
-    schedule: Schedule,
-    module: str = "c",
-    method: str = "product",
-    encoder: Learning = FROZEN,
-    decoder: Learning = LEARNING,
-    released: bool = False,
-    **options: Any,
-) -> Detector:
-    """DSSD for a square input of `size` pixels, from the final weights of `start`. module: of Figure 2; encoder: how SSD's part learns."""
-    backbone = replace(RESNET101, build=partial(resnet101, learning=encoder))
-    features = partial(neck, module=module, method=method, encoder=encoder, decoder=decoder, pixel_offsets=released)
-    predict = deep_predictor if size == 513 else predictor
+def deconvolved(
+    start: Recipe, schedule: Schedule, suffix: str = "", neck: Decoder = Decoder()
+) -> Recipe:
+    """DSSD that starts from the final weights of `start`: of SSD, or in stage 2 of DSSD."""
+    backbone = replace(RESNET101, build=partial(resnet101, learning=neck.encoder))
+    assert isinstance(start.head, MultiBox)
+    head = replace(
+        start.head,
+        suffix="new",
+        predictor=deep_predictor if start.size == 513 else predictor,
+    )
     return replace(
         start,
-        name=f"dssd{size}",
+        name=f"dssd{start.size}",
         suffix=suffix,
-        features=Stack(features, backbone),
+        features=NeckOnBackbone(neck, backbone),
+        head=head,
         schedule=schedule,
-        head=partial(multibox_head, grouped=True, suffix="new", predict=predict),
-        weights=final_weights(start),
-        needs_weights=encoder == FROZEN,
-        **options,
+        weights="",
+        starts_from=start,
+        needs_weights=neck.encoder == FROZEN,
     )
 
 
-def stage_1(size: int, dataset: Dataset, suffix: str = "", *, module: str = "c", method: str = "product") -> Detector:
-    """The decoder over a frozen SSD."""
-    until, max_iter = STAGE_1[dataset]
-    ssd = ssd_resnet(size, dataset, f"_pm_{module}" if module != "c" else "", module=module)
-    per_gpu = ssd.schedule.per_gpu // (2 if size == 321 else 1)  # at 321 an iteration takes two passes, as released
-    schedule = replace(ssd.schedule, steps=(until,), max_iter=max_iter, per_gpu=per_gpu)
-    return dssd(size, dataset, suffix, start=ssd, schedule=schedule, module=module, method=method)
+def stage_1(
+    ssd: str, step: int, max_iter: int, suffix: str = "", neck: Decoder = Decoder()
+) -> Recipe:
+    """The decoder over a frozen SSD (§4). ssd: zoo id. step: the iteration of the one step."""
+    start = get(ssd)
+    # At 321 an iteration takes two passes, as released.
+    passes = 2 if start.size == 321 else 1
+    schedule = replace(
+        start.schedule,
+        steps=(step,),
+        max_iter=max_iter,
+        per_gpu=start.schedule.per_gpu // passes,
+    )
+    return deconvolved(start, schedule, suffix, neck)
 
 
-def stage_2(size: int, dataset: Dataset) -> Detector:
-    """All of it."""
-    first = stage_1(size, dataset)
-    schedule = replace(first.schedule, steps=STAGE_2[:1], max_iter=STAGE_2[1])
-    return dssd(size, dataset, "_ft", start=first, schedule=schedule, encoder=LEARNING)
+def stage_2(dssd: str) -> Recipe:
+    """All of it (§4). dssd: zoo id of stage 1."""
+    start = get(dssd)
+    schedule = replace(
+        start.schedule,
+        steps=(20_000,),
+        max_iter=40_000,
+    )
+    return deconvolved(start, schedule, "_ft", Decoder(encoder=LEARNING))
 
 
-@entry
-def dssd321_voc0712() -> Detector:
+@detector(committed=True)
+def dssd321_voc0712() -> Recipe:
     """DSSD321 on VOC 07+12, stage 1, §4 and Table 3: 78.6 mAP on VOC2007 test, 17080 boxes."""
-    return stage_1(321, VOC0712)
-
-
-@variant
-def dssd513_voc0712() -> Detector:
-    """DSSD513 on VOC 07+12, stage 1, §4 and Table 3: 81.5 mAP on VOC2007 test, 43688 boxes. No file of the authors' is known for it."""
-    return stage_1(513, VOC0712)
-
-
-@variant
-def dssd321_voc0712_ft() -> Detector:
-    """DSSD321 on VOC 07+12, stage 2: everything learns, at 1e-3. §4 and Table 4: less than after stage 1 ("decreased performance")."""
-    return stage_2(321, VOC0712)
-
-
-@variant
-def dssd513_voc0712_ft() -> Detector:
-    """DSSD513 on VOC 07+12, stage 2: everything learns, at 1e-3; the authors' README says that this helps at 513 only."""
-    return stage_2(513, VOC0712)
-
-
-@variant
-def dssd321_voc0712pp() -> Detector:
-    """DSSD321 on VOC 07++12, stage 1, §4 and Table 5: 76.3 mAP on VOC2012 test (by the VOC server)."""
-    return stage_1(321, VOC0712PP)
-
-
-@variant
-def dssd513_voc0712pp() -> Detector:
-    """DSSD513 on VOC 07++12, stage 1, §4 and Table 5: 80.0 mAP on VOC2012 test (by the VOC server)."""
-    return stage_1(513, VOC0712PP)
-
-
-@variant
-def dssd321_coco() -> Detector:
-    """DSSD321 on COCO trainval35k, stage 1, §4 and Table 6: 28.0 mAP (0.5:0.95) on test-dev2015."""
-    return stage_1(321, COCO)
-
-
-@entry
-def dssd513_coco() -> Detector:
-    """DSSD513 on COCO trainval35k, stage 1, §4 and Table 6: 33.2 mAP (0.5:0.95) on test-dev2015."""
-    return stage_1(513, COCO)
-
-
-# Table 4's row of the sum, which the text prints no figure for, and the prediction modules that the paper tries on SSD alone.
-for _size in (321, 513):
-    row(
-        f"dssd{_size}_voc0712_sum",
-        partial(stage_1, _size, VOC0712, "_sum", method="sum"),
-        f"DSSD{_size} on VOC 07+12 with the sum of both sides in place of their product (§3.3, Table 4: the product is better).",
+    return stage_1(
+        "ssd321_resnet101_voc0712",
+        step=20_000,
+        max_iter=30_000,
     )
-    for _module in "bd":
-        row(
-            f"dssd{_size}_voc0712_pm_{_module}",
-            partial(stage_1, _size, VOC0712, f"_pm_{_module}", module=_module),
-            f"DSSD{_size} on VOC 07+12 with prediction module ({_module}) of Figure 2; the paper prints (c) only.",
-        )
 
 
-def released(size: int, dataset: Dataset, suffix: str, schedule: Schedule, start: Detector, **options: Any) -> Detector:
-    """One of the released scripts."""
-    schedule = replace(schedule, test_apart=True)
-    return dssd(size, dataset, suffix, start=start, schedule=schedule, released=True, **options)
+@detector()
+def dssd513_voc0712() -> Recipe:
+    """DSSD513 on VOC 07+12, stage 1, §4 and Table 3: 81.5 mAP on VOC2007 test, 43688 boxes. No file of the authors' is known for it."""
+    return stage_1(
+        "ssd513_resnet101_voc0712",
+        step=20_000,
+        max_iter=30_000,
+    )
 
 
-@entry
-def dssd321_voc0712_release() -> Detector:
+@detector()
+def dssd321_voc0712_ft() -> Recipe:
+    """DSSD321 on VOC 07+12, stage 2: everything learns, at 1e-3. §4 and Table 4: less than after stage 1 ("decreased performance")."""
+    return stage_2("dssd321_voc0712")
+
+
+@detector()
+def dssd513_voc0712_ft() -> Recipe:
+    """DSSD513 on VOC 07+12, stage 2: everything learns, at 1e-3; the authors' README says that this helps at 513 only."""
+    return stage_2("dssd513_voc0712")
+
+
+@detector()
+def dssd321_voc0712pp() -> Recipe:
+    """DSSD321 on VOC 07++12, stage 1, §4 and Table 5: 76.3 mAP on VOC2012 test (by the VOC server)."""
+    return stage_1(
+        "ssd321_resnet101_voc0712pp",
+        step=30_000,
+        max_iter=50_000,
+    )
+
+
+@detector()
+def dssd513_voc0712pp() -> Recipe:
+    """DSSD513 on VOC 07++12, stage 1, §4 and Table 5: 80.0 mAP on VOC2012 test (by the VOC server)."""
+    return stage_1(
+        "ssd513_resnet101_voc0712pp",
+        step=30_000,
+        max_iter=50_000,
+    )
+
+
+@detector()
+def dssd321_coco() -> Recipe:
+    """DSSD321 on COCO trainval35k, stage 1, §4 and Table 6: 28.0 mAP (0.5:0.95) on test-dev2015."""
+    return stage_1(
+        "ssd321_resnet101_coco",
+        step=80_000,
+        max_iter=130_000,
+    )
+
+
+@detector(committed=True)
+def dssd513_coco() -> Recipe:
+    """DSSD513 on COCO trainval35k, stage 1, §4 and Table 6: 33.2 mAP (0.5:0.95) on test-dev2015."""
+    return stage_1(
+        "ssd513_resnet101_coco",
+        step=80_000,
+        max_iter=130_000,
+    )
+
+
+@dataclass(frozen=True)
+class VariantRow:
+    """A variant of stage 1 on VOC 07+12: its own part of the zoo id, neck, and what it is."""
+
+    ssd: str
+    suffix: str
+    neck: Decoder
+    what: str
+
+    @property
+    def size(self) -> int:
+        """Side of the input in pixels."""
+        return int(self.ssd[3:6])
+
+    @property
+    def id(self) -> str:
+        """The zoo id."""
+        return f"dssd{self.size}_voc0712{self.suffix}"
+
+
+SUM = "the sum of both sides in place of their product (§3.3, Table 4: the product is better)"
+MODULE_B = "prediction module (b) of Figure 2; the paper prints (c) only"
+MODULE_D = "prediction module (d) of Figure 2; the paper prints (c) only"
+# Table 4's row of the sum, which the text prints no figure for, and the prediction modules that the
+# paper tries on SSD alone.
+VARIANTS = (
+    VariantRow("ssd321_resnet101_voc0712", "_sum", Decoder(method="sum"), SUM),
+    VariantRow("ssd321_resnet101_voc0712_pm_b", "_pm_b", Decoder(module="b"), MODULE_B),
+    VariantRow("ssd321_resnet101_voc0712_pm_d", "_pm_d", Decoder(module="d"), MODULE_D),
+    VariantRow("ssd513_resnet101_voc0712", "_sum", Decoder(method="sum"), SUM),
+    VariantRow("ssd513_resnet101_voc0712_pm_b", "_pm_b", Decoder(module="b"), MODULE_B),
+    VariantRow("ssd513_resnet101_voc0712_pm_d", "_pm_d", Decoder(module="d"), MODULE_D),
+)
+
+
+@detector(rows=VARIANTS)
+def variant(row: VariantRow) -> Recipe:
+    """DSSD{row.size} on VOC 07+12 with {row.what}."""
+    return stage_1(
+        row.ssd,
+        step=20_000,
+        max_iter=30_000,
+        suffix=row.suffix,
+        neck=row.neck,
+    )
+
+
+@detector(committed=True)
+def dssd321_voc0712_release() -> Recipe:
     """DSSD321 as ssd_pascal_resnet_deconv_321.py has it, stage 1: centres in pixels, a solver for tests alone.
 
     The authors' README has 78.6 mAP on VOC2007 test after 30k iterations.
     """
-    schedule = Schedule(steps=(20_000,), max_iter=30_000, per_gpu=4, test_batch=4)
-    return released(321, VOC0712, "_release", schedule, ssd321_resnet101_voc0712_release())
+    schedule = Schedule(
+        steps=(20_000,),
+        max_iter=30_000,
+        per_gpu=4,
+        test_batch=4,
+        test_apart=True,
+    )
+    return deconvolved(
+        get("ssd321_resnet101_voc0712_release"),
+        schedule,
+        suffix="_release",
+        neck=Decoder(pixel_offsets=True),
+    )
 
 
-@variant
-def dssd321_voc0712_ft_release() -> Detector:
+@detector()
+def dssd321_voc0712_ft_release() -> Recipe:
     """DSSD321 as ssd_pascal_resnet_deconv_ft_321.py has it, stage 2: 1e-4, not the paper's 1e-3; no BatchNorm and no Scale learns.
 
     The authors' README: everything that normalises has to be frozen, and then it helps at 513 only.
     """
-    first = dssd321_voc0712_release()
-    schedule = replace(first.schedule, max_iter=40_000, base_lr=1e-4)
-    return released(321, VOC0712, "_ft_release", schedule, first, encoder=FIXED_STATISTICS, decoder=FIXED_STATISTICS)
+    start = get("dssd321_voc0712_release")
+    schedule = replace(
+        start.schedule,
+        max_iter=40_000,
+        base_lr=1e-4,
+    )
+    neck = Decoder(
+        encoder=FIXED_STATISTICS,
+        decoder=FIXED_STATISTICS,
+        pixel_offsets=True,
+    )
+    return deconvolved(start, schedule, suffix="_ft_release", neck=neck)
 
 
-@variant
-def dssd513_coco_release() -> Detector:
+@detector()
+def dssd513_coco_release() -> Recipe:
     """DSSD513 on COCO as ssd_coco_resnet_deconv_513.py has it: 150k iterations of 32 images, one at a time; centres in pixels.
 
     The decoder's BatchNorm then normalises each image by itself, although the authors' README asks for five or more per GPU.
     """
-    schedule = Schedule(steps=(80_000, 130_000), max_iter=150_000, gpus=(0,), per_gpu=1, test_batch=2)
-    start = ssd513_resnet101_coco_release()
-    return released(513, COCO, "_release", schedule, start, output_prefix="det_test")
+    schedule = Schedule(
+        steps=(80_000, 130_000),
+        max_iter=150_000,
+        gpus=(0,),
+        per_gpu=1,
+        test_batch=2,
+        test_apart=True,
+    )
+    recipe = deconvolved(
+        get("ssd513_resnet101_coco_release"),
+        schedule,
+        suffix="_release",
+        neck=Decoder(pixel_offsets=True),
+    )
+    return replace(recipe, output_prefix="det_test")

@@ -21,231 +21,295 @@ To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
-from netgen.backbones.registry import RESNET101, VGG16, Maps, Stack
-from netgen.backbones.resnet101 import resnet101
+from netgen.backbones.registry import NeckOnBackbone
+from netgen.backbones.resnet101 import RESNET101, resnet101
+from netgen.backbones.vgg16 import VGG16
 from netgen.datasets import COCO
-from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source, Suppression
+from netgen.heads.detections import Suppression
+from netgen.heads.multibox import MultiBox
 from netgen.heads.priors import Priors, Scales
-from netgen.necks.m2det import mlfpn
+from netgen.necks.m2det import Mlfpn
 from netgen.necks.ssd import ssd_neck
-from netgen.recipe import Detector
-from netgen.schedules import Leg, Schedule
-from netgen.zoo import entry, row, variant
-
-WARM_UP_FROM = 1e-6  # `end_lr` of the released configurations
-EPOCH = COCO.train_images // 32  # 118,287 // 32 = 3,696 iterations
-PAPER = Schedule(
-    steps=(90 * EPOCH, 120 * EPOCH),
-    max_iter=150 * EPOCH,
-    base_lr=2e-3,
-    batch=32,
-    legs=(Leg(5 * EPOCH, WARM_UP_FROM, 2e-3),),
-    snapshot=10 * EPOCH,
-    test_interval=10 * EPOCH,
-)
-
-# Sides of the prior boxes (configs/ of qijiezhao/M2Det): SSD's on COCO but for the first map.
-SCALES = {size: Scales(first=(first, 15), low=15) for size, first in ((320, 8), (512, 6), (800, 4))}
-SIDES_704 = (0.04, 0.11, 0.23, 0.39, 0.58, 0.80, 1.05)  # in the image's own, of each map and one more
-# Pixels between centres as the released configurations round them; the paper's ids have the image divided by the cells.
-STEPS = {
-    320: (8, 16, 32, 64, 107, 320),
-    512: (8, 16, 32, 64, 128, 256),
-    704: (8, 16, 32, 64, 117, 176),
-    800: (8, 16, 32, 62, 115, 160),
-}
+from netgen.recipe import Recipe
+from netgen.zoo.m2det_schedules import PAPER, released_schedule
+from netgen.zoo.m2det_sizes import TABLE_3, SizeRow
+from netgen.zoo.registry import detector
 
 
-def released_schedule(batch: int) -> Schedule:
-    """The rates of the released configurations, in epochs of batches of `batch` images on one GPU (train.py: --ngpu 1)."""
-    epoch = COCO.train_images // batch  # 7,392 iterations of 16
-    return Schedule(
-        steps=(130 * epoch, 150 * epoch),
-        max_iter=160 * epoch,
-        base_lr=4e-4,
-        batch=batch,
-        per_gpu=batch,
-        gpus=(0,),
-        legs=(Leg(5 * epoch, WARM_UP_FROM, 4e-3), Leg(90 * epoch, 4e-3, 4e-3), Leg(110 * epoch, 2e-3, 2e-3)),
-        snapshot=10 * epoch,
-        test_interval=10 * epoch,
-    )
+def head(first: int, confidence: float = 0.05) -> MultiBox:
+    """Boxes from `first` percent of the image on (configs/ of qijiezhao/M2Det), scores above 0.05.
 
-
-def m2det(
-    size: int,
-    backbone: str = "vgg",
-    suffix: str = "",
-    *,
-    schedule: Schedule = PAPER,
-    steps: Sequence[float] = (),
-    confidence: float = 0.05,
-    halving: str = "34",
-    **options: Any,
-) -> Detector:
-    """M2Det for a square input of `size` pixels. backbone: "vgg" or "resnet101", `halving` of that; steps: of the prior boxes, none for
-    image / cells; options: of `mlfpn`."""
-
-    home = VGG16 if backbone == "vgg" else replace(RESNET101, build=partial(resnet101, halving=halving))
-
-    def neck(net: Net, maps: Maps, image: Blob) -> list[Source]:
-        sources = mlfpn(net, *(maps[name] for name in home.maps[1:]), **options)
-        # Steps in pixels suit one size of the image only.
-        return [replace(x, step=step) for x, step in zip(sources, steps, strict=True)] if steps and image.size == (size, size) else sources
-
-    return Detector(
-        f"m2det{size}_{backbone}",
-        size,
-        Stack(neck, home),
-        COCO,
-        schedule,
-        suffix,
-        scales=SCALES.get(size),
+    The sides are SSD's on COCO but for the first map.
+    """
+    return MultiBox(
+        scales=Scales(first=(first, 15), low=15),
         ratios=((2, 3),),
         suppression=Suppression(confidence=confidence),
-        weights=home.weights,
     )
 
 
-def released(size: int, backbone: str = "vgg", *, batch: int, sfam: bool = False, **options: Any) -> Detector:
-    """M2Det as configs/m2det<size>_<backbone>.py has it. sfam: that switch of the configurations, off in all of them."""
-    options |= {"sfam": sfam, "shared": True, "normalise_first": True}
-    schedule = released_schedule(batch)
-    return m2det(size, backbone, "_release", schedule=schedule, steps=STEPS[size], confidence=0.1, **options)
+VGG_NECK = Mlfpn(maps=(VGG16.maps[8], VGG16.maps[16]))
+RESNET_NECK = Mlfpn(maps=(RESNET101.maps[8], RESNET101.maps[16]))
+M2DET320 = Recipe(
+    name="m2det320_vgg",
+    size=320,
+    dataset=COCO,
+    features=NeckOnBackbone(VGG_NECK, VGG16),
+    head=head(8),
+    schedule=PAPER,
+    weights=VGG16.weights,
+    hardware="4 Titan X",
+)
 
 
-@entry
-def m2det320_vgg_coco() -> Detector:
+@detector(committed=True)
+def m2det320_vgg_coco() -> Recipe:
     """M2Det320 with VGG16, 8 levels of 256 channels, Table 1: 33.5 mAP (0.5:0.95) on test-dev; Tables 2 and 3: 33.2 on minival."""
-    return m2det(320)
+    return replace(
+        M2DET320,
+        hours=3 * 24,
+    )
 
 
-@entry
-def m2det320_resnet101_coco() -> Detector:
+@detector(committed=True)
+def m2det320_resnet101_coco() -> Recipe:
     """M2Det320 with ResNet-101, Table 1: 34.3 mAP (0.5:0.95) on test-dev; last column of Table 2: 34.1 on minival."""
-    return m2det(320, "resnet101")
+    return replace(
+        M2DET320,
+        name="m2det320_resnet101",
+        features=NeckOnBackbone(RESNET_NECK, RESNET101),
+        weights=RESNET101.weights,
+        hours=5 * 24,
+    )
 
 
-@entry
-def m2det512_vgg_coco() -> Detector:
+@detector(committed=True)
+def m2det512_vgg_coco() -> Recipe:
     """M2Det512 with VGG16, Table 1: 37.6 mAP (0.5:0.95) on test-dev."""
-    return m2det(512)
+    return replace(
+        M2DET320,
+        name="m2det512_vgg",
+        size=512,
+        head=head(6),
+        hours=6 * 24,
+    )
 
 
-@variant
-def m2det512_resnet101_coco() -> Detector:
+@detector()
+def m2det512_resnet101_coco() -> Recipe:
     """M2Det512 with ResNet-101, Table 1: 38.8 mAP (0.5:0.95) on test-dev."""
-    return m2det(512, "resnet101", schedule=replace(PAPER, per_gpu=16, gpus=(0, 1)))
+    return replace(
+        M2DET320,
+        name="m2det512_resnet101",
+        size=512,
+        features=NeckOnBackbone(RESNET_NECK, RESNET101),
+        head=head(6),
+        schedule=replace(PAPER, per_gpu=16, gpus=(0, 1)),
+        weights=RESNET101.weights,
+        hardware="2 V100",
+        hours=11 * 24,
+    )
 
 
-@entry
-def m2det800_vgg_coco() -> Detector:
+@detector(committed=True)
+def m2det800_vgg_coco() -> Recipe:
     """M2Det800 with VGG16, Table 1: 41.0 mAP (0.5:0.95) on test-dev; the text counts 147M parameters for it."""
-    return m2det(800)
+    return replace(
+        M2DET320,
+        name="m2det800_vgg",
+        size=800,
+        head=head(4),
+        hardware="V100",
+        hours=14 * 24,
+    )
 
 
-@variant
-def m2det800_resnet101_coco() -> Detector:
+@detector()
+def m2det800_resnet101_coco() -> Recipe:
     """M2Det800 with ResNet-101: the paper names backbone and size, but prints no result of the two together."""
-    return m2det(800, "resnet101", schedule=replace(PAPER, per_gpu=4))
+    return replace(
+        M2DET320,
+        name="m2det800_resnet101",
+        size=800,
+        features=NeckOnBackbone(RESNET_NECK, RESNET101),
+        head=head(4),
+        schedule=replace(PAPER, per_gpu=4),
+        weights=RESNET101.weights,
+        hardware="",
+    )
 
 
-@variant
-def m2det320_vgg_coco_baseline() -> Detector:
+@detector()
+def m2det320_vgg_coco_baseline() -> Recipe:
     """SSD with VGG16 at 320×320, first column of Table 2: 25.8 mAP on minival. Prior boxes and schedule are M2Det's."""
+    return replace(
+        M2DET320,
+        suffix="_baseline",
+        features=NeckOnBackbone(ssd_neck, VGG16),
+    )
 
-    return replace(m2det(320, suffix="_baseline"), features=Stack(ssd_neck))
 
-
-@variant
-def m2det320_vgg_coco_stum1() -> Detector:
+@detector()
+def m2det320_vgg_coco_stum1() -> Recipe:
     """One s-TUM (no 1×1 smoothing) on the base feature, no SFAM, second column of Table 2: 27.5 mAP on minival.
 
     The text describes this column as the baseline with "a series of Deconv layers" after DSSD; the table's own name is followed here.
     """
-    return m2det(320, suffix="_stum1", levels=1, smooth=False, sfam=False)
-
-
-@variant
-def m2det320_vgg_coco_stum8() -> Detector:
-    """Eight s-TUMs, the base feature for the first only, no SFAM, third column of Table 2: 30.6 mAP on minival."""
-    return m2det(320, suffix="_stum8", smooth=False, base_feature=False, sfam=False)
-
-
-@variant
-def m2det320_vgg_coco_tum8() -> Detector:
-    """Eight TUMs, the base feature for the first only, no SFAM, fourth column of Table 2: 30.8 mAP on minival."""
-    return m2det(320, suffix="_tum8", base_feature=False, sfam=False)
-
-
-@variant
-def m2det320_vgg_coco_nosfam() -> Detector:
-    """Eight TUMs, each with the base feature, no SFAM, fifth column of Table 2: 32.7 mAP on minival."""
-    return m2det(320, suffix="_nosfam", sfam=False)
-
-
-# Table 3, without 8 levels of 256 channels, the plain id: levels, channels, mAP on minival, millions of parameters as printed.
-TABLE_3 = (
-    (2, 256, 30.5, 40.1),
-    (2, 512, 32.1, 106.5),
-    (4, 128, 29.8, 34.2),
-    (4, 256, 31.8, 60.2),
-    (4, 512, 33.4, 192.2),
-    (8, 128, 31.8, 47.5),
-    (8, 512, 34.0, 368.8),
-    (16, 128, 32.5, 73.9),
-    (16, 256, 33.6, 176.8),
-)
-
-
-for _levels, _channels, _map, _millions in TABLE_3:
-    _suffix = f"_l{_levels}_c{_channels}"
-    row(
-        f"m2det320_vgg_coco{_suffix}",
-        partial(m2det, 320, suffix=_suffix, levels=_levels, channels=_channels),
-        f"M2Det320 with VGG16, {_levels} levels of {_channels} channels, Table 3: {_map} mAP (0.5:0.95) on minival.\n\n"
-        f"    The table prints {_millions}M parameters; see the head of this file.\n    ",
+    neck = replace(VGG_NECK, levels=1, smooth=False, sfam=False)
+    return replace(
+        M2DET320,
+        suffix="_stum1",
+        features=NeckOnBackbone(neck, VGG16),
     )
 
 
-@variant
-def m2det320_vgg_coco_release() -> Detector:
+@detector()
+def m2det320_vgg_coco_stum8() -> Recipe:
+    """Eight s-TUMs, the base feature for the first only, no SFAM, third column of Table 2: 30.6 mAP on minival."""
+    neck = replace(VGG_NECK, smooth=False, base_feature=False, sfam=False)
+    return replace(
+        M2DET320,
+        suffix="_stum8",
+        features=NeckOnBackbone(neck, VGG16),
+    )
+
+
+@detector()
+def m2det320_vgg_coco_tum8() -> Recipe:
+    """Eight TUMs, the base feature for the first only, no SFAM, fourth column of Table 2: 30.8 mAP on minival."""
+    neck = replace(VGG_NECK, base_feature=False, sfam=False)
+    return replace(
+        M2DET320,
+        suffix="_tum8",
+        features=NeckOnBackbone(neck, VGG16),
+    )
+
+
+@detector()
+def m2det320_vgg_coco_nosfam() -> Recipe:
+    """Eight TUMs, each with the base feature, no SFAM, fifth column of Table 2: 32.7 mAP on minival."""
+    neck = replace(VGG_NECK, sfam=False)
+    return replace(
+        M2DET320,
+        suffix="_nosfam",
+        features=NeckOnBackbone(neck, VGG16),
+    )
+
+
+@detector(rows=TABLE_3)
+def other_size(row: SizeRow) -> Recipe:
+    """M2Det320 with VGG16, {row.levels} levels of {row.channels} channels, Table 3: {row.mAP} mAP (0.5:0.95) on minival.
+
+    The table prints {row.millions}M parameters; see the head of this file.
+    """
+    neck = replace(VGG_NECK, levels=row.levels, channels=row.channels)
+    return replace(
+        M2DET320,
+        suffix=row.suffix,
+        features=NeckOnBackbone(neck, VGG16),
+    )
+
+
+# The configurations of the authors' code. Pixels between centres as they round them; the paper's ids
+# have the image divided by the cells.
+RELEASED_NECK = replace(
+    VGG_NECK,
+    sfam=False,  # the switch is off in all of them
+    shared=True,
+    normalise_first=True,
+    steps=(8, 16, 32, 64, 107, 320),
+    steps_side=320,
+)
+RELEASED320 = replace(
+    M2DET320,
+    suffix="_release",
+    features=NeckOnBackbone(RELEASED_NECK, VGG16),
+    head=head(8, confidence=0.1),
+    schedule=released_schedule(16),
+    hardware="",
+)
+
+
+@detector()
+def m2det320_vgg_coco_release() -> Recipe:
     """M2Det320 as configs/m2det320_vgg.py of qijiezhao/M2Det has it: no SFAM, batch 16, 160 epochs."""
-    return released(320, batch=16)
+    return RELEASED320
 
 
-@variant
-def m2det512_vgg_coco_release() -> Detector:
+@detector()
+def m2det512_vgg_coco_release() -> Recipe:
     """M2Det512 as configs/m2det512_vgg.py of qijiezhao/M2Det has it: no SFAM, batch 16, 160 epochs."""
-    return released(512, batch=16)
+    neck = replace(
+        RELEASED_NECK,
+        steps=(8, 16, 32, 64, 128, 256),
+        steps_side=512,
+    )
+    return replace(
+        RELEASED320,
+        name="m2det512_vgg",
+        size=512,
+        features=NeckOnBackbone(neck, VGG16),
+        head=head(6, confidence=0.1),
+        schedule=released_schedule(16),
+    )
 
 
-@entry
-def m2det704_vgg_coco_release() -> Detector:
+@detector(committed=True)
+def m2det704_vgg_coco_release() -> Recipe:
     """M2Det704 as configs/m2det704_vgg.py of qijiezhao/M2Det has it: a size that the paper lacks; no SFAM, batch 11, 160 epochs."""
-    sides = [704 * side for side in SIDES_704]
+    neck = replace(
+        RELEASED_NECK,
+        steps=(8, 16, 32, 64, 117, 176),
+        steps_side=704,
+    )
+    # In the image's own, of each map and one more.
+    sides = [704 * side for side in (0.04, 0.11, 0.23, 0.39, 0.58, 0.80, 1.05)]
     priors = [Priors(low, high, (2, 3)) for low, high in pairwise(sides)]
-    return replace(released(704, batch=11), priors=priors)
+    return replace(
+        RELEASED320,
+        name="m2det704_vgg",
+        size=704,
+        features=NeckOnBackbone(neck, VGG16),
+        head=MultiBox(priors=priors, suppression=Suppression(confidence=0.1)),
+        schedule=released_schedule(11),
+    )
 
 
-@variant
-def m2det800_vgg_coco_release() -> Detector:
+@detector()
+def m2det800_vgg_coco_release() -> Recipe:
     """M2Det800 as configs/m2det800_vgg.py of qijiezhao/M2Det has it: no SFAM, batch 9, 160 epochs."""
-    return released(800, batch=9)
+    neck = replace(
+        RELEASED_NECK,
+        steps=(8, 16, 32, 62, 115, 160),
+        steps_side=800,
+    )
+    return replace(
+        RELEASED320,
+        name="m2det800_vgg",
+        size=800,
+        features=NeckOnBackbone(neck, VGG16),
+        head=head(4, confidence=0.1),
+        schedule=released_schedule(9),
+    )
 
 
-@variant
-def m2det320_resnet101_coco_release() -> Detector:
+@detector()
+def m2det320_resnet101_coco_release() -> Recipe:
     """M2Det320 as configs/m2det320_resnet101.py of qijiezhao/M2Det has it: no SFAM, batch 12, 160 epochs.
 
     Its ResNet has stride 1 in conv4 and stride 2 in conv5, which is not dilated. (PyTorch's has these strides in the 3×3 convolutions,
     Caffe's weights are for strides in the 1×1 ones before.)
     """
-    return released(320, "resnet101", batch=12, halving="35")
+    backbone = replace(RESNET101, build=partial(resnet101, halving="35"))
+    neck = replace(RELEASED_NECK, maps=RESNET_NECK.maps)
+    return replace(
+        RELEASED320,
+        name="m2det320_resnet101",
+        features=NeckOnBackbone(neck, backbone),
+        schedule=released_schedule(12),
+        weights=RESNET101.weights,
+    )

@@ -8,36 +8,35 @@ To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from netgen.backbones.mobilenet_v1 import Style
-from netgen.backbones.registry import MOBILENET
-from netgen.datasets import COCO, VOC0712, Dataset
+from netgen.backbones.mobilenet_v1 import MOBILENET, Style
+from netgen.data_layer import Augmentation
+from netgen.datasets import COCO, COCO_IDS, VOC0712
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Predictions, Suppression, detection_output, focal_loss, multibox_head
+from netgen.heads.detections import Suppression, detection_output
+from netgen.heads.losses import focal_loss
+from netgen.heads.multibox import MultiBox
+from netgen.heads.predictions import Predictions
 from netgen.heads.priors import Priors
 from netgen.necks.mobilenet import light_fssd, mobilenet_ssd, predictor
-from netgen.recipe import Detector
+from netgen.recipe import Recipe
 from netgen.schedules import Schedule, cosine
-from netgen.zoo import entry, variant
-from netgen.zoo.fssd import COCO_300
+from netgen.zoo.registry import detector
+from netgen.zoo.schedules import FSSD_COCO
+from netgen.zoo.tensorflow import CLASS_BIAS, NORMALISATION, SUPPRESSION
 
-PIXELS = MOBILENET.pixels  # −1 … 1
 CLASSIFIER = MOBILENET.weights  # mobilenet_v1_1.0_224_2017_06_14, converted
-PRIORS = [Priors(60, 0, (2,)), *(Priors(low, high, (2, 3)) for low, high in ((105, 150), (150, 195), (195, 240), (240, 285), (285, 300)))]
-
-# The classes are COCO's own label ids, 1 to 90, of which ten are nobody's, and the background, as TensorFlow counts them
-# (data_prep's label map coco_ids).
-COCO_IDS = replace(
-    COCO,
-    num_classes=91,
-    train_lmdb="coco/coco_ids_train_lmdb",
-    test_lmdb="coco/coco_ids_minival_lmdb",
-    labelmap="coco/labelmap_coco_ids.prototxt",
-)
+PRIORS = [
+    Priors(60, 0, (2,)),
+    Priors(105, 150, (2, 3)),
+    Priors(150, 195, (2, 3)),
+    Priors(195, 240, (2, 3)),
+    Priors(240, 285, (2, 3)),
+    Priors(285, 300, (2, 3)),
+]
 
 # solver_train.prototxt and voc/solver.prototxt: `-gpu 0`, 673 test batches of 8 for 4952 images.
 RELEASED = Schedule(
@@ -55,87 +54,130 @@ RELEASED = Schedule(
     test_iter=673,
     snapshot=1000,
 )
-FINE_TUNED, WHOLE = Style(lr_mult=0.1), Style()
-TEMPLATES = {"train": FINE_TUNED, "test": WHOLE, "deploy": WHOLE}
-VOC_FOLDER = {"train": replace(FINE_TUNED, caffe_engine=False), "test": WHOLE, "deploy": replace(WHOLE, folded=True)}
-ROOT_FILES = {"train": FINE_TUNED, "test": WHOLE, "deploy": replace(FINE_TUNED, caffe_engine=False)}
-ALIKE = dict.fromkeys(("train", "test", "deploy"), WHOLE)
+
+# How convolutions are written in each phase.
+Styles = Mapping[str, Style]
+FINE_TUNED = Style(lr_mult=0.1)
+WHOLE = Style()
+TEMPLATES: Styles = {
+    "train": FINE_TUNED,
+    "test": WHOLE,
+    "deploy": WHOLE,
+}
+VOC_FOLDER: Styles = {
+    "train": replace(FINE_TUNED, caffe_engine=False),
+    "test": WHOLE,
+    "deploy": replace(WHOLE, folded=True),
+}
+ROOT_FILES: Styles = {
+    "train": FINE_TUNED,
+    "test": WHOLE,
+    "deploy": replace(FINE_TUNED, caffe_engine=False),
+}
+ALIKE: Styles = dict.fromkeys(("train", "test", "deploy"), WHOLE)
 
 # ssd_mobilenet_v1_300x300_coco14_sync.config of TensorFlow's Object Detection API.
-NORMALISATION = {"moving_average_fraction": 0.97, "eps": 0.001}
-TENSORFLOW = Style(relu6=True, weight_filler={"type": "gaussian", "std": 0.03}, batch_norm=NORMALISATION)
+TENSORFLOW = Style(
+    relu6=True,
+    weight_filler={"type": "gaussian", "std": 0.03},
+    batch_norm=NORMALISATION,
+)
 TENSORFLOW_HEAD = replace(TENSORFLOW, weight_filler={"type": "gaussian", "std": 0.01})
-CLASS_BIAS = -4.6  # −log(99): all scores start at 0.01
-TENSORFLOW_SUPPRESSION = Suppression(nms_threshold=0.6, top_k=-1, keep_top_k=100, confidence=1e-8)
 TENSORFLOW_SCHEDULE = Schedule(
     steps=(),
     max_iter=20_000,
-    legs=cosine(20_000, 0.9, warm_up=1000, warm_up_from=0.3),
+    segments=cosine(20_000, 0.9, warm_up=1000, warm_up_from=0.3),
     weight_decay=0.00004,
     batch=1024,
-    per_gpu=128,  # a replica of the authors' eight; Caffe runs a Python layer on one GPU, which takes them in turn
+    # A replica of the authors' eight; Caffe runs a Python layer on one GPU, which takes them in turn.
+    per_gpu=128,
     gpus=(0,),
     snapshot=2000,
     test_interval=2000,
 )
 
 
-def head(styles: Mapping[str, Style], **options: Any) -> Callable[..., Predictions]:
-    """1×1 convolutions. options: of `predictor`."""
-    return partial(multibox_head, predict=partial(predictor, styles=styles, **options))
-
-
-def detect_to_look_at(net: Net, predictions: Predictions, num_classes: int, save: dict | None, suppression: Suppression) -> Blob:
+def detect_to_look_at(
+    net: Net,
+    predictions: Predictions,
+    num_classes: int,
+    save: dict | None,
+    suppression: Suppression,
+) -> Blob:
     """Detections as released: written nowhere, and a hundred of the surest in the deploy net."""
     if net.phase == "deploy":
         suppression = Suppression(top_k=100, keep_top_k=100, confidence=0.25)
     return detection_output(net, predictions, num_classes, None, suppression)
 
 
-def mobilenet_ssd300(
-    dataset: Dataset, schedule: Schedule, styles: Mapping[str, Style], *, renamed: bool = False, **options: Any
-) -> Detector:
-    """MobileNet-SSD at 300×300, 1917 boxes. renamed: class layers have names of their own. options: of Detector."""
-    options.setdefault("head", head(styles, renamed=renamed))
-    features = partial(mobilenet_ssd, styles=styles)
-    return Detector("mobilenet_ssd300", 300, features, dataset, schedule, priors=PRIORS, pixels=PIXELS, **options)
+# MobileNet-SSD at 300×300 as released on VOC, 1917 boxes.
+RELEASED_VOC = Recipe(
+    name="mobilenet_ssd300",
+    size=300,
+    dataset=VOC0712,
+    features=partial(mobilenet_ssd, styles=VOC_FOLDER),
+    head=MultiBox(
+        priors=PRIORS,
+        predictor=partial(predictor, styles=VOC_FOLDER),
+        output=detect_to_look_at,
+    ),
+    schedule=RELEASED,
+    suffix="_release",
+    weights="models/mobilenet_iter_73000.caffemodel",
+    pixels=MOBILENET.pixels,
+)
 
 
-@variant
-def mobilenet_ssd300_voc0712() -> Detector:
+@detector()
+def mobilenet_ssd300_voc0712() -> Recipe:
     """MobileNet-SSD300 on VOC 07+12, as chuanqi305/MobileNet-SSD's `gen_model.sh 21` writes it, for other classes than its weights have.
 
     Its class layers are called `<map>_mbox_conf_new`, so that they start afresh. mAP: see `mobilenet_ssd300_voc0712_release`.
     """
-    weights = "models/mobilenet_iter_73000.caffemodel"
-    return mobilenet_ssd300(VOC0712, RELEASED, TEMPLATES, renamed=True, detect=detect_to_look_at, weights=weights)
+    return replace(
+        RELEASED_VOC,
+        suffix="",
+        features=partial(mobilenet_ssd, styles=TEMPLATES),
+        head=MultiBox(
+            priors=PRIORS,
+            predictor=partial(predictor, styles=TEMPLATES, renamed=True),
+            output=detect_to_look_at,
+        ),
+    )
 
 
-@entry
-def mobilenet_ssd300_voc0712_release() -> Detector:
+@detector(committed=True)
+def mobilenet_ssd300_voc0712_release() -> Recipe:
     """MobileNet-SSD300 on VOC 07+12, as voc/ of chuanqi305/MobileNet-SSD has it: 72.7 mAP on VOC2007 test from COCO, 68 without (README).
 
     One GPU, batch 24, RMSProp; everything but the class layers learns at a tenth of the rate. BatchNorm is folded into the
     deploy net's convolutions (merge_bn.py): it loads MobileNetSSD_deploy.caffemodel, the others mobilenet_iter_73000.caffemodel.
     test_iter is the repository's: 673 batches of 8 go round the 4952 test images, and count 432 of them twice.
     """
-    weights = "models/mobilenet_iter_73000.caffemodel"
-    return mobilenet_ssd300(VOC0712, RELEASED, VOC_FOLDER, suffix="_release", detect=detect_to_look_at, weights=weights)
+    return RELEASED_VOC
 
 
-@variant
-def mobilenet_ssd300_voc0712_release_root() -> Detector:
+@detector()
+def mobilenet_ssd300_voc0712_release_root() -> Recipe:
     """MobileNet-SSD300 on VOC 07+12, as train.prototxt and deploy.prototxt at the root of chuanqi305/MobileNet-SSD have it.
 
     The layers of `mobilenet_ssd300_voc0712_release`, but that the deploy net keeps BatchNorm, and that depthwise convolutions name
     Caffe's engine while training.
     """
-    weights = "models/mobilenet_iter_73000.caffemodel"
-    return mobilenet_ssd300(VOC0712, RELEASED, ROOT_FILES, suffix="_release_root", detect=detect_to_look_at, weights=weights)
+    return replace(
+        RELEASED_VOC,
+        suffix="_release_root",
+        features=partial(mobilenet_ssd, styles=ROOT_FILES),
+        head=MultiBox(
+            priors=PRIORS,
+            predictor=partial(predictor, styles=ROOT_FILES),
+            output=detect_to_look_at,
+        ),
+    )
 
 
-@entry
-def mobilenet_ssd300_coco() -> Detector:
+@detector(committed=True)
+def mobilenet_ssd300_coco() -> Recipe:
     """MobileNet-SSD300 on COCO, what PPN's Table 1 compares with: 20.8 mAP (0.5:0.95); 19.3 in FSSD's Table 6, on minival2014.
 
     6,819,839 parameters (published 6.83M and 6.8M), 1.24 GMACs, at two FLOPs each 2.48G as published: multiplications and additions of
@@ -143,48 +185,66 @@ def mobilenet_ssd300_coco() -> Detector:
     No paper prints a schedule: the solver is chuanqi305/MobileNet-SSD's. Its prior boxes are that repository's, too; TensorFlow's first
     map has a square of 0.1 instead of 0.2 of the side, which one PriorBox layer cannot mix with its others.
     """
-    schedule = replace(RELEASED, test_iter=0)
-    return mobilenet_ssd300(COCO_IDS, schedule, ALIKE, weights=CLASSIFIER)
+    return Recipe(
+        name="mobilenet_ssd300",
+        size=300,
+        dataset=COCO_IDS,
+        features=partial(mobilenet_ssd, styles=ALIKE),
+        head=MultiBox(
+            priors=PRIORS,
+            predictor=partial(predictor, styles=ALIKE),
+        ),
+        schedule=replace(RELEASED, test_iter=0),
+        weights=CLASSIFIER,
+        pixels=MOBILENET.pixels,
+    )
 
 
-@variant
-def mobilenet_ssd300_coco_release() -> Detector:
+@detector()
+def mobilenet_ssd300_coco_release() -> Recipe:
     """MobileNet-SSD300 on COCO as ssd_mobilenet_v1_300x300_coco14_sync.config of TensorFlow's API has it: 20.5 mAP on its minival.
 
     ReLU6, sigmoid focal loss (α 0.75, γ 2), batch 1024, 20k iterations: 1000 of warm-up from 0.3 to 0.9, then a cosine, here as thirteen
     solvers one after the other. Differences: prior boxes of the first map (see `mobilenet_ssd300_coco`); new weights are drawn from an
     uncut Gaussian; biases learn at twice the rate, as Caffe's do; crops are SSD's, in which an object counts by its centre.
     """
-    styles = dict.fromkeys(ALIKE, TENSORFLOW)
-    return mobilenet_ssd300(
-        COCO_IDS,
-        TENSORFLOW_SCHEDULE,
-        styles,
+    body = dict.fromkeys(ALIKE, TENSORFLOW)
+    heads = dict.fromkeys(ALIKE, TENSORFLOW_HEAD)
+    return Recipe(
+        name="mobilenet_ssd300",
+        size=300,
+        dataset=COCO_IDS,
         suffix="_release",
+        features=partial(mobilenet_ssd, styles=body),
+        head=MultiBox(
+            priors=PRIORS,
+            predictor=partial(predictor, styles=heads, class_bias=CLASS_BIAS),
+            # normalize_loc_loss_by_codesize: a box has four numbers
+            loss=partial(focal_loss, alpha=0.75, loc_weight=1 / 4),
+            output=partial(detection_output, sigmoid=True),
+            suppression=SUPPRESSION,
+        ),
+        schedule=TENSORFLOW_SCHEDULE,
         weights=CLASSIFIER,
-        head=head(dict.fromkeys(ALIKE, TENSORFLOW_HEAD), class_bias=CLASS_BIAS),
-        loss=partial(focal_loss, alpha=0.75, loc_weight=1 / 4),  # normalize_loc_loss_by_codesize: a box has four numbers
-        detect=partial(detection_output, sigmoid=True),
-        suppression=TENSORFLOW_SUPPRESSION,
-        expand=1,
-        distort=False,
+        pixels=MOBILENET.pixels,
+        augmentation=Augmentation(expand=1, distort=False),
     )
 
 
-@entry
-def light_fssd300_coco() -> Detector:
+@detector(committed=True)
+def light_fssd300_coco() -> Recipe:
     """Light FSSD300 on COCO, FSSD paper §4.4 and Table 6: 20.4 mAP (0.5:0.95) on minival2014, trained as FSSD300 is (§4.3).
 
     6.5M parameters published, 6,535,478 here, and 37,888 frozen ones of the upsampling. The paper gives neither channels nor heads, and
     nothing was released: maps have the channels of MobileNet-SSD's, heads are 1×1 convolutions as there, and boxes are FSSD300's 8732.
     """
-    return Detector(
-        "light_fssd300",
-        300,
-        light_fssd,
-        COCO,
-        COCO_300,
-        head=head(ALIKE),
+    return Recipe(
+        name="light_fssd300",
+        size=300,
+        dataset=COCO,
+        features=light_fssd,
+        head=MultiBox(predictor=partial(predictor, styles=ALIKE)),
+        schedule=FSSD_COCO,
         weights=CLASSIFIER,
-        pixels=PIXELS,
+        pixels=MOBILENET.pixels,
     )

@@ -11,60 +11,75 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
-from netgen.backbones.mobilenet_v1 import Style, mobilenet_v1
+from netgen.backbones.mobilenet_v1 import MOBILENET, Style, mobilenet_v1
+from netgen.data_layer import Augmentation
+from netgen.datasets import COCO_IDS
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source, detection_output, focal_loss, multibox_head
+from netgen.heads.detections import SSD_SUPPRESSION, Suppression, detection_output
+from netgen.heads.losses import focal_loss
+from netgen.heads.multibox import MultiBox
 from netgen.heads.priors import Priors
 from netgen.necks.ppn import ppn_neck, shared_predictor
-from netgen.recipe import Detector
+from netgen.recipe import Recipe
 from netgen.schedules import Schedule, cosine
-from netgen.zoo import entry
-from netgen.zoo.mobilenet import CLASS_BIAS, CLASSIFIER, COCO_IDS, NORMALISATION, PIXELS, TENSORFLOW_SUPPRESSION
+from netgen.sources import Source
+from netgen.zoo.registry import detector
+from netgen.zoo.tensorflow import CLASS_BIAS, NORMALISATION, SUPPRESSION
 
-SIDES = (45, 93, 141, 189, 237, 285, 300)  # 0.15 … 0.95 of 300 pixels in even steps, and 1
+# 0.15 … 0.95 of 300 pixels in even steps, and 1
+SIDES = (45, 93, 141, 189, 237, 285, 300)
 PRIORS = [Priors(low, high, (2, 3)) for low, high in pairwise(SIDES)]
-GAUSSIAN = {"type": "gaussian", "std": 0.01}
-PAPER = Style(weight_filler=GAUSSIAN)
+PAPER = Style(weight_filler={"type": "gaussian", "std": 0.01})
 RELEASE = replace(PAPER, relu6=True, batch_norm=NORMALISATION)
 SCHEDULE = Schedule(
     steps=(),
     max_iter=50_000,
-    legs=cosine(50_000, 0.7, warm_up=2000, warm_up_from=0.1333),
+    segments=cosine(50_000, 0.7, warm_up=2000, warm_up_from=0.1333),
     weight_decay=0.00004,
     batch=512,
-    per_gpu=64,  # a replica of the authors' eight; Caffe runs a Python layer on one GPU, which takes them in turn
+    # A replica of the authors' eight; Caffe runs a Python layer on one GPU, which takes them in turn.
+    per_gpu=64,
     gpus=(0,),
     snapshot=4000,
     test_interval=4000,
 )
 
 
-def ppn300(style: Style, *, alpha: float = 0.25, loc_weight: float = 1, **options: Any) -> Detector:
-    """PPN at 300×300 on COCO, 3000 boxes. alpha, loc_weight: of `focal_loss`. options: of Detector."""
+def features(net: Net, image: Blob, *, style: Style) -> list[Source]:
+    """MobileNet v1 up to conv11, and PPN's neck."""
+    maps = mobilenet_v1(net, image, style=style, layers=11)
+    return ppn_neck(net, maps["conv11"], style=style)
 
-    def features(net: Net, image: Blob) -> list[Source]:
-        return ppn_neck(net, mobilenet_v1(net, image, style=style, layers=11)["conv11"], style=style)
 
-    return Detector(
-        "ppn300",
-        300,
-        features,
-        COCO_IDS,
-        SCHEDULE,
+def head(
+    style: Style, alpha: float, loc_weight: float, suppression: Suppression = SSD_SUPPRESSION
+) -> MultiBox:
+    """Shared predictors, 3000 boxes at 300×300. alpha, loc_weight: of `focal_loss`."""
+    return MultiBox(
         priors=PRIORS,
-        head=partial(multibox_head, predict=partial(shared_predictor, style=style, class_bias=CLASS_BIAS)),
+        predictor=partial(shared_predictor, style=style, class_bias=CLASS_BIAS),
         loss=partial(focal_loss, alpha=alpha, loc_weight=loc_weight),
-        detect=partial(detection_output, sigmoid=True),
-        weights=CLASSIFIER,
-        pixels=PIXELS,
-        **options,
+        output=partial(detection_output, sigmoid=True),
+        suppression=suppression,
     )
 
 
-@entry
-def ppn300_coco() -> Detector:
+PPN300 = Recipe(
+    name="ppn300",
+    size=300,
+    dataset=COCO_IDS,
+    features=partial(features, style=PAPER),
+    head=head(PAPER, alpha=0.25, loc_weight=1),
+    schedule=SCHEDULE,
+    weights=MOBILENET.weights,
+    pixels=MOBILENET.pixels,
+    hardware="TPUs",
+)
+
+
+@detector(committed=True)
+def ppn300_coco() -> Recipe:
     """PPN300 on COCO, §3 and Table 1: 20.3 mAP (0.5:0.95).
 
     2,173,818 parameters (published 2.18M; 91 classes, COCO's label ids with gaps and the background), 1.173 GMACs, at two FLOPs each 2.35G
@@ -72,11 +87,11 @@ def ppn300_coco() -> Detector:
     Focal loss with α 0.25 and γ 2, as the paper prints it, on SSD's augmentation. It prints no schedule: the solvers are those of
     `ppn300_coco_release`, and so is what class scores start from (0.01, as in the paper's [4]).
     """
-    return ppn300(PAPER)
+    return PPN300
 
 
-@entry
-def ppn300_coco_release() -> Detector:
+@detector(committed=True)
+def ppn300_coco_release() -> Recipe:
     """PPN300 on COCO as released in TensorFlow's API: 19.7 mAP on its minival (the configuration's header).
 
     ReLU6, written as x − max(x − 6, 0) of stock layers; BatchNorm's average decays by 0.97; α 0.75 where the paper has 0.25; boxes count
@@ -85,4 +100,11 @@ def ppn300_coco_release() -> Detector:
     nowhere off by more than 0.43 % of 0.7. Differences: biases learn at twice the rate, as Caffe's do; batches are normalised 64 images at
     a time, like the authors' eight replicas; crops are SSD's, in which an object counts by its centre.
     """
-    return ppn300(RELEASE, alpha=0.75, loc_weight=1.5 / 4, suffix="_release", suppression=TENSORFLOW_SUPPRESSION, expand=1, distort=False)
+    return replace(
+        PPN300,
+        suffix="_release",
+        features=partial(features, style=RELEASE),
+        head=head(RELEASE, alpha=0.75, loc_weight=1.5 / 4, suppression=SUPPRESSION),
+        augmentation=Augmentation(expand=1, distort=False),
+        hardware="",
+    )

@@ -18,151 +18,251 @@ To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from netgen.backbones.registry import RESNET101, Stack
-from netgen.backbones.zf import zf
-from netgen.datasets import COCO, VOC0712, VOC0712PP, Dataset
+from netgen.backbones.registry import NeckOnBackbone
+from netgen.backbones.resnet101 import RESNET101
+from netgen.backbones.zf import ZF, zf
+from netgen.data_layer import Augmentation
+from netgen.datasets import COCO, VOC0712, VOC0712PP
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source, multibox_head, multibox_loss
+from netgen.heads.losses import multibox_loss
+from netgen.heads.multibox import MultiBox
 from netgen.heads.priors import Scales
 from netgen.necks.dssd import ssd_resnet_neck
 from netgen.necks.pooled import pooled_neck
 from netgen.necks.prediction import CHANNELS, prediction_modules
 from netgen.necks.ssd import ssd_neck
-from netgen.recipe import Detector
+from netgen.recipe import Recipe
 from netgen.schedules import Schedule
-from netgen.zoo import entry, row, variant
-from netgen.zoo.ssd import VOC_300
+from netgen.sources import Source
+from netgen.zoo.registry import detector
+from netgen.zoo.schedules import SSD_VOC
 
-RATIOS = ((1.6, 2, 3),)  # §3.3, from Table 1
-# (side, small objects) → sizes of the prior boxes.
-SCALES = {
-    (321, False): Scales(first=(10, 20), low=20, high=95),
-    (321, True): Scales(first=(7, 15), low=15, high=95),
-    (513, False): Scales(first=(7, 15), low=15, high=95),
-    (513, True): Scales(first=(4, 10), low=10, high=95),
-}
-RELEASED_CHANNELS = {321: (CHANNELS,), 513: (128, 512, CHANNELS)}  # of the prediction modules' inner convolutions
+# §4 "PASCAL VOC 2007"
+VOC_321 = Schedule(
+    steps=(40_000, 60_000),
+    max_iter=70_000,
+    test_batch=4,
+)
+VOC_513 = replace(
+    VOC_321,
+    batch=20,
+    per_gpu=5,
+)
+# "PASCAL VOC 2012": 60k, 30k, 10k
+PLUS_321 = replace(
+    VOC_321,
+    steps=(60_000, 90_000),
+    max_iter=100_000,
+)
+PLUS_513 = replace(
+    PLUS_321,
+    batch=20,
+    per_gpu=5,
+)
+# "COCO": 160k, 60k, 20k
+COCO_321 = replace(
+    VOC_321,
+    steps=(160_000, 220_000),
+    max_iter=240_000,
+    batch=48,
+    per_gpu=12,
+)
+COCO_513 = replace(
+    COCO_321,
+    batch=20,
+    per_gpu=5,
+)
 
-VOC_321 = Schedule(steps=(40_000, 60_000), max_iter=70_000, test_batch=4)  # §4 "PASCAL VOC 2007"
-VOC_513 = replace(VOC_321, batch=20, per_gpu=5)
-PLUS_321 = replace(VOC_321, steps=(60_000, 90_000), max_iter=100_000)  # "PASCAL VOC 2012": 60k, 30k, 10k
-PLUS_513 = replace(PLUS_321, batch=20, per_gpu=5)
-COCO_321 = replace(VOC_321, steps=(160_000, 220_000), max_iter=240_000, batch=48, per_gpu=12)  # "COCO": 160k, 60k, 20k
-COCO_513 = replace(COCO_321, batch=20, per_gpu=5)
-SCHEDULES = {
-    (321, VOC0712): VOC_321,
-    (513, VOC0712): VOC_513,
-    (321, VOC0712PP): PLUS_321,
-    (513, VOC0712PP): PLUS_513,
-    (321, COCO): COCO_321,
-    (513, COCO): COCO_513,
-}
 
-
-def neck(
-    net: Net, maps: dict[str, Blob], image: Blob, *, module: str, channels: Sequence[int], pixel_offsets: bool, width: float = 1
-) -> list[Source]:
-    """The pyramid, and a prediction module over each of its maps. channels: of the modules, see `prediction_modules`; width: factor on the
-    pyramid's."""
-    sources = ssd_resnet_neck(net, maps, image, width=width, pixel_offsets=pixel_offsets)
-    return prediction_modules(net, sources, module, channels=channels)
-
-
-def ssd_resnet(
-    size: int,
-    dataset: Dataset,
-    suffix: str = "",
-    *,
-    schedule: Schedule | None = None,
-    module: str = "c",
-    released: bool = False,
-    **options: Any,
-) -> Detector:
-    """SSD on ResNet-101 for a square input of `size` pixels. module: of Figure 2; schedule: the paper's where left out; released: prior
-    boxes where the released scripts have them; options: of Detector."""
-    channels = RELEASED_CHANNELS[size] if module == "c" else (CHANNELS,)
-    return Detector(
-        f"ssd{size}_resnet101",
-        size,
-        Stack(partial(neck, module=module, channels=channels, pixel_offsets=released), RESNET101),
-        dataset,
-        schedule or SCHEDULES[size, dataset],
-        suffix,
-        scales=SCALES[size, dataset.small_objects],
-        ratios=RATIOS,
-        head=partial(multibox_head, grouped=True),
-        weights=RESNET101.weights,
-        **options,
+def head(first: tuple[int, int]) -> MultiBox:
+    """SSD's head with boxes from `first` percent of the image up to 95; Table 1's aspect ratios."""
+    return MultiBox(
+        scales=Scales(first=first, low=first[1], high=95),
+        ratios=((1.6, 2, 3),),  # §3.3
+        grouped=True,
     )
 
 
-@entry
-def ssd321_resnet101_voc0712() -> Detector:
+def neck(
+    net: Net,
+    maps: dict[str, Blob],
+    image: Blob,
+    *,
+    module: str = "c",
+    channels: Sequence[int] = (CHANNELS,),
+    pixel_offsets: bool = False,
+) -> list[Source]:
+    """The pyramid, and a prediction module over each of its maps.
+
+    module: of Figure 2.
+    channels: of the modules' inner convolutions, see `prediction_modules`.
+    pixel_offsets: prior boxes where the released scripts have them.
+    """
+    sources = ssd_resnet_neck(net, maps, image, pixel_offsets=pixel_offsets)
+    return prediction_modules(net, sources, module, channels=channels)
+
+
+RELEASED_513 = (128, 512, CHANNELS)  # inner channels of the prediction modules
+
+SSD321 = Recipe(
+    name="ssd321_resnet101",
+    size=321,
+    dataset=VOC0712,
+    features=NeckOnBackbone(neck, RESNET101),
+    head=head((10, 20)),
+    schedule=VOC_321,
+    weights=RESNET101.weights,
+    hardware="4 P40",
+)
+SSD513 = replace(
+    SSD321,
+    name="ssd513_resnet101",
+    size=513,
+    features=NeckOnBackbone(partial(neck, channels=RELEASED_513), RESNET101),
+    head=head((7, 15)),
+    schedule=VOC_513,
+)
+SSD513_COCO = replace(
+    SSD513,
+    dataset=COCO,
+    head=head((4, 10)),
+    schedule=COCO_513,
+)
+
+
+@detector(committed=True)
+def ssd321_resnet101_voc0712() -> Recipe:
     """SSD321 on ResNet-101, VOC 07+12, DSSD paper §4 and Table 3: 77.1 mAP on VOC2007 test."""
-    return ssd_resnet(321, VOC0712)
+    return SSD321
 
 
-@variant
-def ssd513_resnet101_voc0712() -> Detector:
+@detector()
+def ssd513_resnet101_voc0712() -> Recipe:
     """SSD513 on ResNet-101, VOC 07+12, DSSD paper §4 and Table 3: 80.6 mAP on VOC2007 test. No file of the authors' is known for it."""
-    return ssd_resnet(513, VOC0712)
+    return SSD513
 
 
-@variant
-def ssd321_resnet101_voc0712pp() -> Detector:
+@detector()
+def ssd321_resnet101_voc0712pp() -> Recipe:
     """SSD321 on ResNet-101, VOC 07++12, DSSD paper §4 and Table 5: 75.4 mAP on VOC2012 test (by the VOC server)."""
-    return ssd_resnet(321, VOC0712PP)
+    return replace(
+        SSD321,
+        dataset=VOC0712PP,
+        schedule=PLUS_321,
+    )
 
 
-@variant
-def ssd513_resnet101_voc0712pp() -> Detector:
+@detector()
+def ssd513_resnet101_voc0712pp() -> Recipe:
     """SSD513 on ResNet-101, VOC 07++12, DSSD paper §4 and Table 5: 79.4 mAP on VOC2012 test (by the VOC server)."""
-    return ssd_resnet(513, VOC0712PP)
+    return replace(
+        SSD513,
+        dataset=VOC0712PP,
+        schedule=PLUS_513,
+    )
 
 
-@variant
-def ssd321_resnet101_coco() -> Detector:
+@detector()
+def ssd321_resnet101_coco() -> Recipe:
     """SSD321 on ResNet-101, COCO trainval35k, DSSD paper §4 and Table 6: 28.0 mAP (0.5:0.95) on test-dev2015."""
-    return ssd_resnet(321, COCO)
+    return replace(
+        SSD321,
+        dataset=COCO,
+        head=head((7, 15)),
+        schedule=COCO_321,
+    )
 
 
-@entry
-def ssd513_resnet101_coco() -> Detector:
+@detector(committed=True)
+def ssd513_resnet101_coco() -> Recipe:
     """SSD513 on ResNet-101, COCO trainval35k, DSSD paper §4 and Table 6: 31.2 mAP (0.5:0.95) on test-dev2015."""
-    return ssd_resnet(513, COCO)
+    return SSD513_COCO
 
 
-@variant
-def ssd321_resnet101_voc0712_release() -> Detector:
+@detector()
+def ssd321_resnet101_voc0712_release() -> Recipe:
     """SSD321 as ssd_pascal_resnet_321.py has it: 80k iterations, centres in pixels, a solver for tests alone.
 
     The authors' README has 77.5 mAP on VOC2007 test after 80k iterations.
     """
-    schedule = replace(VOC_321, max_iter=80_000, snapshot=20_000, test_apart=True)
-    return ssd_resnet(321, VOC0712, "_release", schedule=schedule, released=True)
+    schedule = replace(
+        VOC_321,
+        max_iter=80_000,
+        snapshot=20_000,
+        test_apart=True,
+    )
+    return replace(
+        SSD321,
+        suffix="_release",
+        features=NeckOnBackbone(partial(neck, pixel_offsets=True), RESNET101),
+        schedule=schedule,
+        hardware="",
+    )
 
 
-@variant
-def ssd513_resnet101_coco_release() -> Detector:
+@detector()
+def ssd513_resnet101_coco_release() -> Recipe:
     """SSD513 on COCO as ssd_coco_resnet_513.py has it: 250k iterations of 40 images, centres in pixels."""
-    schedule = replace(COCO_513, steps=(130_000, 210_000), max_iter=250_000, batch=40, test_apart=True)
-    return ssd_resnet(513, COCO, "_release", schedule=schedule, released=True, output_prefix="comp4_det_test_")
+    schedule = replace(
+        COCO_513,
+        steps=(130_000, 210_000),
+        max_iter=250_000,
+        batch=40,
+        test_apart=True,
+    )
+    released = partial(neck, channels=RELEASED_513, pixel_offsets=True)
+    return replace(
+        SSD513_COCO,
+        suffix="_release",
+        features=NeckOnBackbone(released, RESNET101),
+        schedule=schedule,
+        output_prefix="comp4_det_test_",
+        hardware="",
+    )
 
 
-# Table 4, rows of the prediction modules. Its figures for (b) and (d) are not in the text that these ids were written from.
-_MAP = {"a": ": 76.4 mAP", "b": "", "d": ", as good as (c)"}
-for _size in (321, 513):
-    for _module, _map in _MAP.items():
-        _printed = f"Table 4{_map}" if _size == 321 else "not printed at this size"
-        row(
-            f"ssd{_size}_resnet101_voc0712_pm_{_module}",
-            partial(ssd_resnet, _size, VOC0712, f"_pm_{_module}", module=_module),
-            f"SSD{_size} on ResNet-101 with prediction module ({_module}) of the DSSD paper's Figure 2, VOC 07+12: {_printed}.",
-        )
+@dataclass(frozen=True)
+class ModuleRow:
+    """A row of Table 4: SSD with another prediction module of Figure 2. printed: its figure."""
+
+    base: Recipe
+    module: str
+    printed: str
+
+    @property
+    def suffix(self) -> str:
+        """Of the zoo id."""
+        return f"_pm_{self.module}"
+
+    @property
+    def id(self) -> str:
+        """The zoo id."""
+        return f"{self.base.id}{self.suffix}"
+
+
+# The figures for (b) and (d) are not in the text that these ids were written from.
+TABLE_4 = (
+    ModuleRow(SSD321, "a", "Table 4: 76.4 mAP"),
+    ModuleRow(SSD321, "b", "Table 4"),
+    ModuleRow(SSD321, "d", "Table 4, as good as (c)"),
+    ModuleRow(SSD513, "a", "not printed at this size"),
+    ModuleRow(SSD513, "b", "not printed at this size"),
+    ModuleRow(SSD513, "d", "not printed at this size"),
+)
+
+
+@detector(rows=TABLE_4)
+def other_module(row: ModuleRow) -> Recipe:
+    """SSD{row.base.size} on ResNet-101 with prediction module ({row.module}) of the DSSD paper's Figure 2, VOC 07+12: {row.printed}."""
+    return replace(
+        row.base,
+        suffix=row.suffix,
+        features=NeckOnBackbone(partial(neck, module=row.module), RESNET101),
+    )
 
 
 def early_loss(net: Net, *args: Any, **options: Any) -> Blob:
@@ -172,27 +272,34 @@ def early_loss(net: Net, *args: Any, **options: Any) -> Blob:
     return loss
 
 
-@variant
-def ssd300_resnet101_voc0712_release() -> Detector:
+@detector()
+def ssd300_resnet101_voc0712_release() -> Recipe:
     """SSD300 on ResNet-101 as examples/ssd/ssd_pascal_resnet.py of weiliu89/caffe has it; no paper prints it.
 
     SSD's first version: 7308 boxes, cut at the border, no canvas and no distortion of colours in training, the mean of the last map as the
     smallest one, 60k iterations.
     """
-    return Detector(
-        "ssd300_resnet101",
-        300,
-        Stack(pooled_neck, RESNET101),
-        VOC0712,
-        Schedule(steps=(40_000,), max_iter=60_000, even=True, test_batch=1, snapshot=40_000),
-        "_release",
-        scales=Scales(first=(10, 0), low=20, high=95),
-        ratios=((2,), *[(2, 3)] * 5),
-        head=partial(multibox_head, clip=True),
-        loss=early_loss,
+    return Recipe(
+        name="ssd300_resnet101",
+        size=300,
+        dataset=VOC0712,
+        suffix="_release",
+        features=NeckOnBackbone(pooled_neck, RESNET101),
+        head=MultiBox(
+            scales=Scales(first=(10, 0), low=20, high=95),
+            ratios=((2,), *[(2, 3)] * 5),
+            clip=True,
+            loss=early_loss,
+        ),
+        schedule=Schedule(
+            steps=(40_000,),
+            max_iter=60_000,
+            even=True,
+            test_batch=1,
+            snapshot=40_000,
+        ),
         weights=RESNET101.weights,
-        expand=1,
-        distort=False,
+        augmentation=Augmentation(expand=1, distort=False),
     )
 
 
@@ -202,10 +309,19 @@ def zf_features(net: Net, image: Blob) -> list[Source]:
     return ssd_neck(net, {"conv4_3": maps["conv2"], "fc7": maps["fc7"]}, image)
 
 
-@variant
-def ssd300_zf_voc0712_release() -> Detector:
+@detector()
+def ssd300_zf_voc0712_release() -> Recipe:
     """SSD300 on ZF net as examples/ssd/ssd_pascal_zf.py of weiliu89/caffe has it; no paper prints it.
 
     fc7 has 20×20 cells, not VGG's 19×19: 8966 boxes.
     """
-    return Detector("ssd300_zf", 300, zf_features, VOC0712, VOC_300, "_release", weights="models/ZF_conv_reduced.caffemodel")
+    return Recipe(
+        name="ssd300_zf",
+        size=300,
+        dataset=VOC0712,
+        suffix="_release",
+        features=zf_features,
+        head=MultiBox(),
+        schedule=SSD_VOC,
+        weights=ZF.weights,
+    )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from netgen.backbones.vgg16 import vgg16
+from netgen.data_layer import Augmentation
 from netgen.datasets import SHAPES
 from netgen.graph import Blob, Net
-from netgen.heads.multibox import Source
+from netgen.heads.multibox import MultiBox
 from netgen.heads.priors import Scales
 from netgen.necks.fssd import fssd_neck
-from netgen.recipe import Detector
+from netgen.recipe import Recipe
 from netgen.schedules import Schedule
-from netgen.zoo import entry
+from netgen.sources import Source
+from netgen.zoo.registry import detector
 
-SIZE = 160  # pixels: maps of 20, 10, 5, 3 and 1 cells
 WIDTH = 1 / 8  # of VGG16's and FSSD's channels
-SCALES = Scales(first=(10, 20), low=20)
 SCHEDULE = Schedule(
     steps=(600, 800),
     max_iter=900,
@@ -29,12 +29,23 @@ SCHEDULE = Schedule(
 )
 
 
-@entry
-def fssd_tiny_shapes() -> Detector:
+def narrow_fssd(net: Net, image: Blob) -> list[Source]:
+    """VGG16 and FSSD's neck of an eighth of the width, batch-normalised."""
+    maps = vgg16(net, image, width=WIDTH, normalise=True)
+    return fssd_neck(net, maps, width=WIDTH, normalise=True)
+
+
+@detector(committed=True)
+def fssd_tiny_shapes() -> Recipe:
     """FSSD in small, for `make demo`: VGG16 of an eighth of the width with batch normalisation, 160×160, from scratch."""
-
-    def features(net: Net, image: Blob) -> list[Source]:
-        return fssd_neck(net, vgg16(net, image, width=WIDTH, normalise=True), width=WIDTH, normalise=True)
-
-    # Whole images: SSD's crops and canvases pay off over tens of thousands of iterations, and slow down the first thousand.
-    return Detector("fssd_tiny", SIZE, features, SHAPES, SCHEDULE, scales=SCALES, weights="", expand=1, crops=False)
+    return Recipe(
+        name="fssd_tiny",
+        size=160,  # pixels: maps of 20, 10, 5, 3 and 1 cells
+        dataset=SHAPES,
+        features=narrow_fssd,
+        head=MultiBox(scales=Scales(first=(10, 20), low=20)),
+        schedule=SCHEDULE,
+        # Whole images: SSD's crops and canvases pay off over tens of thousands of iterations, and
+        # slow down the first thousand.
+        augmentation=Augmentation(expand=1, crops=False),
+    )

@@ -14,7 +14,7 @@ import pytest
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from netgen.zoo import entries
+from netgen.zoo.registry import entries
 from tests.support import CAFFE, ROOT, needs_caffe
 
 pytestmark = [pytest.mark.caffe, needs_caffe]

@@ -14,18 +14,23 @@ import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.text import read_solver
 from netgen.launcher import LAUNCHER
-from netgen.recipe import Detector
-from netgen.schedules import Leg, Schedule, solver_chain
+from netgen.run import Run
+from netgen.schedules import Schedule, Segment, solver_chain
 from netgen.writer import write
 from netrun.training.lr_policy import Schedule as Policy
 from ssd_common.errors import CaffeError
 
 # Ten iterations up from 0.1 to 1, ten at 0.5, then 1 down to 0.1 and 0.01 at 30 and 40.
-CHAIN = Schedule(steps=(30, 40), max_iter=50, base_lr=1, legs=(Leg(10, 0.1, 1), Leg(20, 0.5, 0.5)))
+CHAIN = Schedule(steps=(30, 40), max_iter=50, base_lr=1, segments=(Segment(10, 0.1, 1), Segment(20, 0.5, 0.5)))
 
 
-def detector(schedule: Schedule, folder: str = "runs/x") -> Detector:
+def detector(schedule: Schedule, folder: str = "runs/x") -> Run:
     return replace(netgen.configure("fssd_tiny"), schedule=replace(schedule, gpus=()), folder=folder)
+
+
+def started_from(weights: str) -> Run:
+    run = detector(CHAIN, "runs/m y")
+    return replace(run, recipe=replace(run.recipe, weights=weights))
 
 
 def rates(chain: list[pb.SolverParameter]) -> list[float]:
@@ -47,7 +52,7 @@ def test_rates_of_a_chain() -> None:
 
 
 def test_a_falling_line_that_ends_at_zero() -> None:
-    schedule = Schedule(steps=(), max_iter=30, legs=(Leg(10, 1, 3), Leg(20, 3, 1), Leg(30, 1, 0)))
+    schedule = Schedule(steps=(), max_iter=30, segments=(Segment(10, 1, 3), Segment(20, 3, 1), Segment(30, 1, 0)))
     want = [1 + 0.2 * i for i in range(10)] + [3 - 0.2 * i for i in range(10)] + [1 - 0.1 * i for i in range(10)]
     chain = detector(schedule).solvers()
     assert [solver.max_iter for solver in chain] == [10, 20, 30]
@@ -56,23 +61,23 @@ def test_a_falling_line_that_ends_at_zero() -> None:
 
 def test_shortened_in_proportion() -> None:
     short = CHAIN.shortened(5)
-    assert [leg.until for leg in short.legs] == [1, 2]
+    assert [segment.until for segment in short.segments] == [1, 2]
     assert short.steps == (3, 4)
     assert rates(detector(short).solvers()) == pytest.approx([0.1, 0.5, 1, 0.1, 0.01], rel=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("legs", "message"),
+    ("segments", "message"),
     [
-        ((Leg(10, 1, 1), Leg(10, 1, 1)), "starts at iteration 10 cannot end at 10"),
-        ((Leg(60, 1, 1),), "cannot end at 60 of 50"),
-        ((Leg(10, 0, 1),), "positive"),
-        ((Leg(10, 5, 5), Leg(20, 10, 20)), "begin the schedule above 0"),
+        ((Segment(10, 1, 1), Segment(10, 1, 1)), "starts at iteration 10 cannot end at 10"),
+        ((Segment(60, 1, 1),), "cannot end at 60 of 50"),
+        ((Segment(10, 0, 1),), "positive"),
+        ((Segment(10, 5, 5), Segment(20, 10, 20)), "begin the schedule above 0"),
     ],
 )
-def test_legs_that_are_no_schedule(legs: tuple[Leg, ...], message: str) -> None:
+def test_segments_that_are_no_schedule(segments: tuple[Segment, ...], message: str) -> None:
     with pytest.raises(CaffeError, match=message):
-        solver_chain(replace(CHAIN, legs=legs), pb.SolverParameter())
+        solver_chain(replace(CHAIN, segments=segments), pb.SolverParameter())
 
 
 ENGINE = """#!/usr/bin/env bash
@@ -90,7 +95,7 @@ echo "$(basename "$solver") ${*:3}"
 def test_launcher_runs_the_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Link after link, each from the snapshot of the one before; stopped at any of them, it goes on from there."""
     monkeypatch.chdir(tmp_path)
-    written = write(replace(detector(CHAIN, "runs/m y"), weights="start.caffemodel"))
+    written = write(started_from("start.caffemodel"))
     assert [p.name for p in written if "solver" in p.name] == ["solver_1.prototxt", "solver_2.prototxt", "solver.prototxt"]
     assert [read_solver(p).lr_policy for p in written if "solver" in p.name] == ["inv", "fixed", "multistep"]
     engine = tmp_path / "caffe/build/tools/caffe"

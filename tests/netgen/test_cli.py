@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netgen.cli import main
-from netgen.zoo import entries
+from netgen.zoo.registry import entries
 from tests.support import ROOT
 
 

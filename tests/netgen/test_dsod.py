@@ -11,11 +11,11 @@ import pytest
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from netgen.reports.walks import walk_net
-from netgen.zoo import entries, family, get
+from netgen.zoo.registry import entries
 from tests.netgen.test_parity import reference, without_paths
 from tests.support import needs_shared
 
-IDS = [zoo_id for zoo_id in entries() if family(zoo_id) == "dsod"]
+IDS = [zoo_id for zoo_id in entries() if entries()[zoo_id].family == "dsod"]
 DSOD = [zoo_id for zoo_id in IDS if zoo_id.startswith("dsod300")]
 # SHA-256 (its first half is plenty) of what the authors' own generators write: examples/dsod and examples/grp_dsod of szq0214/DSOD run with
 # python/caffe/net_spec.py of weiliu89/caffe, serialised without names of nets and paths: train, test, deploy, solver.
@@ -224,7 +224,7 @@ def test_layers_of_grp() -> None:
 def test_built_as_the_paper_says(zoo_id: str) -> None:
     """From scratch; Xavier everywhere (§4.2); BatchNorm, ReLU, convolution; all six maps L2-normalised to 20 (§3.2); nothing frozen."""
     net = netgen.build(zoo_id, "train")
-    assert get(zoo_id).weights == ""
+    assert netgen.configure(zoo_id).weights == ""
     top_of: dict[str, str] = {}
     released = zoo_id.endswith("_release")
     for layer in net.layer:

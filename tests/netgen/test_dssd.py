@@ -10,12 +10,11 @@ import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.text import read, read_net
 from netgen.graph import Net
-from netgen.heads.multibox import Source
 from netgen.launcher import launcher
 from netgen.necks.dssd import growing
 from netgen.necks.prediction import prediction_module
 from netgen.reports.walks import walk_net
-from netgen.zoo import get
+from netgen.sources import Source
 from tests.netgen.test_parity import without_paths
 from tests.support import SHARED, needs_shared
 
@@ -38,7 +37,7 @@ def parameters(net: pb.NetParameter) -> dict[str, list[tuple[int, ...]]]:
 @pytest.mark.parametrize("zoo_id", ["ssd321_resnet101_voc0712", "dssd321_voc0712"])
 def test_test_solvers_equal_the_released_ones(zoo_id: str) -> None:
     want = without_paths(read(REFERENCE / zoo_id / "test_solver.prototxt", pb.SolverParameter))
-    message = get(f"{zoo_id}_release").test_solver()
+    message = netgen.configure(f"{zoo_id}_release").test_solver()
     assert message
     assert without_paths(message) == want
 
@@ -156,7 +155,7 @@ def test_stage_2_trains_everything() -> None:
     ],
 )
 def test_each_stage_starts_from_the_one_before(zoo_id: str, ssd: str) -> None:
-    assert get(zoo_id).weights == ssd
+    assert netgen.configure(zoo_id).weights == ssd
 
 
 def test_stages_on_another_data_set() -> None:
@@ -169,7 +168,7 @@ def test_stages_on_another_data_set() -> None:
 
 @pytest.mark.parametrize(("zoo_id", "stops"), [("dssd321", True), ("dssd321_voc0712_ft", False), ("ssd321_resnet101", False)])
 def test_a_frozen_net_is_not_trained_from_nothing(zoo_id: str, stops: bool) -> None:
-    script = launcher(get(zoo_id))
+    script = launcher(netgen.configure(zoo_id))
     assert ("train that first" in script) == stops
     assert ("random weights" in script) != stops
 
@@ -194,7 +193,7 @@ def test_a_frozen_net_is_not_trained_from_nothing(zoo_id: str, stops: bool) -> N
     ],
 )
 def test_schedules(zoo_id: str, steps: list[int], max_iter: int, base_lr: float, batch: tuple[int, int, int]) -> None:
-    solver, plan = netgen.solver(zoo_id), get(zoo_id).plan
+    solver, plan = netgen.solver(zoo_id), netgen.configure(zoo_id).plan
     assert (list(solver.stepvalue), solver.max_iter) == (steps, max_iter)
     assert solver.base_lr == pytest.approx(base_lr)
     assert (plan.per_gpu, plan.devices, plan.iter_size) == batch
@@ -202,7 +201,7 @@ def test_schedules(zoo_id: str, steps: list[int], max_iter: int, base_lr: float,
 
 @pytest.mark.parametrize(("zoo_id", "passes"), [("ssd513_resnet101_coco_release", 1250), ("dssd513_coco_release", 2500)])
 def test_passes_of_the_test_solvers(zoo_id: str, passes: int) -> None:
-    message = get(zoo_id).test_solver()
+    message = netgen.configure(zoo_id).test_solver()
     assert message
     assert (list(message.test_iter), message.max_iter, message.test_initialization) == ([passes], 0, True)
     assert not netgen.solver(zoo_id).test_net

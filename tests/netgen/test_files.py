@@ -10,16 +10,16 @@ import pytest
 import netgen
 from netgen.launcher import LAUNCHER
 from netgen.writer import texts, write
-from netgen.zoo import get, headlines
+from netgen.zoo.registry import committed_ids
 from tests.support import ROOT
 
 NAMES = {"train.prototxt", "test.prototxt", "deploy.prototxt", "solver.prototxt", LAUNCHER}
 
 
-@pytest.mark.parametrize("zoo_id", headlines())
+@pytest.mark.parametrize("zoo_id", committed_ids())
 def test_committed_files_are_what_netgen_writes(zoo_id: str) -> None:
     folder = ROOT / "prototxt" / zoo_id
-    wanted = texts(get(zoo_id))
+    wanted = texts(netgen.configure(zoo_id))
     assert {path.name for path in folder.iterdir()} == set(wanted) >= NAMES
     for name, content in wanted.items():
         assert (folder / name).read_bytes() == content.encode(), f"{name}: run make prototxt"
@@ -27,7 +27,7 @@ def test_committed_files_are_what_netgen_writes(zoo_id: str) -> None:
 
 
 def test_nothing_else_is_committed() -> None:
-    assert {path.name for path in (ROOT / "prototxt").iterdir()} == set(headlines())
+    assert {path.name for path in (ROOT / "prototxt").iterdir()} == set(committed_ids())
     assert sum(path.stat().st_size for path in (ROOT / "prototxt").glob("*/*")) < 12e6  # bytes
 
 

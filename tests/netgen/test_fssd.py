@@ -12,7 +12,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.walk import Walk
 from netgen.reports.walks import walk_net
-from netgen.zoo import entries, get
+from netgen.zoo.registry import entries
 from tests.netgen.test_parity import without_paths
 
 PLUS = "fssd300_voc0712_plus"
@@ -66,7 +66,7 @@ def test_parameters_and_boxes(zoo_id: str) -> None:
 def test_every_row_of_tables_1_and_2() -> None:
     """Nine detectors: Table 2 has seven rows, Table 1 three, one of which (b) is a row of Table 2."""
     printed = {"72.7", "78.6", "78.8", "78.1", "76.3", "78.2", "78.4"}
-    cards = {zoo_id: entries()[zoo_id].__doc__ or "" for zoo_id in WANT}
+    cards = {zoo_id: entries()[zoo_id].card for zoo_id in WANT}
     assert {value for value in printed if any(f"{value} mAP" in card for card in cards.values())} == printed
     rows = [n for n in range(1, 8) if any(f"Table 2 row {n}" in card for card in cards.values())]
     assert rows == [1, 2, 3, 4, 5, 6, 7]
@@ -105,10 +105,10 @@ def test_from_ssd_what_is_new_learns_twice_as_fast() -> None:
         if w.layer.type == "Convolution":
             known = ssd.get(w.layer.name) == [p.shape for p in w.facts.params]
             assert w.layer.param[0].lr_mult == (1 if known else 2), w.layer.name
-    assert get(PLUS).weights == "models/VGG_VOC0712_SSD_300x300_iter_120000.caffemodel"
-    assert get(PLUS).solver().max_iter == 60_000
-    assert get("fssd300_coco_plus").solver().max_iter == 120_000
-    assert get("fssd300_voc0712_scratch").weights == ""
+    assert netgen.configure(PLUS).weights == "models/VGG_VOC0712_SSD_300x300_iter_120000.caffemodel"
+    assert netgen.configure(PLUS).solver().max_iter == 60_000
+    assert netgen.configure("fssd300_coco_plus").solver().max_iter == 120_000
+    assert netgen.configure("fssd300_voc0712_scratch").weights == ""
 
 
 # Of what examples/fssd/fssd_coco_512.py of lzx1413/CAFFE_SSD (branch fssd) writes, run with its own net_spec.py and model_libs.py, without

@@ -12,7 +12,7 @@ import pytest
 import netgen
 from netgen.launcher import LAUNCHER, keep_lines, launcher
 from netgen.writer import texts, write
-from netgen.zoo import get, headlines
+from netgen.zoo.registry import committed_ids
 from tests.support import ROOT, needs_shellcheck, shellcheck
 
 needs_bash = pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
@@ -49,7 +49,7 @@ def test_launchers_are_clean(zoo_id: str, options: dict, python_layers: bool) ->
 
 
 @needs_bash
-@pytest.mark.parametrize("zoo_id", headlines())
+@pytest.mark.parametrize("zoo_id", committed_ids())
 def test_launchers_are_bash(zoo_id: str) -> None:
     script = ROOT / "prototxt" / zoo_id / LAUNCHER
     assert "set -euo pipefail" in script.read_text()
@@ -94,6 +94,6 @@ def test_launcher_runs_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_from_scratch_and_on_the_cpu() -> None:
-    script = texts(get("fssd_tiny_shapes"))[LAUNCHER]
+    script = texts(netgen.configure("fssd_tiny_shapes"))[LAUNCHER]
     assert "weights" not in script
     assert "--gpu" not in script

@@ -9,9 +9,10 @@ import pytest
 
 import netgen
 from netgen.cli import main
+from netgen.heads.multibox import MultiBox
 from netgen.heads.priors import SSD300, derive
 from netgen.reports.walks import centres_inside, walk_net
-from netgen.zoo import entries, family, get
+from netgen.zoo.registry import entries
 from ssd_common.errors import CaffeError
 
 
@@ -37,10 +38,10 @@ def test_any_size_and_aspect(zoo_id: str, size: int | tuple[int, int], want: lis
     assert sizes(zoo_id, size=size) == want
 
 
-@pytest.mark.parametrize("family_", sorted({family(zoo_id) for zoo_id in entries()} - {"shapes"}))
+@pytest.mark.parametrize("family_", sorted({entry.family for entry in entries().values()} - {"shapes"}))
 def test_every_family_takes_images_that_are_not_square(family_: str) -> None:
     """Heads fit the boxes (`walk_net` refuses them otherwise), and boxes lie in the image as in the square one."""
-    zoo_id = next(zoo_id for zoo_id in entries() if family(zoo_id) == family_)
+    zoo_id = next(entry.id for entry in entries().values() if entry.family == family_)
     for phase in ("train", "deploy"):
         found = walk_net(netgen.build(zoo_id, phase, size=(512, 320), classes=5), phase)
         assert found.blobs["data"][2:] == (512, 320)
@@ -67,13 +68,17 @@ def test_another_size_of_the_zoo_is_that_of_the_zoo() -> None:
 
 
 def test_prior_boxes_of_their_own_grow_with_the_image() -> None:
-    detector = get("fssd300")
+    run = netgen.configure("fssd300")
     fixed = netgen.build("fssd300", "deploy")
     sides = [layer.prior_box_param.min_size[0] for layer in fixed.layer if layer.type == "PriorBox"]
     priors = derive(SSD300, 300, 6)
-    grown = replace(detector, priors=priors).resized((600, 300)), replace(detector, priors=priors).resized((330, 360))
-    assert [p.min_size for p in grown[0].priors or ()] == pytest.approx(sides)
-    assert [p.min_size for p in grown[1].priors or ()] == pytest.approx([side * 1.1 for side in sides])
+    run = replace(run, recipe=replace(run.recipe, head=MultiBox(priors=priors)))
+    grown = run.resized((600, 300)), run.resized((330, 360))
+    heads = [other.recipe.head for other in grown]
+    assert isinstance(heads[0], MultiBox)
+    assert isinstance(heads[1], MultiBox)
+    assert [p.min_size for p in heads[0].priors or ()] == pytest.approx(sides)
+    assert [p.min_size for p in heads[1].priors or ()] == pytest.approx([side * 1.1 for side in sides])
     with pytest.raises(CaffeError, match=r"7 source maps, .*fea_concat_bn_ds_1 \(75x38\).* but prior boxes for 6"):
         grown[0].build("deploy")
 
@@ -115,7 +120,7 @@ def test_on_resnet101(zoo_id: str) -> None:
     assert "conv4_3" not in names
     assert sizes(zoo_id, backbone="resnet101") == sizes(zoo_id)
     detector = netgen.configure(zoo_id, backbone="resnet101")
-    assert (detector.name, detector.weights) == (f"{zoo_id}_resnet101", "models/ResNet-101-model.caffemodel")
+    assert (detector.recipe.name, detector.weights) == (f"{zoo_id}_resnet101", "models/ResNet-101-model.caffemodel")
     assert netgen.configure("fssd300_voc0712_scratch", backbone="resnet101").weights == ""
     assert netgen.configure(zoo_id, backbone="vgg16") == netgen.configure(zoo_id)
 

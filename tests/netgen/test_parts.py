@@ -43,7 +43,7 @@ def test_prior_sizes(scales: Scales, size: int, maps: int, low: list[float], las
 def test_ssd_maps_and_steps(size: int, cells: list[int], steps: list[float]) -> None:
     net = Net("n", "deploy")
     image = net.input("data", (1, 3, size, size))
-    sources = ssd_neck(net, vgg16(net, image, width=1 / 64), image, width=1 / 64)
+    sources = ssd_neck(net, vgg16(net, image), image)
     assert [s.blob.size for s in sources] == [(c, c) for c in cells]
     assert [s.step for s in sources] == steps
 

@@ -11,12 +11,12 @@ import pytest
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.walk import Walk
+from netgen.heads.multibox import MultiBox
 from netgen.launcher import LAUNCHER
-from netgen.recipe import Detector
 from netgen.reports.walks import walk_net
+from netgen.run import Run
 from netgen.schedules import Schedule, cosine, solver_chain
 from netgen.writer import texts
-from netgen.zoo import get
 from tests.netgen.test_mobilenet import BACKBONE, STAGES
 from tests.support import ROOT
 
@@ -28,7 +28,7 @@ def walked(zoo_id: str, phase: str = "deploy") -> Walk:
     return walk_net(netgen.build(zoo_id, phase), phase)
 
 
-def loss(detector: Detector) -> pb.LayerParameter:
+def loss(detector: Run) -> pb.LayerParameter:
     return detector.build("train").layer[-1]
 
 
@@ -64,7 +64,9 @@ def test_maps_share_one_predictor(phase: str) -> None:
 
 
 def test_scales_are_evenly_spread() -> None:
-    priors = get("ppn300_coco").priors
+    head = netgen.configure("ppn300_coco").recipe.head
+    assert isinstance(head, MultiBox)
+    priors = head.priors
     assert priors
     assert [p.min_size / 300 for p in priors] == pytest.approx([0.15, 0.31, 0.47, 0.63, 0.79, 0.95])
     assert [p.max_size / 300 for p in priors] == pytest.approx([0.31, 0.47, 0.63, 0.79, 0.95, 1])
@@ -72,15 +74,15 @@ def test_scales_are_evenly_spread() -> None:
 
 
 def test_the_loss_is_the_paper_s_and_the_release_s() -> None:
-    options = [json.loads(loss(get(zoo_id)).python_param.param_str) for zoo_id in IDS]
+    options = [json.loads(loss(netgen.configure(zoo_id)).python_param.param_str) for zoo_id in IDS]
     common = {"num_classes": 91, "gamma": 2, "use_difficult_gt": False}
     assert options == [common | {"alpha": 0.25, "loc_weight": 1}, common | {"alpha": 0.75, "loc_weight": 1.5 / 4}]
-    assert list(loss(get(IDS[0])).loss_weight) == [1]
+    assert list(loss(netgen.configure(IDS[0])).loss_weight) == [1]
 
 
 def test_a_cosine_is_drawn_in_straight_lines() -> None:
     """Rates of the chain at every iteration against TensorFlow's formula."""
-    schedule = get("ppn300_coco_release").schedule
+    schedule = netgen.configure("ppn300_coco_release").schedule
     solvers = solver_chain(schedule, pb.SolverParameter(max_iter=schedule.max_iter))
     assert len(solvers) == 13
     start, worst = 0, 0.0
@@ -99,23 +101,23 @@ def test_a_cosine_is_drawn_in_straight_lines() -> None:
 
 
 def test_pieces_follow_each_other() -> None:
-    legs = cosine(100, 1, warm_up=10, warm_up_from=0.1, pieces=4)
-    assert [leg.until for leg in legs] == [10, 32, 55, 77, 100]
-    assert [leg.start for leg in legs] == pytest.approx([0.1, 1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2])
-    assert legs[-1].end == 0
-    assert Schedule(steps=(), max_iter=100, legs=legs).shortened(50).legs[-1].until == 50
+    segments = cosine(100, 1, warm_up=10, warm_up_from=0.1, pieces=4)
+    assert [segment.until for segment in segments] == [10, 32, 55, 77, 100]
+    assert [segment.start for segment in segments] == pytest.approx([0.1, 1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2])
+    assert segments[-1].end == 0
+    assert Schedule(steps=(), max_iter=100, segments=segments).shortened(50).segments[-1].until == 50
 
 
 @pytest.mark.parametrize("zoo_id", IDS)
 def test_the_python_layer_comes_with_the_nets(zoo_id: str) -> None:
-    files = texts(get(zoo_id))
+    files = texts(netgen.configure(zoo_id))
     assert files["ssd_focal_loss.py"] == (ROOT / "netgen/python_layers/ssd_focal_loss.py").read_text()
     assert f"export PYTHONPATH=prototxt/{zoo_id}:$CAFFE_ROOT/python" in files[LAUNCHER]
     assert "--gpu=0\n" in files[LAUNCHER] or "--gpu=0)" in files[LAUNCHER], "Caffe runs Python layers on one GPU"
 
 
 def test_other_nets_need_no_python() -> None:
-    files = texts(get("mobilenet_ssd300_coco"))
+    files = texts(netgen.configure("mobilenet_ssd300_coco"))
     assert not [name for name in files if name.endswith(".py")]
     assert "PYTHONPATH" not in files[LAUNCHER]
 

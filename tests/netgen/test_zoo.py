@@ -10,9 +10,10 @@ import pytest
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.walk import Walk
-from netgen.heads.multibox import multibox_loss
+from netgen.heads.losses import multibox_loss
+from netgen.heads.multibox import MultiBox
 from netgen.reports.walks import centres_inside, walk_net
-from netgen.zoo import entries, family, get, resolve
+from netgen.zoo.registry import entries, resolve
 from ssd_common.errors import CaffeError
 
 IDS = list(entries())
@@ -71,19 +72,20 @@ def built(zoo_id: str, phase: str, target: str = "ssd") -> tuple[pb.NetParameter
 def test_every_net_is_sound(zoo_id: str, phase: str) -> None:
     """With stock layers."""
     net, found = built(zoo_id, phase)
-    detector = get(zoo_id)
+    detector = netgen.configure(zoo_id)
     assert net.name == f"{zoo_id}_{phase}"
     assert found.priors
-    if family(zoo_id) in FAMILIES:
+    if entries()[zoo_id].family in FAMILIES:
         assert found.priors == BOXES.get(zoo_id, PAPER_BOXES.get(min(detector.image_size)))
     assert found.blobs["data"][1:] == (3, *detector.image_size)
-    if phase != "train" or detector.loss is multibox_loss:
+    assert isinstance(detector.recipe.head, MultiBox)
+    if phase != "train" or detector.recipe.head.loss is multibox_loss:
         assert found.blobs["mbox_conf"][1] % found.priors == 0
     outputs = {"test": ["detection_eval"], "deploy": ["detection_out"]}
     assert found.outputs == outputs.get(phase, found.outputs)
     assert {layer.type for layer in net.layer} <= set(STOCK)
     trainable = {layer.name for layer in net.layer if layer.type == "Deconvolution" and any(p.lr_mult for p in layer.param)}
-    assert not trainable or family(zoo_id) == "dssd", "upsampling is frozen; DSSD's deconvolutions learn"
+    assert not trainable or entries()[zoo_id].family == "dssd", "upsampling is frozen; DSSD's deconvolutions learn"
     assert zoo_id not in PARAMETERS or found.learnable - found.frozen == PARAMETERS[zoo_id]
 
 
@@ -102,7 +104,7 @@ def test_other_nets_are_the_same_for_target_fssd(zoo_id: str) -> None:
 
 @pytest.mark.parametrize("zoo_id", IDS)
 def test_it_is_said_where_weights_are_from(zoo_id: str) -> None:
-    folder, _, name = get(zoo_id).weights.rpartition("/")
+    folder, _, name = netgen.configure(zoo_id).weights.rpartition("/")
     said = (Path(__file__).parents[2] / "models/README.md").read_text(encoding="utf-8")
     assert folder != "models" or f"| `{name}` |" in said
 
@@ -154,7 +156,7 @@ def test_centres_of_prior_boxes_lie_in_the_image(zoo_id: str) -> None:
 
 @pytest.mark.parametrize("zoo_id", IDS)
 def test_every_solver_is_sound(zoo_id: str) -> None:
-    solver, detector = netgen.solver(zoo_id), get(zoo_id)
+    solver, detector = netgen.solver(zoo_id), netgen.configure(zoo_id)
     if solver.lr_policy in ("multistep", "step"):
         steps = list(solver.stepvalue) or [solver.stepsize]
         assert steps == sorted(steps)
@@ -169,9 +171,8 @@ def test_every_solver_is_sound(zoo_id: str) -> None:
 
 @pytest.mark.parametrize("zoo_id", IDS)
 def test_every_entry_has_a_card(zoo_id: str) -> None:
-    card = entries()[zoo_id].__doc__ or ""
-    assert card.strip().splitlines()[0].endswith((".", ".)"))
-    assert get(zoo_id).id == zoo_id
+    assert entries()[zoo_id].title.endswith((".", ".)"))
+    assert netgen.configure(zoo_id).id == zoo_id
 
 
 @pytest.mark.parametrize(

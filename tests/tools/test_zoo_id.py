@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from netgen.zoo import entries
+from netgen.zoo.registry import entries
 from ssd_common.errors import CaffeError
 from tests.support import ROOT
 from tools import zoo_id

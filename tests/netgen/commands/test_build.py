@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netgen import graph, recipe
+from netgen import graph, run
 from netgen.cli import main
 from netgen.commands import flags
 from netgen.reports.answers import KEYS
@@ -64,4 +64,4 @@ def test_every_key_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_flags_offer_what_netgen_has() -> None:
     """The command line knows these by heart, to answer `--help` without loading a net."""
     assert tuple(graph.PHASES) == flags.PHASES
-    assert flags.TARGETS == recipe.TARGETS
+    assert flags.TARGETS == run.TARGETS

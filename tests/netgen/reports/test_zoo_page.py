@@ -12,7 +12,7 @@ from caffe_ir.text import parse
 from netgen.cli import main
 from netgen.reports.walks import walk_net
 from netgen.reports.zoo_page import FOLDER, card, memory, pages, rates
-from netgen.zoo import entries, headlines
+from netgen.zoo.registry import committed_ids, entries
 from tests.support import ROOT
 
 
@@ -31,9 +31,9 @@ def test_every_id_has_its_card(written: dict[str, str]) -> None:
     everything = "\n".join(written.values())
     assert sorted(re.findall(r"^## (\S+)$", everything, re.MULTILINE)) == sorted(entries())
     for zoo_id in entries():
-        folder = "prototxt" if zoo_id in headlines() else "runs"
+        folder = "prototxt" if zoo_id in committed_ids() else "runs"
         assert f"netgen build {zoo_id}\n{folder}/{zoo_id}/train.sh\n" in everything
-    assert re.findall(r"\*\*(\w+)\*\*", written[f"{FOLDER}/README.md"]) == headlines()
+    assert re.findall(r"\*\*(\w+)\*\*", written[f"{FOLDER}/README.md"]) == committed_ids()
 
 
 def test_a_card(capsys: pytest.CaptureFixture[str]) -> None:

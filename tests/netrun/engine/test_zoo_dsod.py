@@ -9,19 +9,20 @@ import pytest
 
 import netgen
 import netrun
-from netgen.backbones.dsod import Backbone
-from netgen.blocks.numbered_layers import Unnamed
+from netgen.backbones.dsod import Structure
+from netgen.blocks.numbered_layers import NumberedLayers
 from netgen.graph import Net
+from netgen.heads.multibox import MultiBox
 from netgen.necks.dsod import gate
-from netgen.recipe import Detector, Features
-from netgen.zoo import get
-from netgen.zoo.dsod import dense, plain
+from netgen.recipe import Features
+from netgen.run import Run
+from netgen.zoo.dsod_structures import dense, plain
 from tests.netrun.engine.test_golden_nets import check
 from tests.netrun.solvers_on import solver_on
 from tests.support import SHARED, needs_shared
 
 SIDE = 128  # pixels: maps of 16, 8, 4, 2 and 1 cells, as released without the last
-SMALL = Backbone(8, 8, 4, blocks=(1, 1, 1, 1))
+SMALL = Structure(8, 8, 4, blocks=(1, 1, 1, 1))
 
 
 @needs_shared
@@ -30,10 +31,12 @@ def test_the_generated_net_computes_what_is_recorded() -> None:
     check(SHARED / "golden/nets/dsod300_voc0712.npz", netgen.build("dsod300_voc0712_release", "deploy"))
 
 
-def small(zoo_id: str, features: Features | None = None) -> Detector:
-    detector = get(zoo_id)
-    ratios = detector.ratios and detector.ratios[:4]
-    return replace(detector, size=SIDE, features=features or detector.features, ratios=ratios, gpus=[], batch_per_gpu=2)
+def small(zoo_id: str, features: Features | None = None) -> Run:
+    run = netgen.configure(zoo_id, size=SIDE, gpus=[], batch_per_gpu=2)
+    recipe = run.recipe
+    assert isinstance(recipe.head, MultiBox)
+    head = replace(recipe.head, ratios=recipe.head.ratios and recipe.head.ratios[:4])
+    return replace(run, recipe=replace(recipe, features=features or recipe.features, head=head))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +50,7 @@ def small(zoo_id: str, features: Features | None = None) -> Detector:
         pytest.param(small("grp_dsod320_voc0712_release"), id="GRP"),
     ],
 )
-def test_trains(detector: Detector) -> None:
+def test_trains(detector: Run) -> None:
     net = detector.build("train")
     solver = solver_on(net, np.random.default_rng(0).normal(0, 50, (2, 3, SIDE, SIDE)))
     learns = {layer.name: layer.type for layer in net.layer if layer.type in ("Convolution", "Deconvolution", "Normalize")}
@@ -63,7 +66,7 @@ def test_trains(detector: Detector) -> None:
 def test_a_released_gate_is_a_constant() -> None:
     """Weights start at zero: both sigmoids give 1/2, and x becomes x + max(x / 2, 0) / 2, 5/4 of what is positive."""
     net = Net("gate", "deploy")
-    gate(Unnamed(net), net.input("x", (2, 32, 3, 3)))
+    gate(NumberedLayers(net), net.input("x", (2, 32, 3, 3)))
     engine = netrun.Net(net.proto, netrun.TEST)
     x = np.random.default_rng(0).normal(size=(2, 32, 3, 3)).astype(np.float32)
     engine.blobs["x"].data[...] = x
@@ -74,7 +77,7 @@ def test_a_released_gate_is_a_constant() -> None:
 def test_a_gate_weighs_channels_and_maps() -> None:
     """Sixteen channels, one hidden value h, the mean of channel 0; factors σ(h·w) by channel and σ(h·v) as a whole."""
     net = Net("gate", "deploy")
-    gate(Unnamed(net), net.input("x", (2, 16, 1, 2)))
+    gate(NumberedLayers(net), net.input("x", (2, 16, 1, 2)))
     engine = netrun.Net(net.proto, netrun.TEST)
     rng = np.random.default_rng(1)
     x, w, v = rng.normal(size=(2, 16, 1, 2)), rng.normal(size=16), 0.7

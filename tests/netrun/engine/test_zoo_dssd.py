@@ -11,17 +11,16 @@ import pytest
 
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
-from netgen.backbones.registry import RESNET101, Stack
-from netgen.backbones.resnet101 import FIXED_STATISTICS, FROZEN, LEARNING, Learning, resnet101
-from netgen.recipe import Detector
-from netgen.zoo import dssd, get, resnet
+from netgen.backbones.registry import NeckOnBackbone
+from netgen.backbones.resnet101 import FIXED_STATISTICS, FROZEN, LEARNING, RESNET101, Learning, resnet101
+from netgen.zoo import resnet
+from netgen.zoo.dssd import Decoder
 from netrun import Solver
 from tests.netrun.engine.test_golden_nets import check
 from tests.netrun.solvers_on import solver_on
 from tests.support import SHARED, needs_shared
 
 SIDE = 97  # pixels: maps of 12, 6, 3 and 1 cells
-WIDTH = 1 / 16  # of the channels
 
 
 @needs_shared
@@ -29,11 +28,14 @@ def test_the_generated_release_detects_as_recorded() -> None:
     check(SHARED / "golden/nets/dssd321_voc0712.npz", netgen.build("dssd321_voc0712_release", "deploy"))
 
 
-def narrow(zoo_id: str, **options) -> Detector:
-    """A detector of the zoo with a sixteenth of the channels, for small images. options: of `netgen.zoo.dssd.neck`."""
-    features = partial(dssd.neck, width=WIDTH, pixel_offsets=False, **options)
-    backbone = replace(RESNET101, build=partial(resnet101, width=WIDTH, learning=options["encoder"]))
-    return replace(get(zoo_id), size=SIDE, features=Stack(features, backbone), gpus=[], batch_per_gpu=2)
+def narrow(zoo_id: str, features: NeckOnBackbone) -> pb.NetParameter:
+    """A detector's training net for small images, with a sixteenth of the channels below its heads."""
+    run = netgen.configure(zoo_id, size=SIDE, gpus=[], batch_per_gpu=2)
+    net = replace(run, recipe=replace(run.recipe, features=features)).build("train")
+    for layer in net.layer:
+        if layer.type in ("Convolution", "Deconvolution") and "_mbox_" not in layer.name:
+            layer.convolution_param.num_output = max(1, layer.convolution_param.num_output // 16)
+    return net
 
 
 def train_once(net: pb.NetParameter) -> tuple[Solver, dict[str, np.ndarray]]:
@@ -60,16 +62,15 @@ def train_once(net: pb.NetParameter) -> tuple[Solver, dict[str, np.ndarray]]:
 )
 def test_dssd_trains(zoo_id: str, encoder: Learning, decoder: Learning, method: str, module: str) -> None:
     """What learns has moved, what is frozen has not, and nothing has become infinite."""
-    detector = narrow(zoo_id, encoder=encoder, decoder=decoder, method=method, module=module)
-    assert_trains(detector.build("train"), frozen=("conv1", "res6_branch1") if encoder == FROZEN else ())
+    neck = Decoder(module, method, encoder, decoder)
+    backbone = replace(RESNET101, build=partial(resnet101, learning=encoder))
+    assert_trains(narrow(zoo_id, NeckOnBackbone(neck, backbone)), frozen=("conv1", "res6_branch1") if encoder == FROZEN else ())
 
 
 @pytest.mark.parametrize("module", ["a", "c"])
 def test_ssd_trains(module: str) -> None:
-    features = partial(resnet.neck, width=WIDTH, channels=(16,), module=module, pixel_offsets=False)
-    backbone = replace(RESNET101, build=partial(resnet101, width=WIDTH))
-    detector = replace(get("ssd321_resnet101"), size=SIDE, features=Stack(features, backbone), gpus=[], batch_per_gpu=2)
-    assert_trains(detector.build("train"))
+    features = NeckOnBackbone(partial(resnet.neck, module=module), RESNET101)
+    assert_trains(narrow("ssd321_resnet101", features))
 
 
 def assert_trains(net: pb.NetParameter, frozen: Sequence[str] = ()) -> None:

@@ -9,10 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import netgen
 import netrun
+from netgen.backbones.registry import NeckOnBackbone
+from netgen.backbones.vgg16 import VGG16
 from netgen.graph import Net
 from netgen.necks.m2det import attention, tum
-from netgen.zoo.m2det import m2det, released
+from netgen.zoo.m2det import RELEASED_NECK, VGG_NECK
 from tests.netrun.solvers_on import solver_on
 
 SIDE = 288  # pixels: maps of 36, 18, 9, 5, 3 and 1 cells
@@ -20,9 +23,10 @@ SIDE = 288  # pixels: maps of 36, 18, 9, 5, 3 and 1 cells
 
 @pytest.mark.parametrize("release", [False, True])
 def test_trains(release: bool) -> None:
-    small = {"levels": 2, "channels": 16}
-    detector = released(320, batch=16, sfam=True, **small) if release else m2det(320, **small)
-    net = replace(detector, size=SIDE, gpus=[], batch_per_gpu=2).build("train")
+    zoo_id, neck = ("m2det320_vgg_coco_release", RELEASED_NECK) if release else ("m2det320_vgg_coco", VGG_NECK)
+    run = netgen.configure(zoo_id, size=SIDE, gpus=[], batch_per_gpu=2)
+    small = NeckOnBackbone(replace(neck, levels=2, channels=16, sfam=True), VGG16)
+    net = replace(run, recipe=replace(run.recipe, features=small)).build("train")
     solver = solver_on(net, np.random.default_rng(0).normal(0, 50, (2, 3, SIDE, SIDE)), last_class=80)
     before = {
         name: blob.data.copy()

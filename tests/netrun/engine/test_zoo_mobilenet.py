@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
+import netgen
 import netrun
 from caffe_ir import caffe_ir_pb2 as pb
-from netgen.zoo import get
 from tests.netrun.solvers_on import solver_on
 
 # Inputs in pixels whose last map still has a cell, and layers that must learn.
@@ -25,7 +23,7 @@ SIDES = {
 def small(zoo_id: str, phase: str) -> tuple[pb.NetParameter, int]:
     """A net for a smaller input, and the side of that in pixels."""
     side = SIDES[zoo_id][0]
-    net = replace(get(zoo_id).resized(side), gpus=[], batch_per_gpu=2).build(phase)
+    net = netgen.configure(zoo_id, size=side, gpus=[], batch_per_gpu=2).build(phase)
     return net, side
 
 

@@ -18,7 +18,8 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.text import parse
 from netgen.backbones.mobilenet_v1 import Style, activation
 from netgen.graph import Net
-from netgen.heads.multibox import Predictions, focal_loss
+from netgen.heads.losses import focal_loss
+from netgen.heads.predictions import Predictions
 from ssd_common.errors import LayerError
 from tests.support import ROOT
 

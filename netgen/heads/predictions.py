@@ -1,0 +1,121 @@
+"""What heads predict on source maps, and the prior boxes there (Liu et al. 2016, §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from netgen.blocks.convolution import conv, l2_norm
+from netgen.graph import Blob, Net
+from netgen.heads.priors import VARIANCE, Priors
+from netgen.sources import Source
+from ssd_common.errors import CaffeError
+
+
+class Predictions(NamedTuple):
+    """loc N×(4·boxes), conf N×(classes·boxes), boxes 1×2×(4·boxes): corners, then variances."""
+
+    loc: Blob
+    conf: Blob
+    boxes: Blob
+
+
+def predictor(
+    net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1, kernel_size: int = 3
+) -> Blob:
+    """Add SSD's head on one map: a 3×3 convolution."""
+    pad = kernel_size // 2
+    return conv(net, name, x, num_output, kernel_size, pad=pad, stride=1, lr_mult=lr_mult)
+
+
+def multibox_head(
+    net: Net,
+    image: Blob,
+    sources: Sequence[Source],
+    priors: Sequence[Priors],
+    num_classes: int,
+    *,
+    lr_mult: float = 1,
+    predict: Callable[..., Blob] = predictor,
+    suffix: str = "",
+    grouped: bool = False,
+    clip: bool = False,
+) -> Predictions:
+    """Add a convolution for offsets, one for classes, and the prior boxes of each source.
+
+    Boxes come in the order of sources, rows, columns, and priors of a cell.
+    num_classes: background included.
+    predict: makes a map of so many channels, called as `predictor` is.
+    suffix: of the heads' names.
+    grouped: all predictions before the layers that only arrange them, as the DSSD fork writes them.
+    clip: cut prior boxes at the image's border.
+    Raises CaffeError where sources and priors differ in number.
+    """
+    _check_count(sources, priors)
+    loc: list[Blob] = []
+    conf: list[Blob] = []
+    boxes: list[Blob] = []
+    for source, prior in zip(sources, priors, strict=True):
+        looked_at = _normalised(net, source)
+        kernel = {"kernel_size": source.kernel_size} if source.kernel_size else {}
+        for kind, found, values in (("loc", loc, 4), ("conf", conf, num_classes)):
+            name = f"{looked_at.head_name}_mbox_{kind}{suffix}"
+            count = prior.count * values
+            y = predict(net, name, looked_at.blob, count, lr_mult=lr_mult, **kernel)
+            found.append(y if grouped else _arrange(net, y))
+        boxes.append(prior_box(net, image, looked_at, prior, clip=clip))
+    return Predictions(
+        _concat(net, "mbox_loc", loc, grouped),
+        _concat(net, "mbox_conf", conf, grouped),
+        net.add("Concat", "mbox_priorbox", *boxes, axis=2),
+    )
+
+
+def _check_count(sources: Sequence[Source], priors: Sequence[Priors]) -> None:
+    if len(sources) == len(priors):
+        return
+    maps = ", ".join(f"{s.blob.name} ({s.blob.size[0]}x{s.blob.size[1]})" for s in sources)
+    raise CaffeError(
+        f"there are {len(sources)} source maps, {maps}, "
+        f"but prior boxes for {len(priors)}: choose another input size"
+    )
+
+
+def _normalised(net: Net, source: Source) -> Source:
+    """The source after L2 normalisation, where it asks for that."""
+    if not source.l2_scale:
+        return source
+    name = f"{source.blob.name}_norm"
+    return replace(source, blob=l2_norm(net, name, source.blob, source.l2_scale))
+
+
+def _arrange(net: Net, y: Blob) -> Blob:
+    """N×C×H×W → N×(H·W·C): a cell's values lie together."""
+    name = y.name
+    y = net.add("Permute", f"{name}_perm", y, order=[0, 2, 3, 1])
+    return net.add("Flatten", f"{name}_flat", y, axis=1)
+
+
+def _concat(net: Net, name: str, blobs: Sequence[Blob], grouped: bool) -> Blob:
+    if grouped:
+        blobs = [_arrange(net, y) for y in blobs]
+    return net.add("Concat", name, *blobs, axis=1)
+
+
+def prior_box(net: Net, image: Blob, source: Source, prior: Priors, *, clip: bool = False) -> Blob:
+    """Add the prior boxes of every cell of a source's map: 1×2×(4·boxes)."""
+    box = prior.fields | {"variance": VARIANCE}
+    if source.across and source.across != source.step:
+        box["step_h"], box["step_w"] = source.step, source.across
+    elif source.step:
+        box["step"] = source.step
+    return net.add(
+        "PriorBox",
+        f"{source.head_name}_mbox_priorbox",
+        source.blob,
+        image,
+        clip=clip,
+        offset=source.offset,
+        **box,
+    )

@@ -1,0 +1,207 @@
+"""A run of a recipe: its data, devices and folder, and the nets and solvers that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from caffe_ir import caffe_ir_pb2 as pb
+from netgen.data_layer import annotated_data
+from netgen.datasets import Dataset
+from netgen.graph import PHASES, Net
+from netgen.recipe import Recipe, Size
+from netgen.schedules import (
+    Plan,
+    Schedule,
+    plan,
+    solver_chain,
+    solver_message,
+    tests_alone,
+    without_tests,
+)
+from ssd_common.errors import CaffeError
+from ssd_common.suggest import suggest
+
+TARGETS = ("ssd", "fssd")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe on a data set and on devices, in a folder. `Run.of` makes the recipe's own.
+
+    schedule: the recipe's, or a shorter one, or one with another batch.
+    output_prefix: of files with detections; "" for the data set's own.
+    gpus: to train on; [] for the CPU, None for the schedule's own.
+    batch_per_gpu: images; None for what `schedules.plan` works out.
+    folder: where the files lie; "" for the repository's own places.
+    target: the Caffe build that nets are written for, "ssd" (stock layers) or "fssd" (has Interp).
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    schedule: Schedule
+    output_prefix: str = ""
+    gpus: Sequence[int] | None = None
+    batch_per_gpu: int | None = None
+    folder: str = ""
+    target: str = "ssd"
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Run:
+        """Return the run that the recipe itself describes."""
+        return cls(recipe, recipe.dataset, recipe.schedule, recipe.output_prefix)
+
+    @property
+    def id(self) -> str:
+        """The zoo id; another data set, size or backbone than the zoo's is in it, too."""
+        return f"{self.recipe.name}_{self.dataset.key}{self.recipe.suffix}"
+
+    @property
+    def image_size(self) -> Size:
+        """(height, width) of the input in pixels."""
+        return self.recipe.image_size
+
+    @property
+    def devices(self) -> tuple[int, ...]:
+        """The GPUs to train on, none for the CPU."""
+        return tuple(self.schedule.gpus if self.gpus is None else self.gpus)
+
+    @property
+    def plan(self) -> Plan:
+        """How a batch is spread over the devices."""
+        return plan(self.schedule, self.devices, self.batch_per_gpu)
+
+    @property
+    def weights(self) -> str:
+        """The file that training starts from; "" for from scratch.
+
+        Where the recipe starts from another detector, that one trained on this data set.
+        """
+        start = self.recipe.starts_from
+        if start is None:
+            return self.recipe.weights
+        return replace(Run.of(start), dataset=self.dataset).final_weights
+
+    # The same run with something changed.
+
+    def on(self, dataset: Dataset) -> Run:
+        """Return the same run on another data set.
+
+        A user's own is tested in batches that divide its test images: each counts once.
+        """
+        schedule = replace(self.schedule, test_iter=0)  # a released count is of the released data
+        if dataset.own:
+            sizes = range(schedule.test_batch, 0, -1)
+            test_batch = next(size for size in sizes if dataset.test_images % size == 0)
+            schedule = replace(schedule, test_batch=test_batch)
+        return replace(self, dataset=dataset, schedule=schedule, output_prefix="")
+
+    def resized(self, size: int | Size) -> Run:
+        """Return the same run for another input size; see `Recipe.resized`."""
+        return replace(self, recipe=self.recipe.resized(size))
+
+    # Where files lie.
+
+    @property
+    def net_folder(self) -> str:
+        """Where nets and solvers lie."""
+        return self.folder or f"prototxt/{self.id}"
+
+    @property
+    def run_folder(self) -> str:
+        """Where training writes."""
+        return self.folder or f"runs/{self.id}"
+
+    @property
+    def snapshot_prefix(self) -> str:
+        """What the names of snapshots begin with, folder included."""
+        return f"{self.run_folder}/snapshots/{self.id}"
+
+    @property
+    def final_weights(self) -> str:
+        """The last snapshot."""
+        return f"{self.snapshot_prefix}_iter_{self.schedule.max_iter}.caffemodel"
+
+    # What they hold.
+
+    def build(self, phase: str) -> pb.NetParameter:
+        """Return the net of a phase: "train", "test" or "deploy".
+
+        Raises CaffeError for another phase or target, LayerError where a layer cannot be built.
+        """
+        _check_choice("phase", phase, PHASES)
+        _check_choice("target", self.target, TARGETS)
+        net = Net(f"{self.id}_{phase}", phase, self.target)
+        recipe, data, label = self.recipe, self.dataset, None
+        if phase == "deploy":
+            image = net.input("data", (1, 3, *self.image_size))
+        else:
+            batch = self.plan.per_gpu if phase == "train" else self.schedule.test_batch
+            image, label = annotated_data(
+                net,
+                data,
+                self.image_size,
+                batch,
+                pixels=recipe.pixels,
+                augmentation=recipe.augmentation,
+            )
+        sources = recipe.features(net, image)
+        predictions = recipe.head.predict(net, image, sources, data)
+        if phase == "train":
+            assert label
+            recipe.head.add_loss(net, predictions, label, data)
+            return net.proto
+        save = self._save_output() if phase == "test" or data.deploy_saves else None
+        detections = recipe.head.detect(net, predictions, data, save)
+        if label:
+            recipe.head.evaluate(net, detections, label, data)
+        return net.proto
+
+    def solver(self) -> pb.SolverParameter:
+        """Return the solver, the last one where the schedule takes several.
+
+        Its paths are of `net_folder` and `run_folder`.
+        """
+        return self.solvers()[-1]
+
+    def solvers(self) -> list[pb.SolverParameter]:
+        """Return the solvers that train one after the other, each from the snapshot before it."""
+        final = self._whole_solver()
+        if self.schedule.test_apart:
+            final = without_tests(final)
+        return solver_chain(self.schedule, final)
+
+    def test_solver(self) -> pb.SolverParameter | None:
+        """Return the solver that tests given weights, where training does not test; or None."""
+        return tests_alone(self._whole_solver()) if self.schedule.test_apart else None
+
+    def _whole_solver(self) -> pb.SolverParameter:
+        return solver_message(
+            self.schedule,
+            self.plan.iter_size,
+            self.devices,
+            train_net=f"{self.net_folder}/train.prototxt",
+            test_net=f"{self.net_folder}/test.prototxt",
+            snapshot_prefix=self.snapshot_prefix,
+            test_images=self.dataset.test_images,
+            ap_version=self.dataset.ap_version,
+            test_labels=self.dataset.test_labels,
+        )
+
+    def _save_output(self) -> dict:
+        data = self.dataset
+        prefix = self.output_prefix or data.output_prefix.format(detector=self.recipe.name)
+        return {
+            "output_directory": f"{self.run_folder}/results",
+            "output_name_prefix": prefix,
+            "output_format": data.output_format,
+            "label_map_file": data.path(data.labelmap),
+            "name_size_file": data.path(data.name_size),
+            "num_test_image": data.test_images,
+        }
+
+
+def _check_choice(what: str, value: str, choices: Iterable[str]) -> None:
+    if value not in choices:
+        known = ", ".join(choices)
+        raise CaffeError(f"no {what} '{value}'{suggest(value, choices)}; there are {known}")
