@@ -54,8 +54,8 @@ def add_glog(parser: argparse.ArgumentParser) -> None:
     title = "glog's flags (the first four also from the environment: GLOG_minloglevel=2)"
     group = parser.add_argument_group(title)
 
-    def add(name: str, default: str, kind: Callable[[str], object], text: str, **options: str) -> None:
-        group.add_argument(f"--{name}", type=kind, default=default, help=text, **options)  # type: ignore[arg-type]
+    def add(name: str, default: str, kind: Callable[[str], object], text: str, **more: str) -> None:
+        group.add_argument(f"--{name}", type=kind, default=default, help=text, **more)  # type: ignore[arg-type]
 
     number, yes_or_no = {"metavar": "0-3"}, {"metavar": "0|1", "nargs": "?"}
     about = "1: only warnings and errors, 2: only errors"

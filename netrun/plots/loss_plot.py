@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 from netrun.training import run_log
 from netrun.training.run_log import RunLog
@@ -25,36 +26,26 @@ def plot(log: PathLike, out: PathLike = "loss.png", title: str = "") -> RunLog:
 
 
 def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
-    """Draw loss, learning rate and test scores over the iterations into an image file, whole or not at all. Raises CaffeError."""
-    import matplotlib  # noqa: PLC0415 (slow to import, and needed nowhere else)
+    """Draw loss, learning rate and test scores over the iterations into an image file.
+
+    path: png, pdf or svg; written whole or not at all. title: a line above it.
+    Raises CaffeError for a suffix that no format has, and where the file cannot be written.
+    """
+    import matplotlib  # noqa: PLC0415 - slow to import, and needed nowhere else
 
     matplotlib.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415
 
-    kind = Path(path).suffix.lstrip(".").lower() or "png"
-    figure, axes = pyplot.subplots(1 + bool(curves.tests), sharex=True, figsize=(8, 4.5 + 2.5 * bool(curves.tests)), squeeze=False)
-    top = axes[0, 0]
-    top.plot(list(curves.loss), list(curves.loss.values()), color="tab:blue", linewidth=1.2, label="loss")
-    top.set_ylabel("training loss", color="tab:blue")
-    top.grid(alpha=0.3)
-    if title:
-        top.set_title(title)
-    if curves.rate:
-        right = top.twinx()
-        right.step(list(curves.rate), list(curves.rate.values()), where="post", color="tab:orange", linewidth=1.2)
-        right.set_ylabel("learning rate", color="tab:orange")
-        if min(curves.rate.values()) > 0:
-            right.set_yscale("log")
+    rows = 1 + bool(curves.tests)
+    height = 4.5 + 2.5 * bool(curves.tests)
+    figure, axes = pyplot.subplots(rows, sharex=True, figsize=(8, height), squeeze=False)
+    _draw_training(axes[0, 0], curves, title)
     if curves.tests:
-        for name, curve in curves.tests.items():
-            axes[1, 0].plot(list(curve), list(curve.values()), marker="o", markersize=3, label=name)
-        best = {name: max(curve.values()) for name, curve in curves.tests.items()}
-        axes[1, 0].set_ylabel("mAP" if len(best) == 1 and "eval" in next(iter(best)) else "test score")
-        axes[1, 0].legend(loc="best", fontsize="small")
-        axes[1, 0].grid(alpha=0.3)
+        _draw_tests(axes[1, 0], curves)
     axes[-1, 0].set_xlabel("iteration")
     figure.tight_layout()
     buffer = io.BytesIO()
+    kind = Path(path).suffix.lstrip(".").lower() or "png"
     try:
         figure.savefig(buffer, format=kind, dpi=120)
     except ValueError as error:
@@ -62,3 +53,28 @@ def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
     finally:
         pyplot.close(figure)
     write_atomic(path, buffer.getvalue())
+
+
+def _draw_training(axes: Any, curves: RunLog, title: str) -> None:
+    losses = list(curves.loss.values())
+    axes.plot(list(curves.loss), losses, color="tab:blue", linewidth=1.2, label="loss")
+    axes.set_ylabel("training loss", color="tab:blue")
+    axes.grid(alpha=0.3)
+    if title:
+        axes.set_title(title)
+    if not curves.rate:
+        return
+    right, rates = axes.twinx(), list(curves.rate.values())
+    right.step(list(curves.rate), rates, where="post", color="tab:orange", linewidth=1.2)
+    right.set_ylabel("learning rate", color="tab:orange")
+    if min(rates) > 0:
+        right.set_yscale("log")
+
+
+def _draw_tests(axes: Any, curves: RunLog) -> None:
+    for name, curve in curves.tests.items():
+        axes.plot(list(curve), list(curve.values()), marker="o", markersize=3, label=name)
+    one_detector = len(curves.tests) == 1 and "eval" in next(iter(curves.tests))
+    axes.set_ylabel("mAP" if one_detector else "test score")
+    axes.legend(loc="best", fontsize="small")
+    axes.grid(alpha=0.3)

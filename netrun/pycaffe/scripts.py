@@ -20,24 +20,6 @@ from netrun.pycaffe import import_hook, python2
 from netrun.runtime import log
 from ssd_common.errors import CaffeError
 
-RENAMED = {"xrange": range, "raw_input": input, "unicode": str}  # Python 2's names for what there is still
-GONE = {
-    "basestring": "str",
-    "cPickle": "pickle",
-    "ConfigParser": "configparser",
-    "file": "open",
-    "has_key": "in",
-    "iteritems": "items",
-    "iterkeys": "keys",
-    "itervalues": "values",
-    "long": "int",
-    "Queue": "queue",
-    "reduce": "functools.reduce",
-    "StringIO": "io.StringIO",
-    "unichr": "chr",
-    "urllib2": "urllib.request",
-}
-
 
 def run_script(script: str, arguments: Sequence[str] = (), *, module: bool = False) -> int:
     """Run a script as `__main__` in this process, with netrun as its `import caffe`.
@@ -73,7 +55,7 @@ def run_script(script: str, arguments: Sequence[str] = (), *, module: bool = Fal
 
 
 def _add_python2_names() -> None:
-    for name, value in RENAMED.items():
+    for name, value in python2.RENAMED.items():
         if not hasattr(builtins, name):
             setattr(builtins, name, value)
 
@@ -94,7 +76,7 @@ def _explained(error: Exception, steps: TracebackType | None) -> str:
 
     steps: its traceback from the script's first line on.
     """
-    hint = _python2(error)
+    hint = python2.hint(error)
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {error.msg}{hint}"
     if steps is None:
@@ -109,13 +91,16 @@ def _explained(error: Exception, steps: TracebackType | None) -> str:
 
 
 def _translated(path: str) -> CodeType | None:
-    """A script for Python 2 as Python 3 runs it; None for every other, and for what cannot be translated."""
+    """A script for Python 2 as Python 3 runs it.
+
+    None for every other script, and for one that cannot be translated.
+    """
     try:
         with tokenize.open(path) as file:
             source = file.read()
         compile(source, path, "exec", dont_inherit=True)
     except SyntaxError as error:
-        if not _python2(error):
+        if not python2.hint(error):
             return None
         with suppress(SyntaxError, tokenize.TokenError):
             return compile(python2.translate(source), path, "exec", dont_inherit=True)
@@ -126,7 +111,7 @@ def _translated(path: str) -> CodeType | None:
 
 @contextmanager
 def _main_module(path: str) -> Iterator[dict[str, object]]:
-    """The names of a new module `__main__`, which is there for as long as the script runs, as with runpy."""
+    """The names of a new module `__main__`, which lasts as long as the script runs: as with runpy."""
     module, before = ModuleType("__main__"), sys.modules["__main__"]
     module.__file__ = path
     sys.modules["__main__"] = module
@@ -154,18 +139,3 @@ def _theirs(step: TracebackType | None) -> TracebackType | None:
     while step is not None and not _is_user_file(step.tb_frame.f_code.co_filename):
         step = step.tb_next
     return step
-
-
-def _python2(error: BaseException) -> str:
-    """What to change in a script that only Python 2 understands; empty where that is not what is wrong."""
-    if isinstance(error, SyntaxError):
-        line = (error.text or "").strip()
-        if line.startswith("print ") or "print" in str(error.msg):
-            return "; this is Python 2: write print(...) with brackets (2to3 or futurize rewrites a whole file)"
-        if "except " in line and "," in line:
-            return "; this is Python 2: write `except Error as e` (2to3 or futurize rewrites a whole file)"
-        return ""
-    if isinstance(error, TypeError) and "'float' object cannot be interpreted as an integer" in str(error):
-        return "; if this is Python 2: write // for a division of whole numbers"
-    name = getattr(error, "name", None) or ""
-    return f"; this is Python 2: write {GONE[name]} for {name}" if name in GONE else ""

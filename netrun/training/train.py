@@ -89,7 +89,9 @@ def train(
     return batch_size.advised(run, advise)
 
 
-def solver_param(solver: PathLike, level: int = 0, stages: Iterable[str] = ()) -> pb.SolverParameter:
+def solver_param(
+    solver: PathLike, level: int = 0, stages: Iterable[str] = ()
+) -> pb.SolverParameter:
     """A solver prototxt with level and stages added to its train net's state. Raises ParseError."""
     param = text.read_solver(solver)
     param.train_state.level = level

@@ -88,15 +88,6 @@ def test_training_leaves_snapshots_and_a_log_that_plots(here: Path, capsys) -> N
     assert "3 losses" in capsys.readouterr().out
 
 
-def test_a_resumed_log_reads_as_one_run(tmp_path: Path) -> None:
-    """Iterations 0 to 40 of a run that was killed, and its second part from the snapshot at 20: what came after 20 first is gone."""
-    prefix = "I1121 02:03:04.000000  1234 solver.cpp:243]"
-    first = [f"{prefix} Iteration {i}, loss = 1" for i in range(0, 50, 10)]
-    second = [f"{prefix} Iteration {i}, loss = 2" for i in (20, 30)]
-    (tmp_path / "a.log").write_text("\n".join(first + second))
-    assert run_log.read(tmp_path / "a.log").loss == {0: 1, 10: 1, 20: 2, 30: 2}
-
-
 def test_scores_are_the_solvers(here: Path, capsys) -> None:
     """`netrun test` on the last snapshot finds the mAP that training logged last, over all six images by default.
 
