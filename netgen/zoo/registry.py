@@ -167,6 +167,7 @@ def load_plugin(path: str) -> list[str]:
         raise _plugin_error(path, file, error) from error
     added = [zoo_id for zoo_id in _ENTRIES if zoo_id not in before]
     if not added:
+        _forget(name)
         raise CaffeError(f"{path}: registers no detector; see netgen.zoo.registry.detector")
     return added
 
