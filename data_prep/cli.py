@@ -40,10 +40,6 @@ PROGRAM = Program(
             "data_prep.commands.verify",
             "read an LMDB to its end: decode every image, check every label and box",
         ),
-        "completion": (
-            "ssd_common.completion:data_prep",
-            "print a script that lets bash, zsh or fish complete commands and flags",
-        ),
     },
     examples="""
         data_prep shapes --out data/shapes

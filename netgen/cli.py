@@ -25,10 +25,6 @@ PROGRAM = Program(
         ),
         "diff": ("netgen.commands.diff", "how net B differs from net A"),
         "check": ("netgen.commands.check", "check nets and solvers"),
-        "completion": (
-            "ssd_common.completion:netgen",
-            "print a script that lets bash, zsh or fish complete commands and flags",
-        ),
     },
     examples="""
         netgen list

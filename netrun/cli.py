@@ -56,10 +56,6 @@ PROGRAM = Program(
         "time": ("netrun.commands.time", "benchmark a model's execution time"),
         "python": ("netrun.commands.python", "run a script written for pycaffe"),
         "device_query": ("netrun.commands.device_query", "show what this machine computes with"),
-        "completion": (
-            "ssd_common.completion:netrun",
-            "print a script that lets bash, zsh or fish complete commands and flags",
-        ),
     },
     examples="""
         netrun train --solver runs/mine/solver.prototxt --gpu 0

@@ -18,11 +18,14 @@ from ssd_common.version import __version__
 
 _HELP = ("-h", "--help", "-help", "help")
 _VERSION = ("--version", "-version")
+_COMPLETION = "print a script that lets bash, zsh or fish complete commands and flags"
 
 
 @dataclass(frozen=True)
 class Program:
     """A program of several commands, each a module that is imported only when it is asked for.
+
+    `completion` is a command of every program, beside those that are given.
 
     name: what users type. description: one line.
     commands: name → (its module, a line for the list of commands). "module:word" is for commands
@@ -47,6 +50,10 @@ class Program:
     commands: Mapping[str, tuple[str, str]]
     examples: str = ""
     loading: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    def __post_init__(self) -> None:
+        completion = {"completion": (f"ssd_common.completion:{self.name}", _COMPLETION)}
+        object.__setattr__(self, "commands", {**self.commands, **completion})
 
     def main(self, argv: Sequence[str]) -> int:
         """Run the command that argv names and return its exit status. Raises CaffeError."""

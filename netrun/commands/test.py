@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netrun.commands import flags
 from netrun.evaluation.ap_versions import AP_VERSIONS
 from ssd_common.arguments import positive
+from ssd_common.tables import aligned
 
 if TYPE_CHECKING:
     from netrun.evaluation.model_score import AveragePrecision, ModelScore
@@ -80,8 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_table(found: AveragePrecision, version: str, names: Mapping[int, str]) -> None:
-    width = max(len(names.get(label, "")) for label in found.per_class)
-    for label, ap in found.per_class.items():
-        print(f"{label:4d} {names.get(label, ''):{width}}  {ap:.4f}")
+    rows = [(f"{i:4d} {names.get(i, '')}", f"{ap:.4f}") for i, ap in found.per_class.items()]
+    print(*aligned(rows), sep="\n")
     others = [f"{other} {mean:.4f}" for other, mean in found.by_version.items() if other != version]
     print(f"mAP {found.mean:.4f} ({version}; {', '.join(others)})")

@@ -91,9 +91,10 @@ def test_help_lists_the_commands_and_imports_none(tool: Program, argv: list[str]
 Keeps a house.
 
 commands:
-  paint    paint a wall
-  hand_on  run something else
-  cup      wash a cup
+  paint       paint a wall
+  hand_on     run something else
+  cup         wash a cup
+  completion  print a script that lets bash, zsh or fish complete commands and flags
 
 examples:
   tool paint north
@@ -147,7 +148,7 @@ def test_a_family_of_commands(tool: Program, capsys) -> None:
     ("argv", "said"),
     [
         ("pant north", "no command 'pant' (did you mean 'paint'?)"),
-        ("xyz", "no command 'xyz' (one of paint, hand_on, cup)"),
+        ("xyz", "no command 'xyz' (one of paint, hand_on, cup, completion)"),
         ("--versoin", "unknown argument --versoin (did you mean '--version'?); see tool --help"),
         (
             "paint north --color=red",
