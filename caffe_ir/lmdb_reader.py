@@ -94,6 +94,11 @@ def shards(source: PathLike) -> list[str]:
     return [os.path.join(named, name) for name in sorted(found)] or [named]
 
 
+def key_text(key: bytes) -> str:
+    """A record's key as messages name it; bytes that are not UTF-8 are shown as �."""
+    return key.decode("utf-8", "replace")
+
+
 class LmdbFile:
     """Records of one LMDB in key order, as LmdbReader has them. source: the directory that holds data.mdb, or the file itself."""
 
@@ -133,7 +138,7 @@ class LmdbFile:
         offset, size = self._extents[index]
         value = os.pread(self._file, size, offset)
         if len(value) != size:
-            key = self.keys[index].decode("utf-8", "replace")
+            key = key_text(self.keys[index])
             raise CaffeError(f"{self.source}: LMDB was cut short while in use, at record '{key}'; {_REMEDY}")
         return value
 
@@ -202,10 +207,10 @@ class LmdbFile:
             offset = number * self._page_size
             itself, _, kind, _, _ = _PAGE.unpack(self._read(offset, _PAGE.size))
             if itself != number or not kind & _OVERFLOW:
-                raise Damaged(f"page {number} does not hold the record {key.decode('utf-8', 'replace')!r}")
+                raise Damaged(f"page {number} does not hold the record {key_text(key)!r}")
             offset += _PAGE.size
         else:
             offset = start + data
         if offset + size > self._size:
-            raise Damaged(f"record {key.decode('utf-8', 'replace')!r} ends at byte {offset + size}, the file has {self._size}")
+            raise Damaged(f"record {key_text(key)!r} ends at byte {offset + size}, the file has {self._size}")
         return key, offset, size

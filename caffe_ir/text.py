@@ -35,11 +35,6 @@ def read_solver(path: PathLike) -> pb.SolverParameter:
     return solver
 
 
-def read_labelmap(path: PathLike) -> pb.LabelMap:
-    """The label map of a prototxt. Raises ParseError."""
-    return read(path, pb.LabelMap)
-
-
 def read(path: PathLike, cls: type[M]) -> M:
     """The message of type cls that a text file holds, as written, nothing upgraded. Raises ParseError."""
     data = read_bytes(path)

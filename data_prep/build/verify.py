@@ -16,7 +16,7 @@ from tqdm import tqdm
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import dataset_file, name_size, records
 from caffe_ir import label_map as label_maps
-from caffe_ir.lmdb_reader import LmdbReader
+from caffe_ir.lmdb_reader import LmdbReader, key_text
 from data_prep.build.dataset import Part
 from data_prep.checks.faults import Fault
 from data_prep.checks.report import Report
@@ -129,8 +129,8 @@ def _beside(path: Path, count: int, report: Report) -> list[tuple[int, int]]:
     images = [name_size.parse_line(line) for line in _count(part.name_size_file, count, path, report)]
     sizes = [(image.height, image.width) for image in images if image]
     if len(sizes) < len(images):
-        said = "not a name_size file, of lines `name height width`"
-        report.add([Fault("count", str(part.name_size_file), said)])
+        wrong = "not a name_size file, of lines `name height width`"
+        report.add([Fault("count", str(part.name_size_file), wrong)])
         return []
     return sizes if len(sizes) == count else []
 
@@ -145,7 +145,7 @@ def _count(file: Path, count: int, path: Path, report: Report) -> list[str]:
 
 
 def _key(reader: LmdbReader, number: int) -> str:
-    return reader.keys[number].decode("utf-8", "replace")
+    return key_text(reader.keys[number])
 
 
 def check(key: str, value: bytes, labels: frozenset[int] | None) -> Checked:

@@ -13,7 +13,7 @@ import numpy as np
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import label_map as label_maps
 from caffe_ir import records
-from caffe_ir.lmdb_reader import LmdbReader
+from caffe_ir.lmdb_reader import LmdbReader, key_text
 from data_prep.images.encoding import PICTURE_NAMES
 from data_prep.sources import label_map
 from ssd_common import pictures
@@ -93,7 +93,7 @@ def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
             record = records.parse(reader.value(number))
         except records.CorruptRecord:
             raise CaffeError(f"{path}: record {number} is no AnnotatedDatum") from None
-        found.append((key.decode(errors="replace"), record))
+        found.append((key_text(key), record))
     return found
 
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import label_map as label_maps
 from caffe_ir import records
-from caffe_ir.lmdb_reader import LmdbReader
+from caffe_ir.lmdb_reader import LmdbReader, key_text
 from data_prep.checks.item_checks import Rules, inspect
 from data_prep.images.image import read_image
 from data_prep.sources import label_map
@@ -97,7 +97,7 @@ def _records(path: Path, names: dict[int, str]) -> Iterator[tuple[int, int, list
         try:
             record = records.parse(reader.value(number))
         except records.CorruptRecord:
-            key = reader.keys[number].decode(errors="replace")
+            key = key_text(reader.keys[number])
             raise CaffeError(f"{path}: record {key} is no AnnotatedDatum") from None
         rows = [
             (names.get(group.group_label, str(group.group_label)), records.corners(a.bbox))

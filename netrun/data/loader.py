@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.lmdb_reader import LmdbReader
+from caffe_ir.lmdb_reader import LmdbReader, key_text
 from caffe_ir.records import CorruptRecord, parse
 from netrun.data.boxes import Annotations
 from netrun.data.buffers import Buffers
@@ -229,7 +229,7 @@ class Loader:
             log.warning("%s; %s", where, remedy)
 
     def _key(self, record: int) -> str:
-        return self._reader.keys[record].decode("utf-8", "replace")
+        return key_text(self._reader.keys[record])
 
     def _labels(self, found: list[Annotations], labels: list[int | None]) -> torch.Tensor:
         if not self.annotated:

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from caffe_ir.lmdb_reader import LmdbReader
+from caffe_ir.lmdb_reader import LmdbReader, key_text
 from caffe_ir.records import CorruptRecord
 from netrun.data.datum import decode
 from ssd_common.errors import CaffeError
@@ -103,7 +103,7 @@ def _read(path: Path) -> np.ndarray:
 def _of_lmdb(source: PathLike, names: Mapping[int, str]) -> Iterator[Picture]:
     reader = LmdbReader(source)
     for i, key in enumerate(reader.keys):
-        name = key.decode("utf-8", "replace")
+        name = key_text(key)
         try:
             sample = decode(reader.value(i), None, force_color=True)
         except CorruptRecord as error:

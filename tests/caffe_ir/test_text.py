@@ -12,12 +12,12 @@ from google.protobuf import text_format
 
 import caffe_ir
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import label_map, text
 from ssd_common.errors import ParseError
 from tests.support import NO_SHARED, ROOT, SHARED
 
 WILD = SHARED / "reference" / "wild"
-READERS = {"net": text.read_net, "solver": text.read_solver, "labelmap": text.read_labelmap}
+READERS = {"net": text.read_net, "solver": text.read_solver, "labelmap": label_map.read}
 
 
 def _wild() -> list:

@@ -9,7 +9,8 @@ import pytest
 
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.text import dumps, parse, read, read_labelmap
+from caffe_ir import label_map
+from caffe_ir.text import dumps, parse, read
 from caffe_ir.walk import Walk
 from netgen.reports.walks import walk_net
 from tests.netgen.test_parity import without_paths
@@ -124,7 +125,7 @@ def test_light_fssd_is_as_large_as_published() -> None:
 def test_both_coco_detectors_learn_coco_s_label_ids() -> None:
     assert netgen.configure("mobilenet_ssd300_coco").dataset.num_classes == netgen.configure("ppn300_coco").dataset.num_classes == 91
     assert netgen.configure("light_fssd300_coco").dataset.num_classes == 81
-    ids, dense = (read_labelmap(ROOT / f"data_prep/labelmaps/{name}.prototxt").item for name in ("labelmap_coco_ids", "labelmap_coco"))
+    ids, dense = (label_map.read(ROOT / f"data_prep/labelmaps/{name}.prototxt").item for name in ("labelmap_coco_ids", "labelmap_coco"))
     assert [item.label for item in ids] == list(range(91))
     assert all(item.name == str(item.label) for item in ids[1:])
     shown = {item.name: item.display_name for item in ids}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import label_map as label_maps
 from data_prep.cli import main
 from netgen import datasets
 from tests.data_prep.support import XML, records, refused
@@ -54,7 +54,7 @@ def test_voc0712(devkit: Path, tmp_path: Path) -> None:
     assert list(records(test)) == [b"00000000_VOC2007/JPEGImages/000001.jpg", b"00000001_VOC2007/JPEGImages/000002.jpg"]
     assert test.with_name("test.txt").read_text().splitlines()[0] == "VOC2007/JPEGImages/000001.jpg VOC2007/Annotations/000001.xml"
     assert name_size.read_text() == "000001 48 64\n000002 48 64\n"
-    assert len(text.read_labelmap(labelmap).item) == 21
+    assert len(label_maps.read(labelmap).item) == 21
 
 
 def test_the_seed_decides_the_order(devkit: Path, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_ilsvrc(tmp_path: Path, jpeg: bytes) -> None:
     assert sorted(names(train)) == ["ILSVRC2012_val_00000001", "ILSVRC2014_train_00000001"]
     assert list(records(test)) == [b"00000000_Data/DET/val/ILSVRC2012_val_00000018.JPEG"]
     assert name_size.read_text() == "3 48 64\n"
-    assert len(text.read_labelmap(labelmap).item) == 201
+    assert len(label_maps.read(labelmap).item) == 201
 
 
 def test_missing_parts_are_named(devkit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

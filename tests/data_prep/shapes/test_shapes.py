@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from caffe_ir import text
+from caffe_ir import label_map as label_maps
 from data_prep.cli import main
 from data_prep.shapes import shapes
 from data_prep.sources.voc import read_annotation
@@ -51,7 +51,7 @@ def test_every_class_and_difficult_ones(drawn: Path) -> None:
 def test_dataset_is_whole(drawn: Path) -> None:
     about = json.loads((drawn / "dataset.json").read_text())
     assert (about["name"], about["train_images"], about["test_images"]) == ("shapes", 60, 20)
-    assert [i.name for i in text.read_labelmap(drawn / about["labelmap"]).item] == ["none_of_the_above", *shapes.CLASSES]
+    assert [i.name for i in label_maps.read(drawn / about["labelmap"]).item] == ["none_of_the_above", *shapes.CLASSES]
     train, test = (records(drawn / about[part]) for part in ("train_lmdb", "test_lmdb"))
     assert (len(train), len(test)) == (60, 20)
     assert not {k.partition(b"_")[2] for k in train} & {k.partition(b"_")[2] for k in test}

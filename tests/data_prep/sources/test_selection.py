@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import label_map as label_maps
 from data_prep.cli import main
 from data_prep.sources import label_map
 from data_prep.sources.selection import read_map
@@ -32,7 +32,7 @@ def labels(found: dict[bytes, bytes]) -> dict[str, list[int]]:
 
 
 def names(out: Path) -> list[str]:
-    return [i.name for i in text.read_labelmap(out.with_name("labelmap.prototxt")).item][1:]
+    return [i.name for i in label_maps.read(out.with_name("labelmap.prototxt")).item][1:]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_map_by_labels(animals: Path, out: Path, tmp_path: Path) -> None:
     root = convert("coco", animals, tmp_path / "coco")  # ids: cat 3, dog 5; labels: cat 1, dog 2
     (tmp_path / "coco_voc_map.txt").write_text("0,0,background\n9,1,aeroplane\n2,2,dog\n")
     main(["coco", str(root), "--map", str(tmp_path / "coco_voc_map.txt"), "--labelmap", "voc", "--out", str(out)])
-    voc = {i.name: i.label for i in text.read_labelmap(label_map.find("voc")).item}
+    voc = {i.name: i.label for i in label_maps.read(label_map.find("voc")).item}
     assert labels(records(out)) == {"1": [voc["dog"]], "2": []}
     (tmp_path / "coco_voc_map.txt").write_text("2,1,cat\n")
     with pytest.raises(CaffeError, match="--map: label 2 is 'dog', and 'cat' is a class of its own"):
@@ -105,8 +105,8 @@ def test_bad_flags(animals: Path, out: Path, tmp_path: Path, capsys: pytest.Capt
 
 def test_voc_classes_of_coco() -> None:
     renaming = read_map(label_map.find_map("coco_voc"))
-    assert list(renaming.values()) == [i.name for i in text.read_labelmap(label_map.find("voc")).item][1:]
-    assert set(renaming) <= {i.display_name for i in text.read_labelmap(label_map.find("coco")).item}
+    assert list(renaming.values()) == [i.name for i in label_maps.read(label_map.find("voc")).item][1:]
+    assert set(renaming) <= {i.display_name for i in label_maps.read(label_map.find("coco")).item}
     assert {k: v for k, v in renaming.items() if k != v} == {
         "airplane": "aeroplane", "dining table": "diningtable", "motorcycle": "motorbike", "potted plant": "pottedplant",
         "couch": "sofa", "tv": "tvmonitor",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text
+from caffe_ir import label_map as label_maps
 from data_prep.cli import main
 from data_prep.images.image_header import read_header
 from tests.data_prep.support import BCCD, GOLDEN, XML, build, records
@@ -43,7 +43,7 @@ def test_dataset_of_bccd(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     about = json.loads((out / "dataset.json").read_text())
     assert about == {"name": "bccd", "labelmap": "labelmap.prototxt", "train_lmdb": "train_lmdb", "test_lmdb": "test_lmdb",
                      "name_size": "test_name_size.txt", "train_images": 205, "test_images": 72}  # fmt: skip
-    assert [(i.name, i.label) for i in text.read_labelmap(out / "labelmap.prototxt").item] == [
+    assert [(i.name, i.label) for i in label_maps.read(out / "labelmap.prototxt").item] == [
         ("none_of_the_above", 0), ("Platelets", 1), ("RBC", 2), ("WBC", 3)]  # fmt: skip
     found = records(out / "train_lmdb")
     assert len(found) == 205
@@ -137,7 +137,7 @@ def test_built_in_label_maps(folder: Path, out: Path, name: str, classes: int) -
     found = build(folder, out, "--labelmap", name)
     label = {"voc": 8, "coco": 16, "ilsvrc": 59}[name]
     assert datum(found[b"00000000_JPEGImages/0.jpg"]).annotation_group[0].group_label == label
-    items = text.read_labelmap(out.with_name("labelmap.prototxt")).item
+    items = label_maps.read(out.with_name("labelmap.prototxt")).item
     assert [i.label for i in items] == list(range(classes))
     assert next(i.display_name for i in items if i.label == label) == animal
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import text, upgrade
+from caffe_ir import label_map, text, upgrade
 from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.phase import filter_net
 from caffe_ir.walk import walk
@@ -221,7 +221,7 @@ def lmdb(draw: random.Random) -> None:
 def labelmap(draw: random.Random) -> None:
     good = Path("labelmap.prototxt").read_text()
     Path("spoilt_map.prototxt").write_bytes(spoil_text(draw, good, [good, *NETS]).encode("utf-8", "surrogateescape"))
-    text.read_labelmap("spoilt_map.prototxt")
+    label_map.read("spoilt_map.prototxt")
 
 
 KINDS: dict[str, tuple[int, Callable[[random.Random], None]]] = {  # how often among all, and the case
