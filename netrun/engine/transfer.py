@@ -13,6 +13,7 @@ from caffe_ir import text
 from caffe_ir.phase import filter_net
 from caffe_ir.rules import blob_shape_text
 from caffe_ir.walk import walk
+from netrun.engine.blob import Blob
 from netrun.engine.engine import Engine
 from netrun.layers.python import PythonFacts
 from netrun.weights.files import StoredLayer, stored
@@ -58,12 +59,7 @@ def fit(net: Engine, files: Sequence[PathLike], renames: Mapping[str, str]) -> F
     to a layer that there is not.
     """
     held = [(str(path), layer) for path in files for layer in stored(path)]
-    for old, new in renames.items():
-        names = {layer.name for _, layer in held}
-        if old not in names:
-            raise CaffeError(f"--rename {old}={new}: no file has a layer '{old}'{suggest(old, names)}")
-        if new not in net.params:
-            raise CaffeError(f"--rename {old}={new}: no layer '{new}' of the net has parameters{suggest(new, net.params)}")
+    _check_renames(net, {layer.name for _, layer in held}, renames)
     result = Fit({}, {name: "is in none of the files" for name in net.params})
     for path, layer in held:
         name = renames.get(layer.name, layer.name)
@@ -74,13 +70,30 @@ def fit(net: Engine, files: Sequence[PathLike], renames: Mapping[str, str]) -> F
             if name not in result.copied:
                 result.anew[name] = f"{why} in {path}"
         else:
-            for i, blob in layer.blobs.items():
-                values = np.ascontiguousarray(blob.array().reshape(net.params[name][i].shape))
-                with torch.no_grad():
-                    net.params[name][i].tensor.copy_(torch.from_numpy(values).view(net.params[name][i].tensor.shape))
+            _copy(layer, net.params[name])
             result.copied[name] = path
             result.anew.pop(name, None)
     return result
+
+
+def _check_renames(net: Engine, names: set[str], renames: Mapping[str, str]) -> None:
+    """names: of the files' layers. Raises CaffeError for a rename of or to a layer that there is not."""
+    for old, new in renames.items():
+        if old not in names:
+            what = f"no file has a layer '{old}'{suggest(old, names)}"
+            raise CaffeError(f"--rename {old}={new}: {what}")
+        if new not in net.params:
+            what = f"no layer '{new}' of the net has parameters{suggest(new, net.params)}"
+            raise CaffeError(f"--rename {old}={new}: {what}")
+
+
+@torch.no_grad()
+def _copy(layer: StoredLayer, blobs: Sequence[Blob]) -> None:
+    """Copy a stored layer's blobs, which fit, into a net's."""
+    for i, blob in layer.blobs.items():
+        values = np.ascontiguousarray(blob.array().reshape(blobs[i].shape))
+        tensor = blobs[i].tensor
+        tensor.copy_(torch.from_numpy(values).view(tensor.shape))
 
 
 def fit_weights(

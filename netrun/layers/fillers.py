@@ -56,7 +56,12 @@ def fill(filler: pb.FillerParameter | None, shape: Sequence[int], seed: int = 0,
         return np.full(shape, filler.value, np.float32)
     if kind == "bilinear":
         return _bilinear(shape).astype(np.float32)
-    random = generator(seed, key)
+    return _drawn(filler, shape, generator(seed, key))
+
+
+def _drawn(filler: pb.FillerParameter, shape: Sequence[int], random: np.random.Generator) -> np.ndarray:
+    """An array by one of the fillers that draw random numbers."""
+    kind = filler.type
     if kind == "uniform":
         return random.uniform(filler.min, filler.max, shape).astype(np.float32)
     if kind == "xavier":

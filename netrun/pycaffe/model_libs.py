@@ -114,47 +114,110 @@ def CreateMultiBoxHead(
     """
     if not num_classes:
         raise CaffeError("CreateMultiBoxHead: must provide num_classes")
-    lists = {"normalizations": normalizations, "min_sizes": min_sizes, "max_sizes": max_sizes, "aspect_ratios": aspect_ratios}
-    for name, values in {**lists, "steps": steps, "inter_layer_depth": inter_layer_depth}.items():
-        if len(values) != len(from_layers) and (values or name == "min_sizes"):
-            raise CaffeError(f"CreateMultiBoxHead: from_layers has {len(from_layers)} entries, {name} {len(values)}")
-    parts: dict[str, list[Top]] = {"mbox_loc": [], "mbox_conf": [], "mbox_priorbox": [], "mbox_objectness": []}
+    lists = {
+        "normalizations": normalizations,
+        "min_sizes": min_sizes,
+        "max_sizes": max_sizes,
+        "aspect_ratios": aspect_ratios,
+        "steps": steps,
+        "inter_layer_depth": inter_layer_depth,
+    }
+    _check_lengths(lists, len(from_layers))
+    convolution = {"use_bn": use_batchnorm, "lr_mult": lr_mult, **bn_param}
+    head = _Head(net, {"kernel_size": kernel_size, "pad": pad, "stride": 1, **convolution})
+    common = {"clip": clip, "variance": list(prior_variance), "offset": offset}
+    common |= _image_size(img_height, img_width)
+    sides = 2 if flip else 1
+    location_classes = 1 if share_location else num_classes
+    for i, layer in enumerate(from_layers):
+        bottom = _normalized(net, layer, normalizations[i : i + 1])
+        bottom = _with_layer_between(net, bottom, inter_layer_depth[i : i + 1], convolution)
+        smallest, largest = _each(min_sizes, i), _each(max_sizes, i)
+        ratios = _each(aspect_ratios, i)
+        priors = (1 + bool(largest) + len(ratios) * sides) * len(smallest)
+        head.predict(bottom, "mbox_loc", loc_postfix, priors * 4 * location_classes)
+        head.predict(bottom, "mbox_conf", conf_postfix, priors * num_classes)
+        fields = _prior_fields(largest, ratios, flip, steps[i : i + 1])
+        name = f"{bottom}_mbox_priorbox"
+        net[name] = L.PriorBox(net[bottom], net[data_layer], min_size=smallest, **common, **fields)
+        head.parts["mbox_priorbox"].append(net[name])
+        if use_objectness:
+            head.predict(bottom, "mbox_objectness", "", priors * 2)
+    return head.joined()
 
-    def predict(bottom: str, part: str, postfix: str, outputs: int) -> None:
-        name = f"{bottom}_{part}{postfix}"
-        ConvBNLayer(net, bottom, name, use_batchnorm, False, outputs, kernel_size, pad, 1, lr_mult=lr_mult, **bn_param)
+
+class _Head:
+    """The tops of a head's layers, by what they are parts of. convolution: ConvBNLayer's arguments."""
+
+    def __init__(self, net: NetSpec, convolution: Mapping[str, Any]) -> None:
+        self._net = net
+        self._convolution = convolution
+        names = ("mbox_loc", "mbox_conf", "mbox_priorbox", "mbox_objectness")
+        self.parts: dict[str, list[Top]] = {name: [] for name in names}
+
+    def predict(self, bottom: str, part: str, postfix: str, outputs: int) -> None:
+        """Add a convolution of so many outputs, its values in order of place, prior and class."""
+        net, name = self._net, f"{bottom}_{part}{postfix}"
+        ConvBNLayer(net, bottom, name, use_relu=False, num_output=outputs, **self._convolution)
         net[f"{name}_perm"] = L.Permute(net[name], order=[0, 2, 3, 1])
         net[f"{name}_flat"] = L.Flatten(net[f"{name}_perm"], axis=1)
-        parts[part].append(net[f"{name}_flat"])
+        self.parts[part].append(net[f"{name}_flat"])
 
-    for i, layer in enumerate(from_layers):
-        bottom = layer
-        if normalizations and normalizations[i] != -1:
-            bottom = f"{layer}_norm"
-            scale = {"type": "constant", "value": normalizations[i]}
-            net[bottom] = L.Normalize(net[layer], scale_filler=scale, across_spatial=False, channel_shared=False)
-        if inter_layer_depth and inter_layer_depth[i] > 0:
-            name = f"{bottom}_inter"
-            ConvBNLayer(net, bottom, name, use_batchnorm, True, inter_layer_depth[i], 3, 1, 1, lr_mult=lr_mult, **bn_param)
-            bottom = name
-        smallest, largest, ratios = _each(min_sizes, i), _each(max_sizes, i), _each(aspect_ratios, i)
-        priors = (1 + bool(largest) + len(ratios) * (2 if flip else 1)) * len(smallest)
-        predict(bottom, "mbox_loc", loc_postfix, priors * 4 * (1 if share_location else num_classes))
-        predict(bottom, "mbox_conf", conf_postfix, priors * num_classes)
-        fields: dict[str, Any] = {"max_size": largest} if largest else {}
-        if ratios:
-            fields |= {"aspect_ratio": ratios, "flip": flip}
-        if i < len(steps) and steps[i]:
-            fields["step"] = steps[i]
-        if img_height and img_width:
-            fields |= {"img_size": img_height} if img_height == img_width else {"img_h": img_height, "img_w": img_width}
-        name = f"{bottom}_mbox_priorbox"
-        variance = list(prior_variance)
-        net[name] = L.PriorBox(net[bottom], net[data_layer], min_size=smallest, clip=clip, variance=variance, offset=offset, **fields)
-        parts["mbox_priorbox"].append(net[name])
-        if use_objectness:
-            predict(bottom, "mbox_objectness", "", priors * 2)
-    for name, tops in parts.items():
-        if tops:
-            net[name] = L.Concat(*tops, axis=2 if name == "mbox_priorbox" else 1)
-    return [net[name] for name, tops in parts.items() if tops]
+    def joined(self) -> list[Top]:
+        """The parts of all layers in one top each."""
+        made = {name: tops for name, tops in self.parts.items() if tops}
+        for name, tops in made.items():
+            self._net[name] = L.Concat(*tops, axis=2 if name == "mbox_priorbox" else 1)
+        return [self._net[name] for name in made]
+
+
+def _check_lengths(lists: Mapping[str, Sequence[Any]], layers: int) -> None:
+    """Raises CaffeError for a list, other than an empty one, of another length than from_layers."""
+    for name, values in lists.items():
+        if len(values) != layers and (values or name == "min_sizes"):
+            counts = f"from_layers has {layers} entries, {name} {len(values)}"
+            raise CaffeError(f"CreateMultiBoxHead: {counts}")
+
+
+def _normalized(net: NetSpec, layer: str, scale: Sequence[float]) -> str:
+    """Add a Normalize layer that starts from this scale, where there is one other than -1; the blob behind."""
+    if not len(scale) or scale[0] == -1:
+        return layer
+    name = f"{layer}_norm"
+    filler = {"type": "constant", "value": scale[0]}
+    across = {"across_spatial": False, "channel_shared": False}
+    net[name] = L.Normalize(net[layer], scale_filler=filler, **across)
+    return name
+
+
+def _with_layer_between(
+    net: NetSpec, bottom: str, depth: Sequence[int], convolution: Mapping[str, Any]
+) -> str:
+    """Add a 3x3 convolution of this depth, where there is one; the blob behind."""
+    if not len(depth) or depth[0] <= 0:
+        return bottom
+    name = f"{bottom}_inter"
+    size: dict[str, Any] = {"kernel_size": 3, "pad": 1, "stride": 1}
+    ConvBNLayer(net, bottom, name, use_relu=True, num_output=depth[0], **size, **convolution)
+    return name
+
+
+def _prior_fields(
+    largest: Sequence[Any], ratios: Sequence[Any], flip: bool, step: Sequence[Any]
+) -> dict[str, Any]:
+    """The fields of a PriorBox that not every layer has."""
+    fields: dict[str, Any] = {}
+    if largest:
+        fields["max_size"] = largest
+    if ratios:
+        fields |= {"aspect_ratio": ratios, "flip": flip}
+    if len(step) and step[0]:
+        fields["step"] = step[0]
+    return fields
+
+
+def _image_size(height: int, width: int) -> dict[str, int]:
+    """The fields of a PriorBox that say the image's size, where it is given."""
+    if not (height and width):
+        return {}
+    return {"img_size": height} if height == width else {"img_h": height, "img_w": width}

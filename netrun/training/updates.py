@@ -166,33 +166,47 @@ class Updater:
         """
         if self._groups is None:
             self._groups = self._grouped()
-        n = len(self.learnable)
-        rule = _RULES[self.param.type]
         scale = self._clip_scale()
         for group in self._groups:
-            weights = [self.learnable[i].tensor.data for i in group.members]
-            grads = [w.new_zeros(w.shape) if (g := self.learnable[i].tensor.grad) is None else g
-                     for i, w in zip(group.members, weights, strict=True)]  # fmt: skip
-            if scale is not None:
-                torch._foreach_mul_(grads, scale)
-            if self.param.iter_size > 1:
-                torch._foreach_mul_(grads, 1 / self.param.iter_size)
-            decay = self.param.weight_decay * group.decay_mult
-            if decay:
-                pull = weights if self.param.regularization_type == "L2" else torch._foreach_sign(weights)
-                torch._foreach_add_(grads, pull, alpha=decay)
-            first = [self.history[i] for i in group.members]
-            second = [self.history[n + i] for i in group.members] if len(self.history) > n else []
-            moved = [torch.zeros_like(w) for w in weights] if self.param.snapshot_diff else weights
-            rule(_Work(self.param, moved, grads, first, second, rate * group.lr_mult, iteration))
-            if self.param.snapshot_diff:
-                torch._foreach_add_(weights, moved)
-                for i, move in zip(group.members, moved, strict=True):
-                    self.learnable[i].tensor.grad = -move
+            self._update(group, scale, rate, iteration)
         if self.param.snapshot_diff:
             moving = {i for group in self._groups for i in group.members}
-            for i in set(range(n)) - moving:
+            for i in set(range(len(self.learnable))) - moving:
                 self.learnable[i].tensor.grad = None
+
+    def _update(self, group: _Group, scale: Tensor | None, rate: float, iteration: int) -> None:
+        """Update the weights of one group. scale: of all gradients, by clip_gradients."""
+        weights = [self.learnable[i].tensor.data for i in group.members]
+        gradients = self._gradients(group, weights, scale)
+        n = len(self.learnable)
+        first = [self.history[i] for i in group.members]
+        second = [self.history[n + i] for i in group.members] if len(self.history) > n else []
+        rule, rate = _RULES[self.param.type], rate * group.lr_mult
+        if not self.param.snapshot_diff:
+            rule(_Work(self.param, weights, gradients, first, second, rate, iteration))
+            return
+        moved = [torch.zeros_like(w) for w in weights]
+        rule(_Work(self.param, moved, gradients, first, second, rate, iteration))
+        torch._foreach_add_(weights, moved)
+        for i, move in zip(group.members, moved, strict=True):
+            self.learnable[i].tensor.grad = -move
+
+    def _gradients(self, group: _Group, weights: Tensors, scale: Tensor | None) -> Tensors:
+        """A group's gradients: clipped, averaged over iter_size passes, with the weight decay."""
+        gradients = [self._gradient(i) for i in group.members]
+        if scale is not None:
+            torch._foreach_mul_(gradients, scale)
+        if self.param.iter_size > 1:
+            torch._foreach_mul_(gradients, 1 / self.param.iter_size)
+        decay = self.param.weight_decay * group.decay_mult
+        if decay:
+            pull = weights if self.param.regularization_type == "L2" else torch._foreach_sign(weights)
+            torch._foreach_add_(gradients, pull, alpha=decay)
+        return gradients
+
+    def _gradient(self, index: int) -> Tensor:
+        tensor = self.learnable[index].tensor
+        return tensor.data.new_zeros(tensor.shape) if tensor.grad is None else tensor.grad
 
     def _clip_scale(self) -> Tensor | None:
         """The factor that brings the norm of all gradients together down to clip_gradients, or None without clipping."""

@@ -108,31 +108,52 @@ def copy_into(layers: Mapping[str, Sequence[np.ndarray]], path: PathLike, shared
     fits. Raises ParseError for what is no file of weights, and CaffeError naming file, layer, blob, both shapes and the ways out where
     counts or shapes differ.
     """
-    ignored, copies = [], []
+    ignored: list[str] = []
+    copies: list[tuple[np.ndarray, np.ndarray]] = []
     for source in stored(path):
-        if source.name not in layers:
+        if source.name in layers:
+            owned_before = {i for name, i in shared if name == source.name}
+            copies += _copies(source, layers[source.name], owned_before, path)
+        else:
             ignored.append(source.name)
-            continue
-        targets = layers[source.name]
-        where = f"{path}: layer '{source.name}'"
-        missing = set(range(len(targets))) - source.blobs.keys()
-        if source.sparse:
-            missing -= {i for name, i in shared if name == source.name}
-        if missing or any(i >= len(targets) for i in source.blobs):
-            raise CaffeError(f"{where} has {len(source.blobs)} blobs, the net's {len(targets)}; {_WAYS_OUT}")
-        for i, blob in source.blobs.items():
-            if not blob.fits(targets[i].shape):
-                shapes = f"shape {blob_shape_text(blob.shape)} in the file, {blob_shape_text(targets[i].shape)} in the net"
-                raise CaffeError(f"{where}, blob {i}: {shapes}; {_WAYS_OUT}")
-            try:
-                copies.append((targets[i], blob.array()))
-            except CaffeError as error:
-                raise CaffeError(f"{where}, blob {i}: {error}") from None
-            if not np.isfinite(copies[-1][1]).all():
-                raise CaffeError(f"{where}, blob {i} holds values that are not finite: the file is corrupt, or of a run that diverged")
     for target, values in copies:
         target[...] = values.reshape(target.shape)
     return ignored
+
+
+def _copies(
+    source: StoredLayer, targets: Sequence[np.ndarray], shared: set[int], path: PathLike
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The arrays to write for a stored layer, and what into them.
+
+    shared: the blobs that an earlier layer owns. Raises CaffeError where counts or shapes differ.
+    """
+    where = f"{path}: layer '{source.name}'"
+    missing = set(range(len(targets))) - source.blobs.keys()
+    if source.sparse:
+        missing -= shared
+    if missing or any(i >= len(targets) for i in source.blobs):
+        counts = f"has {len(source.blobs)} blobs, the net's {len(targets)}"
+        raise CaffeError(f"{where} {counts}; {_WAYS_OUT}")
+    return [
+        (targets[i], _checked(blob, targets[i].shape, f"{where}, blob {i}"))
+        for i, blob in source.blobs.items()
+    ]
+
+
+def _checked(blob: StoredBlob, wanted: Sequence[int], where: str) -> np.ndarray:
+    """A stored blob's values. Raises CaffeError where its shape is another, or a value is not finite."""
+    if not blob.fits(wanted):
+        shapes = f"shape {blob_shape_text(blob.shape)} in the file, {blob_shape_text(wanted)} in the net"
+        raise CaffeError(f"{where}: {shapes}; {_WAYS_OUT}")
+    try:
+        values = blob.array()
+    except CaffeError as error:
+        raise CaffeError(f"{where}: {error}") from None
+    if not np.isfinite(values).all():
+        what = "holds values that are not finite: the file is corrupt, or of a run that diverged"
+        raise CaffeError(f"{where} {what}")
+    return values
 
 
 _WAYS_OUT = "to train it anew, rename it in the net, or have `netrun weights fit` write a file of what does fit"
