@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 import data_prep.cli
 import netgen.cli
 import netrun.cli
+from ssd_common.arguments import Parser
 from tests.support import ROOT
 
 PROGRAMS = [netgen.cli.PROGRAM, data_prep.cli.PROGRAM, netrun.cli.PROGRAM]
@@ -54,6 +58,26 @@ def test_help_of_a_command(program, name: str) -> None:
     assert text.startswith(f"usage: {program.name} {name} ")
     examples = text.partition("\nexamples:\n")[2].splitlines()
     assert any(f"{program.name} {name}" in line for line in examples)
+
+
+@pytest.mark.parametrize(
+    ("program", "name"), COMMANDS, ids=[f"{program.name}-{name}" for program, name in COMMANDS]
+)
+def test_help_explains_no_flag_of_another_command(program, name: str) -> None:
+    for parser in with_those_below(program.parser(name)):
+        known = set(parser._option_string_actions)
+        known |= {flag.replace("--", "--no", 1) for flag in known}
+        said = " ".join(action.help or "" for action in parser._actions)
+        assert set(re.findall(r"--[a-z][\w-]*", said)) <= known, parser.prog
+
+
+def with_those_below(parser: Parser) -> Iterator[Parser]:
+    """A command's parser, and those of its kinds."""
+    yield parser
+    for action in parser._actions:
+        if action.nargs == argparse.PARSER:
+            for below in action.choices.values():
+                yield from with_those_below(below)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)

@@ -32,7 +32,7 @@ class BuildCommand:
         flags.add_out(
             parser, "LMDB", "the LMDB; with --train-list or --test-share the folder for both LMDBs"
         )
-        flags.add_choice(parser)
+        flags.add_choice(parser, seeded="--test-share and --shuffle")
         kinds.add_selection(parser)
         flags.add_labelmap(parser)
         flags.add_fix(parser)

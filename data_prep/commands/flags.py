@@ -32,8 +32,8 @@ def lmdb(text: str) -> Path:
     return path
 
 
-def add_choice(parser: argparse.ArgumentParser) -> None:
-    """Which images of a data set are meant; see choice."""
+def add_choice(parser: argparse.ArgumentParser, seeded: str = "--test-share") -> None:
+    """Which images of a data set are meant; see choice. seeded: the flags that --seed is for."""
     parser.add_argument("--list", metavar="LIST", help="images of the LMDB (default: all)")
     parser.add_argument("--train-list", metavar="LIST", help="images of train_lmdb")
     parser.add_argument("--test-list", metavar="LIST", help="images of test_lmdb")
@@ -49,7 +49,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="another draw of --test-share and --shuffle (default: 0)",
+        help=f"another draw of {seeded} (default: 0)",
     )
 
 
