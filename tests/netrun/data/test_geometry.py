@@ -59,6 +59,20 @@ def test_resize_modes(mode: str, old: tuple[int, int], size: tuple[int, int], bo
     assert (out[~padded] == 200).all()
 
 
+def test_padding_lies_on_both_sides_of_a_side_rounded_down() -> None:
+    """60 x 40 fits 40 x 41 as 40 x 26.67: 26 rows, and of 15 spare ones 7 above and 8 below.
+
+    40 x 60 fits 41 x 40 alike, with columns. FIT_SMALL_SIZE to 40 x 41 makes 61.5 x 41: 61 columns.
+    """
+    fit = "resize_param {{ resize_mode: FIT_LARGE_SIZE_AND_PAD width: {} height: {} pad_value: 7 }}"
+    flat, _ = run(fit.format(40, 41), np.full((40, 60, 3), 200, np.uint8), objects())
+    assert (flat[:, 0, 0] == 200).tolist() == [False] * 7 + [True] * 26 + [False] * 8
+    high, _ = run(fit.format(41, 40), np.full((60, 40, 3), 200, np.uint8), objects())
+    assert (high[0, :, 0] == 200).tolist() == [False] * 7 + [True] * 26 + [False] * 8
+    cover = "resize_param { resize_mode: FIT_SMALL_SIZE width: 40 height: 41 }"
+    assert run(cover, np.zeros((40, 60, 3), np.uint8), objects())[0].shape == (41, 61, 3)
+
+
 @pytest.mark.parametrize("interpolation", [cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_LANCZOS4])
 def test_scaled_without_the_empty_part(interpolation: int) -> None:
     """An image at the upper left of one colour, down to nothing and up to all of it, scaled down and up."""
