@@ -27,7 +27,7 @@ PROGRAM = Program(
         "check": ("netgen.commands.check", "check nets and solvers"),
     },
     examples="""
-        netgen list
+        netgen list 'dssd*'
         netgen build fssd300 --gpus 0,1
         netgen build ssd300 --dataset data/mine/dataset.json --out runs/mine
         netgen summary fssd300 --phase train

@@ -36,6 +36,7 @@ def add_flags(parser: Parser) -> None:
     add("--check", action="store_true", help=_CHECK)
     add("--quiet", action="store_true", help="do not list what was written")
     _add_print_flags(parser)
+    flags.add_plugin(parser)
 
 
 def _add_data_flags(parser: Parser) -> None:
@@ -133,6 +134,7 @@ def run(args: argparse.Namespace) -> None:
     """Print, check or write. Raises CaffeError where a checked file is not what it should be."""
     from netgen.zoo.configuration import placed
 
+    flags.load_plugins(args)
     placed_run = placed(args.id, args.target, out=args.out, **_options(args))
     if args.print:
         lines = [line for key in args.print for line in KEYS[key].lines(placed_run)]

@@ -14,10 +14,12 @@ EXAMPLES = "netgen card fssd300"
 def add_flags(parser: Parser) -> None:
     """Which detector."""
     flags.add_detector(parser, "id", "zoo id")
+    flags.add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print the card."""
     from netgen.reports.zoo_page import card
 
+    flags.load_plugins(args)
     print(card(args.id))

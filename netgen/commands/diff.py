@@ -17,12 +17,14 @@ def add_flags(parser: Parser) -> None:
         flags.add_detector(parser, name, "zoo id, prototxt or caffemodel", metavar=name.upper())
     flags.add_phase(parser)
     flags.add_target(parser, "of ids")
+    flags.add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the differences. Returns 1 where there are any, as diff does."""
     from netgen.reports.net_diff import diff
 
+    flags.load_plugins(args)
     found = diff(args.a, args.b, args.phase, args.target)
     if not found:
         return 0

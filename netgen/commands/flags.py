@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from ssd_common.arguments import Parser, offer
 
 PHASES = ("train", "test", "deploy")
@@ -17,6 +19,21 @@ def _zoo_ids() -> list[str]:
     from netgen.zoo.registry import entries
 
     return list(entries())
+
+
+def add_plugin(parser: Parser) -> None:
+    """--plugin."""
+    what = "a Python file that registers detectors; may be given more than once"
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help=what)
+
+
+def load_plugins(args: argparse.Namespace) -> None:
+    """Register the detectors of every --plugin. Raises CaffeError where a file is at fault."""
+    if args.plugin:
+        from netgen.zoo.registry import load_plugin
+
+        for file in args.plugin:
+            load_plugin(file)
 
 
 def add_phase(parser: Parser) -> None:

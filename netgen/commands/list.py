@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import argparse
 
+from netgen.commands import flags
 from ssd_common.arguments import Parser
 from ssd_common.tables import aligned
 
 HELP = "every detector of the zoo"
-EXAMPLES = "netgen list"
+EXAMPLES = """
+netgen list
+netgen list 'dssd*' '*_coco'
+"""
 
 
 def add_flags(parser: Parser) -> None:
-    """None."""
+    """Which detectors."""
+    what = "only ids that fit, such as 'dssd*' (default: all)"
+    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help=what)
+    flags.add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print a line per detector: id, input size, and the first line of its docstring."""
     from caffe_ir.rules import shape_text
-    from netgen.zoo.registry import entries
+    from netgen.zoo.registry import entries, matching
 
+    flags.load_plugins(args)
+    wanted = {zoo_id for pattern in args.patterns or ["*"] for zoo_id in matching(pattern)}
     rows = [("id", "input", "what")]
     for zoo_id, entry in entries().items():
+        if zoo_id not in wanted:
+            continue
         rows.append((zoo_id, shape_text(entry.recipe().image_size), entry.title))
     print(*aligned(rows, left=3), sep="\n")

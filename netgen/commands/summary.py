@@ -16,6 +16,7 @@ def add_flags(parser: Parser) -> None:
     flags.add_detector(parser, "net", "zoo id or prototxt", metavar="ID|FILE")
     flags.add_phase(parser)
     flags.add_target(parser, "of an id")
+    flags.add_plugin(parser)
     parser.add_argument("--layers", action="store_true", help="every layer, too")
 
 
@@ -23,4 +24,5 @@ def run(args: argparse.Namespace) -> None:
     """Print the summary."""
     from netgen.reports.summary import summary
 
+    flags.load_plugins(args)
     print(summary(args.net, args.phase, args.target, layers=args.layers))

@@ -19,7 +19,11 @@ from netgen.zoo.registry import committed_ids, entries, get, resolve
 from ssd_common.words import memory_size
 
 FOLDER = "docs/zoo"
-_HEAD = "# The zoo\n\nWritten by `make prototxt`. Those in bold have their files in `prototxt/`."
+_HEAD = """# The zoo
+
+Written by `make prototxt`. Those in bold have their files in `prototxt/`.
+[A detector of your own](../own_detectors.md) is a file that netgen loads.
+"""
 _COLUMNS = ("id", "input", "boxes", "parameters", "GMACs", "training memory")
 Rows = Sequence[Sequence[str]]
 
@@ -46,7 +50,7 @@ def pages() -> dict[str, str]:
         modules.setdefault(entry.family, []).append(zoo_id)
     found = {f"{FOLDER}/{module}.md": page(ids) for module, ids in modules.items()}
     lines = [_index_line(module, ids) for module, ids in modules.items()]
-    return found | {f"{FOLDER}/README.md": "\n".join([_HEAD, "", *lines]) + "\n"}
+    return found | {f"{FOLDER}/README.md": "\n".join([_HEAD, *lines]) + "\n"}
 
 
 def _index_line(module: str, ids: Sequence[str]) -> str:

@@ -157,7 +157,7 @@ def load_plugin(path: str) -> list[str]:
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ParseError(path, "a plugin is a Python file, with the ending .py")
-    file.read_bytes()  # a missing file is told from one that misses another
+    Path(path).read_bytes()  # a missing file is told from one that misses another
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
