@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 from caffe_ir.rules import shape_text
+from caffe_ir.rules.detection import boxes_per_cell
 from caffe_ir.walk import Walk, WalkedLayer
-from netgen.reports.walks import boxes_per_cell, image_shape, named_net, prior_layers
+from netgen.reports.walks import image_shape, named_net, prior_layers
 from ssd_common.tables import aligned
 
 LAYER_COLUMNS = ("layer", "type", "top", "parameters", "MMACs")
@@ -89,7 +90,7 @@ def _source_row(walked: WalkedLayer) -> tuple[str, ...]:
     return (
         walked.layer.bottom[0],
         shape_text(shape[1:]),
-        str(boxes_per_cell(walked)),
+        str(boxes_per_cell(prior)),
         f"{boxes:,}",
         _numbers(prior.min_size),
         _numbers(prior.max_size),

@@ -8,6 +8,7 @@ import os
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.phase import filter_net
 from caffe_ir.rules import Shape
+from caffe_ir.rules.detection import boxes_per_cell
 from caffe_ir.text import read_net
 from caffe_ir.upgrade import upgrade_net
 from caffe_ir.walk import Walk, WalkedLayer, walk
@@ -64,17 +65,11 @@ def prior_layers(found: Walk) -> list[WalkedLayer]:
     return [walked for walked in found.layers if walked.layer.type == "PriorBox"]
 
 
-def boxes_per_cell(prior: WalkedLayer) -> int:
-    """How many boxes a PriorBox layer puts on each cell of its map."""
-    cells = math.prod(prior.bottoms[0][2:])
-    return prior.facts.tops[0][2] // 4 // cells
-
-
 def centres_inside(found: Walk) -> float:
     """The share of the prior boxes whose centre lies in the image, borders included."""
     inside = boxes = 0
     for prior in prior_layers(found):
-        per_cell = boxes_per_cell(prior)
+        per_cell = boxes_per_cell(prior.layer.prior_box_param)
         cells = prior.bottoms[0][2:]
         inside += per_cell * math.prod(_cells_inside(prior, axis) for axis in (0, 1))
         boxes += per_cell * math.prod(cells)

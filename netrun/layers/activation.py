@@ -7,10 +7,8 @@ import math
 import torch
 import torch.nn.functional as F
 
-from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.registry import Facts
-from netrun.layers.draws import Draws
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.draws import DrawingLayer
+from netrun.layers.registry import Layer, layer
 
 
 @layer("ReLU")
@@ -112,15 +110,8 @@ class Threshold(Layer):
 
 
 @layer("Dropout")
-class Dropout(Layer):
+class Dropout(DrawingLayer):
     """In TRAIN each value is dropped with probability dropout_ratio and the others are scaled up; in TEST nothing happens."""
-
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        self.draws = Draws(context, layer.name)
-
-    def seek(self, batch: int) -> None:
-        self.draws.passes = batch
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         x = bottoms[0]

@@ -6,7 +6,9 @@ import zlib
 
 import torch
 
-from netrun.layers.registry import Context
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules.registry import Facts
+from netrun.layers.registry import Context, Layer
 
 
 class Draws:
@@ -22,3 +24,15 @@ class Draws:
         self._generator.manual_seed(zlib.crc32(f"{self._key}/{self.passes}".encode()))
         self.passes += 1
         return self._generator
+
+
+class DrawingLayer(Layer):
+    """A layer that draws at random in each pass: Dropout, and Pooling and SPP where they are STOCHASTIC."""
+
+    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
+        super().__init__(layer, facts, context)
+        self.draws = Draws(context, layer.name)
+
+    def seek(self, batch: int) -> None:
+        """Draw in the next pass what pass number `batch` of the run draws."""
+        self.draws.passes = batch

@@ -5,11 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.pooling import pooled_size, pyramid, window
-from caffe_ir.rules.registry import Facts
-from netrun.layers.draws import Draws
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.draws import DrawingLayer
+from netrun.layers.registry import layer
 
 LOWEST = torch.finfo(torch.float32).min  # what Caffe starts a maximum from
 Pair = tuple[int, int]
@@ -68,19 +66,8 @@ def pool_stochastic(x: torch.Tensor, kernel: Pair, stride: Pair, size: Pair, ran
     return windows.gather(-1, chosen)[..., 0]
 
 
-class _Pools(Layer):
-    """What Pooling and SPP share: a draw a pass where they are STOCHASTIC."""
-
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        self.draws = Draws(context, layer.name)
-
-    def seek(self, batch: int) -> None:
-        self.draws.passes = batch
-
-
 @layer("Pooling")
-class Pooling(_Pools):
+class Pooling(DrawingLayer):
     """MAX (a second top is the mask: each maximum's index within its channel), AVE or STOCHASTIC."""
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -95,7 +82,7 @@ class Pooling(_Pools):
 
 
 @layer("SPP")
-class SPP(_Pools):
+class SPP(DrawingLayer):
     """Poolings into 1, 4, 16, ... bins, one behind the other (He et al. 2014, section 2)."""
 
     def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
