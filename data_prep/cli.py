@@ -43,10 +43,10 @@ PROGRAM = Program(
     },
     examples="""
         data_prep shapes --out data/shapes
-        data_prep voc VOC2007 --list trainval --labelmap voc --out data/VOC0712/VOC0712_trainval_lmdb
+        data_prep voc VOC2007 --list trainval --labelmap voc --out data/voc2007_lmdb
         data_prep voc PHOTOS --test-share 0.2 --out data/mine
         data_prep fetch voc0712 --out ~/data && data_prep paper voc0712 ~/data
-        data_prep coco COCO --train-list train2017 --test-list val2017 --classes person,car --out data/street
+        data_prep coco COCO --list train2017 --classes person,car --out data/street
         data_prep check yolo PHOTOS --train-list train --test-list val
         data_prep stats lmdb data/mine/train_lmdb --net ssd300_voc0712 --out stats.png
         data_prep show data/shapes/test_lmdb --out sheet.png""",

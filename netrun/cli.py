@@ -16,10 +16,15 @@ from ssd_common.installation import require_own_netgen
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """While modules load, Ctrl-C ends the process at once: extension modules swallow a KeyboardInterrupt, or make other errors of it."""
-    if hasattr(signal, "pthread_sigmask"):  # distributed.launch() starts processes that hear of Ctrl-C only from here on
+    """While modules load, Ctrl-C ends the process at once.
+
+    Extension modules swallow a KeyboardInterrupt, or make other errors of it.
+    """
+    # distributed.launch() starts processes that hear of Ctrl-C only from here on.
+    if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+    by_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not by_default or threading.current_thread() is not threading.main_thread():
         yield
         return
     signal.signal(signal.SIGINT, _leave)
@@ -59,8 +64,8 @@ PROGRAM = Program(
     },
     examples="""
         netrun train --solver runs/mine/solver.prototxt --gpu 0
-        netrun test --model runs/mine/test.prototxt --weights mine_iter_1000.caffemodel
-        netrun detect --model runs/mine/deploy.prototxt --weights mine_iter_1000.caffemodel PHOTOS""",
+        netrun test --model runs/mine/test.prototxt --weights mine.caffemodel
+        netrun detect --model runs/mine/deploy.prototxt --weights mine.caffemodel PHOTOS""",
     loading=loading,
 )
 
@@ -84,10 +89,12 @@ def main(argv: Sequence[str]) -> int:
 
 def entry() -> int:
     """The console script `netrun`."""
-    # OpenMP's threads wait for each other spinning, by default so long that training on two cores takes ten times as long as soon as
-    # anything else wants one of them; so much is 3 % slower than the default on an idle machine. Read when torch is imported.
+    # OpenMP's threads spin while they wait for each other, by default so long that training on
+    # two cores takes ten times as long once anything else wants one of them. This much is 3 %
+    # slower than the default on an idle machine. torch reads it when it is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     status = run_command("netrun", main)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own end has nothing that would catch a KeyboardInterrupt
+        # Nothing would catch a KeyboardInterrupt while Python shuts down.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     return status

@@ -94,7 +94,7 @@ def _commands(action: argparse.Action) -> list[Any]:
 
 
 def _completed(action: argparse.Action) -> str | None:
-    """What a shell offers for an argument: "FILE", "DIRECTORY", or None where its name is neither's."""
+    """The attribute of shtab that completes an argument, by its metavar; None for other words."""
     if action.choices is not None or not isinstance(action.metavar, str):
         return None
     words = action.metavar.split("|")

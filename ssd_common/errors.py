@@ -1,16 +1,21 @@
-"""The errors a user can mend, each one clear line."""
+"""The errors that a user can mend, each one clear line."""
 
 from __future__ import annotations
 
 
 class CaffeError(Exception):
-    """Something wrong in what the user gave: `str(error)` is one line that names file, place and remedy.
+    """Something wrong in what the user gave.
 
-    Pieces of a spoilt file may be in it: what a terminal would not print is a dot.
+    `str(error)` is one line that names file, place and remedy. It may quote a spoilt file: a dot
+    stands for every character that a terminal would not print.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message if message.isprintable() else "".join(c if c.isprintable() else "·" for c in message))
+        super().__init__("".join(map(_printable, message)))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else "·"
 
 
 class UsageError(CaffeError):
@@ -20,22 +25,30 @@ class UsageError(CaffeError):
 class ParseError(CaffeError):
     """A file that is not what it should be.
 
-    path: the file as the user named it; line, column: 1-based place in a text file, or None.
+    path: the file as the user named it
+    line, column: the place in a text file, from 1, or None
     """
 
-    def __init__(self, path: str, message: str, line: int | None = None, column: int | None = None) -> None:
+    def __init__(
+        self, path: str, message: str, line: int | None = None, column: int | None = None
+    ) -> None:
         place = "".join(f":{n}" for n in (line, column) if n is not None)
         super().__init__(f"{path}{place}: {message}")
         self.path, self.line, self.column = str(path), line, column
 
 
 class LayerError(CaffeError):
-    """A layer that cannot be what its prototxt says. layer: its name; field: the field at fault, or None."""
+    """A layer that cannot be what its prototxt says.
+
+    layer: its name
+    field: the field at fault, or None
+    """
 
     def __init__(self, layer: str, message: str, field: str | None = None) -> None:
-        super().__init__(f"layer '{layer}'" + (f", {field}" if field else "") + f": {message}")
+        place = f"layer '{layer}', {field}" if field else f"layer '{layer}'"
+        super().__init__(f"{place}: {message}")
         self.layer, self.field = layer, field
 
 
 class UnknownShape(LayerError):
-    """A layer whose top's shape only data or other code know; whoever knows it may give it."""
+    """A layer whose top's shape depends on data or on other code; a caller may give it."""

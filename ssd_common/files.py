@@ -23,7 +23,10 @@ def read_bytes(path: PathLike) -> bytes:
 
 
 def write_atomic(path: PathLike, data: bytes | str) -> None:
-    """Write a whole file or nothing: to a temporary name in the same folder, then renamed. Raises CaffeError."""
+    """Write a whole file or nothing: under a temporary name in the same folder, then renamed.
+
+    data: text is written as UTF-8. Raises CaffeError where it cannot be written.
+    """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:

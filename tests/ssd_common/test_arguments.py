@@ -47,9 +47,15 @@ def test_spellings(parser: Parser, words: str, found: dict[str, object]) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--max-itre 3", "unknown argument --max-itre (did you mean '--max-iter'?); see tool --help"),
+        (
+            "--max-itre 3",
+            "unknown argument --max-itre (did you mean '--max-iter'?); see tool --help",
+        ),
         ("--max", "unknown argument --max; see tool --help"),
-        ("--count 2", "argument --count: '2' is not one of 1, 20 (did you mean '20'?); see tool --help"),
+        (
+            "--count 2",
+            "argument --count: '2' is not one of 1, 20 (did you mean '20'?); see tool --help",
+        ),
         ("--count x", "argument --count: 'x' is not a whole number; see tool --help"),
         ("--scale x", "argument --scale: 'x' is not a number; see tool --help"),
         ("--batch 0", "argument --batch: '0' is not a positive whole number; see tool --help"),
@@ -68,7 +74,10 @@ def test_wrong_words(parser: Parser, words: str, said: str) -> None:
     [
         ("cocoo", "no kind 'cocoo' (did you mean 'coco'?)"),
         ("./x", "no kind './x' (it comes first, one of coco, voc)"),
-        ("voc --dphet 3", "unknown argument --dphet (did you mean '--depth'?); see tool voc --help"),
+        (
+            "voc --dphet 3",
+            "unknown argument --dphet (did you mean '--depth'?); see tool voc --help",
+        ),
     ],
 )
 def test_kinds_of_a_command(words: str, said: str) -> None:
@@ -87,5 +96,5 @@ def test_words_come_from_the_command_line(parser: Parser, monkeypatch: pytest.Mo
 
 
 def test_the_hook_is_argparses() -> None:
-    """Parser overrides a method of argparse that is not public: should a Python rename it, this fails."""
+    """Parser overrides a private method of argparse: should a Python rename it, this fails."""
     assert callable(argparse.ArgumentParser._check_value)  # type: ignore[attr-defined]

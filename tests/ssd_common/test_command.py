@@ -28,7 +28,7 @@ def add_flags(parser):
 def run(args):
     print(args.command, args.argv, args.wall, args.colour, args.rest)
 '''
-HAND_ON = '''
+HAND_ON = """
 HELP = "Run something else."
 EXAMPLES = "tool hand_on it --its-own"
 
@@ -44,8 +44,8 @@ def split(argv):
 def run(args):
     print(args.what, args.rest)
     return 7
-'''
-FAMILY = '''
+"""
+FAMILY = """
 class Wash:
     HELP = "Wash it."
     EXAMPLES = "tool cup"
@@ -61,7 +61,7 @@ class Wash:
 
 
 command = Wash
-'''
+"""
 
 
 @pytest.fixture
@@ -86,7 +86,9 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
 @pytest.mark.parametrize("argv", [[], ["--help"], ["-h"], ["-help"], ["help"]])
 def test_help_lists_the_commands_and_imports_none(tool: Program, argv: list[str], capsys) -> None:
     assert tool.main(argv) == 0
-    assert capsys.readouterr().out == """usage: tool COMMAND [FLAGS]
+    assert (
+        capsys.readouterr().out
+        == """usage: tool COMMAND [FLAGS]
 
 Keeps a house.
 
@@ -101,6 +103,7 @@ examples:
 
 tool COMMAND --help lists a command's flags; tool --version says which version this is.
 """
+    )
     assert not [name for name in sys.modules if name.startswith("tool_")]
 
 
@@ -163,7 +166,9 @@ def test_a_family_of_commands(tool: Program, capsys) -> None:
         ("paint north west", "unexpected argument 'west'; see tool paint --help"),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_status_2(tool: Program, argv: str, said: str, capsys) -> None:
+def test_wrong_usage_is_one_line_and_exit_status_2(
+    tool: Program, argv: str, said: str, capsys
+) -> None:
     assert run_command("tool", tool.main, argv.split()) == 2
     assert capsys.readouterr().err == f"tool: error: {said}\n"
 

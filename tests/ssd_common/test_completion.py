@@ -50,7 +50,10 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_bash_completes(scripts: dict[str, Path], words: str, offered: list[str]) -> None:
     argv = words.split()
     done = subprocess.run(
-        ["bash", "-c", ASK, "bash", scripts[argv[0]], *argv], capture_output=True, text=True, check=True
+        ["bash", "-c", ASK, "bash", scripts[argv[0]], *argv],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.split() == offered
     assert not done.stderr
@@ -60,7 +63,10 @@ def test_files_are_offered_for_files(scripts: dict[str, Path], tmp_path: Path) -
     (tmp_path / "solver.prototxt").touch()
     words = ["netrun", "train", "--solver", str(tmp_path / "so")]
     done = subprocess.run(
-        ["bash", "-c", ASK, "bash", scripts["netrun"], *words], capture_output=True, text=True, check=True
+        ["bash", "-c", ASK, "bash", scripts["netrun"], *words],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.split() == [str(tmp_path / "solver.prototxt")]
 
@@ -94,7 +100,9 @@ def test_a_checkout_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> No
     assert list(installed_programs()) == []
 
 
-def test_a_command_whose_packages_are_missing_completes_by_its_name(tmp_path: Path, monkeypatch) -> None:
+def test_a_command_whose_packages_are_missing_completes_by_its_name(
+    tmp_path: Path, monkeypatch
+) -> None:
     (tmp_path / "needs_much.py").write_text("import not_installed_here")
     monkeypatch.syspath_prepend(tmp_path)
     tool = Program("tool", "A tool.", {"much": ("needs_much", "does much")})

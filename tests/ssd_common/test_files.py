@@ -11,7 +11,9 @@ from ssd_common.errors import CaffeError, ParseError
 from ssd_common.files import read_bytes, write_atomic
 
 
-def test_write_atomic_replaces_or_leaves_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_atomic_replaces_or_leaves_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.txt"
     write_atomic(path, "one\n")
     write_atomic(path, b"two\n")

@@ -29,7 +29,9 @@ def test_rows_of_unequal_length_are_refused() -> None:
 
 def test_bytes_in_words() -> None:
     """1023.6 MiB is rounded, and stays in MiB: 2**30 is where GiB begin."""
-    assert [memory_size(count) for count in (0, 300 << 20, (1 << 30) - 400_000, 1 << 30, 3 << 29)] == [
+    assert [
+        memory_size(count) for count in (0, 300 << 20, (1 << 30) - 400_000, 1 << 30, 3 << 29)
+    ] == [
         "0 MiB",
         "300 MiB",
         "1024 MiB",
