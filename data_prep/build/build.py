@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.build import dataset
-from data_prep.build.dataset import ONE_LMDB, Output, Part
+from data_prep.build.dataset import Settings, build_dataset, build_lmdb, shuffled
+from data_prep.build.output import ONE_LMDB, Output
+from data_prep.build.part import Part
 from data_prep.checks.boxes import Fix
 from data_prep.checks.dataset_checks import unannotated
 from data_prep.checks.report import Report
@@ -57,15 +58,9 @@ def build(
     if not (image_list or train_list or isinstance(source, Selection)):
         report.add(unannotated(source, items, *test))
     if shuffle:
-        items = dataset.shuffled(items, seed)
+        items = shuffled(items, seed)
+    settings = Settings(report, labelmap, fix, overwrite, output)
     if test:
         name = folder.resolve().name
-        return dataset.build_dataset(
-            source, items, test[0], folder, name=name,
-            labels=labelmap, overwrite=overwrite, fix=fix, report=report, output=output,
-        )  # fmt: skip
-    part = dataset.build_lmdb(
-        source, items, folder,
-        labels=labelmap, overwrite=overwrite, fix=fix, report=report, output=output,
-    )  # fmt: skip
-    return [part]
+        return build_dataset(source, items, test[0], folder, name=name, settings=settings)
+    return [build_lmdb(source, items, folder, settings)]

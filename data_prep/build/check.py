@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data_prep.build import dataset
+from data_prep.build.class_map import class_map
 from data_prep.build.workers import Workers
 from data_prep.checks.boxes import Fix
 from data_prep.checks.dataset_checks import DatasetChecks, unannotated
@@ -18,7 +18,6 @@ from data_prep.checks.item_checks import Rules, inspect
 from data_prep.checks.report import Report
 from data_prep.images.encoding import Encoding
 from data_prep.images.image import EncodedImage, read_image
-from data_prep.sources import label_map
 from data_prep.sources.choice import Choice
 from data_prep.sources.selection import Selection
 from data_prep.sources.source import Item, Source
@@ -107,9 +106,9 @@ def _check_parts(
     """Add all that is wrong with the items of each part to the report; the objects by class, as they would be built."""
     owners = [(part, item) for part, items in parts.items() for item in items]
     items = [item for _, item in owners]
-    given, classes = dataset.class_map(source, items, labelmap)
-    named = str(given or source.root)
-    rules = Rules(label_map.labels_of(classes, named), named, fix, source.whole_pixels)
+    classes = class_map(source, items, labelmap)
+    labels_from = str(classes.file or source.root)
+    rules = Rules(classes.labels(source), labels_from, fix, source.whole_pixels)
     dataset_checks = DatasetChecks(rules)
     objects: Counter[str] = Counter()
     coming = iter(owners)
@@ -122,7 +121,7 @@ def _check_parts(
                 objects.update(seen.classes)
             progress.update(len(batch))
     if not report.failed:
-        report.add(dataset_checks.classes(given=given is not None))
+        report.add(dataset_checks.classes(given=classes.file is not None))
     return objects
 
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from itertools import islice
-from os.path import basename, splitext  # Path's own are four times as slow, for every image
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 from tqdm import tqdm
 
-from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import dataset_file, name_size, text
+from caffe_ir import dataset_file
 from caffe_ir import label_map as label_maps
 from caffe_ir.dataset_file import DatasetFile
+from data_prep.build.class_map import ClassMap, class_map
 from data_prep.build.convert import Job, Outcome, convert, stamps
 from data_prep.build.output import ONE_LMDB, Output
+from data_prep.build.part import Part
 from data_prep.build.resumable_folder import ResumableFolder, check_target, finish, is_finished
 from data_prep.build.workers import Workers
 from data_prep.checks.boxes import Fix
@@ -28,90 +27,65 @@ from data_prep.checks.dataset_checks import DatasetChecks
 from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Rules
 from data_prep.checks.report import Report
-from data_prep.sources import label_map
 from data_prep.sources.source import Item, Source, list_line
 from ssd_common.errors import CaffeError
 from ssd_common.files import write_atomic
 
 
-@dataclass
-class Part:
-    """One LMDB to be, with its list and name_size files beside it, and what it turned out to hold.
+class Settings(NamedTuple):
+    """How a data set is built.
 
-    stem: what these are called after; `train` for `train_lmdb` if it is not given.
+    report: gets all that is wrong
+    labelmap: a label map's file or built-in name; None for one made of the classes found
+    fix: what becomes of boxes at fault, see data_prep.checks.boxes.fixed_box
+    overwrite: replace what is there
+    output: how LMDBs are written
     """
 
-    lmdb: Path
-    items: list[Item]
-    stem: str | None = None
-    sizes: list[str] = field(default_factory=list)  # lines of the name_size file
-    boxes: Counter[str] = field(default_factory=Counter)  # by class
-    difficult: int = 0
-    shape: tuple[int, int, int] | None = None  # of the first record
-    mixed: bool = False  # records of which not all have the channels that they say they have
-
-    def __post_init__(self) -> None:
-        if self.stem is None:
-            self.stem = self.lmdb.name.removesuffix("lmdb").rstrip("_")  # "" for `lmdb`
-
-    @property
-    def list_file(self) -> Path:
-        """The list of its images, beside the LMDB."""
-        return self.lmdb.with_name(f"{self.stem or 'list'}.txt")
-
-    @property
-    def name_size_file(self) -> Path:
-        """The names and sizes of its images, beside the LMDB."""
-        return self.lmdb.with_name(f"{self.stem}{name_size.SUFFIX}".lstrip("_"))
-
-    def add(self, item: Item, outcome: Outcome) -> None:
-        """Take an item in."""
-        self.boxes.update(outcome.classes)
-        self.difficult += outcome.difficult
-        self.mixed |= any(f.kind in ("grey", "alpha", "deep") for f in outcome.faults)
-        name = item.name or splitext(basename(item.image))[0]
-        self.sizes.append(name_size.format_line(name, outcome.height, outcome.width))
-        self.shape = self.shape or outcome.shape
-
-    def __str__(self) -> str:
-        if not self.boxes:
-            return f"{self.lmdb}: {len(self.sizes)} images"
-        classes = ", ".join(f"{name} {n}" for name, n in sorted(self.boxes.items()))
-        return f"{self.lmdb}: {len(self.sizes)} images, {sum(self.boxes.values())} boxes ({self.difficult} difficult): {classes}"
+    report: Report
+    labelmap: str | None = None
+    fix: Fix | None = None
+    overwrite: bool = False
+    output: Output = ONE_LMDB
 
 
-def build_lmdb(
-    source: Source, items: list[Item], out: Path, *, labels: str | None = None, overwrite: bool = False,
-    fix: Fix | None = None, report: Report | None = None, output: Output = ONE_LMDB,
-) -> Part:  # fmt: skip
+def build_lmdb(source: Source, items: list[Item], out: Path, settings: Settings) -> Part:
     """Build one LMDB with label map, list and name_size file beside it.
 
-    labels: a label map's file or built-in name; without it the one beside out, or one made of the classes that are there.
-    fix: what becomes of boxes at fault, see data_prep.checks.boxes.fixed_box
-    report: gets all that is wrong
+    Without a labelmap the one beside out counts, where there is one.
     Raises CaffeError, with nothing written, if anything is wrong.
     """
     beside = out.with_name(label_maps.FILE_NAME)
+    if not settings.labelmap and beside.is_file():
+        settings = settings._replace(labelmap=str(beside))
     part = Part(out, items)
-    labels = labels or (str(beside) if beside.is_file() else None)
-    build_parts(source, [part], beside, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output)
+    build_parts(source, [part], beside, settings)
     return part
 
 
 def build_dataset(
-    source: Source, train: list[Item], test: list[Item], out: Path, *, name: str, labels: str | None = None, overwrite: bool = False,
-    fix: Fix | None = None, report: Report | None = None, output: Output = ONE_LMDB,
-) -> list[Part]:  # fmt: skip
-    """Build `train_lmdb` and `test_lmdb` with all that belongs to them in the folder `out`; last comes dataset.json,
-    which `netgen build --dataset` takes (paths in it are relative to it). labels, fix, report, errors: as build_lmdb.
+    source: Source,
+    train: list[Item],
+    test: list[Item],
+    out: Path,
+    *,
+    name: str,
+    settings: Settings,
+) -> list[Part]:
+    """Build train_lmdb and test_lmdb in the folder `out`, with all that belongs to them.
+
+    Last comes dataset.json, which `netgen build --dataset` takes; paths in it are relative to it.
+
+    name: the data set's
+    Raises CaffeError, with nothing written, if anything is wrong.
     """
     parts = [Part(out / "train_lmdb", train), Part(out / "test_lmdb", test)]
     description = out / dataset_file.FILE_NAME
-    if description.exists() and not overwrite:
+    if description.exists() and not settings.overwrite:
         raise CaffeError(f"{description}: already there (--overwrite replaces it)")
 
     def describe() -> None:
-        if output.classification:
+        if settings.output.classification:
             return  # there is no detector for them
         about = DatasetFile(
             name=name,
@@ -125,52 +99,54 @@ def build_dataset(
         )
         write_atomic(description, dataset_file.dumps(about))
 
-    build_parts(
-        source, parts, out / label_maps.FILE_NAME, report or Report(), labels=labels, overwrite=overwrite, fix=fix, output=output,
-        marker=description, describe=describe,
-    )  # fmt: skip
+    beside = out / label_maps.FILE_NAME
+    build_parts(source, parts, beside, settings, marker=description, describe=describe)
     return parts
 
 
 def build_parts(
-    source: Source, parts: list[Part], beside: Path, report: Report, *, labels: str | None, overwrite: bool, fix: Fix | None,
-    output: Output = ONE_LMDB, marker: Path | None = None, describe: Callable[[], None] = lambda: None,
-) -> None:  # fmt: skip
-    """Build LMDBs that have the label map `beside` in common. labels, fix, report, errors: as build_lmdb.
+    source: Source,
+    parts: list[Part],
+    beside: Path,
+    settings: Settings,
+    *,
+    marker: Path | None = None,
+    describe: Callable[[], None] = lambda: None,
+) -> None:
+    """Build LMDBs that have a label map in common.
 
-    marker: a file that says that they are whole; it goes as soon as others take their place; describe: writes it.
+    beside: the label map
+    marker: a file that says that the LMDBs are whole; it goes as soon as others take their place
+    describe: writes the marker
+    Raises CaffeError, with nothing written, if anything is wrong.
     """
+    output, report, overwrite = settings.output, settings.report, settings.overwrite
     for part in parts:
         check_target(part.lmdb, overwrite or not is_finished(part.lmdb))
-    with Workers(output.workers, output.scheduler, output.encoding.resizes) as workers, ExitStack() as stack:
-        files = {}
-        given = None
-        rules = Rules({}, "", fix, source.whole_pixels, output.encoding, output.classification)
+    resizes = output.encoding.resizes
+    with Workers(output.workers, output.scheduler, resizes) as workers, ExitStack() as stack:
+        classes = None
+        files: dict[Path, str] = {}
         if not output.classification:
-            given, classes = class_map(source, [i for p in parts for i in p.items], labels, workers)
-            known = label_map.labels_of(classes, str(given or source.root))
-            rules = rules._replace(labels=known, labels_from=str(given or beside))
-            files[beside] = given.read_text(encoding="utf-8") if given else text.dumps(classes)
+            items = [item for part in parts for item in part.items]
+            classes = class_map(source, items, settings.labelmap, workers)
+            files[beside] = classes.text()
+        rules = _rules(source, classes, beside, settings)
         dataset_checks = DatasetChecks(rules)
-        folders = [
-            stack.enter_context(
-                ResumableFolder(p.lmdb, len(p.items), _digest(source, rules, p.items, output.shards), overwrite, output.shards)
-            )
-            for p in parts
-        ]
+        folders = [stack.enter_context(_folder(source, part, rules, settings)) for part in parts]
         for part, folder in zip(parts, folders, strict=True):
-            _fill(
-                workers, Job(source, rules), part, folder, dataset_checks=dataset_checks, report=report, check_size=output.check_size
-            )
-        report.add([] if report.failed else dataset_checks.classes(given=given is not None))
+            filling = _Filling(part, folder, dataset_checks, report, output.check_size)
+            filling.run(workers, Job(source, rules))
+        if not report.failed:
+            given = classes is not None and classes.file is not None
+            report.add(dataset_checks.classes(given=given))
         report.print()
         report.raise_errors()
         for part in parts:
-            files[part.list_file] = "".join(f"{list_line(i)}\n" for i in part.items)
+            files[part.list_file] = "".join(f"{list_line(item)}\n" for item in part.items)
             files[part.name_size_file] = "".join(part.sizes)
-        for path, lines in files.items():
-            if path.exists() and not overwrite and path.read_text(encoding="utf-8") != lines:
-                raise CaffeError(f"{path}: already there with other content (--overwrite replaces it)")
+        if not overwrite:
+            _check_same(files)
         if marker:
             marker.unlink(missing_ok=True)
         for path, lines in files.items():
@@ -180,66 +156,101 @@ def build_parts(
         finish(part.lmdb)
 
 
-def class_map(source: Source, items: list[Item], labels: str | None, workers: Workers | None = None) -> tuple[Path | None, pb.LabelMap]:
-    """The file of a label map and what it holds; None and one made of the source's classes, or those of the items, without labels."""
-    if labels:
-        given = label_map.find(labels)
-        classes = label_maps.read(given)
-        if not any(item.label for item in classes.item):
-            raise CaffeError(f"{given}: a label map without a class")
-        return given, classes
-    if source.classes:
-        return None, label_map.make(source.classes)
-    found = (workers or Workers(1)).map(classes_of, source, items)
-    return None, label_map.make(sorted({name for batch in found for names in batch for name in names}))
+def _rules(source: Source, classes: ClassMap | None, beside: Path, settings: Settings) -> Rules:
+    """What the items are checked against. classes: None where lists name a label for each image."""
+    output = settings.output
+    labels = classes.labels(source) if classes else {}
+    labels_from = str(classes.file or beside) if classes else ""
+    return Rules(
+        labels,
+        labels_from,
+        settings.fix,
+        source.whole_pixels,
+        output.encoding,
+        output.classification,
+    )
 
 
-def classes_of(source: Source, _: int, items: list[Item]) -> list[set[str]]:
-    """Classes in the annotations of items; of those that cannot be read none: they are reported when their turn comes."""
-    found: list[set[str]] = []
-    for item in items:
-        try:
-            found.append({o.name for o in source.read(item).objects})
-        except (CaffeError, OSError):
-            found.append(set())
-    return found
+def _folder(source: Source, part: Part, rules: Rules, settings: Settings) -> ResumableFolder:
+    """Where a part's LMDB is written."""
+    shards = settings.output.shards
+    digest = _digest(source, rules, part.items, shards)
+    return ResumableFolder(part.lmdb, len(part.items), digest, settings.overwrite, shards)
+
+
+def _check_same(files: dict[Path, str]) -> None:
+    """Raise CaffeError where a file is there and has other content."""
+    for path, lines in files.items():
+        if path.exists() and path.read_text(encoding="utf-8") != lines:
+            raise CaffeError(f"{path}: already there with other content (--overwrite replaces it)")
 
 
 def shuffled(items: list[Item], seed: int) -> list[Item]:
-    """The items in an order that depends on the seed alone, with any version of Python. The fork's own order is another each time."""
-    return [item for _, item in sorted(enumerate(items), key=lambda entry: hashlib.sha256(f"{seed} {entry[0]}".encode()).digest())]
+    """The items in an order that depends on the seed alone, with any version of Python.
+
+    The fork's own order is another each time.
+    """
+    keys = [hashlib.sha256(f"{seed} {i}".encode()).digest() for i in range(len(items))]
+    return [items[i] for i in sorted(range(len(items)), key=keys.__getitem__)]
 
 
 def _digest(source: Source, rules: Rules, items: list[Item], shards: int) -> str:
     """What an LMDB depends on beside the files that it is made of, as one word."""
-    found = hashlib.sha256(pickle.dumps((source, source.root.resolve(), rules, shards, cv2.__version__)))
+    about = (source, source.root.resolve(), rules, shards, cv2.__version__)
+    found = hashlib.sha256(pickle.dumps(about))
     for item in items:
         found.update(repr(item).encode())
     return found.hexdigest()
 
 
-def _fill(
-    workers: Workers, job: Job, part: Part, folder: ResumableFolder, *, dataset_checks: DatasetChecks, report: Report, check_size: bool
-) -> None:
-    def add(item: Item, outcome: Outcome) -> None:
-        report.add(outcome.faults)
-        report.add(dataset_checks.add(part.stem or part.lmdb.name, item, bytes.fromhex(outcome.key), outcome.classes))
-        part.add(item, outcome)
-        if check_size and outcome.shape != part.shape:
-            one, first = ("x".join(map(str, shape)) for shape in (outcome.shape, part.shape or ()))
-            report.add([Fault("unequal", item.place or "", f"{item.image} is {one} where the first record is {first}")])
+class _Filling(NamedTuple):
+    """Filling the LMDB of one part."""
 
-    done = [Outcome.of(note) for note in folder.notes]
-    if any(stamps(job.source, item) != outcome.stamps for item, outcome in zip(part.items, done, strict=False)):
-        folder.restart()
-        done = []
-    for item, outcome in zip(part.items, done, strict=False):
-        add(item, outcome)
-    items = islice(part.items, len(done), None)
-    with tqdm(total=len(part.items), initial=len(done), desc=part.lmdb.name, unit=" images", disable=None, leave=False) as progress:
-        for batch in workers.map(convert, job, part.items, len(done), weigh=lambda converted: len(converted[1])):
-            for key, value, note in batch:
-                add(next(items), Outcome.of(note))
-                if not report.failed:
-                    folder.put(key, value, note)
-            progress.update(len(batch))
+    part: Part
+    folder: ResumableFolder
+    dataset_checks: DatasetChecks
+    report: Report
+    check_size: bool
+
+    def run(self, workers: Workers, job: Job) -> None:
+        """Convert the part's items, but for those that an earlier process has converted."""
+        items = self.part.items
+        done = self._done(job)
+        for item, outcome in zip(items, done, strict=False):
+            self._add(item, outcome)
+        coming = islice(items, len(done), None)
+        batches = workers.map(convert, job, items, len(done), weigh=lambda found: len(found[1]))
+        with tqdm(
+            total=len(items),
+            initial=len(done),
+            desc=self.part.lmdb.name,
+            unit=" images",
+            disable=None,
+            leave=False,
+        ) as progress:
+            for batch in batches:
+                for key, value, note in batch:
+                    self._add(next(coming), Outcome.of(note))
+                    if not self.report.failed:
+                        self.folder.put(key, value, note)
+                progress.update(len(batch))
+
+    def _done(self, job: Job) -> list[Outcome]:
+        """What an earlier process has converted; nothing where its files have changed since."""
+        done = [Outcome.of(note) for note in self.folder.notes]
+        for item, outcome in zip(self.part.items, done, strict=False):
+            if stamps(job.source, item) != outcome.stamps:
+                self.folder.restart()
+                return []
+        return done
+
+    def _add(self, item: Item, outcome: Outcome) -> None:
+        """Take in what became of the next item, and all that is wrong with it."""
+        key = bytes.fromhex(outcome.key)
+        self.report.add(outcome.faults)
+        self.report.add(self.dataset_checks.add(self.part.name, item, key, outcome.classes))
+        self.part.add(item, outcome)
+        if self.check_size and outcome.shape != self.part.shape:
+            one, first = ("x".join(map(str, s)) for s in (outcome.shape, self.part.shape or ()))
+            said = f"{item.image} is {one} where the first record is {first}"
+            self.report.add([Fault("unequal", item.place or "", said)])

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from caffe_ir import name_size
-from data_prep.build.dataset import ONE_LMDB, Output, Part, build_parts, shuffled
+from data_prep.build.dataset import Settings, build_parts, shuffled
+from data_prep.build.output import ONE_LMDB, Output
 from data_prep.build.paper_sets import PAPER_SETS, PaperSet, Paths
+from data_prep.build.part import Part
 from data_prep.checks.boxes import Fix
 from data_prep.checks.report import Report
 from data_prep.sources.source import UNLABELLED, Item, Source
@@ -73,10 +75,8 @@ def paper(
         Part(out / paths.train_lmdb, shuffled(train, seed), train_stem),
         Part(out / paths.test_lmdb, test, test_stem),
     ]
-    build_parts(
-        source, parts, out / paths.labelmap, report or Report(),
-        labels=found.labelmap, overwrite=overwrite, fix=fix, output=output,
-    )  # fmt: skip
+    settings = Settings(report or Report(), found.labelmap, fix, overwrite, output)
+    build_parts(source, parts, out / paths.labelmap, settings)
     return parts
 
 

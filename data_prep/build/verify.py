@@ -17,7 +17,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import dataset_file, name_size, records
 from caffe_ir import label_map as label_maps
 from caffe_ir.lmdb_reader import LmdbReader, key_text
-from data_prep.build.dataset import Part
+from data_prep.build.part import Part
 from data_prep.checks.faults import Fault
 from data_prep.checks.report import Report
 from data_prep.sources import label_map
@@ -87,7 +87,9 @@ def _check_records(
     reader = LmdbReader(path)
     boxes: Counter[int] = Counter()
     sizes = _beside(path, len(reader), report)
-    with tqdm(total=len(reader), desc=path.name, unit=" records", disable=None, leave=False) as progress:
+    with tqdm(
+        total=len(reader), desc=path.name, unit=" records", disable=None, leave=False
+    ) as progress:
         for number, checked in enumerate(_all(reader, labels)):
             progress.update()
             report.add(checked.faults)
@@ -120,13 +122,17 @@ def _beside(path: Path, count: int, report: Report) -> list[tuple[int, int]]:
     if description.is_file():
         about = dataset_file.read(description)
         counts = {about.train_lmdb: about.train_images, about.test_lmdb: about.test_images}
-        if (said := counts.get(path.name, count)) != count:
-            report.add([Fault("count", str(description), f"says {said} images, but {path.name} has {count} records")])
+        stated = counts.get(path.name, count)
+        if stated != count:
+            said = f"says {stated} images, but {path.name} has {count} records"
+            report.add([Fault("count", str(description), said)])
     if part.list_file.is_file():
         _count(part.list_file, count, path, report)
     if not part.name_size_file.is_file():
         return []
-    images = [name_size.parse_line(line) for line in _count(part.name_size_file, count, path, report)]
+    images = [
+        name_size.parse_line(line) for line in _count(part.name_size_file, count, path, report)
+    ]
     sizes = [(image.height, image.width) for image in images if image]
     if len(sizes) < len(images):
         wrong = "not a name_size file, of lines `name height width`"
@@ -137,7 +143,11 @@ def _beside(path: Path, count: int, report: Report) -> list[tuple[int, int]]:
 
 def _count(file: Path, count: int, path: Path, report: Report) -> list[str]:
     """The lines of a file that should have one for each record."""
-    lines = [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    lines = [
+        line
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.strip()
+    ]
     if len(lines) != count:
         said = f"has {len(lines)} lines, but {path.name} has {count} records"
         report.add([Fault("count", str(file), said)])
@@ -162,11 +172,15 @@ def check(key: str, value: bytes, labels: frozenset[int] | None) -> Checked:
         if group.group_label == 0:
             faults.append(Fault("bad-label", key, "an object of label 0, the background"))
         elif labels is not None and group.group_label not in labels:
-            faults.append(Fault("bad-label", key, f"label {group.group_label} is not in the label map"))
+            faults.append(
+                Fault("bad-label", key, f"label {group.group_label} is not in the label map")
+            )
         for annotation in group.annotation:
             if wrong := _box_fault(annotation.bbox):
                 box = " ".join(f"{x:.6g}" for x in records.corners(annotation.bbox))
-                faults.append(Fault(wrong[0], key, f"box {box} of label {group.group_label} {wrong[1]}"))
+                faults.append(
+                    Fault(wrong[0], key, f"box {box} of label {group.group_label} {wrong[1]}")
+                )
     return Checked(faults, found, size)
 
 
@@ -180,16 +194,32 @@ def _check_image(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, i
             pass
         else:
             return said
-        faults.append(Fault("bad-image", key, f"{len(datum.data)} bytes of raw pixels where {datum.channels}x{_shape(said)} are declared"))
+        faults.append(
+            Fault(
+                "bad-image",
+                key,
+                f"{len(datum.data)} bytes of raw pixels where {datum.channels}x{_shape(said)} are declared",
+            )
+        )
         return 0, 0
     data = datum.data
     cut = records.is_truncated_jpeg(data)
     try:  # as Caffe decodes it: an EXIF orientation is not heeded
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data and not cut else None
+        image = (
+            cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+            if data and not cut
+            else None
+        )
     except cv2.error:
         image = None
     if image is None:
-        faults.append(Fault("bad-image", key, "a JPEG that is cut short" if cut else "an image that cannot be decoded"))
+        faults.append(
+            Fault(
+                "bad-image",
+                key,
+                "a JPEG that is cut short" if cut else "an image that cannot be decoded",
+            )
+        )
         return 0, 0
     size = (image.shape[0], image.shape[1])
     if image.dtype != np.uint8:
@@ -200,7 +230,11 @@ def _check_image(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, i
         faults.append(Fault("turned", key, f"the datum says {_shape(said)}, but Caffe decodes {_shape(size)}: it does not heed the EXIF"
                             " orientation that boxes go by"))  # fmt: skip
     elif size != said:
-        faults.append(Fault("bad-size", key, f"the datum says {_shape(said)}, but the image is {_shape(size)}"))
+        faults.append(
+            Fault(
+                "bad-size", key, f"the datum says {_shape(said)}, but the image is {_shape(size)}"
+            )
+        )
     return size
 
 

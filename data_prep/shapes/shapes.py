@@ -13,9 +13,10 @@ import numpy as np
 from tqdm import tqdm
 
 from caffe_ir import dataset_file, label_map, name_size
-from data_prep.build import dataset
-from data_prep.build.dataset import Part
+from data_prep.build.dataset import Settings, build_dataset
+from data_prep.build.part import Part
 from data_prep.build.resumable_folder import clear_leftovers, replace_folder, temporary
+from data_prep.checks.report import Report
 from data_prep.shapes import textures
 from data_prep.sources.source import Object
 from data_prep.sources.voc import ANNOTATIONS, IMAGES, SETS, Folder
@@ -168,7 +169,14 @@ def shapes(
     try:
         draw(folder, train=train, test=test, size=size, seed=seed)
         source = Folder(folder)
-        parts = dataset.build_dataset(source, source.read_list("train"), source.read_list("test"), folder, name="shapes")
+        parts = build_dataset(
+            source,
+            source.read_list("train"),
+            source.read_list("test"),
+            folder,
+            name="shapes",
+            settings=Settings(Report()),
+        )
         replace_folder(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
