@@ -1,4 +1,4 @@
-"""Boxes with names and scores on images, colours of classes, and images side by side on a contact sheet."""
+"""Boxes with names and scores on images, colours of classes, and contact sheets."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class Box:
 
 
 def colour(label: int) -> tuple[int, int, int]:
-    """A BGR colour for a class: neighbours in number lie far apart in hue, every class always has its own."""
+    """A BGR colour for a class; every class always has its own.
+
+    Neighbours in number lie far apart in hue.
+    """
     hue = (
         int(label * 180 * 0.618034) % 180
     )  # the golden angle fills the circle evenly, however many classes there are
@@ -61,7 +64,12 @@ def _from_hsv(hue: int, saturation: int, value: int) -> tuple[int, int, int]:
 
 
 def draw(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
-    """A copy of the image (H, W, 3, BGR, uint8) with its boxes, their captions above all lines, the surest ones' on top."""
+    """A copy of an image with boxes on it.
+
+    Captions lie above all lines, those of the surest boxes on top.
+
+    image: (H, W, 3), BGR, uint8
+    """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
     line = max(1, round(min(height, width) / 200))
@@ -81,7 +89,10 @@ def draw(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
 def _tag(
     canvas: np.ndarray, caption: str, corner: tuple[int, int], fill: tuple[int, int, int], line: int
 ) -> None:
-    """The caption on a plate above the corner, or below where there is no room, never beyond the image's sides."""
+    """Write the caption on a plate above the corner, never beyond the image's sides.
+
+    It goes below the corner where there is no room above.
+    """
     height, width = canvas.shape[:2]
     scale = max(0.36, min(height, width) / 1000)
     (w, h), base = cv2.getTextSize(_ascii(caption), _FONT, scale, 1)
@@ -177,7 +188,7 @@ def bright_colour(label: int) -> tuple[int, int, int]:
 
 
 def thumbnail(image: np.ndarray, boxes: Sequence[Box], side: int = 240) -> np.ndarray:
-    """A small square picture of an image with its boxes, which go around objects, not over their edges.
+    """A small square picture of an image with its boxes, which go around objects.
 
     image: (H, W, 3), BGR, uint8
     boxes: thin for difficult objects; names have a dark rim, to be read on any ground

@@ -32,16 +32,21 @@ def build(
     report: Report | None = None,
     output: Output = ONE_LMDB,
 ) -> list[Part]:
-    """Build the LMDB of a data set, or its train_lmdb and test_lmdb, with label map, lists and name_size files beside them.
+    """Build the LMDB of a data set, or one for training and one for testing.
+
+    Label map, lists and name_size files lie beside the LMDBs.
 
     source: the data set, see data_prep.open_source and data_prep.select
-    out: the LMDB; with train_list and test_list, or test_share, the folder for both LMDBs, which gets a dataset.json too
-    image_list: images of the one LMDB: a list's file, or the name of one of the data set's own; None for all
+    out: the LMDB; with train_list and test_list, or test_share, the folder for train_lmdb,
+      test_lmdb and dataset.json
+    image_list: images of the one LMDB: a list's file, or the name of one of the data set's own;
+      None for all
     train_list, test_list: images of the two LMDBs
-    test_share: instead of two lists: above 0 and below 1, this share of the images is drawn for testing
+    test_share: in place of two lists: above 0 and below 1, the share of images drawn for testing
     seed: decides what test_share and shuffle draw
-    shuffle: put the images, but for those for testing, in a random order
-    labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the classes found
+    shuffle: put the images in a random order, those for testing excepted
+    labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the
+      classes found
     fix: "clip" or "drop" boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them
     overwrite: replace LMDBs that are there
     report: gets everything that is wrong

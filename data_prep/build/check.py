@@ -57,11 +57,14 @@ def check(
     report: Report | None = None,
     name: str = "images",
 ) -> Checked:
-    """Find everything that is wrong with a data set before anything is built. Its files are never changed.
+    """Find everything that is wrong with a data set before anything is built.
+
+    Its files are never changed.
 
     source: the data set, see data_prep.open_source and data_prep.select
     image_list, train_list, test_list, test_share, seed: the images, as data_prep.build takes them
-    labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the classes found
+    labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the
+      classes found
     fix: say what a build with the same fix would make of boxes at fault
     decode: decode every image to its end, where a build only reads the header of a JPEG
     report: gets the faults as well as those that it has already
@@ -103,7 +106,10 @@ def _check_parts(
     fix: Fix | None,
     decode: bool,
 ) -> Counter[str]:
-    """Add all that is wrong with the items of each part to the report; the objects by class, as they would be built."""
+    """Add to the report everything that is wrong with the items of each part.
+
+    Returns the number of objects by class, as they would be built.
+    """
     owners = [(part, item) for part, items in parts.items() for item in items]
     items = [item for _, item in owners]
     classes = class_map(source, items, labelmap)

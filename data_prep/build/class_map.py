@@ -34,7 +34,8 @@ def class_map(
 ) -> ClassMap:
     """The label map of a data set.
 
-    labelmap: a file or a built-in name; None for one of the source's classes, or else of those in the items, by name
+    labelmap: a file or a built-in name; None for one of the source's classes, or else of those in
+      the items, by name
     workers: look for classes
     Raises CaffeError for a label map that is not there, or is without a class.
     """
@@ -53,7 +54,10 @@ def class_map(
 
 
 def _classes_of(source: Source, _: int, items: list[Item]) -> list[set[str]]:
-    """Classes in the annotations of items; none of those that cannot be read, which are reported when their turn comes."""
+    """Classes in the annotations of items.
+
+    An annotation that cannot be read has none; it is reported when its turn comes.
+    """
     found: list[set[str]] = []
     for item in items:
         try:

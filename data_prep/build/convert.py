@@ -20,9 +20,15 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What is known of an item once it is converted. height, width: of its image; shape: of the record's, (channels, height, width).
+    """What is known of an item once it is converted.
 
-    key: of the image file's content, in hexadecimal; classes: number of objects by class; stamps: what tells its files from changed ones.
+    height, width: of its image, in pixels
+    shape: of the record: channels, height, width
+    key: of the image file's content, in hexadecimal
+    classes: number of objects by class
+    difficult: number of difficult objects
+    faults: everything that is wrong
+    stamps: size and time of change of its files, by which a changed one is known
     """
 
     height: int
@@ -47,7 +53,8 @@ Converted = tuple[bytes, bytes, list[Any]]  # key, record (empty where there is 
 def convert(job: Job, first: int, items: list[Item]) -> list[Converted]:
     """The records of items, of which the first is number `first` of its LMDB.
 
-    They go from process to process as plain lists: those take a quarter of the time of tuples with names.
+    They go from process to process as plain lists: those take a quarter of the time of tuples with
+    names.
     """
     return [_convert(job, number, item) for number, item in enumerate(items, first)]
 

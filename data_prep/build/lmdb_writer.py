@@ -14,11 +14,16 @@ MAP_SIZE = 64 << 20  # to start with
 
 
 class LmdbWriter:
-    """Writes records in ascending order of their keys to the LMDB in a folder, after those that are there.
+    """Writes records in ascending order of keys to an LMDB, after the records already in it.
 
-    LMDB is opened anew for each commit, so that nothing of the process's past gets into the file: it reuses pages in memory without
-    clearing them. Hence a build that was interrupted between two commits, and went on, ends with the same bytes.
-    name: for errors. map_size: bytes to start with; doubled whenever they are used up. Raises CaffeError if the disk refuses.
+    It opens LMDB anew for each commit, so that nothing of the process's past gets into the file:
+    LMDB reuses pages in memory without clearing them. Hence a build that was interrupted between
+    two commits, and went on, ends with the same bytes.
+
+    folder: the LMDB
+    name: what errors call it
+    map_size: bytes to start with; doubled whenever they are used up
+    Raises CaffeError if the disk refuses.
     """
 
     def __init__(self, folder: Path, name: Path, map_size: int = MAP_SIZE) -> None:
@@ -47,7 +52,10 @@ class LmdbWriter:
         self._pending_bytes += len(value)
 
     def commit(self, last: bool = False) -> None:
-        """Write what was put since the last commit. last: and wait until all of it is on the disk."""
+        """Write what was put since the last commit.
+
+        last: wait until all of it is on the disk
+        """
         while self._map_size < (self._folder / "data.mdb").stat().st_size:
             self._map_size *= 2
         while True:

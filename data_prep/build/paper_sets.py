@@ -1,4 +1,4 @@
-"""The papers' data sets: which images of which splits make up each LMDB, as the SSD fork lays them out."""
+"""The papers' data sets: which splits make up each LMDB, as in the SSD fork."""
 
 from __future__ import annotations
 

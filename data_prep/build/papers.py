@@ -20,7 +20,10 @@ from ssd_common.suggest import suggest
 
 
 class Devkit(Folder):
-    """VOCdevkit: lists go by `VOC2007/trainval`, and paths begin with the year's folder, as the fork's create_list.sh writes them."""
+    """VOCdevkit, whose lists go by `VOC2007/trainval`.
+
+    Paths begin with the year's folder, as the fork's create_list.sh writes them.
+    """
 
     def __init__(self, root: Path) -> None:
         inner = root / "VOCdevkit"
@@ -51,7 +54,8 @@ def paper(
 ) -> list[Part]:
     """Build the LMDBs of a paper's data set, with label map, lists and name_size files.
 
-    Training images come in a random order (the fork's is another each time), test images in their list's.
+    Training images come in a random order (the fork's is another each time), test images in their
+    list's.
 
     name: "voc2007", "voc2012", "voc0712", "voc0712pp", "coco", "ilsvrc" or "coco_ids"
     folder: where the data set lies: VOCdevkit, COCO's folder, or ILSVRC's
@@ -89,7 +93,7 @@ def find(name: str) -> PaperSet:
 
 
 def _paths(name: str, found: PaperSet) -> tuple[Paths, bool]:
-    """Where the files of a data set are written, and whether its test images' labels are published."""
+    """Where a data set is written, and whether its test images' labels are published."""
     if found.paths:
         return found.paths, True
     about = find_dataset(name)

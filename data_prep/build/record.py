@@ -10,10 +10,13 @@ from data_prep.sources.source import Annotation
 
 
 def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping[str, int]) -> pb.AnnotatedDatum:
-    """The record of an image with its objects, as the SSD fork's convert_annoset makes it with --anno_type=detection.
+    """The record of an image with its objects.
 
-    labels: every class of the annotation to its label. Objects are grouped by label in order of appearance; boxes are
-    divided by the size that the annotation states (the image's where it states none) and neither clipped nor mended.
+    So convert_annoset makes it with --anno_type=detection. Objects are grouped by label in order of
+    appearance. Boxes are divided by the size that the annotation states, or the image's where it
+    states none, and neither clipped nor fixed.
+
+    labels: every class of the annotation to its label
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadRichImageToAnnotatedDatum.
     """
     record = labelled_datum(image, -1)
@@ -32,7 +35,10 @@ def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping
 
 
 def labelled_datum(image: EncodedImage, label: int) -> pb.AnnotatedDatum:
-    """The record of an image with one label for all of it, as convert_annoset makes it with --anno_type=classification."""
+    """The record of an image with one label.
+
+    So convert_annoset makes it with --anno_type=classification.
+    """
     record = pb.AnnotatedDatum()
     datum = record.datum
     datum.channels, datum.height, datum.width = image.shape
@@ -41,5 +47,5 @@ def labelled_datum(image: EncodedImage, label: int) -> pb.AnnotatedDatum:
 
 
 def stated_size(image: EncodedImage, annotation: Annotation) -> tuple[int, int]:
-    """(width, height) that boxes are divided by: the annotation's, or the image's where the annotation has none."""
+    """(width, height) that boxes are divided by: the annotation's, or else the image's."""
     return (annotation.width, annotation.height) if annotation.width > 0 and annotation.height > 0 else (image.width, image.height)

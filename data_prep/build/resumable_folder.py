@@ -1,4 +1,7 @@
-"""Folders that are whole or not there: built under a temporary name, renamed at the end, gone on with after a kill."""
+"""Folders that are whole or not there, and that a build goes on with after it was killed.
+
+A folder is built under a temporary name and renamed at the end.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,10 @@ class ResumableFolder:
 
     `with ResumableFolder(path, 2, digest) as folder: folder.put(key, value, note)`
 
-    path appears when the block ends well, and is untouched when it does not. What an earlier process with the same digest had written
-    when it was killed or interrupted is kept: `notes` has what was noted of it, and put is called for the rest. That goes for a whole
-    path, too, until `finish`: several that belong together are there or not.
+    path appears when the block ends well, and is untouched when it does not. What an earlier
+    process with the same digest had written when it was killed or interrupted is kept: `notes` has
+    what was noted of it, and put is called for the rest. That goes for a whole path, too, until
+    `finish`: several that belong together are there or not.
     count: records that will be put; digest: of everything that they depend on; notes: JSON values.
     Raises CaffeError if path exists and overwrite is not set, or if the disk refuses.
     """
@@ -74,9 +78,10 @@ class ResumableFolder:
         self._open()
 
     def _read_journal(self, folder: Path) -> list[Any] | None:
-        """What was noted of the records that are in the folder's LMDBs; None if it is of another build, or not to be trusted.
+        """The notes on the records in the folder's LMDBs; None if it is another build's.
 
-        A commit's notes are written before the commit itself; so the last line may be of records that are not there.
+        A commit's notes are written before the commit itself, so the last line may be of records
+        that are not there.
         """
         try:
             with (folder / JOURNAL).open("rb+") as journal:
@@ -143,7 +148,10 @@ def is_finished(path: Path) -> bool:
 
 
 def _boot() -> str:
-    """What tells this run of the machine from an earlier one: after a crash of the machine, not all that was written is on its disk."""
+    """The identity of this boot of the machine, "" where the system does not tell.
+
+    After a crash of the machine, not everything that was written is on its disk.
+    """
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -151,7 +159,7 @@ def _boot() -> str:
 
 
 def check_target(path: Path, overwrite: bool) -> None:
-    """Raise CaffeError unless an LMDB may be written at path: nothing is there, or one that may be replaced."""
+    """Raise CaffeError unless path is free, or holds an LMDB that may be replaced."""
     if path.is_dir() and all(n in ("data.mdb", "lock.mdb", JOURNAL) or _SHARD.fullmatch(n) for n in os.listdir(path)):
         if overwrite or not os.listdir(path):
             return
@@ -166,7 +174,10 @@ def temporary(path: Path) -> Path:
 
 
 def leftovers(path: Path, kind: str = "tmp") -> list[Path]:
-    """Folders beside path that processes left that are gone. kind: tmp, half built; old, moved out of the way."""
+    """Folders beside path that ended processes left.
+
+    kind: "tmp" for half built ones, "old" for those moved out of the way
+    """
     found = []
     for folder in sorted(path.parent.glob(f"{path.name}.{kind}-*")):
         pid = folder.name.rpartition("-")[2]
@@ -176,7 +187,10 @@ def leftovers(path: Path, kind: str = "tmp") -> list[Path]:
 
 
 def clear_leftovers(path: Path, keep: Path | None = None) -> None:
-    """Remove what interrupted processes left beside path, except keep, and put back what one had moved out of the way."""
+    """Remove what interrupted processes left beside path, and put back what they moved away.
+
+    keep: a folder that stays
+    """
     for folder in leftovers(path, "old"):
         if path.exists():
             shutil.rmtree(folder)

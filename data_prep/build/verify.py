@@ -62,12 +62,14 @@ class Verified(NamedTuple):
 def verify(
     lmdb: PathLike, *, labelmap: str | None = None, report: Report | None = None
 ) -> Verified:
-    """Read an LMDB to its end: decode every image, check every label and box, and the files beside it.
+    """Read an LMDB to its end: decode every image, check every label and every box.
 
-    Sizes and counts are compared with the name_size file, the list and dataset.json where they lie beside it.
+    Sizes and counts are compared with the name_size file, the list and dataset.json where they lie
+    beside it.
 
     lmdb: an annotated LMDB
-    labelmap: the labels that may occur: a file or a built-in name; None for labelmap.prototxt beside the LMDB, or any label without
+    labelmap: the labels that may occur: a file or a built-in name; None for labelmap.prototxt
+      beside the LMDB, or any label where it is missing
     report: gets everything that is wrong
     Raises CaffeError where the file as a whole is damaged; no damage crashes the process.
     """
@@ -82,7 +84,10 @@ def verify(
 def _check_records(
     path: Path, report: Report, names: dict[int, str] | None
 ) -> tuple[int, Counter[int]]:
-    """The number of records of an LMDB, and that of its objects by label; adds what is wrong to the report."""
+    """Check every record, and add what is wrong to the report.
+
+    Returns the number of records, and that of objects by label.
+    """
     labels = frozenset(names) if names is not None else None
     reader = LmdbReader(path)
     boxes: Counter[int] = Counter()
@@ -116,7 +121,11 @@ def _all(reader: LmdbReader, labels: frozenset[int] | None) -> Iterator[Checked]
 
 
 def _beside(path: Path, count: int, report: Report) -> list[tuple[int, int]]:
-    """(height, width) of every record by the name_size file; none where there is none or it does not fit."""
+    """Check the files beside an LMDB of so many records.
+
+    Returns (height, width) of every record by the name_size file; none where it is missing or
+      wrong.
+    """
     part = Part(path, [])
     description = path.with_name(dataset_file.FILE_NAME)
     if description.is_file():
@@ -159,7 +168,12 @@ def _key(reader: LmdbReader, number: int) -> str:
 
 
 def check(key: str, value: bytes, labels: frozenset[int] | None) -> Checked:
-    """One record: an AnnotatedDatum with an image of the size that it says, known labels, and boxes within the image."""
+    """Check one record: its image, its size, its labels and its boxes.
+
+    key: of the record, for messages
+    value: its bytes
+    labels: those that may occur; None for any
+    """
     faults: list[Fault] = []
     try:
         record = records.parse(value)

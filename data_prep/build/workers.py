@@ -1,4 +1,7 @@
-"""Who does the work: this process, its threads, several processes, or a Dask cluster. Results come in order, whoever did it."""
+"""Who does the work: this process, its threads, several processes, or a Dask cluster.
+
+Results come in order, whoever did it.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,10 @@ FIRST_ITEMS = 10  # of the first batches, whose bytes nobody knows
 class Workers:
     """`with Workers(4) as workers: for results in workers.map(function, job, items): …`.
 
-    workers: at work at a time, 0 for one per core; processes or, where OpenCV does nearly all of it (resizes) and there are not many,
-    threads, which need not send each other images. scheduler: address of a Dask scheduler, whose workers have data_prep and see the
-    same files. OpenCV has one thread meanwhile: images go in parallel, not the rows of one.
+    workers: at work at a time, 0 for one per core; processes or, where OpenCV does nearly all of it
+      (resizes) and there are not many, threads, which need not send each other images
+    scheduler: address of a Dask scheduler, whose workers have data_prep and see the same files.
+      OpenCV has one thread meanwhile: images go in parallel, not the rows of one.
     Raises CaffeError where there is no such scheduler, and where a process dies.
     """
 
@@ -59,9 +63,12 @@ class Workers:
 
     def map(self, function: Callable[[Any, int, list[Any]], list[T]], job: Any, items: Sequence[Any], start: int = 0,
             weigh: Callable[[T], int] = lambda _: 1) -> Iterator[list[T]]:  # fmt: skip
-        """function(job, number of the first, items) for batch after batch of the items from `start` on.
+        """Results of function(job, number of the first item, items) for batch after batch of items.
 
-        Only a few batches are under way or waiting at a time. weigh: bytes of a result, by which batches are made smaller or larger.
+        Only a few batches are under way or waiting at a time.
+
+        start: number of the first item to take
+        weigh: bytes of a result, by which batches are made smaller or larger
         """
         if self._pool is None and self._workers > 1 and len(items) - start > FEW:
             threads = self._resizes and self._workers <= THREADS
@@ -118,7 +125,10 @@ def _processes(workers: int) -> ProcessPoolExecutor:
 
 
 def _start_worker() -> None:
-    """OpenCV has one thread; Ctrl-C is the parent's business; and the parent's end, however sudden, is the worker's."""
+    """Prepare a worker process: OpenCV gets one thread, and Ctrl-C is left to the parent.
+
+    The worker ends with its parent, however suddenly that ends.
+    """
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -10,7 +10,10 @@ Fix = Literal["clip", "drop"]
 
 
 def is_normalised(objects: list[Object]) -> bool:
-    """Whether the boxes of an image are in fractions of it: none goes far beyond 1, and some number is no whole one."""
+    """Whether the boxes of an image are fractions of it.
+
+    None of their numbers is far above 1 then, and not all are whole.
+    """
     # Nearly all images end with their first box.
     if not objects or any(o.xmax >= 2 or o.ymax >= 2 for o in objects):
         return False
@@ -49,12 +52,14 @@ def box_fault(
 def fixed_box(o: Object, kind: str, width: int, height: int, fix: Fix) -> tuple[Object | None, str]:
     """What `--fix` makes of an object whose box is at fault.
 
-    clip scales fractions to pixels, puts corners in order and cuts the box to the image; it leaves out what then
-    has not one pixel, and objects that are there twice. drop leaves out everything at fault.
+    clip scales fractions to pixels, puts corners in order and cuts the box to the image; it leaves
+    out what then has not one pixel, and objects that are there twice. drop leaves out everything at
+    fault.
 
     kind: of the fault, as box_fault names it, or "duplicate"
     width, height: of the image, in pixels
-    Returns the new object, None where it is left out, and what was done in words; the object itself and "" where it is kept.
+    Returns the new object, None where it is left out, and what was done in words; the object itself
+      and "" where it is kept.
     """
     if kind == "fraction":
         return o, ""

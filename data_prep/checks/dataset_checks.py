@@ -17,8 +17,9 @@ RARE = 20  # times as many objects has a class that another may be a slip of the
 
 
 class DatasetChecks:
-    """What only a whole data set shows: images that are there twice, classes that are nowhere, or hardly and under a name much like
-    another's. add comes in the order of the parts.
+    """What only a whole data set shows: repeated images, unused classes, misspelt ones.
+
+    add comes in the order of the parts.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -30,9 +31,11 @@ class DatasetChecks:
         ] = {}  # key of an image's content: its part and path
 
     def add(self, part: str, item: Item, key: bytes, classes: Mapping[str, int]) -> list[Fault]:
-        """Take in an item of a part (its name, as "train"), and say what is wrong with it beside the others.
+        """Take in an item, and say what is wrong with it beside the others.
 
-        key: of the image's content, b"" where it cannot be read; classes: number of its objects by class.
+        part: the name of its part, as "train"
+        key: of the image's content, b"" where it cannot be read
+        classes: number of its objects by class
         """
         self._objects.update(classes)
         for name in classes:
@@ -53,7 +56,10 @@ class DatasetChecks:
         return [Fault("repeated" if same else "leak", item.place or "", f"{item.image} {twice}")]
 
     def classes(self, *, given: bool) -> list[Fault]:
-        """What is wrong with the classes, once all annotations could be read. given: somebody has chosen the label map."""
+        """What is wrong with the classes, once all annotations could be read.
+
+        given: somebody has chosen the label map
+        """
         if self._rules.classification:
             return []
         if not any(self._rules.labels.values()) or not (given or self._objects):

@@ -1,6 +1,7 @@
 """Every kind of fault that an annotated data set or an LMDB can have.
 
-An error keeps a data set from being built; a warning is about what the SSD fork's tools write all the same; a note is only told.
+An error keeps a data set from being built; a warning is about what the SSD fork's tools write all
+the same; a note is only told.
 """
 
 from __future__ import annotations

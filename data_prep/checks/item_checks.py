@@ -38,7 +38,12 @@ class Rules(NamedTuple):
 
 
 class Inspected(NamedTuple):
-    """What reading one item gave. image, annotation: None where there is an error; key: of the image file's content."""
+    """What reading one item gave.
+
+    image, annotation: None where there is an error
+    faults: everything that is wrong
+    key: of the image file's content
+    """
 
     image: EncodedImage | None
     annotation: Annotation | None
@@ -50,8 +55,9 @@ Load = Callable[[str, Encoding, tuple[int, int]], EncodedImage]
 
 
 def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -> Inspected:
-    """Read an item's image and annotation, fixed as the rules say, and find all that is wrong with them.
+    """Read an item's image and annotation, and find everything that is wrong with them.
 
+    rules: also say what becomes of boxes at fault
     load: reads the image
     Raises OSError where the machine is at fault, not the data set.
     """
@@ -146,7 +152,10 @@ def _size_fault(stated: tuple[int, int], size: tuple[int, int], place: str) -> F
 def _fixed(
     o: Object, kind: str, size: tuple[int, int], fix: Fix | None, seen: set[tuple]
 ) -> tuple[Object | None, str]:
-    """What the rules make of an object at fault, as fixed_box. seen: the boxes so far; the new one is added."""
+    """What the rules make of an object at fault, as fixed_box.
+
+    seen: the boxes so far; the new one is added
+    """
     if not fix:
         return o, ""
     box, done = fixed_box(o, kind, *size, fix)

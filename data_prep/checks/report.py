@@ -26,8 +26,8 @@ SEVERITIES = ("note", "mended", "warning", "error")  # the worst comes last, nex
 class Report:
     """The faults of one run. Errors mean that nothing will be written; the rest is told.
 
-    Of faults of one kind and subject only as many as are ever printed are kept, so that memory does not grow with the data set,
-    unless full is set: then `write` has them all.
+    Of faults of one kind and subject only as many as are ever printed are kept, so that memory does
+    not grow with the data set, unless full is set: then `write` has them all.
     """
 
     def __init__(self, full: bool = False) -> None:
@@ -59,7 +59,10 @@ class Report:
         return {severity: dict(kinds) for severity, kinds in found.items() if kinds}
 
     def grouped(self) -> list[str]:
-        """Everything by severity, the worst first, and kind, with the first few of each kind and what to do about it."""
+        """Everything by severity, the worst first, and by kind.
+
+        Of each kind come the first few, and what to do about it.
+        """
         found: list[str] = []
         for severity, kinds in reversed(self.counts().items()):
             found.append(HEADINGS[severity])
@@ -80,7 +83,10 @@ class Report:
         return found or ["nothing is wrong"]
 
     def lines(self, severity: str) -> list[str]:
-        """A line per group of faults: the first of them, and how many there are more; of what is told one by one, each."""
+        """A line for each group of faults: the first of them, and the number of the others.
+
+        Kinds that are told one by one have a line for each.
+        """
         found: list[str] = []
         for group, faults in self._groups.items():
             if group[0] != severity:
@@ -103,7 +109,10 @@ class Report:
             _print(severity, self.lines(severity))
 
     def write(self, path: Path) -> None:
-        """All faults as a file: a line each, or for a name in .json an object with counts and faults. Raises CaffeError."""
+        """Write all faults to a file: a line each, or JSON with counts for a name in .json.
+
+        Raises CaffeError where it cannot be written.
+        """
         faults = self._full or []
         if path.suffix == ".json":
             listed = ",\n".join(json.dumps({"severity": f.severity, **f._asdict()}) for f in faults)
@@ -114,7 +123,10 @@ class Report:
             write_atomic(path, "".join(f"{f.severity}: {f.kind}: {f}\n" for f in faults))
 
     def raise_errors(self) -> None:
-        """Raise CaffeError if there was any error: the error itself, or a closing line after all of them on stderr."""
+        """Raise CaffeError if there was any error.
+
+        It says the error itself, or how many there are after all of them on stderr.
+        """
         errors = self.lines("error")
         if len(errors) == 1:
             raise CaffeError(errors[0])

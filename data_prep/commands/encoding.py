@@ -1,4 +1,4 @@
-"""Flags of the fork's convert_annoset and create_annoset.py, under their names, and of who does the work."""
+"""Flags of the fork's convert_annoset and create_annoset.py, under their names, and of the work."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from data_prep.sources.source import Source
 
 
 def add_source(parser: argparse.ArgumentParser, kind: str) -> None:
-    """The argument that says where a data set of a kind lies, and the flags that only this kind has."""
+    """Add the argument that says where a data set lies, and the flags that only its kind has."""
     found = KINDS[kind]
     parser.add_argument("folder", metavar="DIR", type=Path, help=found.folder)
     for option in found.options:

@@ -1,4 +1,4 @@
-"""Where the public data sets are to be had: archives, their sizes and checksums, and which of them make up a set."""
+"""Where the public data sets can be had: archives, their sizes and checksums, and their sets."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from ssd_common.suggest import suggest
 class Archive(NamedTuple):
     """A file to download and unpack.
 
-    size: bytes, 0 where it is not known; checksum: `algorithm:hex`, or None, and then what came first is recorded and counts;
-    into: folder below the set's; flat: its files, without their folders. page: where it is to be had after a registration.
+    size: bytes, 0 where it is not known
+    checksum: `algorithm:hex`, or None, and then what came first is recorded and counts;
+    into: folder below the set's
+    flat: its files, without their folders
+    page: where it is to be had after a registration
     """
 
     file: str
@@ -86,7 +89,10 @@ SETS: Mapping[str, tuple[Archive, ...]] = {
 
 
 def archives_of(names: Iterable[str]) -> list[Archive]:
-    """The archives that make up some sets, each once. Raises CaffeError for a set that does not exist or needs a registration."""
+    """The archives that make up some sets, each once.
+
+    Raises CaffeError for a set that does not exist or needs a registration.
+    """
     names = list(names)
     for name in names:
         if name in REGISTERED:

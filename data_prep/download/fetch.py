@@ -1,4 +1,8 @@
-"""Downloads a public data set: what was interrupted goes on where it stopped, checksums decide, archives cannot write elsewhere."""
+"""Downloads a public data set.
+
+An interrupted download goes on where it stopped, checksums decide whether a file is whole, and an
+archive cannot write outside its folder.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +53,18 @@ def fetch(
     keep: bool = False,
     tell: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Download public data sets, check their archives and unpack them. What broke off goes on where it stopped.
+    """Download public data sets, check their archives and unpack them.
 
-    names: "voc0712", "voc0712pp", "voc2007", "voc2012", "coco2014", "coco2017", …, see data_prep.download.archives
+    What broke off goes on where it stopped.
+
+    names: "voc0712", "voc0712pp", "voc2007", "voc2012", "coco2014", "coco2017", …, see
+      data_prep.download.archives
     out: folder to unpack in; an archive that lies there already is taken
     mirror: a server that has the archives under MIRROR/NAME
     keep: keep the archives
     tell: is called with a line about every archive that is unpacked
-    Raises NotFetched for archives that cannot be had, once all others are there, and CaffeError for names that do not exist.
+    Raises NotFetched for archives that cannot be had, once all others are there, and CaffeError for
+      names that do not exist.
     """
     folder = Path(out)
     missing, errors = list[Archive](), list[CaffeError]()
@@ -77,7 +85,8 @@ def fetch_archive(
 ) -> bool:
     """Download and unpack an archive below folder; False if that was done before.
 
-    mirror: an address that has the file instead; keep: the archive stays. An archive that lies in folder already is taken.
+    mirror: an address that has the file instead
+    keep: the archive stays. An archive that lies in folder already is taken.
     Raises CaffeError, which says what is wrong with it or that it cannot be had.
     """
     state = folder / STATE
@@ -131,7 +140,10 @@ def _download(archive: Archive, checksum: str | None, path: Path, urls: list[str
 
 
 class Resuming:
-    """A downloader for pooch: keeps what it has in `path.part`, with the server's tag of it beside, and goes on from there."""
+    """A downloader for pooch that goes on where an earlier one stopped.
+
+    It keeps what it has in `path.part`, with the server's tag of it beside.
+    """
 
     def __init__(self, path: Path, size: int) -> None:
         self.part, self.tag, self.size = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag"), size
@@ -245,7 +257,8 @@ def _plain(error: Exception) -> str:
 def unpack(path: Path, folder: Path, flat: bool = False) -> None:
     """Unpack a tar or zip archive below folder; flat: its files without their folders.
 
-    Raises CaffeError for a damaged archive, one of another kind, and one that would write outside folder or has links in it.
+    Raises CaffeError for a damaged archive, one of another kind, and one that would write outside
+      folder or has links in it.
     """
     opened = _zip if path.suffix == ".zip" else _tar
     try:

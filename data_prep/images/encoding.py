@@ -12,10 +12,15 @@ KIND_NAMES = {"jpeg": JPEG_NAMES, "png": (".png",)}
 
 
 class Encoding(NamedTuple):
-    """How images are kept. Names and meanings are those of the fork's convert_annoset; its defaults are not, as they keep raw pixels.
+    """How images are kept.
 
-    encode_type: one of ENCODE_TYPES; "" with encoded: what the file's name says; "" without: raw pixels, channel by channel.
-    min_dim, max_dim: bounds in pixels of the shorter and the longer side, aspect ratio kept; 0 for none.
+    Names and meanings are those of the fork's convert_annoset; its defaults are not, as they keep
+    raw pixels.
+
+    encode_type: one of ENCODE_TYPES; "" with encoded: what the file's name says; "" without: raw
+      pixels, channel by channel
+    min_dim, max_dim: bounds in pixels of the shorter and the longer side, aspect ratio kept; 0 for
+      none
     """
 
     encode_type: str = "jpg"
@@ -36,7 +41,10 @@ class Encoding(NamedTuple):
         return self.encode_type or (suffix[1:] if self.encoded else "")
 
     def keeps(self, suffix: str) -> bool:
-        """Whether the bytes of a file with such a name are kept. The fork encodes anew where it guesses the type."""
+        """Whether the bytes of a file with such a name are kept.
+
+        The fork encodes anew where it guesses the type.
+        """
         same = suffix == f".{self.encode_type}" or (self.encode_type == "jpg" and suffix == ".jpeg")
         return bool(self.encode_type) and same and not self.resizes
 

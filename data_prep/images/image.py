@@ -1,4 +1,7 @@
-"""Images as an LMDB keeps them: a file's own bytes, or pixels encoded anew, or raw; as the fork's convert_annoset has them."""
+"""Images as an LMDB keeps them, and as the fork's convert_annoset does.
+
+They are a file's own bytes, pixels encoded anew, or raw pixels.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ class EncodedImage(NamedTuple):
     """data: what a record holds, of shape (channels, height, width), encoded or raw.
 
     height, width: pixels of the file's image, upright: what boxes and name_size files go by.
-    remarks: what somebody should know about the file, as kind of data_prep.checks.faults.FAULT_KINDS and words.
+    remarks: what somebody should know about the file, as kind of
+      data_prep.checks.faults.FAULT_KINDS and words
     """
 
     data: bytes
@@ -34,11 +38,13 @@ class EncodedImage(NamedTuple):
 def read_image(path: str | Path, encoding: Encoding = COPIED, stated: tuple[int, int] = (0, 0)) -> EncodedImage:
     """The image of a file as a record keeps it.
 
-    The header of a JPEG or PNG that is copied is enough to know its size and whether it was cut short; all others are decoded.
-    A file is copied even where only nets with `force_color` can read it, as grey ones; the fork does so, too. But one that EXIF
-    turns is not: some decoders heed EXIF and some do not. It becomes upright or, where only its size as stored is the one that
-    the annotation states (width, height), it stays as it is, without its EXIF.
-    Raises CaffeError naming the file if it is empty, cut short or no image; OSError if it cannot be opened.
+    The header of a JPEG or PNG that is copied is enough to know its size and whether it was cut
+    short; all others are decoded. A file is copied even where only nets with `force_color` can read
+    it, as grey ones; the fork does so, too. But one that EXIF turns is not: some decoders heed EXIF
+    and some do not. It becomes upright or, where only its size as stored is the one that the
+    annotation states (width, height), it stays as it is, without its EXIF.
+    Raises CaffeError naming the file if it is empty, cut short or no image; OSError if it cannot be
+      opened.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadImageToDatum.
     """
     with open(path, "rb") as file:
@@ -81,7 +87,10 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def resize(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
-    """An image (H, W[, 3]) resized as the fork does, whose scale is a single-precision number. Source: io.cpp, ReadImageToCVMat."""
+    """An image (H, W[, 3]) resized as the fork does, whose scale is a single-precision number.
+
+    Source: io.cpp, ReadImageToCVMat.
+    """
     if encoding.min_dim or encoding.max_dim:
         short, long = sorted(pixels.shape[:2])
         scale = np.float32(1)
@@ -111,7 +120,10 @@ def _remarks(suffix: str, header: Header, encoding: Encoding) -> list[tuple[str,
 
 
 def _decode(path: str | Path, data: bytes, header: Header | None, gray: bool, flags: int = 0) -> np.ndarray:
-    """Pixels (H, W, 3) BGR or (H, W) grey, upright. What a header says of EXIF is done here: not every OpenCV does it for PNG."""
+    """Pixels (H, W, 3) BGR or (H, W) grey, upright.
+
+    What a header says of EXIF is done here: not every OpenCV does it for PNG.
+    """
     if header:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:

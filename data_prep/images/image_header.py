@@ -14,8 +14,11 @@ PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type: grey, colour, p
 class Header(NamedTuple):
     """A JPEG or PNG. height, width: pixels as stored, before any turning.
 
-    channels: 1 grey, 3 colour, 4 CMYK (JPEG). deep: more than 8 bits a sample. alpha: has transparency.
-    orientation: EXIF's, 1 (upright) to 8; exif: from which byte to which the segment or chunk lies that says so.
+    channels: 1 grey, 3 colour, 4 CMYK (JPEG)
+    deep: more than 8 bits a sample
+    alpha: has transparency
+    orientation: EXIF's, 1 (upright) to 8
+    exif: from which byte to which the segment or chunk lies that says so
     """
 
     kind: str
@@ -34,14 +37,17 @@ class Header(NamedTuple):
 
 
 def read_header(data: bytes) -> Header | None:
-    """The header of a JPEG or PNG; None for anything else, and for a header that does not tell the size."""
+    """The header of a JPEG or PNG; None for any other file, and for a header without a size."""
     if data.startswith(b"\xff\xd8"):
         return _jpeg(data)
     return _png(data) if data.startswith(PNG_SIGNATURE) else None
 
 
 def is_cut_short(data: bytes) -> str | None:
-    """What a file cut short should have been ("JPEG", "PNG", …); None for one that has its end, or of a format without one."""
+    """The format of a file that was cut short ("JPEG", "PNG", …).
+
+    None for one that has its end, or of a format without an end.
+    """
     if data.startswith(b"\xff\xd8"):
         if data.endswith(b"\xff\xd9"):
             return None
@@ -93,7 +99,7 @@ def _png(data: bytes) -> Header | None:
 
 
 def exif_orientation(tiff: bytes) -> int:
-    """EXIF orientation 1 to 8 from the TIFF part of an EXIF block; 1 (upright) where there is none."""
+    """EXIF orientation, 1 to 8, from the TIFF part of an EXIF block; 1 (upright) if it has none."""
     order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
     if tiff[:2] not in (b"II", b"MM"):
         return 1

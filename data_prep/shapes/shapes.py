@@ -1,4 +1,7 @@
-"""Draws a small VOC-style data set: five kinds of shapes over textured backgrounds, told apart by form, not by colour."""
+"""Draws a small VOC-style data set: five kinds of shapes over textured backgrounds.
+
+Shapes are told apart by form, not by colour.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,13 @@ SHIFT = 4  # fractional bits of OpenCV's drawing
 
 
 class Shape(NamedTuple):
-    """One shape to draw. center: x, y in pixels; radius: pixels; angle: radians; stretch: width over height before turning."""
+    """One shape to draw.
+
+    center: x, y in pixels
+    radius: in pixels
+    angle: in radians
+    stretch: width over height before turning
+    """
 
     kind: str
     center: np.ndarray
@@ -82,7 +91,10 @@ def draw_scene(size: int, rng: np.random.Generator) -> tuple[np.ndarray, list[Ob
 
 
 def _place(size: int, rng: np.random.Generator, shapes: list[Shape], owner: np.ndarray) -> tuple[Shape, np.ndarray]:
-    """A random shape and its mask. Most keep clear of the older shapes; one in eight is put in front of one of its own size."""
+    """A random shape and its mask.
+
+    Most keep clear of the older shapes; one in eight is put in front of one of its own size.
+    """
     kind, stretch = str(rng.choice(CLASSES)), np.exp(rng.uniform(-0.2, 0.2))
     if shapes and rng.random() < 0.125:
         hidden = shapes[rng.integers(len(shapes))]
@@ -115,7 +127,10 @@ def _object(shape: Shape, seen: np.ndarray) -> Object | None:
 
 
 def annotation_xml(name: str, size: int, objects: list[Object]) -> str:
-    """A VOC annotation. Boxes: left and upper edge, right and lower edge, from 0 to the image's side."""
+    """A VOC annotation.
+
+    Boxes: left and upper edge, right and lower edge, from 0 to the image's side.
+    """
     lines = ["<annotation>", "\t<folder>shapes</folder>", f"\t<filename>{name}.jpg</filename>"]
     lines += [f"\t<size><width>{size}</width><height>{size}</height><depth>3</depth></size>", "\t<segmented>0</segmented>"]
     for o in objects:
@@ -126,7 +141,10 @@ def annotation_xml(name: str, size: int, objects: list[Object]) -> str:
 
 
 def draw(root: Path, *, train: int, test: int, size: int, seed: int) -> None:
-    """Draw a VOC-style folder. Image i comes from (seed, i) alone: the same bytes with the same NumPy and OpenCV."""
+    """Draw a VOC-style folder.
+
+    Image i comes from (seed, i) alone: the same bytes with the same NumPy and OpenCV.
+    """
     for part in (IMAGES, ANNOTATIONS, SETS):
         (root / part).mkdir(parents=True)
     names = [f"{i:06d}" for i in range(train + test)]
@@ -184,7 +202,7 @@ def shapes(
 
 
 def _check_out(out: Path, overwrite: bool) -> None:
-    """Raise CaffeError unless the folder may be made: it is not there, or is an older one that may be replaced."""
+    """Raise CaffeError unless the folder is free, or has a data set that may be replaced."""
     if not out.exists():
         return
     if not out.is_dir():

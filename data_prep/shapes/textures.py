@@ -55,9 +55,12 @@ def background(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def paint(image: np.ndarray, mask: np.ndarray, radius: float, rng: np.random.Generator) -> None:
-    """Paint a shape onto the image, in place: shadow, filling that stands out from what is behind it, rim.
+    """Paint a shape onto the image, in place: shadow, filling and rim.
 
-    mask: size x size, uint8, the shape's coverage; radius: pixels.
+    The filling stands out from what is behind it.
+
+    mask: size x size, uint8, the shape's coverage
+    radius: in pixels
     """
     offset = max(1.0, radius * 0.08)
     x, y, width, height = cv2.boundingRect(mask)

@@ -1,4 +1,7 @@
-"""The kinds of data sets that data_prep reads. The module of a kind has KIND, which describes it."""
+"""The kinds of data sets that data_prep reads.
+
+The module of a kind has KIND, which describes it.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,10 @@ def open_source(
     kind: "voc", "coco", "csv", "yolo", "kitti", "ilsvrc" or "annoset"
     path: its folder, or its file where it has but one
     labelmap: a label map's file or built-in name; only annoset's text files need it
-    options: of the kind alone: yolo's names (a file), kitti's level and dont_care, annoset's label_type
-    Raises CaffeError where the data set is not there, and with the nearest name for a kind or an option that does not exist.
+    options: of the kind alone: yolo's names (a file), kitti's level and dont_care, annoset's
+      label_type
+    Raises CaffeError where the data set is not there, and with the nearest name for a kind or an
+      option that does not exist.
     """
     if kind not in KINDS:
         near = suggest(kind, KINDS) or f" (one of {', '.join(KINDS)})"

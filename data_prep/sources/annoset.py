@@ -1,4 +1,7 @@
-"""Lists of images and annotation files as the SSD fork's create_annoset.py takes them: XML, JSON or text, one for each image."""
+"""Lists of images and annotation files, as the SSD fork's create_annoset.py takes them.
+
+Every image has a file of its own: XML, JSON or text.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ TYPES = ("xml", "json", "txt")
 class Annoset(Folder):
     """A folder with annotation files of one type, json or txt. names: of a text file's labels.
 
-    Coordinates are single-precision numbers, as in the fork. Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp.
+    Coordinates are single-precision numbers, as in the fork. Source: weiliu89/caffe (ssd),
+    src/caffe/util/io.cpp.
     """
 
     whole_pixels = False
@@ -83,7 +87,11 @@ def _placed(path: Path, number: int, row: Any) -> Object:
 
 
 def _open(folder: Path, label_type: str = "xml", labelmap: str | None = None) -> Folder:
-    """The data set below a folder. label_type: of TYPES; labelmap: names the labels of text files."""
+    """The data set below a folder.
+
+    label_type: one of TYPES
+    labelmap: names the labels of text files
+    """
     if label_type == "xml":
         return Folder(folder)
     if label_type == "txt" and not labelmap:

@@ -15,9 +15,12 @@ ROBOFLOW = "_annotations"  # train/_annotations.csv, valid/_annotations.coco.jso
 
 
 class Bundle:
-    """A folder with annotation files, or one such file. Items carry their annotations, so that only this process reads the files.
+    """A folder with annotation files, or one such file.
 
-    An item's annotation is FILE or FILE#IMAGE, relative to the root. Raises CaffeError where there is neither folder nor file.
+    Items carry their annotations, so that only this process reads the files.
+
+    An item's annotation is FILE or FILE#IMAGE, relative to the root.
+    Raises CaffeError where there is neither folder nor file.
     """
 
     whole_pixels = False
@@ -51,13 +54,16 @@ class Bundle:
         return {self.split_of(p): p for p in ([self._only] if self._only else self.candidates())}
 
     def sets(self) -> list[str]:
-        """Names of the annotation files, and of the splits that several make up; none for a single file."""
+        """Names of the annotation files and of splits made up of several; none for a single one."""
         files = self.files()
         made = [s for s, choices in self.splits.items() if any(all(n in files for n in names) for names in choices)]
         return sorted(files) + made if len(files) > 1 else []
 
     def items(self) -> list[Item]:
-        """The images of the only annotation file. Raises CaffeError where there is none, or several."""
+        """The images of the only annotation file.
+
+        Raises CaffeError where there is none, or several.
+        """
         files = self.files()
         if not files:
             raise self._nothing()
@@ -69,8 +75,9 @@ class Bundle:
         return CaffeError(f"{self.root}: no annotation file (*{', *'.join(self.suffixes)}) there or in its folder 'annotations'")
 
     def read_list(self, name: str) -> list[Item]:
-        """The images of an annotation file, of a split that several make up, or those that a text file lists: a line each,
-        the image by file name, name without extension or id.
+        """The images of an annotation file, of a split made up of several, or of a text file.
+
+        A line of a text file is an image: its file name, its name without extension, or its id.
         """
         files = self.files()
         for names in self.splits.get(name, [[name]]):

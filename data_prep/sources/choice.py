@@ -1,4 +1,4 @@
-"""Which images of a data set are meant: all, those of a list, or those for training and those for testing."""
+"""Which images of a data set are meant: all, a list's, or those for training and for testing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from ssd_common.errors import CaffeError
 
 
 class Choice(NamedTuple):
-    """A choice of images for one LMDB, or for two. Without any of these it is all images, for one LMDB.
+    """A choice of images for one LMDB, or for two.
+
+    Without any of these it is all images, for one LMDB.
 
     image_list: a list's file, or the name of one of the data set's own; for one LMDB
     train_list, test_list: the same for two LMDBs

@@ -1,4 +1,4 @@
-"""COCO-style JSON: images, categories and annotations of a split in one file, which is read as a stream."""
+"""COCO-style JSON: one file, read as a stream, for the images and annotations of a split."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ OTHER_KINDS = ("captions_", "stuff_", "panoptic_")  # no boxes of objects in the
 class Coco(Bundle):
     """A folder with COCO-style JSON files, or one such file.
 
-    A crowd (iscrowd) is a difficult object, as in the SSD fork's data/coco, and an image that no annotation belongs to has no objects.
+    A crowd (iscrowd) is a difficult object, as in the SSD fork's data/coco, and an image that no
+    annotation belongs to has no objects.
     classes: in the order of the categories' ids.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadJSONToAnnotatedDatum.
     """
@@ -85,8 +86,10 @@ class Coco(Bundle):
         return image_lists.placed(names[str(category)], bool(crowd), corners, line)
 
     def load(self, path: Path) -> list[Item]:
-        """The items of one JSON file. Raises ParseError for a file that is not COCO's, with the record at fault; what is wrong with
-        a single annotation is told when its image is read.
+        """The items of one JSON file.
+
+        Raises ParseError for a file that is not COCO's, with the record at fault; what is wrong
+          with a single annotation is told when its image is read.
         """
         images: dict[str, tuple[str, int, int]] = {}
         rows: dict[str, bytearray] = {}  # less than half the memory of lists of texts
@@ -134,7 +137,7 @@ class Coco(Bundle):
 
 
 def _prefix(name: str) -> str:
-    """The split that COCO's images until 2015 have in their names: `val2014` of `COCO_val2014_000000000042.jpg`."""
+    """The split that names of COCO's images have: `val2014` of `COCO_val2014_0000042.jpg`."""
     parts = name.split("_")
     return parts[1] if len(parts) == 3 and parts[0] == "COCO" else ""
 

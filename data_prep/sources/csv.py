@@ -42,15 +42,20 @@ SAMPLE = 200  # rows that a table without a header is known by
 
 
 class Csv(Bundle):
-    """A folder with tables of boxes, or one table. Boxes are in fractions of the image if none of a table's numbers is above 1."""
+    """A folder with tables of boxes, or one table.
+
+    Boxes are in fractions of the image if none of a table's numbers is above 1.
+    """
 
     suffixes = (".csv", ".tsv")
     classes: list[str] | None = None
     aliases = NO_ALIASES
 
     def load(self, path: Path) -> list[Item]:
-        """The items of one table, an image each, in the order of their first rows. Raises ParseError with the row at fault; what is
-        wrong with a single box is told when its image is read.
+        """The items of one table, an image each, in the order of their first rows.
+
+        Raises ParseError with the row at fault; what is wrong with a single box is told when its
+          image is read.
         """
         rows: dict[str, bytearray] = {}  # less than half the memory of lists of texts
         largest = 0.0
@@ -113,7 +118,7 @@ class Csv(Bundle):
 
 
 def _is_elsewhere(name: str) -> bool:
-    """Whether an image's path starts at a root, as / or C:/, and leads to a folder that is not there."""
+    """Whether an image's path starts at a root, as / or C:/, and its folder is not there."""
     return re.match(r"/|[A-Za-z]:/", name) is not None and not os.path.isdir(os.path.dirname(name))
 
 
@@ -145,7 +150,10 @@ def _columns(path: Path, reader: object) -> tuple[dict[str, int], bool]:
 
 
 def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, int]:
-    """The columns of a table with a header; width and height are the box's where there is x, y and nothing else."""
+    """The columns of a table with a header.
+
+    width and height are the box's where a table has x, y and no other sides.
+    """
     if "xmax" not in found and {"width", "height"} <= found.keys() and "box_width" not in found:
         found["box_width"], found["box_height"] = found.pop("width"), found.pop("height")
     if "xmax" not in found and "box_width" in found:
@@ -171,7 +179,9 @@ def _is_number(text: str) -> bool:
 
 
 def _row(words: list[str], columns: Mapping[str, int], line: int) -> tuple[str, list | str, list[int]]:
-    """Image, box as an item carries it (name, difficult, corners, line; empty for none; or `line:fault`), and size of the image.
+    """What a row says: its image, its box as an item carries it, and the image's size.
+
+    A box is name, difficult, corners, line; empty for none; or `line:fault`.
 
     Raises ValueError for a row without an image.
     """

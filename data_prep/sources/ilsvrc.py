@@ -14,7 +14,10 @@ SETS, SUBSETS = "ImageSets/DET", {"trainval1": ("train", "val1")}
 
 
 class Ilsvrc(Folder):
-    """The DET part of ILSVRC2013 to 2017. Source: weiliu89/caffe (ssd), data/ILSVRC2016/create_list.py."""
+    """The DET part of ILSVRC2013 to 2017.
+
+    Source: weiliu89/caffe (ssd), data/ILSVRC2016/create_list.py.
+    """
 
     def sets(self) -> list[str]:
         """Names of the lists in ImageSets/DET, and of those that two make up."""
@@ -28,7 +31,10 @@ class Ilsvrc(Folder):
         raise CaffeError(f"{self.root}: choose images with --list: {', '.join(self.sets())}")
 
     def read_list(self, name: str) -> list[Item]:
-        """The items of a list of ImageSets/DET, or of any file. Raises CaffeError with file and line."""
+        """The items of a list of ImageSets/DET, or of any file.
+
+        Raises CaffeError with file and line.
+        """
         files = [self.root / SETS / f"{part}.txt" for part in SUBSETS.get(name, (name,))]
         if not all(f.is_file() for f in files):
             return super().read_list(str(image_lists.find(name, (Path(name), self.root / name), self.sets())))

@@ -1,4 +1,4 @@
-"""What the sources share: lists of images, where images lie, numbers and names as annotations have them."""
+"""What the sources share: lists of images, places of images, numbers and names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ SLACK = 1e-4  # by which a box in rounded fractions may leave its image
 
 
 def find(name: str, candidates: Iterable[Path], sets: list[str]) -> Path:
-    """The first of candidates that is a file. Raises CaffeError with the nearest of sets for a name that has none."""
+    """The first of candidates that is a file.
+
+    Raises CaffeError with the nearest of sets for a name that has none.
+    """
     for path in candidates:
         if path.is_file():
             return path
@@ -33,13 +36,19 @@ def find(name: str, candidates: Iterable[Path], sets: list[str]) -> Path:
 
 
 def encoding(path: Path) -> str:
-    """How a text file is encoded: UTF-16 where it begins so, as Excel's "Unicode text" does, else UTF-8. Raises OSError."""
+    """How a text file is encoded: UTF-16 where it begins so, as Excel's "Unicode text", else UTF-8.
+
+    Raises OSError.
+    """
     with path.open("rb") as file:
         return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def read_lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
-    """Number, from 1, and text of each line that is not blank. Raises CaffeError for a file that is no text, OSError."""
+    """Number, from 1, and text of each line that is not blank.
+
+    Raises CaffeError for a file that is no text, OSError.
+    """
     try:
         with path.open(encoding=encoding(path)) as file:
             for number, line in enumerate(file, 1):
@@ -50,7 +59,10 @@ def read_lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
 
 
 def read_list(path: Path) -> list[tuple[str, list[str]]]:
-    """Place, `file:line`, and one or two words of each line: an image, and its annotation. Raises CaffeError."""
+    """Place, `file:line`, and one or two words of each line: an image, and its annotation.
+
+    Raises CaffeError.
+    """
     found = []
     for number, line in read_lines(path, "a list"):
         words = [w.strip() for w in line.split("\t")] if "\t" in line else line.split()
@@ -66,8 +78,10 @@ def read_list(path: Path) -> list[tuple[str, list[str]]]:
 
 
 def split(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[Item]]:
-    """Items for training and a share of them for testing, both in their order. Drawn by seed and image name, so that photographs
-    which are added later hardly move others. Raises CaffeError for fewer than two.
+    """Items for training and a share of them for testing, both in their order.
+
+    Drawn by seed and image name, so that photographs which are added later hardly move others.
+    Raises CaffeError for fewer than two.
     """
     if len(items) < 2:
         raise CaffeError("one image alone cannot be both for training and for testing")
@@ -92,9 +106,12 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[str, str]:
-    """Folder (with a slash) and extension ("" where names have it) that lead from the root to the first image found; else "", "".
+    """Folder and extension that lead from the root to the first image found; "", "" if none is.
 
-    names: as an annotation file has them; folders: where they might be, the likeliest first.
+    The folder ends with a slash; the extension is "" where names have one.
+
+    names: as an annotation file has them
+    folders: where images might be, the likeliest first
     """
     probed = list(islice(names, PROBES))
     bare = bool(probed) and not any(Path(n).suffix.lower() in IMAGE_NAMES for n in probed)
@@ -107,7 +124,10 @@ def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[st
 
 
 def number(text: str) -> float:
-    """A number of pixels, whole ones as int. Raises ValueError for text that is none, and for what no image has."""
+    """A number of pixels, whole ones as int.
+
+    Raises ValueError for text that is none, and for what no image has.
+    """
     value = float(text)
     if not abs(value) < LARGEST or "_" in text:  # NaN is not less, either
         raise ValueError(text)
@@ -120,13 +140,16 @@ def single(x: float) -> float:
 
 
 def shown(text: str) -> str:
-    """A piece of a file for a message: one line, not long, and nothing that a terminal would not print."""
+    """A piece of a file for a message: one short line without what a terminal would not print."""
     return "".join(c if c.isprintable() else "·" for c in text[:60]) + ("…" if len(text) > 60 else "")
 
 
 @functools.lru_cache(maxsize=4096)
 def class_name(name: str) -> str:
-    """A class's name as label maps and messages can have it. Raises ValueError, saying why, for one that they cannot."""
+    """A class's name as label maps and messages can have it.
+
+    Raises ValueError, saying why, for one that they cannot.
+    """
     name = name.strip()
     if not name or not name.isprintable():
         raise ValueError(f"class name '{shown(name)}' has characters that cannot be printed" if name else "a class without a name")
@@ -135,7 +158,10 @@ def class_name(name: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def image_name(name: str) -> str:
-    """An image's path as Caffe's lists can have it. Raises ValueError, saying why, for one that they cannot."""
+    """An image's path as Caffe's lists can have it.
+
+    Raises ValueError, saying why, for one that they cannot.
+    """
     name = name.strip()
     if not name:
         raise ValueError("an image without a name")
@@ -156,7 +182,10 @@ def placed(name: str, difficult: bool, box: Iterable[float], line: int) -> Objec
 
 
 def size_of(image: Path) -> tuple[int, int]:
-    """(width, height) of an image file, for boxes in fractions of it; (0, 0) where it cannot be read, which is told when it is."""
+    """(width, height) of an image file, for boxes in fractions of it.
+
+    (0, 0) where it cannot be read; the error is told when the image itself is read.
+    """
     from data_prep.images.image import read_image  # noqa: PLC0415  OpenCV, which help does without
 
     try:
@@ -170,6 +199,9 @@ def size_of(image: Path) -> tuple[int, int]:
 
 
 def scaled(box: Iterable[float], size: tuple[int, int]) -> list[float]:
-    """A box in fractions of its image in pixels; what leaves the image by no more than the last digit's rounding ends at its edge."""
+    """A box in fractions of its image, in pixels.
+
+    A box that leaves the image by no more than the last digit's rounding ends at the image's edge.
+    """
     within = [edge if abs(x - (edge := min(max(x, 0), 1))) <= SLACK else x for x in box]
     return [x * side for x, side in zip(within, size * 2, strict=True)]

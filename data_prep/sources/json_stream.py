@@ -1,4 +1,7 @@
-"""The elements of a large JSON file's top-level arrays, one after another, in memory that does not grow with the file."""
+"""Reads the elements of a large JSON file's top-level arrays one after another.
+
+Its memory does not grow with the file.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,10 @@ class Element(NamedTuple):
 
 
 def elements(path: Path, sections: Container[str]) -> Iterator[Element]:
-    """Every element of the arrays with these keys, in the file's order; what else there is, is read over.
+    """Every element of the arrays with these keys, in the file's order; the rest is skipped.
 
-    Raises ParseError with file and line if the file is no JSON object or breaks off, OSError if it cannot be opened.
+    Raises ParseError with file and line if the file is no JSON object or breaks off, OSError if it
+    cannot be opened.
     """
     with path.open("rb") as file:
         window = _Window(file, path)

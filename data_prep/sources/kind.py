@@ -1,4 +1,4 @@
-"""A kind of data set as its module in this folder describes it: what it is, which options it takes, how it is opened."""
+"""A kind of data set, as its module in this folder describes it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Kind(NamedTuple):
     notes: which files and folders it has, and what names a list of its images
     examples: commands that build it
     folder: what its first argument, a folder or a file, is
-    open: makes the data set of that path; takes the options by name. Raises CaffeError where it is not there
+    open: makes the data set of that path; takes the options by name.
+    Raises CaffeError where it is not there
     options: what only this kind can be told
     needs_labelmap: open takes `labelmap`, a label map's file or built-in name, as well
     """

@@ -16,7 +16,11 @@ IMAGES, LABELS = ("image_2", "images", "image_02"), ("label_2", "labels", "label
 
 
 class Level(NamedTuple):
-    """What a level of difficulty still takes in: pixels of box height at least, occlusion and truncation at most."""
+    """What a level of difficulty still takes in.
+
+    height: of a box, in pixels, at least
+    occlusion, truncation: at most
+    """
 
     height: float
     occlusion: float
@@ -33,7 +37,10 @@ LEVELS = {
 
 
 class Kitti:
-    """A folder of KITTI's object benchmark. level: of LEVELS, beyond which objects are difficult. Raises CaffeError where there is none."""
+    """A folder of KITTI's object benchmark. level: of LEVELS, beyond which objects are difficult.
+
+    Raises CaffeError where there is none.
+    """
 
     whole_pixels = False
     classes: list[str] | None = None

@@ -1,6 +1,7 @@
 """Label maps: which number a class name has. Label 0 is the background.
 
-coco numbers COCO's 80 classes 1 to 80, coco_ids by their own ids, 1 to 90 with gaps, as TensorFlow's detectors do.
+coco numbers COCO's 80 classes 1 to 80, coco_ids by their own ids, 1 to 90 with gaps, as
+TensorFlow's detectors do.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ BUILT_IN = {"voc": "labelmap_voc", "coco": "labelmap_coco", "coco_ids": "labelma
 
 
 def find(name: str) -> Path:
-    """The file of a label map: a built-in one (voc, coco, coco_ids, ilsvrc) or a path. Raises CaffeError if there is neither."""
+    """The file of a label map: a built-in one (voc, coco, coco_ids, ilsvrc) or a path.
+
+    Raises CaffeError if there is neither.
+    """
     path = Path(__file__).parents[1] / "labelmaps" / f"{BUILT_IN[name]}.prototxt" if name in BUILT_IN else Path(name)
     if not path.is_file():
         raise CaffeError(f"{name}: no such label map (a file, or one of {', '.join(BUILT_IN)})")
@@ -28,7 +32,12 @@ def find(name: str) -> Path:
 
 
 def beside(path: Path, name: str | None = None) -> Path | None:
-    """The file of the label map of that name, see find; without one labelmap.prototxt beside an LMDB, or None where there is none."""
+    """A label map's file by name, as find, or the labelmap.prototxt beside an LMDB.
+
+    path: the LMDB
+    name: None for the one beside it
+    Returns None where no name is given and none lies beside the LMDB.
+    """
     from caffe_ir.label_map import FILE_NAME  # noqa: PLC0415  protobuf, which help does without
 
     if name:
@@ -38,7 +47,10 @@ def beside(path: Path, name: str | None = None) -> Path | None:
 
 
 def find_map(name: str) -> Path:
-    """The file of a map of classes: coco_voc, VOC's classes of COCO, or a path. Raises CaffeError if there is neither."""
+    """The file of a map of classes: coco_voc, VOC's classes of COCO, or a path.
+
+    Raises CaffeError if there is neither.
+    """
     path = Path(__file__).parents[1] / "labelmaps" / "coco_voc_map.txt" if name == "coco_voc" else Path(name)
     if not path.is_file():
         raise CaffeError(f"{name}: no such map of classes (a file, or coco_voc)")

@@ -1,4 +1,4 @@
-"""A choice of a data set's classes, under their own names or others, and what becomes of images that then have no object."""
+"""A choice of a data set's classes, under their own names or others."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ def select(
     """A part of a data set: some of its classes, or its classes under other names.
 
     classes: names in the order of their labels, or one text with commas between them; None for all
-    class_map: a file of other names for classes (see read_map), or "coco_voc"; classes that are not in it are left out
-    empty: what becomes of images without an object: "keep" or "drop" all, None for keeping those that had none from the start
+    class_map: a file of other names for classes (see read_map), or "coco_voc"; classes that are not
+      in it are left out
+    empty: what becomes of images without an object: "keep" or "drop" all, None for keeping those
+      that had none from the start
     Raises CaffeError for a name given twice or not there, and for a file that is no map of classes.
     """
     names = _class_names(classes)
@@ -48,7 +50,12 @@ def _class_names(classes: str | Sequence[str] | None) -> list[str] | None:
 
 
 def read_map(path: Path) -> dict[str, str]:
-    """Old name or label -> new name, in the order of new labels; label 0 is the background and left out. Raises CaffeError, ParseError."""
+    """A map of classes: old name or label to new name, in the order of new labels.
+
+    Label 0 is the background and left out.
+
+    Raises CaffeError, ParseError with the line.
+    """
     found: dict[str, tuple[int, str]] = {}
     labels: dict[str, int] = {}
     for number, line in image_lists.read_lines(path, "a map of classes"):
@@ -71,8 +78,11 @@ def read_map(path: Path) -> dict[str, str]:
 
 
 class Selection:
-    """A source with some of its classes. classes: their names, in order; renaming: old name or label -> new name; empty: what becomes of
-    images without an object, None for keeping those that had none from the start.
+    """A data set with some of its classes.
+
+    classes: their names, in order; None for all
+    renaming: old name or label to new name; None for their own names
+    empty: what becomes of images without an object; None keeps those that had none from the start
     """
 
     def __init__(self, source: Source, classes: list[str] | None, renaming: dict[str, str] | None, empty: Empty) -> None:
@@ -130,7 +140,7 @@ class Selection:
         return self._targets[name]
 
     def _check_labels(self) -> None:
-        """Refuse a map that has ids where labels should be: it would call one class by the name of another."""
+        """Refuse a map with ids in place of labels: it would call one class by another's name."""
         classes = self._source.aliases
         for label, name in classes.items():
             new = self._renaming.get(label) if self._renaming and name not in self._renaming else None

@@ -19,9 +19,12 @@ UNLABELLED = "0"  # in a list, where an annotation should be: an image of a test
 class Item(NamedTuple):
     """One image and its annotation.
 
-    image: path relative to the data set's folder, or absolute; its key in the LMDB. annotation: what the source finds the
-    annotation by. place: the list's `file:line`, or None. name: in name_size files; None for the image's name without extension.
-    content: the annotation itself, in the source's own words, where one file holds those of many images.
+    image: path relative to the data set's folder, or absolute; its key in the LMDB
+    annotation: what the source finds the annotation by
+    place: the list's `file:line`, or None
+    name: in name_size files; None for the image's name without extension
+    content: the annotation itself, in the source's own words, where one file holds those of many
+      images
     """
 
     image: str
@@ -32,7 +35,10 @@ class Item(NamedTuple):
 
 
 class Object(NamedTuple):
-    """One object of an annotation. Box: pixels as the file has them, whole ones as int; line: of its box in the file."""
+    """One object of an annotation.
+
+    Box: pixels as the file has them, whole ones as int; line: of its box in the file.
+    """
 
     name: str
     difficult: bool
@@ -60,7 +66,10 @@ class Unreadable(CaffeError):
 
 
 def read_each(read: Callable[[Row], T], rows: Iterable[Row]) -> list[T]:
-    """What read makes of each row of an annotation. Raises Unreadable, or the ParseError itself where it refuses a single row."""
+    """What read makes of each row of an annotation.
+
+    Raises Unreadable, or the ParseError itself where it refuses a single row.
+    """
     found, errors = list[T](), list[ParseError]()
     for row in rows:
         try:
@@ -73,10 +82,15 @@ def read_each(read: Callable[[Row], T], rows: Iterable[Row]) -> list[T]:
 
 
 class Source(Protocol):
-    """A data set. Goes by pickle to other processes, which call read alone: it must be small or find things by itself there.
+    """A data set.
 
-    root: the folder that images are relative to. whole_pixels: the fork's tool reads only whole numbers from its annotations.
-    classes: names in the order of a label map to be made, known once the items are; None for those that occur, by name.
+    Goes by pickle to other processes, which call read alone: it must be small or find things by
+    itself there.
+
+    root: the folder that images are relative to
+    whole_pixels: the fork's tool reads only whole numbers from its annotations
+    classes: names in the order of a label map to be made, known once the items are; None for those
+      that occur, by name
     """
 
     root: Path
@@ -89,15 +103,21 @@ class Source(Protocol):
 
     @property
     def aliases(self) -> Mapping[str, str]:
-        """Number -> class, for maps of classes that go by labels, as the fork's coco_voc_map.txt does."""
+        """Labels to classes, for maps that go by labels, as the fork's coco_voc_map.txt."""
         ...
 
     def items(self) -> list[Item]:
-        """Every annotated image, in the order that it has in an LMDB. Raises CaffeError if there is none."""
+        """Every annotated image, in the order that it has in an LMDB.
+
+        Raises CaffeError if there is none.
+        """
         ...
 
     def read_list(self, name: str) -> list[Item]:
-        """The items of a list: a file, or the name of one of sets(). Raises CaffeError with file and line."""
+        """The items of a list: a file, or the name of one of sets().
+
+        Raises CaffeError with file and line.
+        """
         ...
 
     def sets(self) -> list[str]:
@@ -105,7 +125,10 @@ class Source(Protocol):
         ...
 
     def read(self, item: Item) -> Annotation:
-        """The annotation of an image. Raises ParseError with file and line, Unreadable with several of them, or FileNotFoundError."""
+        """The annotation of an image.
+
+        Raises ParseError with file and line, Unreadable with several of them, or FileNotFoundError.
+        """
         ...
 
     def file(self, item: Item) -> str:

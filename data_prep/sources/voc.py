@@ -64,11 +64,14 @@ def parse_xml(path: str | Path, data: bytes) -> Element:
 
 
 def read_annotation(path: str | Path) -> Annotation:
-    """The VOC annotation in a file. Raises ParseError with file and line; OSError if it cannot be opened.
+    """The VOC annotation in a file.
 
-    Only an object's own name, difficult and bndbox count, not those of its parts. Two readings differ from the SSD fork's
-    (src/caffe/util/io.cpp, ReadXMLToAnnotatedDatum): a coordinate with a fraction keeps it, where the fork reads 0; and a
-    difficult flag counts also after the box, where the fork forgets it.
+    Raises ParseError with file and line; OSError if it cannot be opened.
+
+    Only an object's own name, difficult and bndbox count, not those of its parts. Two readings
+    differ from the SSD fork's (src/caffe/util/io.cpp, ReadXMLToAnnotatedDatum): a coordinate with a
+    fraction keeps it, where the fork reads 0; and a difficult flag counts also after the box, where
+    the fork forgets it.
     """
     with open(path, "rb") as file:
         data = file.read()
@@ -83,7 +86,10 @@ def read_annotation(path: str | Path) -> Annotation:
 
 
 def _read_plain(data: bytes) -> Annotation | None:
-    """The annotation of a file without faults or peculiarities, in half the time; None leaves it to the parser that knows its lines."""
+    """The annotation of a file without faults or peculiarities, in half the time.
+
+    None leaves the file to the parser that knows its lines.
+    """
     try:
         root = ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError):
@@ -136,10 +142,12 @@ def _number(path: str | Path, parent: Element, tag: str, default: float | None =
 
 
 class Layout(NamedTuple):
-    """Where images and annotations lie: folders relative to the data set's, with a slash; they may have folders of their own.
+    """Where images and annotations lie.
 
-    names: of images, by name without extension, with such a folder and without, as LabelImg saves annotations in a place of their own;
-    stems: of annotations, names without extension.
+    images, annotations: folders relative to the data set's, with a slash; may have folders inside
+    names: of images by name without extension, with and without an inner folder, since LabelImg can
+      save annotations in a place of their own
+    stems: names of annotations without extension
     """
 
     images: str
@@ -158,7 +166,10 @@ def _slashed(*folders: str) -> str:
 
 
 class Folder:
-    """A VOC-style folder, or one above several for lists that name each file. Raises CaffeError where there is none."""
+    """A VOC-style folder, or one above several for lists that name each file.
+
+    Raises CaffeError where there is none.
+    """
 
     whole_pixels = True
     classes: list[str] | None = None
@@ -170,7 +181,7 @@ class Folder:
             raise CaffeError(f"{root}: no such folder")
 
     def _layout(self, part: str = "") -> Layout | None:
-        """How the folder, or one in it, has its images and annotations; None if it has no annotation."""
+        """The layout of the folder, or of one in it; None if it has no annotation."""
         base = self.root / part
         found = {f: sorted((base / f).rglob(XML_FILES) if f else base.glob(XML_FILES)) for f in ANNOTATION_FOLDERS}
         annotations = next((f for f, files in found.items() if files), None)
@@ -212,7 +223,7 @@ class Folder:
         return Item(f"{images}{names.get(stem, stem + '.jpg')}", f"{annotations}{stem}.xml", place)
 
     def _all(self, part: str = "") -> list[Item]:
-        """An item for each annotation of the folder or of one in it, and of those below, by name."""
+        """An item for each annotation of the folder, or of one in it, and below, by name."""
         return [
             Item(f"{layout.images}{layout.names.get(s, s + '.jpg')}", f"{layout.annotations}{s}.xml")
             for layout in self._layouts(part)
@@ -220,7 +231,10 @@ class Folder:
         ]
 
     def items(self) -> list[Item]:
-        """Every annotation of the folder and of those below, by name. Raises CaffeError if there is none."""
+        """Every annotation of the folder and of those below, by name.
+
+        Raises CaffeError if there is none.
+        """
         items = self._all()
         if not items:
             raise CaffeError(f"{self.root}: no annotation (*.xml) there or in its folder {ANNOTATIONS} (--list takes them from elsewhere)")
@@ -241,15 +255,18 @@ class Folder:
         return {name: value for name, value in vars(self).items() if name != "_own"}  # a long list, and workers do without
 
     def sets(self) -> list[str]:
-        """Names of the folder's own image sets, or of the folders in it that are some, as train and valid."""
+        """Names of the image sets, or of inner folders that are some, as train and valid."""
         parts = (f for f in self._folders() if f not in (*IMAGE_FOLDERS, *ANNOTATION_FOLDERS) and next(self._layouts(f), None))
         return sorted(p.stem for p in (self.root / SETS).glob("*.txt")) or list(parts)
 
     def read_list(self, name: str) -> list[Item]:
-        """The items of a list: a file (here or in the folder), the name of one in ImageSets/Main, or a folder of annotated images.
+        """The items of a list.
 
-        A line is `image annotation` (relative to the folder; a tab between them where a name has spaces), or an image's
-        name alone, as in ImageSets/Main. Raises CaffeError with file and line.
+        It is a file (here or in the folder), the name of one in ImageSets/Main, or a folder of
+        annotated images. A line is `image annotation` (relative to the folder; a tab between them
+        where a name has spaces), or an image's name alone, as in ImageSets/Main.
+
+        Raises CaffeError with file and line.
         """
         candidates = (Path(name), self.root / name, self.root / SETS / f"{name}.txt")
         if not any(p.is_file() for p in candidates) and (self.root / name).is_dir() and (items := self._all(name.rstrip("/"))):

@@ -1,4 +1,7 @@
-"""YOLO: a text file for each image, a line for each box: class number, centre and sides in fractions of the image."""
+"""YOLO: a text file for each image, a line for each box.
+
+A line has class number, centre and sides, in fractions of the image.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ FAR = 1.5  # beyond it a number is no fraction that got out of hand, but somethi
 
 
 class Yolo:
-    """A folder of images with YOLO's text files. classes: in the order of their numbers. Raises CaffeError where there are none."""
+    """A folder of images with YOLO's text files. classes: in the order of their numbers.
+
+    Raises CaffeError where there are none.
+    """
 
     whole_pixels = False
     aliases = NO_ALIASES
@@ -56,7 +62,10 @@ class Yolo:
         return self._listed(image_lists.find(name, (Path(name), self.root / name), self.sets()))
 
     def _below(self, folder: Path, place: str) -> list[Item]:
-        """The items of a folder of images or of a list, as data.yaml names them: relative to its own folder or to the data set's."""
+        """The items of a folder of images or of a list, as data.yaml names them.
+
+        place: relative to the folder, or to the data set's
+        """
         bare = place.removeprefix("./")
         while bare.startswith("../"):  # Roboflow's ../train/images lies beside data.yaml
             bare = bare[3:]
@@ -85,7 +94,11 @@ class Yolo:
 
     @staticmethod
     def _item(image: str) -> Item:
-        """Beside images/a.jpg is images/a.txt, or labels/a.txt as darknet and Ultralytics have it: the last `images` counts."""
+        """The item of an image, whose text file is beside it or in `labels`.
+
+        Beside images/a.jpg is images/a.txt, or labels/a.txt as darknet and Ultralytics have it: the
+        last `images` of a path counts.
+        """
         head, middle, tail = f"/{image}".rpartition("/images/")
         labels = f"{head}/labels/{tail}"[0 if image.startswith("/") else 1 :] if middle else image
         return Item(image, Path(labels).with_suffix(".txt").as_posix())

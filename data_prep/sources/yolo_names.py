@@ -1,4 +1,7 @@
-"""What YOLO's data sets say of themselves: class names and splits, from data.yaml, obj.data, obj.names or classes.txt."""
+"""Class names and splits of YOLO's data sets.
+
+They stand in data.yaml, obj.data, obj.names or classes.txt.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,13 @@ Value = str | list[str] | dict[str, str]
 
 
 class Names(NamedTuple):
-    """classes: by number; sets: name of a split -> folders or lists; file: where it is from; folder: that its paths start from."""
+    """What a data set says of itself.
+
+    classes: by number
+    sets: name of a split to folders or lists
+    file: where the classes are from
+    folder: where paths of sets start
+    """
 
     classes: list[str]
     sets: dict[str, list[str]]
@@ -25,7 +34,10 @@ class Names(NamedTuple):
 
 
 def read(root: Path, given: Path | None) -> Names:
-    """Class names and splits of the folder root; given: the file that has them. Raises CaffeError where there is none."""
+    """Class names and splits of the folder root; given: the file that has them.
+
+    Raises CaffeError where there is none.
+    """
     if given and not given.is_file():
         raise CaffeError(f"{given}: no such file of class names")
     path = given or next((root / name for name in FILES if (root / name).is_file()), None)
@@ -99,7 +111,10 @@ def _from_yaml(path: Path) -> Names:
 
 
 def read_yaml(path: Path) -> dict[str, Value]:
-    """The top-level scalars, and lists and mappings of scalars, of a YAML file: as much as data.yaml needs. Raises ParseError."""
+    """The top-level scalars, and lists and mappings of scalars, of a YAML file.
+
+    data.yaml needs no more. Raises ParseError.
+    """
     values: dict[str, Value] = {}
     key, flow = "", ""  # the key whose block or [list over several lines] is being read
     for number, line in _raw_lines(path):

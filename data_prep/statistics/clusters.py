@@ -1,4 +1,4 @@
-"""Which aspect ratios prior boxes should have (DSSD section 3.3, Table 1: clusters of the training boxes)."""
+"""Which aspect ratios prior boxes should have (DSSD section 3.3, Table 1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ TRIED = 2000  # boxes that combinations of them are tried on
 
 
 class Cluster(NamedTuple):
-    """Boxes alike. share: of all boxes; width, height: means, in percent of the image's side; ratio: mean of max(W/H, H/W)."""
+    """Boxes alike.
+
+    share: of all boxes
+    width, height: means, in percent of the image's side
+    ratio: mean of max(W/H, H/W)
+    """
 
     share: float
     width: float
@@ -24,15 +29,20 @@ class Cluster(NamedTuple):
 
 
 class Ratios(NamedTuple):
-    """Aspect ratios for prior boxes beside the square ones. fit: mean overlap (IoU) of a box with the best of them, of the same
-    area and about the same centre."""
+    """Aspect ratios for prior boxes beside the square ones.
+
+    fit: mean overlap (IoU) of a box with the best of them, of the same area and centre
+    """
 
     values: list[float]
     fit: float
 
 
 def kmeans(values: np.ndarray, count: int, rounds: int = 300) -> tuple[np.ndarray, float]:
-    """(count,) centres of sorted values (n,) and the sum of squared distances to them. Lloyd's algorithm from evenly spread quantiles."""
+    """(count,) centres of sorted values (n,) and the sum of squared distances to them.
+
+    Lloyd's algorithm from evenly spread quantiles.
+    """
     sums, squares = (np.concatenate([[0.0], np.cumsum(v)]) for v in (values, values**2))
     edges = np.linspace(0, len(values), count + 1).round().astype(int)
     centres = np.empty(count)
@@ -49,7 +59,11 @@ def kmeans(values: np.ndarray, count: int, rounds: int = 300) -> tuple[np.ndarra
 
 
 def grow(values: np.ndarray, least: int = 2) -> np.ndarray:
-    """Centres of k-means with `least` clusters, and one more for as long as each lowers the error by more than 20 % (DSSD's rule)."""
+    """Centres of k-means: one more while each lowers the error by more than 20 % (DSSD's rule).
+
+    values: (n,)
+    least: clusters to begin with
+    """
     values = np.sort(values)
     most = min(MOST, len(np.unique(values)))
     centres, error = kmeans(values, min(least, most))
@@ -62,9 +76,11 @@ def grow(values: np.ndarray, least: int = 2) -> np.ndarray:
 
 
 def table(sides: np.ndarray) -> list[Cluster]:
-    """DSSD's Table 1: clusters of boxes (n, 2: width and height as shares of the image's sides) by the square root of their area.
+    """Clusters of boxes by the square root of their area, as DSSD's Table 1 has them.
 
-    The shares are those of the image warped to a square, as the net sees it. Smallest boxes first; empty without boxes.
+    sides: (n, 2) width and height as shares of the sides of the image warped to a square, as the
+      net sees it
+    Returns the clusters, those of the smallest boxes first; none without boxes.
     """
     sides = sides[(sides > 0).all(1)]
     if not len(sides):
@@ -78,9 +94,12 @@ def table(sides: np.ndarray) -> list[Cluster]:
 
 
 def ratios(sides: np.ndarray) -> Ratios:
-    """Up to three aspect ratios (above 1; each stands for its inverse, too) for boxes (n, 2), beside the square that every map has.
+    """Up to three aspect ratios for boxes, beside the square that every map has.
 
-    Those in steps of a tenth whose shapes overlap the boxes best on average, one more for as long as each gains a hundredth.
+    They are the ones in steps of a tenth whose shapes overlap the boxes best on average; another is
+    taken for as long as it gains a hundredth. Each is above 1 and stands for its inverse, too.
+
+    sides: (n, 2) width and height
     """
     sides = sides[(sides > 0).all(1)]
     if not len(sides):
@@ -100,12 +119,21 @@ def ratios(sides: np.ndarray) -> Ratios:
 
 
 def fit(sides: np.ndarray, values: Sequence[float]) -> float:
-    """Mean overlap of boxes (n, 2) with the best of prior boxes of the same area and centre: a square one, and values and inverses."""
+    """Mean overlap of boxes with the best of prior boxes of the same area and centre.
+
+    sides: (n, 2) width and height
+    values: aspect ratios; their inverses and a square are prior boxes, too
+    """
     return float(overlaps(sides, [1.0, *values]).max(1).mean())
 
 
 def overlaps(sides: np.ndarray, values: Sequence[float]) -> np.ndarray:
-    """(n, 2 m) overlap (IoU) of boxes (n, 2: width, height) with boxes of the same area and centre, of m ratios and their inverses."""
+    """Overlap (IoU) of boxes with boxes of the same area and centre.
+
+    sides: (n, 2) width and height
+    values: m aspect ratios; their inverses count, too
+    Returns (n, 2 m).
+    """
     roots = np.sqrt(np.array([*values, *(1 / v for v in values)]))
     area = sides.prod(1)[:, None]
     root = np.sqrt(area)

@@ -32,15 +32,18 @@ def show(
     augmented: str | None = None,
     seed: int = 0,
 ) -> None:
-    """Draw the first images of an LMDB with their boxes as one picture; boxes of difficult objects are thin.
+    """Draw the first images of an LMDB with their boxes as one picture.
+
+    Boxes of difficult objects are thin.
 
     lmdb: an annotated LMDB
     out: the picture: .png, .jpg, .jpeg, .webp, .bmp, .tif or .tiff; with augmented only .png
     count: how many images
     labelmap: for the names: a file or a built-in name; None for labelmap.prototxt beside the LMDB
-    augmented: a train prototxt; the images are what its net is fed, as netrun's own loader makes them
+    augmented: a train prototxt; the images are what its net is fed, made by netrun's own loader
     seed: of the augmentation
-    Raises CaffeError naming LMDB and record; with augmented also where netrun or PyTorch is not installed.
+    Raises CaffeError naming LMDB and record; with augmented also where netrun or PyTorch is
+      missing.
     """
     path, out = Path(lmdb), Path(out)
     file = label_map.beside(path, labelmap)
@@ -68,7 +71,10 @@ def _check_name(out: Path, suffixes: tuple[str, ...], when: str = "") -> None:
 
 
 def _run_netrun_show(options: dict[str, object]) -> None:
-    """Have netrun draw the sheet, in a process of its own: data preparation itself must not need PyTorch. Raises CaffeError."""
+    """Have netrun draw the sheet in a process of its own: data_prep itself must not need PyTorch.
+
+    Raises CaffeError.
+    """
     for module in ("torch", "netrun"):
         if importlib.util.find_spec(module) is None:
             raise CaffeError(
@@ -85,7 +91,10 @@ def _run_netrun_show(options: dict[str, object]) -> None:
 
 
 def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
-    """The first `count` records of an LMDB with their keys. Raises CaffeError if it is damaged or empty or one does not parse."""
+    """The first `count` records of an LMDB with their keys.
+
+    Raises CaffeError if it is damaged or empty or one does not parse.
+    """
     reader = LmdbReader(path)
     found = []
     for number, key in enumerate(reader.keys[:count]):

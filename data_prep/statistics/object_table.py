@@ -1,4 +1,4 @@
-"""The objects of LMDBs, or of a data set in any other form, as arrays: what statistics are made of."""
+"""The objects of LMDBs, or of a data set in any other form, as arrays."""
 
 from __future__ import annotations
 
@@ -26,9 +26,13 @@ Row = tuple[str, records.Corners]  # class, and xmin, ymin, xmax, ymax normalise
 
 @dataclass
 class ObjectTable:
-    """All objects. images: (width, height) in pixels of every image, (m, 2); image, label: (n,) each object's image and class, as
-    indices; corners: (n, 4), normalised; names: of the classes; unread: images that are not among them, as they or their annotations
-    cannot be read.
+    """All objects of a data set.
+
+    names: of the classes
+    images: (m, 2) width and height of every image, in pixels
+    image, label: (n,) each object's image and class, as indices
+    corners: (n, 4) each object's box, normalised
+    unread: number of images left out, as they or their annotations cannot be read
     """
 
     names: list[str]
@@ -81,7 +85,10 @@ class _Gathering:
 
 
 def of_lmdbs(paths: list[Path], labels: str | None = None) -> ObjectTable:
-    """The objects of some LMDBs with the names of their label maps. Raises CaffeError naming LMDB and record."""
+    """The objects of some LMDBs with the names of their label maps.
+
+    Raises CaffeError naming LMDB and record.
+    """
     found = _Gathering()
     for path in paths:
         file = label_map.beside(path, labels)
@@ -111,14 +118,14 @@ def _records(path: Path, names: dict[int, str]) -> Iterator[tuple[int, int, list
 
 
 def _decoded_size(datum: pb.Datum) -> tuple[int, int]:
-    """(width, height) of an image whose datum does not say; 0 where it cannot be decoded, either."""
+    """(width, height) of an image whose datum does not say; 0 where it cannot be decoded."""
     data = np.frombuffer(datum.data, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
     return (image.shape[1], image.shape[0]) if image is not None else (0, 0)
 
 
 def of_source(source: Source, items: list[Item]) -> ObjectTable:
-    """The objects of a data set that is not yet an LMDB; what cannot be read is left out and counted."""
+    """The objects of a data set that is not built; images that cannot be read are only counted."""
     found = _Gathering()
     for item in tqdm(items, unit=" images", disable=None, leave=False):
         seen = inspect(source, item, Rules({}, ""), read_image)

@@ -1,4 +1,7 @@
-"""How well a net's prior boxes cover the ground truth: whether training can match an object at all (SSD section 2.2, matching)."""
+"""How well a net's prior boxes cover the ground truth (SSD section 2.2, matching).
+
+Training can match an object only where a prior box overlaps it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,13 @@ MATCHED = 0.5  # MultiBoxLoss's overlap_threshold in all nets of the zoo
 
 
 class NetPriors(NamedTuple):
-    """A net's prior boxes. maps: those of each PriorBox layer by its name, (n, 4) normalised; width, height: of the input, in pixels."""
+    """A net's prior boxes.
+
+    name: zoo id or prototxt
+    maps: prior boxes of each PriorBox layer by its name, (n, 4) normalised
+    width, height: of the input, in pixels
+    resize: how images are made as large as the input
+    """
 
     name: str
     maps: dict[str, np.ndarray]
@@ -35,7 +44,12 @@ class NetPriors(NamedTuple):
 
 
 class Cover(NamedTuple):
-    """For every object: best overlap with a prior box; how many overlap by at least MATCHED; the map of the best, as an index."""
+    """How every object is covered.
+
+    best: (n,) best overlap with a prior box
+    matched: (n,) number of prior boxes that overlap by at least MATCHED
+    map: (n,) index of the map with the best prior box
+    """
 
     best: np.ndarray
     matched: np.ndarray
@@ -43,7 +57,10 @@ class Cover(NamedTuple):
 
 
 def read_net(name: str) -> NetPriors:
-    """The prior boxes of a zoo entry, or of a prototxt of any phase. Raises CaffeError, also for a net without prior boxes."""
+    """The prior boxes of a zoo entry, or of a prototxt of any phase.
+
+    Raises CaffeError, also for a net without prior boxes.
+    """
     if Path(name).suffix == ".prototxt" or Path(name).is_file():
         whole = text.read_net(name)
         train, test = (filter_net(whole, phase) for phase in (pb.TRAIN, pb.TEST))
@@ -67,7 +84,12 @@ def read_net(name: str) -> NetPriors:
 
 
 def at_input(corners: np.ndarray, images: np.ndarray, net: NetPriors) -> np.ndarray:
-    """(n, 4) boxes normalised to their images of (n, 2) width and height in pixels -> normalised to the net's input."""
+    """Boxes normalised to their images, normalised to the net's input.
+
+    corners: (n, 4)
+    images: (n, 2) width and height in pixels
+    Returns (n, 4).
+    """
     if net.resize.resize_mode != pb.ResizeParameter.FIT_LARGE_SIZE_AND_PAD:
         return corners
     scale = np.minimum(net.width / images[:, 0], net.height / images[:, 1])[:, None]

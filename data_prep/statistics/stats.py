@@ -1,4 +1,4 @@
-"""Statistics of annotated data, built or not: what its objects are, and how nets' prior boxes cover them."""
+"""Statistics of annotated data: its objects, and how nets' prior boxes cover them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class Statistics(NamedTuple):
         return "\n\n".join(parts)
 
     def draw(self, path: PathLike) -> None:
-        """Draw everything as one picture: PNG, SVG or PDF by its name. Raises CaffeError for other names."""
+        """Draw everything as one picture: PNG, SVG or PDF by its name.
+
+        Raises CaffeError for other names.
+        """
         from data_prep.statistics import figure  # noqa: PLC0415  matplotlib takes half a second
 
         figure.write(Path(path), self.objects, self.covered)
@@ -55,7 +58,8 @@ def stats(
     image_list: the images of a data set to look at; None for all
     labelmap: names the classes of LMDBs; None for the labelmap.prototxt beside each
     nets: hold their prior boxes against the objects: zoo ids, or prototxts
-    Raises CaffeError for data without an object, for what is damaged, and for a net without prior boxes.
+    Raises CaffeError for data without an object, for what is damaged, and for a net without prior
+      boxes.
     """
     priors = [prior_coverage.read_net(name) for name in nets]
     objects = _objects(data, image_list, labelmap)

@@ -1,4 +1,4 @@
-"""Statistics of annotated data in tables: classes, objects per image, sizes, aspect ratios, and how prior boxes cover them."""
+"""Statistics in tables: classes, objects per image, sizes, aspect ratios, prior boxes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,13 @@ SAMPLE = 100_000  # objects that are held against prior boxes, drawn at random w
 
 
 class Covered(NamedTuple):
-    """How a net covers objects: tables by size and by map, the overlaps, and √area in pixels of its input and of their images."""
+    """How a net covers objects.
+
+    tables: by size and by map
+    cover: the overlaps
+    at_input: (n,) √area in pixels of the net's input
+    in_image: (n,) √area in pixels of the image
+    """
 
     net: NetPriors
     tables: list[Table]
@@ -118,7 +124,7 @@ def advice(objects: ObjectTable) -> str:
 
 
 def covered(objects: ObjectTable, net: NetPriors) -> Covered:
-    """How a net covers the objects, or a sample of them where there are very many, the same for each net."""
+    """How a net covers the objects, or a sample of very many, the same for each net."""
     chosen = np.arange(len(objects))
     if len(objects) > SAMPLE:
         chosen = np.sort(np.random.default_rng(0).choice(len(objects), SAMPLE, replace=False))
