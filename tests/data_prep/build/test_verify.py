@@ -116,6 +116,21 @@ def test_what_lies_beside_must_fit(folder: Path, tmp_path: Path, capsys: pytest.
     ]
 
 
+@pytest.mark.parametrize("line", ["0 48", "my photo 48 64", "0 48 64.0"])
+def test_a_name_size_file_is_held_to_what_nets_read(
+    folder: Path, out: Path, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Caffe reads it word by word: a name with a space would shift all that follows."""
+    build(folder, out)
+    file = next(out.parent.glob("*_name_size.txt"))
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([line, *lines[1:]]) + "\n")
+    capsys.readouterr()
+    assert verify(out) == 1
+    said = f"    {file}: not a name_size file, of lines `name height width`"
+    assert said in capsys.readouterr().out.splitlines()
+
+
 def test_record_that_is_none(folder: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build(folder, out)
     with lmdb.open(str(out), map_size=1 << 26, lock=False) as db, db.begin(write=True) as transaction:

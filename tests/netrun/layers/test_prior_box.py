@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from caffe_ir.rules import facts
 from netrun.layers.prior_box import PriorBox
 from tests.netrun.layers.detection_support import close, make_layer, run_golden
 from tests.support import golden
@@ -33,6 +34,17 @@ def test_by_hand_and_cached_per_shape():
     assert layer.forward([feature, image])[0] is top
     assert layer.forward([torch.zeros(2, 8, 3, 2), image])[0].shape == (1, 2, 3 * 2 * 4 * 4)
     assert not PriorBox.has_backward
+
+
+def test_ratios_that_are_each_others_inverses_count_once():
+    """float32(1 / float32(0.005)) is 200: three ratios by four sizes, and the net's shape is that of its data."""
+    layer = make_layer(
+        'layer { name: "p" type: "PriorBox" bottom: "f" top: "p" prior_box_param { min_size: 10 min_size: 20 '
+        "min_size: 30 min_size: 40 aspect_ratio: 0.005 aspect_ratio: 200 img_size: 100 } }"
+    )
+    [top] = layer.forward([torch.zeros(1, 8, 1, 1)])
+    assert top.shape == (1, 2, 12 * 4)
+    assert facts(layer.param, [(1, 8, 1, 1)]).tops == [top.shape]
 
 
 @pytest.mark.parametrize("axes", [0, 1, 2])
