@@ -14,7 +14,7 @@ from tests.support import ROOT
 # data_prep asks netgen for the nets of its zoo, to hold their prior boxes against the data.
 MAY_IMPORT = {
     "ssd_common": {"numpy", "cv2", "shtab"},
-    "caffe_ir": {"ssd_common", "google", "numpy"},  # numpy: prior_boxes, records and weights
+    "caffe_ir": {"ssd_common", "google", "numpy"},  # numpy: prior_boxes and records, which data_prep and netrun share
     "netgen": {"google", "ssd_common", "caffe_ir"},
     "netgen/python_layers": {"numpy", "caffe"},  # files that netgen writes beside nets, for pycaffe to import
     "data_prep": {
