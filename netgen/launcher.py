@@ -67,7 +67,7 @@ def _values(run: Run) -> dict[str, str]:
     return {
         "id": run.id,
         "plan": str(run.plan),
-        "home": _home(folder),
+        "root": _root(folder),
         "folder": quote(folder),
         "prefix": quote(run.snapshot_prefix),
         "weights": quote(run.weights),
@@ -78,7 +78,7 @@ def _values(run: Run) -> dict[str, str]:
     }
 
 
-def _home(folder: str) -> str:
+def _root(folder: str) -> str:
     """The folder that paths in the nets count from, without this machine's name where possible."""
     if Path(folder).is_absolute():
         return quote(os.getcwd())
@@ -94,7 +94,9 @@ def _source(weights: str) -> str:
 
 def _gpus(devices: tuple[int, ...]) -> str:
     """The flag that names the GPUs; none for the CPU."""
-    return f" --gpu={','.join(map(str, devices))}" if devices else ""
+    if not devices:
+        return ""
+    return f" --gpu={','.join(map(str, devices))}"
 
 
 def _links(run: Run) -> str:

@@ -1,15 +1,19 @@
-"""A detector's files: three nets, its solver or the chain of them, and the script that launches training."""
+"""A detector's files: three nets, its solver or the chain of them, and its launch script."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from netgen.graph import PHASES
 from netgen.launcher import LAUNCHER, launcher, solver_names
 from netgen.run import Run
+from ssd_common.errors import CaffeError
 from ssd_common.files import write_atomic
 
+NAMED = 3  # stale files, in a message
 _PYTHON_LAYERS = Path(__file__).with_name("python_layers")
 
 
@@ -17,7 +21,7 @@ def texts(run: Run) -> dict[str, str]:
     """The text of each of a detector's files by its name in `run.net_folder`."""
     nets = {phase: run.build(phase) for phase in PHASES}
     found = {f"{phase}.prototxt": text.dumps(net) for phase, net in nets.items()}
-    modules = sorted({layer.python_param.module for net in nets.values() for layer in net.layer if layer.type == "Python"})
+    modules = python_modules(nets.values())
     for module in modules:  # so that the folder is all that Caffe needs
         found[f"{module}.py"] = (_PYTHON_LAYERS / f"{module}.py").read_text(encoding="utf-8")
     for name, solver in zip(solver_names(run), run.solvers(), strict=True):
@@ -26,6 +30,12 @@ def texts(run: Run) -> dict[str, str]:
         found["test_solver.prototxt"] = text.dumps(test_solver)
     found[LAUNCHER] = launcher(run, python_layers=bool(modules))
     return found
+
+
+def python_modules(nets: Iterable[pb.NetParameter]) -> list[str]:
+    """The modules of the nets' Python layers."""
+    layers = (layer for net in nets for layer in net.layer)
+    return sorted({layer.python_param.module for layer in layers if layer.type == "Python"})
 
 
 def write(run: Run) -> list[Path]:
@@ -47,6 +57,17 @@ def write(run: Run) -> list[Path]:
 def stale(run: Run) -> list[Path]:
     """A detector's files that are missing or hold something else than would be written."""
     return _stale(Path(run.net_folder), texts(run))
+
+
+def refuse_stale(files: Sequence[Path], remedy: str) -> None:
+    """Raise CaffeError that names stale files, if there are any, and what to do."""
+    if not files:
+        return
+    names = [str(file) for file in files[:NAMED]]
+    if len(files) > NAMED:
+        names.append("…")
+    said = f"{len(files)} files are not what netgen writes: {', '.join(names)}"
+    raise CaffeError(f"{said}; {remedy}")
 
 
 def _stale(folder: Path, made: dict[str, str]) -> list[Path]:

@@ -16,7 +16,6 @@ from netgen.zoo.configuration import configure
 from netgen.zoo.registry import committed_ids
 from ssd_common.arguments import Parser
 from ssd_common.command import run_command
-from ssd_common.errors import CaffeError
 from ssd_common.files import write_atomic
 
 
@@ -34,11 +33,7 @@ def stale_pages() -> dict[Path, str]:
 def check() -> None:
     """Raise CaffeError where a committed file is not what netgen writes."""
     stale = [*stale_nets(committed_ids()), *stale_pages()]
-    if stale:
-        names = ", ".join(map(str, stale[:3]))
-        more = ", …" if len(stale) > 3 else ""
-        said = f"{len(stale)} files are not what netgen writes: {names}{more}"
-        raise CaffeError(f"{said}; run make prototxt")
+    writer.refuse_stale(stale, "run make prototxt")
 
 
 def write() -> list[Path]:

@@ -28,7 +28,8 @@ def targets() -> list[str]:
     """The Makefile's own targets."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     match = re.search(r"^\.PHONY:(.*)", makefile, re.MULTILINE)
-    return match[1].split() if match else []
+    assert match
+    return match[1].split()
 
 
 def main(argv: Sequence[str]) -> None:

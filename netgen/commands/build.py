@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from netgen.commands import flags
 from netgen.reports.answers import KEYS
 from ssd_common.arguments import Parser
-from ssd_common.errors import CaffeError
 
 if TYPE_CHECKING:
     from netgen.run import Run
@@ -120,18 +119,20 @@ def _gpus(text: str) -> list[int]:
 
 def _size(text: str) -> int | tuple[int, int]:
     """ "300" → 300; "512x320" → (512, 320), height first."""
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
-    if not match:
+    if not re.fullmatch(r"\d+(x\d+)?", text):
         raise argparse.ArgumentTypeError(
             f"'{text}' should be a number of pixels such as 300,"
             " or height and width such as 512x320"
         )
-    height, width = match.groups()
-    return (int(height), int(width)) if width else int(height)
+    height, _, width = text.partition("x")
+    if not width:
+        return int(height)
+    return int(height), int(width)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print, check or write. Raises CaffeError where a checked file is not what it should be."""
+    from netgen.writer import refuse_stale, stale
     from netgen.zoo.configuration import placed
 
     flags.load_plugins(args)
@@ -140,7 +141,7 @@ def run(args: argparse.Namespace) -> None:
         lines = [line for key in args.print for line in KEYS[key].lines(placed_run)]
         print(*lines, sep="\n")
     elif args.check:
-        _check(placed_run)
+        refuse_stale(stale(placed_run), "run netgen build")
     else:
         _write(placed_run, quiet=args.quiet)
 
@@ -159,24 +160,14 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _check(run: Run) -> None:
-    from netgen.writer import stale
-
-    found = stale(run)
-    if found:
-        names = ", ".join(map(str, found[:3]))
-        more = ", …" if len(found) > 3 else ""
-        said = f"{len(found)} files are not what netgen writes: {names}{more}"
-        raise CaffeError(f"{said}; run netgen build")
-
-
 def _write(run: Run, *, quiet: bool) -> None:
     from netgen.writer import write
 
     written = write(run)
     if not quiet:
-        names = ", ".join(path.name for path in written)
-        what = f"wrote {names}" if names else "nothing changed"
+        what = "nothing changed"
+        if written:
+            what = "wrote " + ", ".join(path.name for path in written)
         print(f"{run.net_folder}: {what} ({run.plan})")
     if run.plan.effective != run.plan.wanted:
         sys.stderr.write(f"netgen: {run.id}: {run.plan}\n")

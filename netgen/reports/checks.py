@@ -10,7 +10,7 @@ from pathlib import Path
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Shape, shape_text
 from caffe_ir.text import read_net, read_solver
-from netgen.reports.walks import image_shape, walk_net
+from netgen.reports.walks import image_shape, or_dash, walk_net
 from ssd_common.errors import CaffeError, LayerError, ParseError
 
 COLUMNS = (
@@ -51,7 +51,7 @@ class CheckedNet:
             self.file,
             shape_text(self.input),
             str(self.layers),
-            *(f"{count:,}" if count else "-" for count in counts),
+            *map(or_dash, counts),
             f"{self.macs / 1e9:.2f}",
         )
 
@@ -79,7 +79,9 @@ class CheckedSolver:
         return self.file, what
 
     def _fall(self) -> str:
-        return f"÷{1 / self.gamma:g}" if self.gamma else "to 0"
+        if not self.gamma:
+            return "to 0"
+        return f"÷{1 / self.gamma:g}"
 
 
 def check(file: str) -> CheckedNet | CheckedSolver:
@@ -88,7 +90,9 @@ def check(file: str) -> CheckedNet | CheckedSolver:
     Raises ParseError where it does not parse, CaffeError where a shape does not fit, heads and
     boxes differ in number, or a solver's nets are missing or do not suit it.
     """
-    return check_solver(file) if is_solver(file) else check_net(file)
+    if is_solver(file):
+        return check_solver(file)
+    return check_net(file)
 
 
 def is_solver(file: str) -> bool:

@@ -94,7 +94,8 @@ def _layers(a: Walk, b: Walk) -> Iterator[str]:
 def _layer(old: WalkedLayer, new: WalkedLayer) -> Iterator[str]:
     """A heading and a line a change, of a layer that both nets have; nothing if it is the same."""
     changes = [*_fields(old.layer, new.layer), *_tops(old, new)]
-    before, after = ([shape_text(param.shape) for param in w.facts.params] for w in (old, new))
+    before = _texts(param.shape for param in old.facts.params)
+    after = _texts(param.shape for param in new.facts.params)
     if before != after:
         changes.append(f"parameters: {_listed(before)} -> {_listed(after)}")
     if changes:
@@ -114,8 +115,9 @@ def _tops(old: WalkedLayer, new: WalkedLayer) -> Iterator[str]:
 
 
 def _top(walked: WalkedLayer) -> str:
-    tops = walked.facts.tops
-    return f" {shape_text(tops[0])}" if tops else ""
+    if not walked.facts.tops:
+        return ""
+    return f" {shape_text(walked.facts.tops[0])}"
 
 
 def _fields(a: Any, b: Any, path: str = "") -> Iterator[str]:
@@ -148,28 +150,38 @@ def _value(message: Any, field: Any) -> str:
     if field.enum_type:
         values = [field.enum_type.values_by_number[value].name for value in values]
     text = " ".join(map(_word, values)) or "-"
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST - 1]}…"
 
 
 def _field_values(message: Any, field: Any) -> list[Any]:
     if is_repeated(field):
         return list(getattr(message, field.name))
-    return [getattr(message, field.name)] if message.HasField(field.name) else []
+    if not message.HasField(field.name):
+        return []
+    return [getattr(message, field.name)]
 
 
 def _word(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
 
 
 def _shapes(net: pb.NetParameter | Walk) -> Shapes:
     """The shapes of each layer's weights."""
     if isinstance(net, Walk):
         params = {w.layer.name: w.facts.params for w in net.layers if w.facts.params}
-        return {name: [shape_text(param.shape) for param in found] for name, found in params.items()}
+        return {name: _texts(param.shape for param in found) for name, found in params.items()}
     blobs = {layer.name: layer.blobs for layer in net.layer if layer.blobs}
-    return {name: [shape_text(blob_shape(blob)) for blob in found] for name, found in blobs.items()}
+    return {name: _texts(map(blob_shape, found)) for name, found in blobs.items()}
+
+
+def _texts(shapes: Iterable[Shape]) -> list[str]:
+    return [shape_text(shape) for shape in shapes]
 
 
 def _weights(a: Shapes, b: Shapes) -> Iterator[str]:

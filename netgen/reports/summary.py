@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import shape_text
 from caffe_ir.rules.detection import boxes_per_cell
 from caffe_ir.walk import Walk, WalkedLayer
-from netgen.reports.walks import image_shape, named_net, prior_layers
+from netgen.reports.walks import image_shape, named_net, or_dash, prior_layers
 from ssd_common.tables import aligned
 
 LAYER_COLUMNS = ("layer", "type", "top", "parameters", "MMACs")
@@ -74,7 +75,7 @@ def _layer_row(walked: WalkedLayer) -> tuple[str, ...]:
         layer.name,
         layer.type,
         top,
-        f"{values:,}" if values else "-",
+        or_dash(values),
         f"{facts.macs / 1e6:,.1f}",
     )
 
@@ -103,7 +104,7 @@ def _numbers(values: Iterable[float]) -> str:
     return " ".join(f"{value:g}" for value in values) or "-"
 
 
-def _step(prior) -> str:
+def _step(prior: pb.PriorBoxParameter) -> str:
     """The distance of a PriorBox layer's cells in pixels, and where the first one is centred."""
     step = "auto"
     if prior.HasField("step_h"):

@@ -50,6 +50,11 @@ def _has_train_layer(net: pb.NetParameter) -> bool:
     return any(rule.HasField("phase") and rule.phase == pb.TRAIN for rule in rules)
 
 
+def or_dash(count: int) -> str:
+    """A number with its thousands parted, or "-" for none."""
+    return f"{count:,}" if count else "-"
+
+
 def image_shape(found: Walk) -> Shape:
     """The shape of a net's first image blob: its Input layer's, or its data layer's first top."""
     if found.inputs:
@@ -73,7 +78,9 @@ def centres_inside(found: Walk) -> float:
         cells = prior.bottoms[0][2:]
         inside += per_cell * math.prod(_cells_inside(prior, axis) for axis in (0, 1))
         boxes += per_cell * math.prod(cells)
-    return inside / boxes if boxes else 1
+    if not boxes:
+        return 1
+    return inside / boxes
 
 
 def _cells_inside(prior: WalkedLayer, axis: int) -> int:

@@ -16,7 +16,7 @@ from netgen.reports.walks import centres_inside, image_shape, walk_net
 from netgen.run import Run
 from netgen.zoo.configuration import build, configure
 from netgen.zoo.registry import committed_ids, entries, get, resolve
-from ssd_common.words import memory_size
+from ssd_common.words import counted, memory_size
 
 FOLDER = "docs/zoo"
 _HEAD = """# The zoo
@@ -169,7 +169,7 @@ def _hardware_rows(recipe: Recipe) -> list[tuple[str, str]]:
 def _devices(gpus: int) -> str:
     if not gpus:
         return "the CPU"
-    return f"{gpus} GPU" if gpus == 1 else f"{gpus} GPUs"
+    return counted(gpus, "GPU")
 
 
 def boxes(found: Walk) -> str:

@@ -3,7 +3,7 @@
 # Goes on from the latest snapshot where there is one. The engine is netrun, or the Caffe in $CAFFE_ROOT where that is set;
 # arguments are handed on to it.
 set -euo pipefail
-cd @@home
+cd @@root
 prefix=@@prefix
 weights=${WEIGHTS:-@@weights}  #: weights
 

@@ -16,7 +16,9 @@ from tools import write_committed
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small zoo of two detectors and two pages, in an empty working directory."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(write_committed, "committed_ids", lambda: ["fssd_tiny_shapes", "ssd300_coco"])
+    monkeypatch.setattr(
+        write_committed, "committed_ids", lambda: ["fssd_tiny_shapes", "ssd300_coco"]
+    )
     pages = {"docs/zoo/README.md": "# The zoo\n", "docs/zoo/ssd.md": "# ssd\n"}
     monkeypatch.setattr(zoo_page, "pages", lambda: pages)
     return tmp_path
