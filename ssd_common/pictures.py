@@ -152,9 +152,6 @@ def contact_sheet(
     return paper
 
 
-sheet = contact_sheet
-
-
 def scaled(image: np.ndarray, side: int, shrink_only: bool = False) -> np.ndarray:
     """An image (H, W, 3) whose longer side has so many pixels, its shape kept.
 

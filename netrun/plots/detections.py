@@ -6,14 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from netrun.data.pictures import SUFFIXES
 from netrun.evaluation.detect import DetectedPicture, Detection
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike, write_atomic
-from ssd_common.pictures import draw, sheet
+from ssd_common.pictures import contact_sheet, draw, encode
 
 
 class DrawnDetections:
@@ -78,7 +77,7 @@ def write_sheet(path: PathLike, pictures: Sequence[DetectedPicture]) -> bool:
         captions.append("detected" if compared else seen.picture.name)
     columns = 4 if compared else None
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    save_image(Path(path), sheet(images, captions, columns))
+    save_image(Path(path), contact_sheet(images, captions, columns))
     return compared
 
 
@@ -87,10 +86,7 @@ def save_image(path: Path, image: np.ndarray) -> None:
 
     Raises CaffeError for a suffix that no format has, and where the file cannot be written.
     """
-    try:
-        done, data = cv2.imencode(path.suffix or ".png", image)
-    except cv2.error:
-        done = False
-    if not done:
+    data = encode(image, path.suffix or ".png")
+    if data is None:
         raise CaffeError(f"{path}: no image format has this suffix; use .png or .jpg")
-    write_atomic(path, data.tobytes())
+    write_atomic(path, data)

@@ -15,7 +15,7 @@ from netrun.layers.annotated_data import AnnotatedData
 from netrun.runtime.options import RunOptions
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike, write_atomic
-from ssd_common.pictures import Box, draw, sheet
+from ssd_common.pictures import Box, contact_sheet, draw, encode
 
 SIDE = 300  # pixels of a tile; smaller images are enlarged first, so that lines stay thin
 _COLUMNS = 6
@@ -45,12 +45,12 @@ def show(
     names = label_map.class_names(labelmap or label_map.named_by(net))
     found = samples(net, phase, count, names, seed)
     images = [draw(enlarged(image), boxes) for image, boxes in found]
-    drawn = sheet(images, columns=min(_COLUMNS, len(images)), tile=SIDE)
-    done, data = cv2.imencode(".png", drawn)
-    if not done:
+    drawn = contact_sheet(images, columns=min(_COLUMNS, len(images)), tile=SIDE)
+    data = encode(drawn, ".png")
+    if data is None:
         fewer = "show fewer images (--count)"
         raise CaffeError(f"{out}: the sheet is too large for a picture; {fewer}")
-    write_atomic(out, data.tobytes())
+    write_atomic(out, data)
 
 
 def data_net(model: PathLike, phase: int, source: PathLike | None = None) -> pb.NetParameter:
