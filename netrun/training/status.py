@@ -15,8 +15,14 @@ from ssd_common.files import PathLike
 
 SOLVER, SNAPSHOTS, LOG = "solver.prototxt", "snapshots", "train.log"
 LAST_LOSSES = 10
-_WEIGHTS = ("caffemodel", "caffemodel.h5")
-_STATES = ("solverstate", "solverstate.h5")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A file that training wrote. iteration: after how many updates."""
+
+    path: str
+    iteration: int
 
 
 @dataclass(frozen=True)
@@ -24,37 +30,73 @@ class RunStatus:
     """How far a run is.
 
     run: its folder.
-    iteration: the last that the log names, or that of the newest weights where that is later.
-    max_iter: iterations that the solver asks for; None without solver.prototxt.
-    weights, weights_iteration: the newest .caffemodel; None before the first.
-    state: the newest .solverstate, from which training resumes; None before the first.
-    first_loss: the earliest that was displayed; None before it.
-    losses: the last ten displayed losses by iteration.
-    scores: every test score, in the log's order.
-    ap_version: which average precision the solver asks for; None without solver.prototxt.
+    solver: its solver prototxt, of a schedule of several the last; None without one.
+    newest_weights, newest_state: the .caffemodel and the .solverstate of the highest iteration;
+    None before the first.
+    log: what train.log says; empty without one.
     pid: the process that trains the run now; None without one, and where the system is not Linux.
     """
 
     run: str
-    iteration: int
-    max_iter: int | None
-    weights: str | None
-    weights_iteration: int | None
-    state: str | None
-    first_loss: float | None
-    losses: Curve
-    scores: tuple[LoggedScore, ...]
-    ap_version: str | None
+    solver: pb.SolverParameter | None
+    newest_weights: Snapshot | None
+    newest_state: Snapshot | None
+    log: RunLog
     pid: int | None
 
     @property
+    def iteration(self) -> int:
+        """The last that the log names, or that of the newest weights where that is later."""
+        return max(self.log.latest or 0, self.weights_iteration or 0)
+
+    @property
+    def max_iter(self) -> int | None:
+        """How many iterations the solver asks for; None without a solver."""
+        return None if self.solver is None else self.solver.max_iter
+
+    @property
+    def ap_version(self) -> str | None:
+        """Which average precision the solver asks for; None without a solver."""
+        return None if self.solver is None else self.solver.ap_version
+
+    @property
+    def weights(self) -> str | None:
+        """The newest .caffemodel; None before the first."""
+        return None if self.newest_weights is None else self.newest_weights.path
+
+    @property
+    def weights_iteration(self) -> int | None:
+        """How far the newest weights are trained; None before the first."""
+        return None if self.newest_weights is None else self.newest_weights.iteration
+
+    @property
+    def state(self) -> str | None:
+        """The newest .solverstate, from which training resumes; None before the first."""
+        return None if self.newest_state is None else self.newest_state.path
+
+    @property
+    def first_loss(self) -> float | None:
+        """The earliest displayed loss; None before it."""
+        return next(iter(self.log.loss.values()), None)
+
+    @property
+    def losses(self) -> Curve:
+        """The last ten displayed losses by iteration."""
+        return dict(list(self.log.loss.items())[-LAST_LOSSES:])
+
+    @property
     def loss(self) -> float | None:
-        """The last displayed loss."""
-        return next(reversed(self.losses.values()), None)
+        """The last displayed loss; None before the first."""
+        return next(reversed(self.log.loss.values()), None)
+
+    @property
+    def scores(self) -> tuple[LoggedScore, ...]:
+        """Every test score, in the log's order."""
+        return tuple(self.log.scores)
 
     @property
     def score(self) -> LoggedScore | None:
-        """The last test score: a detector's mAP."""
+        """The last test score, of a detector its mAP; None before the first."""
         return self.scores[-1] if self.scores else None
 
     @property
@@ -63,12 +105,6 @@ class RunStatus:
         if self.weights_iteration is None:
             return False
         return any(score.iteration == self.weights_iteration for score in self.scores)
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    iteration: int
-    path: Path
 
 
 def status(run: PathLike) -> RunStatus:
@@ -81,25 +117,14 @@ def status(run: PathLike) -> RunStatus:
     if not folder.is_dir():
         raise CaffeError(f"{run}: no such folder")
     solver = _solver(folder)
-    weights, state = _newest(folder, solver, _WEIGHTS), _newest(folder, solver, _STATES)
+    weights = _newest(folder, solver, "caffemodel")
+    state = _newest(folder, solver, "solverstate")
     log_file = folder / LOG
-    if solver is None and weights is None and state is None and not log_file.is_file():
+    has_log = log_file.is_file()
+    if solver is None and weights is None and state is None and not has_log:
         raise CaffeError(f"{run}: not a run's folder: it has no {SOLVER}, {SNAPSHOTS}/ or {LOG}")
-    log = run_log.read_growing(log_file) if log_file.is_file() else RunLog()
-    losses = list(log.loss.items())
-    return RunStatus(
-        run=str(run),
-        iteration=max(log.latest or 0, weights.iteration if weights else 0),
-        max_iter=solver.max_iter if solver is not None else None,
-        weights=str(weights.path) if weights else None,
-        weights_iteration=weights.iteration if weights else None,
-        state=str(state.path) if state else None,
-        first_loss=losses[0][1] if losses else None,
-        losses=dict(losses[-LAST_LOSSES:]),
-        scores=tuple(log.scores),
-        ap_version=solver.ap_version if solver is not None else None,
-        pid=processes.trainer_of(folder, log_file),
-    )
+    log = run_log.read_growing(log_file) if has_log else RunLog()
+    return RunStatus(str(run), solver, weights, state, log, processes.trainer_of(folder, log_file))
 
 
 def _solver(folder: Path) -> pb.SolverParameter | None:
@@ -108,25 +133,22 @@ def _solver(folder: Path) -> pb.SolverParameter | None:
     return text.read_solver(path) if path.is_file() else None
 
 
-def _newest(
-    folder: Path, solver: pb.SolverParameter | None, suffixes: tuple[str, ...]
-) -> _Snapshot | None:
-    """The snapshot of the highest iteration in the run's folder, or where the solver puts them."""
-    name = r".+"
-    place = folder / SNAPSHOTS
+def _newest(folder: Path, solver: pb.SolverParameter | None, kind: str) -> Snapshot | None:
+    """The file of the highest iteration in the run's folder, or where its solver puts them."""
+    name, place = ".+", folder / SNAPSHOTS
     if solver is not None and solver.snapshot_prefix:
         prefix = Path(solver.snapshot_prefix)
         name = re.escape(prefix.name)
         if not place.is_dir():
             place = _existing(prefix.parent, folder)
-    ends = "|".join(map(re.escape, suffixes))
-    pattern = re.compile(rf"{name}_iter_(\d+)\.(?:{ends})")
+    if not place.is_dir():
+        return None
+    pattern = re.compile(rf"{name}_iter_(\d+)\.{kind}(?:\.h5)?")
     found = []
-    if place.is_dir():
-        for path in place.iterdir():
-            match = pattern.fullmatch(path.name)
-            if match and path.is_file():
-                found.append(_Snapshot(int(match[1]), path))
+    for path in place.iterdir():
+        match = pattern.fullmatch(path.name)
+        if match and path.is_file():
+            found.append(Snapshot(str(path), int(match[1])))
     return max(found, key=lambda snapshot: snapshot.iteration, default=None)
 
 
