@@ -79,14 +79,15 @@ def started(case: Case) -> Solver:
 def losses(solver: Solver) -> list[float]:
     """The loss of each of 20 iterations over the batches in turn."""
     images, labels = batches()
+    blobs: Any = solver.net.blobs
     found = []
     for i in range(20):
         rows = labels[i % BATCHES]
-        solver.net.blobs["data"].data[...] = images[i % BATCHES]
-        solver.net.blobs["label"].reshape(1, 1, len(rows), 8)
-        solver.net.blobs["label"].data[...] = rows
+        blobs["data"].data[...] = images[i % BATCHES]
+        blobs["label"].reshape(1, 1, len(rows), 8)
+        blobs["label"].data[...] = rows
         solver.step(1)
-        found.append(float(solver.net.blobs["mbox_loss"].data))
+        found.append(float(blobs["mbox_loss"].data))
     return found
 
 
