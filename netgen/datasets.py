@@ -144,7 +144,7 @@ SHAPES = Dataset(
 DATASETS: Mapping[str, Dataset] = MappingProxyType({d.key: d for d in (VOC0712, VOC0712PP, COCO, ILSVRC2016, SHAPES)})
 
 
-def find(name_or_file: str) -> Dataset:
+def find_dataset(name_or_file: str) -> Dataset:
     """A data set by key or name, in any case ("voc0712", "VOC0712++"), or a user's own from its dataset.json.
 
     Raises CaffeError with the nearest name, and what `read` raises.
@@ -157,9 +157,6 @@ def find(name_or_file: str) -> Dataset:
     raise CaffeError(
         f"no data set '{name_or_file}'{suggest(name_or_file, DATASETS)}; there are {', '.join(DATASETS)}, or your own's dataset.json"
     )
-
-
-find_dataset = find  # in netgen's face
 
 
 def read(file: str) -> Dataset:

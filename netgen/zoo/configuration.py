@@ -11,7 +11,7 @@ from typing import Any
 from caffe_ir import caffe_ir_pb2 as pb
 from netgen import writer
 from netgen.backbones.registry import on_backbone
-from netgen.datasets import find
+from netgen.datasets import find_dataset
 from netgen.run import Run
 from netgen.zoo.registry import committed_ids, get
 
@@ -51,7 +51,7 @@ def configure(
     """
     run = Run.of(get(zoo_id))
     if dataset is not None:
-        run = run.on(find(dataset))
+        run = run.on(find_dataset(dataset))
     if size is not None:
         run = run.resized(size)
     if backbone is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import netgen
-from netgen.datasets import COCO, VOC0712, find
+from netgen.datasets import COCO, VOC0712, find_dataset
 from ssd_common.errors import CaffeError
 
 OWN = {
@@ -35,11 +35,11 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_by_name() -> None:
-    assert find("coco") is COCO
-    assert find("VOC0712") is VOC0712
-    assert find("voc0712++").key == "voc0712pp"
+    assert find_dataset("coco") is COCO
+    assert find_dataset("VOC0712") is VOC0712
+    assert find_dataset("voc0712++").key == "voc0712pp"
     with pytest.raises(CaffeError, match=r"no data set 'coc'.*did you mean 'coco'"):
-        find("coc")
+        find_dataset("coc")
 
 
 def test_another_data_set_changes_what_follows_from_it() -> None:
@@ -110,24 +110,24 @@ def test_data_elsewhere() -> None:
 def test_a_broken_description(own: Path, content: str, words: list[str]) -> None:
     own.write_text(content)
     with pytest.raises(CaffeError) as error:
-        find(str(own))
+        find_dataset(str(own))
     assert all(word in str(error.value) for word in [str(own), *words]), str(error.value)
 
 
 @pytest.mark.parametrize(("labels", "classes"), [([0, 1, 2], 3), ([1, 2], 3), ([0, 3], 4)])
 def test_a_net_has_a_class_for_every_label_up_to_the_highest(own: Path, labels: list[int], classes: int) -> None:
     (own.parent / "labelmap.prototxt").write_text(labelmap(labels))
-    assert find(str(own)).num_classes == classes
+    assert find_dataset(str(own)).num_classes == classes
 
 
 @pytest.mark.parametrize("labels", [[0], [-1, 2]])
 def test_a_labelmap_without_classes(own: Path, labels: list[int]) -> None:
     (own.parent / "labelmap.prototxt").write_text(labelmap(labels))
     with pytest.raises(CaffeError, match=r"labelmap\.prototxt: labels should be 0 for the background"):
-        find(str(own))
+        find_dataset(str(own))
 
 
 def test_no_labelmap(own: Path) -> None:
     (own.parent / "labelmap.prototxt").unlink()
     with pytest.raises(CaffeError, match=r"labelmap\.prototxt"):
-        find(str(own))
+        find_dataset(str(own))

@@ -9,6 +9,7 @@ import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import label_map as label_maps
+from data_prep.build.paper_sets import PAPER_SETS, Paths
 from data_prep.cli import main
 from netgen import datasets
 from tests.data_prep.support import XML, records, refused
@@ -147,3 +148,9 @@ def test_missing_parts_are_named(devkit: Path, tmp_path: Path, capsys: pytest.Ca
     said = refused(capsys, "paper", "voc0712", devkit, "--out", tmp_path / "data")
     assert said == f"{devkit}/VOC2012: no such folder (data_prep fetch voc2012 gets it)"
     assert not (tmp_path / "data").exists()
+
+
+def test_coco_with_its_own_ids_lies_where_netgens_nets_look_for_it() -> None:
+    about = datasets.COCO_IDS
+    paths = Paths(about.train_lmdb, about.test_lmdb, about.labelmap, about.name_size)
+    assert PAPER_SETS["coco_ids"].paths == paths
