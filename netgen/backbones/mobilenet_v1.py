@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 from netgen.backbones.registry import Backbone, register
+from netgen.blocks.convolution import conv_norm_relu
+from netgen.blocks.normalisation import FIXED_STATISTICS, BatchNormScale
 from netgen.data_layer import Pixels
 from netgen.graph import Blob, Net
 
@@ -37,20 +39,40 @@ class Style:
     weight_filler: Mapping[str, Any] = field(default_factory=lambda: {"type": "msra"})
     batch_norm: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def normalisation(self) -> BatchNormScale:
+        """BatchNorm, `<name>/bn`, and Scale, `<name>/scale`."""
+        return BatchNormScale(
+            statistics={**FIXED_STATISTICS, **self.batch_norm},
+            factors={
+                "param": [
+                    {"lr_mult": self.lr_mult, "decay_mult": 0},
+                    {"lr_mult": 2 * self.lr_mult, "decay_mult": 0},
+                ],
+                "filler": {"value": 1},
+                "bias_filler": {"value": 0},
+            },
+            names=("{}/bn", "{}/scale"),
+        )
+
 
 DEFAULT = Style()
 
 
 def learning(lr_mult: float, *, bias: bool) -> list[dict]:
-    """`param` of weights, whose decay falls with their rate, and (where `bias`) biases at twice the rate without decay."""
+    """Return `param` of weights, whose decay falls with their rate, and, where `bias`, of biases.
+
+    Biases learn at twice the rate and do not decay.
+    """
     weights = {"lr_mult": lr_mult, "decay_mult": lr_mult}
     return [weights, {"lr_mult": 2 * lr_mult, "decay_mult": 0}] if bias else [weights]
 
 
 def activation(net: Net, name: str, x: Blob, style: Style) -> Blob:
-    """ReLU in place, `<name>/relu`, and with `style.relu6` cut at 6.
+    """Add ReLU in place, `<name>/relu`, and with `style.relu6` cut it at 6.
 
-    Stock Caffe has no ReLU6: min(x, 6) = x - max(x - 6, 0) is a Power, a ReLU and an Eltwise. All of it is exact in float32 up to 12.
+    Stock Caffe has no ReLU6: min(x, 6) = x - max(x - 6, 0) is a Power, a ReLU and an Eltwise. All of
+    it is exact in float32 up to 12.
     """
     x = net.add("ReLU", f"{name}/relu", x, in_place=True)
     if not style.relu6:
@@ -61,13 +83,9 @@ def activation(net: Net, name: str, x: Blob, style: Style) -> Blob:
 
 
 def normalised(net: Net, name: str, x: Blob, style: Style) -> Blob:
-    """BatchNorm, `<name>/bn`, Scale, `<name>/scale`, both in place and left out where they are folded, and the activation."""
+    """Add BatchNorm and Scale, left out where they are folded, and the activation."""
     if not style.folded:
-        statistics = [{"lr_mult": 0, "decay_mult": 0}] * 3  # older Caffe's solver would train them
-        x = net.add("BatchNorm", f"{name}/bn", x, in_place=True, param=statistics, **style.batch_norm)
-        param = [{"lr_mult": style.lr_mult, "decay_mult": 0}, {"lr_mult": 2 * style.lr_mult, "decay_mult": 0}]
-        filler, bias_filler = {"value": 1}, {"value": 0}
-        x = net.add("Scale", f"{name}/scale", x, in_place=True, param=param, filler=filler, bias_term=True, bias_filler=bias_filler)
+        x = style.normalisation(net, name, x)
     return activation(net, name, x, style)
 
 
@@ -83,11 +101,12 @@ def conv_bn(
     pad: int | None = None,
     depthwise: bool = False,
 ) -> Blob:
-    """Convolution, normalisation and activation. pad: half the kernel where left out.
+    """Add a convolution, its normalisation and its activation.
 
+    pad: half the kernel where left out.
     depthwise: each channel by itself, as many as x has.
     """
-    fields: dict[str, Any] = {"num_output": num_output, "kernel_size": kernel_size, "weight_filler": style.weight_filler}
+    fields: dict[str, Any] = {}  # only what differs from Caffe's own values is written
     pad = kernel_size // 2 if pad is None else pad
     if pad:
         fields["pad"] = pad
@@ -97,29 +116,49 @@ def conv_bn(
         fields["group"] = x.channels
         if style.caffe_engine:
             fields["engine"] = "CAFFE"
-    if style.folded:
-        fields["bias_filler"] = {"type": "constant", "value": 0}
-    else:
-        fields["bias_term"] = False
-    x = net.add("Convolution", name, x, param=learning(style.lr_mult, bias=style.folded), **fields)
-    return normalised(net, name, x, style)
+    return conv_norm_relu(
+        net,
+        name,
+        x,
+        num_output,
+        kernel_size,
+        normalise=None if style.folded else style.normalisation,
+        activate=partial(activation, style=style),
+        param=learning(style.lr_mult, bias=style.folded),
+        weight_filler=style.weight_filler,
+        **fields,
+    )
 
 
-def separable(net: Net, name: str, x: Blob, num_output: int, *, style: Style = DEFAULT, stride: int = 1, pad: int = 1) -> Blob:
-    """A depthwise 3×3 convolution, `<name>/dw`, and a 1×1 one, `<name>` (§3.1)."""
-    x = conv_bn(net, f"{name}/dw", x, x.channels, 3, style=style, stride=stride, pad=pad, depthwise=True)
+def separable(
+    net: Net,
+    name: str,
+    x: Blob,
+    num_output: int,
+    *,
+    style: Style = DEFAULT,
+    stride: int = 1,
+    pad: int = 1,
+) -> Blob:
+    """Add a depthwise 3×3 convolution, `<name>/dw`, and a 1×1 one, `<name>` (§3.1)."""
+    x = conv_bn(
+        net, f"{name}/dw", x, x.channels, 3, style=style, stride=stride, pad=pad, depthwise=True
+    )
     return conv_bn(net, name, x, num_output, 1, style=style)
 
 
-def mobilenet_v1(net: Net, image: Blob, *, style: Style = DEFAULT, layers: int = len(STAGES), width: float = 1) -> dict[str, Blob]:
-    """MobileNet v1 up to conv<layers>. Returns the maps by layer name, after ReLU: conv0 … conv13.
+def mobilenet_v1(
+    net: Net, image: Blob, *, style: Style = DEFAULT, layers: int = len(STAGES)
+) -> dict[str, Blob]:
+    """Add MobileNet v1 up to conv<layers>.
 
-    At 300×300: conv5 38×38×256, conv11 19×19×512, conv13 10×10×1024. width: factor on every number of channels (§3.3).
+    Returns the maps by layer name, after ReLU: conv0 … conv13. At 300×300: conv5 38×38×256, conv11
+    19×19×512, conv13 10×10×1024.
     """
-    x = conv_bn(net, "conv0", image, max(1, round(FIRST_CHANNELS * width)), 3, style=style, stride=2)
+    x = conv_bn(net, "conv0", image, FIRST_CHANNELS, 3, style=style, stride=2)
     maps = {"conv0": x}
     for number, (channels, stride) in enumerate(STAGES[:layers], 1):
-        x = separable(net, f"conv{number}", x, max(1, round(channels * width)), style=style, stride=stride)
+        x = separable(net, f"conv{number}", x, channels, style=style, stride=stride)
         maps[f"conv{number}"] = x
     return maps
 

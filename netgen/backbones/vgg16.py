@@ -6,44 +6,49 @@ pool5 is 3×3 with stride 1, so that fc7 still has stride 16. Layer names are th
 
 from __future__ import annotations
 
+from typing import Any
+
 from netgen.backbones.registry import Backbone, register
-from netgen.blocks.convolution import MSRA, batch_norm, conv, relu
+from netgen.blocks.convolution import MSRA, conv_norm_relu, relu_of_number
+from netgen.blocks.normalisation import BATCH_NORM
 from netgen.graph import Blob, Net
 
-STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels and number of 3×3 convolutions between two poolings
+# Channels and number of 3×3 convolutions between two poolings.
+STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 FC_CHANNELS = 1024
 FC6_DILATION = 6
 
 
 def vgg16(net: Net, image: Blob, *, width: float = 1, normalise: bool = False) -> dict[str, Blob]:
-    """VGG16 reduced, à trous. Returns the maps by layer name: conv1_2, conv2_2, conv3_3, conv4_3, conv5_3, fc7 (all after ReLU).
+    """Add VGG16 reduced, à trous.
 
-    width: factor on every number of channels. normalise: BatchNorm and Scale after each convolution, for training from scratch.
+    width: factor on every number of channels.
+    normalise: BatchNorm and Scale after each convolution, for training from scratch.
+    Returns the maps by layer name: conv1_2, conv2_2, conv3_3, conv4_3, conv5_3, fc7, all after ReLU.
     """
 
-    def layer(name: str, relu_name: str, x: Blob, channels: int, kernel_size: int, **fields) -> Blob:
+    def layer(name: str, x: Blob, channels: int, kernel_size: int, **fields: Any) -> Blob:
+        count = max(1, round(channels * width))
+        fields["activate"] = relu_of_number
         if normalise:
-            fields["weight_filler"] = MSRA
-        x = conv(net, name, x, max(1, round(channels * width)), kernel_size, bias=not normalise, **fields)
-        if normalise:
-            x = batch_norm(net, name, x)
-        return relu(net, relu_name, x)
+            fields |= {"normalise": BATCH_NORM, "weight_filler": MSRA}
+        return conv_norm_relu(net, name, x, count, kernel_size, **fields)
 
     maps: dict[str, Blob] = {}
     x = image
     for stage, (channels, count) in enumerate(STAGES, 1):
+        last = stage == len(STAGES)
+        # The released files write conv5's dilation out, although it is 1.
+        dilation = {"dilation": 1} if last else {}
         for number in range(1, count + 1):
-            place = f"{stage}_{number}"
-            # The released files write conv5's dilation out, although it is 1.
-            dilation = {"dilation": 1} if stage == len(STAGES) else {}
-            x = layer(f"conv{place}", f"relu{place}", x, channels, 3, pad=1, **dilation)
-        maps[f"conv{place}"] = x
-        if stage < len(STAGES):
-            x = net.add("Pooling", f"pool{stage}", x, pool="MAX", kernel_size=2, stride=2)
-        else:
-            x = net.add("Pooling", f"pool{stage}", x, pool="MAX", kernel_size=3, stride=1, pad=1)
-    x = layer("fc6", "relu6", x, FC_CHANNELS, 3, pad=FC6_DILATION, dilation=FC6_DILATION)
-    maps["fc7"] = layer("fc7", "relu7", x, FC_CHANNELS, 1)
+            x = layer(f"conv{stage}_{number}", x, channels, 3, pad=1, **dilation)
+        maps[f"conv{stage}_{count}"] = x
+        pool = {"kernel_size": 2, "stride": 2}
+        if last:
+            pool = {"kernel_size": 3, "stride": 1, "pad": 1}
+        x = net.add("Pooling", f"pool{stage}", x, pool="MAX", **pool)
+    x = layer("fc6", x, FC_CHANNELS, 3, pad=FC6_DILATION, dilation=FC6_DILATION)
+    maps["fc7"] = layer("fc7", x, FC_CHANNELS, 1)
     return maps
 
 

@@ -5,8 +5,10 @@ Layer names are those of ZF_conv_reduced.caffemodel, for which examples/ssd/ssd_
 
 from __future__ import annotations
 
+from typing import Any
+
 from netgen.backbones.registry import Backbone, register
-from netgen.blocks.convolution import conv, relu
+from netgen.blocks.convolution import conv_norm_relu, relu_of_number
 from netgen.graph import Blob, Net
 
 FC_CHANNELS = 1024
@@ -14,27 +16,40 @@ FC6_DILATION = 5  # fc6 keeps 3×3 of its 6×6 weights
 
 
 def zf(net: Net, image: Blob) -> dict[str, Blob]:
-    """ZF net. Returns conv2 (stride 8, after ReLU) and fc7 (stride 16)."""
+    """Add ZF net. Returns conv2 (stride 8, after ReLU) and fc7 (stride 16)."""
+    x = _layer(net, "conv1", image, 96, 7, pad=3, stride=2)
+    x = _normalise(net, 1, x)
+    conv2 = _layer(net, "conv2", x, 256, 5, pad=2, stride=2)
+    x = _normalise(net, 2, conv2)
+    x = _layer(net, "conv3", x, 384, 3, pad=1)
+    x = _layer(net, "conv4", x, 384, 3, pad=1)
+    x = _layer(net, "conv5", x, 256, 3, pad=1)
+    x = _pool(net, 5, x, stride=1)
+    x = _layer(net, "fc6", x, FC_CHANNELS, 3, pad=FC6_DILATION, dilation=FC6_DILATION)
+    return {"conv2": conv2, "fc7": _layer(net, "fc7", x, FC_CHANNELS, 1)}
 
-    def layer(number: int, x: Blob, channels: int, kernel_size: int, **fields) -> Blob:
-        name = f"conv{number}" if number < 6 else f"fc{number}"
-        return relu(net, f"relu{number}", conv(net, name, x, channels, kernel_size, **fields))
 
-    def normalise(number: int, x: Blob) -> Blob:
-        # WITHIN_CHANNEL sums over 3×3 neighbours of the same map; the CPU's is the only implementation, so the engine is named.
-        x = net.add("LRN", f"norm{number}", x, local_size=3, alpha=0.00005, beta=0.75, norm_region="WITHIN_CHANNEL", engine="CAFFE")
-        return pool(number, x, stride=2)
+def _layer(net: Net, name: str, x: Blob, channels: int, kernel_size: int, **fields: Any) -> Blob:
+    return conv_norm_relu(net, name, x, channels, kernel_size, activate=relu_of_number, **fields)
 
-    def pool(number: int, x: Blob, stride: int) -> Blob:
-        return net.add("Pooling", f"pool{number}", x, pool="MAX", kernel_size=3, pad=1, stride=stride)
 
-    x = layer(1, image, 96, 7, pad=3, stride=2)
-    conv2 = layer(2, normalise(1, x), 256, 5, pad=2, stride=2)
-    x = normalise(2, conv2)
-    for number, channels in ((3, 384), (4, 384), (5, 256)):
-        x = layer(number, x, channels, 3, pad=1)
-    x = layer(6, pool(5, x, stride=1), FC_CHANNELS, 3, pad=FC6_DILATION, dilation=FC6_DILATION)
-    return {"conv2": conv2, "fc7": layer(7, x, FC_CHANNELS, 1)}
+def _normalise(net: Net, number: int, x: Blob) -> Blob:
+    """Normalisation over 3×3 neighbours of the same map, and pooling by two."""
+    x = net.add(
+        "LRN",
+        f"norm{number}",
+        x,
+        local_size=3,
+        alpha=0.00005,
+        beta=0.75,
+        norm_region="WITHIN_CHANNEL",
+        engine="CAFFE",  # the only implementation, so it is named
+    )
+    return _pool(net, number, x, stride=2)
+
+
+def _pool(net: Net, number: int, x: Blob, stride: int) -> Blob:
+    return net.add("Pooling", f"pool{number}", x, pool="MAX", kernel_size=3, pad=1, stride=stride)
 
 
 ZF = register(

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from netgen.blocks.convolution import conv, l2_norm
+from netgen.blocks.convolution import conv
+from netgen.blocks.normalisation import l2_norm
 from netgen.graph import Blob, Net
 from netgen.heads.priors import VARIANCE, Priors
 from netgen.sources import Source

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from netgen.backbones.dsod import POST_EPS, Unit, bn_relu_conv, conv_bn_relu
-from netgen.backbones.resnet101 import norm
-from netgen.blocks.convolution import conv
-from netgen.blocks.numbered_layers import FROZEN, NumberedLayers
+from netgen.blocks.convolution import conv_norm_relu
+from netgen.blocks.normalisation import FIXED
+from netgen.blocks.numbered_layers import NumberedLayers
+from netgen.blocks.residual import GAUSSIAN, LEARNING
 from netgen.graph import Blob, Net
 from netgen.sources import Source, pixel_step
 
@@ -89,7 +90,7 @@ def grp_neck(layers: NumberedLayers, image: Blob, first: Blob, x: Blob) -> list[
             stride=2,
             bias_term=False,
             weight_filler={"type": "bilinear"},
-            param=FROZEN,
+            param=FIXED,
         )
         enlarged = layers.relu(layers.batch_norm(enlarged, in_place=True, eps=POST_EPS))
         maps[index] = layers.concat(enlarged, above, name=f"Recurrent{index + 1}")
@@ -116,13 +117,31 @@ def gate(layers: NumberedLayers, x: Blob) -> Blob:
     return net.add("Eltwise", f"{name}_gate", x, y)
 
 
-def predictor(net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1) -> Blob:
-    """DSOD's head on one map: a 3×3 convolution, Xavier weights (§4.2), with BatchNorm and Scale instead of biases."""
-    return norm(net, f"{name}_bn", f"{name}_scale", conv(net, name, x, num_output, 3, pad=1, stride=1, lr_mult=lr_mult, bias=False))
+def predictor(
+    net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1, **fields: Any
+) -> Blob:
+    """Add DSOD's head on one map: a 3×3 convolution, Xavier weights (§4.2).
+
+    It has BatchNorm and Scale instead of biases.
+    fields: more of the convolution's.
+    """
+    return conv_norm_relu(
+        net,
+        name,
+        x,
+        num_output,
+        3,
+        normalise=LEARNING.normalisation(),
+        activate=None,
+        lr_mult=lr_mult,
+        pad=1,
+        stride=1,
+        **fields,
+    )
 
 
-def released_predictor(net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1) -> Blob:
-    """The same with the weights of the released files: Gaussian, σ 0.01."""
-    filler = {"type": "gaussian", "std": 0.01}
-    y = conv(net, name, x, num_output, 3, pad=1, stride=1, lr_mult=lr_mult, bias=False, weight_filler=filler)
-    return norm(net, f"{name}_bn", f"{name}_scale", y)
+def released_predictor(
+    net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1
+) -> Blob:
+    """Add the same with the weights of the released files: Gaussian, σ 0.01."""
+    return predictor(net, name, x, num_output, lr_mult=lr_mult, weight_filler=GAUSSIAN)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netgen.blocks.convolution import conv_relu, resize, shrink
+from netgen.blocks.convolution import conv_relu, shrink
+from netgen.blocks.resize import resize
 from netgen.graph import Blob, Net
 from netgen.sources import Source
 

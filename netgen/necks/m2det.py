@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from netgen.blocks.convolution import XAVIER, ZERO, batch_norm, conv, relu, upsample_nearest
+from netgen.blocks.convolution import XAVIER, ZERO, conv_norm_relu, relu
+from netgen.blocks.normalisation import BATCH_NORM
+from netgen.blocks.resize import upsample_nearest
 from netgen.graph import Blob, Net
 from netgen.sources import Source
 from ssd_common.errors import CaffeError
 
-SHALLOW_CHANNELS, DEEP_CHANNELS = 256, 512  # of the two backbone maps in the base feature (Figure 4 a)
+SHALLOW_CHANNELS, DEEP_CHANNELS = (
+    256,
+    512,
+)  # of the two backbone maps in the base feature (Figure 4 a)
 SCALES = 6  # maps of a TUM
 REDUCTION = 16  # of the squeeze before each excitation (§3.1, "SFAM")
-# The authors' code (layers/nn_utils.py of qijiezhao/M2Det) draws weights by fan-out and keeps 99 % of the running statistics.
+# The authors' code (layers/nn_utils.py of qijiezhao/M2Det) draws weights by fan-out and keeps 99 % of
+# the running statistics.
 FILLER = {"type": "msra", "variance_norm": "FAN_OUT"}
-STATISTICS_KEPT = 0.99
+NORMALISE = replace(BATCH_NORM, statistics={"moving_average_fraction": 0.99})
 
 
-def conv_bn_relu(net: Net, name: str, x: Blob, num_output: int, kernel_size: int, *, pad: int = 0, stride: int = 1) -> Blob:
-    """The unit that everything here is made of: convolution without bias, BatchNorm, Scale, ReLU."""
-    x = conv(net, name, x, num_output, kernel_size, pad=pad, stride=stride, bias=False, weight_filler=FILLER)
-    return relu(net, f"{name}_relu", batch_norm(net, name, x, moving_average_fraction=STATISTICS_KEPT))
+def conv_bn_relu(
+    net: Net, name: str, x: Blob, num_output: int, kernel_size: int, **fields: Any
+) -> Blob:
+    """Add the unit that everything here is made of: convolution, BatchNorm, Scale, ReLU.
+
+    fields: of the convolution, which has no biases.
+    """
+    fields = {"pad": 0, "stride": 1, "weight_filler": FILLER} | fields
+    return conv_norm_relu(net, name, x, num_output, kernel_size, normalise=NORMALISE, **fields)
 
 
 def ffm_v1(net: Net, shallow: Blob, deep: Blob) -> Blob:
@@ -32,42 +44,63 @@ def ffm_v1(net: Net, shallow: Blob, deep: Blob) -> Blob:
     return net.add("Concat", "base", shallow, deep, axis=1)
 
 
-def tum(net: Net, name: str, x: Blob, channels: int, scales: int, *, smooth: bool = True) -> list[Blob]:
-    """A Thinned U-shape Module (Figure 4 c): `scales` maps of `channels` channels, the largest, of x's size, first.
+def tum(
+    net: Net, name: str, x: Blob, channels: int, scales: int, *, smooth: bool = True
+) -> list[Blob]:
+    """Add a Thinned U-shape Module (Figure 4 c).
 
-    Down: 3×3 convolutions of stride 2, the last of stride 1 without padding. Up: each map, repeated, plus a 3×3 convolution of the next
-    larger one. smooth: a 1×1 convolution after each sum, which the s-TUM of Table 2 lacks; what goes on up is the sum itself.
+    Down: 3×3 convolutions of stride 2, the last of stride 1 without padding. Up: each map,
+    repeated, plus a 3×3 convolution of the next larger one.
+    smooth: a 1×1 convolution after each sum, which the s-TUM of Table 2 lacks; what goes on up is
+        the sum itself.
+    Returns `scales` maps of `channels` channels, the largest, of x's size, first.
     """
     down = [x]
     for scale in range(2, scales + 1):
         pad, stride = (0, 1) if scale == scales else (1, 2)
-        down.append(conv_bn_relu(net, f"{name}_down{scale}", down[-1], channels, 3, pad=pad, stride=stride))
+        y = conv_bn_relu(net, f"{name}_down{scale}", down[-1], channels, 3, pad=pad, stride=stride)
+        down.append(y)
     total = conv_bn_relu(net, f"{name}_top", down[-1], channels, 1)
     outputs = [total]
     for scale in range(scales - 1, 0, -1):
         lateral = conv_bn_relu(net, f"{name}_lat{scale}", down[scale - 1], channels, 3, pad=1)
         up = upsample_nearest(net, f"{name}_up{scale}", total, lateral)
         total = net.add("Eltwise", f"{name}_sum{scale}", up, lateral, operation="SUM")
-        outputs.append(conv_bn_relu(net, f"{name}_smooth{scale}", total, channels, 1) if smooth else total)
+        output = total
+        if smooth:
+            output = conv_bn_relu(net, f"{name}_smooth{scale}", total, channels, 1)
+        outputs.append(output)
     return outputs[::-1]
 
 
 def attention(net: Net, name: str, x: Blob, excited: str, *, shared: bool) -> Blob:
-    """Squeeze and excitation (§3.1, eq. 2 and 3): each channel of x times a factor in 0…1 that follows from all their means.
+    """Add squeeze and excitation (§3.1, eq. 2 and 3), the result named `excited`.
 
-    The result is named `excited`. shared: one pair of full connections for all calls, by parameter names.
+    Each channel of x is multiplied by a factor in 0…1 that follows from all their means.
+    shared: one pair of full connections for all calls, by parameter names.
     """
 
     def full(layer: str, y: Blob, num_output: int) -> Blob:
-        param = [
-            {"lr_mult": lr, "decay_mult": decay, **({"name": f"sfam_{layer}_{kind}"} if shared else {})}
-            for lr, decay, kind in ((1, 1, "w"), (2, 0, "b"))
-        ]
-        return net.add("InnerProduct", f"{name}_{layer}", y, param=param, num_output=num_output, weight_filler=XAVIER, bias_filler=ZERO)
+        weights: dict[str, Any] = {"lr_mult": 1, "decay_mult": 1}
+        biases: dict[str, Any] = {"lr_mult": 2, "decay_mult": 0}
+        if shared:
+            weights["name"] = f"sfam_{layer}_w"
+            biases["name"] = f"sfam_{layer}_b"
+        return net.add(
+            "InnerProduct",
+            f"{name}_{layer}",
+            y,
+            param=[weights, biases],
+            num_output=num_output,
+            weight_filler=XAVIER,
+            bias_filler=ZERO,
+        )
 
     factor = net.add("Pooling", f"{name}_mean", x, pool="AVE", global_pooling=True)
-    factor = relu(net, f"{name}_relu", full("fc1", factor, max(1, x.channels // REDUCTION)))
-    factor = net.add("Sigmoid", f"{name}_sigmoid", full("fc2", factor, x.channels), in_place=True)
+    factor = full("fc1", factor, max(1, x.channels // REDUCTION))
+    factor = relu(net, f"{name}_relu", factor)
+    factor = full("fc2", factor, x.channels)
+    factor = net.add("Sigmoid", f"{name}_sigmoid", factor, in_place=True)
     return net.add("Scale", excited, x, factor, axis=0)
 
 
@@ -145,7 +178,7 @@ class Mlfpn:
         elif self.levels > 1:
             x = net.add("Concat", name, *levels, axis=1)
         if self.normalise_first and scale == 1:
-            x = batch_norm(net, "norm", x)
+            x = BATCH_NORM(net, "norm", x)
         return x
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netgen.backbones.mobilenet_v1 import DEFAULT, Style, conv_bn, learning, mobilenet_v1, separable
-from netgen.blocks.convolution import resize
+from netgen.blocks.resize import resize
 from netgen.graph import Blob, Net
 from netgen.sources import Source
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netgen.backbones.resnet101 import conv_norm
+from netgen.blocks.residual import conv_norm
 from netgen.graph import Blob, Net
 from netgen.sources import Source
 
@@ -10,17 +10,22 @@ CHANNELS = 512  # of each new map; the 1×1 convolution before it has half as ma
 MAPS = 3
 
 
-def pooled_neck(net: Net, maps: dict[str, Blob], image: Blob, *, width: float = 1) -> list[Source]:
-    """The six source maps: res3b3, res5c, three halved ones and their mean. Prior steps are left to PriorBox.
+def pooled_neck(net: Net, maps: dict[str, Blob], image: Blob) -> list[Source]:
+    """Add the six source maps: res3b3, res5c, three halved ones and their mean.
 
-    maps: of a backbone, with res3b3 and res5c. Source: examples/ssd/ssd_pascal_resnet.py of weiliu89/caffe.
+    Prior steps are left to PriorBox.
+    maps: of a backbone, with res3b3 and res5c.
+    Source: examples/ssd/ssd_pascal_resnet.py of weiliu89/caffe.
     """
-    channels = max(2, round(CHANNELS * width))
-    base = maps["res5c"]
-    sources = [Source(maps[name], name=f"{maps[name].name}_relu") for name in ("res3b3", "res5c")]
-    x = base
+    x = maps["res5c"]
+    stem = f"{x.name}_relu"
+    sources = [
+        Source(maps["res3b3"], name=f"{maps['res3b3'].name}_relu"),
+        Source(x, name=stem),
+    ]
     for number in range(1, MAPS + 1):
-        x = conv_norm(net, f"{base.name}_relu/conv{number}_1", x, channels // 2)
-        x = conv_norm(net, f"{base.name}_relu/conv{number}_2", x, channels, 3, pad=1, stride=2)
+        x = conv_norm(net, f"{stem}/conv{number}_1", x, CHANNELS // 2)
+        x = conv_norm(net, f"{stem}/conv{number}_2", x, CHANNELS, 3, pad=1, stride=2)
         sources.append(Source(x))
-    return [*sources, Source(net.add("Pooling", "pool6", x, pool="AVE", global_pooling=True))]
+    mean = net.add("Pooling", "pool6", x, pool="AVE", global_pooling=True)
+    return [*sources, Source(mean)]

@@ -5,46 +5,72 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from netgen.backbones.resnet101 import LEARNING, Learning, conv_norm, residual_block
+from netgen.blocks.residual import LEARNING, Learning, conv_norm, residual_block
 from netgen.graph import Blob, Net
 from netgen.heads.predictions import predictor
 from netgen.sources import Source
 
-MODULES = ("a", "b", "c", "d")
+BLOCKS = {"a": 0, "b": 1, "c": 1, "d": 2}  # residual blocks of each variant
 CHANNELS = 256  # of the inner convolutions; a module's output has four times as many
-KERNELS = (5, 5, 3)  # of the heads on the two largest maps, and on every later one, as released (§3 prints 3×3)
+# Of the heads on the two largest maps, and on every later one, as released (§3 prints 3×3).
+KERNELS = (5, 5, 3)
 HIDDEN_CHANNELS = 512
 
 
-def prediction_module(net: Net, source: Source, kind: str = "c", *, channels: int = CHANNELS, learning: Learning = LEARNING) -> Source:
-    """The source that heads look at in place of `source`, by variant of Figure 2.
+def prediction_module(
+    net: Net,
+    source: Source,
+    kind: str = "c",
+    *,
+    channels: int = CHANNELS,
+    learning: Learning = LEARNING,
+) -> Source:
+    """Add what heads look at in place of `source`, by variant of Figure 2.
 
-    "a": the map itself, as in SSD; "b": a residual block with the map itself as its shortcut, so that it keeps the map's channels;
-    "c": one whose shortcut is a 1×1 convolution to 4·`channels`; "d": two of those. The middle convolution of a block is 3×3, as released
-    (Figure 2 prints 1×1).
+    "a": the map itself, as in SSD; "b": a residual block with the map itself as its shortcut, so
+    that it keeps the map's channels; "c": one whose shortcut is a 1×1 convolution to 4·`channels`;
+    "d": two of those. The middle convolution of a block is 3×3, as released (Figure 2 prints 1×1).
     """
     name = source.head_name
-    for _ in range({"a": 0, "b": 1, "c": 1, "d": 2}[kind]):
+    for _ in range(BLOCKS[kind]):
         name = f"{name}_inter{channels}"
-        same = source.blob.channels if kind == "b" else 0
-        x = residual_block(net, name, source.blob, channels, output=same, project=kind != "b", learning=learning)
+        x = residual_block(
+            net,
+            name,
+            source.blob,
+            channels,
+            output=source.blob.channels if kind == "b" else 0,
+            project=kind != "b",
+            learning=learning,
+        )
         source = replace(source, blob=x, name="")
     return source
 
 
 def prediction_modules(
-    net: Net, sources: Sequence[Source], kind: str = "c", *, channels: Sequence[int] = (CHANNELS,), learning: Learning = LEARNING
+    net: Net,
+    sources: Sequence[Source],
+    kind: str = "c",
+    *,
+    channels: Sequence[int] = (CHANNELS,),
+    learning: Learning = LEARNING,
 ) -> list[Source]:
-    """A prediction module for each source, and its heads' kernels. channels: of the sources in turn, the last one for the rest."""
+    """Add a prediction module for each source, and say its heads' kernels.
 
-    def of(values: Sequence[int], index: int) -> int:
-        return values[min(index, len(values) - 1)]
+    channels: of the sources in turn, the last one for the rest.
+    """
+    found = []
+    for index, source in enumerate(sources):
+        count = channels[min(index, len(channels) - 1)]
+        module = prediction_module(net, source, kind, channels=count, learning=learning)
+        kernel = KERNELS[min(index, len(KERNELS) - 1)]
+        found.append(replace(module, kernel_size=kernel))
+    return found
 
-    modules = (prediction_module(net, s, kind, channels=of(channels, i), learning=learning) for i, s in enumerate(sources))
-    return [replace(module, kernel_size=of(KERNELS, i)) for i, module in enumerate(modules)]
 
-
-def deep_predictor(net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1, kernel_size: int = 3) -> Blob:
-    """A head with a 3×3 convolution of 512 channels of its own before it, as DSSD513 is released."""
+def deep_predictor(
+    net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1, kernel_size: int = 3
+) -> Blob:
+    """Add a head with a 3×3 convolution of its own before it, as DSSD513 is released."""
     x = conv_norm(net, f"{name}_inter", x, HIDDEN_CHANNELS, 3, pad=1)
     return predictor(net, name, x, num_output, lr_mult=lr_mult, kernel_size=kernel_size)

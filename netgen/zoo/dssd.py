@@ -17,14 +17,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from netgen.backbones.registry import NeckOnBackbone
-from netgen.backbones.resnet101 import (
-    FIXED_STATISTICS,
-    FROZEN,
-    LEARNING,
-    RESNET101,
-    Learning,
-    resnet101,
-)
+from netgen.backbones.resnet101 import RESNET101, resnet101
+from netgen.blocks.residual import FROZEN, GIVEN_STATISTICS, LEARNING, Learning
 from netgen.graph import Blob, Net
 from netgen.heads.multibox import MultiBox
 from netgen.heads.predictions import predictor
@@ -270,8 +264,8 @@ def dssd321_voc0712_ft_release() -> Recipe:
         base_lr=1e-4,
     )
     neck = Decoder(
-        encoder=FIXED_STATISTICS,
-        decoder=FIXED_STATISTICS,
+        encoder=GIVEN_STATISTICS,
+        decoder=GIVEN_STATISTICS,
         pixel_offsets=True,
     )
     return deconvolved(start, schedule, suffix="_ft_release", neck=neck)

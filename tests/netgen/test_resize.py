@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
-from netgen.blocks.convolution import resize
+from netgen.blocks.resize import resize
 from netgen.graph import Net
 from ssd_common.errors import LayerError
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import netrun
-from netgen.blocks.convolution import upsample_nearest
+from netgen.blocks.resize import upsample_nearest
 from netgen.graph import Net
 
 TYPES = {  # layers that it takes, the largest map in between

@@ -12,7 +12,8 @@ import pytest
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
 from netgen.backbones.registry import NeckOnBackbone
-from netgen.backbones.resnet101 import FIXED_STATISTICS, FROZEN, LEARNING, RESNET101, Learning, resnet101
+from netgen.backbones.resnet101 import RESNET101, resnet101
+from netgen.blocks.residual import FROZEN, GIVEN_STATISTICS, LEARNING, Learning
 from netgen.zoo import resnet
 from netgen.zoo.dssd import Decoder
 from netrun import Solver
@@ -56,7 +57,7 @@ def train_once(net: pb.NetParameter) -> tuple[Solver, dict[str, np.ndarray]]:
     [
         ("dssd321_voc0712", FROZEN, LEARNING, "product", "c"),
         ("dssd321_voc0712_sum", FROZEN, LEARNING, "sum", "b"),
-        ("dssd321_voc0712_ft_release", FIXED_STATISTICS, FIXED_STATISTICS, "product", "d"),
+        ("dssd321_voc0712_ft_release", GIVEN_STATISTICS, GIVEN_STATISTICS, "product", "d"),
         ("dssd513_voc0712_ft", LEARNING, LEARNING, "product", "c"),
     ],
 )
