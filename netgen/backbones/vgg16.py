@@ -43,7 +43,7 @@ def vgg16(net: Net, image: Blob, *, width: float = 1, normalise: bool = False) -
         for number in range(1, count + 1):
             x = layer(f"conv{stage}_{number}", x, channels, 3, pad=1, **dilation)
         maps[f"conv{stage}_{count}"] = x
-        pool = {"kernel_size": 2, "stride": 2}
+        pool: dict[str, Any] = {"kernel_size": 2, "stride": 2}
         if last:
             pool = {"kernel_size": 3, "stride": 1, "pad": 1}
         x = net.add("Pooling", f"pool{stage}", x, pool="MAX", **pool)

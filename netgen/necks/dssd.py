@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from netgen.blocks.convolution import XAVIER, ZERO, window
 from netgen.blocks.convolution import learning as rates
@@ -141,7 +142,7 @@ def deconvolution_module(
         dilation=1,
         **window(kernel, 0, stride),
     )
-    fields = {"kernel_size": 3, "pad": 1, "learning": learning}
+    fields: dict[str, Any] = {"kernel_size": 3, "pad": 1, "learning": learning}
     y = conv_norm(net, f"{name}_pre1", source.blob, MODULE_CHANNELS, **fields)
     y = conv_norm(net, f"{name}_pre2", y, MODULE_CHANNELS, relu=False, **fields)
     x = conv_norm(net, f"deconv_{label}_pre", x, MODULE_CHANNELS, relu=False, **fields)

@@ -32,8 +32,9 @@ def conv_bn_relu(
 
     fields: of the convolution, which has no biases.
     """
-    fields = {"pad": 0, "stride": 1, "weight_filler": FILLER} | fields
-    return conv_norm_relu(net, name, x, num_output, kernel_size, normalise=NORMALISE, **fields)
+    given: dict[str, Any] = {"pad": 0, "stride": 1, "weight_filler": FILLER}
+    given |= fields
+    return conv_norm_relu(net, name, x, num_output, kernel_size, normalise=NORMALISE, **given)
 
 
 def ffm_v1(net: Net, shallow: Blob, deep: Blob) -> Blob:

@@ -125,11 +125,21 @@ def entries() -> dict[str, Entry]:
 
 @cache
 def _load_all() -> None:
-    found = {module.name for module in pkgutil.iter_modules(package.__path__)}
-    for name in (*PAPERS, *sorted(found.difference(PAPERS))):
-        importlib.import_module(f"netgen.zoo.{name}")
+    found = {info.name for info in pkgutil.iter_modules(package.__path__)}
+    modules = [f"netgen.zoo.{name}" for name in (*PAPERS, *sorted(found.difference(PAPERS)))]
+    for module in modules:
+        importlib.import_module(module)
+    _arrange(modules)
     for point in entry_points(group=GROUP):
         _load_entry_point(point)
+
+
+def _arrange(modules: Sequence[str]) -> None:
+    """Put the detectors into the order of the modules, whichever was imported first."""
+    places = {module: place for place, module in enumerate(modules)}
+    arranged = sorted(_ENTRIES.values(), key=lambda entry: places.get(entry.module, len(places)))
+    _ENTRIES.clear()
+    _ENTRIES.update({entry.id: entry for entry in arranged})
 
 
 def _load_entry_point(point: EntryPoint) -> None:

@@ -177,3 +177,14 @@ def test_a_pattern_that_nothing_matches() -> None:
         matching("ddsd321*")
     with pytest.raises(CaffeError, match=r"no detector matches 'xyz'; `netgen list`"):
         matching("xyz")
+
+
+def test_the_order_is_the_papers_whatever_was_imported_first() -> None:
+    code = (
+        "import netgen.zoo.m2det\n"
+        "from netgen.zoo.registry import PAPERS, entries\n"
+        "found = [entry.family for entry in entries().values()]\n"
+        "assert list(dict.fromkeys(found)) == list(PAPERS), found\n"
+        "assert found == sorted(found, key=PAPERS.index)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
