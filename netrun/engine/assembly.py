@@ -1,4 +1,4 @@
-"""A net's parts, put together from its prototxt: layers, parameters, graph, and the shapes of blobs."""
+"""A net's parts, put together from its prototxt: layers, parameters, graph, shapes of blobs."""
 
 from __future__ import annotations
 

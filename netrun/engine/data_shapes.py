@@ -32,7 +32,8 @@ class DataShapes:
     def __call__(self, layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
         """The facts of one data layer.
 
-        Raises LayerError where Caffe would refuse the layer, CaffeError for data that cannot be read.
+        Raises LayerError where Caffe would refuse the layer, CaffeError where its data cannot be
+        read.
         """
         if layer.name not in self._found:
             self._found[layer.name] = self._facts(layer, bottoms)

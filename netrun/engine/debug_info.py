@@ -1,4 +1,7 @@
-"""What `debug_info` has Caffe log of every layer: the mean absolute value of tops, parameters and gradients (src/caffe/net.cpp)."""
+"""What Caffe logs of every layer under `debug_info` (src/caffe/net.cpp).
+
+The mean absolute value of tops, parameters and gradients.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ Gradient = Callable[[], Tensor | None]  # None where there is none
 
 
 def show_forward(layers: Sequence[Layer], tops: Tops, positions: Iterable[int]) -> None:
-    """Log the tops, as they were before in-place layers came, and parameters of the layers at these positions.
+    """Log the tops and parameters of the layers at these positions.
 
-    tops: what a pass has recorded.
+    tops: what a pass has recorded, before in-place layers wrote over it.
     """
     for i in positions:
         layer = layers[i]
@@ -134,5 +137,5 @@ def _norm(tensors: list[Tensor], order: int) -> str:
 
 
 def _mean(tensor: Tensor | None) -> str:
-    """The mean absolute value of a blob, 0 where it has none; an empty one's, in Caffe, is 0 / 0."""
+    """The mean absolute value; 0 for no tensor, and as in Caffe 0 / 0 for an empty one."""
     return log.number(0.0 if tensor is None else float(tensor.detach().abs().mean()))

@@ -189,13 +189,13 @@ class Engine:
         self.runner.compute(positions, gradients, record=record, release=release, show=show)
 
     def reshape(self) -> None:
-        """Give all blobs the shapes that follow from those of the inputs now, as a forward would."""
+        """Give all blobs the shapes that a forward over the inputs would give them."""
         inputs = {name: self.blobs[name].shape for name in self.inputs}
         for name, shape in walk(self.param, inputs, self._facts).blobs.items():
             self.blobs[name].reshape(*shape)
 
     def seek(self, batch: int) -> None:
-        """Make the next run that of batch number `batch` (0-based): data and random masks follow."""
+        """Have the next run compute batch `batch` (from 0), with its data and random masks."""
         for layer in self.layer_list:
             layer.seek(batch)
 

@@ -1,4 +1,4 @@
-"""Who reads what: the graph of a net's blobs, each in the versions that in-place layers make of it."""
+"""Which layer makes and which layers read each blob, in every version that in-place layers make."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 
 from caffe_ir import caffe_ir_pb2 as pb
 
-AUTOMATIC = " (automatic)"  # ends the name of a top that the prototxt leaves out: it is weighed, but no output, and not saved
+# Ends the name of a top that the prototxt leaves out: it counts in the loss, but is no output and
+# is not saved.
+AUTOMATIC = " (automatic)"
 
 
 @dataclass(eq=False)
 class Version:
-    """What one layer makes of a blob: `layer`'s top number `top`, read by the layers in `readers` (their positions in the net)."""
+    """What one layer makes of a blob.
+
+    name: of the blob. layer: position of the layer that makes it, as its top number `top`.
+    first: nobody made the blob before. readers: positions of the layers that read it.
+    """
 
     name: str
     layer: int
@@ -37,7 +43,8 @@ class Graph:
     @property
     def outputs(self) -> list[str]:
         """The named blobs that nobody reads, in Caffe's order, which is the alphabet's."""
-        return sorted(name for name, version in self.last.items() if not version.readers and not name.endswith(AUTOMATIC))
+        unread = [name for name, version in self.last.items() if not version.readers]
+        return sorted(name for name in unread if not name.endswith(AUTOMATIC))
 
     @property
     def last_reads(self) -> dict[int, list[str]]:
@@ -49,12 +56,16 @@ class Graph:
         return found
 
     def overwritable(self, position: int) -> Version | None:
-        """The version that the in-place layer at this position alone reads, None where others read it too or it is not in place."""
+        """The version that the in-place layer at this position reads, and no other layer.
+
+        None where others read it too, and for a layer that is not in place.
+        """
         bottoms = self.bottoms[position]
         top = next((v for v in self.versions if v.layer == position), None)
-        if not bottoms or top is None or top.name != bottoms[0].name or bottoms[0].readers != [position]:
+        if not bottoms or top is None:
             return None
-        return bottoms[0]
+        in_place = top.name == bottoms[0].name
+        return bottoms[0] if in_place and bottoms[0].readers == [position] else None
 
 
 def build_graph(layers: Sequence[pb.LayerParameter]) -> Graph:

@@ -1,4 +1,7 @@
-"""A net's parameters: allocated from the layer rules, filled, and shared where two layers give them one name."""
+"""A net's parameters: allocated by the layer rules, filled, shared between layers.
+
+Two layers share a parameter to which both give the same name.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,12 @@ from ssd_common.errors import CaffeError
 
 @dataclass
 class LearnableParam:
-    """A parameter that layer `layer` owns as its blob `index`; lr_mult 0 marks what the solver leaves alone (BatchNorm's always)."""
+    """A parameter that layer `layer` owns as its blob `index`.
+
+    tensor: a leaf; its `.grad` is None where no gradient reached it.
+    lr_mult: times the solver's rate; 0 for what it leaves alone, as BatchNorm's sums always.
+    decay_mult: times the solver's weight decay.
+    """
 
     tensor: torch.Tensor
     lr_mult: float
@@ -25,10 +33,14 @@ class LearnableParam:
     index: int
 
 
-def allocate(layers: Sequence[Layer], all_facts: Sequence[Facts], context: Context, force_backward: bool) -> list[LearnableParam]:
-    """Give every layer its blobs, new ones filled; return all that some layer owns, in Caffe's order.
+def allocate(
+    layers: Sequence[Layer], all_facts: Sequence[Facts], context: Context, force_backward: bool
+) -> list[LearnableParam]:
+    """Give every layer its blobs, and fill new ones.
 
-    force_backward: gradients even where lr_mult is 0. Raises LayerError for a filler that is none.
+    all_facts: of each layer. force_backward: gradients even where lr_mult is 0.
+    Returns the parameters that some layer owns, in Caffe's order.
+    Raises LayerError for a filler that Caffe has not.
     """
     owned: list[LearnableParam] = []
     named: dict[str, LearnableParam] = {}
@@ -38,7 +50,8 @@ def allocate(layers: Sequence[Layer], all_facts: Sequence[Facts], context: Conte
             owner = named.get(spec.name)
             if owner is None:
                 rate = spec.lr_mult if wanted.learnable else 0.0
-                owner = LearnableParam(_new(layer, i, wanted, context), rate, spec.decay_mult, layer.name, i)
+                tensor = _new(layer, i, wanted, context)
+                owner = LearnableParam(tensor, rate, spec.decay_mult, layer.name, i)
                 owned.append(owner)
                 if spec.name:
                     named[spec.name] = owner
@@ -48,7 +61,9 @@ def allocate(layers: Sequence[Layer], all_facts: Sequence[Facts], context: Conte
             if tuple(wanted.shape) != tuple(owner.tensor.shape):  # share_mode: PERMISSIVE
                 owner.tensor.data = owner.tensor.data.contiguous()
                 layer.reshaped[i] = owner.tensor
-            layer.blobs.append(owner.tensor.view(tuple(wanted.shape)) if i in layer.reshaped else owner.tensor)
+                layer.blobs.append(owner.tensor.view(tuple(wanted.shape)))
+            else:
+                layer.blobs.append(owner.tensor)
     return owned
 
 
@@ -56,18 +71,25 @@ def _new(layer: Layer, index: int, wanted: Param, context: Context) -> torch.Ten
     try:
         values = layer.initial(index)
         if values is None:
-            values = fill(wanted.filler, wanted.shape, context.options.seed, f"{layer.name}/{index}")
+            key = f"{layer.name}/{index}"
+            values = fill(wanted.filler, wanted.shape, context.options.seed, key)
     except CaffeError as error:
         raise layer.refuse(str(error)) from None
     tensor = torch.from_numpy(values).to(context.device)
-    # Convolutions take channels that lie next to each other. Training on the CPU rearranges filters with every pass instead (1 %):
-    # in one order for good, whoever looks at them, sums over them stay the same to the last bit.
-    arranged = tensor.dim() == 4 and not (context.train and context.device.type == "cpu")
-    return tensor.contiguous(memory_format=torch.channels_last) if arranged else tensor
+    # Convolutions take channels that lie next to each other. Training on the CPU rearranges filters
+    # with every pass instead (1 %): while they lie in one order, whoever looks at them, sums over
+    # them stay the same to the last bit.
+    trains_on_cpu = context.train and context.device.type == "cpu"
+    if tensor.dim() == 4 and not trains_on_cpu:
+        return tensor.contiguous(memory_format=torch.channels_last)
+    return tensor
 
 
 def _share(spec: pb.ParamSpec, owner: LearnableParam) -> None:
-    """Multipliers that only a later sharer states hold for all; that they and shapes agree, caffe_ir.walk has seen to."""
+    """Have multipliers that only a later sharer states hold for all.
+
+    caffe_ir.walk has checked that multipliers and shapes agree.
+    """
     if spec.HasField("lr_mult"):
         owner.lr_mult = spec.lr_mult
     if spec.HasField("decay_mult"):

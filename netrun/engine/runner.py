@@ -175,6 +175,6 @@ class Runner:
         for i, (wanted, blob) in enumerate(zip(layer.facts.params, layer.blobs, strict=True)):
             if tuple(wanted.shape) != tuple(blob.shape):
                 found, needed = blob_shape_text(blob.shape), blob_shape_text(wanted.shape)
-                what = f"parameter {i} has shape {found}; bottoms of shapes {shapes} would need {needed}"
-                raise layer.refuse(what, "bottom")
+                what = f"bottoms of shapes {shapes} would need {needed}"
+                raise layer.refuse(f"parameter {i} has shape {found}; {what}", "bottom")
         self._shapes[position] = shapes

@@ -1,4 +1,4 @@
-"""Weights for a net that they were not made for: what fits is copied, the rest filled anew and named."""
+"""Weights for a net that they were not made for: copied where they fit, else filled anew."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ from ssd_common.suggest import suggest
 
 @dataclass
 class Fit:
-    """What became of the layers. copied: by name, the file it came from. anew: by name, why it came from none. left: not in the net."""
+    """What became of the layers.
+
+    copied: by name, the file that a layer came from. anew: by name, why it came from none.
+    left: names of the files' layers that the net has not.
+    """
 
     copied: dict[str, str] = field(default_factory=dict)
     anew: dict[str, str] = field(default_factory=dict)
@@ -32,12 +36,16 @@ class Fit:
 
 
 def without_data(model: PathLike, phase: int) -> Engine:
-    """The net of a prototxt with Inputs in place of its data layers, so that no data need be there. Raises CaffeError."""
+    """The net of a prototxt with Inputs in place of its data layers, which need no data.
+
+    Raises CaffeError where shapes do not follow without the data.
+    """
     net = filter_net(text.read_net(model), phase)
     try:
         found = walk(net, ask={"Python": PythonFacts(phase)})
     except UnknownShape as error:
-        raise CaffeError(f"{model}: {error}; a net of the same layers with Inputs for its data, such as deploy.prototxt, will do") from None
+        remedy = "a net of the same layers with Inputs for its data, such as deploy.prototxt,"
+        raise CaffeError(f"{model}: {error}; {remedy} will do") from None
     sources = {}
     for step, layer in zip(found.layers, net.layer, strict=True):
         if not layer.bottom and not step.facts.params and layer.type not in ("Input", "DummyData"):
@@ -53,10 +61,12 @@ def without_data(model: PathLike, phase: int) -> Engine:
 
 
 def fit(net: Engine, files: Sequence[PathLike], renames: Mapping[str, str]) -> Fit:
-    """Copy into a net the layers of these files that fit whole, the later file's first; the others keep what their fillers gave.
+    """Copy into a net the layers of these files that fit whole.
 
-    renames: layers of the files, by the names that the net has for them. Raises CaffeError for a file that is none, and a rename of or
-    to a layer that there is not.
+    The others keep what their fillers gave. files: of layers in several files the last counts.
+    renames: layers of the files, by the names that the net has for them.
+    Raises CaffeError for a file that holds no weights, and a rename of or to a layer that there
+    is not.
     """
     held = [(str(path), layer) for path in files for layer in stored(path)]
     _check_renames(net, {layer.name for _, layer in held}, renames)
@@ -77,7 +87,7 @@ def fit(net: Engine, files: Sequence[PathLike], renames: Mapping[str, str]) -> F
 
 
 def _check_renames(net: Engine, names: set[str], renames: Mapping[str, str]) -> None:
-    """names: of the files' layers. Raises CaffeError for a rename of or to a layer that there is not."""
+    """names: of the files' layers. Raises CaffeError for a rename of or to an unknown layer."""
     for old, new in renames.items():
         if old not in names:
             what = f"no file has a layer '{old}'{suggest(old, names)}"
@@ -123,9 +133,13 @@ def fit_weights(
 def _misfit(net: Engine, name: str, layer: StoredLayer) -> str:
     """Why a stored layer cannot be the net's layer of this name; empty where it can."""
     shapes = [blob.shape for blob in net.params[name]]
-    shared = {i for i in range(len(shapes)) if (name, i) in net.shared} if layer.sparse else set()
-    if layer.blobs.keys() | shared != set(range(len(shapes))):
+    known = set(layer.blobs)
+    if layer.sparse:
+        known |= {i for owner, i in net.shared if owner == name}
+    if known != set(range(len(shapes))):
         return f"has {len(shapes)} blobs in the net, {len(layer.blobs)}"
-    wrong = [i for i, blob in layer.blobs.items() if not blob.fits(shapes[i])]
-    mine, theirs = (" ".join(blob_shape_text(shape) for shape in side) for side in (shapes, [b.shape for b in layer.blobs.values()]))
-    return f"is {mine} in the net, {theirs}" if wrong else ""
+    if all(blob.fits(shapes[i]) for i, blob in layer.blobs.items()):
+        return ""
+    mine = " ".join(map(blob_shape_text, shapes))
+    theirs = " ".join(blob_shape_text(blob.shape) for blob in layer.blobs.values())
+    return f"is {mine} in the net, {theirs}"

@@ -77,8 +77,8 @@ def time(
     result = Timing(
         iterations,
         _layer_times(net, watch, iterations),
-        watch.spent.get(FORWARD, 0.0) / iterations,
-        watch.spent.get(BACKWARD, 0.0) / iterations,
+        watch.passes.get(FORWARD, 0.0) / iterations,
+        watch.passes.get(BACKWARD, 0.0) / iterations,
         total,
     )
     _log(result)
@@ -92,12 +92,12 @@ class _Stopwatch:
     """Milliseconds by name.
 
     On a GPU it waits for what has been launched, so that the work is counted where it belongs.
-    spent: of passes. forward, backward: of each layer that it follows.
+    passes: of whole passes. forward, backward: of each layer that it follows.
     """
 
     def __init__(self, where: torch.device) -> None:
         self.where = where
-        self.spent: dict[str, float] = {}
+        self.passes: dict[str, float] = {}
         self.forward: dict[str, float] = {}
         self.backward: dict[str, float] = {}
         # The layer whose backward is under way, and since when.
@@ -108,10 +108,10 @@ class _Stopwatch:
             torch.cuda.synchronize(self.where)
         return perf_counter() * 1e3
 
-    def timed(self, name: str, call: Callable[[], object], spent: dict[str, float]) -> None:
+    def timed(self, name: str, call: Callable[[], object], times: dict[str, float]) -> None:
         start = self.now()
         call()
-        spent[name] = spent.get(name, 0.0) + self.now() - start
+        times[name] = times.get(name, 0.0) + self.now() - start
 
     def follow(self, layer: Layer) -> None:
         """Time this layer from now on.
@@ -139,7 +139,7 @@ class _Stopwatch:
 
     def forward_pass(self, net: Engine) -> None:
         """A forward pass, timed as a whole and layer by layer."""
-        self.timed(FORWARD, net.run, self.spent)
+        self.timed(FORWARD, net.run, self.passes)
 
     def backward_pass(self, loss: Tensor) -> None:
         """A backward pass from `loss`, timed as a whole and layer by layer."""
@@ -148,7 +148,7 @@ class _Stopwatch:
             loss.backward()
             self._go_back(None)
 
-        self.timed(BACKWARD, whole, self.spent)
+        self.timed(BACKWARD, whole, self.passes)
 
 
 def _warm_up(net: Engine) -> None:

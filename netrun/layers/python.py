@@ -56,7 +56,7 @@ class HostFacts(Facts):
 
 
 class PythonFacts:
-    """Facts of the Python layers of one net, each set up when its bottoms' shapes are first known."""
+    """Facts of one net's Python layers, each set up when its bottoms' shapes are first known."""
 
     def __init__(self, phase: int) -> None:
         self._phase = phase
@@ -79,10 +79,15 @@ class PythonFacts:
 
 
 class _Call(torch.autograd.Function):
-    """The user's forward and backward as a step of autograd. Parameters' gradients go where the user's code adds them."""
+    """The user's forward and backward as a step of autograd.
+
+    Parameters' gradients go where the user's code adds them.
+    """
 
     @staticmethod
-    def forward(ctx: Any, layer: Python, count: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(
+        ctx: Any, layer: Python, count: int, *tensors: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
         ctx.layer, ctx.count, ctx.device = layer, count, tensors[0].device
         return tuple(top.to(ctx.device) for top in layer.host.forward(tensors[:count]))
 
@@ -91,24 +96,27 @@ class _Call(torch.autograd.Function):
         wanted = ctx.needs_input_grad[2 : 2 + ctx.count]
         found = ctx.layer.host.backward(gradients, wanted)
         ctx.layer.upload()
+        bottoms = [None if g is None else g.to(ctx.device) for g in found]
         parameters = len(ctx.needs_input_grad) - 2 - ctx.count
-        return (None, None, *(None if g is None else g.to(ctx.device) for g in found), *[None] * parameters)
+        return (None, None, *bottoms, *[None] * parameters)
 
 
 @layer("Python")
 class Python(Layer):
-    """A layer that the user's class computes, on the host: pycaffe's interface (netrun.pycaffe.python_host.Layer)."""
+    """A layer that the user's class computes on the host, derived from pycaffe's Layer."""
 
     def __new__(cls, layer: pb.LayerParameter, facts: Facts, context: Context) -> Any:
-        return super().__new__(cls) if isinstance(facts, HostFacts) else SSDFocalLoss(layer, facts, context)
+        if isinstance(facts, HostFacts):
+            return super().__new__(cls)
+        return SSDFocalLoss(layer, facts, context)
 
     def __init__(self, layer: pb.LayerParameter, facts: HostFacts, context: Context) -> None:
         super().__init__(layer, facts, context)
         self.host = facts.host
         self.bound = False
         if context.options.world > 1 and context.options.rank == 0 and not layer.bottom:
-            what = f"every process runs a {layer.python_param.layer} of its own; see that they give different data"
-            log.warning(f"layer '{layer.name}': {what}")
+            what = f"every process runs a {layer.python_param.layer} of its own"
+            log.warning(f"layer '{layer.name}': {what}; see that they give different data")
 
     @property
     def user(self) -> Any:

@@ -46,7 +46,7 @@ def go_back(net: NetNames, start: int, end: int) -> None:
 
 
 def _tensor_of(version: Version, graph: Graph, runner: Runner, blob: Blob) -> torch.Tensor | None:
-    """A version's tensor; None where the pass has not recorded it and a later one took its place."""
+    """A version's tensor; None where no pass has recorded it and a later one took its place."""
     recorded = runner.tops.get((version.layer, version.top))
     if recorded is not None:
         return recorded

@@ -51,7 +51,7 @@ class Net(NetNames):
     ) -> None:
         if isinstance(phase, (str, os.PathLike)) and weights is not None:
             phase, weights = weights, phase  # pycaffe's older Net(network_file, weights, phase)
-        elif isinstance(weights, int):  # pycaffe's order: network_file, phase, level, stages, weights
+        elif isinstance(weights, int):  # pycaffe's order: file, phase, level, stages, weights
             names = ("level", "stages", "weights")
             arguments |= dict(zip(names, (weights, *more), strict=False))
             weights = arguments.pop("weights", None)
@@ -142,18 +142,19 @@ class Net(NetNames):
         given: arrays of inputs and, as diffs, of outputs.
         Returns the blobs as `forward` does, and the diffs as `backward` does, a row for each image.
         """
-        pairs = [
-            (copies(self.forward(blobs, **(first or {}))), copies(self.backward(diffs, **(last or {}))))
-            for first, last in zip_longest(
-                self._batches_among(given, self.inputs), self._batches_among(given, self.outputs)
-            )
-        ]
-        blobs_of, diffs_of = (found for found, _ in pairs), (found for _, found in pairs)
-        return rows_of(blobs_of, given), rows_of(diffs_of, given)
+        inputs = self._batches_among(given, self.inputs)
+        tops = self._batches_among(given, self.outputs)
+        forwards: list[Arrays] = []
+        backwards: list[Arrays] = []
+        nothing: dict[str, Any] = {}
+        for first, last in zip_longest(inputs, tops, fillvalue=nothing):
+            forwards.append(copies(self.forward(blobs, **first)))
+            backwards.append(copies(self.backward(diffs, **last)))
+        return rows_of(forwards, given), rows_of(backwards, given)
 
     def _batches_among(
         self, given: Mapping[str, np.ndarray], names: Iterable[str]
-    ) -> Iterable[Arrays]:
+    ) -> Iterable[dict[str, Any]]:
         named = {name: given[name] for name in names if name in given}
         return batches_of(named, self._batch_size) if named else ()
 
@@ -209,7 +210,10 @@ class Net(NetNames):
         first.set_arrays(data, labels)
 
     def save_hdf5(self, path: PathLike) -> None:
-        """Write a .caffemodel.h5, whatever the file's name. Raises CaffeError where it cannot be written."""
+        """Write a .caffemodel.h5, whatever the file's name.
+
+        Raises CaffeError where it cannot be written.
+        """
         self.save(path, hdf5=True)
 
     def load_hdf5(self, path: PathLike) -> None:
