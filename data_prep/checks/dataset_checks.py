@@ -45,15 +45,12 @@ class DatasetChecks:
         before, image = self._seen.setdefault(key, (part, item.image))
         if image is item.image and before == part:
             return []
-        same, where = before == part, "" if before == part else f" in {before}"
-        twice = (
-            f"is the same image as {image}{where}"
-            if image != item.image
-            else "is there twice"
-            if same
-            else f"is also{where}"
-        )
-        return [Fault("repeated" if same else "leak", item.place or "", f"{item.image} {twice}")]
+        kind, where, twice = "repeated", "", "is there twice"
+        if before != part:
+            kind, where, twice = "leak", f" in {before}", f"is also in {before}"
+        if image != item.image:
+            twice = f"is the same image as {image}{where}"
+        return [Fault(kind, item.place or "", f"{item.image} {twice}")]
 
     def classes(self, *, given: bool) -> list[Fault]:
         """What is wrong with the classes, once all annotations could be read.
@@ -64,7 +61,10 @@ class DatasetChecks:
             return []
         if not any(self._rules.labels.values()) or not (given or self._objects):
             return [Fault("no-class", "", "no image has an object, so there is no class to learn")]
-        return self._unused_classes() + ([] if given else self._misspelt())
+        found = self._unused_classes()
+        if not given:
+            found += self._misspelt()
+        return found
 
     def _unused_classes(self) -> list[Fault]:
         labels, source = self._rules.labels, self._rules.labels_from

@@ -92,8 +92,10 @@ def _attempt(
     try:
         return read()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        place, said = (item.place, f"no {what} {file}") if item.place else (file, f"no such {what}")
-        faults.append(Fault(f"{what}-missing", place, said))
+        fault = Fault(f"{what}-missing", file, f"no such {what}")
+        if item.place:
+            fault = Fault(f"{what}-missing", item.place, f"no {what} {file}")
+        faults.append(fault)
     except CaffeError as error:
         listed = f" ({item.place})" if item.place else ""
         errors = error.errors if isinstance(error, Unreadable) else [error]

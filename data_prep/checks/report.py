@@ -67,20 +67,27 @@ class Report:
         for severity, kinds in reversed(self.counts().items()):
             found.append(HEADINGS[severity])
             for kind, count in kinds.items():
-                remedy = FAULT_KINDS[kind].remedy if severity != "mended" else ""
-                found.append(
-                    f"  {FAULT_KINDS[kind].title}: {count}" + (f" ({remedy})" if remedy else "")
-                )
-                examples = [
-                    f
-                    for (s, k, _), faults in self._groups.items()
-                    if (s, k) == (severity, kind)
-                    for f in faults
-                ]
-                shown = examples[: FEW if count > FEW + 1 else count]
-                found += [f"    {fault}" for fault in shown]
-                found += [f"    … and {count - len(shown)} more"] if count > len(shown) else []
+                about = FAULT_KINDS[kind]
+                heading = f"  {about.title}: {count}"
+                if about.remedy and severity != "mended":
+                    heading += f" ({about.remedy})"
+                found.append(heading)
+                found += self._examples(severity, kind, count)
         return found or ["nothing is wrong"]
+
+    def _examples(self, severity: str, kind: str, count: int) -> list[str]:
+        """The first few of so many faults of a kind, a line each, and how many there are more."""
+        examples: list[Fault] = []
+        for group, faults in self._groups.items():
+            if group[:2] == (severity, kind):
+                examples += faults
+        shown = examples
+        if count > FEW + 1:
+            shown = examples[:FEW]
+        found = [f"    {fault}" for fault in shown]
+        if count > len(shown):
+            found.append(f"    … and {count - len(shown)} more")
+        return found
 
     def lines(self, severity: str) -> list[str]:
         """A line for each group of faults: the first of them, and the number of the others.
@@ -91,16 +98,15 @@ class Report:
         for group, faults in self._groups.items():
             if group[0] != severity:
                 continue
-            if FAULT_KINDS[group[1]].each:
+            about, count = FAULT_KINDS[group[1]], self._counts[group]
+            if about.each:
                 found += map(str, faults)
-                found += (
-                    [f"… {more} more {FAULT_KINDS[group[1]].title}"]
-                    if (more := self._counts[group] - len(faults))
-                    else []
-                )
+                if count > len(faults):
+                    found.append(f"… {count - len(faults)} more {about.title}")
+            elif count > 1:
+                found.append(f"{faults[0]} (and {count - 1} more like it)")
             else:
-                others = self._counts[group] - 1
-                found.append(f"{faults[0]}" + (f" (and {others} more like it)" if others else ""))
+                found.append(str(faults[0]))
         return found
 
     def print(self) -> None:

@@ -95,9 +95,12 @@ def fetch_archive(
         return False
     state.mkdir(parents=True, exist_ok=True)
     path, recorded = folder / archive.file, state / f"{archive.file}.sha256"
-    checksum = archive.checksum or (recorded.read_text(encoding="utf-8").strip() if recorded.is_file() else None)
+    checksum = archive.checksum
+    if not checksum and recorded.is_file():
+        checksum = recorded.read_text(encoding="utf-8").strip()
     if not path.is_file():
-        _download(archive, checksum, path, [f"{mirror.rstrip('/')}/{archive.file}"] if mirror else list(archive.urls))
+        urls = [f"{mirror.rstrip('/')}/{archive.file}"] if mirror else list(archive.urls)
+        _download(archive, checksum, path, urls)
     elif wrong := _differs(path, checksum):
         raise CaffeError(f"{path}: {wrong}; remove it, and it is downloaded")
     if not archive.checksum and not recorded.is_file():
@@ -111,10 +114,15 @@ def fetch_archive(
 
 def manual(archive: Archive, folder: Path) -> str:
     """How to get an archive by hand."""
-    where = " or ".join([*archive.urls, *([f"{archive.page} (after registering)"] if archive.page else [])])
-    size = f", {archive.size:,} bytes" if archive.size else ""
-    checksum = f", {archive.checksum.replace(':', ' ')}" if archive.checksum else ", checksum not published"
-    return f"{archive.file}{size}{checksum}\n  from {where}\n  to   {(folder / archive.file).absolute()}"
+    places = list(archive.urls)
+    if archive.page:
+        places.append(f"{archive.page} (after registering)")
+    words = [archive.file]
+    if archive.size:
+        words.append(f"{archive.size:,} bytes")
+    words.append((archive.checksum or "checksum not published").replace(":", " "))
+    path = (folder / archive.file).absolute()
+    return f"{', '.join(words)}\n  from {' or '.join(places)}\n  to   {path}"
 
 
 def _differs(path: Path, checksum: str | None) -> str | None:
@@ -122,7 +130,9 @@ def _differs(path: Path, checksum: str | None) -> str | None:
         return None
     algorithm, _, expected = checksum.partition(":")
     found = pooch.file_hash(str(path), algorithm)
-    return None if found == expected else f"its {algorithm} is {found}, but should be {expected}: cut short, or another file"
+    if found == expected:
+        return None
+    return f"its {algorithm} is {found}, but should be {expected}: cut short, or another file"
 
 
 def _download(archive: Archive, checksum: str | None, path: Path, urls: list[str]) -> None:
@@ -248,7 +258,10 @@ _PLAIN = {
 def _plain(error: Exception) -> str:
     """A network error in a few words, without the names of Python's classes."""
     words = str(error)
-    return next((said for sign, said in _PLAIN.items() if sign in words), words if len(words) < 60 else "cannot be reached")
+    for sign, said in _PLAIN.items():
+        if sign in words:
+            return said
+    return words if len(words) < 60 else "cannot be reached"
 
 
 # ---- Archives

@@ -114,8 +114,10 @@ def _remarks(suffix: str, header: Header, encoding: Encoding) -> list[tuple[str,
         remarks.append(("grey", "is grey"))
     elif header.channels != 1 and encoding.gray:
         remarks.append(("colour", "is kept in colour, as the fork's tool does"))
-    if header.alpha or header.deep:
-        remarks.append(("alpha" if header.alpha else "deep", "has transparency" if header.alpha else "has 16 bits a sample"))
+    if header.alpha:
+        remarks.append(("alpha", "has transparency"))
+    elif header.deep:
+        remarks.append(("deep", "has 16 bits a sample"))
     return remarks
 
 

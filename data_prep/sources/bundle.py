@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -30,7 +30,9 @@ class Bundle:
     def __init__(self, root: Path) -> None:
         self._only = root if root.is_file() else None
         if self._only:
-            root = root.parent.parent if root.parent.name.lower() == "annotations" else root.parent
+            root = root.parent
+            if root.name.lower() == "annotations":
+                root = root.parent
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder or file")
         self.root = root
@@ -46,18 +48,28 @@ class Bundle:
     def candidates(self) -> list[Path]:
         """The annotation files of the folder."""
         folders = (self.root, self.root / "annotations", self.root / "Annotations")
-        found = [p for f in folders if f.is_dir() for p in sorted(f.iterdir())] + sorted(self.root.glob(f"*/{ROBOFLOW}.*"))
+        found = [p for f in folders if f.is_dir() for p in sorted(f.iterdir())]
+        found += sorted(self.root.glob(f"*/{ROBOFLOW}.*"))
         return [p for p in found if p.suffix.lower() in self.suffixes and p.name[0] != "."]
 
     def files(self) -> dict[str, Path]:
         """Annotation files by name."""
-        return {self.split_of(p): p for p in ([self._only] if self._only else self.candidates())}
+        found = [self._only] if self._only else self.candidates()
+        return {self.split_of(p): p for p in found}
 
     def sets(self) -> list[str]:
         """Names of the annotation files and of splits made up of several; none for a single one."""
         files = self.files()
-        made = [s for s, choices in self.splits.items() if any(all(n in files for n in names) for names in choices)]
-        return sorted(files) + made if len(files) > 1 else []
+        if len(files) < 2:
+            return []
+        return sorted(files) + [name for name in self.splits if self._parts(name, files)]
+
+    def _parts(self, name: str, files: Container[str]) -> list[str] | None:
+        """The annotation files that make up a split, or the one of that name; None if not all are there."""
+        for names in self.splits.get(name, [[name]]):
+            if all(n in files for n in names):
+                return names
+        return None
 
     def items(self) -> list[Item]:
         """The images of the only annotation file.
@@ -80,9 +92,8 @@ class Bundle:
         A line of a text file is an image: its file name, its name without extension, or its id.
         """
         files = self.files()
-        for names in self.splits.get(name, [[name]]):
-            if all(n in files for n in names):
-                return [item for n in names for item in self.load(files[n])]
+        if names := self._parts(name, files):
+            return [item for n in names for item in self.load(files[n])]
         if name in self.splits and files:
             needed = ", or ".join(" and ".join(names) for names in self.splits[name])
             raise CaffeError(f"{self.root}: {name} is {needed}, but there is {', '.join(sorted(files))}")
@@ -96,7 +107,8 @@ class Bundle:
         named = {words[1].partition("#")[0] for _, words in lines if len(words) == 2}
         all_named = bool(named) and all((self.root / n).is_file() for n in named)
         known: dict[str, Item] = {}
-        for file in [self.root / n for n in sorted(named)] if all_named else self.files().values():
+        files = [self.root / n for n in sorted(named)] if all_named else self.files().values()
+        for file in files:
             for item in self.load(file):
                 for key in (item.name, Path(item.image).stem, Path(item.image).name, item.image):
                     known.setdefault(key or item.image, item)
@@ -113,4 +125,4 @@ class Bundle:
 
     def below(self, path: Path) -> str:
         """A path as items have it: relative to the root where it lies below it."""
-        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.absolute().as_posix()
+        return image_lists.below(self.root, path)

@@ -139,7 +139,7 @@ def _columns(path: Path, reader: object) -> tuple[dict[str, int], bool]:
                 found.setdefault(thing, column)
     if "image" in found and len(found) > 1:
         return _header(path, sample[0], found), True
-    whole = next((row for row in sample if all(w.strip() for w in row)), sample[0])
+    whole = next(filter(_is_whole, sample), sample[0])
     order = {6: RETINANET, 8: TENSORFLOW}.get(len(whole), ())
     if order == RETINANET and _is_number(whole[5]) and not _is_number(whole[1]):
         order = CLASS_SECOND
@@ -147,6 +147,11 @@ def _columns(path: Path, reader: object) -> tuple[dict[str, int], bool]:
         wanted = "a header such as filename,xmin,ymin,xmax,ymax,class"
         raise ParseError(str(path), f"{wanted} is missing, and these {len(whole)} columns are not known without", 1)
     return {thing: column for column, thing in enumerate(order)}, False
+
+
+def _is_whole(row: list[str]) -> bool:
+    """Whether a row has a word in every column."""
+    return all(word.strip() for word in row)
 
 
 def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, int]:
@@ -178,6 +183,11 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _side(word: str) -> int:
+    """A side of an image in pixels, 0 for a word that is none."""
+    return int(word) if word.isdecimal() and len(word) < 7 else 0
+
+
 def _row(words: list[str], columns: Mapping[str, int], line: int) -> tuple[str, list | str, list[int]]:
     """What a row says: its image, its box as an item carries it, and the image's size.
 
@@ -189,7 +199,7 @@ def _row(words: list[str], columns: Mapping[str, int], line: int) -> tuple[str, 
     image = image_lists.image_name(cells["image"])
     if Path(image).is_absolute() and Path(image).suffix.lower() not in IMAGE_NAMES:
         raise ValueError(f"'{image}' is no image")
-    size = [int(cells[side]) if cells.get(side, "").isdecimal() and len(cells[side]) < 7 else 0 for side in ("width", "height")]
+    size = [_side(cells.get(side, "")) for side in ("width", "height")]
     box = CORNERS if "xmax" in columns else CORNER_AND_SIDES
     if not any(cells[thing] for thing in (*box, "class")):
         return image, [], size

@@ -6,7 +6,7 @@ import codecs
 import functools
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -77,6 +77,24 @@ def read_list(path: Path) -> list[tuple[str, list[str]]]:
     return found
 
 
+def read_items(path: Path, item: Callable[[str, str], Item]) -> list[Item]:
+    """The items of a list. item: makes the one of an image's name alone, at a place. Raises CaffeError."""
+    found = []
+    for place, words in read_list(path):
+        if len(words) == 1:
+            found.append(item(words[0], place))
+        else:
+            found.append(Item(words[0], words[1], place))
+    return found
+
+
+def below(root: Path, path: Path) -> str:
+    """A path as items have it: relative to the root where it lies below it, else absolute."""
+    if path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    return path.absolute().as_posix()
+
+
 def split(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[Item]]:
     """Items for training and a share of them for testing, both in their order.
 
@@ -141,7 +159,8 @@ def single(x: float) -> float:
 
 def shown(text: str) -> str:
     """A piece of a file for a message: one short line without what a terminal would not print."""
-    return "".join(c if c.isprintable() else "·" for c in text[:60]) + ("…" if len(text) > 60 else "")
+    words = "".join(c if c.isprintable() else "·" for c in text[:60])
+    return f"{words}…" if len(text) > 60 else words
 
 
 @functools.lru_cache(maxsize=4096)
@@ -151,8 +170,10 @@ def class_name(name: str) -> str:
     Raises ValueError, saying why, for one that they cannot.
     """
     name = name.strip()
-    if not name or not name.isprintable():
-        raise ValueError(f"class name '{shown(name)}' has characters that cannot be printed" if name else "a class without a name")
+    if not name:
+        raise ValueError("a class without a name")
+    if not name.isprintable():
+        raise ValueError(f"class name '{shown(name)}' has characters that cannot be printed")
     return name
 
 

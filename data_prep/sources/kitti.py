@@ -49,12 +49,16 @@ class Kitti:
     def __init__(self, root: Path, level: str = "hard", keep_dont_care: bool = False) -> None:
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
-        self.root = root / "training" if (root / "training").is_dir() else root
+        inner = root / "training"
+        self.root = inner if inner.is_dir() else root
         self._level, self._keep_dont_care = LEVELS[level], keep_dont_care
-        folders = [next((f for f in choices if (self.root / f).is_dir()), None) for choices in (IMAGES, LABELS)]
-        if not all(folders):
+        self._images, self._labels = self._first(IMAGES), self._first(LABELS)
+        if not self._images or not self._labels:
             raise CaffeError(f"{self.root}: no folders {IMAGES[0]} and {LABELS[0]}")
-        self._images, self._labels = folders
+
+    def _first(self, folders: tuple[str, ...]) -> str | None:
+        """The first of these folders that is there."""
+        return next((folder for folder in folders if (self.root / folder).is_dir()), None)
 
     def items(self) -> list[Item]:
         """An item for every text file, by name. Raises CaffeError where there is none."""
@@ -82,10 +86,8 @@ class Kitti:
         Raises CaffeError with file and line.
         """
         places = (Path(name), self.root / name, *(f / f"{name}.txt" for f in self._set_folders()))
-        return [
-            self._item(words[0], place) if len(words) == 1 else Item(words[0], words[1], place)
-            for place, words in image_lists.read_list(image_lists.find(name, places, self.sets()))
-        ]
+        path = image_lists.find(name, places, self.sets())
+        return image_lists.read_items(path, self._item)
 
     def file(self, item: Item) -> str:
         """The text file of an item."""

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from caffe_ir import caffe_ir_pb2 as pb
 
 BACKGROUND = "none_of_the_above"
-BUILT_IN = {"voc": "labelmap_voc", "coco": "labelmap_coco", "coco_ids": "labelmap_coco_ids", "ilsvrc": "labelmap_ilsvrc_det"}
+BUILT_IN = {
+    "voc": "labelmap_voc",
+    "coco": "labelmap_coco",
+    "coco_ids": "labelmap_coco_ids",
+    "ilsvrc": "labelmap_ilsvrc_det",
+}
+_FOLDER = Path(__file__).parents[1] / "labelmaps"
 
 
 def find(name: str) -> Path:
@@ -25,7 +31,7 @@ def find(name: str) -> Path:
 
     Raises CaffeError if there is neither.
     """
-    path = Path(__file__).parents[1] / "labelmaps" / f"{BUILT_IN[name]}.prototxt" if name in BUILT_IN else Path(name)
+    path = _FOLDER / f"{BUILT_IN[name]}.prototxt" if name in BUILT_IN else Path(name)
     if not path.is_file():
         raise CaffeError(f"{name}: no such label map (a file, or one of {', '.join(BUILT_IN)})")
     return path
@@ -51,7 +57,7 @@ def find_map(name: str) -> Path:
 
     Raises CaffeError if there is neither.
     """
-    path = Path(__file__).parents[1] / "labelmaps" / "coco_voc_map.txt" if name == "coco_voc" else Path(name)
+    path = _FOLDER / "coco_voc_map.txt" if name == "coco_voc" else Path(name)
     if not path.is_file():
         raise CaffeError(f"{name}: no such map of classes (a file, or coco_voc)")
     return path

@@ -96,7 +96,11 @@ class Selection:
     @property
     def classes(self) -> list[str] | None:
         """The chosen classes, or the new names of all."""
-        return self._classes or (list(dict.fromkeys(self._renaming.values())) if self._renaming else self._source.classes)
+        if self._classes:
+            return self._classes
+        if self._renaming:
+            return list(dict.fromkeys(self._renaming.values()))
+        return self._source.classes
 
     @property
     def aliases(self) -> dict[str, str]:

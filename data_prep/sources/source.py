@@ -138,4 +138,5 @@ class Source(Protocol):
 
 def list_line(item: Item) -> str:
     """An item as read_list and the fork's tools read it."""
-    return ("\t" if " " in item.image + item.annotation else " ").join((item.image, item.annotation))
+    between = "\t" if " " in item.image + item.annotation else " "
+    return f"{item.image}{between}{item.annotation}"

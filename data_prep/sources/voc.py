@@ -112,7 +112,9 @@ def _read_plain(data: bytes) -> Annotation | None:
         found.append(Object(name, difficult, xmin, ymin, xmax, ymax, line))
     size = root.find("size")
     width, height = (size.findtext(side, "0") if size is not None else "0" for side in ("width", "height"))
-    return Annotation(int(width), int(height), found) if width.isdecimal() and height.isdecimal() and len(width + height) < 17 else None
+    if not width.isdecimal() or not height.isdecimal() or len(width + height) > 16:
+        return None
+    return Annotation(int(width), int(height), found)
 
 
 def _object(path: str | Path, element: Element) -> Object:
@@ -189,8 +191,9 @@ class Folder:
             return None
         stems = [_stem(p.relative_to(base / annotations)) for p in found[annotations]]
         images = next(f for f in IMAGE_FOLDERS if (base / f).is_dir())
-        files = image_lists.images_below(base / images) if images or annotations else image_lists.images_in(base)
-        names = {_stem(name): name.as_posix() for name in (p.relative_to(base / images) for p in files)}
+        list_images = image_lists.images_below if images or annotations else image_lists.images_in
+        files = [path.relative_to(base / images) for path in list_images(base / images)]
+        names = {_stem(name): name.as_posix() for name in files}
         for stem, name in list(names.items()):
             names.setdefault(Path(stem).name, name)
         return Layout(_slashed(part, images), _slashed(part, annotations), names, stems)
@@ -245,7 +248,9 @@ class Folder:
 
         Raises as read_annotation.
         """
-        return Annotation(0, 0, []) if item.annotation == UNLABELLED else read_annotation(self.file(item))
+        if item.annotation == UNLABELLED:
+            return Annotation(0, 0, [])
+        return read_annotation(self.file(item))
 
     def file(self, item: Item) -> str:
         """The XML file of an item."""
@@ -271,10 +276,8 @@ class Folder:
         candidates = (Path(name), self.root / name, self.root / SETS / f"{name}.txt")
         if not any(p.is_file() for p in candidates) and (self.root / name).is_dir() and (items := self._all(name.rstrip("/"))):
             return items
-        return [
-            self.item(words[0], place) if len(words) == 1 else Item(words[0], words[1], place)
-            for place, words in image_lists.read_list(image_lists.find(name, candidates, self.sets()))
-        ]
+        path = image_lists.find(name, candidates, self.sets())
+        return image_lists.read_items(path, self.item)
 
 
 KIND = Kind(

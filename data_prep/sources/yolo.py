@@ -39,9 +39,11 @@ class Yolo:
     def items(self) -> list[Item]:
         """An item for every image, by name. Raises CaffeError where there is none."""
         folder = self.root / "images"
-        found = image_lists.images_below(folder if folder.is_dir() else self.root)
+        if not folder.is_dir():
+            folder = self.root
+        found = image_lists.images_below(folder)
         if not found:
-            raise CaffeError(f"{folder if folder.is_dir() else self.root}: no image there")
+            raise CaffeError(f"{folder}: no image there")
         return [self._item(p.relative_to(self.root).as_posix()) for p in found]
 
     def sets(self) -> list[str]:
@@ -82,15 +84,16 @@ class Yolo:
         items = []
         for place, words in image_lists.read_list(path):
             image = words[0].removeprefix("./")
-            near = next(
-                (p for p in (self.root / image, path.parent / image, self.root / "images" / image) if p.is_file()), self.root / image
-            )
-            item = self._item(self._relative(near))
-            items.append(item._replace(place=place, annotation=words[1] if len(words) == 2 else item.annotation))
+            places = (self.root / image, path.parent / image, self.root / "images" / image)
+            near = next((p for p in places if p.is_file()), places[0])
+            item = self._item(self._relative(near))._replace(place=place)
+            if len(words) == 2:
+                item = item._replace(annotation=words[1])
+            items.append(item)
         return items
 
     def _relative(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.absolute().as_posix()
+        return image_lists.below(self.root, path)
 
     @staticmethod
     def _item(image: str) -> Item:
@@ -100,7 +103,9 @@ class Yolo:
         last `images` of a path counts.
         """
         head, middle, tail = f"/{image}".rpartition("/images/")
-        labels = f"{head}/labels/{tail}"[0 if image.startswith("/") else 1 :] if middle else image
+        labels = f"{head}/labels/{tail}" if middle else f"/{image}"
+        if not image.startswith("/") or not middle:
+            labels = labels[1:]
         return Item(image, Path(labels).with_suffix(".txt").as_posix())
 
     def file(self, item: Item) -> str:

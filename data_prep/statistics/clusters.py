@@ -110,12 +110,17 @@ def ratios(sides: np.ndarray) -> Ratios:
     reached = float(square.mean())
     for count in range(1, 4):
         tried = itertools.combinations(range(len(CANDIDATES)), count)
-        gained, found = max((float(np.max([square, *(each[i] for i in ids)], axis=0).mean()), ids) for ids in tried)
+        gained, found = max((_mean_best(square, each, ids), ids) for ids in tried)
         if gained < reached + 0.01:
             break
         reached, chosen = gained, found
     values = [CANDIDATES[i] for i in chosen]
     return Ratios(values, fit(sides, values))
+
+
+def _mean_best(square: np.ndarray, each: list[np.ndarray], ids: tuple[int, ...]) -> float:
+    """Mean overlap of boxes with the best of the square and the candidates of these indices."""
+    return float(np.max([square, *(each[i] for i in ids)], axis=0).mean())
 
 
 def fit(sides: np.ndarray, values: Sequence[float]) -> float:

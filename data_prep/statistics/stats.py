@@ -67,7 +67,7 @@ def stats(
         unread = tables.left_out(objects)
         raise CaffeError(f"{len(objects.images)} images, and not one object{unread}")
     covered = [tables.covered(objects, net) for net in priors]
-    return Statistics(objects, list(tables.tables(objects)), tables.advice(objects), covered)
+    return Statistics(objects, tables.tables(objects), tables.advice(objects), covered)
 
 
 def _objects(

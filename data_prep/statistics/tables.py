@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,10 +15,27 @@ from ssd_common.tables import aligned
 
 SIDES = (0, 8, 16, 32, 64, 128, 256)  # √area in pixels where a bin begins
 ASPECTS = (0, 1 / 3, 1 / 2, 1 / 1.5, 1, 1.5, 2, 3)  # width/height where a bin begins
-ASPECT_NAMES = ("below 1:3", "1:3 to 1:2", "1:2 to 1:1.5", "1:1.5 to 1:1", "1:1 to 1.5:1", "1.5:1 to 2:1", "2:1 to 3:1", "above 3:1")
-COCO_SIZES = {"small": (0, 32), "medium": (32, 96), "large": (96, np.inf)}  # √area in pixels of the image, as COCO's metrics
+ASPECT_NAMES = (
+    "below 1:3",
+    "1:3 to 1:2",
+    "1:2 to 1:1.5",
+    "1:1.5 to 1:1",
+    "1:1 to 1.5:1",
+    "1.5:1 to 2:1",
+    "2:1 to 3:1",
+    "above 3:1",
+)
+# √area in pixels of the image, as COCO's metrics have it.
+COCO_SIZES: Mapping[str, tuple[float, float]] = {
+    "small": (0, 32),
+    "medium": (32, 96),
+    "large": (96, np.inf),
+}
+PER_IMAGE = (0, 1, 2, 3, 5, 10, 20, 50, 100, 1 << 62)  # objects per image where a bin begins
 THRESHOLDS = (0.5, 0.6, 0.7)
 SAMPLE = 100_000  # objects that are held against prior boxes, drawn at random where there are more
+
+Row = Sequence[str | int | float]
 
 
 class Covered(NamedTuple):
@@ -42,10 +59,11 @@ class Table(NamedTuple):
 
     title: str
     columns: Sequence[str]
-    rows: list[Sequence[str | int | float]]
+    rows: list[Row]
 
     def __str__(self) -> str:
-        cells = [list(self.columns), *([_cell(value) for value in row] for row in self.rows)]
+        cells = [list(self.columns)]
+        cells += [list(map(_cell, row)) for row in self.rows]
         return "\n".join([self.title, *(f"  {line}" for line in aligned(cells))])
 
 
@@ -57,10 +75,22 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def _range(low: int, high: int) -> str:
+    """A range of whole numbers, high not among them."""
+    if high == low + 1:
+        return str(low)
+    return f"{low}-{high - 1}" if high < PER_IMAGE[-1] else f"{low} and more"
+
+
 def side_bins() -> list[tuple[str, float, float]]:
     """Name, lower and upper bound of each range of √area."""
     ends = [*SIDES[1:], np.inf]
-    return [(f"{low}-{high}" if np.isfinite(high) else f"{low} and more", low, high) for low, high in zip(SIDES, ends, strict=True)]
+    return [(_sides_range(low, high), low, high) for low, high in zip(SIDES, ends, strict=True)]
+
+
+def _sides_range(low: float, high: float) -> str:
+    """A range of sides in words."""
+    return f"{low}-{high}" if np.isfinite(high) else f"{low} and more"
 
 
 def summary(objects: ObjectTable) -> str:
@@ -73,7 +103,11 @@ def summary(objects: ObjectTable) -> str:
 
 def left_out(objects: ObjectTable) -> str:
     """How many images are not counted; "" for none."""
-    return f"; {objects.unread} left out that cannot be read, or their annotations (data_prep check says why)" if objects.unread else ""
+    return (
+        f"; {objects.unread} left out that cannot be read, or their annotations (data_prep check says why)"
+        if objects.unread
+        else ""
+    )
 
 
 def objects_per_image(objects: ObjectTable) -> np.ndarray:
@@ -81,36 +115,75 @@ def objects_per_image(objects: ObjectTable) -> np.ndarray:
     return np.bincount(objects.image, minlength=len(objects.images))
 
 
-def tables(objects: ObjectTable) -> Iterator[Table]:
-    """What there is to say of objects without a net. There must be objects."""
+def tables(objects: ObjectTable) -> list[Table]:
+    """Everything about objects without a net: classes, objects per image, sizes, shapes, clusters.
+
+    objects: at least one
+    """
+    return [
+        _classes(objects),
+        _per_image(objects),
+        _sizes(objects),
+        _shapes(objects),
+        _clusters(objects),
+    ]
+
+
+def _classes(objects: ObjectTable) -> Table:
     roots = np.sqrt(objects.pixels.prod(1))
     counts = np.bincount(objects.label, minlength=len(objects.names))
-    images = [len(np.unique(objects.image[objects.label == i])) for i in range(len(counts))]
-    yield Table("classes (√area in pixels of the image)", ("class", "objects", "share", "images", "median √area"), [
-        (objects.names[i], int(counts[i]), _percent(counts[i] / len(objects)), images[i], float(np.median(roots[objects.label == i])))
-        for i in np.argsort(-counts, kind="stable") if counts[i]
-    ])  # fmt: skip
+    rows: list[Row] = []
+    for i in np.argsort(-counts, kind="stable"):
+        if not counts[i]:
+            continue
+        own = objects.label == i
+        images = len(np.unique(objects.image[own]))
+        share = _percent(counts[i] / len(objects))
+        rows.append((objects.names[i], int(counts[i]), share, images, float(np.median(roots[own]))))
+    columns = ("class", "objects", "share", "images", "median √area")
+    return Table("classes (√area in pixels of the image)", columns, rows)
+
+
+def _per_image(objects: ObjectTable) -> Table:
     per_image = objects_per_image(objects)
-    ends = (0, 1, 2, 3, 5, 10, 20, 50, 100, 1 << 62)
-    yield Table("objects per image", ("objects", "images", "share"), [
-        (str(low) if high == low + 1 else f"{low}-{high - 1}" if high < ends[-1] else f"{low} and more", n, _percent(n / len(per_image)))
-        for low, high in pairwise(ends) if (n := int(((per_image >= low) & (per_image < high)).sum()))
-    ])  # fmt: skip
-    rows = [(f"{name} ({low}-{high})" if np.isfinite(high) else f"{name} ({low} and more)", low, high)
-            for name, (low, high) in COCO_SIZES.items()]  # fmt: skip
-    yield Table("size: √area in pixels of the image", ("√area", "objects", "share"), [
-        (name, n := int(((roots >= low) & (roots < high)).sum()), _percent(n / len(roots))) for name, low, high in [*rows, *side_bins()]
-    ])  # fmt: skip
-    wide, high_ = objects.pixels.T
-    aspect = np.divide(wide, high_, out=np.full(len(wide), np.nan), where=(wide > 0) & (high_ > 0))
+    rows: list[Row] = []
+    for low, high in pairwise(PER_IMAGE):
+        if count := int(((per_image >= low) & (per_image < high)).sum()):
+            rows.append((_range(low, high), count, _percent(count / len(per_image))))
+    return Table("objects per image", ("objects", "images", "share"), rows)
+
+
+def _sizes(objects: ObjectTable) -> Table:
+    roots = np.sqrt(objects.pixels.prod(1))
+    bins = [(f"{name} ({_sides_range(*ends)})", *ends) for name, ends in COCO_SIZES.items()]
+    rows: list[Row] = []
+    for name, low, high in [*bins, *side_bins()]:
+        count = int(((roots >= low) & (roots < high)).sum())
+        rows.append((name, count, _percent(count / len(roots))))
+    return Table("size: √area in pixels of the image", ("√area", "objects", "share"), rows)
+
+
+def _shapes(objects: ObjectTable) -> Table:
+    wide, high = objects.pixels.T
+    unknown = np.full(len(wide), np.nan)
+    aspect = np.divide(wide, high, out=unknown, where=(wide > 0) & (high > 0))
     found = np.digitize(aspect[np.isfinite(aspect)], ASPECTS) - 1
-    yield Table("shape: width to height in the image", ("ratio", "objects", "share"), [
-        (name, int((found == i).sum()), _percent((found == i).mean())) for i, name in enumerate(ASPECT_NAMES)
-    ])  # fmt: skip
-    yield Table("clusters by √area, in the image warped to a square (DSSD, Table 1); width and height in % of its side",
-                ("cluster", "share", "width", "height", "W/H", "max(W/H, H/W)"), [
-        (str(i), _percent(c.share), c.width, c.height, c.width / c.height, c.ratio) for i, c in enumerate(clusters.table(objects.sides), 1)
-    ])  # fmt: skip
+    rows: list[Row] = []
+    for i, name in enumerate(ASPECT_NAMES):
+        rows.append((name, int((found == i).sum()), _percent((found == i).mean())))
+    return Table("shape: width to height in the image", ("ratio", "objects", "share"), rows)
+
+
+def _clusters(objects: ObjectTable) -> Table:
+    rows: list[Row] = []
+    for i, c in enumerate(clusters.table(objects.sides), 1):
+        rows.append((str(i), _percent(c.share), c.width, c.height, c.width / c.height, c.ratio))
+    title = (
+        "clusters by √area, in the image warped to a square (DSSD, Table 1);"
+        " width and height in % of its side"
+    )
+    columns = ("cluster", "share", "width", "height", "W/H", "max(W/H, H/W)")
+    return Table(title, columns, rows)
 
 
 def advice(objects: ObjectTable) -> str:
@@ -118,7 +191,10 @@ def advice(objects: ObjectTable) -> str:
     ours, sides = clusters.ratios(objects.sides), objects.sides[(objects.sides > 0).all(1)]
     if not len(sides):
         return "no object has an area"
-    usual = "; ".join(f"{', '.join(map(str, r))} → {clusters.fit(sides, r):.3f}" for r in ((2,), (2, 3), (1.6, 2, 3)))
+    usual = "; ".join(
+        f"{', '.join(map(str, r))} → {clusters.fit(sides, r):.3f}"
+        for r in ((2,), (2, 3), (1.6, 2, 3))
+    )
     mine = ", ".join(f"{r:.1f}" for r in ours.values) or "none beside the square"
     return f"aspect ratios to take: {mine} (mean overlap of the best shape {ours.fit:.3f}; with SSD's and DSSD's {usual})"
 
@@ -130,27 +206,53 @@ def covered(objects: ObjectTable, net: NetPriors) -> Covered:
         chosen = np.sort(np.random.default_rng(0).choice(len(objects), SAMPLE, replace=False))
     corners = at_input(objects.corners[chosen], objects.images[objects.image[chosen]], net)
     found = cover(corners, net)
-    at_net = np.sqrt((np.maximum(corners[:, 2:] - corners[:, :2], 0) * [net.width, net.height]).prod(1))
+    at_net = np.sqrt(
+        (np.maximum(corners[:, 2:] - corners[:, :2], 0) * [net.width, net.height]).prod(1)
+    )
     in_image = np.sqrt(objects.pixels[chosen].prod(1))
-    groups = [("all", np.ones(len(chosen), bool))]
-    groups += [(f"COCO's {name}", (in_image >= low) & (in_image < high)) for name, (low, high) in COCO_SIZES.items()]
-    groups += [(name, (at_net >= low) & (at_net < high)) for name, low, high in side_bins()]
-    of = f" of {len(objects)}, drawn at random" if len(chosen) < len(objects) else ""
-    title = (f"{len(net.boxes)} prior boxes of {net.name} over {len(chosen)} objects{of}; √area in pixels of the input,"
-             f" {net.width}x{net.height}")  # fmt: skip
-    columns = ("objects", "number", "best IoU", *(f">= {t}" for t in THRESHOLDS), f"priors >= {MATCHED}")
-    by_size = Table(title, columns, [
-        (name, int(m.sum()), float(found.best[m].mean()), *(_percent((found.best[m] >= t).mean()) for t in THRESHOLDS),
-         float(found.matched[m].mean())) for name, m in groups if m.any()
-    ])  # fmt: skip
-    by_map = Table("which map has an object's best prior box", ("layer", "priors", "sides in pixels", "objects", "share"), [
-        (name, len(priors), _sides(priors, net), n := int((found.map == i).sum()), _percent(n / max(len(chosen), 1)))
-        for i, (name, priors) in enumerate(net.maps.items())
-    ])  # fmt: skip
-    return Covered(net, [by_size, by_map], found, at_net, in_image)
+    by_size = _by_size(net, found, at_net, in_image, len(objects))
+    return Covered(net, [by_size, _by_map(net, found)], found, at_net, in_image)
 
 
-def _sides(priors: np.ndarray, net: NetPriors) -> str:
+def _by_size(
+    net: NetPriors, found: Cover, at_net: np.ndarray, in_image: np.ndarray, total: int
+) -> Table:
+    """How objects are covered by their size, in their images and at the net's input."""
+    groups = [("all", np.ones(len(at_net), bool))]
+    for name, (low, high) in COCO_SIZES.items():
+        groups.append((f"COCO's {name}", (in_image >= low) & (in_image < high)))
+    for name, low, high in side_bins():
+        groups.append((name, (at_net >= low) & (at_net < high)))
+    rows: list[Row] = []
+    for name, chosen in groups:
+        if not chosen.any():
+            continue
+        best = found.best[chosen]
+        shares = [_percent((best >= threshold).mean()) for threshold in THRESHOLDS]
+        matched = float(found.matched[chosen].mean())
+        rows.append((name, int(chosen.sum()), float(best.mean()), *shares, matched))
+    of = f" of {total}, drawn at random" if len(at_net) < total else ""
+    title = (
+        f"{len(net.boxes)} prior boxes of {net.name} over {len(at_net)} objects{of};"
+        f" √area in pixels of the input, {net.width}x{net.height}"
+    )
+    limits = [f">= {threshold}" for threshold in THRESHOLDS]
+    columns = ("objects", "number", "best IoU", *limits, f"priors >= {MATCHED}")
+    return Table(title, columns, rows)
+
+
+def _by_map(net: NetPriors, found: Cover) -> Table:
+    """Which map has the best prior box of how many objects."""
+    rows: list[Row] = []
+    for i, (name, priors) in enumerate(net.maps.items()):
+        count = int((found.map == i).sum())
+        share = _percent(count / max(len(found.map), 1))
+        rows.append((name, len(priors), _sides_of(priors, net), count, share))
+    columns = ("layer", "priors", "sides in pixels", "objects", "share")
+    return Table("which map has an object's best prior box", columns, rows)
+
+
+def _sides_of(priors: np.ndarray, net: NetPriors) -> str:
     """The smallest and largest √area of a map's prior boxes."""
     roots = np.sqrt(((priors[:, 2:] - priors[:, :2]) * [net.width, net.height]).prod(1))
     return f"{roots.min():.0f}-{roots.max():.0f}"
