@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from netgen.blocks.numbered_layers import Axes, NumberedLayers
 from netgen.graph import Blob
@@ -21,10 +20,14 @@ POST_EPS = 1e-4  # of BatchNorm in GRP-DSOD's body
 class Structure:
     """DS/A-B-k-θ (Table 3): the letters, and what its ablation leaves out.
 
-    first: A, channels of the first convolution. bottleneck: B, of each 1×1 convolution. growth: k. compression: θ of the transitions.
-    stem: three 3×3 convolutions, the last one with 2·A channels, and 2×2 pooling; without it DenseNet's 7×7 convolution and 3×3 pooling
-    (§3.1, principle 3). blocks: layers of the dense blocks; the first ends in a transition with pooling, the second is the last at its
-    resolution, and those after it follow each other without pooling.
+    first: A, channels of the first convolution.
+    bottleneck: B, of each 1×1 convolution.
+    growth: k, channels that each layer adds.
+    compression: θ of the transitions.
+    stem: three 3×3 convolutions, the last one with 2·A channels, and 2×2 pooling; without it
+        DenseNet's 7×7 convolution and 3×3 pooling (§3.1, principle 3).
+    blocks: layers of the dense blocks; the first ends in a transition with pooling, the second is
+        the last at its resolution, and those after it follow each other without pooling.
     """
 
     first: int = 64
@@ -63,24 +66,46 @@ def bn_relu_conv(
 
 
 def conv_bn_relu(
-    layers: NumberedLayers, x: Blob, num_output: int, kernel_size: int, *, stride: int = 1, pad: Axes = 0, keep: bool = False
+    layers: NumberedLayers,
+    x: Blob,
+    num_output: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    pad: Axes = 0,
+    keep: bool = False,
 ) -> Blob:
-    """A convolution, BatchNorm, Scale and ReLU, all in place (`keep` changes nothing)."""
+    """Add a convolution, BatchNorm, Scale and ReLU, all in place (`keep` changes nothing)."""
     x = layers.conv(x, num_output, kernel_size, stride=stride, pad=pad)
     return layers.relu(layers.batch_norm(x, in_place=True, eps=POST_EPS))
 
 
-def stem(layers: NumberedLayers, x: Blob, first: int, *, eps: float | None = None) -> Blob:
-    """The stem before its pooling: 3×3 convolutions to A (stride 2), A and 2·A channels. eps: BatchNorm in place with this ε."""
-    fields: dict[str, Any] = {} if eps is None else {"in_place": True, "eps": eps}
+def stem(layers: NumberedLayers, x: Blob, first: int, *, post: bool = False) -> Blob:
+    """Add the stem before its pooling: 3×3 convolutions to A (stride 2), A and 2·A channels.
+
+    post: as GRP-DSOD has it, see `conv_bn_relu`.
+    """
     for channels, stride in ((first, 2), (first, 1), (2 * first, 1)):
-        x = layers.conv(x, channels, 3, stride=stride, pad=1)
-        x = layers.relu(layers.batch_norm(x, **fields))
+        if post:
+            x = conv_bn_relu(layers, x, channels, 3, stride=stride, pad=1)
+        else:
+            x = layers.conv(x, channels, 3, stride=stride, pad=1)
+            x = layers.relu(layers.batch_norm(x))
     return x
 
 
-def dense_block(layers: NumberedLayers, x: Blob, count: int, structure: Structure, *, unit: Unit = bn_relu_conv) -> Blob:
-    """`count` times: 1×1 convolution to B channels, 3×3 to k, concatenated with all that came before."""
+def dense_block(
+    layers: NumberedLayers,
+    x: Blob,
+    count: int,
+    structure: Structure,
+    *,
+    unit: Unit = bn_relu_conv,
+) -> Blob:
+    """Add `count` layers, each concatenated with all that came before.
+
+    A layer is a 1×1 convolution to B channels and a 3×3 one to k.
+    """
     for _ in range(count):
         y = unit(layers, x, structure.bottleneck, 1)
         y = unit(layers, y, structure.growth, 3, pad=1)
@@ -89,31 +114,40 @@ def dense_block(layers: NumberedLayers, x: Blob, count: int, structure: Structur
 
 
 def dsod(layers: NumberedLayers, image: Blob, structure: Structure) -> tuple[Blob, Blob]:
-    """The maps of stride 8 ("First", after its transition) and 16 (the last dense block, before its transition) of an image."""
+    """Add DSOD's backbone.
+
+    Returns the maps of stride 8 ("First", after its transition) and 16 (the last dense block,
+    before its transition).
+    """
+
+    def transition(x: Blob, name: str = "") -> Blob:
+        channels = structure.compressed(x.channels)
+        return bn_relu_conv(layers, x, channels, 1, keep=True, name=name)
+
     if structure.stem:
         x = layers.max_pool(stem(layers, image, structure.first))
     else:
-        x = layers.relu(layers.batch_norm(layers.conv(image, structure.first, 7, stride=2, pad=3)))
-        x = layers.max_pool(x, 3)
+        x = layers.conv(image, structure.first, 7, stride=2, pad=3)
+        x = layers.max_pool(layers.relu(layers.batch_norm(x)), 3)
     x = dense_block(layers, x, structure.blocks[0], structure)
-    x = layers.max_pool(bn_relu_conv(layers, x, structure.compressed(x.channels), 1, keep=True))
-    x = dense_block(layers, x, structure.blocks[1], structure)
-    first = bn_relu_conv(layers, x, structure.compressed(x.channels), 1, keep=True, name="First")
-    x = layers.max_pool(first)
-    for index, count in enumerate(structure.blocks[2:]):
-        if index:
-            x = bn_relu_conv(layers, x, structure.compressed(x.channels), 1, keep=True)
-        x = dense_block(layers, x, count, structure)
+    x = layers.max_pool(transition(x))
+    first = transition(dense_block(layers, x, structure.blocks[1], structure), name="First")
+    x = dense_block(layers, layers.max_pool(first), structure.blocks[2], structure)
+    for count in structure.blocks[3:]:
+        x = dense_block(layers, transition(x), count, structure)
     return first, x
 
 
 def grp_dsod(layers: NumberedLayers, image: Blob, structure: Structure) -> tuple[Blob, Blob]:
-    """The same maps of GRP-DSOD: "First" also takes in the stem's map and that of stride 4, 128 channels of each."""
+    """Add GRP-DSOD's backbone, whose "First" also takes in the stem's map and that of stride 4.
+
+    Returns the same maps as `dsod`. 128 channels of each are taken in.
+    """
 
     def block(x: Blob, count: int) -> Blob:
         return dense_block(layers, x, count, structure, unit=conv_bn_relu)
 
-    finest = stem(layers, image, structure.first, eps=POST_EPS)
+    finest = stem(layers, image, structure.first, post=True)
     x = block(layers.max_pool(finest), structure.blocks[0])
     fine = conv_bn_relu(layers, x, x.channels, 1)
     x = block(layers.max_pool(fine), structure.blocks[1])

@@ -19,7 +19,17 @@ from netgen.graph import Blob, Net
 
 FIRST_CHANNELS = 32
 # Channels and stride of conv1 … conv13.
-STAGES = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
+STAGES = (
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    *[(512, 1)] * 5,
+    (1024, 2),
+    (1024, 1),
+)
 RELU6_LIMIT = 6
 
 
@@ -27,9 +37,12 @@ RELU6_LIMIT = 6
 class Style:
     """How MobileNet's convolutions are written; the defaults are those of chuanqi305/MobileNet-SSD's test template.
 
-    lr_mult: of weights, which then decay as much less. caffe_engine: depthwise convolutions by Caffe's own code, as cuDNN had none for
-    groups. folded: BatchNorm and Scale are folded into the convolutions, which have biases instead (that repository's merge_bn.py).
-    relu6: min(max(x, 0), 6), as TensorFlow has it, instead of max(x, 0). batch_norm: fields of BatchNorm.
+    lr_mult: of weights, which then decay as much less.
+    caffe_engine: depthwise convolutions by Caffe's own code, as cuDNN had none for groups.
+    folded: BatchNorm and Scale are folded into the convolutions, which have biases instead (that
+        repository's merge_bn.py).
+    relu6: min(max(x, 0), 6), as TensorFlow has it, instead of max(x, 0).
+    batch_norm: fields of BatchNorm.
     """
 
     lr_mult: float = 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from netgen.blocks.convolution import conv_relu, shrink
 from netgen.blocks.resize import resize
@@ -12,73 +14,120 @@ from netgen.sources import Source
 FUSED_CHANNELS = 256  # each source after its 1×1 convolution (§4.2)
 PYRAMID_CHANNELS = (512, 512, 256)  # of ds_1 and ds_2, and of every later map
 FUSED = ("conv4_3", "fc7", "conv7_2")  # §4.1.1: conv3_3 does not help, conv7_2 does
+PYRAMID_NAME = "fea_concat_bn_ds_{}"  # of a map that is so many times as small as the fused one
 
 
-def fssd_neck(
-    net: Net,
-    maps: dict[str, Blob],
-    image: Blob | None = None,
-    *,
-    fused: Sequence[str] = FUSED,
-    sum_up: bool = False,
-    batch_norm: bool = True,
-    pyramid: str = "b",
-    width: float = 1,
-    lr_mult: float = 1,
-    conv7_2_lr_mult: float | None = None,
-    conv4_3_last: bool = False,
-    normalise: bool = False,
-) -> list[Source]:
-    """The source maps of FSSD for an image of any size, down to one cell: fea_concat_bn_ds_1, _2, _4, …
+@dataclass(frozen=True)
+class Fusion:
+    """FSSD's neck, for an image of any size, down to one cell.
 
-    maps: of a backbone, with conv3_3 where that is fused, conv4_3 and fc7; conv7_2 is made here (conv6_2 keeps stride 1). Each map of
-    `fused` is brought to 256 channels and to conv4_3's size, larger ones by 2×2 pooling; then they are concatenated, or added where
-    `sum_up`, and normalised without Scale where `batch_norm`. Prior steps are left to PriorBox: image divided by cells.
-    pyramid: of Figure 3, "a" (the fused map is the first source itself), "b", or "c" (a 1×1 convolution of half as many channels first).
-    lr_mult: of the layers that a trained SSD does not have, 2 when starting from one (§3.2). conv7_2_lr_mult: where conv7_2 differs.
-    conv4_3_last: the layer order of the released 512 script. normalise: BatchNorm and Scale after each convolution.
+    fused: the maps that are brought to 256 channels and to conv4_3's size, larger ones by 2×2
+        pooling, and then concatenated.
+    sum_up: add them instead.
+    batch_norm: normalise the result, without Scale.
+    pyramid: of Figure 3, "a" (the fused map is the first source itself), "b", or "c" (a 1×1
+        convolution of half as many channels first).
+    width: factor on every number of channels.
+    lr_mult: of the layers that a trained SSD does not have, 2 when starting from one (§3.2).
+    conv7_2_lr_mult: where conv7_2 differs.
+    conv4_3_last: the layer order of the released 512 script.
+    normalise: BatchNorm and Scale after each convolution.
     """
 
-    def channels(count: int) -> int:
-        return max(1, round(count * width))
+    fused: Sequence[str] = FUSED
+    sum_up: bool = False
+    batch_norm: bool = True
+    pyramid: str = "b"
+    width: float = 1
+    lr_mult: float = 1
+    conv7_2_lr_mult: float | None = None
+    conv4_3_last: bool = False
+    normalise: bool = False
 
-    def project(source: str) -> Blob:
-        return conv_relu(net, f"{source}_reduce", maps[source], channels(FUSED_CHANNELS), 1, lr_mult=lr_mult, normalise=normalise)
+    def __call__(self, net: Net, maps: dict[str, Blob], image: Blob) -> list[Source]:
+        """Add the source maps: fea_concat_bn_ds_1, _2, _4, …
 
-    conv4_3 = None if conv4_3_last else project("conv4_3")
-    if "conv7_2" in fused:
-        x = conv_relu(net, "conv6_1", maps["fc7"], channels(256), 1, normalise=normalise)
-        x = conv_relu(net, "conv6_2", x, channels(512), 3, pad=1, normalise=normalise)
-        x = conv_relu(net, "conv7_1", x, channels(128), 1, normalise=normalise)
-        conv7_2_lr_mult = lr_mult if conv7_2_lr_mult is None else conv7_2_lr_mult
-        conv7_2 = conv_relu(net, "conv7_2", x, channels(FUSED_CHANNELS), 3, pad=1, stride=2, lr_mult=conv7_2_lr_mult, normalise=normalise)
-    conv4_3 = conv4_3 or project("conv4_3")
-    parts = [conv4_3]
-    if "conv3_3" in fused:
-        conv3_3 = project("conv3_3")
-        parts.insert(0, net.add("Pooling", "conv3_3_ds", conv3_3, pool="MAX", kernel_size=2, stride=2))
-    parts.append(resize(net, "fc7_us", project("fc7"), conv4_3.size))
-    if "conv7_2" in fused:
-        parts.append(resize(net, "conv7_2_us", conv7_2, conv4_3.size))
-    whole = net.add("Eltwise", "fea_sum", *parts, operation="SUM") if sum_up else net.add("Concat", "fea_concat", *parts, axis=1)
-    if batch_norm:
-        whole = net.add("BatchNorm", f"{whole.name}_bn", whole, in_place=True)
+        Prior steps are left to PriorBox: image divided by cells.
+        maps: of a backbone, with conv3_3 where that is fused, conv4_3 and fc7; conv7_2 is made here.
+        """
+        return self._pyramid(net, self._fuse(net, maps))
 
-    name, factor, bottleneck = "fea_concat_bn_ds_{}", 1, pyramid == "c"
+    def _channels(self, count: int) -> int:
+        return max(1, round(count * self.width))
 
-    def narrow(x: Blob, count: int) -> Blob:
-        if not bottleneck:
+    def _conv(
+        self, net: Net, name: str, x: Blob, count: int, kernel_size: int, **fields: Any
+    ) -> Blob:
+        fields["normalise"] = self.normalise
+        return conv_relu(net, name, x, self._channels(count), kernel_size, **fields)
+
+    def _project(self, net: Net, x: Blob, name: str) -> Blob:
+        layer = f"{name}_reduce"
+        return self._conv(net, layer, x, FUSED_CHANNELS, 1, lr_mult=self.lr_mult)
+
+    def _conv7_2(self, net: Net, fc7: Blob) -> Blob:
+        """SSD's two maps after fc7; conv6_2 keeps stride 1."""
+        lr_mult = self.conv7_2_lr_mult
+        if lr_mult is None:
+            lr_mult = self.lr_mult
+        x = self._conv(net, "conv6_1", fc7, 256, 1)
+        x = self._conv(net, "conv6_2", x, 512, 3, pad=1)
+        x = self._conv(net, "conv7_1", x, 128, 1)
+        return self._conv(net, "conv7_2", x, FUSED_CHANNELS, 3, pad=1, stride=2, lr_mult=lr_mult)
+
+    def _fuse(self, net: Net, maps: dict[str, Blob]) -> Blob:
+        """The maps of `fused` as one, of conv4_3's size."""
+        if not self.conv4_3_last:
+            conv4_3 = self._project(net, maps["conv4_3"], "conv4_3")
+        deeper = "conv7_2" in self.fused
+        if deeper:
+            conv7_2 = self._conv7_2(net, maps["fc7"])
+        if self.conv4_3_last:
+            conv4_3 = self._project(net, maps["conv4_3"], "conv4_3")
+        parts = [conv4_3]
+        if "conv3_3" in self.fused:
+            x = self._project(net, maps["conv3_3"], "conv3_3")
+            x = net.add("Pooling", "conv3_3_ds", x, pool="MAX", kernel_size=2, stride=2)
+            parts.insert(0, x)
+        fc7 = self._project(net, maps["fc7"], "fc7")
+        parts.append(resize(net, "fc7_us", fc7, conv4_3.size))
+        if deeper:
+            parts.append(resize(net, "conv7_2_us", conv7_2, conv4_3.size))
+        return self._join(net, parts)
+
+    def _join(self, net: Net, parts: Sequence[Blob]) -> Blob:
+        kind, name = "Concat", "fea_concat"
+        fields: dict[str, Any] = {"axis": 1}
+        if self.sum_up:
+            kind, name = "Eltwise", "fea_sum"
+            fields = {"operation": "SUM"}
+        whole = net.add(kind, name, *parts, **fields)
+        if not self.batch_norm:
+            return whole
+        return net.add("BatchNorm", f"{whole.name}_bn", whole, in_place=True)
+
+    def _pyramid(self, net: Net, x: Blob) -> list[Source]:
+        """Ever smaller maps of the fused one."""
+        if self.pyramid != "a":
+            name, count = PYRAMID_NAME.format(1), PYRAMID_CHANNELS[0]
+            x = self._narrowed(net, name, x, count)
+            x = self._conv(net, name, x, count, 3, pad=1, lr_mult=self.lr_mult)
+        sources = [Source(x)]
+        while max(x.size) > 1:
+            name = PYRAMID_NAME.format(2 ** len(sources))
+            count = PYRAMID_CHANNELS[min(len(sources), 2)]
+            x = self._narrowed(net, name, x, count)
+            channels = self._channels(count)
+            learning = {"lr_mult": self.lr_mult, "normalise": self.normalise}
+            x = shrink(net, name, x, channels, **learning)
+            sources.append(Source(x))
+        return sources
+
+    def _narrowed(self, net: Net, name: str, x: Blob, count: int) -> Blob:
+        """The bottleneck before a convolution of `count` channels, in pyramid "c"."""
+        if self.pyramid != "c":
             return x
-        return conv_relu(net, f"{name.format(factor)}_1x1", x, count // 2, 1, lr_mult=lr_mult, normalise=normalise)
-
-    x = whole
-    if pyramid != "a":
-        count = channels(PYRAMID_CHANNELS[0])
-        x = conv_relu(net, name.format(1), narrow(x, count), count, 3, pad=1, lr_mult=lr_mult, normalise=normalise)
-    sources = [Source(x)]
-    while max(x.size) > 1:
-        factor *= 2
-        count = channels(PYRAMID_CHANNELS[min(len(sources), 2)])
-        x = shrink(net, name.format(factor), narrow(x, count), count, lr_mult=lr_mult, normalise=normalise)
-        sources.append(Source(x))
-    return sources
+        half = self._channels(count) // 2
+        return conv_relu(
+            net, f"{name}_1x1", x, half, 1, lr_mult=self.lr_mult, normalise=self.normalise
+        )

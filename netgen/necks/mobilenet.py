@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from netgen.backbones.mobilenet_v1 import DEFAULT, Style, conv_bn, learning, mobilenet_v1, separable
+from netgen.backbones.mobilenet_v1 import Style, conv_bn, learning, mobilenet_v1, separable
 from netgen.blocks.resize import resize
 from netgen.graph import Blob, Net
 from netgen.sources import Source
 
-EXTRA_CHANNELS = (512, 256, 256, 128)  # of conv14_2 … conv17_2; the 1×1 convolution before each has half as many
+# Of conv14_2 … conv17_2; the 1×1 convolution before each has half as many.
+EXTRA_CHANNELS = (512, 256, 256, 128)
 LIGHT_FUSED = ("conv5", "conv11", "conv13")  # strides 8, 16 and 32
 LIGHT_FUSED_CHANNELS = 256
 LIGHT_CHANNELS = (512, 1024, 512, 256, 256, 128)  # those of MobileNet-SSD's six maps
 
 
 def mobilenet_ssd(net: Net, image: Blob, styles: Mapping[str, Style]) -> list[Source]:
-    """MobileNet-SSD's source maps: conv11 and conv13, and four more, each of half the size: 19, 10, 5, 3, 2, 1 cells at 300×300.
+    """Add MobileNet-SSD's source maps: conv11 and conv13, and four more, each of half the size.
 
-    styles: how convolutions are written in each phase. Prior steps are left to PriorBox: image divided by cells.
+    19, 10, 5, 3, 2, 1 cells at 300×300. Prior steps are left to PriorBox: image divided by cells.
+    styles: how convolutions are written in each phase.
     """
     style = styles[net.phase]
     maps = mobilenet_v1(net, image, style=style)
-    x, sources = maps["conv13"], [Source(maps["conv11"], name="conv11"), Source(maps["conv13"], name="conv13")]
+    x = maps["conv13"]
+    sources = [Source(maps[name], name=name) for name in ("conv11", "conv13")]
     for number, channels in enumerate(EXTRA_CHANNELS, 14):
         x = conv_bn(net, f"conv{number}_1", x, channels // 2, 1, style=style)
         x = conv_bn(net, f"conv{number}_2", x, channels, 3, style=style, stride=2)
@@ -41,46 +44,57 @@ def predictor(
     renamed: bool = False,
     class_bias: float = 0,
 ) -> Blob:
-    """A 1×1 convolution; the one for boxes learns at the style's rate, that for classes at lr_mult.
+    """Add a 1×1 convolution.
 
-    renamed: call class layers `<name>_new`, so that weights for another count of classes are not loaded into them. class_bias: what
-    the class convolution's biases start from.
+    The one for boxes learns at the style's rate, that for classes at lr_mult.
+    renamed: call class layers `<name>_new`, so that weights for another count of classes are not
+        loaded into them.
+    class_bias: what the class convolution's biases start from.
     """
-    style, classes = styles[net.phase], "_mbox_conf" in name
-    return net.add(
+    style = styles[net.phase]
+    layer, rate, bias = name, style.lr_mult, 0.0
+    if "_mbox_conf" in name:
+        layer, rate, bias = f"{name}_new" if renamed else name, lr_mult, class_bias
+    (top,) = net.add(
         "Convolution",
-        f"{name}_new" if renamed and classes else name,
+        layer,
         x,
         tops=[name],
-        param=learning(lr_mult if classes else style.lr_mult, bias=True),
+        param=learning(rate, bias=True),
         num_output=num_output,
         kernel_size=1,
         weight_filler=style.weight_filler,
-        bias_filler={"type": "constant", "value": class_bias if classes else 0},
-    )[0]
+        bias_filler={"type": "constant", "value": bias},
+    )
+    return top
 
 
-def light_fssd(net: Net, image: Blob, *, style: Style = DEFAULT) -> list[Source]:
-    """Light FSSD's source maps, of 38, 19, 10, 5, 3, 1 cells at 300×300.
+def light_fssd(net: Net, image: Blob) -> list[Source]:
+    """Add Light FSSD's source maps, of 38, 19, 10, 5, 3, 1 cells at 300×300.
 
-    The maps of strides 8, 16 and 32 are brought to 256 channels and to the size of the first, concatenated and normalised; a pyramid of
-    depthwise separable convolutions follows. The paper gives no channels. Those of MobileNet-SSD's maps, and no 1×1 convolution where a map
-    has 256 channels already, come to its 6.5M parameters.
+    The maps of strides 8, 16 and 32 are brought to 256 channels and to the size of the first,
+    concatenated and normalised; a pyramid of depthwise separable convolutions follows. The paper
+    gives no channels. Those of MobileNet-SSD's maps, and no 1×1 convolution where a map has 256
+    channels already, come to its 6.5M parameters.
     """
-    maps = mobilenet_v1(net, image, style=style)
-    size, parts = maps[LIGHT_FUSED[0]].size, []
-    for name in LIGHT_FUSED:
-        x = maps[name]
-        if x.channels != LIGHT_FUSED_CHANNELS:
-            x = conv_bn(net, f"{name}_reduce", x, LIGHT_FUSED_CHANNELS, 1, style=style)
-        parts.append(x if x.size == size else resize(net, f"{name}_us", x, size))
+    maps = mobilenet_v1(net, image)
+    size = maps[LIGHT_FUSED[0]].size
+    parts = [_light_part(net, name, maps[name], size) for name in LIGHT_FUSED]
     x = net.add("Concat", "fea_concat", *parts, axis=1)
     x = net.add("BatchNorm", "fea_concat_bn", x, in_place=True)
     sources: list[Source] = []
+    stride, pad = 1, 1
     for index, channels in enumerate(LIGHT_CHANNELS):
-        # A map of 3 cells loses its border: FSSD300's ends 5, 3, 1, and not MobileNet-SSD's 3, 2, 1.
-        last = max(x.size) == 3
-        stride, pad = (1, 0) if last else (1 if index == 0 else 2, 1)
-        x = separable(net, f"fea_concat_bn_ds_{2**index}", x, channels, style=style, stride=stride, pad=pad)
+        name = f"fea_concat_bn_ds_{2**index}"
+        x = separable(net, name, x, channels, stride=stride, pad=pad)
         sources.append(Source(x))
+        # A map of 3 cells loses its border: FSSD300's ends 5, 3, 1, and not MobileNet-SSD's 3, 2, 1.
+        stride, pad = (1, 0) if max(x.size) == 3 else (2, 1)
     return sources
+
+
+def _light_part(net: Net, name: str, x: Blob, size: tuple[int, int]) -> Blob:
+    """One of the maps that are fused, with its 256 channels and size."""
+    if x.channels != LIGHT_FUSED_CHANNELS:
+        x = conv_bn(net, f"{name}_reduce", x, LIGHT_FUSED_CHANNELS, 1)
+    return x if x.size == size else resize(net, f"{name}_us", x, size)

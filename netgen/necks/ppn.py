@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from netgen.backbones.mobilenet_v1 import DEFAULT, Style, normalised
 from netgen.graph import Blob, Net
 from netgen.sources import Source
@@ -12,41 +14,74 @@ SHARED_NAME = "predictor"
 
 
 def shared_conv(
-    net: Net, name: str, x: Blob, num_output: int, *, shared: str, style: Style, bias: bool = True, bias_value: float = 0
+    net: Net,
+    name: str,
+    x: Blob,
+    num_output: int,
+    *,
+    shared: str,
+    style: Style,
+    bias: float | None = None,
 ) -> Blob:
-    """A 1×1 convolution whose weights, `<shared>_w` and `<shared>_b`, are those of every layer that names them so."""
+    """Add a 1×1 convolution whose weights are those of every layer that names them so.
+
+    shared: the parameters' names are `<shared>_w` and `<shared>_b`.
+    bias: what the biases start from; None for a convolution without any.
+    """
     param = [{"name": f"{shared}_w", "lr_mult": 1, "decay_mult": 1}]
-    fields: dict = {"bias_term": False}
-    if bias:
+    fields: dict[str, Any] = {"bias_term": False}
+    if bias is not None:
         param.append({"name": f"{shared}_b", "lr_mult": 2, "decay_mult": 0})
-        fields = {"bias_filler": {"type": "constant", "value": bias_value}}
-    return net.add("Convolution", name, x, param=param, num_output=num_output, kernel_size=1, weight_filler=style.weight_filler, **fields)
+        fields = {"bias_filler": {"type": "constant", "value": bias}}
+    return net.add(
+        "Convolution",
+        name,
+        x,
+        param=param,
+        num_output=num_output,
+        kernel_size=1,
+        weight_filler=style.weight_filler,
+        **fields,
+    )
 
 
 def ppn_neck(net: Net, x: Blob, *, style: Style = DEFAULT) -> list[Source]:
-    """The six source maps of PPN, each after the predictor's shared convolution: predictor1 … predictor6.
+    """Add the six source maps of PPN, each after the predictor's shared convolution.
 
-    x: the base map (conv11, 19×19×512 at 300×300: then 10, 5, 3, 2, 1 cells by 2×2 max pooling of stride 2). The 1×1 convolution has
-    one set of weights, and BatchNorm, Scale and activation for each map. Prior steps are left to PriorBox: image divided by cells.
+    They are predictor1 … predictor6. The 1×1 convolution has one set of weights, and BatchNorm,
+    Scale and activation for each map. Prior steps are left to PriorBox: image divided by cells.
+    x: the base map (conv11, 19×19×512 at 300×300: then 10, 5, 3, 2, 1 cells by 2×2 max pooling of
+        stride 2).
     """
     maps = [x]
-    while len(maps) < MAPS:
-        maps.append(net.add("Pooling", f"{x.name}_pool{len(maps)}", maps[-1], pool="MAX", kernel_size=2, stride=2))
+    for number in range(1, MAPS):
+        name = f"{x.name}_pool{number}"
+        maps.append(net.add("Pooling", name, maps[-1], pool="MAX", kernel_size=2, stride=2))
     sources = []
     for number, blob in enumerate(maps, 1):
         name = f"{SHARED_NAME}{number}"
-        y = shared_conv(net, name, blob, SHARED_CHANNELS, shared=SHARED_NAME, style=style, bias=False)
+        y = shared_conv(net, name, blob, SHARED_CHANNELS, shared=SHARED_NAME, style=style)
         sources.append(Source(normalised(net, name, y, style), name=name))
     return sources
 
 
 def shared_predictor(
-    net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1, style: Style = DEFAULT, class_bias: float = 0
+    net: Net,
+    name: str,
+    x: Blob,
+    num_output: int,
+    *,
+    lr_mult: float = 1,
+    style: Style = DEFAULT,
+    class_bias: float = 0,
 ) -> Blob:
-    """The box or class convolution of a map (`<map>_mbox_loc`, `<map>_mbox_conf`), shared by all maps.
+    """Add the box or class convolution of a map, shared by all maps.
 
-    class_bias: what the class convolution's biases start from. lr_mult is for heads that have a rate of their own: not these.
+    name: `<map>_mbox_loc` or `<map>_mbox_conf`.
+    lr_mult: is for heads that have a rate of their own: not these.
+    class_bias: what the class convolution's biases start from.
     """
     kind = name.rpartition("_")[2]
     bias = class_bias if kind == "conf" else 0
-    return shared_conv(net, name, x, num_output, shared=f"{SHARED_NAME}_{kind}", style=style, bias_value=bias)
+    shared = f"{SHARED_NAME}_{kind}"
+    return shared_conv(net, name, x, num_output, shared=shared, style=style, bias=bias)

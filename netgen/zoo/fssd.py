@@ -11,14 +11,13 @@ To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 from netgen.backbones.registry import NeckOnBackbone
 from netgen.backbones.vgg16 import VGG16
 from netgen.datasets import COCO, VOC0712, VOC0712PP
 from netgen.heads.multibox import MultiBox
 from netgen.heads.priors import SSD512
-from netgen.necks.fssd import fssd_neck
+from netgen.necks.fssd import Fusion
 from netgen.recipe import Recipe
 from netgen.schedules import Schedule
 from netgen.zoo.registry import detector
@@ -57,7 +56,7 @@ FSSD300 = Recipe(
     name="fssd300",
     size=300,
     dataset=VOC0712,
-    features=NeckOnBackbone(fssd_neck, VGG16),
+    features=NeckOnBackbone(Fusion(), VGG16),
     head=MultiBox(),
     schedule=VOC_300,
     weights=VGG16.weights,
@@ -72,7 +71,7 @@ SSD300_VOC = "models/VGG_VOC0712_SSD_300x300_iter_120000.caffemodel"
 SSD300_COCO = "models/VGG_coco_SSD_300x300_iter_400000.caffemodel"
 FOUR = ("conv3_3", "conv4_3", "fc7", "conv7_2")
 # From a trained SSD300 ("FSSD+", §3.2): what that has not learns at twice the rate.
-PLUS_NECK = partial(fssd_neck, lr_mult=2, conv7_2_lr_mult=1)
+PLUS_NECK = Fusion(lr_mult=2, conv7_2_lr_mult=1)
 
 
 @detector(committed=True)
@@ -137,7 +136,7 @@ def fssd300_voc0712_release() -> Recipe:
     return replace(
         FSSD300,
         suffix="_release",
-        features=NeckOnBackbone(partial(fssd_neck, lr_mult=2), VGG16),
+        features=NeckOnBackbone(Fusion(lr_mult=2), VGG16),
         head=MultiBox(
             ratios=((2,), (2, 3), (2, 3), (2,), (2,), (2,)),
             lr_mult=2,
@@ -161,7 +160,7 @@ def fssd512_voc0712_release() -> Recipe:
             train_lmdb=VOC0712PP.train_lmdb,
             train_images=VOC0712PP.train_images,
         ),
-        features=NeckOnBackbone(partial(PLUS_NECK, conv4_3_last=True), VGG16),
+        features=NeckOnBackbone(replace(PLUS_NECK, conv4_3_last=True), VGG16),
         head=MultiBox(lr_mult=2),
         schedule=replace(
             VOC_512,
@@ -195,7 +194,7 @@ def fssd512_coco_release() -> Recipe:
         FSSD512,
         suffix="_release",
         dataset=replace(COCO, train_on_difficult=True, force_color=False),
-        features=NeckOnBackbone(partial(fssd_neck, conv4_3_last=True), VGG16),
+        features=NeckOnBackbone(Fusion(conv4_3_last=True), VGG16),
         head=MultiBox(scales=SSD512, overlap_threshold=0.75),
         schedule=replace(COCO_512, max_iter=380_000),
         output_prefix="detections_minival_fssd512_",
@@ -223,7 +222,7 @@ class PlusRow:
     suffix: str
     what: str
     mAP: float
-    neck: partial
+    neck: Fusion
 
     @property
     def id(self) -> str:
@@ -242,37 +241,37 @@ TABLES_1_AND_2 = (
         "_plus_conv3",
         "Table 2 row 2: conv3_3 fused, too",
         78.6,
-        partial(PLUS_NECK, fused=FOUR),
+        replace(PLUS_NECK, fused=FOUR),
     ),
     PlusRow(
         "_plus_fc7",
         "Table 2 row 4: conv4_3 and fc7 fused, without conv7_2",
         78.6,
-        partial(PLUS_NECK, fused=("conv4_3", "fc7")),
+        replace(PLUS_NECK, fused=("conv4_3", "fc7")),
     ),
     PlusRow(
         "_plus_conv3_nobn",
         "Table 2 row 6: conv3_3 fused, too, without batch normalisation",
         78.1,
-        partial(PLUS_NECK, fused=FOUR, batch_norm=False),
+        replace(PLUS_NECK, fused=FOUR, batch_norm=False),
     ),
     PlusRow(
         "_plus_conv3_sum",
         "Table 2 row 7: conv3_3 fused, too, by element-wise sum",
         76.3,
-        partial(PLUS_NECK, fused=FOUR, sum_up=True),
+        replace(PLUS_NECK, fused=FOUR, sum_up=True),
     ),
     PlusRow(
         "_plus_fused",
         "Table 1 (a): the fused map takes part in the detection",
         78.2,
-        partial(PLUS_NECK, pyramid="a"),
+        replace(PLUS_NECK, pyramid="a"),
     ),
     PlusRow(
         "_plus_bottleneck",
         "Table 1 (c): bottleneck blocks in the pyramid",
         78.4,
-        partial(PLUS_NECK, pyramid="c"),
+        replace(PLUS_NECK, pyramid="c"),
     ),
 )
 
@@ -296,7 +295,7 @@ def fssd300_voc0712_conv3() -> Recipe:
     return replace(
         FSSD300,
         suffix="_conv3",
-        features=NeckOnBackbone(partial(fssd_neck, fused=FOUR), VGG16),
+        features=NeckOnBackbone(Fusion(fused=FOUR), VGG16),
     )
 
 
@@ -309,6 +308,6 @@ def fssd300_voc0712_scratch() -> Recipe:
     return replace(
         FSSD300,
         suffix="_scratch",
-        features=NeckOnBackbone(partial(fssd_neck, fused=FOUR), VGG16),
+        features=NeckOnBackbone(Fusion(fused=FOUR), VGG16),
         weights="",
     )

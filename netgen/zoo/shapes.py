@@ -8,7 +8,7 @@ from netgen.datasets import SHAPES
 from netgen.graph import Blob, Net
 from netgen.heads.multibox import MultiBox
 from netgen.heads.priors import Scales
-from netgen.necks.fssd import fssd_neck
+from netgen.necks.fssd import Fusion
 from netgen.recipe import Recipe
 from netgen.schedules import Schedule
 from netgen.sources import Source
@@ -32,7 +32,7 @@ SCHEDULE = Schedule(
 def narrow_fssd(net: Net, image: Blob) -> list[Source]:
     """VGG16 and FSSD's neck of an eighth of the width, batch-normalised."""
     maps = vgg16(net, image, width=WIDTH, normalise=True)
-    return fssd_neck(net, maps, width=WIDTH, normalise=True)
+    return Fusion(width=WIDTH, normalise=True)(net, maps, image)
 
 
 @detector(committed=True)
