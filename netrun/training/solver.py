@@ -20,7 +20,7 @@ from netrun.training import snapshot
 from netrun.training.actions import Action
 from netrun.training.losses import LossWindow, NonFiniteLoss, first_non_finite
 from netrun.training.lr_policy import Schedule
-from netrun.training.sources import NetBuilder, source_of_train, sources_of_tests
+from netrun.training.sources import NetBuilder, NetSource, source_of_train, sources_of_tests
 from netrun.training.updates import Updater
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
@@ -86,11 +86,7 @@ class Solver:
         log.info(f"Creating training net from {train.origin}", at="solver.cpp:107")
         self.net = builder.build(train, debug_info=train.net.debug_info)
         self.updater = Updater(param, self.net.learnable)
-        test_nets: list[Engine] = []
-        for i, source in enumerate(tests):
-            log.info(f"Creating test net (#{i}) specified by {source.origin}", at="solver.cpp:197")
-            test_nets.append(builder.build(source, debug_info=param.debug_info))
-        self.test_nets: Sequence[Engine] = test_nets
+        self.test_nets: Sequence[Engine] = self._built(tests, builder)
         if self.root:
             snapshot.prepare(param, self.net)  # only now: a net that cannot be built leaves no folder behind
         log.info("Solver scaffolding done.", at="solver.cpp:75")
@@ -104,6 +100,13 @@ class Solver:
         self._resumed = False
         self._stopping = False
         self._asked: list[Action] = []  # during a test, and not for this process to decide alone
+
+    def _built(self, tests: Sequence[NetSource], builder: NetBuilder) -> list[Engine]:
+        nets = []
+        for i, source in enumerate(tests):
+            log.info(f"Creating test net (#{i}) specified by {source.origin}", at="solver.cpp:197")
+            nets.append(builder.build(source, debug_info=self.param.debug_info))
+        return nets
 
     # ---- running
 
