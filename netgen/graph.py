@@ -40,7 +40,8 @@ class Blob:
 class Net:
     """A NetParameter that grows layer by layer.
 
-    phase: "train", "test" or "deploy". target: the Caffe build that it is written for, "ssd" or "fssd".
+    phase: "train", "test" or "deploy".
+    target: the Caffe build that it is written for, "ssd" or "fssd".
     The message itself is `net.proto`; `net.blobs` maps each name to its Blob.
     """
 
@@ -56,23 +57,29 @@ class Net:
         self.proto.input_shape.add(dim=shape)
         return self._blob(name, shape)
 
-    def add(self, type: str, name: str, *bottoms: Blob, in_place: bool = False, tops: Sequence[str] = (), **fields: Any) -> Any:
+    def add(
+        self,
+        type: str,
+        name: str,
+        *bottoms: Blob,
+        in_place: bool = False,
+        tops: Sequence[str] = (),
+        **fields: Any,
+    ) -> Any:
         """Add a layer and return its top: a Blob, or a list of them where `tops` names several.
 
-        fields: of LayerParameter itself (param, include, transform_param, …) or else of the type's own message (num_output, …);
-        sub-messages are dicts, enumerations strings, and one value may stand for a list of one.
-        in_place: the top is the first bottom. Raises LayerError naming layer and field for a field that there is not, a value
-        that does not fit it, a bottom of another net, a name used twice, and wherever Caffe's own SetUp would stop.
+        in_place: the top is the first bottom.
+        fields: of LayerParameter itself (param, include, transform_param, …) or else of the type's
+            own message (num_output, …); sub-messages are dicts, enumerations strings, and one value
+            may stand for a list of one.
+        Raises LayerError naming layer and field for an unknown field, a value that does not fit it,
+        a bottom of another net, a name used twice, and wherever Caffe's own SetUp would stop.
         """
-        if name in self._names:
-            raise LayerError(name, "the net has a layer of this name already", "name")
-        for bottom in bottoms:
-            if self.blobs.get(bottom.name) != bottom:
-                raise LayerError(name, f"bottom '{bottom.name}' is not a blob of this net{suggest(bottom.name, self.blobs)}", "bottom")
         names = [bottoms[0].name] if in_place else list(tops) or [name]
-        if not in_place and (taken := [t for t in names if t in self.blobs]):
-            raise LayerError(name, f"the net has a blob '{taken[0]}' already", "top")
-        layer = self.proto.layer.add(name=name, type=type, bottom=[b.name for b in bottoms], top=names)
+        self._check_names(name, bottoms, [] if in_place else names)
+        layer = self.proto.layer.add(
+            name=name, type=type, bottom=[b.name for b in bottoms], top=names
+        )
         try:
             _set_fields(layer, fields)
             shapes = facts(layer, [b.shape for b in bottoms]).tops
@@ -83,6 +90,19 @@ class Net:
         blobs = [self._blob(top, shape) for top, shape in zip(names, shapes, strict=True)]
         return blobs if tops else blobs[0]
 
+    def _check_names(self, name: str, bottoms: Sequence[Blob], tops: Sequence[str]) -> None:
+        """Raise LayerError where a name is taken, or a bottom is not of this net."""
+        if name in self._names:
+            raise LayerError(name, "the net has a layer of this name already", "name")
+        for bottom in bottoms:
+            if self.blobs.get(bottom.name) != bottom:
+                near = suggest(bottom.name, self.blobs)
+                said = f"bottom '{bottom.name}' is not a blob of this net{near}"
+                raise LayerError(name, said, "bottom")
+        for top in tops:
+            if top in self.blobs:
+                raise LayerError(name, f"the net has a blob '{top}' already", "top")
+
     def _blob(self, name: str, shape: Iterable[int]) -> Blob:
         self.blobs[name] = Blob(name, tuple(shape))
         return self.blobs[name]
@@ -90,10 +110,17 @@ class Net:
 
 @cache
 def parameter_field(type: str) -> str | None:
-    """The LayerParameter field that holds a layer type's own parameters ("PriorBox" → "prior_box_param"), or None."""
+    """Return the field of LayerParameter that holds a layer type's own parameters, or None.
+
+    "PriorBox" → "prior_box_param".
+    """
     if type in _BORROWED:
         return _BORROWED[type]
-    return next((f for f in _LAYER_FIELDS if f.endswith("_param") and f[:-6].replace("_", "") == type.lower()), None)
+    for field in _LAYER_FIELDS:
+        stem = field.removesuffix("_param")
+        if stem != field and stem.replace("_", "") == type.lower():
+            return field
+    return None
 
 
 def _set_fields(layer: pb.LayerParameter, fields: dict[str, Any]) -> None:
@@ -119,28 +146,34 @@ def _set_fields(layer: pb.LayerParameter, fields: dict[str, Any]) -> None:
 
 def _set(message: Any, field: Any, value: Any, layer: str, path: str) -> None:
     """Write a plain Python value into a field of a message; path: how an error names the field."""
+    values = value if isinstance(value, (list, tuple)) else [value]
     if field.message_type:
-        holder = getattr(message, field.name)
-        repeated = is_repeated(field)
-        for part in value if isinstance(value, (list, tuple)) else [value]:
-            if not isinstance(part, dict):
-                raise LayerError(layer, f"{part!r} does not fit (a {field.message_type.name} is written as a dict of its fields)", path)
-            target = holder.add() if repeated else holder
-            target.SetInParent()
-            for name, inner in part.items():
-                if name not in field.message_type.fields_by_name:
-                    near = suggest(name, field.message_type.fields_by_name)
-                    raise LayerError(layer, f"{field.message_type.name} has no such field{near}", f"{path}.{name}")
-                _set(target, field.message_type.fields_by_name[name], inner, layer, f"{path}.{name}")
+        for part in values:
+            _set_message(message, field, part, layer, path)
         return
     try:
         if is_repeated(field):
-            values = value if isinstance(value, (list, tuple)) else [value]
             getattr(message, field.name).extend(_number(field, v) for v in values)
         else:
             setattr(message, field.name, _number(field, value))
     except (TypeError, ValueError, KeyError) as error:
         raise LayerError(layer, f"{value!r} does not fit ({error})", path) from None
+
+
+def _set_message(message: Any, field: Any, part: Any, layer: str, path: str) -> None:
+    """Write a dict into a sub-message, or into a new one of a list."""
+    kind = field.message_type
+    if not isinstance(part, dict):
+        said = f"{part!r} does not fit (a {kind.name} is written as a dict of its fields)"
+        raise LayerError(layer, said, path)
+    holder = getattr(message, field.name)
+    target = holder.add() if is_repeated(field) else holder
+    target.SetInParent()
+    for name, inner in part.items():
+        if name not in kind.fields_by_name:
+            near = suggest(name, kind.fields_by_name)
+            raise LayerError(layer, f"{kind.name} has no such field{near}", f"{path}.{name}")
+        _set(target, kind.fields_by_name[name], inner, layer, f"{path}.{name}")
 
 
 def _number(field: Any, value: Any) -> Any:

@@ -50,8 +50,12 @@ _REGISTERED: dict[str, Backbone] = {}
 
 
 def register(backbone: Backbone) -> Backbone:
-    """Register a backbone under its name, and return it."""
-    assert backbone.name not in _REGISTERED, backbone.name
+    """Register a backbone under its name, and return it.
+
+    Raises CaffeError for a name that is taken.
+    """
+    if backbone.name in _REGISTERED:
+        raise CaffeError(f"backbone '{backbone.name}' is registered twice")
     _REGISTERED[backbone.name] = backbone
     return backbone
 

@@ -69,3 +69,17 @@ def test_rates_in_words() -> None:
         "to iteration 18,480, learning rate 1e-06 + 1.08e-07 per iteration",
         "to iteration 554,400, learning rate 0.002, times 0.1 at 332,640, 443,520",
     ]
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "row"),
+    [
+        ("m2det320_vgg_coco", "4 Titan X, 72 hours"),  # 3 days
+        ("m2det512_resnet101_coco", "2 V100, 264 hours"),  # 11 days
+        ("ssd321_resnet101_coco", "4 P40"),
+        ("m2det320_vgg_coco_release", ""),
+    ],
+)
+def test_hardware_and_hours_are_on_the_card(zoo_id: str, row: str) -> None:
+    found = re.findall(r"\| paper's hardware \| (.*) \|", card(zoo_id))
+    assert found == [row] * bool(row)

@@ -17,7 +17,7 @@ from netgen.reports.walks import walk_net
 from netgen.run import Run
 from netgen.schedules import Schedule, cosine, solver_chain
 from netgen.writer import texts
-from tests.netgen.test_mobilenet import BACKBONE, STAGES
+from tests.netgen.zoo.test_mobilenet import BACKBONE, STAGES
 from tests.support import ROOT
 
 IDS = ["ppn300_coco", "ppn300_coco_release"]
