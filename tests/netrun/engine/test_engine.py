@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from netrun.pycaffe import blob_arrays
 from netrun.runtime.options import RunOptions
 from ssd_common.errors import CaffeError
 from tests.netrun.small_nets import data, layer
+from tests.support import ROOT
 
 DENSE = 'inner_product_param { num_output: 2 weight_filler { type: "gaussian" } }'
 WORDS = (
@@ -101,3 +104,20 @@ def test_what_passes_save_is_planned() -> None:
     assert plan.scales == {2: 3}
     assert plan.overwrite[4]
     assert plan.released == {1: []}  # what is read behind its maker is the last version of `p`, an output
+
+
+def test_one_process_has_no_others_to_share_statistics_with() -> None:
+    """`netrun train --sync-bn` of a run of one is a plain run."""
+    words = data("x", 4, 3) + layer("BatchNorm", "x", "y")
+    tops = []
+    for shared in (False, True):
+        net = Engine(message(words), pb.TRAIN, options=RunOptions(sync_batch_norm=shared))
+        net.blobs["x"].tensor.copy_(torch.arange(12.0).reshape(4, 3))
+        tops.append(net.run()["y"].detach())
+    assert torch.equal(*tops)
+
+
+def test_pycaffe_stays_out_of_runs_that_do_not_ask_for_it() -> None:
+    code = "import sys, netrun.training.distributed, netrun.evaluation.coco; print([m for m in sys.modules if 'pycaffe' in m])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
