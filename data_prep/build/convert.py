@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from data_prep.build.record import annotated_datum, labelled_datum
 from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Inspected, Rules, inspect
-from data_prep.sources.source import Item, Source
+from data_prep.sources.source import Item, Object, Source
 
 
 class Job(NamedTuple):
@@ -62,11 +62,16 @@ def convert(job: Job, first: int, items: list[Item]) -> list[Converted]:
 def _convert(job: Job, number: int, item: Item) -> Converted:
     before = stamps(job.source, item)
     found = inspect(job.source, item, job.rules)
-    objects = found.annotation.objects if found.annotation else []
-    height, width, shape = found.image[1:4] if found.image else (0, 0, (0, 0, 0))
+    objects: list[Object] = []
+    if found.annotation:
+        objects = found.annotation.objects
+    height, width, shape = 0, 0, (0, 0, 0)
+    if found.image:
+        height, width, shape = found.image[1:4]
     classes = dict(Counter([o.name for o in objects]))
-    faults = [list(f) for f in found.faults]
-    outcome = [height, width, shape, found.key.hex(), classes, sum([o.difficult for o in objects]), faults, before]
+    difficult = sum([o.difficult for o in objects])
+    faults = [list(fault) for fault in found.faults]
+    outcome = [height, width, shape, found.key.hex(), classes, difficult, faults, before]
     return f"{number:08d}_{item.image}".encode(), _record(job, item, found), outcome
 
 

@@ -48,4 +48,6 @@ def labelled_datum(image: EncodedImage, label: int) -> pb.AnnotatedDatum:
 
 def stated_size(image: EncodedImage, annotation: Annotation) -> tuple[int, int]:
     """(width, height) that boxes are divided by: the annotation's, or else the image's."""
-    return (annotation.width, annotation.height) if annotation.width > 0 and annotation.height > 0 else (image.width, image.height)
+    if annotation.width > 0 and annotation.height > 0:
+        return annotation.width, annotation.height
+    return image.width, image.height

@@ -208,32 +208,16 @@ def _check_image(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, i
             pass
         else:
             return said
-        faults.append(
-            Fault(
-                "bad-image",
-                key,
-                f"{len(datum.data)} bytes of raw pixels where {datum.channels}x{_shape(said)} are declared",
-            )
-        )
+        declared = f"{datum.channels}x{_shape(said)} are declared"
+        wrong = f"{len(datum.data)} bytes of raw pixels where {declared}"
+        faults.append(Fault("bad-image", key, wrong))
         return 0, 0
-    data = datum.data
-    cut = records.is_truncated_jpeg(data)
-    try:  # as Caffe decodes it: an EXIF orientation is not heeded
-        image = (
-            cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-            if data and not cut
-            else None
-        )
-    except cv2.error:
-        image = None
+    if records.is_truncated_jpeg(datum.data):
+        faults.append(Fault("bad-image", key, "a JPEG that is cut short"))
+        return 0, 0
+    image = _decoded(datum.data)
     if image is None:
-        faults.append(
-            Fault(
-                "bad-image",
-                key,
-                "a JPEG that is cut short" if cut else "an image that cannot be decoded",
-            )
-        )
+        faults.append(Fault("bad-image", key, "an image that cannot be decoded"))
         return 0, 0
     size = (image.shape[0], image.shape[1])
     if image.dtype != np.uint8:
@@ -250,6 +234,16 @@ def _check_image(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, i
             )
         )
     return size
+
+
+def _decoded(data: bytes) -> np.ndarray | None:
+    """An image as Caffe decodes it, which heeds no EXIF orientation; None if it cannot be decoded."""
+    if not data:
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
 
 
 def _box_fault(box: pb.NormalizedBBox) -> tuple[str, str] | None:

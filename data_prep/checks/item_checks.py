@@ -64,16 +64,20 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
     faults: list[Fault] = []
     found: list[Fault] = []
     file, named = os.path.join(source.root, item.image), source.file(item)
-    read = (lambda: _label(item)) if rules.classification else (lambda: source.read(item))
-    annotation = _attempt(read, "annotation", named, item, found)
-    stated = (annotation.width, annotation.height) if annotation else (0, 0)
+    read = _label if rules.classification else source.read
+    annotation = _attempt(lambda: read(item), "annotation", named, item, found)
+    stated = (0, 0)
+    if annotation:
+        stated = (annotation.width, annotation.height)
     image = _attempt(lambda: load(file, rules.encoding, stated), "image", file, item, faults)
     if image:
         faults += [Fault(kind, file, said) for kind, said in image.remarks]
     faults += found
     # Without either size nobody knows what is outside.
     if annotation and not rules.classification and (image or min(stated) > 0):
-        size = (image.width, image.height) if image else stated
+        size = stated
+        if image:
+            size = (image.width, image.height)
         whose = f" ({item.image})" if item.content is not None else ""
         annotation, found = examine(annotation, named, *size, rules, whose=whose)
         faults += found
@@ -170,16 +174,12 @@ def _fixed(
 
 
 def _class_fault(o: Object, place: str, rules: Rules) -> Fault:
-    known = o.name in rules.labels
-    said = (
-        f"class '{o.name}' "
-        + ("is label 0, the background, in" if known else "is not in")
-        + f" {rules.labels_from}"
-    )
+    kind, said = "unknown-class", "is not in"
+    if o.name in rules.labels:
+        kind, said = "background-class", "is label 0, the background, in"
     near = suggest(o.name, set(rules.labels) - {o.name})
-    return Fault(
-        "background-class" if known else "unknown-class", place, said + near, subject=o.name
-    )
+    message = f"class '{o.name}' {said} {rules.labels_from}{near}"
+    return Fault(kind, place, message, subject=o.name)
 
 
 def fingerprint(data: bytes) -> bytes:

@@ -98,7 +98,9 @@ def resize(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
             scale = np.float32(encoding.min_dim) / np.float32(short)
         if encoding.max_dim and int(scale * np.float32(long)) > encoding.max_dim:
             scale = np.float32(encoding.max_dim) / np.float32(long)
-        return pixels if scale == 1 else cv2.resize(pixels, None, fx=float(scale), fy=float(scale))
+        if scale == 1:
+            return pixels
+        return cv2.resize(pixels, None, fx=float(scale), fy=float(scale))
     if encoding.resize_height and encoding.resize_width:
         return cv2.resize(pixels, (encoding.resize_width, encoding.resize_height))
     return pixels
@@ -128,8 +130,9 @@ def _decode(path: str | Path, data: bytes, header: Header | None, gray: bool, fl
     """
     if header:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    flags |= cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | (cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR))
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         pixels = None
     if pixels is None:

@@ -33,14 +33,18 @@ class Header(NamedTuple):
     @property
     def upright(self) -> tuple[int, int]:
         """(height, width) once it is turned as its orientation says."""
-        return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)  # 5 to 8 lie on their side
+        if self.orientation >= 5:  # 5 to 8 lie on their side
+            return self.width, self.height
+        return self.height, self.width
 
 
 def read_header(data: bytes) -> Header | None:
     """The header of a JPEG or PNG; None for any other file, and for a header without a size."""
     if data.startswith(b"\xff\xd8"):
         return _jpeg(data)
-    return _png(data) if data.startswith(PNG_SIGNATURE) else None
+    if data.startswith(PNG_SIGNATURE):
+        return _png(data)
+    return None
 
 
 def is_cut_short(data: bytes) -> str | None:
@@ -48,18 +52,25 @@ def is_cut_short(data: bytes) -> str | None:
 
     None for one that has its end, or of a format without an end.
     """
+    kind, whole = "", True
     if data.startswith(b"\xff\xd8"):
-        if data.endswith(b"\xff\xd9"):
-            return None
-        # A thumbnail has an end of its own, but that is before the image's last scan; behind the image's own end there may be more.
-        return None if data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda") else "JPEG"
-    if data.startswith(PNG_SIGNATURE):
-        return None if data.find(b"IEND", -4096) >= 0 else "PNG"
-    if data[:3] == b"GIF":
-        return None if data.rstrip(b"\0").endswith(b";") else "GIF"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return None if int.from_bytes(data[4:8], "little") + 8 <= len(data) else "WebP"
-    return None
+        kind, whole = "JPEG", _has_jpeg_end(data)
+    elif data.startswith(PNG_SIGNATURE):
+        kind, whole = "PNG", data.find(b"IEND", -4096) >= 0
+    elif data[:3] == b"GIF":
+        kind, whole = "GIF", data.rstrip(b"\0").endswith(b";")
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        kind, whole = "WebP", int.from_bytes(data[4:8], "little") + 8 <= len(data)
+    return None if whole else kind
+
+
+def _has_jpeg_end(data: bytes) -> bool:
+    """Whether a JPEG's image ends.
+
+    A thumbnail has an end of its own, but that is before the image's last scan; behind the image's
+    own end there may be more.
+    """
+    return data.endswith(b"\xff\xd9") or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
 
 
 def _jpeg(data: bytes) -> Header | None:
@@ -95,13 +106,18 @@ def _png(data: bytes) -> Header | None:
             orientation, exif = exif_orientation(data[at + 8 : at + 8 + length]), (at, at + length + 12)
         at += length + 12
     channels = 1 if PNG_CHANNELS[colour] <= 2 else 3
-    return Header("png", height, width, channels, depth > 8, alpha, orientation, exif) if height and width else None
+    if not height or not width:
+        return None
+    return Header("png", height, width, channels, depth > 8, alpha, orientation, exif)
+
+
+_ORDERS: dict[bytes, Literal["little", "big"]] = {b"II": "little", b"MM": "big"}
 
 
 def exif_orientation(tiff: bytes) -> int:
     """EXIF orientation, 1 to 8, from the TIFF part of an EXIF block; 1 (upright) if it has none."""
-    order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
-    if tiff[:2] not in (b"II", b"MM"):
+    order = _ORDERS.get(tiff[:2])
+    if order is None:
         return 1
 
     def number(at: int, size: int) -> int:

@@ -54,12 +54,15 @@ def outline(shape: Shape) -> list[np.ndarray]:
     """The polygons (n x 2, pixels) of a shape; a ring has an outer and an inner one."""
     corners = {"circle": 64, "ring": 64, "square": 4, "star": 10, "triangle": 3}[shape.kind]
     angles = np.arange(corners) * 2 * np.pi / corners
-    radii = np.where(np.arange(corners) % 2, 0.42, 1.0) if shape.kind == "star" else np.ones(corners)
+    radii = np.ones(corners)
+    if shape.kind == "star":
+        radii[1::2] = 0.42
     unit = np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None]
     unit *= [np.sqrt(shape.stretch), 1 / np.sqrt(shape.stretch)]
     turn = np.array([[np.cos(shape.angle), -np.sin(shape.angle)], [np.sin(shape.angle), np.cos(shape.angle)]])
     polygon = unit @ turn.T * shape.radius
-    return [polygon * scale + shape.center for scale in ((1.0, 0.55) if shape.kind == "ring" else (1.0,))]
+    scales = (1.0, 0.55) if shape.kind == "ring" else (1.0,)
+    return [polygon * scale + shape.center for scale in scales]
 
 
 def draw_mask(shape: Shape, size: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,36 +59,19 @@ class Csv(Bundle):
         """
         rows: dict[str, bytearray] = {}  # less than half the memory of lists of texts
         largest = 0.0
-        with path.open(encoding=image_lists.encoding(path), newline="") as file:
-            try:
-                delimiter = _delimiter(file.readline())
-                file.seek(0)
-                columns, header = _columns(path, csv.reader(file, delimiter=delimiter))
-                file.seek(0)
-                reader = csv.reader(file, delimiter=delimiter)
-                for number, words in enumerate(reader):
-                    if (number == 0 and header) or not any(words):
-                        continue
-                    try:
-                        name, row, size = _row(words, columns, reader.line_num)
-                    except ValueError as error:
-                        raise ParseError(str(path), str(error), reader.line_num) from None
-                    if name not in rows and _is_elsewhere(name):
-                        raise ParseError(
-                            str(path),
-                            f"'{image_lists.shown(name)}' is a path of another machine, whose folder is not here: write names without"
-                            " folders in this column, or with those in DIR",
-                            reader.line_num,
-                        )
-                    if name not in rows:
-                        rows[name] = bytearray(json.dumps(size), "ascii")
-                    if row:
-                        rows[name] += b"," + json.dumps(row, separators=(",", ":")).encode()
-                        largest = max(largest, *map(abs, row[2:6])) if isinstance(row, list) else largest
-            except UnicodeDecodeError:
-                raise ParseError(str(path), f"not a table: {image_lists.NO_TEXT}") from None
-            except csv.Error as error:
-                raise ParseError(str(path), f"not a table: {error}") from None
+        for name, row, size, line in _rows(path):
+            if name not in rows and _is_elsewhere(name):
+                said = (
+                    f"'{image_lists.shown(name)}' is a path of another machine, whose folder is not"
+                    " here: write names without folders in this column, or with those in DIR"
+                )
+                raise ParseError(str(path), said, line)
+            if name not in rows:
+                rows[name] = bytearray(json.dumps(size), "ascii")
+            if row:
+                rows[name] += b"," + json.dumps(row, separators=(",", ":")).encode()
+            if row and isinstance(row, list):
+                largest = max(largest, *map(abs, row[2:6]))
         if not rows:
             raise ParseError(str(path), "a table without a row")
         beside = self.below(path.parent)
@@ -103,10 +86,11 @@ class Csv(Bundle):
         fractions, (width, height), *rows = json.loads(f"[{item.content}]")
         objects = read_each(lambda row: self._object(item, row), rows)
         if fractions and objects:
-            width, height = (width, height) if width and height else image_lists.size_of(self.root / item.image)
+            if not width or not height:
+                width, height = image_lists.size_of(self.root / item.image)
             if not width:
                 return Annotation(0, 0, [])
-            objects = [image_lists.placed(o.name, o.difficult, image_lists.scaled(o[2:6], (width, height)), o.line) for o in objects]
+            objects = [_scaled(o, (width, height)) for o in objects]
         return Annotation(width, height, objects)
 
     def _object(self, item: Item, row: str | list[Any]) -> Object:
@@ -115,6 +99,34 @@ class Csv(Bundle):
             raise ParseError(self.file(item), said, int(line))
         name, difficult, *box, number = row
         return image_lists.placed(name, bool(difficult), box, number)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, list | str, list[int], int]]:
+    """What each row of a table says, see _row, and its line. Raises ParseError."""
+    with path.open(encoding=image_lists.encoding(path), newline="") as file:
+        try:
+            delimiter = _delimiter(file.readline())
+            file.seek(0)
+            columns, header = _columns(path, csv.reader(file, delimiter=delimiter))
+            file.seek(0)
+            reader = csv.reader(file, delimiter=delimiter)
+            for number, words in enumerate(reader):
+                if (number == 0 and header) or not any(words):
+                    continue
+                try:
+                    found = _row(words, columns, reader.line_num)
+                except ValueError as error:
+                    raise ParseError(str(path), str(error), reader.line_num) from None
+                yield *found, reader.line_num
+        except UnicodeDecodeError:
+            raise ParseError(str(path), f"not a table: {image_lists.NO_TEXT}") from None
+        except csv.Error as error:
+            raise ParseError(str(path), f"not a table: {error}") from None
+
+
+def _scaled(o: Object, size: tuple[int, int]) -> Object:
+    """An object whose box is in fractions of its image, in pixels."""
+    return image_lists.placed(o.name, o.difficult, image_lists.scaled(o[2:6], size), o.line)
 
 
 def _is_elsewhere(name: str) -> bool:

@@ -103,9 +103,12 @@ def split(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[
     """
     if len(items) < 2:
         raise CaffeError("one image alone cannot be both for training and for testing")
-    drawn = sorted(range(len(items)), key=lambda i: hashlib.sha256(f"{seed} {items[i].image}".encode()).digest())
-    test = set(drawn[: min(max(round(share * len(items)), 1), len(items) - 1)])
-    return [item for i, item in enumerate(items) if i not in test], [items[i] for i in sorted(test)]
+    keys = [hashlib.sha256(f"{seed} {item.image}".encode()).digest() for item in items]
+    drawn = sorted(range(len(items)), key=keys.__getitem__)
+    count = min(max(round(share * len(items)), 1), len(items) - 1)
+    test = set(drawn[:count])
+    train = [item for i, item in enumerate(items) if i not in test]
+    return train, [items[i] for i in sorted(test)]
 
 
 def is_image(name: str) -> bool:

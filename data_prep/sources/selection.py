@@ -65,8 +65,11 @@ def read_map(path: Path) -> dict[str, str]:
         old, new = words[0], words[-1]
         if len(words) == 3 and not words[1].isdecimal():
             raise ParseError(str(path), f"label '{words[1]}' is not a number", number)
-        label = int(words[1]) if len(words) == 3 else labels.get(new, max(labels.values(), default=0) + 1)
-        if labels.setdefault(new, label) != label or [n for n, known in labels.items() if known == label] != [new]:
+        label = labels.get(new, max(labels.values(), default=0) + 1)
+        if len(words) == 3:
+            label = int(words[1])
+        same = labels.setdefault(new, label) == label
+        if not same or [n for n, known in labels.items() if known == label] != [new]:
             raise ParseError(str(path), f"'{new}' as label {label} contradicts a line above", number)
         if old in found:
             raise ParseError(str(path), f"'{old}' is there twice", number)
@@ -74,7 +77,8 @@ def read_map(path: Path) -> dict[str, str]:
     numbers = sorted({label for label, _ in found.values() if label})
     if numbers != list(range(1, len(numbers) + 1)) or not numbers:
         raise CaffeError(f"{path}: labels should count from 1 without gaps, not {', '.join(map(str, numbers)) or 'none'}")
-    return {old: new for old, (label, new) in sorted(found.items(), key=lambda entry: entry[1][0]) if label}
+    in_order = sorted(found, key=lambda old: found[old][0])
+    return {old: found[old][1] for old in in_order if found[old][0]}
 
 
 class Selection:
@@ -170,7 +174,8 @@ class Selection:
             if name not in found and not self._renaming and (near := suggest(name, found)):
                 raise CaffeError(f"--classes: no object of class '{name}'{near}")
         if not kept:
+            wanted = ", ".join(self.classes or ["any class"])
             raise CaffeError(
-                f"{self.root}: no image has an object of {', '.join(self.classes or ['any class'])} (--keep-empty keeps them all)"
+                f"{self.root}: no image has an object of {wanted} (--keep-empty keeps them all)"
             )
         return kept

@@ -185,18 +185,21 @@ class Folder:
     def _layout(self, part: str = "") -> Layout | None:
         """The layout of the folder, or of one in it; None if it has no annotation."""
         base = self.root / part
-        found = {f: sorted((base / f).rglob(XML_FILES) if f else base.glob(XML_FILES)) for f in ANNOTATION_FOLDERS}
-        annotations = next((f for f, files in found.items() if files), None)
-        if annotations is None:
+        for folder in ANNOTATION_FOLDERS:
+            # Folders inside the data set's own folder have layouts of their own.
+            found = (base / folder).rglob(XML_FILES) if folder else base.glob(XML_FILES)
+            if files := sorted(found):
+                break
+        else:
             return None
-        stems = [_stem(p.relative_to(base / annotations)) for p in found[annotations]]
+        stems = [_stem(path.relative_to(base / folder)) for path in files]
         images = next(f for f in IMAGE_FOLDERS if (base / f).is_dir())
-        list_images = image_lists.images_below if images or annotations else image_lists.images_in
-        files = [path.relative_to(base / images) for path in list_images(base / images)]
-        names = {_stem(name): name.as_posix() for name in files}
+        list_images = image_lists.images_below if images or folder else image_lists.images_in
+        inner = [path.relative_to(base / images) for path in list_images(base / images)]
+        names = {_stem(name): name.as_posix() for name in inner}
         for stem, name in list(names.items()):
             names.setdefault(Path(stem).name, name)
-        return Layout(_slashed(part, images), _slashed(part, annotations), names, stems)
+        return Layout(_slashed(part, images), _slashed(part, folder), names, stems)
 
     def _layouts(self, part: str = "") -> Iterator[Layout]:
         """The layouts of the folder, or of one in it, and of those below."""
@@ -221,8 +224,11 @@ class Folder:
     def item(self, name: str, place: str | None = None) -> Item:
         """The item of an image's name, with or without folder and extension."""
         images, annotations, names, _ = self._own
-        bare = _stem(Path(name)) if Path(name).suffix.lower() in IMAGE_NAMES else name
-        stem = next((s for s in (name, bare) if s in names), name if bare == name else Path(bare).name)
+        bare, stem = name, name
+        if Path(name).suffix.lower() in IMAGE_NAMES:
+            bare = _stem(Path(name))
+            stem = Path(bare).name
+        stem = next((s for s in (name, bare) if s in names), stem)
         return Item(f"{images}{names.get(stem, stem + '.jpg')}", f"{annotations}{stem}.xml", place)
 
     def _all(self, part: str = "") -> list[Item]:

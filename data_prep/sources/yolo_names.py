@@ -76,7 +76,8 @@ def _from_data(path: Path, root: Path) -> Names:
             raise ParseError(str(path), f"'{image_lists.shown(line)}' where 'key = value' should be", number)
         values[key.strip()] = value.strip()
     listed = values.get("names", "obj.names")
-    file = next((p for p in (path.parent / listed, root / listed, path.parent / Path(listed).name) if os.path.isfile(p)), None)
+    places = (path.parent / listed, root / listed, path.parent / Path(listed).name)
+    file = next((place for place in places if os.path.isfile(place)), None)
     if file is None:
         raise CaffeError(f"{path}: no file of class names '{image_lists.shown(listed)}'")
     sets = {SPLITS[k]: [v] for k, v in values.items() if k in SPLITS and v}
@@ -101,13 +102,10 @@ def _from_yaml(path: Path) -> Names:
         value = values.get(key)
         if value and not isinstance(value, dict):
             sets[name] = [value] if isinstance(value, str) else value
-    base = values.get("path")
-    return Names(
-        _checked(found, path),
-        sets,
-        path,
-        path.parent / base if isinstance(base, str) and os.path.isdir(path.parent / base) else path.parent,
-    )
+    folder, base = path.parent, values.get("path")
+    if isinstance(base, str) and os.path.isdir(folder / base):
+        folder /= base
+    return Names(_checked(found, path), sets, path, folder)
 
 
 def read_yaml(path: Path) -> dict[str, Value]:

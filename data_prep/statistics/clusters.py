@@ -104,7 +104,9 @@ def ratios(sides: np.ndarray) -> Ratios:
     sides = sides[(sides > 0).all(1)]
     if not len(sides):
         return Ratios([], 0.0)
-    some = sides if len(sides) <= TRIED else sides[np.random.default_rng(0).choice(len(sides), TRIED, replace=False)]
+    some = sides
+    if len(sides) > TRIED:
+        some = sides[np.random.default_rng(0).choice(len(sides), TRIED, replace=False)]
     square, *each = (overlaps(some, [ratio]).max(1) for ratio in (1.0, *CANDIDATES))
     chosen: tuple[int, ...] = ()
     reached = float(square.mean())

@@ -109,7 +109,9 @@ def _aspects(axes: Axes, objects: ObjectTable) -> None:
 
 def _clusters(axes: Axes, objects: ObjectTable) -> None:
     sides = 100 * objects.sides[(objects.sides > 0).all(1)]
-    drawn = sides if len(sides) <= DOTS else sides[np.random.default_rng(0).choice(len(sides), DOTS, replace=False)]
+    drawn = sides
+    if len(sides) > DOTS:
+        drawn = sides[np.random.default_rng(0).choice(len(sides), DOTS, replace=False)]
     axes.scatter(drawn[:, 0], drawn[:, 1], s=5, color=GREY, alpha=0.35, linewidths=0)
     limit = float(max(np.quantile(drawn, 0.995), 1) * 1.1)
     for ratio in (1 / 3, 1 / 2, 1, 2, 3):

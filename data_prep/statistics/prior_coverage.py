@@ -63,8 +63,9 @@ def read_net(name: str) -> NetPriors:
     """
     if Path(name).suffix == ".prototxt" or Path(name).is_file():
         whole = text.read_net(name)
-        train, test = (filter_net(whole, phase) for phase in (pb.TRAIN, pb.TEST))
-        net = train if any(layer.type == "PriorBox" for layer in train.layer) else test
+        net = filter_net(whole, pb.TRAIN)
+        if not any(layer.type == "PriorBox" for layer in net.layer):
+            net = filter_net(whole, pb.TEST)
     else:
         net = filter_net(build(name, "train"), pb.TRAIN)
     maps, size = {}, (0, 0)
@@ -73,11 +74,15 @@ def read_net(name: str) -> NetPriors:
             param = step.layer.prior_box_param
             feature, image = ((shape[2], shape[3]) for shape in (step.bottoms[0], step.bottoms[-1]))
             maps[step.layer.name] = prior_boxes(param, feature, image)[0].reshape(-1, 4)
-            # With img_size, or img_h and img_w, a layer needs no image.
-            size = image if len(step.bottoms) > 1 else (param.img_h or param.img_size, param.img_w or param.img_size)
+            size = image
+            if len(step.bottoms) == 1:  # with img_size, or img_h and img_w, a layer needs no image
+                size = (param.img_h or param.img_size, param.img_w or param.img_size)
     if not maps:
         raise CaffeError(f"{name}: a net without PriorBox layers")
-    resize = next((layer.transform_param.resize_param for layer in net.layer if layer.type == "AnnotatedData"), pb.ResizeParameter())
+    readers = [layer for layer in net.layer if layer.type == "AnnotatedData"]
+    resize = pb.ResizeParameter()
+    if readers:
+        resize = readers[0].transform_param.resize_param
     if resize.resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE:
         raise CaffeError(f"{name}: its resize_mode FIT_SMALL_SIZE gives every image other prior boxes")
     return NetPriors(name, maps, size[1], size[0], resize)
