@@ -11,7 +11,11 @@ from netgen.graph import Blob, Net
 
 @dataclass(frozen=True)
 class Pixels:
-    """What becomes of an image's values 0 … 255: those of blue, green and red less the mean, times the scale."""
+    """What becomes of an image's values 0 … 255.
+
+    mean: of blue, green and red, which is subtracted first.
+    scale: then multiplies what is left.
+    """
 
     mean: tuple[float, float, float]
     scale: float = 1
@@ -46,15 +50,33 @@ DISTORTION = {
     "random_order_prob": 0,
 }
 MIN_OVERLAPS = (0.1, 0.3, 0.5, 0.7, 0.9)  # of a sampled patch with some object
-INTERPOLATIONS = ["LINEAR", "AREA", "NEAREST", "CUBIC", "LANCZOS4"]  # one is drawn for each training image
+# One is drawn for each training image.
+INTERPOLATIONS = ["LINEAR", "AREA", "NEAREST", "CUBIC", "LANCZOS4"]
 
 
 def batch_samplers() -> list[dict]:
-    """The patches that a training image is cut to: the whole image, one per minimum overlap, and one without any, drawn evenly (§2.2)."""
-    sampler = {"min_scale": 0.3, "max_scale": 1, "min_aspect_ratio": 0.5, "max_aspect_ratio": 2}
-    constraints = [*({"min_jaccard_overlap": overlap} for overlap in MIN_OVERLAPS), {"max_jaccard_overlap": 1}]
-    patches = [{"sampler": sampler, "sample_constraint": constraint, "max_sample": 1, "max_trials": 50} for constraint in constraints]
+    """Return the patches that a training image is cut to (§2.2).
+
+    The whole image, one per minimum overlap, and one without any, drawn evenly.
+    """
+    constraints: list[dict] = [{"min_jaccard_overlap": overlap} for overlap in MIN_OVERLAPS]
+    patches = [_patch(constraint) for constraint in (*constraints, {"max_jaccard_overlap": 1})]
     return [{"max_sample": 1, "max_trials": 1}, *patches]
+
+
+def _patch(constraint: dict) -> dict:
+    """Fields of a BatchSampler that cuts a patch with this overlap."""
+    return {
+        "sampler": {
+            "min_scale": 0.3,
+            "max_scale": 1,
+            "min_aspect_ratio": 0.5,
+            "max_aspect_ratio": 2,
+        },
+        "sample_constraint": constraint,
+        "max_sample": 1,
+        "max_trials": 50,
+    }
 
 
 def annotated_data(

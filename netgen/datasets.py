@@ -1,4 +1,4 @@
-"""The data sets that detectors are trained on: where their files lie, how many images and classes they have, how they are scored."""
+"""The data sets that detectors are trained on: their files, images, classes and scoring."""
 
 from __future__ import annotations
 
@@ -16,8 +16,18 @@ from ssd_common.suggest import suggest
 class Dataset:
     """An annotated data set: two LMDBs, a labelmap and a list of the test images' names and sizes.
 
-    key: of zoo ids and file names. num_classes: with background. Paths are relative to `root`, and `root` to where Caffe is started.
-    test_images: what the test list holds (train_images likewise; 0 where the authors do not say).
+    Paths are relative to `root`, and `root` to where Caffe is started.
+    key: of zoo ids and file names.
+    num_classes: with background.
+    train_images: what the list holds; 0 where the authors do not say.
+    test_images: what the test list holds.
+    output_format: of the written detections: VOC, COCO or ILSVRC.
+    output_prefix: of their files; {detector} stands for the detector's name.
+    force_color: some images are grey.
+    small_objects: prior boxes are smaller.
+    test_labels: False where the ground truth is not published: nothing to evaluate in training.
+    deploy_saves: the released deploy nets write detections for the benchmark's server, too.
+    own: a user's, not one of the papers'.
     """
 
     name: str
@@ -30,28 +40,37 @@ class Dataset:
     labelmap: str
     name_size: str
     root: str = "data"
-    output_format: str = "VOC"  # of the written detections: VOC, COCO or ILSVRC
-    output_prefix: str = "comp4_det_test_"  # {detector} stands for the detector's name
+    output_format: str = "VOC"
+    output_prefix: str = "comp4_det_test_"
     ap_version: str = "11point"
-    force_color: bool = False  # some images are grey
+    force_color: bool = False
     train_on_difficult: bool = True
-    small_objects: bool = False  # smaller prior boxes
-    test_labels: bool = True  # False: ground truth is not published, nothing to evaluate while training
-    deploy_saves: bool = True  # the released deploy nets write detections for the benchmark's server, too
-    own: bool = False  # a user's, not one of the papers'
+    small_objects: bool = False
+    test_labels: bool = True
+    deploy_saves: bool = True
+    own: bool = False
 
     def path(self, name: str) -> str:
-        """One of the data set's files, as a net names it; one with a path from / on stays there."""
+        """Return one of the data set's files, as a net names it.
+
+        One with a path from / on stays there.
+        """
         return os.path.join(self.root, name) if self.root != "." else name
 
     def with_classes(self, count: int) -> Dataset:
-        """The same data set with so many classes, background included. Raises CaffeError for fewer than two."""
+        """Return the same data set with so many classes, background included.
+
+        Raises CaffeError for fewer than two.
+        """
         if count < 2:
             raise CaffeError(f"there are at least 2 classes, background and another, not {count}")
         return replace(self, num_classes=count)
 
     def under(self, data: str) -> Dataset:
-        """The same data set below another folder than `data/`; one given as a file stays where it lies."""
+        """Return the same data set below another folder than `data/`.
+
+        One given as a file stays where it lies.
+        """
         return self if self.own else replace(self, root=data.rstrip("/") or "/")
 
 
@@ -141,12 +160,14 @@ SHAPES = Dataset(
     deploy_saves=False,
 )
 
-DATASETS: Mapping[str, Dataset] = MappingProxyType({d.key: d for d in (VOC0712, VOC0712PP, COCO, ILSVRC2016, SHAPES)})
+_ALL = (VOC0712, VOC0712PP, COCO, ILSVRC2016, SHAPES)
+DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.key: dataset for dataset in _ALL})
 
 
 def find_dataset(name_or_file: str) -> Dataset:
-    """A data set by key or name, in any case ("voc0712", "VOC0712++"), or a user's own from its dataset.json.
+    """Return a data set by key or name, or a user's own from its dataset.json.
 
+    name_or_file: in any case, "voc0712", "VOC0712++"; or the file.
     Raises CaffeError with the nearest name, and what `read` raises.
     """
     by_name = {alias.lower(): d for d in DATASETS.values() for alias in (d.key, d.name)}
@@ -154,15 +175,17 @@ def find_dataset(name_or_file: str) -> Dataset:
         return by_name[name_or_file.lower()]
     if os.path.exists(name_or_file) or name_or_file.endswith(".json"):
         return read(name_or_file)
+    near, known = suggest(name_or_file, DATASETS), ", ".join(DATASETS)
     raise CaffeError(
-        f"no data set '{name_or_file}'{suggest(name_or_file, DATASETS)}; there are {', '.join(DATASETS)}, or your own's dataset.json"
+        f"no data set '{name_or_file}'{near}; there are {known}, or your own's dataset.json"
     )
 
 
 def read(file: str) -> Dataset:
-    """A user's own data set from the dataset.json that data_prep writes.
+    """Return a user's own data set from the dataset.json that data_prep writes.
 
-    file: the file, or its folder. Raises what caffe_ir.dataset_file.read raises.
+    file: the file, or its folder.
+    Raises what caffe_ir.dataset_file.read raises.
     """
     from caffe_ir import dataset_file  # noqa: PLC0415  protobuf, which help does without
 

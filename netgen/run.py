@@ -10,15 +10,8 @@ from netgen.data_layer import annotated_data
 from netgen.datasets import Dataset
 from netgen.graph import PHASES, Net
 from netgen.recipe import Recipe, Size
-from netgen.schedules import (
-    Plan,
-    Schedule,
-    plan,
-    solver_chain,
-    solver_message,
-    tests_alone,
-    without_tests,
-)
+from netgen.schedules import Plan, Schedule, plan
+from netgen.solvers import solver_chain, solver_message, tests_alone, without_tests
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
 
@@ -178,14 +171,11 @@ class Run:
     def _whole_solver(self) -> pb.SolverParameter:
         return solver_message(
             self.schedule,
+            self.dataset,
             self.plan.iter_size,
             self.devices,
-            train_net=f"{self.net_folder}/train.prototxt",
-            test_net=f"{self.net_folder}/test.prototxt",
+            folder=self.net_folder,
             snapshot_prefix=self.snapshot_prefix,
-            test_images=self.dataset.test_images,
-            ap_version=self.dataset.ap_version,
-            test_labels=self.dataset.test_labels,
         )
 
     def _save_output(self) -> dict:

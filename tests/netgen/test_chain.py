@@ -15,7 +15,8 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.text import read_solver
 from netgen.launcher import LAUNCHER
 from netgen.run import Run
-from netgen.schedules import Schedule, Segment, solver_chain
+from netgen.schedules import Schedule, Segment
+from netgen.solvers import solver_chain
 from netgen.writer import write
 from netrun.training.lr_policy import Schedule as Policy
 from ssd_common.errors import CaffeError

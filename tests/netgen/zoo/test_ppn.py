@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from netgen.heads.multibox import MultiBox
 from netgen.launcher import LAUNCHER
 from netgen.reports.walks import walk_net
 from netgen.run import Run
-from netgen.schedules import Schedule, cosine, solver_chain
+from netgen.schedules import Schedule, cosine
+from netgen.solvers import solver_chain
 from netgen.writer import texts
 from tests.netgen.zoo.test_mobilenet import BACKBONE, STAGES
 from tests.support import ROOT
@@ -101,11 +103,16 @@ def test_a_cosine_is_drawn_in_straight_lines() -> None:
 
 
 def test_pieces_follow_each_other() -> None:
-    segments = cosine(100, 1, warm_up=10, warm_up_from=0.1, pieces=4)
-    assert [segment.until for segment in segments] == [10, 32, 55, 77, 100]
-    assert [segment.start for segment in segments] == pytest.approx([0.1, 1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2])
+    """Ten iterations up, then twelve pieces of ten each: 15° of the cosine's 180° a piece."""
+    segments = cosine(130, 1, warm_up=10, warm_up_from=0.1)
+    assert [segment.until for segment in segments] == list(range(10, 131, 10))
+    assert (segments[0].start, segments[0].end) == (0.1, 1)
+    # (1 + cos 45°) / 2, then of 60°, 90°, 120° and 135°, the starts of pieces 3, 4, 6, 8 and 9.
+    starts = [segments[1 + piece].start for piece in (0, 3, 4, 6, 8, 9)]
+    assert starts == pytest.approx([1, (1 + math.sqrt(0.5)) / 2, 0.75, 0.5, 0.25, (1 - math.sqrt(0.5)) / 2])
+    assert all(one.end == other.start for one, other in pairwise(segments))
     assert segments[-1].end == 0
-    assert Schedule(steps=(), max_iter=100, segments=segments).shortened(50).segments[-1].until == 50
+    assert Schedule(steps=(), max_iter=130, segments=segments).shortened(65).segments[-1].until == 65
 
 
 @pytest.mark.parametrize("zoo_id", IDS)
