@@ -51,7 +51,7 @@ Converted = tuple[bytes, bytes, list[Any]]  # key, record (empty where there is 
 
 
 def convert(job: Job, first: int, items: list[Item]) -> list[Converted]:
-    """The records of items, of which the first is number `first` of its LMDB.
+    """The records of items; first: number of the first item in its LMDB.
 
     They go from process to process as plain lists: those take a quarter of the time of tuples with
     names.

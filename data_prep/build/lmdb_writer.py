@@ -9,7 +9,9 @@ import lmdb
 from ssd_common.errors import CaffeError
 
 COMMIT_RECORDS = 1000
-COMMIT_BYTES = 1 << 20  # more would not fit a cache: its pages would be memory that the system has to clear first, at half the speed
+# More would not fit a cache: its pages would be memory that the system clears first, at half the
+# speed.
+COMMIT_BYTES = 1 << 20
 MAP_SIZE = 64 << 20  # to start with
 
 

@@ -55,7 +55,8 @@ class Verified(NamedTuple):
         names = self.names or {}
         found = sorted(self.objects.items())
         classes = ", ".join(f"{names.get(label, label)} {count}" for label, count in found)
-        said = f"{self.lmdb}: {self.records} records, {self.objects.total()} objects: {classes or 'none'}"
+        count = self.objects.total()
+        said = f"{self.lmdb}: {self.records} records, {count} objects: {classes or 'none'}"
         return said if self.names is not None else f"{said} (no label map: any label)"
 
 
@@ -100,7 +101,8 @@ def _check_records(
             report.add(checked.faults)
             boxes.update(checked.labels)
             if sizes and all(checked.size) and sizes[number] != checked.size:
-                wrong = f"the name_size file says {_shape(sizes[number])}, but the image is {_shape(checked.size)}"
+                stated, real = _shape(sizes[number]), _shape(checked.size)
+                wrong = f"the name_size file says {stated}, but the image is {real}"
                 report.add([Fault("name-size", _key(reader, number), wrong)])
     return len(reader), boxes
 
@@ -225,8 +227,11 @@ def _check_image(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, i
     elif not all(said):  # Caffe does not look at them
         return size
     elif size != said and size == said[::-1]:
-        faults.append(Fault("turned", key, f"the datum says {_shape(said)}, but Caffe decodes {_shape(size)}: it does not heed the EXIF"
-                            " orientation that boxes go by"))  # fmt: skip
+        wrong = (
+            f"the datum says {_shape(said)}, but Caffe decodes {_shape(size)}:"
+            " it does not heed the EXIF orientation that boxes go by"
+        )
+        faults.append(Fault("turned", key, wrong))
     elif size != said:
         faults.append(
             Fault(
@@ -237,7 +242,7 @@ def _check_image(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, i
 
 
 def _decoded(data: bytes) -> np.ndarray | None:
-    """An image as Caffe decodes it, which heeds no EXIF orientation; None if it cannot be decoded."""
+    """An image as Caffe decodes it, without its EXIF orientation; None if that fails."""
     if not data:
         return None
     try:

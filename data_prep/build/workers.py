@@ -25,7 +25,8 @@ from ssd_common.machine import cores
 
 T = TypeVar("T")
 FEW = 400  # items: not worth starting processes for
-THREADS = 4  # at most: of the work on a resized image a sixth is Python's own, which one thread does at a time
+# At most: a sixth of the work on a resized image is Python's own, which one thread does at a time.
+THREADS = 4
 BATCH_ITEMS, BATCH_BYTES = 100, 4 << 20  # of results, at most and about; by 1 MB at a time, copying is a tenth slower
 CLUSTER_ITEMS, CLUSTER_BYTES = 1000, 32 << 20  # the same on a cluster, where a batch costs more than its bytes
 FIRST_ITEMS = 10  # of the first batches, whose bytes nobody knows
@@ -116,7 +117,7 @@ def _call(function: Callable[[Any, int, list[Any]], list[T]], packed: bytes, sta
 
 
 def _processes(workers: int) -> ProcessPoolExecutor:
-    # Not fork: this process may have threads. The server of forkserver imports what is needed once, for all workers.
+    # Not fork: this process may have threads. forkserver's server imports once for all workers.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":

@@ -71,7 +71,7 @@ class DatasetChecks:
         used = {0} | {labels[name] for name in labels if name in self._objects}
         names = {
             label: name for name, label in labels.items()
-        }  # a class may have two, of which the last is its own
+        }  # a class may have two names, and the last is its own
         return [
             Fault("unused-class", source, f"class '{name}' is in no image")
             for label, name in names.items()
@@ -90,7 +90,10 @@ class DatasetChecks:
                     if item.content is not None
                     else item.annotation
                 )
-                said = f"class '{name}' has {counted(count, 'object')} in all{near}; correct it, or rename it with --map"
+                said = (
+                    f"class '{name}' has {counted(count, 'object')} in all{near};"
+                    " correct it, or rename it with --map"
+                )
                 found.append(Fault("rare-class", place, said))
         return found
 

@@ -17,7 +17,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """What is written, of the fork's tools; and how."""
     group = parser.add_argument_group(
         "records",
-        "as the fork's convert_annoset writes them with the same flags, which may be spelt as there",
+        "as the fork's convert_annoset writes them with the same flags, which may be spelt as"
+        " there",
     )
     _add_images(group)
     _add_records(group)
@@ -75,7 +76,8 @@ def _add_records(group: argparse._ArgumentGroup) -> None:
         "--anno-type",
         choices=("detection", "classification"),
         default="detection",
-        help="classification: a list has a label, a number, for each image, and records have no boxes",
+        help="classification: a list has a label, a number, for each image, and records have no"
+        " boxes",
     )
     group.add_argument("--backend", default="lmdb", help="lmdb, and nothing else")
 

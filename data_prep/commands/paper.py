@@ -20,7 +20,7 @@ val2017 of COCO, or 2014's; ILSVRC's Data, Annotations and ImageSets. Training i
 as by the SSD fork's scripts, but as --seed decides.
 """
 EXAMPLES = """
-data_prep paper voc0712 ~/data/VOCdevkit      # data/VOC0712/VOC0712_trainval_lmdb, VOC0712_test_lmdb, …
+data_prep paper voc0712 ~/data/VOCdevkit      # data/VOC0712/VOC0712_trainval_lmdb, …
 data_prep paper coco ~/data/coco --out /ssd/data
 """
 

@@ -16,7 +16,7 @@ mirrored, resized. netrun draws them with its own loader (the same as `netrun sh
 """
 EXAMPLES = """
 data_prep show data/shapes/test_lmdb --out sheet.png
-data_prep show data/shapes/train_lmdb --augmented prototxt/ssd300_voc0712/train.prototxt --out augmented.png
+data_prep show data/mine/train_lmdb --augmented runs/mine/train.prototxt --out augmented.png
 """
 
 

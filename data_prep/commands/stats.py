@@ -17,7 +17,7 @@ one only, and hardly learnt.
 """
 EXAMPLES = """
 data_prep stats lmdb data/shapes/train_lmdb --net ssd300_voc0712 --out stats.png
-data_prep stats voc VOC2007 --list trainval --net ssd300_voc0712 --net ssd512_voc0712 --out compared.png
+data_prep stats voc VOC2007 --list trainval --net ssd300_voc0712 --net ssd512_voc0712
 """
 
 
@@ -59,8 +59,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         metavar="ID|FILE",
         action="append",
         default=[],
-        help="hold a net's prior boxes against them: a zoo id, or a prototxt; again for another net,"
-        " to compare them",
+        help="hold a net's prior boxes against them: a zoo id, or a prototxt; again for another"
+        " net, to compare them",
     )
     parser.add_argument("--out", metavar="PNG", type=Path, help="also draw it all as a picture")
 

@@ -41,7 +41,8 @@ def _coco(folder: str, file: str, size: int, sha256: str) -> Archive:
     return Archive(file, (f"{_COCO}/{folder}/{file}",), size, f"sha256:{sha256}")
 
 
-# MD5 as in torchvision/datasets/voc.py; SHA-256 and sizes as in tensorflow_datasets/url_checksums (coco.txt, voc.txt).
+# MD5 as in torchvision/datasets/voc.py; SHA-256 and sizes as in tensorflow_datasets/url_checksums
+# (coco.txt, voc.txt).
 TRAINVAL_2007 = _voc("2007", "VOCtrainval_06-Nov-2007.tar", 460_032_000, "c52e279531787c972589f7e41ab4ae64")
 TEST_2007 = _voc("2007", "VOCtest_06-Nov-2007.tar", 451_020_800, "b6e924de25625d8de591ea690078ad9f")
 TRAINVAL_2012 = _voc("2012", "VOCtrainval_11-May-2012.tar", 1_999_639_040, "6cd6e144f989b92b3379bac3b3de84fd")

@@ -27,7 +27,8 @@ from data_prep.download.archives import Archive, archives_of
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike, write_atomic
 
-STATE = ".data_prep_fetch"  # below the set's folder: what has been unpacked, and checksums that nobody published
+# Below the set's folder: what has been unpacked, and checksums that nobody published.
+STATE = ".data_prep_fetch"
 CHUNK = 1 << 16  # bytes; what came of one when the connection breaks off is lost
 ATTEMPTS, PAUSE = 5, 2.0  # tries that bring nothing before it gives up; seconds before the next, doubled each time
 TIMEOUT = 30.0  # seconds without a byte
@@ -184,9 +185,11 @@ class Resuming:
 
     def _room(self, have: int) -> None:
         free = shutil.disk_usage(self.part.parent).free
-        if 2 * self.size - have > free:
+        needed = 2 * self.size
+        if needed - have > free:
             raise CaffeError(
-                f"{self.part.parent}: {free / 1e9:.1f} GB free, but {self.part.stem} needs {2 * self.size / 1e9:.1f} GB to be unpacked, too"
+                f"{self.part.parent}: {free / 1e9:.1f} GB free, but {self.part.stem} needs"
+                f" {needed / 1e9:.1f} GB to be unpacked, too"
             )
 
     def _go_on(self, url: str, file: IO[bytes]) -> None:
@@ -278,7 +281,8 @@ def unpack(path: Path, folder: Path, flat: bool = False) -> None:
         for name, write in tqdm(opened(path), desc=f"unpacking {path.name}", unit=" files", disable=None, leave=False):
             pure = PurePosixPath(name)
             if pure.is_absolute() or ".." in pure.parts or "\\" in name or not name.isprintable():
-                raise CaffeError(f"{path}: {name!r} in it would be written outside {folder}; nothing more was unpacked")
+                said = f"{name!r} in it would be written outside {folder}"
+                raise CaffeError(f"{path}: {said}; nothing more was unpacked")
             target = folder / (pure.name if flat else pure)
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as file:
@@ -310,6 +314,7 @@ def _zip(path: Path) -> Iterator[Member]:
             if member.is_dir():
                 continue
             if (member.external_attr >> 16) & 0o170000 == 0o120000:
-                raise CaffeError(f"{path}: {member.filename!r} in it is a link or device; nothing more was unpacked")
+                said = f"{member.filename!r} in it is a link or device"
+                raise CaffeError(f"{path}: {said}; nothing more was unpacked")
             with archive.open(member) as source:
                 yield member.filename, lambda file, source=source: shutil.copyfileobj(source, file, CHUNK)  # type: ignore[misc]

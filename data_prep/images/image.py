@@ -59,7 +59,9 @@ def read_image(path: str | Path, encoding: Encoding = COPIED, stated: tuple[int,
         stored, turned = (header.width, header.height), header.upright[::-1]
         if stated == stored != turned:
             data, header = data[: header.exif[0]] + data[header.exif[1] :], header._replace(orientation=1)
-            remarks.append(("unturned", f"is {stored[0]}x{stored[1]} in its annotation, so its EXIF orientation is left out"))
+            size = f"{stored[0]}x{stored[1]}"
+            said = f"is {size} in its annotation, so its EXIF orientation is left out"
+            remarks.append(("unturned", said))
         else:
             remarks.append(("upright", "turned upright, as its EXIF orientation says"))
     if header:

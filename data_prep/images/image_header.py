@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-# Every start of frame but DHT (C4), JPG (C8) and DAC (CC), which lie among them. Decoders read C0 to C2: baseline, extended, progressive.
+# Starts of frame that decoders read: baseline, extended, progressive. C3 to CF, but for DHT (C4),
+# JPG (C8) and DAC (CC), are starts of frame, too.
 START_OF_FRAME = frozenset({0xC0, 0xC1, 0xC2})
 START_OF_SCAN, APP1 = 0xDA, 0xE1
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -119,7 +119,10 @@ def _place(size: int, rng: np.random.Generator, shapes: list[Shape], owner: np.n
 
 
 def _object(shape: Shape, seen: np.ndarray) -> Object | None:
-    """The object of a shape of which the pixels `seen` are in sight; None if next to nothing is."""
+    """The object of a shape, whose box is around what is in sight; None if next to nothing is.
+
+    seen: size x size, the pixels in sight
+    """
     pixels = int(seen.sum())
     if pixels < DROPPED_PIXELS:
         return None
@@ -138,8 +141,9 @@ def annotation_xml(name: str, size: int, objects: list[Object]) -> str:
     lines += [f"\t<size><width>{size}</width><height>{size}</height><depth>3</depth></size>", "\t<segmented>0</segmented>"]
     for o in objects:
         box = "".join(f"<{k}>{v}</{k}>" for k, v in zip(("xmin", "ymin", "xmax", "ymax"), o[2:6], strict=True))
-        lines += ["\t<object>", f"\t\t<name>{o.name}</name>", f"\t\t<difficult>{int(o.difficult)}</difficult>",
-                  f"\t\t<bndbox>{box}</bndbox>", "\t</object>"]  # fmt: skip
+        lines += ["\t<object>", f"\t\t<name>{o.name}</name>"]
+        lines += [f"\t\t<difficult>{int(o.difficult)}</difficult>"]
+        lines += [f"\t\t<bndbox>{box}</bndbox>", "\t</object>"]
     return "\n".join([*lines, "</annotation>", ""])
 
 

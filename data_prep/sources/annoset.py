@@ -56,7 +56,10 @@ class Annoset(Folder):
         except json.JSONDecodeError as error:
             raise ParseError(str(path), f"not JSON: {error.msg}", error.lineno, error.colno) from None
         except (ValueError, OverflowError, TypeError, AttributeError, RecursionError):
-            wanted = "an object `image` with width and height, and a list `annotation` of objects with category_id and bbox"
+            wanted = (
+                "an object `image` with width and height,"
+                " and a list `annotation` of objects with category_id and bbox"
+            )
             raise ParseError(str(path), f"not {wanted}", 1) from None
         return Annotation(width, height, read_each(lambda row: _placed(path, *row), rows))
 
@@ -112,7 +115,7 @@ xml, as in VOC; json, as the fork's scripts split COCO, an object `image` and a 
 in each file; txt, lines `label xmin ymin xmax ymax` in pixels.
 """,
     examples="""
-data_prep annoset coco --list minival.txt --label-type json --labelmap coco --out data/coco/minival_lmdb
+data_prep annoset coco --list minival.txt --label-type json --labelmap coco --out data/minival_lmdb
 """,
     folder="what the paths in a list are relative to",
     open=_open,

@@ -65,7 +65,7 @@ class Bundle:
         return sorted(files) + [name for name in self.splits if self._parts(name, files)]
 
     def _parts(self, name: str, files: Container[str]) -> list[str] | None:
-        """The annotation files that make up a split, or the one of that name; None if not all are there."""
+        """The files that make up a split, or the one of that name; None if not all are there."""
         for names in self.splits.get(name, [[name]]):
             if all(n in files for n in names):
                 return names
@@ -80,11 +80,14 @@ class Bundle:
         if not files:
             raise self._nothing()
         if len(files) > 1:
-            raise CaffeError(f"{self.root}: several annotation files; choose with --list: {', '.join(self.sets())}")
+            names = ", ".join(self.sets())
+            raise CaffeError(f"{self.root}: several annotation files; choose with --list: {names}")
         return self.load(next(iter(files.values())))
 
     def _nothing(self) -> CaffeError:
-        return CaffeError(f"{self.root}: no annotation file (*{', *'.join(self.suffixes)}) there or in its folder 'annotations'")
+        wanted = ", ".join(f"*{suffix}" for suffix in self.suffixes)
+        said = f"no annotation file ({wanted}) there or in its folder 'annotations'"
+        return CaffeError(f"{self.root}: {said}")
 
     def read_list(self, name: str) -> list[Item]:
         """The images of an annotation file, of a split made up of several, or of a text file.
@@ -115,7 +118,8 @@ class Bundle:
         items = []
         for place, (image, *_) in lines:
             if image not in known:
-                raise CaffeError(f"{place}: no image '{image}' in the annotation files{suggest(image, islice(known, 4000))}")
+                near = suggest(image, islice(known, 4000))
+                raise CaffeError(f"{place}: no image '{image}' in the annotation files{near}")
             items.append(known[image]._replace(place=place))
         return items
 

@@ -79,7 +79,8 @@ class Coco(Bundle):
         category, crowd, *box, line = row
         if str(category) not in names:
             known = image_lists.shown(", ".join(list(names)[:5])) + (", …" if len(names) > 5 else "")
-            said = f"category {image_lists.shown(str(category))} is not among the {len(names)} categories ({known})"
+            given = image_lists.shown(str(category))
+            said = f"category {given} is not among the {len(names)} categories ({known})"
             raise ParseError(self.file(item), f"{item.image}: {said}", line)
         x, y, across, down = (image_lists.single(v) for v in box)
         corners = (x, y, image_lists.single(x + across), image_lists.single(y + down))
@@ -116,7 +117,8 @@ class Coco(Bundle):
             raise ParseError(str(path), "no 'images' in it: not a COCO-style annotation file")
         if strays := rows.keys() - images.keys():
             first = image_lists.shown(min(strays))
-            raise ParseError(str(path), f"annotations of {len(strays)} images that are not in 'images', the first of image {first}")
+            said = f"annotations of {len(strays)} images that are not in 'images'"
+            raise ParseError(str(path), f"{said}, the first of image {first}")
         place = self.below(path)
         self._names[place] = {i: names[i] for i in sorted(names, key=lambda i: (int(i) if i.isdecimal() else math.inf, i))}
         folders = self._folders(path, [name for name, _, _ in images.values()])

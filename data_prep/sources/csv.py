@@ -18,7 +18,7 @@ from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, read_
 from ssd_common.errors import ParseError
 from ssd_common.suggest import suggest
 
-# Names of columns in small letters without anything but letters and digits; the first of a header counts.
+# Names of columns, in small letters and digits alone; the first of a header counts.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "image": ("filename", "image", "imageid", "imagename", "imagepath", "imagefile", "path", "filepath", "file", "img", "imgid", "imgpath"),
     "class": ("class", "label", "labelname", "classname", "category", "categoryname", "name", "object"),
@@ -183,7 +183,8 @@ def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, i
     for thing in ("class", *box):
         if thing not in found:
             near = suggest(thing, unknown).replace("did you mean", "there is")
-            raise ParseError(str(path), f"no column '{thing}'{near or '; there are ' + image_lists.shown(', '.join(header))}", 1)
+            known = near or f"; there are {image_lists.shown(', '.join(header))}"
+            raise ParseError(str(path), f"no column '{thing}'{known}", 1)
     return found
 
 
@@ -241,7 +242,7 @@ image without objects.
 """,
     examples="""
 data_prep csv PHOTOS --test-share 0.2 --out data/mine
-data_prep csv PHOTOS --train-list train --test-list test --out data/mine      # PHOTOS/train.csv, PHOTOS/test.csv
+data_prep csv PHOTOS --train-list train --test-list test --out data/mine  # PHOTOS/train.csv, …
 data_prep csv boxes.csv --out data/mine/train_lmdb
 """,
     folder="folder with tables and images, or one table",

@@ -44,7 +44,8 @@ class Ilsvrc(Folder):
             for place, (image, *number) in image_lists.read_list(file):
                 subset = image.partition("/")[0].split("_")
                 if len(subset) < 2:
-                    raise CaffeError(f"{place}: '{image}' is no image of ILSVRC (such as ILSVRC2012_val_00000001)")
+                    wanted = "such as ILSVRC2012_val_00000001"
+                    raise CaffeError(f"{place}: '{image}' is no image of ILSVRC ({wanted})")
                 annotation = UNLABELLED if file.stem == "test" else f"Annotations/DET/{subset[1]}/{image}.xml"
                 if not training or (self.root / annotation).is_file():
                     items.append(Item(f"Data/DET/{subset[1]}/{image}.JPEG", annotation, place, *number))

@@ -67,7 +67,8 @@ def read_list(path: Path) -> list[tuple[str, list[str]]]:
     for number, line in read_lines(path, "a list"):
         words = [w.strip() for w in line.split("\t")] if "\t" in line else line.split()
         if len(words) > 2:
-            raise CaffeError(f"{path}:{number}: {len(words)} words where 'image annotation' should be (with a tab if names have spaces)")
+            wanted = "'image annotation' should be (with a tab if names have spaces)"
+            raise CaffeError(f"{path}:{number}: {len(words)} words where {wanted}")
         try:
             found.append((f"{path}:{number}", [image_name(w) for w in words]))
         except ValueError as error:
@@ -78,7 +79,11 @@ def read_list(path: Path) -> list[tuple[str, list[str]]]:
 
 
 def read_items(path: Path, item: Callable[[str, str], Item]) -> list[Item]:
-    """The items of a list. item: makes the one of an image's name alone, at a place. Raises CaffeError."""
+    """The items of a list.
+
+    item: makes the item of an image's name alone, and of its place in the list
+    Raises CaffeError with file and line.
+    """
     found = []
     for place, words in read_list(path):
         if len(words) == 1:

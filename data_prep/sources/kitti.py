@@ -129,7 +129,7 @@ height, occlusion, truncation) are difficult; DontCare regions are left out, or 
 objects of a class DontCare.
 """,
     examples="""
-data_prep kitti KITTI --train-list train --test-list val --classes Car,Pedestrian,Cyclist --out data/kitti
+data_prep kitti KITTI --train-list train --test-list val --classes Car,Cyclist --out data/kitti
 data_prep kitti KITTI --level moderate --out data/kitti/train_lmdb
 """,
     folder="folder with image_2 and label_2",

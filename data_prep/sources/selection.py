@@ -61,7 +61,9 @@ def read_map(path: Path) -> dict[str, str]:
     for number, line in image_lists.read_lines(path, "a map of classes"):
         words = [w.strip() for w in line.split(",")]
         if len(words) not in (2, 3) or not all(words):
-            raise ParseError(str(path), f"'{image_lists.shown(line)}' where 'name,label,new name' or 'name,new name' should be", number)
+            wanted = "'name,label,new name' or 'name,new name'"
+            said = f"'{image_lists.shown(line)}' where {wanted} should be"
+            raise ParseError(str(path), said, number)
         old, new = words[0], words[-1]
         if len(words) == 3 and not words[1].isdecimal():
             raise ParseError(str(path), f"label '{words[1]}' is not a number", number)
@@ -76,7 +78,8 @@ def read_map(path: Path) -> dict[str, str]:
         found[old] = label, new
     numbers = sorted({label for label, _ in found.values() if label})
     if numbers != list(range(1, len(numbers) + 1)) or not numbers:
-        raise CaffeError(f"{path}: labels should count from 1 without gaps, not {', '.join(map(str, numbers)) or 'none'}")
+        given = ", ".join(map(str, numbers)) or "none"
+        raise CaffeError(f"{path}: labels should count from 1 without gaps, not {given}")
     in_order = sorted(found, key=lambda old: found[old][0])
     return {old: found[old][1] for old in in_order if found[old][0]}
 
@@ -154,7 +157,8 @@ class Selection:
             new = self._renaming.get(label) if self._renaming and name not in self._renaming else None
             if new not in (None, name) and new in classes.values():
                 raise CaffeError(
-                    f"--map: label {label} is '{name}', and '{new}' is a class of its own (labels count from 1; ids do not count)"
+                    f"--map: label {label} is '{name}', and '{new}' is a class of its own"
+                    " (labels count from 1; ids do not count)"
                 )
 
     def _kept(self, items: list[Item]) -> list[Item]:

@@ -13,7 +13,8 @@ T = TypeVar("T")
 Row = TypeVar("Row")
 
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
-UNLABELLED = "0"  # in a list, where an annotation should be: an image of a test set whose labels are not published
+# In a list, in place of an annotation: an image of a test set whose labels are not published.
+UNLABELLED = "0"
 
 
 class Item(NamedTuple):

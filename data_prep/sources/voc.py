@@ -246,7 +246,8 @@ class Folder:
         """
         items = self._all()
         if not items:
-            raise CaffeError(f"{self.root}: no annotation (*.xml) there or in its folder {ANNOTATIONS} (--list takes them from elsewhere)")
+            said = f"no annotation (*.xml) there or in its folder {ANNOTATIONS}"
+            raise CaffeError(f"{self.root}: {said} (--list takes them from elsewhere)")
         return items
 
     def read(self, item: Item) -> Annotation:

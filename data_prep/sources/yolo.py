@@ -139,18 +139,20 @@ class Yolo:
         try:
             index, *numbers = (image_lists.number(w) for w in words)
         except ValueError:
-            raise ParseError(
-                str(path), f"'{image_lists.shown(' '.join(words))}' where 'class x y width height' should be, all numbers", line
-            ) from None
+            given = image_lists.shown(" ".join(words))
+            said = f"'{given}' where 'class x y width height' should be, all numbers"
+            raise ParseError(str(path), said, line) from None
         if len(numbers) == 5:
             raise ParseError(str(path), "a class and 5 numbers where 4 should be (is this a file of detections?)", line)
         if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):
             raise ParseError(str(path), f"a class and {len(numbers)} numbers where 4 should be: x y width height", line)
         if not isinstance(index, int) or not 0 <= index < len(self.classes):
-            known = f"the {len(self.classes)} names of {self._names.file} go from 0 to {len(self.classes) - 1}"
+            count = len(self.classes)
+            known = f"the {count} names of {self._names.file} go from 0 to {count - 1}"
             raise ParseError(str(path), f"class {index}, but {known}", line)
         if worst := next((x for x in numbers if abs(x) > FAR), None):
-            raise ParseError(str(path), f"{worst} is no fraction of the image (YOLO has x, y, width and height from 0 to 1)", line)
+            wanted = "YOLO has x, y, width and height from 0 to 1"
+            raise ParseError(str(path), f"{worst} is no fraction of the image ({wanted})", line)
         return self.classes[index], _corners(numbers)
 
 

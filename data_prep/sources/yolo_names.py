@@ -44,7 +44,8 @@ def read(root: Path, given: Path | None) -> Names:
     if path is None:
         others = sorted(root.glob("*.yaml")) + sorted(root.glob("*.names"))
         if len(others) != 1:
-            raise CaffeError(f"{root}: no class names (data.yaml, obj.names or classes.txt; --names takes them from elsewhere)")
+            known = "data.yaml, obj.names or classes.txt; --names takes them from elsewhere"
+            raise CaffeError(f"{root}: no class names ({known})")
         path = others[0]
     if path.suffix in (".yaml", ".yml"):
         return _from_yaml(path)
@@ -90,7 +91,9 @@ def _from_yaml(path: Path) -> Names:
     if isinstance(found, dict):
         numbers = {int(k): v for k, v in found.items() if k.isdecimal()}
         if len(numbers) != len(found) or sorted(numbers) != list(range(len(numbers))):
-            raise ParseError(str(path), f"names should be numbered from 0 without gaps, not {image_lists.shown(', '.join(found))}")
+            given = image_lists.shown(", ".join(found))
+            said = f"names should be numbered from 0 without gaps, not {given}"
+            raise ParseError(str(path), said)
         found = [numbers[i] for i in range(len(numbers))]
     if not isinstance(found, list):
         raise ParseError(str(path), "no class names in it (names: [person, car])")

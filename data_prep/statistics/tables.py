@@ -97,17 +97,20 @@ def summary(objects: ObjectTable) -> str:
     """Images, objects and classes in one line."""
     per_image = objects_per_image(objects)
     empty = int((per_image == 0).sum())
-    return (f"{len(objects.images)} images, {len(objects)} objects of {len(np.unique(objects.label))} classes; "
-            f"{per_image.mean():.1f} objects per image, {per_image.max()} at most, {empty} images without{left_out(objects)}")  # fmt: skip
+    classes = len(np.unique(objects.label))
+    return (
+        f"{len(objects.images)} images, {len(objects)} objects of {classes} classes;"
+        f" {per_image.mean():.1f} objects per image, {per_image.max()} at most,"
+        f" {empty} images without{left_out(objects)}"
+    )
 
 
 def left_out(objects: ObjectTable) -> str:
     """How many images are not counted; "" for none."""
-    return (
-        f"; {objects.unread} left out that cannot be read, or their annotations (data_prep check says why)"
-        if objects.unread
-        else ""
-    )
+    if not objects.unread:
+        return ""
+    which = "that cannot be read, or their annotations (data_prep check says why)"
+    return f"; {objects.unread} left out {which}"
 
 
 def objects_per_image(objects: ObjectTable) -> np.ndarray:
@@ -196,7 +199,10 @@ def advice(objects: ObjectTable) -> str:
         for r in ((2,), (2, 3), (1.6, 2, 3))
     )
     mine = ", ".join(f"{r:.1f}" for r in ours.values) or "none beside the square"
-    return f"aspect ratios to take: {mine} (mean overlap of the best shape {ours.fit:.3f}; with SSD's and DSSD's {usual})"
+    return (
+        f"aspect ratios to take: {mine} (mean overlap of the best shape {ours.fit:.3f};"
+        f" with SSD's and DSSD's {usual})"
+    )
 
 
 def covered(objects: ObjectTable, net: NetPriors) -> Covered:
