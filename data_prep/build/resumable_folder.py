@@ -134,7 +134,8 @@ class ResumableFolder:
                 self.path.parent.rmdir()
         else:  # Ctrl-C
             done = self._count - len(self._pending)
-            print(f"data_prep: {self.path}: {done} images are done; the same command goes on from there", file=sys.stderr)
+            said = f"{done} images are done; the same command goes on from there"
+            print(f"data_prep: {self.path}: {said}", file=sys.stderr)
 
 
 def finish(path: Path) -> None:

@@ -62,8 +62,14 @@ class Workers:
         elif self._pool:
             self._pool.shutdown(wait=kind is None, cancel_futures=True)
 
-    def map(self, function: Callable[[Any, int, list[Any]], list[T]], job: Any, items: Sequence[Any], start: int = 0,
-            weigh: Callable[[T], int] = lambda _: 1) -> Iterator[list[T]]:  # fmt: skip
+    def map(
+        self,
+        function: Callable[[Any, int, list[Any]], list[T]],
+        job: Any,
+        items: Sequence[Any],
+        start: int = 0,
+        weigh: Callable[[T], int] = lambda _: 1,
+    ) -> Iterator[list[T]]:
         """Results of function(job, number of the first item, items) for batch after batch of items.
 
         Only a few batches are under way or waiting at a time.
@@ -89,7 +95,8 @@ class Workers:
                 if not self._scheduler or isinstance(error, (CaffeError, OSError)):
                     raise
                 said = f"{type(error).__name__}: {error}".split("\n")[0]
-                raise CaffeError(f"{self._scheduler}: the Dask cluster gave up (do its workers have data_prep?): {said}") from None
+                gave_up = "the Dask cluster gave up (do its workers have data_prep?)"
+                raise CaffeError(f"{self._scheduler}: {gave_up}: {said}") from None
             yield results
             mean = sum(map(weigh, results)) / len(results)
             size = int(min(max(self._most[1] / max(mean, 1), 1), self._most[0]))

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +139,9 @@ def _delimiter(line: str) -> str:
     return max(",;\t", key=line.count)
 
 
-def _columns(path: Path, reader: object) -> tuple[dict[str, int], bool]:
+def _columns(path: Path, reader: Iterator[list[str]]) -> tuple[dict[str, int], bool]:
     """Column of each thing, and whether the first row is a header."""
-    sample = [row for _, row in zip(range(SAMPLE), reader, strict=False)]  # type: ignore[call-overload]
+    sample = list(islice(reader, SAMPLE))
     if not sample:
         raise ParseError(str(path), "is empty")
     found: dict[str, int] = {}
