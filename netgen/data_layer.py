@@ -25,7 +25,8 @@ class Pixels:
 class Augmentation:
     """What training images go through beside mirroring.
 
-    expand: the largest canvas that an image is put on, in its own sides (§3.6, "zoom out"); 1: none.
+    expand: the largest canvas that an image is put on, in its own sides (§3.6, "zoom out"); 1 for
+        none.
     crops: cut patches out of the images (§2.2), or take each image whole.
     distort: change their colours.
     """

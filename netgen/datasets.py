@@ -88,7 +88,8 @@ VOC0712 = Dataset(
 
 VOC0712PP = replace(
     VOC0712,
-    name="VOC0712++",  # trained on 2007 trainval and test and 2012 trainval, tested on 2012 test by the VOC server
+    # Trained on 2007 trainval and test and 2012 trainval, tested on 2012 test by the VOC server.
+    name="VOC0712++",
     key="voc0712pp",
     train_images=21503,
     test_images=10991,

@@ -1,4 +1,7 @@
-"""A net while it is being written: every layer is checked, and its shapes worked out, at the call that adds it."""
+"""A net while it is being written.
+
+Every layer is checked, and its shapes worked out, at the call that adds it.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,17 @@ PHASES = {"train": pb.TRAIN, "test": pb.TEST, "deploy": pb.TEST}
 
 @dataclass(frozen=True)
 class Blob:
-    """One top of a layer. shape: N×C×H×W for images and feature maps, as `caffe_ir.rules` has it."""
+    """One top of a layer.
+
+    shape: N×C×H×W for images and feature maps, as `caffe_ir.rules` has it.
+    """
 
     name: str
     shape: Shape
 
     @property
     def channels(self) -> int:
+        """C of N×C×H×W."""
         return self.shape[1]
 
     @property

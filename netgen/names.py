@@ -1,4 +1,7 @@
-"""Short names of zoo ids. Needs the standard library only: `make` asks before anything is installed."""
+"""Short names of zoo ids.
+
+Needs the standard library only: `make` asks before anything is installed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe: everything that a paper fixes about a detector, and nothing of the machine it runs on."""
+"""A recipe: everything that a paper fixes about a detector, and nothing of a machine."""
 
 from __future__ import annotations
 

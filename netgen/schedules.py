@@ -14,7 +14,10 @@ PIECES = 12  # straight ones of a cosine
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a schedule that ends before iteration `until` and on which the rate moves evenly from `start` to `end`."""
+    """A part of a schedule.
+
+    It ends before iteration `until`; the rate moves evenly from `start` to `end`.
+    """
 
     until: int
     start: float
@@ -43,8 +46,8 @@ class Schedule:
 
     steps: tuple[int, ...]
     max_iter: int
-    # SSD's 4e-5 for one image of one GPU, ×25 because the VALID normalisation divides by the matched
-    # boxes, not by the images.
+    # SSD's 4e-5 for one image of one GPU, ×25 because the VALID normalisation divides by the
+    # matched boxes, not by the images.
     base_lr: float = 4e-5 * 25
     batch: int = 32
     per_gpu: int = 8

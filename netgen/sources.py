@@ -36,7 +36,10 @@ class Source:
 
 
 def pixel_step(image: Blob, x: Blob) -> int:
-    """Return the stride of a map in pixels: the power of two that halved the image (300 → 38: 8)."""
+    """Return the stride of a map in pixels.
+
+    That is the power of two by which the image was halved (300 → 38: 8).
+    """
     step = 1
     while -(-max(image.size) // step) > max(x.size):
         step *= 2

@@ -1,6 +1,7 @@
-"""DSOD's backbone DS/A-B-k-θ, a DenseNet trained from scratch (Shen et al. 2017, §3.1, Table 1), and the one of GRP-DSOD.
+"""DSOD's backbone DS/A-B-k-θ, a DenseNet trained from scratch, and GRP-DSOD's.
 
-Layers are BatchNorm, Scale, ReLU, convolution, in this order; GRP-DSOD has the convolution first. Xavier weights, no biases.
+Source: Shen et al. 2017, §3.1, Table 1. Layers are BatchNorm, Scale, ReLU, convolution, in this
+order; GRP-DSOD has the convolution first. Xavier weights, no biases.
 Layer names are those of the released files (szq0214/DSOD, python/caffe/model_libs.py).
 """
 

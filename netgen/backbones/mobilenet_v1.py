@@ -1,7 +1,8 @@
-"""MobileNet v1 (Howard et al. 2017, "MobileNets", arXiv 1704.04861, Table 1), with the layer names of chuanqi305/MobileNet-SSD.
+"""MobileNet v1 (Howard et al. 2017, "MobileNets", arXiv 1704.04861, Table 1).
 
-conv0 is a 3×3 convolution of stride 2; conv1 … conv13 are a depthwise 3×3 convolution, `<name>/dw`, and a 1×1 one each, every one
-followed by BatchNorm, Scale and ReLU. Classifier layers are left out.
+Layer names are those of chuanqi305/MobileNet-SSD. conv0 is a 3×3 convolution of stride 2; conv1 …
+conv13 are a depthwise 3×3 convolution, `<name>/dw`, and a 1×1 one each, every one followed by
+BatchNorm, Scale and ReLU. Classifier layers are left out.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ RELU6_LIMIT = 6
 
 @dataclass(frozen=True)
 class Style:
-    """How MobileNet's convolutions are written; the defaults are those of chuanqi305/MobileNet-SSD's test template.
+    """How MobileNet's convolutions are written.
+
+    The defaults are those of chuanqi305/MobileNet-SSD's test template.
 
     lr_mult: of weights, which then decay as much less.
     caffe_engine: depthwise convolutions by Caffe's own code, as cuDNN had none for groups.
@@ -84,8 +87,8 @@ def learning(lr_mult: float, *, bias: bool) -> list[dict]:
 def activation(net: Net, name: str, x: Blob, style: Style) -> Blob:
     """Add ReLU in place, `<name>/relu`, and with `style.relu6` cut it at 6.
 
-    Stock Caffe has no ReLU6: min(x, 6) = x - max(x - 6, 0) is a Power, a ReLU and an Eltwise. All of
-    it is exact in float32 up to 12.
+    Stock Caffe has no ReLU6: min(x, 6) = x - max(x - 6, 0) is a Power, a ReLU and an Eltwise. All
+    of it is exact in float32 up to 12.
     """
     x = net.add("ReLU", f"{name}/relu", x, in_place=True)
     if not style.relu6:

@@ -1,6 +1,6 @@
 """Backbones by name, and features: a backbone with a neck on top.
 
-A backbone is one file of this folder, which registers itself with `register`; nothing else names it.
+A backbone is one file of this folder, which registers itself with `register`; no list names it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class NeckOnBackbone:
         return self.neck(net, maps, image)
 
     def _renamed(self, maps: Maps, replacement: Backbone) -> Maps:
-        """The replacement's maps under the names of those of the same strides that the neck knows."""
+        """The replacement's maps under the names that the neck knows for the same strides."""
         strides = self.backbone.maps.items()
         return {name: maps[replacement.maps[stride]] for stride, name in strides}
 

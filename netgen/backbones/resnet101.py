@@ -1,7 +1,8 @@
-"""ResNet-101 (He et al. 2016, "Deep Residual Learning for Image Recognition", Table 1) as SSD and DSSD use it.
+"""ResNet-101 as SSD and DSSD use it.
 
-conv5 keeps stride 16: its first stride is 1 and its 3×3 convolutions have dilation 2 (DSSD paper, §4 "Base network"). Layer names are those
-of ResNet-101-model.caffemodel.
+Source: He et al. 2016, "Deep Residual Learning for Image Recognition", Table 1. conv5 keeps stride
+16: its first stride is 1 and its 3×3 convolutions have dilation 2 (DSSD paper, §4 "Base network").
+Layer names are those of ResNet-101-model.caffemodel.
 """
 
 from __future__ import annotations

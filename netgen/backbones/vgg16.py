@@ -1,7 +1,8 @@
 """VGG16 as SSD uses it (Liu et al. 2016, §3: "fully convolutional reduced (atrous) VGGNet").
 
-fc6 and fc7 are convolutions with 1024 of VGG's 4096 channels: fc6 keeps 3×3 of its 7×7 weights and spreads them with dilation 6;
-pool5 is 3×3 with stride 1, so that fc7 still has stride 16. Layer names are those of VGG_ILSVRC_16_layers_fc_reduced.caffemodel.
+fc6 and fc7 are convolutions with 1024 of VGG's 4096 channels: fc6 keeps 3×3 of its 7×7 weights and
+spreads them with dilation 6; pool5 is 3×3 with stride 1, so that fc7 still has stride 16. Layer
+names are those of VGG_ILSVRC_16_layers_fc_reduced.caffemodel.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def vgg16(net: Net, image: Blob, *, width: float = 1, normalise: bool = False) -
 
     width: factor on every number of channels.
     normalise: BatchNorm and Scale after each convolution, for training from scratch.
-    Returns the maps by layer name: conv1_2, conv2_2, conv3_3, conv4_3, conv5_3, fc7, all after ReLU.
+    Returns the maps by layer name, after ReLU: conv1_2, conv2_2, conv3_3, conv4_3, conv5_3, fc7.
     """
 
     def layer(name: str, x: Blob, channels: int, kernel_size: int, **fields: Any) -> Blob:

@@ -1,6 +1,7 @@
-"""ZF net (Zeiler & Fergus 2014, the faster model that Faster R-CNN uses) as SSD reduces it: fc6 and fc7 are convolutions, à trous.
+"""ZF net as SSD reduces it: fc6 and fc7 are convolutions, à trous.
 
-Layer names are those of ZF_conv_reduced.caffemodel, for which examples/ssd/ssd_pascal_zf.py of weiliu89/caffe is written.
+Source: Zeiler & Fergus 2014, the faster model that Faster R-CNN uses. Layer names are those of
+ZF_conv_reduced.caffemodel, for which examples/ssd/ssd_pascal_zf.py of weiliu89/caffe is written.
 """
 
 from __future__ import annotations

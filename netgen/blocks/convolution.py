@@ -138,7 +138,8 @@ def shrinking(cells: int) -> tuple[int, int, int]:
 
     Large maps are halved (38 → 19 → 10 → 5, 64 → … → 2); maps of 5 and 3 cells lose their border
     instead (5 → 3 → 1), and a map of 2 is covered by one padded 4×4 kernel (2 → 1). One cell stays
-    one. Source: examples/ssd/ssd_pascal.py of weiliu89/caffe, where SSD300 ends in the first way and
+    one.
+    Source: examples/ssd/ssd_pascal.py of weiliu89/caffe, where SSD300 ends in the first way and
     SSD512 in the second.
     """
     return {1: (1, 0, 1), 2: (4, 1, 1), 3: (3, 0, 1), 5: (3, 0, 1)}.get(cells, (3, 1, 2))

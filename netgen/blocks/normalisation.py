@@ -33,7 +33,10 @@ class BatchNormScale:
         return self.add(net, (batch_norm, scale), x)
 
     def add(self, net: Net, names: tuple[str, str], x: Blob, *, in_place: bool = True) -> Blob:
-        """Add both under these names. in_place: BatchNorm overwrites x; Scale is in place anyway."""
+        """Add both under these names.
+
+        in_place: BatchNorm overwrites x; Scale is in place anyway.
+        """
         x = net.add("BatchNorm", names[0], x, in_place=in_place, **self.statistics)
         return net.add("Scale", names[1], x, in_place=True, bias_term=True, **self.factors)
 

@@ -77,8 +77,8 @@ def upsample_nearest(net: Net, name: str, x: Blob, like: Blob) -> Blob:
     shown s times, the last one perhaps less (5 → 10, 7 → 13), that is a frozen depthwise
     Deconvolution of ones with kernel and stride s, and a Crop to `like`. Otherwise, with p/q = m/n
     in lowest terms (5 → 7), every cell is shown p times, and a frozen 1×1 Convolution of ones with
-    stride q takes every q-th. (A Pooling of stride q would not: Caffe rounds its output up, to m + 1
-    cells.) Returns x itself where the sizes are the same.
+    stride q takes every q-th. (A Pooling of stride q would not: Caffe rounds its output up, to
+    m + 1 cells.) Returns x itself where the sizes are the same.
     """
     axes = list(zip(x.size, like.size, strict=True))
     if all(_repeats(n, m) for n, m in axes):

@@ -1,4 +1,4 @@
-"""Losses of multibox predictions: SSD's (Liu et al. 2016, §2.2) and the focal one (Lin et al. 2017)."""
+"""Losses of multibox predictions: SSD's (Liu et al. 2016, §2.2), focal loss (Lin et al. 2017)."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def focal_loss(
 ) -> Blob:
     """Add the sigmoid focal loss of every box and class (Lin et al. 2017).
 
-    With it goes smooth L1 over matched boxes; both are divided by the number of matches. Stock Caffe
-    has no such layer: it is a Python layer, whose file (`python_layers/ssd_focal_loss.py`) is
+    With it goes smooth L1 over matched boxes; both are divided by the number of matches. Stock
+    Caffe has no such layer: it is a Python layer, whose file (`python_layers/ssd_focal_loss.py`) is
     written beside the net.
     num_classes: background included.
     alpha, gamma: of the focal loss.

@@ -1,4 +1,4 @@
-"""Sizes and aspect ratios of the prior boxes, one row per source map (Liu et al. 2016, §2.2 and §3)."""
+"""Sizes and aspect ratios of the prior boxes of each source map (Liu et al. 2016, §2.2, §3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""DSOD's prediction layers, plain and dense (Shen et al. 2017, §3.1, Figure 1), and GRP-DSOD's pyramid and gates on top of them."""
+"""DSOD's prediction layers, plain and dense, and GRP-DSOD's pyramid and gates on top of them.
+
+Source: Shen et al. 2017, §3.1, Figure 1; GRP-DSOD: arXiv 1712.00886.
+"""
 
 from __future__ import annotations
 
@@ -168,9 +171,9 @@ def _enlarged(layers: NumberedLayers, x: Blob, like: Blob, count: int) -> Blob:
 def gate(layers: NumberedLayers, x: Blob) -> Blob:
     """Add GRP-DSOD's gate.
 
-    The map plus itself, weighted by channel (after ReLU) and as a whole, by sigmoids of its averaged
-    channels. As released, no weight_filler is given: the weights start, and stay, at zero, and only
-    the last biases learn.
+    The map plus itself, weighted by channel (after ReLU) and as a whole, by sigmoids of its
+    averaged channels. As released, no weight_filler is given: the weights start, and stay, at zero,
+    and only the last biases learn.
     """
     net, name = layers.net, x.name
     summary = net.add("Pooling", f"{name}_pool", x, pool="AVE", global_pooling=True)

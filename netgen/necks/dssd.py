@@ -1,4 +1,7 @@
-"""SSD's pyramid of residual blocks on ResNet-101, and DSSD's deconvolution modules over any pyramid (Fu et al. 2017, §3.2, §4)."""
+"""SSD's pyramid of residual blocks on ResNet-101, and DSSD's modules over any pyramid.
+
+Source: Fu et al. 2017, §3.2, §4.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from netgen.graph import Blob, Net
 from netgen.sources import Source
 
 STRIDES = {"res3b3": 8, "res5c": 16}  # of conv3_x and conv5_x (Table 2), in pixels
-# Pixels from the border to the middle of the first cell: conv1 is padded, pool1 is not, and looks at
-# conv1's cells 0, 1, 2.
+# Pixels from the border to the middle of the first cell: conv1 is padded, pool1 is not, and looks
+# at conv1's cells 0, 1, 2.
 START = 2.5
 BLOCK_CHANNELS = 256  # of the inner convolutions of conv6_x and up, which give 1024
 MODULE_CHANNELS = 512  # of every convolution of a deconvolution module (Figure 3)

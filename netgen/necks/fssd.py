@@ -1,4 +1,7 @@
-"""FSSD's feature fusion (Li & Zhou 2017, §3.1 and Figure 3): maps of several sizes fused into one, and a pyramid made from that."""
+"""FSSD's feature fusion: maps of several sizes fused into one, and a pyramid made from that.
+
+Source: Li & Zhou 2017, §3.1 and Figure 3.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ class Fusion:
         """Add the source maps: fea_concat_bn_ds_1, _2, _4, …
 
         Prior steps are left to PriorBox: image divided by cells.
-        maps: of a backbone, with conv3_3 where that is fused, conv4_3 and fc7; conv7_2 is made here.
+        maps: of a backbone, with conv4_3, fc7 and, where fused, conv3_3; conv7_2 is made here.
         """
         return self._pyramid(net, self._fuse(net, maps))
 

@@ -1,4 +1,7 @@
-"""M2Det's multi-level feature pyramid network (Zhao et al. 2019, Figures 2 to 4): base feature, a row of U-shaped modules, aggregation."""
+"""M2Det's multi-level feature pyramid network: base feature, U-shaped modules, aggregation.
+
+Source: Zhao et al. 2019, Figures 2 to 4.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ SHALLOW_CHANNELS, DEEP_CHANNELS = (
 )  # of the two backbone maps in the base feature (Figure 4 a)
 SCALES = 6  # maps of a TUM
 REDUCTION = 16  # of the squeeze before each excitation (§3.1, "SFAM")
-# The authors' code (layers/nn_utils.py of qijiezhao/M2Det) draws weights by fan-out and keeps 99 % of
-# the running statistics.
+# The authors' code (layers/nn_utils.py of qijiezhao/M2Det) draws weights by fan-out and keeps 99 %
+# of the running statistics.
 FILLER = {"type": "msra", "variance_norm": "FAN_OUT"}
 NORMALISE = replace(BATCH_NORM, statistics={"moving_average_fraction": 0.99})
 

@@ -1,4 +1,7 @@
-"""Pyramids on MobileNet v1: MobileNet-SSD's (chuanqi305/MobileNet-SSD) and Light FSSD's (Li & Zhou 2017, §4.4)."""
+"""Pyramids on MobileNet v1: MobileNet-SSD's and Light FSSD's.
+
+Sources: chuanqi305/MobileNet-SSD; Li & Zhou 2017, §4.4.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,7 @@ def light_fssd(net: Net, image: Blob) -> list[Source]:
         name = f"fea_concat_bn_ds_{2**index}"
         x = separable(net, name, x, channels, stride=stride, pad=pad)
         sources.append(Source(x))
-        # A map of 3 cells loses its border: FSSD300's ends 5, 3, 1, and not MobileNet-SSD's 3, 2, 1.
+        # A map of 3 cells loses its border: FSSD300 ends 5, 3, 1, and not as MobileNet-SSD 3, 2, 1.
         stride, pad = (1, 0) if max(x.size) == 3 else (2, 1)
     return sources
 

@@ -1,4 +1,7 @@
-"""The pyramid of SSD's first version (arXiv 1512.02325v1), with batch normalisation: it ends in the mean of its last map."""
+"""The pyramid of SSD's first version, with batch normalisation.
+
+It ends in the mean of its last map. Source: arXiv 1512.02325v1.
+"""
 
 from __future__ import annotations
 

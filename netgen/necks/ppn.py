@@ -1,4 +1,7 @@
-"""The Pooling Pyramid Network's neck and heads (Jin et al. 2018, §2): maps by max pooling, one predictor for all of them."""
+"""The Pooling Pyramid Network's neck and heads: maps by max pooling, one predictor for all of them.
+
+Source: Jin et al. 2018, §2.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""DSSD's prediction modules (Fu et al. 2017, §3.1 and Figure 2): what stands between a map and its heads."""
+"""DSSD's prediction modules, which stand between a map and its heads.
+
+Source: Fu et al. 2017, §3.1 and Figure 2.
+"""
 
 from __future__ import annotations
 
