@@ -28,6 +28,15 @@ class WindowSample(Sample):
     window: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
+def _integers(words: Iterator[str], count: int) -> list[int]:
+    """Take so many words as integers.
+
+    Raises ValueError for a word that is none, StopIteration where words are missing: a list lets
+    it through, a generator expression would make a RuntimeError of it.
+    """
+    return [int(next(words)) for _ in range(count)]
+
+
 class WindowFile:
     """The windows of a file, background first. A batch holds fg_fraction of foreground, behind its background, drawn by the seed.
 
@@ -60,9 +69,11 @@ class WindowFile:
 
     def _read(self, words: Iterator[str], image: int, background: list, foreground: list) -> None:
         p = self._param
-        _, _, count = (int(next(words)) for _ in range(3))
+        _, _, count = _integers(words, 3)
         for _ in range(count):
-            label, overlap, *corners = int(next(words)), np.float32(next(words)), *(int(next(words)) for _ in range(4))
+            label = int(next(words))
+            overlap = np.float32(next(words))
+            corners = _integers(words, 4)
             if overlap >= p.fg_threshold:
                 if label <= 0:
                     raise CaffeError(f"{self.source}: image {image} has a foreground window of class {label}; classes start at 1")

@@ -90,3 +90,12 @@ def test_what_window_data_refuses(source: str) -> None:
         file.write_text(wrong)
         with pytest.raises(CaffeError, match=message):
             windows(source).forward()
+
+
+@pytest.mark.parametrize("words", [2, 3, 4, 7, 11, -1])
+def test_a_file_that_ends_too_early_is_refused(source: str, words: int) -> None:
+    """Cut in the header of its image, in its count, and within a row."""
+    file = Path(source) / "windows"
+    file.write_text(" ".join(file.read_text().split()[:words]))
+    with pytest.raises(CaffeError, match="image 0 is not '# index path channels height width count'"):
+        windows(source)
