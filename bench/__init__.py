@@ -1,1 +1,3 @@
-"""Benchmarks: netrun beside what else runs the same nets (`make bench`), writing nets (`bench-netgen`), converting data (`bench-data`)."""
+"""Benchmarks of netrun beside its peers (`make bench`), of netgen (`bench-netgen`) and of data_prep
+(`bench-data`).
+"""

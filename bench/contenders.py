@@ -1,6 +1,7 @@
 """The contenders, each in a process of its own: `python -m bench.contenders NAME OPTIONS`.
 
-It gets ready, warms up and prints its facts, measures once for every line that it reads, and prints its memory at the end; all as JSON.
+A contender gets ready, warms up and prints its facts, measures once for every line that it reads,
+and prints its memory at the end; all as JSON.
 """
 
 from __future__ import annotations
@@ -32,13 +33,21 @@ from netrun.runtime import log
 from netrun.runtime.memory import hold_freed
 
 Options = dict[str, Any]
-Run = Callable[[], object]
+Run = Callable[[], object]  # one turn
+Forward = Callable[..., list[torch.Tensor]]
+_LOADER_BATCH = 32
 
 
 def deploy(o: Options) -> tuple[Run, Options]:
     """A deploy net on `batch` images, with the weights of a file where one is named."""
-    how = {"device": o["device"], "precision": o["precision"], "keep_blobs": False}  # as the commands have it
-    net = Net(nets.prototxt(o["net"], "deploy"), pb.TEST, o.get("weights"), **how)
+    net = Net(
+        nets.prototxt(o["net"], "deploy"),
+        pb.TEST,
+        o.get("weights"),
+        device=o["device"],
+        precision=o["precision"],
+        keep_blobs=False,  # as netrun's commands run nets
+    )
     data = net.blobs[net.inputs[0]]
     data.reshape(o["batch"], *data.shape[1:])
     nets.feed(net)
@@ -53,7 +62,7 @@ def deploy(o: Options) -> tuple[Run, Options]:
 
 
 def weights(o: Options) -> tuple[Run, Options]:
-    """Leave untrained weights and an image where the others find them."""
+    """Write untrained weights and an image for the others; measure nothing."""
     net = Net(nets.prototxt(o["net"], "deploy"), pb.TEST)
     nets.feed(net)
     net.save(o["weights"])
@@ -68,32 +77,40 @@ def _best(rows: np.ndarray) -> list[float]:
 
 
 def _by_type(net: Net, rounds: int = 5) -> dict[str, float]:
-    """Seconds of a forward pass spent in each layer type, medians."""
-    spent: list[dict[str, float]] = []
-
-    def watched(layer: Layer, forward: Callable[..., list[torch.Tensor]]) -> Callable[..., list[torch.Tensor]]:
-        def timed(bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-            start = _now(net.device)
-            tops = forward(bottoms)
-            spent[-1][layer.type] += _now(net.device) - start
-            return tops
-
-        return timed
-
+    """Seconds of a forward pass by layer type, medians of several passes."""
+    passes: list[dict[str, float]] = []
     for layer in net.layer_list:
-        layer.forward = watched(layer, layer.forward)  # type: ignore[method-assign]
+        layer.forward = _timed(layer, net.device, passes)  # type: ignore[method-assign]
     for _ in range(rounds):
-        spent.append(defaultdict(float))
+        passes.append(defaultdict(float))
         net.run()
     for layer in net.layer_list:
         del layer.forward
-    return {kind: float(np.median([s[kind] for s in spent])) for kind in spent[0]}
+    medians = {}
+    for kind in passes[0]:
+        seconds = [spent[kind] for spent in passes]
+        medians[kind] = float(np.median(seconds))
+    return medians
+
+
+def _timed(layer: Layer, device: torch.device, passes: list[dict[str, float]]) -> Forward:
+    """A layer's forward that adds its seconds to the last of `passes`, under the layer's type."""
+    forward = layer.forward
+
+    def timed(bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        start = _now(device)
+        tops = forward(bottoms)
+        passes[-1][layer.type] += _now(device) - start
+        return tops
+
+    return timed
 
 
 def opencv(o: Options) -> tuple[Run, Options]:
     """OpenCV's DNN module on the same deploy prototxt, weights and image."""
     cv2.setNumThreads(o["threads"])
-    net = cv2.dnn.readNetFromCaffe(str(nets.prototxt(o["net"], "deploy")), o["weights"])
+    prototxt = nets.prototxt(o["net"], "deploy")
+    net = cv2.dnn.readNetFromCaffe(str(prototxt), o["weights"])
     image = np.load(f"{o['weights']}.npy")
 
     def run() -> np.ndarray:
@@ -104,18 +121,30 @@ def opencv(o: Options) -> tuple[Run, Options]:
 
 
 def train(o: Options) -> tuple[Run, Options]:
-    """Whole training steps of the solver: forward, loss, backward, update; with `source` from an LMDB, augmentation and all."""
+    """Whole training steps of the solver: forward, loss, backward, update.
+
+    With `source` the images come from an LMDB and are augmented.
+    """
     param = nets.solver(o["net"], o["batch"], o.get("source"), o["folder"])
-    param.base_lr = 1e-6  # from untrained weights the paper's rate would end in infinities, and infinities take other times
-    how = {"precision": o["precision"], "keep_blobs": False}  # as the commands have it
-    solver = Solver(param, torch.device(o["device"]), **how)
+    # From untrained weights the paper's rate would end in infinities, which take other times.
+    param.base_lr = 1e-6
+    solver = Solver(
+        param,
+        torch.device(o["device"]),
+        precision=o["precision"],
+        keep_blobs=False,  # as netrun's commands run nets
+    )
     if solver.net.inputs:
         nets.feed(solver.net)
-    facts = {"needed": nets.needed(solver.net), "macs": walk(solver.net.param).macs}
+    facts: Options = {
+        "needed": nets.needed(solver.net),
+        "macs": walk(solver.net.param).macs,
+    }
     for _ in range(2):
         solver.step(1)
     if o.get("parts"):
-        facts["later"] = lambda: {"parts": _parts(solver)}  # it takes memory that training does not
+        # Later, because this takes memory that training does not.
+        facts["later"] = lambda: {"parts": _parts(solver)}
     return lambda: solver.step(1), facts
 
 
@@ -124,7 +153,7 @@ def _parts(solver: Solver) -> dict[str, float]:
     net = solver.net
     layer = next(layer for layer in net.layer_list if layer.type == "MultiBoxLoss")
     net.run()
-    net.recompute()  # what the run has let go of
+    net.recompute()  # blobs that the run did not keep
     bottoms = [net.blobs[name].tensor.detach().clone() for name in layer.param.bottom]
     for leaf in bottoms[:2]:
         leaf.requires_grad_()
@@ -141,6 +170,7 @@ def _parts(solver: Solver) -> dict[str, float]:
 
 
 def _median(run: Run, device: torch.device, rounds: int = 5) -> float:
+    """The median seconds of several turns, after one to warm up."""
     run()
     taken = []
     for _ in range(rounds):
@@ -153,9 +183,12 @@ def _median(run: Run, device: torch.device, rounds: int = 5) -> float:
 def bare(o: Options) -> tuple[Run, Options]:
     """SSD300's layers in plain PyTorch, forward and backward, without loss or update."""
     torch.manual_seed(0)
-    order = torch.channels_last if o["channels_last"] else torch.contiguous_format
+    order = torch.contiguous_format
+    if o["channels_last"]:
+        order = torch.channels_last
     model = nets.BareSSD300().to(o["device"], memory_format=order)  # type: ignore[call-overload]
-    images = torch.randn(o["batch"], 3, 300, 300, device=o["device"]).contiguous(memory_format=order)
+    images = torch.randn(o["batch"], 3, 300, 300, device=o["device"])
+    images = images.contiguous(memory_format=order)
 
     def run() -> None:
         model.zero_grad(set_to_none=True)
@@ -168,76 +201,112 @@ def bare(o: Options) -> tuple[Run, Options]:
 
 
 def loader(o: Options) -> tuple[Run, Options]:
-    """SSD300's training data: decoded, augmented and put together in batches of 32."""
+    """SSD300's training data: decoded, augmented and put together in batches."""
     net = text.read_net(nets.prototxt(o["net"], "train"))
     layer = net.layer[0]
-    transformer = Transformer(layer.transform_param, layer.annotated_data_param.batch_sampler, pb.TRAIN)
-    batches = Loader(LmdbReader(o["source"]), transformer, Plan(32, threads=o["threads"]))
-    position, count = 0, o["images"] // 32
+    samplers = layer.annotated_data_param.batch_sampler
+    transformer = Transformer(layer.transform_param, samplers, pb.TRAIN)
+    plan = Plan(_LOADER_BATCH, threads=o["threads"])
+    batches = Loader(LmdbReader(o["source"]), transformer, plan)
+    count = o["images"] // _LOADER_BATCH
+    position = 0
 
     def run() -> None:
         nonlocal position
         for _ in range(count):
-            next(batches)  # let go of at once, as by a training step that is faster
+            next(batches)  # dropped at once, as by a training step that is faster
         position += count + 1
-        batches.seek(position)  # nothing is made ahead between turns
+        batches.seek(position)  # so that no batch is made ahead between turns
 
     run()
     return run, {}
 
 
 def decoding(o: Options) -> tuple[Run, Options]:
-    """The same records, only decoded: no loader can be faster."""
+    """The loader's records, decoded and no more: no loader can be faster."""
     cv2.setNumThreads(0)
     reader = LmdbReader(o["source"])
+    count = len(reader)
     threads = ThreadPoolExecutor(o["threads"])
 
     def one(i: int) -> None:
-        decode_image(parse(reader.value(i % len(reader))).datum)
+        record = parse(reader.value(i % count))
+        decode_image(record.datum)
 
-    return lambda: list(threads.map(one, range(o["images"]))), {}
+    def run() -> None:
+        list(threads.map(one, range(o["images"])))
+
+    return run, {}
 
 
 def products(o: Options) -> tuple[Run, Options]:
     """The device's matrix rate: a product of two square matrices."""
     torch.backends.cuda.matmul.allow_tf32 = o["precision"] == "tf32"
-    kind = torch.bfloat16 if o["precision"] == "bf16" else torch.float32
-    a, b = (torch.randn(o["side"], o["side"], device=o["device"], dtype=kind) for _ in range(2))
+    kind = torch.float32
+    if o["precision"] == "bf16":
+        kind = torch.bfloat16
+    side = o["side"]
+    a = torch.randn(side, side, device=o["device"], dtype=kind)
+    b = torch.randn(side, side, device=o["device"], dtype=kind)
     a @ b
-    return lambda: a @ b, {"macs": o["side"] ** 3}
+    return lambda: a @ b, {"macs": side**3}
 
 
-CONTENDERS = {f.__name__: f for f in (weights, deploy, opencv, train, bare, loader, decoding, products)}
+CONTENDERS: dict[str, Callable[[Options], tuple[Run, Options]]] = {
+    "weights": weights,
+    "deploy": deploy,
+    "opencv": opencv,
+    "train": train,
+    "bare": bare,
+    "loader": loader,
+    "decoding": decoding,
+    "products": products,
+}
 
 
 def _now(device: torch.device) -> float:
+    """The time in seconds, once the device has done its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def replies(name: str, options: Options, requests: Iterator[str]) -> Iterator[Options]:
-    """Facts once ready, seconds for every request, the memory used at the end."""
+    """Run a contender: yield its facts, the seconds of a turn per request, then its memory.
+
+    name: in `CONTENDERS`. options: as its function reads them, "threads" and "device" besides.
+    """
     log.setup(level=50)
     torch.set_num_threads(options["threads"])
     device = torch.device(options["device"])
     hold_freed()
-    torch.nn.Conv2d(8, 8, 3)(torch.ones(1, 8, 9, 9)).sum().backward()  # what PyTorch takes for itself is there before any net
+    _warm_up()
     before = machine.memory("VmRSS")
     run, facts = CONTENDERS[name](options)
     later = facts.pop("later", dict)
-    machine.forget_peak()  # of reading weights
+    machine.forget_peak()  # the peak of reading weights
     yield facts
     for _ in requests:
         start = _now(device)
         run()
         yield {"seconds": _now(device) - start}
-    used = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else machine.memory("VmHWM") - before
+    used = machine.memory("VmHWM") - before
+    if device.type == "cuda":
+        used = torch.cuda.max_memory_allocated(device)
     yield {"memory": used, "facts": later()}
 
 
+def _warm_up() -> None:
+    """Make PyTorch take the memory that it needs for itself, before any net is built."""
+    convolution = torch.nn.Conv2d(8, 8, 3)
+    tops = convolution(torch.ones(1, 8, 9, 9))
+    tops.sum().backward()
+
+
 def main(argv: list[str]) -> None:
-    out, sys.stdout = sys.stdout, sys.stderr  # nothing but replies goes to stdout
+    """Run the contender argv[0] with the options argv[1], a request per line of standard input."""
+    out = sys.stdout
+    sys.stdout = sys.stderr  # only replies go to standard output
     for reply in replies(argv[0], json.loads(argv[1]), iter(sys.stdin)):
         print(json.dumps(reply), file=out, flush=True)
 

@@ -1,198 +1,192 @@
-"""How fast data_prep converts and netrun loads, against bare loops and targets, on a set drawn for it; writes conversion.md.
+"""Measure how fast data_prep converts and netrun loads, beside bare loops and targets.
 
+The data are drawn for it; the figures go into conversion.md.
 usage: python -m bench.conversion [--records 20000] [--out DIR]    (`make bench-data` calls it)
 """
 
 from __future__ import annotations
 
-import functools
-import multiprocessing
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter
-from xml.etree import ElementTree
 
 import cv2
-import lmdb
-import numpy as np
 
-import netgen
-import netrun
-from bench import machine
+from bench import bare_loops, machine, noise
+from bench.nets import ROOT
 from bench.report import table
-from caffe_ir import text
-from data_prep.shapes.shapes import annotation_xml
-from data_prep.sources.source import Object
 from ssd_common.arguments import Parser
 from ssd_common.command import run_command
 from ssd_common.files import write_atomic
 from ssd_common.machine import cores
 
-ROOT = Path(__file__).resolve().parent.parent
-IMAGES, SIDE = 2000, 300  # distinct ones, 300x300 pixels and about 25 kB each
 COPIES_PER_SECOND = 5000  # the target for 2 workers on 2 cores; the fork's own tool makes about 324
-DECODER_SHARE = 0.8  # of what as many processes make that only decode, resize and encode
-SETS = ("Annotations", "JPEGImages")
+DECODER_SHARE = 0.8  # of the rate of as many processes that only decode, resize and encode
+RESIZED_SETS = 3  # records of the resized list, in numbers of distinct images
+_COLUMNS = ["", "images/s", "of the bare loop", "target"]
 
 
-def draw(root: Path) -> list[str]:
-    """A VOC-style folder of smooth noise; the lines of its list."""
-    rng = np.random.default_rng(0)
-    for part in SETS:
-        (root / part).mkdir(parents=True)
-    lines = []
-    for i in range(IMAGES):
-        coarse = cv2.resize(rng.integers(0, 256, (40, 40, 3), np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-        pixels = np.clip(coarse.astype(np.int16) + rng.integers(-12, 13, coarse.shape, np.int16), 0, 255).astype(np.uint8)
-        (root / f"JPEGImages/{i}.jpg").write_bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes())
-        corners = rng.integers(0, SIDE - 60, (1 + i % 4, 2)).tolist()
-        objects = [Object(("cat", "dog")[k % 2], False, x, y, x + 60, y + 40, 0) for k, (x, y) in enumerate(corners)]
-        (root / f"Annotations/{i}.xml").write_text(annotation_xml(str(i), SIDE, objects))
-        lines.append(f"JPEGImages/{i}.jpg Annotations/{i}.xml\n")
-    return lines
+@dataclass
+class Figures:
+    """The rows of the report; each is printed as it is measured."""
+
+    rows: list[list[str]] = field(default_factory=list)
+    missed: bool = False
+
+    def tell(
+        self,
+        what: str,
+        rate: float,
+        *,
+        target: float | None = None,
+        of: float | None = None,
+    ) -> None:
+        """Add a row.
+
+        what: was measured. rate: images a second. target: the least rate that is wanted.
+        of: the rate of a bare loop to compare with.
+        """
+        share = ""
+        if of:
+            share = f"{rate / of:.2f}"
+        row = [what, f"{rate:.0f}", share, self._aim(rate, target)]
+        self.rows.append(row)
+        print(*row, sep="  ", flush=True)
+
+    def _aim(self, rate: float, target: float | None) -> str:
+        if target is None:
+            return ""
+        if rate < target:
+            self.missed = True
+            return f"≥ {target:.0f}, **missed**"
+        return f"≥ {target:.0f}, met"
 
 
-def put_all(folder: Path, root: Path, lines: list[str], convert: Callable[[bytes], bytes]) -> float:
-    """Seconds of the bare loop: records written to a new LMDB in commits of 1000, and no more."""
-    shutil.rmtree(folder, ignore_errors=True)
-    start = perf_counter()
-    with lmdb.open(str(folder), map_size=4 << 30, sync=False) as env:
-        transaction = env.begin(write=True)
-        for number, (key, value) in enumerate(bare(root, lines, convert), 1):
-            transaction.put(key, value, append=True)
-            if number % 1000 == 0:
-                transaction.commit()
-                transaction = env.begin(write=True)
-        transaction.commit()
-        env.sync(True)
-    return perf_counter() - start
+@dataclass(frozen=True)
+class Sets:
+    """One list of the drawn data.
 
+    folder: for LMDBs. voc: the VOC-style folder. lines: the list. listed: its file.
+    """
 
-def bare(root: Path, lines: list[str], convert: Callable[[bytes], bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Files read, XML parsed, and nothing made of it."""
-    for number, line in enumerate(lines):
-        image, annotation = line.split()
-        with open(root / image, "rb") as file:
-            data = file.read()
-        ElementTree.parse(root / annotation)
-        yield f"{number:08d}_{image}".encode(), convert(data)
+    folder: Path
+    voc: Path
+    listed: Path
+    lines: list[str]
 
-
-def resized(data: bytes) -> bytes:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert pixels is not None
-    return cv2.imencode(".jpg", cv2.resize(pixels, (512, 512)))[1].tobytes()
-
-
-def resize_all(root: Path, lines: list[str]) -> None:
-    cv2.setNumThreads(1)
-    for line in lines:
-        resized((root / line.split()[0]).read_bytes())
-
-
-def decoders(root: Path, lines: list[str], workers: int) -> float:
-    """Seconds in which so many processes decode, resize and encode, and do no more."""
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver")) as pool:
-        work = functools.partial(resize_all, root)
-        list(pool.map(work, [lines[:20]] * workers))  # once they are there
-        start = perf_counter()
-        list(pool.map(work, [lines[i::workers] for i in range(workers)]))
-        return perf_counter() - start
-
-
-def afresh(*arguments: object) -> float:
-    """put_all in a new process, as every build is one."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("forkserver")) as pool:
-        return pool.submit(put_all, *arguments).result()  # type: ignore[arg-type]
+    @property
+    def lmdb(self) -> Path:
+        """The LMDB that data_prep builds."""
+        return self.folder / "out/lmdb"
 
 
 def best(measure: Callable[..., float], *arguments: object) -> float:
-    """The shortest of three times: what an earlier one wrote may still be on its way to the disk."""
+    """Return the shortest of three times: an earlier run's data may still be going to the disk."""
     return min(measure(*arguments) for _ in range(3))
 
 
-def build(root: Path, listed: Path, out: Path, *flags: str) -> float:
-    """Seconds of one build, the interpreter's start included."""
-    shutil.rmtree(out.parent, ignore_errors=True)
-    argv = [sys.executable, "-m", "data_prep", "voc", str(root), "--list", str(listed), "--out", str(out), *flags]
-    start = perf_counter()
-    subprocess.run(argv, cwd=root, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
-    return perf_counter() - start
+def _bare_loop(sets: Sets, convert: Callable[[bytes], bytes]) -> float:
+    """Images a second of one process that reads, converts and writes, and no more."""
+    bare = sets.folder / "bare"
+    return len(sets.lines) / best(bare_loops.afresh, bare, sets.voc, sets.lines, convert)
 
 
-def load(source: Path, batches: int) -> float:
-    """Seconds for an image through SSD's augmentation, as a training net is fed."""
-    cv2.setNumThreads(0)
-    layer = netgen.build("ssd300_voc0712", "train").layer[0]
-    layer.data_param.source = str(source)
-    layer.annotated_data_param.label_map_file = str(source.with_name("labelmap.prototxt"))
-    file = source.with_name("data.prototxt")
-    file.write_text(text.dumps(type(netgen.build("ssd300_voc0712", "train"))(layer=[layer])))
-    net = netrun.Net(str(file), netrun.TRAIN)
-    net.forward()
-    start = perf_counter()
-    for _ in range(batches):
-        net.forward()
-    return (perf_counter() - start) / (batches * layer.data_param.batch_size)
+def _data_prep(sets: Sets, workers: int, *flags: str) -> float:
+    """Images a second of `data_prep voc`."""
+    arguments = (sets.voc, sets.listed, sets.lmdb, *flags, f"--workers={workers}")
+    return len(sets.lines) / best(bare_loops.build, *arguments)
+
+
+def _measured_workers() -> list[int]:
+    most = cores()
+    return sorted({1, min(most, 2), most})
+
+
+def _copied(figures: Figures, sets: Sets) -> None:
+    loop = _bare_loop(sets, bytes)
+    figures.tell("copied: a bare loop, one process", loop)
+    for workers in _measured_workers():
+        target = None
+        if workers > 1:
+            target = COPIES_PER_SECOND * workers / 2
+        rate = _data_prep(sets, workers)
+        figures.tell(f"copied: data_prep voc --workers {workers}", rate, target=target, of=loop)
+
+
+def _resized(figures: Figures, sets: Sets) -> None:
+    what = "resized to 512x512"
+    flags = ("--resize-width=512", "--resize-height=512")
+    loop = _bare_loop(sets, bare_loops.resized)
+    figures.tell(f"{what}: a bare loop, one process", loop)
+    for workers in _measured_workers():
+        rate = _data_prep(sets, workers, *flags)
+        target = None
+        if workers > 1:
+            loop = len(sets.lines) / best(bare_loops.decoders, sets.voc, sets.lines, workers)
+            figures.tell(f"{what}: no more than that, {workers} processes", loop)
+            target = DECODER_SHARE * loop
+        figures.tell(f"{what}: data_prep voc --workers {workers}", rate, target=target, of=loop)
+
+
+def _sets(folder: Path, voc: Path, name: str, lines: list[str]) -> Sets:
+    listed = folder / name
+    listed.write_text("".join(lines))
+    return Sets(folder, voc, listed, lines)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m bench.conversion", description=__doc__)
+    parser.add_argument(
+        "--records",
+        type=int,
+        default=20000,
+        help="of the LMDB that is copied (default: 20000)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "bench/results",
+        help="for conversion.md (default: bench/results)",
+    )
+    return parser
+
+
+def _report(facts: dict[str, str], figures: Figures) -> str:
+    listed = "".join(f"- {name}: {value}\n" for name, value in facts.items())
+    method = "`make bench-data` measured this, the best of three runs each."
+    rows = table(_COLUMNS, figures.rows)
+    return f"# data_prep beside bare loops\n\n{listed}\n{method}\n\n{rows}"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Measure data preparation, and write the figures. Returns 1 where a target is missed."""
-    parser = Parser(prog="python -m bench.conversion", description=__doc__)
-    parser.add_argument("--records", type=int, default=20000, help="of the LMDB that is copied (default: 20000)")
-    parser.add_argument("--out", type=Path, default=ROOT / "bench/results", help="for conversion.md (default: bench/results)")
-    args = parser.parse_args(argv)
+    """Measure data preparation, and write the figures.
+
+    Returns 1 if a target is missed, else 0. Raises CaffeError for an unknown flag.
+    """
+    args = _parser().parse_args(argv)
     records: int = args.records
     cv2.setNumThreads(1)  # of the bare loops, which are one process
-    missed = 0
-    rows: list[list[str]] = []
-
-    def tell(what: str, rate: float, target: float | None = None, of: float | None = None) -> float:
-        nonlocal missed
-        missed += target is not None and rate < target
-        aim = "" if target is None else f"≥ {target:.0f}, " + ("**missed**" if rate < target else "met")
-        rows.append([what, f"{rate:.0f}", f"{rate / of:.2f}" if of else "", aim])
-        print(*rows[-1], sep="  ", flush=True)
-        return rate
-
+    figures = Figures()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        distinct = draw(folder / "voc")
-        lines = (distinct * -(-records // IMAGES))[:records]
-        (folder / "all.txt").write_text("".join(lines))
-        fewer = lines[: 3 * IMAGES]
-        (folder / "some.txt").write_text("".join(fewer))
-        sizes = [(folder / "voc" / line.split()[0]).stat().st_size for line in distinct]
-        data = f"{records} records of {IMAGES} images of {SIDE}x{SIDE} pixels, {sum(sizes) / IMAGES / 1000:.0f} kB each"
+        voc = folder / "voc"
+        distinct = noise.draw(voc)
+        repeats = -(-records // noise.IMAGES)
+        every = _sets(folder, voc, "all.txt", (distinct * repeats)[:records])
+        fewer = _sets(folder, voc, "some.txt", every.lines[: RESIZED_SETS * noise.IMAGES])
+        data = f"{records} records of {noise.described(voc, distinct)}"
         print(data, flush=True)
-        for what, convert, listed, flags in (
-            ("copied", bytes, "all.txt", []),
-            ("resized to 512x512", resized, "some.txt", ["--resize-width=512", "--resize-height=512"]),
-        ):
-            chosen = lines if listed == "all.txt" else fewer
-            loop = tell(f"{what}: a bare loop, one process", len(chosen) / best(afresh, folder / "bare", folder / "voc", chosen, convert))
-            for workers in sorted({1, min(cores(), 2), cores()}):
-                took = best(build, folder / "voc", folder / listed, folder / "out/lmdb", *flags, f"--workers={workers}")
-                if flags and workers > 1:
-                    decoding = len(chosen) / best(decoders, folder / "voc", chosen, workers)
-                    loop = tell(f"{what}: no more than that, {workers} processes", decoding)
-                share = DECODER_SHARE * loop if flags else COPIES_PER_SECOND * workers / 2
-                tell(f"{what}: data_prep voc --workers {workers}", len(chosen) / took, share if workers > 1 else None, loop)
-        tell("loaded through SSD's augmentation: netrun", 1 / best(load, folder / "out/lmdb", 30))
-    facts = machine.describe() | {"data": f"{data}; {len(fewer)} of them where images are resized"}
+        _copied(figures, every)
+        _resized(figures, fewer)
+        seconds = best(bare_loops.load, fewer.lmdb, 30)
+        figures.tell("loaded through SSD's augmentation: netrun", 1 / seconds)
+    facts = machine.describe()
+    facts["data"] = f"{data}; {len(fewer.lines)} of them where images are resized"
     args.out.mkdir(parents=True, exist_ok=True)
-    columns = ["", "images/s", "of the bare loop", "target"]
-    said = "# data_prep beside bare loops\n\n" + "".join(f"- {name}: {value}\n" for name, value in facts.items())
-    write_atomic(
-        args.out / "conversion.md", f"{said}\n`make bench-data` measured this, the best of three runs each.\n\n{table(columns, rows)}"
-    )
-    return int(missed > 0)
+    write_atomic(args.out / "conversion.md", _report(facts, figures))
+    return int(figures.missed)
 
 
 if __name__ == "__main__":

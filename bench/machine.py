@@ -1,4 +1,4 @@
-"""What the figures were measured on: kind of machine and versions, never its name."""
+"""The machine that the figures were measured on: its kind and versions, never its name."""
 
 from __future__ import annotations
 
@@ -15,31 +15,60 @@ from ssd_common.machine import cores
 
 
 def describe() -> dict[str, str]:
-    """Label -> value, in the order in which a table shows them."""
-    model = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
-    memory = next((int(line.split()[1]) / 2**20 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0.0)
-    found = {
-        "date": date.today().isoformat(),
-        "CPU": f"{model}, {cores()} cores in use, {torch.backends.cpu.get_cpu_capability()}",
-        "memory": f"{memory:.0f} GiB",
-        "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-        "versions": f"Python {platform.python_version()}, PyTorch {torch.__version__}, OpenCV {cv2.__version__}, NumPy {np.__version__}",
-    }
+    """Return label → value, in the order in which a table shows them."""
+    model = _proc("/proc/cpuinfo", "model name") or platform.machine()
+    capability = torch.backends.cpu.get_cpu_capability()
+    memory_kib = _kibibytes("/proc/meminfo", "MemTotal")
+    versions = [
+        f"Python {platform.python_version()}",
+        f"PyTorch {torch.__version__}",
+        f"OpenCV {cv2.__version__}",
+        f"NumPy {np.__version__}",
+    ]
+    gpu = "none"
     if torch.cuda.is_available():
-        found["versions"] += f", CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
-    return found
+        gpu = torch.cuda.get_device_name()
+        versions.append(f"CUDA {torch.version.cuda}")
+        versions.append(f"cuDNN {torch.backends.cudnn.version()}")
+    return {
+        "date": date.today().isoformat(),
+        "CPU": f"{model}, {cores()} cores in use, {capability}",
+        "memory": f"{memory_kib / 2**20:.0f} GiB",
+        "GPU": gpu,
+        "versions": ", ".join(versions),
+    }
 
 
 def memory(field: str) -> int:
-    """Bytes of this process's memory by the kernel's name: VmRSS (now) or VmHWM (at most, so far). 0 where there is no /proc."""
-    return next((int(line.split()[1]) * 1024 for line in _lines("/proc/self/status") if line.startswith(field)), 0)
+    """Return this process's memory in bytes; 0 on a system without /proc.
+
+    field: the kernel's name for it: "VmRSS" (now) or "VmHWM" (the peak so far).
+    """
+    return _kibibytes("/proc/self/status", field) * 1024
 
 
 def forget_peak() -> None:
-    """Have VmHWM start from what is used now. Where the kernel does not let us, the peak is that of the whole process."""
+    """Have VmHWM start from what is used now.
+
+    Where the kernel does not allow that, the peak stays that of the whole process.
+    """
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).is_file() else []
+def _kibibytes(path: str, field: str) -> int:
+    """A field of a file in /proc, "MemTotal:   16384 kB", as a number; 0 where it is missing."""
+    value = _proc(path, field)
+    if not value:
+        return 0
+    return int(value.split()[0])
+
+
+def _proc(path: str, field: str) -> str:
+    """A field of a file in /proc, "" where the file or the field is missing."""
+    if not Path(path).is_file():
+        return ""
+    for line in Path(path).read_text().splitlines():
+        if line.startswith(field):
+            return line.split(":")[1].strip()
+    return ""

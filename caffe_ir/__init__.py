@@ -1,6 +1,7 @@
-"""What Caffe's files mean, whoever wrote or runs them: schema, text and bytes, upgrades, phases, shapes, records.
+"""What Caffe's files mean, whoever wrote or runs them.
 
-Modules load when they are first named: after `import caffe_ir`, `caffe_ir.text.read_net(path)` works.
+Schema, text and bytes, upgrades, phases, shapes, records. A module loads when it is first named:
+after `import caffe_ir`, `caffe_ir.text.read_net(path)` works.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = [
     "splits",
     "text",
     "upgrade",
+    "upgrade_v0",
     "walk",
 ]
 

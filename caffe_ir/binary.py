@@ -1,4 +1,7 @@
-"""Binary files of Caffe's format: weights (.caffemodel), solver states (.solverstate), means (.binaryproto)."""
+"""Binary files of Caffe's format.
+
+Weights (.caffemodel), solver states (.solverstate) and means (.binaryproto).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,11 @@ M = TypeVar("M", bound=Message)
 
 
 def read_weights(path: PathLike) -> pb.NetParameter:
-    """The net of a .caffemodel: layers in today's form with their `blobs`, whatever form the file has. Raises ParseError."""
+    """Read the net of a .caffemodel: layers in today's form, with their `blobs`.
+
+    path: a file of today's form, of V1 or of V0.
+    Raises ParseError where the file is missing, does not decode or holds no layers.
+    """
     net = read(path, pb.NetParameter)
     upgrade_net(net, str(path))
     if not net.layer:
@@ -26,7 +33,10 @@ def read_weights(path: PathLike) -> pb.NetParameter:
 
 
 def read_state(path: PathLike) -> pb.SolverState:
-    """The state of a .solverstate. Raises ParseError."""
+    """Read the state of a .solverstate.
+
+    Raises ParseError where the file is missing, does not decode or holds no iteration.
+    """
     state = read(path, pb.SolverState)
     if not state.HasField("iter"):
         raise ParseError(str(path), "holds no iteration; is this a .solverstate?")
@@ -34,11 +44,17 @@ def read_state(path: PathLike) -> pb.SolverState:
 
 
 def read(path: PathLike, cls: type[M]) -> M:
-    """The message of type cls that a binary file holds, as written, nothing upgraded. Raises ParseError."""
+    """Read a binary file as the message type cls, as written: nothing is upgraded.
+
+    Raises ParseError where the file is missing, is HDF5 or does not decode.
+    """
     data = read_bytes(path)
-    message = cls()
     if data.startswith(b"\x89HDF"):
-        raise ParseError(str(path), "is an HDF5 file; only the binary protobuf form is read (snapshot_format: BINARYPROTO)")
+        raise ParseError(
+            str(path),
+            "is an HDF5 file; only the binary protobuf form is read (snapshot_format: BINARYPROTO)",
+        )
+    message = cls()
     try:
         message.ParseFromString(data)
     except DecodeError:
@@ -47,31 +63,42 @@ def read(path: PathLike, cls: type[M]) -> M:
 
 
 def write(message: Message, path: PathLike) -> None:
-    """Write the message in binary form, atomically. Raises CaffeError where the folder cannot be written."""
+    """Write the message in binary form, atomically.
+
+    Raises CaffeError where the folder cannot be written.
+    """
     write_atomic(path, message.SerializeToString())
 
 
 def blob_shape(blob: pb.BlobProto) -> tuple[int, ...]:
-    """The shape of a stored blob; files from before `shape` give the four of num, channels, height, width."""
+    """Return the shape of a stored blob.
+
+    Files older than the field `shape` give num, channels, height and width: always four axes.
+    """
     legacy = ("num", "channels", "height", "width")
     if any(blob.HasField(name) for name in legacy):
         return tuple(getattr(blob, name) for name in legacy)
     return tuple(blob.shape.dim)
 
 
-_FIXED = {1: 8, 5: 4}  # bytes of a value by wire type; 0 is a varint, 2 a length and as many bytes
+_FIXED = {
+    1: 8,
+    5: 4,
+}  # bytes of a value by wire type; 0 is a varint, 2 a length and as many bytes
 _WITH_LENGTH = (FieldDescriptor.CPPTYPE_STRING, FieldDescriptor.CPPTYPE_MESSAGE)
 
 
 def _what_is_wrong(data: bytes, cls: type[Message]) -> str:
     """Walk the outermost fields of bytes that do not decode, and say where they go wrong."""
-    name, at = cls.DESCRIPTOR.name, 0
+    name = cls.DESCRIPTOR.name
     if re.fullmatch(rb"[\t\n\r -~]*", data[:4096]):
         return f"is a text file, not a binary {name}"
+    at = 0
     while at < len(data):
         start = at
         tag, at = _varint(data, at)
-        number, wire = tag >> 3, tag & 7
+        number = tag >> 3
+        wire = tag & 7
         if wire in (3, 4, 6, 7) or not number:
             return f"is not a binary {name}: no field can begin at byte {start}"
         field = cls.DESCRIPTOR.fields_by_number.get(number)
@@ -84,13 +111,17 @@ def _what_is_wrong(data: bytes, cls: type[Message]) -> str:
             length, at = _varint(data, at)
         if at + length > len(data):
             what = f"field '{field.name}'" if field else f"a field (number {number})"
-            return f"is truncated or not a binary {name}: {what} at byte {start} ends at byte {at + length}, the file at {len(data)}"
+            place = f"{what} at byte {start} ends at byte {at + length}, the file at {len(data)}"
+            return f"is truncated or not a binary {name}: {place}"
         at += length
     return f"is corrupt: a field inside the {name} does not decode"
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """(value, position after it); running past the end counts as one byte missing."""
+    """Read a varint: its value, and the position after it.
+
+    A varint that runs past the end counts as one byte missing.
+    """
     value = 0
     for i in range(10):
         if at + i >= len(data):

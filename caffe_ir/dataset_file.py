@@ -1,4 +1,7 @@
-"""dataset.json: where a data set's LMDBs and the files beside them lie. data_prep writes it, `netgen build --dataset` reads it."""
+"""dataset.json: where a data set's LMDBs and the files beside them lie.
+
+data_prep writes it, `netgen build --dataset` reads it.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,16 @@ FILE_NAME = "dataset.json"
 class DatasetFile:
     """What a dataset.json says. Paths are relative to its folder.
 
-    name_size: the file of the test images' names and sizes. force_color: set where some images have
-    not the three channels of the others. num_classes: background included; it is not in the file
-    but follows from the label map (caffe_ir.label_map.count_classes), and 0 is: not looked up.
+    name: the data set's name
+    labelmap: the label map
+    train_lmdb: the LMDB of training images
+    test_lmdb: the LMDB of test images
+    name_size: the file of the test images' names and sizes
+    train_images: how many images train_lmdb holds
+    test_images: how many images test_lmdb holds
+    force_color: whether some images lack the three channels that the others have
+    num_classes: classes, background included; not a field of the file, but counted in the label
+        map (caffe_ir.label_map.count_classes); 0 where nobody counted them
     """
 
     name: str
@@ -35,15 +45,17 @@ class DatasetFile:
     num_classes: int = 0
 
 
+# The type of every field that the file must have, by the field's name.
 _REQUIRED = {field.name: field.type for field in fields(DatasetFile) if field.default is MISSING}
 _TYPES = {"str": (str, "a string"), "int": (int, "a number")}
 
 
 def read(path: PathLike) -> DatasetFile:
-    """A dataset.json, with the classes that its label map has. path: the file, or its folder.
+    """Read a dataset.json, and count the classes in its label map.
 
-    Raises ParseError for a file that is no JSON, lacks a field or has one of the wrong type, and for
-    a label map that does not serve; OSError where the file is missing.
+    path: the file, or its folder
+    Raises ParseError where the file is not JSON, lacks a field or has one of the wrong type, and
+    where the label map cannot be read or has no classes; OSError where the file is missing.
     """
     file = Path(path)
     if file.is_dir():
@@ -54,12 +66,14 @@ def read(path: PathLike) -> DatasetFile:
     required = {name: values[name] for name in _REQUIRED}
     about = DatasetFile(**required, force_color=values.get("force_color") is True)
     if about.test_images < 1 or about.train_images < 1:
-        raise ParseError(str(file), "train_images and test_images count at least one image each")
-    return replace(about, num_classes=count_classes(str(file.parent / about.labelmap)))
+        message = "train_images and test_images count at least one image each"
+        raise ParseError(str(file), message)
+    labelmap = file.parent / about.labelmap
+    return replace(about, num_classes=count_classes(str(labelmap)))
 
 
 def dumps(about: DatasetFile) -> str:
-    """The text of a dataset.json; force_color stands in it where it is set."""
+    """Return the text of a dataset.json, which names force_color only where it is set."""
     values: dict[str, Any] = {name: getattr(about, name) for name in _REQUIRED}
     if about.force_color:
         values["force_color"] = True
@@ -67,14 +81,15 @@ def dumps(about: DatasetFile) -> str:
 
 
 def _object(file: Path) -> dict[str, Any]:
-    """The JSON object of a file. Raises ParseError."""
+    """Read the JSON object that a file holds. Raises ParseError where it holds none."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ParseError(str(file), f"not a text file ({error.reason})") from None
     except json.JSONDecodeError as error:
-        said = f"not the dataset.json that data_prep writes: {error.msg[0].lower()}{error.msg[1:]}"
-        raise ParseError(str(file), said, error.lineno, error.colno) from None
+        reason = f"{error.msg[0].lower()}{error.msg[1:]}"
+        message = f"not the dataset.json that data_prep writes: {reason}"
+        raise ParseError(str(file), message, error.lineno, error.colno) from None
     if not isinstance(values, dict):
         raise ParseError(str(file), "a data set is a JSON object")
     return values
@@ -83,8 +98,10 @@ def _object(file: Path) -> dict[str, Any]:
 def _check_field(file: Path, values: dict[str, Any], name: str) -> None:
     """Raise ParseError where a required field is missing or not of its type."""
     if name not in values:
-        near = suggest(name, set(values) - set(_REQUIRED)).replace("did you mean", "there is")
+        unknown = set(values) - set(_REQUIRED)
+        near = suggest(name, unknown).replace("did you mean", "there is")
         raise ParseError(str(file), f"field '{name}' is missing{near}")
-    wanted, said = _TYPES[str(_REQUIRED[name])]
-    if not isinstance(values[name], wanted) or isinstance(values[name], bool):
-        raise ParseError(str(file), f"field '{name}' should be {said}, not {values[name]!r}")
+    wanted, type_name = _TYPES[str(_REQUIRED[name])]
+    value = values[name]
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise ParseError(str(file), f"field '{name}' should be {type_name}, not {value!r}")

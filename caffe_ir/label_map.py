@@ -1,4 +1,7 @@
-"""Label maps: which label a class has, and by which name people know it. Label 0 is the background."""
+"""Label maps: which label a class has, and by which name people know it.
+
+Label 0 is the background.
+"""
 
 from __future__ import annotations
 
@@ -13,33 +16,39 @@ FILE_NAME = "labelmap.prototxt"  # where data_prep writes it, beside LMDBs
 
 
 def read(path: PathLike) -> pb.LabelMap:
-    """The label map of a prototxt. Raises ParseError."""
+    """Read the label map of a prototxt. Raises ParseError."""
     return text.read(path, pb.LabelMap)
 
 
 def class_names(path: PathLike | None) -> dict[int, str]:
-    """Names by label, as people read them: the display name, or the name of a class that has none.
+    """Return each label's name as people read it: the display name, or else the class's name.
 
-    path: a label map; without one there are no names. Raises ParseError.
+    path: a label map; None and "" give no names.
+    Raises ParseError where the file cannot be read.
     """
-    items = read(path).item if path else []
-    return {item.label: item.display_name or item.name for item in items}
+    if not path:
+        return {}
+    return {item.label: item.display_name or item.name for item in read(path).item}
 
 
 def named_by(net: pb.NetParameter) -> str | None:
-    """The first label map that a layer of the net names and that is there, else None."""
+    """Find the first label map that a layer of the net names and that exists, else None."""
     named = [layer.annotated_data_param.label_map_file for layer in net.layer]
-    named += [layer.detection_output_param.save_output_param.label_map_file for layer in net.layer]
+    for layer in net.layer:
+        saved = layer.detection_output_param.save_output_param
+        named.append(saved.label_map_file)
     return next((path for path in named if path and Path(path).is_file()), None)
 
 
 def count_classes(path: PathLike) -> int:
-    """num_classes of nets for a label map: one more than its highest label, since labels may have gaps (COCO's own ids).
+    """Return the num_classes of nets for a label map, background included.
 
-    Raises ParseError, also where there is no class or a label is negative.
+    It is one more than the highest label, since labels may have gaps, as COCO's own ids do.
+    Raises ParseError where the file cannot be read, has no class or has a negative label.
     """
     labels = [item.label for item in read(path).item]
-    if max(labels, default=0) < 1 or min(labels) < 0:
-        said = f"labels should be 0 for the background and 1 and up for classes, not {sorted(labels)}"
-        raise ParseError(str(path), said)
-    return max(labels) + 1
+    highest = max(labels, default=0)
+    if highest < 1 or min(labels) < 0:
+        wanted = "0 for the background and 1 and up for classes"
+        raise ParseError(str(path), f"labels should be {wanted}, not {sorted(labels)}")
+    return highest + 1

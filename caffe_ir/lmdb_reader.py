@@ -1,7 +1,9 @@
-"""LMDB files read without liblmdb: a B+ tree walked with bounds checks, so that no damaged file can crash the process.
+"""LMDB files read without liblmdb: a walk over the B+ tree that checks every bound.
 
-liblmdb maps the file and trusts it: a truncated file is a bus error, a flipped bit an abort. Caffe's files are written once and
-then only read, so a reader needs three page kinds and no locks. Format: openldap/libraries/liblmdb/mdb.c, data version 1.
+No damaged file can crash the process. liblmdb maps the file and trusts it: a truncated file ends
+in a bus error, a flipped bit in an abort. Caffe's files are written once and then only read, so
+this reader needs three kinds of pages and no locks.
+Source: openldap/libraries/liblmdb/mdb.c, data version 1.
 """
 
 from __future__ import annotations
@@ -17,30 +19,47 @@ from pathlib import Path
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
-_MAGIC, _VERSION = 0xBEEFC0DE, 1
-_META = struct.Struct("<IIQQ")  # magic, version, address, map size; two databases follow: free pages and main
-_DB = struct.Struct("<IHHQQQQQ")  # pad (of the first: page size), flags, depth, branch, leaf and overflow pages, entries, root
+_MAGIC = 0xBEEFC0DE
+_VERSION = 1
+# Magic, version, address, map size. Two databases follow: that of free pages, and the main one.
+_META = struct.Struct("<IIQQ")
+# Pad (page size, in the first database), flags, depth, then the numbers of branch, leaf and
+# overflow pages, of entries, and of the root page.
+_DB = struct.Struct("<IHHQQQQQ")
 _PAGE = struct.Struct("<QHHHH")  # number, pad, flags, lower, upper
-_NODE = struct.Struct("<HHHH")  # size low and high (of a branch: page number), flags, key size
-_BRANCH, _LEAF, _OVERFLOW = 0x01, 0x02, 0x04
-_BIG, _SUBDATABASE, _DUPLICATES = 0x01, 0x02, 0x04
+# Size, low and high (in a branch: page number), flags, key size.
+_NODE = struct.Struct("<HHHH")
+_PAGE_NUMBER = struct.Struct("<Q")
+_LAST_PAGE_AND_TRANSACTION = struct.Struct("<QQ")
+# Flags of a page.
+_BRANCH = 0x01
+_LEAF = 0x02
+_OVERFLOW = 0x04
+# Flags of a node.
+_BIG = 0x01
+_SUBDATABASE = 0x02
+_DUPLICATES = 0x04
 _NO_ROOT = (1 << 64) - 1
 _SHARD = re.compile(r".+-\d{5}-of-(\d{5})")
 _REMEDY = "build it again (data_prep) or copy it again"
 
 
 class Damaged(Exception):
-    """A page that cannot be what its parent says."""
+    """A page is not what its parent says."""
 
 
 class LmdbReader:
-    """Records of an LMDB, or of several one after the other; in key order within each. `keys[i]` is a record's key, `value(i)` its
-    bytes; any thread may call.
+    """The records of one LMDB, or of several one after the other, in key order within each.
 
-    source: what `shards` takes. Raises CaffeError, naming source and remedy, when it is missing, no LMDB, truncated or empty.
+    `keys[i]` is a record's key, `value(i)` returns its bytes. Any thread may call.
     """
 
     def __init__(self, source: PathLike) -> None:
+        """Open every LMDB that a source means.
+
+        source: what `shards` takes
+        Raises CaffeError, with source and remedy, where an LMDB is missing, truncated or empty.
+        """
         self.source = str(source)
         self._files: list[LmdbFile] = []
         try:
@@ -49,14 +68,22 @@ class LmdbReader:
         except CaffeError:
             self.close()
             raise
-        self.keys = self._files[0].keys if len(self._files) == 1 else [key for file in self._files for key in file.keys]
-        self._starts = list(accumulate((len(file) for file in self._files), initial=0))
+        if len(self._files) == 1:
+            self.keys = self._files[0].keys
+        else:
+            self.keys = [key for file in self._files for key in file.keys]
+        lengths = [len(file) for file in self._files]
+        # The index of each file's first record.
+        self._starts = list(accumulate(lengths, initial=0))
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def value(self, index: int) -> bytes:
-        """The bytes of record `index`. Raises CaffeError when its file has become shorter since it was opened."""
+        """Return the bytes of record `index`.
+
+        Raises CaffeError where its file became shorter since it was opened.
+        """
         file = bisect_right(self._starts, index) - 1
         return self._files[file].value(index - self._starts[file])
 
@@ -67,50 +94,73 @@ class LmdbReader:
 
 
 def shards(source: PathLike) -> list[str]:
-    """The LMDBs that a source means, in order: itself; those of a folder of shards (`…-00000-of-00004` and so on, of one set, all of
-    them); those that a .txt file lists, a path a line, relative to where it lies; or several of all these with commas between them.
+    """List the LMDBs that a source means, in order.
 
-    Raises CaffeError for a set of shards that lacks some, and for a list that cannot be read or is empty.
+    source: one of
+        an LMDB, its folder or its file
+        a folder of shards, `…-00000-of-00004` and so on: one set, complete
+        a .txt file of sources, one a line, relative to the file's folder
+        several of these, with commas between them
+    Raises CaffeError where a set lacks shards, and where a list cannot be read or is empty.
     """
     named = str(source)
     if "," in named and not os.path.exists(named):
-        return [shard for part in named.split(",") if part.strip() for shard in shards(part.strip())]
+        parts = [part.strip() for part in named.split(",")]
+        return [shard for part in parts if part for shard in shards(part)]
     if named.endswith(".txt") and os.path.isfile(named):
-        try:
-            lines = [line.strip() for line in Path(named).read_text(encoding="utf-8").splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise CaffeError(f"{named}: not a list of LMDBs, a path a line: {error}") from None
-        if not any(lines):
-            raise CaffeError(f"{named}: an empty list of LMDBs")
-        return [shard for line in lines if line for shard in shards(os.path.join(os.path.dirname(named), line))]
+        folder = os.path.dirname(named)
+        lines = _listed(named)
+        return [shard for line in lines for shard in shards(os.path.join(folder, line))]
     if not os.path.isdir(named) or os.path.exists(os.path.join(named, "data.mdb")):
         return [named]
-    found = {match[0]: int(match[1]) for name in os.listdir(named) if (match := _SHARD.fullmatch(name))}
-    if len(set(found.values())) > 1:
-        raise CaffeError(f"{named}: shards of several sets, of {' and of '.join(map(str, sorted(set(found.values()))))}; {_REMEDY}")
-    for count in found.values():
-        if len(found) != count:
-            raise CaffeError(f"{named}: {len(found)} of {count} shards; {_REMEDY}")
-    return [os.path.join(named, name) for name in sorted(found)] or [named]
+    return _shards_in(named) or [named]
+
+
+def _listed(file: str) -> list[str]:
+    """Read the lines of a list that are not empty."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CaffeError(f"{file}: not a list of LMDBs, a path a line: {error}") from None
+    lines = [line.strip() for line in text.splitlines()]
+    if not any(lines):
+        raise CaffeError(f"{file}: an empty list of LMDBs")
+    return [line for line in lines if line]
+
+
+def _shards_in(folder: str) -> list[str]:
+    """List the shards in a folder; they must be one complete set, or none."""
+    found: dict[str, int] = {}  # by a shard's name, the size of its set
+    for name in os.listdir(folder):
+        match = _SHARD.fullmatch(name)
+        if match:
+            found[name] = int(match[1])
+    set_sizes = sorted(set(found.values()))
+    if len(set_sizes) > 1:
+        several = " and of ".join(map(str, set_sizes))
+        raise CaffeError(f"{folder}: shards of several sets, of {several}; {_REMEDY}")
+    for size in set_sizes:
+        if len(found) != size:
+            raise CaffeError(f"{folder}: {len(found)} of {size} shards; {_REMEDY}")
+    return [os.path.join(folder, name) for name in sorted(found)]
 
 
 def key_text(key: bytes) -> str:
-    """A record's key as messages name it; bytes that are not UTF-8 are shown as �."""
+    """Return a record's key as messages name it, with � for bytes that are not UTF-8."""
     return key.decode("utf-8", "replace")
 
 
 class LmdbFile:
-    """Records of one LMDB in key order, as LmdbReader has them. source: the directory that holds data.mdb, or the file itself."""
+    """The records of one LMDB, in key order. keys, value and close are as in LmdbReader."""
 
     def __init__(self, source: PathLike) -> None:
+        """Open an LMDB and find its records.
+
+        source: the directory that holds data.mdb, or the file itself
+        Raises CaffeError, with source and remedy, where it is missing, truncated or empty.
+        """
         self.source = str(source)
-        path = Path(source)
-        if path.is_dir():
-            path = path / "data.mdb"
-        if not path.is_file():
-            inner = sorted(str(p.parent) for p in Path(source).glob("*/data.mdb"))
-            remedy = f"there are {', '.join(inner[:4])}" if inner else "build it with data_prep or correct the path"
-            raise CaffeError(f"{self.source}: no LMDB here; {remedy}")
+        path = _data_file(source)
         try:
             self._file = os.open(path, os.O_RDONLY)
         except OSError as error:
@@ -118,12 +168,16 @@ class LmdbFile:
         try:
             self._size = os.fstat(self._file).st_size
             entries, root, depth = self._meta()
-            found = [] if root == _NO_ROOT else list(self._records(root, depth))
+            found: list[tuple[bytes, int, int]] = []
+            if root != _NO_ROOT:
+                found = list(self._records(root, depth))
             if len(found) != entries:
                 raise Damaged(f"{len(found)} records where its header counts {entries}")
         except (Damaged, struct.error, IndexError) as error:
             self.close()
-            raise CaffeError(f"{self.source}: truncated or damaged LMDB: {error}; {_REMEDY}") from None
+            raise CaffeError(
+                f"{self.source}: truncated or damaged LMDB: {error}; {_REMEDY}"
+            ) from None
         if not found:
             self.close()
             raise CaffeError(f"{self.source}: empty LMDB, not one record; {_REMEDY}")
@@ -134,12 +188,15 @@ class LmdbFile:
         return len(self.keys)
 
     def value(self, index: int) -> bytes:
-        """The bytes of record `index`. Raises CaffeError when the file has become shorter since it was opened."""
+        """Return the bytes of record `index`.
+
+        Raises CaffeError where the file became shorter since it was opened.
+        """
         offset, size = self._extents[index]
         value = os.pread(self._file, size, offset)
         if len(value) != size:
-            key = key_text(self.keys[index])
-            raise CaffeError(f"{self.source}: LMDB was cut short while in use, at record '{key}'; {_REMEDY}")
+            place = f"at record '{key_text(self.keys[index])}'"
+            raise CaffeError(f"{self.source}: LMDB was cut short while in use, {place}; {_REMEDY}")
         return value
 
     def close(self) -> None:
@@ -153,29 +210,43 @@ class LmdbFile:
             self.close()
 
     def _read(self, offset: int, size: int) -> bytes:
+        """Read bytes of the file. Raises Damaged past its end."""
         if offset + size > self._size:
             raise Damaged(f"byte {offset + size} is needed, the file has {self._size}")
         return os.pread(self._file, size, offset)
 
     def _meta(self) -> tuple[int, int, int]:
-        """Entries, root page and depth of the main database, by the newer of the two valid meta pages."""
-        self._page_size = _DB.unpack_from(self._read(0, 4096), 16 + _META.size)[0]
-        if not (256 <= self._page_size <= 65536 and self._page_size & (self._page_size - 1) == 0):
+        """Return entries, root page and depth of the main database.
+
+        The newer of the two meta pages counts, if its magic and version are right.
+        """
+        # Where the two databases' descriptions lie.
+        free_pages = _PAGE.size + _META.size
+        main = free_pages + _DB.size
+        self._page_size = _DB.unpack_from(self._read(0, 4096), free_pages)[0]
+        power_of_two = self._page_size & (self._page_size - 1) == 0
+        if not (256 <= self._page_size <= 65536 and power_of_two):
             raise Damaged("no LMDB header")
-        newest: tuple[int, int, int, int] | None = None
+        newest = -1
+        found: tuple[int, int, int] | None = None
         for number in range(2):
             page = self._read(number * self._page_size, self._page_size)
-            magic, version, _, _ = _META.unpack_from(page, 16)
-            main = _DB.unpack_from(page, 16 + _META.size + _DB.size)
-            _, transaction = struct.unpack_from("<QQ", page, 16 + _META.size + 2 * _DB.size)
-            if (magic, version) == (_MAGIC, _VERSION) and (newest is None or transaction > newest[0]):
-                newest = (transaction, main[6], main[7], main[2])
-        if newest is None:
+            magic, version, _, _ = _META.unpack_from(page, _PAGE.size)
+            _, _, depth, _, _, _, entries, root = _DB.unpack_from(page, main)
+            _, transaction = _LAST_PAGE_AND_TRANSACTION.unpack_from(page, main + _DB.size)
+            valid = (magic, version) == (_MAGIC, _VERSION)
+            if valid and transaction > newest:
+                newest = transaction
+                found = (entries, root, depth)
+        if found is None:
             raise Damaged("no LMDB header")
-        return newest[1:]
+        return found
 
     def _records(self, root: int, depth: int) -> Iterator[tuple[bytes, int, int]]:
-        """(key, offset of the value in the file, its size) of each record, in key order."""
+        """Yield each record's key, the offset of its value in the file, and the value's size.
+
+        Records come in key order. root, depth: the tree's root page and its number of levels.
+        """
         seen: set[int] = set()
         stack = [(root, 1)]
         while stack:
@@ -185,32 +256,61 @@ class LmdbFile:
             seen.add(number)
             start = number * self._page_size
             page = self._read(start, self._page_size)
-            itself, _, flags, lower, _ = _PAGE.unpack_from(page)
-            if itself != number or not flags & (_BRANCH | _LEAF) or not 16 <= lower <= self._page_size:
+            own_number, _, flags, lower, _ = _PAGE.unpack_from(page)
+            fits = _PAGE.size <= lower <= self._page_size
+            if own_number != number or not flags & (_BRANCH | _LEAF) or not fits:
                 raise Damaged(f"page {number} is neither branch nor leaf")
-            places = struct.unpack_from(f"<{(lower - 16) // 2}H", page, 16)
+            count = (lower - _PAGE.size) // 2
+            places = struct.unpack_from(f"<{count}H", page, _PAGE.size)
             if flags & _BRANCH:
                 nodes = [_NODE.unpack_from(page, place) for place in places]
-                stack.extend((low | high << 16 | top << 32, level + 1) for low, high, top, _ in reversed(nodes))
+                for low, high, top, _ in reversed(nodes):
+                    stack.append((low | high << 16 | top << 32, level + 1))
             else:
                 for place in places:
                     yield self._leaf(page, start, place)
 
     def _leaf(self, page: bytes, start: int, place: int) -> tuple[bytes, int, int]:
+        """Return a record's key, and the offset and size of its value in the file.
+
+        page: the leaf's bytes, which begin at `start` in the file
+        place: where the record's node begins in the page
+        """
         low, high, flags, key_size = _NODE.unpack_from(page, place)
-        size, data = low | high << 16, place + _NODE.size + key_size
+        size = low | high << 16
+        data = place + _NODE.size + key_size
         if data > len(page) or flags & (_SUBDATABASE | _DUPLICATES):
             raise Damaged("a record that Caffe would not have written")
         key = page[place + _NODE.size : data]
+        offset = start + data
         if flags & _BIG:
-            (number,) = struct.unpack_from("<Q", page, data)
-            offset = number * self._page_size
-            itself, _, kind, _, _ = _PAGE.unpack(self._read(offset, _PAGE.size))
-            if itself != number or not kind & _OVERFLOW:
-                raise Damaged(f"page {number} does not hold the record {key_text(key)!r}")
-            offset += _PAGE.size
-        else:
-            offset = start + data
-        if offset + size > self._size:
-            raise Damaged(f"record {key_text(key)!r} ends at byte {offset + size}, the file has {self._size}")
+            (number,) = _PAGE_NUMBER.unpack_from(page, data)
+            offset = self._overflow(number, key)
+        end = offset + size
+        if end > self._size:
+            record = f"record {key_text(key)!r}"
+            raise Damaged(f"{record} ends at byte {end}, the file has {self._size}")
         return key, offset, size
+
+    def _overflow(self, number: int, key: bytes) -> int:
+        """Return the offset in the file of a value that has pages of its own, from `number` on."""
+        offset = number * self._page_size
+        header = self._read(offset, _PAGE.size)
+        own_number, _, flags, _, _ = _PAGE.unpack(header)
+        if own_number != number or not flags & _OVERFLOW:
+            raise Damaged(f"page {number} does not hold the record {key_text(key)!r}")
+        return offset + _PAGE.size
+
+
+def _data_file(source: PathLike) -> Path:
+    """Return the data.mdb that a source means: in that folder, or the file itself."""
+    path = Path(source)
+    if path.is_dir():
+        path = path / "data.mdb"
+    if path.is_file():
+        return path
+    remedy = "build it with data_prep or correct the path"
+    inner = [str(found.parent) for found in Path(source).glob("*/data.mdb")]
+    if inner:
+        remedy = f"there are {', '.join(sorted(inner)[:4])}"
+    raise CaffeError(f"{source}: no LMDB here; {remedy}")

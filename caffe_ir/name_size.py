@@ -1,4 +1,4 @@
-"""name_size files: a line `name height width` for every test image, in test order."""
+"""name_size files: a line `name height width` for every test image, in the order of testing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ssd_common.errors import ParseError
 from ssd_common.files import PathLike
 
-SUFFIX = "_name_size.txt"  # behind the name of a list, as in test_name_size.txt
+SUFFIX = "_name_size.txt"  # follows the name of a list, as in test_name_size.txt
 
 
 class NameSize(NamedTuple):
@@ -20,7 +20,11 @@ class NameSize(NamedTuple):
 
 
 def read(path: PathLike) -> list[NameSize]:
-    """Every image of a name_size file. Raises ParseError, naming the line, and for a file that names none."""
+    """Read every image of a name_size file.
+
+    Raises ParseError, naming the line, where a line has another form; also where the file is
+    missing, is not text or names no image.
+    """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except OSError as error:
@@ -33,7 +37,11 @@ def read(path: PathLike) -> list[NameSize]:
             continue
         image = parse_line(line)
         if image is None:
-            raise ParseError(str(path), f"expected 'name height width', found '{line.strip()}'", number)
+            raise ParseError(
+                str(path),
+                f"expected 'name height width', found '{line.strip()}'",
+                number,
+            )
         images.append(image)
     if not images:
         raise ParseError(str(path), "names no image")
@@ -41,13 +49,23 @@ def read(path: PathLike) -> list[NameSize]:
 
 
 def parse_line(line: str) -> NameSize | None:
-    """The image of one line; None where the line is not `name height width`, three words, the last two whole numbers."""
+    """Read the image of one line, `name height width`.
+
+    Returns None where the line has not three words, or the last two are not whole numbers.
+    """
     words = line.split()
-    if len(words) != 3 or not (words[1].isdecimal() and words[2].isdecimal()):
+    if len(words) != 3:
         return None
-    return NameSize(words[0], int(words[1]), int(words[2]))
+    name, height, width = words
+    if not (height.isdecimal() and width.isdecimal()):
+        return None
+    return NameSize(name, int(height), int(width))
 
 
 def format_line(name: str, height: int, width: int) -> str:
-    """The line of an image, with its line break. White space in a name becomes underscores: Caffe reads the file word by word."""
-    return f"{'_'.join(name.split())} {height} {width}\n"
+    """Return the line of an image, with its line break.
+
+    Underscores replace the white space in a name, for Caffe reads the file word by word.
+    """
+    one_word = "_".join(name.split())
+    return f"{one_word} {height} {width}\n"

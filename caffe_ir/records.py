@@ -1,4 +1,7 @@
-"""Records of LMDBs: a value's bytes as Datum or AnnotatedDatum, and what can be said of one without decoding its image."""
+"""Records of LMDBs: their bytes as Datum or AnnotatedDatum, pixels that are not encoded, boxes.
+
+Nothing here decodes an image.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,14 @@ Corners = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax
 
 
 class CorruptRecord(CaffeError):
-    """A record that cannot be read: `str(error)` says what is wrong with it."""
+    """A record cannot be read: `str(error)` says why."""
 
 
 def parse(value: bytes) -> pb.AnnotatedDatum:
-    """The AnnotatedDatum in a record: an image and its objects.
+    """Read the AnnotatedDatum in a record: an image and its objects.
 
-    Raises CorruptRecord, also for a plain Datum: its bytes read as an AnnotatedDatum that has no datum.
+    Raises CorruptRecord where the bytes do not decode, and for a plain Datum, whose bytes decode
+    as an AnnotatedDatum without a datum.
     """
     try:
         record = pb.AnnotatedDatum.FromString(value)
@@ -32,7 +36,10 @@ def parse(value: bytes) -> pb.AnnotatedDatum:
 
 
 def parse_datum(value: bytes) -> pb.Datum:
-    """The Datum in a record of the Data layer's: an image and its label. Raises CorruptRecord."""
+    """Read the Datum in a record for the Data layer: an image and its label.
+
+    Raises CorruptRecord where the bytes do not decode or hold no data.
+    """
     try:
         datum = pb.Datum.FromString(value)
     except DecodeError:
@@ -43,19 +50,25 @@ def parse_datum(value: bytes) -> pb.Datum:
 
 
 def raw_pixels(datum: pb.Datum) -> np.ndarray:
-    """The pixels (C, H, W), uint8, of a datum that is not encoded.
+    """Return the pixels, uint8 (C, H, W), of a datum that is not encoded.
 
-    Raises CorruptRecord where there are not as many bytes as its shape needs, or none.
+    Raises CorruptRecord where the datum has more or fewer bytes than its shape needs, or none.
     """
-    return _shaped(np.frombuffer(datum.data, np.uint8), "bytes of raw pixels", datum)
+    values = np.frombuffer(datum.data, np.uint8)
+    return _shaped(values, "bytes of raw pixels", datum)
 
 
 def float_pixels(datum: pb.Datum) -> np.ndarray:
-    """The values (C, H, W), float32, of a datum's float_data. Raises CorruptRecord as raw_pixels."""
-    return _shaped(np.array(datum.float_data, np.float32), "values", datum)
+    """Return the values, float32 (C, H, W), of a datum's float_data.
+
+    Raises CorruptRecord where the datum has more or fewer values than its shape needs, or none.
+    """
+    values = np.array(datum.float_data, np.float32)
+    return _shaped(values, "values", datum)
 
 
 def _shaped(values: np.ndarray, what: str, datum: pb.Datum) -> np.ndarray:
+    """Give values the shape that a datum declares. what: the values' name in errors."""
     shape = (datum.channels, datum.height, datum.width)
     if min(shape) <= 0 or len(values) != math.prod(shape):
         raise CorruptRecord(f"{len(values)} {what} where {shape} are declared")
@@ -63,10 +76,13 @@ def _shaped(values: np.ndarray, what: str, datum: pb.Datum) -> np.ndarray:
 
 
 def is_truncated_jpeg(data: bytes) -> bool:
-    """Whether these are a JPEG's first bytes only: libjpeg decodes such a file, and paints the rest grey."""
+    """Tell whether the end of a JPEG is missing.
+
+    libjpeg decodes such a file all the same, and paints the missing part grey.
+    """
     return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < 0
 
 
 def corners(box: pb.NormalizedBBox) -> Corners:
-    """A box's xmin, ymin, xmax, ymax, normalised to the image."""
+    """Return a box's xmin, ymin, xmax, ymax, normalised to the image."""
     return box.xmin, box.ymin, box.xmax, box.ymax

@@ -1,4 +1,4 @@
-"""What the schema says of a message's fields, in one spelling for every protobuf runtime."""
+"""What the schema says about a message's fields, for every protobuf runtime."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from typing import Any
 
 
 def is_repeated(field: Any) -> bool:
-    """Whether a field holds a list. field: its FieldDescriptor; runtimes before 6 have no is_repeated, later ones warn of label."""
+    """Tell whether a field holds a list.
+
+    field: its FieldDescriptor. Runtimes older than 6 lack is_repeated, newer ones warn about label.
+    """
     modern = getattr(field, "is_repeated", None)
-    return bool(modern) if modern is not None else field.label == field.LABEL_REPEATED
+    if modern is None:
+        return field.label == field.LABEL_REPEATED
+    return bool(modern)

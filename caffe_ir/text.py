@@ -1,4 +1,7 @@
-"""Text files of Caffe's format: nets, solvers, label maps. Reading upgrades old forms; every error names file, line and field."""
+"""Text files of Caffe's format: nets, solvers, label maps.
+
+read_net and read_solver upgrade old forms. Every error names file, line and field.
+"""
 
 from __future__ import annotations
 
@@ -22,30 +25,38 @@ M = TypeVar("M", bound=Message)
 
 
 def read_net(path: PathLike) -> pb.NetParameter:
-    """The net of a prototxt, in today's form whatever form the file has. Raises ParseError."""
+    """Read the net of a prototxt, and bring old forms to today's. Raises ParseError."""
     net = read(path, pb.NetParameter)
     upgrade_net(net, str(path))
     return net
 
 
 def read_solver(path: PathLike) -> pb.SolverParameter:
-    """The solver of a prototxt, in today's form. Raises ParseError."""
+    """Read the solver of a prototxt, and bring old forms to today's. Raises ParseError."""
     solver = read(path, pb.SolverParameter)
     upgrade_solver(solver, str(path))
     return solver
 
 
 def read(path: PathLike, cls: type[M]) -> M:
-    """The message of type cls that a text file holds, as written, nothing upgraded. Raises ParseError."""
+    """Read a text file as the message type cls, as written: nothing is upgraded.
+
+    Raises ParseError where the file is missing, is binary or does not parse.
+    """
     data = read_bytes(path)
     if b"\0" in data:
         raise ParseError(str(path), f"is a binary file, not a {cls.DESCRIPTOR.name} in text")
-    # Comments may be in any encoding (many a published net has Chinese ones); a string that is not UTF-8 is refused by the parser.
+    # Comments may be in any encoding, as in published nets with Chinese ones. The parser refuses a
+    # string that is not UTF-8.
     return parse(data.decode("utf-8-sig", "surrogateescape"), cls, str(path))
 
 
 def parse(text: str, cls: type[M], path: str = "<string>") -> M:
-    """The message of type cls that text holds; path is named in errors. Raises ParseError with line and column."""
+    """Parse text as the message type cls.
+
+    path: the file that errors name
+    Raises ParseError with line and column.
+    """
     message = cls()
     if "\\" in text:
         _check_escapes(text, path)
@@ -57,14 +68,20 @@ def parse(text: str, cls: type[M], path: str = "<string>") -> M:
 
 
 def dumps(message: Message) -> str:
-    """The message as text in Caffe's style; a float is the shortest decimal that reads back as the same float32."""
+    """Return the message as text in Caffe's style.
+
+    A float is the shortest decimal that reads back as the same float32.
+    """
     lines: list[str] = []
     _print(message, "", lines)
     return "".join(lines)
 
 
 def _print(message: Message, indent: str, lines: list[str]) -> None:
-    """What text_format.MessageToString does, three times as fast: nothing is asked or spelt twice."""
+    """Append the message's lines, as text_format.MessageToString would write them.
+
+    This is three times as fast: each field's name and each value's spelling is made once.
+    """
     for field, value in message.ListFields():
         name, repeated, spell = _spelling(field)
         for one in value if repeated else (value,):
@@ -78,7 +95,12 @@ def _print(message: Message, indent: str, lines: list[str]) -> None:
 
 @cache
 def _spelling(field: Any) -> tuple[str, bool, Callable[[Any], str] | None]:
-    """A field's name, whether it is a list, and what spells a value; None for messages."""
+    """Return a field's name, whether it is a list, and a function that spells a value.
+
+    For a field of messages, there is no such function.
+    """
+    if field.message_type:
+        return field.name, is_repeated(field), None
 
     @lru_cache(maxsize=4096)
     def known(value: Any) -> str:
@@ -87,95 +109,152 @@ def _spelling(field: Any) -> tuple[str, bool, Callable[[Any], str] | None]:
         return out.getvalue()
 
     def spell(value: Any) -> str:
-        return known(value) if value else known.__wrapped__(value)  # 0.0 and -0.0 are one key
+        if value:
+            return known(value)
+        # The cache would take 0.0 and -0.0 for one key.
+        return known.__wrapped__(value)
 
-    return field.name, is_repeated(field), None if field.message_type else spell
+    return field.name, is_repeated(field), spell
 
 
 def write(message: Message, path: PathLike) -> None:
-    """Write the message as text, atomically. Raises CaffeError where the folder cannot be written."""
+    """Write the message as text, atomically.
+
+    Raises CaffeError where the folder cannot be written.
+    """
     write_atomic(path, dumps(message))
 
 
 # ---- What went wrong, in words
 
+_NO_FIELD = re.compile(r'Message type "(.+?)" has no field named "(.+?)"')
+_NO_VALUE = re.compile(r'Enum type "(.+?)" has no value (?:named|with number) (\S+?)\.?$')
+_TWICE = re.compile(r'Message type "(.+?)" should not have multiple "(.+?)" fields')
 
-def _explain(error: text_format.ParseError, text: str, cls: type[Message], path: str) -> ParseError:
-    """The parser's error as one clear line. Its own wording says types by package and repeats the source line."""
-    line, column = error.GetLine() or 1, error.GetColumn() or 1
-    said = re.sub(r"^\d+:\d+ : ", "", str(error))
+
+def _explain(
+    error: text_format.ParseError,
+    text: str,
+    cls: type[Message],
+    path: str,
+) -> ParseError:
+    """Reword the parser's error as one clear line.
+
+    The parser's own wording names types by package and repeats the source line.
+    """
+    line = error.GetLine() or 1
+    column = error.GetColumn() or 1
     source = text.split("\n")[line - 1]
-    said = said.removeprefix(f"'{source}': ").removeprefix("'': ").strip()
-    if found := re.match(r'Message type "(.+?)" has no field named "(.+?)"', said):
-        said = _no_field(found[1], found[2], cls)
-    elif found := re.match(r'Enum type "(.+?)" has no value (?:named|with number) (\S+?)\.?$', said):
-        said = f"{_field_before(source, column)}no {_short(found[1])} '{found[2]}'{_values(found[1], found[2])}"
-    elif found := re.match(r'Message type "(.+?)" should not have multiple "(.+?)" fields', said):
-        said = f"{_short(found[1])} has '{found[2]}' twice, but takes one"
-    elif "missing ending quote" in said:
-        said = f"{_field_before(source, column)}string has no closing quote"
-    elif "codec can't" in said:
-        said = f"{_field_before(source, column)}string is not UTF-8"
-    elif said.startswith('Expected "}"') and (opened := _unclosed(text)) is not None:
-        line, column = _place(text, opened)
-        said = "'{' is never closed"
-    elif said == "Expected identifier or number, got }.":
-        said = "'}' without a '{'"
-    else:
-        said = _field_before(source, column) + said[:1].lower() + said[1:].rstrip(".")
-    return ParseError(path, said, line, column)
+    wording = re.sub(r"^\d+:\d+ : ", "", str(error))
+    wording = wording.removeprefix(f"'{source}': ").removeprefix("'': ").strip()
+    if wording.startswith('Expected "}"'):
+        opened = _unclosed(text)
+        if opened is not None:
+            return ParseError(path, "'{' is never closed", *_place(text, opened))
+    message = _reworded(wording, _field_before(source, column), cls)
+    return ParseError(path, message, line, column)
+
+
+def _reworded(wording: str, field: str, cls: type[Message]) -> str:
+    """Say in our words what the parser found.
+
+    wording: the parser's message
+    field: `name: ` of the field whose value is wrong, or ""
+    cls: the type of the whole file
+    """
+    found = _NO_FIELD.match(wording)
+    if found:
+        return _no_field(found[1], found[2], cls)
+    found = _NO_VALUE.match(wording)
+    if found:
+        hint = _values(found[1], found[2])
+        return f"{field}no {_short(found[1])} '{found[2]}'{hint}"
+    found = _TWICE.match(wording)
+    if found:
+        return f"{_short(found[1])} has '{found[2]}' twice, but takes one"
+    if "missing ending quote" in wording:
+        return f"{field}string has no closing quote"
+    if "codec can't" in wording:
+        return f"{field}string is not UTF-8"
+    if wording == "Expected identifier or number, got }.":
+        return "'}' without a '{'"
+    return field + wording[:1].lower() + wording[1:].rstrip(".")
 
 
 def _short(name: str) -> str:
-    """`caffe_ir.PoolingParameter.PoolMethod` -> `PoolingParameter.PoolMethod`."""
+    """Strip the package of a type: `caffe_ir.PoolingParameter` -> `PoolingParameter`."""
     return name.removeprefix(f"{pb.DESCRIPTOR.package}.")
 
 
 def _no_field(type_name: str, field: str, cls: type[Message]) -> str:
+    """Say that a message has no such field, and where the field could belong."""
     descriptor = pb.DESCRIPTOR.pool.FindMessageTypeByName(type_name)
     hint = suggest(field, descriptor.fields_by_name)
     if descriptor is not cls.DESCRIPTOR and field in cls.DESCRIPTOR.fields_by_name:
         hint = f" (it is a field of {cls.DESCRIPTOR.name}: is a '}}' missing above?)"
-    elif not hint and (others := [m.name for m in pb.DESCRIPTOR.message_types_by_name.values() if field in m.fields_by_name]):
-        hint = f" (it is a field of {', '.join(others[:3])})"
+    if not hint:
+        hint = _other_messages(field)
     return f"{_short(type_name)} has no field '{field}'{hint}"
 
 
+def _other_messages(field: str) -> str:
+    """Name up to three messages that have a field, or return ""."""
+    messages = pb.DESCRIPTOR.message_types_by_name.values()
+    others = [message.name for message in messages if field in message.fields_by_name]
+    if not others:
+        return ""
+    return f" (it is a field of {', '.join(others[:3])})"
+
+
 def _values(enum_name: str, value: str) -> str:
-    names = list(pb.DESCRIPTOR.pool.FindEnumTypeByName(enum_name).values_by_name)
+    """Name the nearest value of an enum, or else all of them."""
+    enum = pb.DESCRIPTOR.pool.FindEnumTypeByName(enum_name)
+    names = list(enum.values_by_name)
     return suggest(value, names) or f" (one of {', '.join(names)})"
 
 
 def _field_before(source: str, column: int) -> str:
-    """`num_output: ` where the error is at the value of a field of this line, else nothing."""
+    """Return `num_output: ` where the error is at the value of a field of this line, else ""."""
     found = re.search(r"([A-Za-z_]\w*)\s*:\s*$", source[: column - 1])
-    return f"{found[1]}: " if found else ""
+    if not found:
+        return ""
+    return f"{found[1]}: "
 
 
 _LEXEMES = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[{}]""")
+_ESCAPE = re.compile(r"\\(.)")
+_KNOWN_ESCAPES = "abfnrtv\\?'\"01234567xXuU"
 
 
 def _place(text: str, at: int) -> tuple[int, int]:
-    """Line and column, from 1, of a position in the text."""
+    """Return line and column, from 1, of a position in the text."""
     return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
 
 def _check_escapes(text: str, path: str) -> None:
-    """Refuse what Caffe's parser refuses and Python's lets pass: a string with an escape that does not exist, as in "C:\\data"."""
+    """Refuse a string with an escape that does not exist, as in "C:\\data".
+
+    Caffe's parser refuses it too; Python's lets it pass.
+    """
     for lexeme in _LEXEMES.finditer(text):
-        if lexeme[0][0] in "\"'":
-            for escape in re.finditer(r"\\(.)", lexeme[0]):
-                if escape[1] not in "abfnrtv\\?'\"01234567xXuU":
-                    place = _place(text, lexeme.start() + escape.start())
-                    raise ParseError(path, f"strings have no escape '{escape[0]}'; write a backslash as '\\\\'", *place)
+        if lexeme[0][0] not in "\"'":
+            continue
+        for escape in _ESCAPE.finditer(lexeme[0]):
+            if escape[1] in _KNOWN_ESCAPES:
+                continue
+            message = f"strings have no escape '{escape[0]}'; write a backslash as '\\\\'"
+            place = _place(text, lexeme.start() + escape.start())
+            raise ParseError(path, message, *place)
 
 
 def _unclosed(text: str) -> int | None:
-    """Where the innermost '{' that has no '}' stands."""
+    """Find the position of the innermost '{' that has no '}', else None."""
     opened: list[int] = []
     for lexeme in _LEXEMES.finditer(text):
         if lexeme[0] == "{":
             opened.append(lexeme.start())
         elif lexeme[0] == "}" and opened:
             opened.pop()
-    return opened[-1] if opened else None
+    if not opened:
+        return None
+    return opened[-1]

@@ -1,4 +1,4 @@
-"""From annotated photographs to the annotated LMDBs that Caffe's SSD fork and netrun read.
+"""Turns annotated photographs into the annotated LMDBs that Caffe's SSD fork and netrun read.
 
 >>> import data_prep
 >>> photographs = data_prep.open_source("voc", "PHOTOS")
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from data_prep.statistics.stats import stats as stats
     from ssd_common.version import __version__ as __version__
 
-# What a user imports, and its module, loaded when it is first asked for: `--help` answers at once.
-_HOMES = {
+# What a user imports, by module. A module loads at first use, so that `--help` answers at once.
+_MODULES = {
     "Encoding": "data_prep.images.encoding",
     "Output": "data_prep.build.output",
     "Report": "data_prep.checks.report",
@@ -44,20 +44,21 @@ _HOMES = {
     "stats": "data_prep.statistics.stats",
     "verify": "data_prep.build.verify",
 }
-__all__ = list(_HOMES)
+__all__ = list(_MODULES)
 
-# Two rooms are named as the functions in them. Python names a room here when it first loads it, so
-# they are loaded now, and the names left to the functions: `data_prep.build(...)`.
-for _room in ("build", "shapes"):
-    importlib.import_module(f"data_prep.{_room}")
-    del globals()[_room]
+# Two folders share their names with functions, and Python binds a folder's name when it first loads
+# it. Loading both now and dropping the names leaves these to the functions: `data_prep.build(...)`.
+for _folder in ("build", "shapes"):
+    importlib.import_module(f"data_prep.{_folder}")
+    del globals()[_folder]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'data_prep' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    module = importlib.import_module(_MODULES[name])
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_MODULES])

@@ -1,4 +1,4 @@
-"""`python -m data_prep`."""
+"""Runs `python -m data_prep`."""
 
 import sys
 

@@ -15,8 +15,8 @@ PROGRAM = Program(
         **build.COMMANDS,
         "paper": (
             "data_prep.commands.paper",
-            "build a paper's data set where its nets look for it: VOC0712, VOC0712++, COCO,"
-            " ILSVRC DET",
+            "build a paper's data set where its nets look for it:"
+            " VOC0712, VOC0712++, COCO, ILSVRC DET",
         ),
         "check": (
             "data_prep.commands.check",
@@ -33,8 +33,8 @@ PROGRAM = Program(
         ),
         "stats": (
             "data_prep.commands.stats",
-            "count classes, sizes and shapes of objects, and how well a net's prior boxes cover"
-            " them",
+            "count classes, sizes and shapes of objects,"
+            " and how well a net's prior boxes cover them",
         ),
         "verify": (
             "data_prep.commands.verify",
@@ -60,5 +60,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 def entry() -> int:
-    """The console script `data_prep`."""
+    """Run the console script `data_prep`."""
     return run_command("data_prep", main)

@@ -1,4 +1,4 @@
-"""`python -m netgen`."""
+"""Run the command line: `python -m netgen`."""
 
 import sys
 

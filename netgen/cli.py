@@ -1,4 +1,4 @@
-"""The command line `netgen`."""
+"""The command line `netgen`: its commands, and where their modules lie."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ def main(argv: Sequence[str]) -> int:
 
 
 def entry() -> int:
-    """The console script `netgen`."""
+    """Run the console script `netgen` and return its exit status."""
     return run_command("netgen", main)

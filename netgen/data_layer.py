@@ -11,10 +11,10 @@ from netgen.graph import Blob, Net
 
 @dataclass(frozen=True)
 class Pixels:
-    """What becomes of an image's values 0 … 255.
+    """How an image's values 0 … 255 are normalised: (value − mean)·scale.
 
-    mean: of blue, green and red, which is subtracted first.
-    scale: then multiplies what is left.
+    mean: of blue, green and red.
+    scale: factor on the difference.
     """
 
     mean: tuple[float, float, float]
@@ -23,12 +23,12 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What training images go through beside mirroring.
+    """How training images are augmented, in addition to mirroring.
 
-    expand: the largest canvas that an image is put on, in its own sides (§3.6, "zoom out"); 1 for
-        none.
-    crops: cut patches out of the images (§2.2), or take each image whole.
-    distort: change their colours.
+    expand: the largest canvas that an image is placed on, as a multiple of its sides (§3.6,
+        "zoom out"); 1 for no canvas.
+    crops: cut patches out of the images (§2.2); otherwise each image is taken whole.
+    distort: change the colours.
     """
 
     expand: float = 4
@@ -51,14 +51,15 @@ DISTORTION = {
     "random_order_prob": 0,
 }
 MIN_OVERLAPS = (0.1, 0.3, 0.5, 0.7, 0.9)  # of a sampled patch with some object
-# One is drawn for each training image.
+# The layer draws one of these methods for each training image.
 INTERPOLATIONS = ["LINEAR", "AREA", "NEAREST", "CUBIC", "LANCZOS4"]
 
 
 def batch_samplers() -> list[dict]:
-    """Return the patches that a training image is cut to (§2.2).
+    """Return the samplers of training patches (§2.2), `batch_sampler` in Caffe.
 
-    The whole image, one per minimum overlap, and one without any, drawn evenly.
+    The layer draws evenly among the whole image, one patch for each minimum overlap, and one patch
+    without a minimum.
     """
     constraints: list[dict] = [{"min_jaccard_overlap": overlap} for overlap in MIN_OVERLAPS]
     patches = [_patch(constraint) for constraint in (*constraints, {"max_jaccard_overlap": 1})]
@@ -66,7 +67,7 @@ def batch_samplers() -> list[dict]:
 
 
 def _patch(constraint: dict) -> dict:
-    """Fields of a BatchSampler that cuts a patch with this overlap."""
+    """Return the fields of a BatchSampler that cuts a patch with this overlap."""
     return {
         "sampler": {
             "min_scale": 0.3,
@@ -89,17 +90,21 @@ def annotated_data(
     pixels: Pixels = VGG_PIXELS,
     augmentation: Augmentation = Augmentation(),
 ) -> tuple[Blob, Blob]:
-    """Add the data layer; images are augmented where the net is for training.
+    """Add the data layer, which augments images in a training net only.
 
     size: (height, width) in pixels.
-    batch: images.
+    batch: images per pass and GPU.
+
     Returns the images N×3×H×W and the labels 1×1×K×8 of their objects.
     """
-    train = net.phase == "train"
+    phase = "TEST"
+    lmdb = dataset.test_lmdb
     transform = _transform(size, pixels, dataset)
-    # One sampler without fields is the whole image: what the released test nets have.
+    # The released test nets have one sampler without fields, which takes the whole image.
     samplers: Any = {}
-    if train:
+    if net.phase == "train":
+        phase = "TRAIN"
+        lmdb = dataset.train_lmdb
         transform["resize_param"]["interp_mode"] = INTERPOLATIONS
         transform |= _augmented(augmentation)
         if augmentation.crops:
@@ -108,10 +113,10 @@ def annotated_data(
         "AnnotatedData",
         "data",
         tops=["data", "label"],
-        include={"phase": "TRAIN" if train else "TEST"},
+        include={"phase": phase},
         transform_param=transform,
         data_param={
-            "source": dataset.path(dataset.train_lmdb if train else dataset.test_lmdb),
+            "source": dataset.path(lmdb),
             "batch_size": batch,
             "backend": "LMDB",
         },
@@ -124,7 +129,7 @@ def annotated_data(
 
 
 def _transform(size: tuple[int, int], pixels: Pixels, dataset: Dataset) -> dict[str, Any]:
-    """Fields of TransformationParameter that hold in every phase."""
+    """Return the fields of TransformationParameter that are the same in every phase."""
     fields: dict[str, Any] = {
         "mean_value": pixels.mean,
         "resize_param": {
@@ -143,8 +148,11 @@ def _transform(size: tuple[int, int], pixels: Pixels, dataset: Dataset) -> dict[
 
 
 def _augmented(augmentation: Augmentation) -> dict[str, Any]:
-    """Fields of TransformationParameter that training alone has."""
-    fields: dict[str, Any] = {"mirror": True, "emit_constraint": {"emit_type": "CENTER"}}
+    """Return the fields of TransformationParameter that only a training net has."""
+    fields: dict[str, Any] = {
+        "mirror": True,
+        "emit_constraint": {"emit_type": "CENTER"},
+    }
     if augmentation.distort:
         fields["distort_param"] = DISTORTION
     if augmentation.expand > 1:

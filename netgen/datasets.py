@@ -1,8 +1,9 @@
-"""The data sets that detectors are trained on: their files, images, classes and scoring."""
+"""The data sets for training and tests: their files, images, classes and scoring."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,18 +17,21 @@ from ssd_common.suggest import suggest
 class Dataset:
     """An annotated data set: two LMDBs, a labelmap and a list of the test images' names and sizes.
 
-    Paths are relative to `root`, and `root` to where Caffe is started.
-    key: of zoo ids and file names.
-    num_classes: with background.
-    train_images: what the list holds; 0 where the authors do not say.
-    test_images: what the test list holds.
-    output_format: of the written detections: VOC, COCO or ILSVRC.
-    output_prefix: of their files; {detector} stands for the detector's name.
-    force_color: some images are grey.
-    small_objects: prior boxes are smaller.
-    test_labels: False where the ground truth is not published: nothing to evaluate in training.
-    deploy_saves: the released deploy nets write detections for the benchmark's server, too.
-    own: a user's, not one of the papers'.
+    Paths are relative to `root`, and `root` to the directory that Caffe starts in.
+
+    key: stands in zoo ids and file names.
+    num_classes: number of classes, background included.
+    train_images: number of training images; 0 where the authors do not say.
+    test_images: number of test images.
+    output_format: how detections are written: "VOC", "COCO" or "ILSVRC".
+    output_prefix: beginning of the names of detection files; {detector} stands for the detector.
+    ap_version: how Caffe works out average precision, "11point" or "MaxIntegral".
+    force_color: grey images are read as three channels.
+    train_on_difficult: objects that are marked difficult (COCO: crowds) are trained on, too.
+    small_objects: objects are small, so prior boxes are smaller.
+    test_labels: False where the ground truth is not published, so that training cannot evaluate.
+    deploy_saves: deploy nets write detections for the benchmark's server, as released.
+    own: the data set is a user's own, not one of the papers'.
     """
 
     name: str
@@ -51,14 +55,18 @@ class Dataset:
     own: bool = False
 
     def path(self, name: str) -> str:
-        """Return one of the data set's files, as a net names it.
+        """Return the path of one of the data set's files, as a net names it.
 
-        One with a path from / on stays there.
+        An absolute `name` stays as it is.
         """
-        return os.path.join(self.root, name) if self.root != "." else name
+        if self.root == ".":
+            return name
+        return os.path.join(self.root, name)
 
     def with_classes(self, count: int) -> Dataset:
-        """Return the same data set with so many classes, background included.
+        """Return the same data set with another number of classes.
+
+        count: background included.
 
         Raises CaffeError for fewer than two.
         """
@@ -67,11 +75,13 @@ class Dataset:
         return replace(self, num_classes=count)
 
     def under(self, data: str) -> Dataset:
-        """Return the same data set below another folder than `data/`.
+        """Return the same data set below the folder `data` in place of "data".
 
-        One given as a file stays where it lies.
+        A user's own data set stays where its dataset.json lies.
         """
-        return self if self.own else replace(self, root=data.rstrip("/") or "/")
+        if self.own:
+            return self
+        return replace(self, root=data.rstrip("/") or "/")
 
 
 VOC0712 = Dataset(
@@ -119,8 +129,8 @@ COCO = Dataset(
     small_objects=True,
 )
 
-# COCO's own label ids, 1 to 90, of which ten are nobody's, and the background, as TensorFlow counts
-# them (data_prep's label map coco_ids).
+# As TensorFlow counts classes: the background and COCO's own label ids, 1 to 90, ten of which no
+# class has (data_prep's label map coco_ids).
 COCO_IDS = replace(
     COCO,
     num_classes=91,
@@ -168,15 +178,18 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType({dataset.key: dataset for dat
 def find_dataset(name_or_file: str) -> Dataset:
     """Return a data set by key or name, or a user's own from its dataset.json.
 
-    name_or_file: in any case, "voc0712", "VOC0712++"; or the file.
-    Raises CaffeError with the nearest name, and what `read` raises.
+    name_or_file: "voc0712" or "VOC0712++", in upper or lower case; or the file.
+
+    Raises CaffeError with the nearest name for an unknown one, and what `read` raises.
     """
-    by_name = {alias.lower(): d for d in DATASETS.values() for alias in (d.key, d.name)}
-    if name_or_file.lower() in by_name:
-        return by_name[name_or_file.lower()]
+    wanted = name_or_file.lower()
+    for dataset in DATASETS.values():
+        if wanted in (dataset.key.lower(), dataset.name.lower()):
+            return dataset
     if os.path.exists(name_or_file) or name_or_file.endswith(".json"):
         return read(name_or_file)
-    near, known = suggest(name_or_file, DATASETS), ", ".join(DATASETS)
+    near = suggest(name_or_file, DATASETS)
+    known = ", ".join(DATASETS)
     raise CaffeError(
         f"no data set '{name_or_file}'{near}; there are {known}, or your own's dataset.json"
     )
@@ -186,16 +199,19 @@ def read(file: str) -> Dataset:
     """Return a user's own data set from the dataset.json that data_prep writes.
 
     file: the file, or its folder.
+
     Raises what caffe_ir.dataset_file.read raises.
     """
-    from caffe_ir import dataset_file  # noqa: PLC0415  protobuf, which help does without
+    from caffe_ir import dataset_file  # noqa: PLC0415  needs protobuf; `--help` does not
 
     path = Path(file)
-    folder = path if path.is_dir() else path.parent
+    folder = path.parent
+    if path.is_dir():
+        folder = path
     about = dataset_file.read(path)
-    key = "".join(c if c.isalnum() else "_" for c in about.name).strip("_").lower() or "own"
+    key = re.sub(r"\W", "_", about.name).strip("_").lower()
     return Dataset(
-        key=key,
+        key=key or "own",
         root=folder.as_posix(),
         ap_version="MaxIntegral",
         deploy_saves=False,

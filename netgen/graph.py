@@ -1,11 +1,12 @@
-"""A net while it is being written.
+"""A net under construction.
 
-Every layer is checked, and its shapes worked out, at the call that adds it.
+`Net.add` checks each layer and works out its shapes at once, so that a mistake surfaces at the
+line that makes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,7 +20,8 @@ from ssd_common.suggest import suggest
 # Layer types whose parameter message is not their own name in lower case.
 _BORROWED = {"Deconvolution": "convolution_param", "Normalize": "norm_param"}
 _LAYER_FIELDS = pb.LayerParameter.DESCRIPTOR.fields_by_name
-_FIXED = ("name", "type", "bottom", "top", "blobs")  # what `add` itself writes, and the weights
+# Fields that are no keyword of `Net.add`: it writes the first four, and "blobs" holds weights.
+_FIXED = ("name", "type", "bottom", "top", "blobs")
 PHASES = {"train": pb.TRAIN, "test": pb.TEST, "deploy": pb.TEST}
 
 
@@ -27,7 +29,7 @@ PHASES = {"train": pb.TRAIN, "test": pb.TEST, "deploy": pb.TEST}
 class Blob:
     """One top of a layer.
 
-    shape: N×C×H×W for images and feature maps, as `caffe_ir.rules` has it.
+    shape: N×C×H×W for images and feature maps, as `caffe_ir.rules` works it out.
     """
 
     name: str
@@ -35,7 +37,7 @@ class Blob:
 
     @property
     def channels(self) -> int:
-        """C of N×C×H×W."""
+        """Number of channels, C of N×C×H×W."""
         return self.shape[1]
 
     @property
@@ -47,14 +49,16 @@ class Blob:
 class Net:
     """A NetParameter that grows layer by layer.
 
-    phase: "train", "test" or "deploy".
-    target: the Caffe build that it is written for, "ssd" or "fssd".
     The message itself is `net.proto`; `net.blobs` maps each name to its Blob.
+
+    phase: "train", "test" or "deploy".
+    target: the Caffe build that the net is written for, "ssd" or "fssd".
     """
 
     def __init__(self, name: str, phase: str = "train", target: str = "ssd") -> None:
         self.proto = pb.NetParameter(name=name)
-        self.phase, self.target = phase, target
+        self.phase = phase
+        self.target = target
         self.blobs: dict[str, Blob] = {}
         self._names: set[str] = set()
 
@@ -75,38 +79,55 @@ class Net:
     ) -> Any:
         """Add a layer and return its top: a Blob, or a list of them where `tops` names several.
 
+        type: of the layer, as Caffe spells it, "Convolution".
         in_place: the top is the first bottom.
-        fields: of LayerParameter itself (param, include, transform_param, …) or else of the type's
-            own message (num_output, …); sub-messages are dicts, enumerations strings, and one value
+        tops: names of the tops; the layer's own name where left out.
+        fields: fields of LayerParameter (param, include, transform_param, …) or of the type's own
+            message (num_output, …). Sub-messages are dicts, enumerations strings; a single value
             may stand for a list of one.
+
         Raises LayerError naming layer and field for an unknown field, a value that does not fit it,
         a bottom of another net, a name used twice, and wherever Caffe's own SetUp would stop.
         """
-        names = [bottoms[0].name] if in_place else list(tops) or [name]
-        self._check_names(name, bottoms, [] if in_place else names)
+        names = list(tops) or [name]
+        new_blobs = names
+        if in_place:
+            names = [bottoms[0].name]
+            new_blobs = []
+        self._check_names(name, bottoms, new_blobs)
         layer = self.proto.layer.add(
-            name=name, type=type, bottom=[b.name for b in bottoms], top=names
+            name=name,
+            type=type,
+            bottom=[bottom.name for bottom in bottoms],
+            top=names,
         )
         try:
             _set_fields(layer, fields)
-            shapes = facts(layer, [b.shape for b in bottoms]).tops
+            shapes = facts(layer, [bottom.shape for bottom in bottoms]).tops
         except LayerError:
             del self.proto.layer[-1]
             raise
         self._names.add(name)
         blobs = [self._blob(top, shape) for top, shape in zip(names, shapes, strict=True)]
-        return blobs if tops else blobs[0]
+        if tops:
+            return blobs
+        return blobs[0]
 
-    def _check_names(self, name: str, bottoms: Sequence[Blob], tops: Sequence[str]) -> None:
-        """Raise LayerError where a name is taken, or a bottom is not of this net."""
+    def _check_names(
+        self,
+        name: str,
+        bottoms: Sequence[Blob],
+        new_blobs: Sequence[str],
+    ) -> None:
+        """Raise LayerError where a name is taken, or a bottom belongs to another net."""
         if name in self._names:
             raise LayerError(name, "the net has a layer of this name already", "name")
         for bottom in bottoms:
             if self.blobs.get(bottom.name) != bottom:
                 near = suggest(bottom.name, self.blobs)
-                said = f"bottom '{bottom.name}' is not a blob of this net{near}"
-                raise LayerError(name, said, "bottom")
-        for top in tops:
+                message = f"bottom '{bottom.name}' is not a blob of this net{near}"
+                raise LayerError(name, message, "bottom")
+        for top in new_blobs:
             if top in self.blobs:
                 raise LayerError(name, f"the net has a blob '{top}' already", "top")
 
@@ -131,36 +152,47 @@ def parameter_field(type: str) -> str | None:
 
 
 def _set_fields(layer: pb.LayerParameter, fields: dict[str, Any]) -> None:
-    own = parameter_field(layer.type)
-    inner = _LAYER_FIELDS[own].message_type if own else None
+    """Write the keywords of `Net.add` into a layer: its own fields, and those of its type."""
+    own_message = parameter_field(layer.type)
+    where = "LayerParameter"
+    type_fields: Mapping[str, Any] = {}
+    if own_message:
+        kind: Any = _LAYER_FIELDS[own_message].message_type
+        where = kind.name
+        type_fields = kind.fields_by_name
     of_layer: dict[str, Any] = {}
     of_type: dict[str, Any] = {}
     for name, value in fields.items():
         if name in _LAYER_FIELDS and name not in _FIXED:
             of_layer[name] = value
-        elif inner and name in inner.fields_by_name:
+        elif name in type_fields:
             of_type[name] = value
         else:
-            where = inner.name if inner else "LayerParameter"
-            choices = [*(inner.fields_by_name if inner else ()), *_LAYER_FIELDS]
-            raise LayerError(layer.name, f"{where} has no such field{suggest(name, choices)}", name)
+            near = suggest(name, [*type_fields, *_LAYER_FIELDS])
+            raise LayerError(layer.name, f"{where} has no such field{near}", name)
     if of_type:
-        assert own
-        of_layer[own] = of_type
+        assert own_message
+        of_layer[own_message] = of_type
     for name, value in of_layer.items():
         _set(layer, _LAYER_FIELDS[name], value, layer.name, name)
 
 
 def _set(message: Any, field: Any, value: Any, layer: str, path: str) -> None:
-    """Write a plain Python value into a field of a message; path: how an error names the field."""
-    values = value if isinstance(value, (list, tuple)) else [value]
+    """Write a plain Python value into a field of a message.
+
+    layer, path: how an error names the place.
+    """
+    values = value
+    if not isinstance(value, (list, tuple)):
+        values = [value]
     if field.message_type:
         for part in values:
             _set_message(message, field, part, layer, path)
         return
     try:
         if is_repeated(field):
-            getattr(message, field.name).extend(_number(field, v) for v in values)
+            numbers = [_number(field, part) for part in values]
+            getattr(message, field.name).extend(numbers)
         else:
             setattr(message, field.name, _number(field, value))
     except (TypeError, ValueError, KeyError) as error:
@@ -171,10 +203,11 @@ def _set_message(message: Any, field: Any, part: Any, layer: str, path: str) -> 
     """Write a dict into a sub-message, or into a new one of a list."""
     kind = field.message_type
     if not isinstance(part, dict):
-        said = f"{part!r} does not fit (a {kind.name} is written as a dict of its fields)"
-        raise LayerError(layer, said, path)
-    holder = getattr(message, field.name)
-    target = holder.add() if is_repeated(field) else holder
+        error = f"{part!r} does not fit (a {kind.name} is written as a dict of its fields)"
+        raise LayerError(layer, error, path)
+    target = getattr(message, field.name)
+    if is_repeated(field):
+        target = target.add()
     target.SetInParent()
     for name, inner in part.items():
         if name not in kind.fields_by_name:
@@ -184,9 +217,11 @@ def _set_message(message: Any, field: Any, part: Any, layer: str, path: str) -> 
 
 
 def _number(field: Any, value: Any) -> Any:
-    if field.enum_type and isinstance(value, str):
-        if value not in field.enum_type.values_by_name:
-            near = suggest(value, field.enum_type.values_by_name)
-            raise ValueError(f"{field.enum_type.name} has no such value{near}")
-        return field.enum_type.values_by_name[value].number
-    return value
+    """Return the number of an enumeration's value that is given by name, other values as given."""
+    kind = field.enum_type
+    if not kind or not isinstance(value, str):
+        return value
+    if value not in kind.values_by_name:
+        near = suggest(value, kind.values_by_name)
+        raise ValueError(f"{kind.name} has no such value{near}")
+    return kind.values_by_name[value].number

@@ -1,4 +1,4 @@
-"""The script that launches a detector's training: the shell templates, filled in."""
+"""The script that trains a detector: the shell templates, filled in."""
 
 from __future__ import annotations
 
@@ -21,48 +21,64 @@ class _Template(string.Template):
 
 
 def solver_names(run: Run) -> list[str]:
-    """solver_1.prototxt, … where a schedule takes several; the last is solver.prototxt."""
+    """Return the solvers' file names: solver_1.prototxt, … where there are several.
+
+    The last one is always solver.prototxt.
+    """
     count = len(run.solvers())
     width = len(str(count - 1))
-    return [*(f"solver_{i:0{width}}.prototxt" for i in range(1, count)), "solver.prototxt"]
+    numbered = [f"solver_{number:0{width}}.prototxt" for number in range(1, count)]
+    return [*numbered, "solver.prototxt"]
 
 
 def launcher(run: Run, *, python_layers: bool = False) -> str:
-    """The Bash script that trains with netrun, or with Caffe where CAFFE_ROOT says so.
+    """Return the Bash script that trains with netrun, or with the Caffe in CAFFE_ROOT.
 
-    It goes on from the latest snapshot. python_layers: Caffe finds some layers beside the nets.
+    The script goes on from the latest snapshot.
+
+    python_layers: some layers are Python files beside the nets, which Caffe has to find.
     """
-    body = "train.sh" if len(run.solvers()) == 1 else "chain.sh"
-    parts = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in ("head.sh", body)]
-    holding = _conditions(run, python_layers)
-    return _Template(keep_lines("".join(parts), holding)).substitute(_values(run))
+    body = "train.sh"
+    if len(run.solvers()) > 1:
+        body = "chain.sh"
+    template = _template("head.sh") + _template(body)
+    script = keep_lines(template, _conditions(run, python_layers))
+    return _Template(script).substitute(_values(run))
 
 
-def keep_lines(script: str, holding: set[str]) -> str:
-    """A template without its lines that end in `#: condition` for a condition not in `holding`.
+def _template(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
-    The conditions themselves are cut off the lines that stay.
+
+def keep_lines(script: str, conditions: set[str]) -> str:
+    """Return a template with only those lines whose condition holds.
+
+    A line without a condition stays. `  #: condition` at the end of a line is cut off.
+
+    conditions: the ones that hold.
     """
     kept = []
     for line in script.splitlines():
         code, marked, condition = line.partition(_CONDITION)
-        if not marked or condition in holding:
+        if not marked or condition in conditions:
             kept.append(f"{code}\n")
     return "".join(kept)
 
 
 def _conditions(run: Run, python_layers: bool) -> set[str]:
-    holding = set()
+    """Return the conditions of the templates' lines that hold for a run."""
+    found = set()
     if python_layers:
-        holding.add("python_layers")
-    if run.weights:
-        holding.add("weights")
-        holding.add("needed_weights" if run.recipe.needs_weights else "optional_weights")
-    return holding
+        found.add("python_layers")
+    if not run.weights:
+        return found
+    if run.recipe.needs_weights:
+        return found | {"weights", "needed_weights"}
+    return found | {"weights", "optional_weights"}
 
 
 def _values(run: Run) -> dict[str, str]:
-    """What stands in the templates' places, by name, quoted for the shell."""
+    """Return the values of the templates' placeholders by name, quoted for the shell."""
     folder = run.net_folder
     return {
         "id": run.id,
@@ -79,28 +95,34 @@ def _values(run: Run) -> dict[str, str]:
 
 
 def _root(folder: str) -> str:
-    """The folder that paths in the nets count from, without this machine's name where possible."""
+    """Return the directory that paths in the nets are relative to.
+
+    It is relative to the script, so that both can move, unless `folder` is absolute.
+    """
     if Path(folder).is_absolute():
         return quote(os.getcwd())
-    return f'"$(dirname "${{BASH_SOURCE[0]}}")"/{quote(os.path.relpath(".", folder))}'
+    back = quote(os.path.relpath(".", folder))
+    return f'"$(dirname "${{BASH_SOURCE[0]}}")"/{back}'
 
 
 def _source(weights: str) -> str:
-    """Where to look for published weights that are missing."""
+    """Return a hint where to find published weights that are missing."""
     if weights.startswith("models/"):
         return " (models/README.md says where it is from)"
     return ""
 
 
 def _gpus(devices: tuple[int, ...]) -> str:
-    """The flag that names the GPUs; none for the CPU."""
+    """Return the flag that names the GPUs; "" for the CPU."""
     if not devices:
         return ""
     return f" --gpu={','.join(map(str, devices))}"
 
 
 def _links(run: Run) -> str:
-    """A line per solver of a chain: the iteration that it ends at, and its file."""
-    pairs = zip(run.solvers(), solver_names(run), strict=True)
-    stems = ((solver.max_iter, name.removesuffix(".prototxt")) for solver, name in pairs)
-    return "\n".join(f"  {end}:{quote(stem)}" for end, stem in stems)
+    """Return one line per solver of a chain: the iteration that it ends at, and its file."""
+    lines = []
+    for solver, name in zip(run.solvers(), solver_names(run), strict=True):
+        stem = name.removesuffix(".prototxt")
+        lines.append(f"  {solver.max_iter}:{quote(stem)}")
+    return "\n".join(lines)

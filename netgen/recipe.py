@@ -1,4 +1,4 @@
-"""A recipe: everything that a paper fixes about a detector, and nothing of a machine."""
+"""A recipe: everything that a paper fixes about a detector, whatever machine trains it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Size = tuple[int, int]  # (height, width) in pixels
 
 
 class Features(Protocol):
-    """What makes source maps of an image: a backbone with a neck on top."""
+    """Makes source maps from an image: a backbone with a neck on top."""
 
     def __call__(self, net: Net, image: Blob) -> list[Source]:
         """Add its layers to `net` and return the source maps, largest first."""
@@ -26,7 +26,7 @@ class Features(Protocol):
 
 
 class Head(Protocol):
-    """What makes a loss, or detections, of source maps (`netgen.heads.multibox.MultiBox`)."""
+    """Makes a loss or detections from source maps (`netgen.heads.multibox.MultiBox`)."""
 
     def predict(self, net: Net, image: Blob, sources: Sequence[Source], dataset: Dataset) -> Any:
         """Add the predictions of every source and its prior boxes."""
@@ -37,37 +37,40 @@ class Head(Protocol):
         ...
 
     def detect(self, net: Net, predictions: Any, dataset: Dataset, save: dict | None) -> Blob:
-        """Add the detections. save: fields of SaveOutputParameter; None writes no files."""
+        """Add the detections.
+
+        save: fields of SaveOutputParameter; None to write no files.
+        """
         ...
 
     def evaluate(self, net: Net, detections: Blob, label: Blob, dataset: Dataset) -> Blob:
-        """Add what counts right and wrong detections in a test net."""
+        """Add the layer that counts right and wrong detections in a test net."""
         ...
 
     def scaled(self, factor: float) -> Head:
-        """Return the same head for an image that is so many times as large."""
+        """Return the same head for an image whose sides are `factor` times as long."""
         ...
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A detector as its paper, or its authors' released files, have it.
+    """A detector as its paper, or its authors' released files, describe it.
 
-    name: with the input's size, "fssd300"; the zoo id is name, data set and suffix.
-    size: of the input in pixels: the side, or (height, width).
-    dataset: what the paper trains and tests on.
+    name: with the input's size, "fssd300"; the zoo id joins name, data set and suffix.
+    size: side of the input, or its (height, width), in pixels.
+    dataset: the data set that the paper trains and tests on.
     features: image → source maps, largest first.
     head: source maps → loss or detections.
-    schedule: iterations, learning rates, batch and GPUs of the authors.
-    suffix: of the zoo id, "_release" for what the authors released.
-    weights: the file that training starts from; "" for from scratch.
+    schedule: the authors' iterations, learning rates, batch and GPUs.
+    suffix: end of the zoo id, "_release" for the authors' released files.
+    weights: the file that training starts from; "" to train from scratch.
     starts_from: the detector whose trained weights training starts from, in place of `weights`.
-    needs_weights: some layers never learn: without weights there is nothing to train.
-    pixels: what becomes of an image's values before the first layer.
-    augmentation: what training images go through.
-    output_prefix: of files with detections, where the data set's own is not used.
-    hardware: what the paper trained on, in its own words; "" where it does not say.
-    hours: how long that took; None where the paper does not say.
+    needs_weights: some layers never learn, so training without weights makes no sense.
+    pixels: how an image's values are normalised.
+    augmentation: how training images are augmented.
+    output_prefix: beginning of the names of detection files; "" for the data set's own.
+    hardware: the paper's hardware, in its own words; "" where it does not say.
+    hours: training time on that hardware; None where the paper does not say.
     """
 
     name: str
@@ -94,14 +97,18 @@ class Recipe:
     @property
     def image_size(self) -> Size:
         """(height, width) of the input in pixels."""
-        return (self.size, self.size) if isinstance(self.size, int) else self.size
+        if isinstance(self.size, int):
+            return self.size, self.size
+        return self.size
 
     def resized(self, size: int | Size) -> Recipe:
         """Return the same detector for another input size.
 
-        Prior boxes of the head's own grow with the shorter side.
+        Prior boxes that the head itself sets grow with the shorter side.
+
         size: the side in pixels, or (height, width).
-        Raises CaffeError for a size below one pixel; whether the layers fit is seen when the net
+
+        Raises CaffeError for a size below one pixel. Whether the layers fit turns out when the net
         is built.
         """
         if isinstance(size, tuple) and size[0] == size[1]:
@@ -115,5 +122,7 @@ class Recipe:
 
 
 def _spell(size: int | Size) -> str:
-    """300 → "300", (512, 320) → "512x320"."""
-    return str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
+    """Return a size as it stands in names: 300 → "300", (512, 320) → "512x320"."""
+    if isinstance(size, int):
+        return str(size)
+    return f"{size[0]}x{size[1]}"

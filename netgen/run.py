@@ -1,4 +1,4 @@
-"""A run of a recipe: its data, devices and folder, and the nets and solvers that follow."""
+"""A run of a recipe: its data, devices and folder, and the nets and solvers made from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from caffe_ir import caffe_ir_pb2 as pb
 from netgen.data_layer import annotated_data
 from netgen.datasets import Dataset
-from netgen.graph import PHASES, Net
+from netgen.graph import PHASES, Blob, Net
 from netgen.recipe import Recipe, Size
 from netgen.schedules import Plan, Schedule, plan
 from netgen.solvers import solver_chain, solver_message, tests_alone, without_tests
@@ -22,11 +22,11 @@ TARGETS = ("ssd", "fssd")
 class Run:
     """A recipe on a data set and on devices, in a folder. `Run.of` makes the recipe's own.
 
-    schedule: the recipe's, or a shorter one, or one with another batch.
-    output_prefix: of files with detections; "" for the data set's own.
-    gpus: to train on; [] for the CPU, None for the schedule's own.
-    batch_per_gpu: images; None for what `schedules.plan` works out.
-    folder: where the files lie; "" for the repository's own places.
+    schedule: the recipe's, possibly shortened or with another batch.
+    output_prefix: beginning of the names of detection files; "" for the data set's own.
+    gpus: numbers of the GPUs to train on; [] for the CPU, None for the schedule's.
+    batch_per_gpu: images per GPU and pass; None to let `schedules.plan` choose.
+    folder: where the files lie; "" for prototxt/<zoo id> and runs/<zoo id>.
     target: the Caffe build that nets are written for, "ssd" (stock layers) or "fssd" (has Interp).
     """
 
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The zoo id; another data set, size or backbone than the zoo's is in it, too."""
+        """The zoo id, made from the run's own data set, size and backbone."""
         return f"{self.recipe.name}_{self.dataset.key}{self.recipe.suffix}"
 
     @property
@@ -56,8 +56,10 @@ class Run:
 
     @property
     def devices(self) -> tuple[int, ...]:
-        """The GPUs to train on, none for the CPU."""
-        return tuple(self.schedule.gpus if self.gpus is None else self.gpus)
+        """Numbers of the GPUs to train on, none for the CPU."""
+        if self.gpus is None:
+            return self.schedule.gpus
+        return tuple(self.gpus)
 
     @property
     def plan(self) -> Plan:
@@ -66,23 +68,22 @@ class Run:
 
     @property
     def weights(self) -> str:
-        """The file that training starts from; "" for from scratch.
+        """The file that training starts from; "" to train from scratch.
 
-        Where the recipe starts from another detector, that one trained on this data set.
+        A recipe that starts from another detector starts from that one trained on this data set.
         """
         start = self.recipe.starts_from
         if start is None:
             return self.recipe.weights
         return replace(Run.of(start), dataset=self.dataset).final_weights
 
-    # The same run with something changed.
-
     def on(self, dataset: Dataset) -> Run:
         """Return the same run on another data set.
 
-        A user's own is tested in batches that divide its test images: each counts once.
+        A user's own data set is tested in batches that divide the number of its test images, so
+        that each image counts once.
         """
-        schedule = replace(self.schedule, test_iter=0)  # a released count is of the released data
+        schedule = replace(self.schedule, test_iter=0)  # a released count fits the released data
         if dataset.own:
             sizes = range(schedule.test_batch, 0, -1)
             test_batch = next(size for size in sizes if dataset.test_images % size == 0)
@@ -93,80 +94,88 @@ class Run:
         """Return the same run for another input size; see `Recipe.resized`."""
         return replace(self, recipe=self.recipe.resized(size))
 
-    # Where files lie.
-
     @property
     def net_folder(self) -> str:
-        """Where nets and solvers lie."""
+        """Folder of the nets and solvers."""
         return self.folder or f"prototxt/{self.id}"
 
     @property
     def run_folder(self) -> str:
-        """Where training writes."""
+        """Folder that training writes into."""
         return self.folder or f"runs/{self.id}"
 
     @property
     def snapshot_prefix(self) -> str:
-        """What the names of snapshots begin with, folder included."""
+        """Beginning of the paths of snapshots, folder included."""
         return f"{self.run_folder}/snapshots/{self.id}"
 
     @property
     def final_weights(self) -> str:
-        """The last snapshot."""
+        """Path of the last snapshot's weights."""
         return f"{self.snapshot_prefix}_iter_{self.schedule.max_iter}.caffemodel"
 
-    # What they hold.
-
     def build(self, phase: str) -> pb.NetParameter:
-        """Return the net of a phase: "train", "test" or "deploy".
+        """Return the net of a phase.
+
+        phase: "train", "test" or "deploy".
 
         Raises CaffeError for another phase or target, LayerError where a layer cannot be built.
         """
         _check_choice("phase", phase, PHASES)
         _check_choice("target", self.target, TARGETS)
         net = Net(f"{self.id}_{phase}", phase, self.target)
-        recipe, data, label = self.recipe, self.dataset, None
-        if phase == "deploy":
-            image = net.input("data", (1, 3, *self.image_size))
-        else:
-            batch = self.plan.per_gpu if phase == "train" else self.schedule.test_batch
-            image, label = annotated_data(
-                net,
-                data,
-                self.image_size,
-                batch,
-                pixels=recipe.pixels,
-                augmentation=recipe.augmentation,
-            )
-        sources = recipe.features(net, image)
-        predictions = recipe.head.predict(net, image, sources, data)
+        data = self.dataset
+        head = self.recipe.head
+        image, label = self._inputs(net)
+        sources = self.recipe.features(net, image)
+        predictions = head.predict(net, image, sources, data)
         if phase == "train":
             assert label
-            recipe.head.add_loss(net, predictions, label, data)
+            head.add_loss(net, predictions, label, data)
             return net.proto
-        save = self._save_output() if phase == "test" or data.deploy_saves else None
-        detections = recipe.head.detect(net, predictions, data, save)
+        save = None
+        if phase == "test" or data.deploy_saves:
+            save = self._save_output()
+        detections = head.detect(net, predictions, data, save)
         if label:
-            recipe.head.evaluate(net, detections, label, data)
+            head.evaluate(net, detections, label, data)
         return net.proto
 
-    def solver(self) -> pb.SolverParameter:
-        """Return the solver, the last one where the schedule takes several.
+    def _inputs(self, net: Net) -> tuple[Blob, Blob | None]:
+        """Add the images and their labels; a deploy net has no labels."""
+        if net.phase == "deploy":
+            return net.input("data", (1, 3, *self.image_size)), None
+        batch = self.schedule.test_batch
+        if net.phase == "train":
+            batch = self.plan.per_gpu
+        return annotated_data(
+            net,
+            self.dataset,
+            self.image_size,
+            batch,
+            pixels=self.recipe.pixels,
+            augmentation=self.recipe.augmentation,
+        )
 
-        Its paths are of `net_folder` and `run_folder`.
+    def solver(self) -> pb.SolverParameter:
+        """Return the solver; the last one where the schedule takes several.
+
+        Its paths lie in `net_folder` and `run_folder`.
         """
         return self.solvers()[-1]
 
     def solvers(self) -> list[pb.SolverParameter]:
-        """Return the solvers that train one after the other, each from the snapshot before it."""
+        """Return the solvers that train in turn, each from the last snapshot of the one before."""
         final = self._whole_solver()
         if self.schedule.test_apart:
             final = without_tests(final)
         return solver_chain(self.schedule, final)
 
     def test_solver(self) -> pb.SolverParameter | None:
-        """Return the solver that tests given weights, where training does not test; or None."""
-        return tests_alone(self._whole_solver()) if self.schedule.test_apart else None
+        """Return the solver that tests given weights; None where the training solver tests."""
+        if not self.schedule.test_apart:
+            return None
+        return tests_alone(self._whole_solver())
 
     def _whole_solver(self) -> pb.SolverParameter:
         return solver_message(
@@ -179,6 +188,7 @@ class Run:
         )
 
     def _save_output(self) -> dict:
+        """Return the fields of SaveOutputParameter."""
         data = self.dataset
         prefix = self.output_prefix or data.output_prefix.format(detector=self.recipe.name)
         return {
@@ -194,4 +204,5 @@ class Run:
 def _check_choice(what: str, value: str, choices: Iterable[str]) -> None:
     if value not in choices:
         known = ", ".join(choices)
-        raise CaffeError(f"no {what} '{value}'{suggest(value, choices)}; there are {known}")
+        near = suggest(value, choices)
+        raise CaffeError(f"no {what} '{value}'{near}; there are {known}")

@@ -1,4 +1,4 @@
-"""How long a detector learns, how fast, and over how many GPUs."""
+"""Schedules: how long a detector learns, at what rate, and on how many GPUs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ssd_common.errors import CaffeError
+from ssd_common.words import counted
 
-PIECES = 12  # straight ones of a cosine
+PIECES = 12  # straight lines that stand for a cosine
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a schedule.
+    """A part of a schedule in which the learning rate follows a straight line.
 
-    It ends before iteration `until`; the rate moves evenly from `start` to `end`.
+    until: the iteration that the segment ends before.
+    start, end: the rate at both ends.
     """
 
     until: int
@@ -24,23 +26,28 @@ class Segment:
     end: float
 
     def scaled(self, factor: float) -> Segment:
-        """Return the same iterations at `factor` times the rates."""
+        """Return the same segment at `factor` times the rates."""
         return Segment(self.until, self.start * factor, self.end * factor)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A multistep schedule: the rate is multiplied by gamma at each step, a number of iterations.
+    """A multistep schedule: at each step the learning rate is multiplied by gamma.
 
-    batch: images per iteration over all GPUs and `iter_size` passes.
-    per_gpu: the most images that one of the authors' GPUs took.
-    segments: what comes before (a warm-up) or instead of the steps, in order of `until`; each is a
-        solver of its own (see `solvers.solver_chain`).
-    even: the rate falls again after every steps[0] iterations, however many (policy "step").
-    test_apart: test in a solver of its own, not while training.
-    test_iter: as released, where that is not what the test images take.
-    names_gpu: the solver says on which GPU it runs, or leaves it to `caffe train --gpu`.
+    steps: the iterations of the steps.
+    batch: images per iteration, over all GPUs and `iter_size` passes.
+    per_gpu: the most images per pass that one of the authors' GPUs took.
+    gpus: numbers of the authors' GPUs, none for the CPU.
+    test_batch: images per pass of a test.
+    snapshot, test_interval, display: iterations from one to the next.
+    segments: straight lines before the steps (a warm-up) or in place of them, ordered by `until`;
+        each becomes a solver of its own (see `solvers.solver_chain`).
+    even: the rate falls after every steps[0] iterations, without end (policy "step").
+    test_apart: a solver of its own tests; the training solver does not.
+    test_iter: passes of a test, as released; 0 for as many as cover the test images.
+    names_gpu: the solver names its GPU; otherwise `caffe train --gpu` does.
     test_first: test before the first iteration, too.
+    per_class: log the average precision of every class.
     average_loss: iterations over which the logged loss is averaged; 0 for `display`.
     """
 
@@ -72,7 +79,8 @@ class Schedule:
     def with_batch(self, images: int) -> Schedule:
         """Return the same schedule with another effective batch.
 
-        The learning rate is in proportion (Goyal et al. 2017).
+        The learning rate changes in proportion (Goyal et al. 2017).
+
         Raises CaffeError for a batch below 1.
         """
         if images < 1:
@@ -87,17 +95,17 @@ class Schedule:
         )
 
     def shortened(self, iterations: int) -> Schedule:
-        """Return the same schedule in so many iterations.
+        """Return the same schedule in another number of iterations.
 
-        Steps are in proportion, and everything periodic comes at least once.
+        Steps move in proportion; tests, snapshots and log lines come at least once.
+
         Raises CaffeError for fewer than 1.
         """
         if iterations < 1:
             raise CaffeError(f"a run takes at least 1 iteration, not {iterations}")
         steps = sorted({max(1, step * iterations // self.max_iter) for step in self.steps})
-        segments: dict[
-            int, Segment
-        ] = {}  # by their end: of those that shrink to nothing one is left
+        # By their ends: where several segments shrink to the same end, the last one stays.
+        segments: dict[int, Segment] = {}
         for segment in self.segments:
             until = segment.until * iterations // self.max_iter
             if until:
@@ -115,10 +123,12 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Plan:
-    """How one iteration's images are spread.
+    """How the images of one iteration are spread over devices and passes.
 
-    per_gpu images on each of `devices` GPUs (1 for the CPU), iter_size times over.
-    wanted: the schedule's batch.
+    per_gpu: images per device and pass.
+    devices: number of GPUs; 1 for the CPU.
+    iter_size: passes per iteration.
+    wanted: the schedule's batch in images.
     """
 
     per_gpu: int
@@ -128,42 +138,51 @@ class Plan:
 
     @property
     def effective(self) -> int:
-        """Images that one update of the weights really sees."""
+        """Images that one update of the weights averages over."""
         return self.per_gpu * self.devices * self.iter_size
 
     def __str__(self) -> str:
-        devices = "device" if self.devices == 1 else "devices"
-        text = f"batch {self.per_gpu} x {self.devices} {devices} x iter_size {self.iter_size}"
-        text = f"{text} = {self.effective}"
+        devices = counted(self.devices, "device")
+        factors = f"batch {self.per_gpu} x {devices} x iter_size {self.iter_size}"
+        text = f"{factors} = {self.effective}"
         if self.effective == self.wanted:
             return text
         return f"{text}, not the {self.wanted} of the schedule, which these devices do not divide"
 
 
 def plan(schedule: Schedule, gpus: Sequence[int], per_gpu: int | None = None) -> Plan:
-    """Spread the schedule's batch over GPUs so that the effective batch stays.
+    """Spread the schedule's batch over GPUs, so that the effective batch stays the same.
 
-    Where the devices do not divide it, it comes as near as it can.
-    gpus: none for the CPU.
-    per_gpu: images per GPU and pass; left out, it is the most that fits in what the authors' GPUs
-        took and divides the batch.
+    Where the devices do not divide the batch, the effective one is as near to it as possible.
+
+    gpus: numbers of the GPUs, none for the CPU.
+    per_gpu: images per GPU and pass; where left out, the most that the authors' GPUs took and that
+        divides the batch.
+
     Raises CaffeError for a batch below 1 and a GPU named twice.
     """
     if per_gpu is not None and per_gpu < 1:
         raise CaffeError(f"the batch per GPU is at least 1, not {per_gpu}")
-    if len(set(gpus)) < len(gpus) or any(gpu < 0 for gpu in gpus):
+    named_twice = len(set(gpus)) < len(gpus)
+    if named_twice or any(gpu < 0 for gpu in gpus):
         named = ",".join(map(str, gpus))
         raise CaffeError(f"GPUs {named}: each should be named once, counting from 0")
-    devices, batch = max(1, len(gpus)), schedule.batch
+    devices = max(1, len(gpus))
     if per_gpu is None:
-        per_gpu = _fitting(schedule, devices)
-    return Plan(per_gpu, devices, max(1, round(batch / (devices * per_gpu))), batch)
+        per_gpu = _batch_per_device(schedule, devices)
+    passes = round(schedule.batch / (devices * per_gpu))
+    return Plan(
+        per_gpu=per_gpu,
+        devices=devices,
+        iter_size=max(1, passes),
+        wanted=schedule.batch,
+    )
 
 
-def _fitting(schedule: Schedule, devices: int) -> int:
-    """Images per device and pass, at most what fits."""
+def _batch_per_device(schedule: Schedule, devices: int) -> int:
+    """Return the images per device and pass, at most the schedule's `per_gpu`."""
     most = schedule.per_gpu
-    # Exactly divided first: the largest that does so without falling below half of what fits.
+    # The largest number that divides the batch, as long as it is more than half of `most`.
     for size in range(most, most // 2, -1):
         if schedule.batch % (size * devices) == 0:
             return size
@@ -174,10 +193,14 @@ def _fitting(schedule: Schedule, devices: int) -> int:
 def cosine(until: int, top: float, *, warm_up: int, warm_up_from: float) -> tuple[Segment, ...]:
     """Return the segments of a warm-up and then half a cosine from `top` to 0.
 
-    The cosine is drawn in twelve straight pieces, nowhere off by more than 0.43 % of the top: a
-    chord of an arc of π/12 leaves top/2 · (1 − cos(π/24)).
+    Twelve straight lines stand for the cosine, nowhere off by more than 0.43 % of the top: a chord
+    of an arc of π/12 leaves top/2 · (1 − cos(π/24)).
+
     until: the last iteration.
-    warm_up: iterations, from the rate `warm_up_from` up to the top.
+    top: the highest rate.
+    warm_up: iterations of the warm-up.
+    warm_up_from: the rate that the warm-up starts at.
+
     Source: TensorFlow's cosine_decay_learning_rate.
     """
     ends = [warm_up + (until - warm_up) * i // PIECES for i in range(1, PIECES + 1)]

@@ -1,4 +1,4 @@
-"""The solvers that carry out a schedule."""
+"""Solvers: the messages that carry out a schedule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netgen.datasets import Dataset
 from netgen.schedules import Schedule, Segment
 from ssd_common.errors import CaffeError
 
-# Fields of a solver that say how it tests.
+# The fields of a solver about tests.
 _TESTING = (
     "test_net",
     "test_iter",
@@ -31,16 +31,23 @@ def solver_message(
     folder: str,
     snapshot_prefix: str,
 ) -> pb.SolverParameter:
-    """Return the solver of a schedule, in the SSD fork's form (detection evaluation).
+    """Return the solver of a schedule, with the SSD fork's detection evaluation.
 
     test_iter covers every test image at least once. Where the data set's ground truth is not
-    published, the first test would come after the last iteration.
-    folder: where the nets lie.
+    published, test_interval lies beyond the last iteration.
+
+    iter_size: passes per iteration.
+    gpus: numbers of the GPUs, none for the CPU.
+    folder: folder of the nets.
+    snapshot_prefix: beginning of the paths of snapshots.
     """
     test_interval = schedule.test_interval
     if not dataset.test_labels:
         test_interval = max(test_interval, schedule.max_iter + 1)
     test_iter = schedule.test_iter or math.ceil(dataset.test_images / schedule.test_batch)
+    mode = pb.SolverParameter.CPU
+    if gpus:
+        mode = pb.SolverParameter.GPU
     message = pb.SolverParameter(
         train_net=f"{folder}/train.prototxt",
         test_net=[f"{folder}/test.prototxt"],
@@ -54,7 +61,7 @@ def solver_message(
         weight_decay=schedule.weight_decay,
         snapshot=schedule.snapshot,
         snapshot_prefix=snapshot_prefix,
-        solver_mode=pb.SolverParameter.GPU if gpus else pb.SolverParameter.CPU,
+        solver_mode=mode,
         debug_info=False,
         snapshot_after_train=True,
         test_initialization=schedule.test_first,
@@ -65,7 +72,8 @@ def solver_message(
         ap_version=dataset.ap_version,
     )
     if schedule.even:
-        message.lr_policy, message.stepsize = "step", schedule.steps[0]
+        message.lr_policy = "step"
+        message.stepsize = schedule.steps[0]
     else:
         message.lr_policy = "multistep"
         message.stepvalue.extend(schedule.steps)
@@ -77,7 +85,7 @@ def solver_message(
 
 
 def without_tests(whole: pb.SolverParameter) -> pb.SolverParameter:
-    """Return the same training, untested."""
+    """Return the same solver without its tests."""
     message = pb.SolverParameter()
     message.CopyFrom(whole)
     for field in _TESTING:
@@ -86,24 +94,29 @@ def without_tests(whole: pb.SolverParameter) -> pb.SolverParameter:
 
 
 def tests_alone(whole: pb.SolverParameter) -> pb.SolverParameter:
-    """Return the same tests, once, without any training: a solver to run with given weights."""
+    """Return a solver that runs the same tests once on given weights, and trains nothing."""
     message = pb.SolverParameter()
     message.CopyFrom(whole)
-    message.max_iter, message.test_initialization, message.snapshot_after_train = 0, True, False
+    message.max_iter = 0
+    message.test_initialization = True
+    message.snapshot_after_train = False
     return message
 
 
 def solver_chain(schedule: Schedule, final: pb.SolverParameter) -> list[pb.SolverParameter]:
     """Return the solvers that carry out a schedule one after the other.
 
-    Without segments that is `final` alone, the solver of the steps. Each starts from the snapshot
-    that the one before it leaves at its max_iter, momentum included. Caffe goes on counting
-    iterations from there, so every solver's iterations are those of the whole run. A segment is the
-    policy "inv" with power −1, whose rate base_lr·(1 + gamma·iteration) is a straight line; it
-    leaves the snapshot's count of steps taken at 0, where "multistep" takes over.
+    Each starts from the snapshot that the one before it leaves at its max_iter, momentum included.
+    Caffe goes on counting iterations from there, so every solver's iterations are those of the
+    whole run. A segment becomes the policy "inv" with power −1, whose rate
+    base_lr·(1 + gamma·iteration) is a straight line; it leaves the snapshot's count of steps at 0,
+    where "multistep" takes over.
+
+    final: the solver of the steps, the only one of a schedule without segments.
+
     Raises CaffeError for segments that do not follow each other, and a rate that is not positive.
     """
-    chain = []
+    chain: list[pb.SolverParameter] = []
     start = 0
     for segment in schedule.segments:
         if not start < segment.until <= schedule.max_iter:
@@ -113,11 +126,13 @@ def solver_chain(schedule: Schedule, final: pb.SolverParameter) -> list[pb.Solve
             )
         chain.append(_segment_solver(segment, start, final))
         start = segment.until
-    return chain if start == schedule.max_iter else [*chain, final]
+    if start < schedule.max_iter:
+        chain.append(final)
+    return chain
 
 
 def _segment_solver(segment: Segment, start: int, final: pb.SolverParameter) -> pb.SolverParameter:
-    """The solver of one segment, which begins at iteration `start`."""
+    """Return the solver of one segment, which begins at iteration `start`."""
     if segment.start <= 0 or segment.end < 0:
         raise CaffeError(
             f"a learning rate is positive; a segment goes from {segment.start:g} to {segment.end:g}"
@@ -129,7 +144,8 @@ def _segment_solver(segment: Segment, start: int, final: pb.SolverParameter) -> 
     solver.max_iter = segment.until
     slope = (segment.end - segment.start) / (segment.until - start)
     if not slope:
-        solver.lr_policy, solver.base_lr = "fixed", segment.start
+        solver.lr_policy = "fixed"
+        solver.base_lr = segment.start
         solver.ClearField("gamma")
         return solver
     at_zero = segment.start - slope * start
@@ -138,6 +154,8 @@ def _segment_solver(segment: Segment, start: int, final: pb.SolverParameter) -> 
             f"no solver has a learning rate that is {slope:g} times the iteration: "
             "begin the schedule above 0"
         )
-    solver.lr_policy, solver.base_lr = "inv", at_zero
-    solver.gamma, solver.power = slope / at_zero, -1
+    solver.lr_policy = "inv"
+    solver.base_lr = at_zero
+    solver.gamma = slope / at_zero
+    solver.power = -1
     return solver

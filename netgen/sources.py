@@ -1,4 +1,4 @@
-"""The maps of a net that a detector's heads look at."""
+"""Source maps: the feature maps from which a detector's heads predict."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from netgen.graph import Blob
 
 @dataclass(frozen=True)
 class Source:
-    """A map that heads look at.
+    """A source map, and how its prior boxes and heads differ from the defaults.
 
     blob: the map itself, N×C×H×W.
-    step: pixels between the centres of its prior boxes; 0 leaves it to PriorBox (image / cells).
-    offset: of the first centre, in steps.
-    across: pixels from column to column, where that is not `step`.
-    name: of its heads; the blob's where left out.
-    kernel_size: of its heads; 0 leaves it to them.
-    l2_scale: what a learned factor per channel starts from, after L2 normalisation; 0 for a map
-        that is not normalised.
+    step: pixels between the centres of its prior boxes; 0 for PriorBox's own, image / cells.
+    offset: distance of the first centre from the border, in steps.
+    across: pixels from column to column where these differ from `step`; 0 where they do not.
+    name: what names of its heads begin with; the blob's name where left out.
+    kernel_size: kernel size of its heads; 0 for their own.
+    l2_scale: first value of the learned factors, one per channel, that follow L2 normalisation;
+        0 for a map that is not normalised.
     """
 
     blob: Blob
@@ -31,16 +31,28 @@ class Source:
 
     @property
     def head_name(self) -> str:
-        """What the names of its heads begin with."""
+        """The beginning of the names of its heads."""
         return self.name or self.blob.name
 
 
 def pixel_step(image: Blob, x: Blob) -> int:
-    """Return the stride of a map in pixels.
+    """Return the stride of a map in pixels: the power of two that took the image to it.
 
-    That is the power of two by which the image was halved (300 → 38: 8).
+    300 pixels and 38 cells have stride 8.
     """
     step = 1
     while -(-max(image.size) // step) > max(x.size):
         step *= 2
     return step
+
+
+def image_over_cells(image: Blob, x: Blob) -> float:
+    """Return the pixels per cell of a map, or 0 where rows and columns differ.
+
+    `Source.step` 0 leaves both to PriorBox, which divides the same way on each axis.
+    """
+    rows = image.size[0] / x.size[0]
+    columns = image.size[1] / x.size[1]
+    if rows != columns:
+        return 0
+    return rows

@@ -1,4 +1,4 @@
-"""`python -m netrun`"""
+"""Runs the command line: `python -m netrun`."""
 
 from __future__ import annotations
 

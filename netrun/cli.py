@@ -16,15 +16,16 @@ from ssd_common.installation import require_own_netgen
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """While modules load, Ctrl-C ends the process at once.
+    """Have Ctrl-C end the process at once while modules load.
 
-    Extension modules swallow a KeyboardInterrupt, or make other errors of it.
+    Extension modules swallow a KeyboardInterrupt, or turn it into other errors.
     """
-    # distributed.launch() starts processes that hear of Ctrl-C only from here on.
+    # Processes of distributed.launch() start with Ctrl-C blocked.
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     by_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not by_default or threading.current_thread() is not threading.main_thread():
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not by_default or not in_main_thread:
         yield
         return
     signal.signal(signal.SIGINT, _leave)
@@ -35,6 +36,7 @@ def loading() -> Iterator[None]:
 
 
 def _leave(*_: object) -> NoReturn:
+    """A signal handler that ends the process."""
     os.write(2, b"netrun: interrupted\n")
     os._exit(130)
 
@@ -78,23 +80,23 @@ def main(argv: Sequence[str]) -> int:
     except CaffeError:
         raise
     except Exception as error:
-        # Imports torch, which the command has done already or can do without.
+        # Only an error needs this, and it imports torch.
         from netrun.runtime.memory import exhausted  # noqa: PLC0415
 
         if not exhausted(error):
             raise
-        said = str(error).splitlines() or [type(error).__name__]
-        raise CaffeError(f"out of memory ({said[0]})") from None
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise CaffeError(f"out of memory ({lines[0]})") from None
 
 
 def entry() -> int:
-    """The console script `netrun`."""
-    # OpenMP's threads spin while they wait for each other, by default so long that training on
-    # two cores takes ten times as long once anything else wants one of them. This much is 3 %
-    # slower than the default on an idle machine. torch reads it when it is imported.
+    """Run the console script `netrun`, and return its exit status."""
+    # OpenMP's threads spin while they wait for each other. By default they spin so long that
+    # training on two cores takes ten times as long once another process wants one of them. This
+    # number costs 3 % on an idle machine. torch reads it when it is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     status = run_command("netrun", main)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Nothing would catch a KeyboardInterrupt while Python shuts down.
+        # While Python shuts down, nothing would catch a KeyboardInterrupt.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     return status

@@ -1,19 +1,30 @@
 # shellcheck shell=bash
-# What the launchers share; sourced, never run.
+# Functions that the launchers share; sourced, never run.
 
 heading() { printf '\n== %s\n' "$*"; }
 
-all_exist() { local f; for f in "$@"; do [[ -e $f ]] || return 1; done; }
-
-# draw_shapes DIR TRAIN TEST: the embedded data set and its LMDBs, once.
-draw_shapes() {
-  if [[ -e $1/dataset.json ]]; then echo "$1: drawn already"; else data_prep shapes --out "$1" --train "$2" --test "$3"; fi
+all_exist() {
+  local file
+  for file in "$@"; do
+    [[ -e $file ]] || return 1
+  done
 }
 
-# status RUN KEY: one value of a run, or an empty line (netrun status --help lists the keys).
+# draw_shapes DIR TRAIN TEST: draw the embedded data set and its LMDBs, once.
+# TRAIN, TEST: numbers of images.
+draw_shapes() {
+  if [[ -e $1/dataset.json ]]; then
+    echo "$1: drawn already"
+  else
+    data_prep shapes --out "$1" --train "$2" --test "$3"
+  fi
+}
+
+# status RUN KEY: print one value of a run, or an empty line (netrun status --help lists the keys).
 status() { netrun status "$1" --print "$2"; }
 
-# start_from_trial_of WEIGHTS: where these are another detector's, try that one first, and set WEIGHTS to what it learned.
+# start_from_trial_of WEIGHTS: if another detector's run makes these weights, try that detector
+# first, and set WEIGHTS to the weights that it learned.
 start_from_trial_of() {
   local parent=${1#runs/}
   [[ $1 == runs/* && ! -f $1 ]] || return 0
@@ -25,7 +36,8 @@ start_from_trial_of() {
   heading "back to the detector that starts from $WEIGHTS"
 }
 
-# prepare_run ID RUN OPTION...: the nets of a run. Where more than the batch size changed, the earlier run is put aside.
+# prepare_run ID RUN OPTION...: write and check the nets of a run.
+# If more than the batch size changed, put the earlier run aside.
 prepare_run() {
   local id=$1 run=$2 changed earlier
   shift 2
@@ -39,7 +51,8 @@ prepare_run() {
   netgen check "$run"/{train,test,deploy,solver}.prototxt
 }
 
-# train_run RUN: train to max_iter, from the latest snapshot where there is one; RUN/train.log grows.
+# train_run RUN: train to max_iter, from the latest snapshot if there is one.
+# The log goes to the end of RUN/train.log.
 train_run() {
   local run=$1 reached
   reached=$(status "$run" weights_iteration)
@@ -52,9 +65,10 @@ train_run() {
   fi
 }
 
-# evaluate_run RUN GPU|'' TEST_LMDB: scores, loss curve and pictures of the latest snapshot; what is newer than it stays.
+# evaluate_run RUN GPU|'' TEST_LMDB: leave scores, loss curve and pictures of the latest snapshot.
+# Results that are newer than the snapshot stay.
 evaluate_run() {
-  local run=$1 gpu=$2 test_lmdb=$3 weights device=(--cpu)
+  local run=$1 gpu=$2 test_lmdb=$3 weights ap_version device=(--cpu)
   weights=$(status "$run" weights)
   [[ -z $gpu ]] || device=(--gpu "${gpu%%,*}")
   if [[ $run/pictures/detections.json -nt $weights ]]; then
@@ -62,22 +76,28 @@ evaluate_run() {
     return
   fi
   if [[ $(status "$run" tested) == false ]]; then
-    netrun test --model "$run/test.prototxt" --weights "$weights" --ap-version "$(status "$run" ap_version)" "${device[@]}" \
-      --log "$run/train.log"
+    ap_version=$(status "$run" ap_version)
+    netrun test --model "$run/test.prototxt" --weights "$weights" "${device[@]}" \
+      --ap-version "$ap_version" --log "$run/train.log"
   fi
   netrun plot "$run/train.log" --out "$run/loss.png" --title "$(basename "$run")"
-  netrun detect --model "$run/deploy.prototxt" --weights "$weights" "${device[@]}" --limit 8 --threshold 0.3 \
+  netrun detect --model "$run/deploy.prototxt" --weights "$weights" "${device[@]}" \
+    --limit 8 --threshold 0.3 \
     --out "$run/pictures" --sheet "$run/pictures/sheet.png" "$test_lmdb"
 }
 
-# report_run RUN WHAT START: what was trained on, how far, how well, and where everything lies. START: the weights it began with.
+# report_run RUN WHAT START: print the data, progress and score of a run, and where its files lie.
+# WHAT: the data in words. START: the weights that training began with.
 report_run() {
-  local run=$1 what=$2 start=${WEIGHTS:-$3}
+  local run=$1 what=$2 start=${WEIGHTS:-$3} reached max_iter average_precision
   [[ -f $start ]] || start="random weights"
+  reached=$(status "$run" weights_iteration)
+  max_iter=$(status "$run" max_iter)
+  average_precision="$(status "$run" ap_version) average precision"
   cat <<EOF
-trained     $(status "$run" weights_iteration) of $(status "$run" max_iter) iterations on $what, from $start
+trained     $reached of $max_iter iterations on $what, from $start
 loss        $(status "$run" first_loss) -> $(status "$run" loss)
-mAP         $(status "$run" score) on the test images ($(status "$run" ap_version) average precision at an overlap of 0.5)
+mAP         $(status "$run" score) on the test images ($average_precision at an overlap of 0.5)
 weights     $(status "$run" weights)
 log, curve  $run/train.log $run/loss.png
 pictures    $run/pictures (sheet.png: truth beside detections)

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# The main job of one zoo id: write its nets, check them, find or draw data, train, evaluate, leave pictures.
+# The main job of one zoo id: write and check its nets, find or draw data, train, evaluate, draw
+# detections into pictures.
+#
 # usage: scripts/run.sh ZOO_ID        (`make ZOO_ID` calls it)
-# environment: DATASET DATA RUNS GPUS ITERS BATCH TARGET as in `make help`; CAFFE_ROOT: train with $CAFFE_ROOT/build/tools/caffe
+# environment: DATASET DATA RUNS GPUS ITERS BATCH TARGET as in `make help`;
+# CAFFE_ROOT: train with $CAFFE_ROOT/build/tools/caffe
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH"
@@ -9,7 +12,10 @@ export PATH="$PWD/.venv/bin:$PATH"
 source scripts/lib.sh
 
 id=${1:?usage: scripts/run.sh ZOO_ID}
-data=${DATA:-data} gpus=${GPUS:-} iters=${ITERS:-} batch=${BATCH:-}
+data=${DATA:-data}
+gpus=${GPUS:-}
+iters=${ITERS:-}
+batch=${BATCH:-}
 run=${RUNS:-runs}/$id
 options=(--target "${TARGET:-ssd}" --gpus "${gpus:-cpu}" --data "$data")
 note=""
@@ -20,13 +26,16 @@ netgen check "prototxt/$id"/{train,test,deploy,solver}.prototxt
 
 heading "2/5 data"
 mapfile -t sources < <(netgen build "$id" --data "$data" --print sources)
-what=${sources[*]} next=${id%_voc0712}
+what=${sources[*]}     # the data, for the report
+next=${id%_voc0712} # the id in the commands that the report suggests
 if [[ -n ${DATASET:-} ]]; then
   netgen build "$id" --dataset "$DATASET" --print sources
-  what=$DATASET run=${RUNS:-runs}/${next}_$(basename "$(dirname "$(realpath "$DATASET")")")
+  what=$DATASET
+  run=${RUNS:-runs}/${next}_$(basename "$(dirname "$(realpath "$DATASET")")")
   options+=(--dataset "$DATASET")
 elif [[ $id == *_shapes ]]; then
-  what="$data/shapes, drawn images" next=fssd300
+  what="$data/shapes, drawn images"
+  next=fssd300
   mapfile -t sources < <(netgen build "$next" --data "$data" --print sources)
   draw_shapes "$data/shapes" 1200 60
   options+=(--dataset "$data/shapes/dataset.json")
@@ -41,7 +50,9 @@ else
   what="$data/shapes_trial, a few drawn images, because the data set of $id is not there"
   mapfile -t trial < <(netgen build "$id" --print trial)
   : "${batch:=${trial[0]}}" "${iters:=${trial[1]}}"
-  note="A trial: so few iterations show that every part works; they teach a net of this size next to nothing. \`make demo\` shows one that has learned."
+  note="A trial: so few iterations show that every part works;"
+  note+=" they teach a net of this size next to nothing."
+  note+=" \`make demo\` shows one that has learned."
   options+=(--dataset "$data/shapes_trial/dataset.json")
 fi
 [[ -z $iters ]] || options+=(--iters "$iters")
@@ -49,12 +60,13 @@ fi
 if [[ -z $gpus ]] && nvidia-smi -L >/dev/null 2>&1; then
   echo "running on the CPU; there is a GPU: add GPUS=0"
 elif [[ -z $gpus && -z $iters && $id != *_shapes ]]; then
-  echo "running the whole schedule on the CPU, which takes weeks: GPUS=0 trains on a GPU, ITERS=N less, and fssd_tiny_shapes is a net for the CPU"
+  echo "running the whole schedule on the CPU, which takes weeks:" \
+    "GPUS=0 trains on a GPU, ITERS=N less, and fssd_tiny_shapes is a net for the CPU"
 fi
 
 heading "3/5 training in $run"
 prepare_run "$id" "$run" "${options[@]}"
-trap 'stopped=yes' INT # the engine takes a snapshot and ends well; this script should not go on then
+trap 'stopped=yes' INT # the engine takes a snapshot and exits with 0; this script stops, too
 train_run "$run"
 if [[ -n ${stopped:-} ]]; then
   echo "stopped; the same command goes on from $(status "$run" weights)"
@@ -70,7 +82,8 @@ report_run "$run" "$what" "$(netgen build "$id" "${options[@]}" --print weights)
 [[ -z $note ]] || printf '\n%s\n' "$note"
 printf '\nnext        (commands are in .venv/bin: source .venv/bin/activate)\n'
 if [[ -n ${DATASET:-} ]]; then
-  made=$(printf -- '--model %q --weights %q' "$run/deploy.prototxt" "$(status "$run" weights)") own=DATASET=$(printf %q "$DATASET")
+  made=$(printf -- '--model %q --weights %q' "$run/deploy.prototxt" "$(status "$run" weights)")
+  own=DATASET=$(printf %q "$DATASET")
   cat <<EOF
   photographs       netrun detect $made --out pictures PHOTO.jpg
   GPUs, a schedule  make $next $own GPUS=0 ITERS=N
@@ -78,9 +91,10 @@ if [[ -n ${DATASET:-} ]]; then
 EOF
   exit
 fi
+convert="data_prep voc PHOTOS --test-share 0.2 --out data/mine"
 cat <<EOF
   real data         make $next DATA=DIR     where DIR holds ${sources[*]#"$data/"}
-  own photographs   data_prep voc PHOTOS --test-share 0.2 --out data/mine; make $next DATASET=data/mine/dataset.json
+  own photographs   $convert; make $next DATASET=data/mine/dataset.json
   GPUs              make $next GPUS=0
   Caffe             CAFFE_ROOT=/path/to/caffe make $next
   Netscope          paste prototxt/$id/deploy.prototxt

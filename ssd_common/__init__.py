@@ -1,1 +1,1 @@
-"""What every command needs and no format knows."""
+"""What every command needs: errors, arguments, files, tables, pictures. It knows no format."""

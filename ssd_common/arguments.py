@@ -1,6 +1,7 @@
-"""The parser of every command line here: errors of one line that name the nearest flag or command.
+"""The parser of every command line here.
 
-It takes gflags' spellings as well, which Caffe's own commands have.
+Its errors are one line each and name the nearest flag or command. It takes gflags' spellings
+as well, which Caffe's own commands use.
 """
 
 from __future__ import annotations
@@ -36,13 +37,15 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
     def parse_known_args(self, args=None, namespace=None):
-        """Refuse unknown flags before argparse does, which would miss the flag that was meant.
+        """Refuse unknown flags before argparse does, which would not name the nearest flag.
 
-        A parser with subcommands leaves that to theirs: only they know their flags.
+        A parser with subcommands leaves this to their parsers: only they know their flags.
         """
         if self._subparsers:
             return super().parse_known_args(args, namespace)
-        words = [self._spelt(word) for word in (sys.argv[1:] if args is None else args)]
+        if args is None:
+            args = sys.argv[1:]
+        words = [self._to_argparse(word) for word in args]
         self._refuse_unknown(words)
         found, rest = super().parse_known_args(words, namespace)
         if rest:
@@ -59,29 +62,33 @@ class Parser(argparse.ArgumentParser):
                 self.error(unknown_argument(flag, known))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """argparse's hook for a value that must be one of an action's choices."""
+        """Raise an error for a value that is none of an action's choices; argparse calls this."""
         if action.choices is None or value in action.choices:
             return
         known = [str(choice) for choice in action.choices]
         if action.nargs == argparse.PARSER:
             what = str(action.metavar or "command").lower()
-            raise UsageError(unknown_command(what, str(value), known, first=what != "command"))
+            first = what != "command"
+            raise UsageError(unknown_command(what, str(value), known, first))
         near = suggest(str(value), known)
-        raise argparse.ArgumentError(action, f"'{value}' is not one of {', '.join(known)}{near}")
+        listed = ", ".join(known)
+        raise argparse.ArgumentError(action, f"'{value}' is not one of {listed}{near}")
 
-    def _spelt(self, word: str) -> str:
-        """A word in argparse's spelling.
+    def _to_argparse(self, word: str) -> str:
+        """Translate a word from gflags' spelling to argparse's.
 
-        A flag whose word may be missing (nargs "?") gets it: true, or false of `--nogray`.
+        A flag whose value may be missing (nargs "?") gets one: true, or false for `--nogray`.
         """
         match = re.fullmatch(r"--?([A-Za-z][\w-]*)(=.*)?", word, re.DOTALL)
         if not match or f"-{match[1]}" in self._option_string_actions:
             return word
-        name, value = match[1].replace("_", "-"), match[2] or ""
+        name = match[1].replace("_", "-")
+        value = match[2] or ""
         if self._is_switch(f"--{name}"):
             value = value or "=true"
-        elif name.startswith("no") and self._is_switch(f"--{name[2:]}") and not value:
-            name, value = name[2:], "=false"
+        elif not value and name.startswith("no") and self._is_switch(f"--{name[2:]}"):
+            name = name[2:]
+            value = "=false"
         return f"--{name}{value}"
 
     def _is_switch(self, flag: str) -> bool:
@@ -90,38 +97,49 @@ class Parser(argparse.ArgumentParser):
 
 
 def offer(action: argparse.Action, words: Callable[[], Iterable[str]]) -> None:
-    """Let shells complete an argument to these words; it may be any other, too.
+    """Let shells complete an argument to these words; the argument may be any other, too.
 
-    words: called when the completion script is written, not before.
+    words: returns them; called only when a completion script is written
     """
     action.offered = words  # type: ignore[attr-defined]
 
 
 def offered(action: argparse.Action) -> list[str]:
-    """The words that shells complete an argument to."""
+    """Return the words that shells complete an argument to."""
     if hasattr(action, "offered"):
         return list(action.offered())
     return [str(choice) for choice in action.choices or ()]
 
 
 def unknown_argument(flag: str, known: Iterable[str]) -> str:
-    """What every command says to a flag that it does not have."""
-    return f"unknown argument {flag}{suggest(flag, known)}"
+    """Return the error for a flag that a command lacks."""
+    near = suggest(flag, known)
+    return f"unknown argument {flag}{near}"
 
 
-def unknown_command(what: str, given: str, known: Sequence[str], first: bool = False) -> str:
-    """What every program says to a command that it does not have.
+def unknown_command(
+    what: str,
+    given: str,
+    known: Sequence[str],
+    first: bool = False,
+) -> str:
+    """Return the error for a command that a program lacks.
 
-    what: "command", or "kind" of a command's own. first: say that it comes before other words.
+    what: "command", or what a command calls its own subcommands
+    given: what the user typed
+    first: whether to say that it comes before other words
     """
-    if near := suggest(given, known):
+    near = suggest(given, known)
+    if near:
         return f"no {what} '{given}'{near}"
-    place = "it comes first, " if first else ""
+    place = ""
+    if first:
+        place = "it comes first, "
     return f"no {what} '{given}' ({place}one of {', '.join(known)})"
 
 
 def whole(word: str) -> int:
-    """A whole number, for argparse: what type=int of a Parser's argument means."""
+    """Parse a whole number: what type=int means in a Parser."""
     try:
         return int(word)
     except ValueError:
@@ -129,7 +147,7 @@ def whole(word: str) -> int:
 
 
 def positive(word: str) -> int:
-    """A whole number of at least 1, for argparse."""
+    """Parse a whole number of at least 1."""
     try:
         value = int(word)
     except ValueError:
@@ -140,7 +158,7 @@ def positive(word: str) -> int:
 
 
 def number(word: str) -> float:
-    """A number, for argparse: what type=float of a Parser's argument means."""
+    """Parse a number: what type=float means in a Parser."""
     try:
         return float(word)
     except ValueError:
@@ -148,7 +166,7 @@ def number(word: str) -> float:
 
 
 def switch(word: str) -> bool:
-    """A boolean in gflags' words, for argparse."""
+    """Parse a boolean in gflags' words."""
     if word.lower() in _TRUE:
         return True
     if word.lower() in _FALSE:

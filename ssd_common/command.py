@@ -1,4 +1,4 @@
-"""One manner of command line for every program here: its help, its commands, how it ends."""
+"""The command line of every program here: its help, its commands, its exit status."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ _COMPLETION = "print a script that lets bash, zsh or fish complete commands and 
 
 @dataclass(frozen=True)
 class Program:
-    """A program of several commands, each a module that is imported only when it is asked for.
+    """A program of several commands, each a module that is imported only when it is used.
 
-    `completion` is a command of every program, beside those that are given.
-
-    name: what users type. description: one line.
-    commands: name → (its module, a line for the list of commands). "module:word" is for commands
-    that differ in little: module.command(word) stands in for a module.
-    examples: lines below that list.
-    loading: a context in which a command's module is imported, and the modules of its HEAVY.
+    Every program has the command `completion` beside the given ones.
+    name: what users type
+    description: one line
+    commands: name → (module, a line for the list of commands). "module:word" serves commands
+        that differ in little: module.command(word) takes the module's place
+    examples: lines below that list
+    loading: returns a context in which a command's module, and those of its HEAVY, are
+        imported
 
     A command's module has:
       HELP          what the command does, for its own `--help`
-      EXAMPLES      lines a user could type
+      EXAMPLES      lines that a user could type
       add_flags     (parser) adds its arguments
-      run           (args) does it, and returns the exit status; None is 0
+      run           (args) does the work and returns the exit status; None is 0
     and it may have:
       NOTES         a text between its flags and its examples
       HEAVY         names of modules that take long to import: imported just before run
-      split         (argv) parts what is the command's own from what it hands on as args.rest
-    run also finds in args: command, its name; argv, its words as they were typed; program, this.
+      split         (argv) returns the command's own words, and those for args.rest
+    run also finds in args: command, its name; argv, its words as typed; program, this object.
     """
 
     name: str
@@ -56,7 +57,10 @@ class Program:
         object.__setattr__(self, "commands", {**self.commands, **completion})
 
     def main(self, argv: Sequence[str]) -> int:
-        """Run the command that argv names and return its exit status. Raises CaffeError."""
+        """Run the command that argv names and return its exit status.
+
+        Raises CaffeError for a mistake of the user, UsageError for one in argv.
+        """
         if len(argv) > 1 and argv[0] == "help":
             argv = [argv[1], "--help"]
         if not argv or argv[0] in _HELP:
@@ -68,27 +72,28 @@ class Program:
         return self._run(self._find(argv[0]), argv[1:])
 
     def help(self) -> str:
-        """What `--help` prints: every command in a line."""
+        """Return what `--help` prints, a line for each command."""
         rows = [(name, what) for name, (_, what) in self.commands.items()]
-        lines = [f"  {line}" for line in aligned(rows, left=2)]
+        lines = ["commands:"]
+        lines += [f"  {line}" for line in aligned(rows, left=2)]
         parts = [
             f"usage: {self.name} COMMAND [FLAGS]",
             self.description,
-            "\n".join(["commands:", *lines]),
+            "\n".join(lines),
             _examples(self.examples),
-            f"{self.name} COMMAND --help lists a command's flags; {self.name} --version says which"
-            " version this is.",
+            f"{self.name} COMMAND --help lists a command's flags; "
+            f"{self.name} --version says which version this is.",
         ]
         return "\n\n".join(part for part in parts if part)
 
     def parser(self, name: str) -> Parser:
-        """A command's parser. Imports its module."""
+        """Return a command's parser; imports the command's module."""
         return self._parser(name, self._command(name))
 
     def whole_parser(self) -> Parser:
-        """One parser for all commands, for completion. Imports all their modules.
+        """Return one parser for all commands, for completion; imports all their modules.
 
-        A command whose packages are not installed is in it without its flags.
+        A command whose packages are not installed has no flags in it.
         """
         whole = Parser(prog=self.name, description=self.description)
         whole.add_argument("--version", action="store_true", help="say which version this is")
@@ -100,20 +105,26 @@ class Program:
         return whole
 
     def _find(self, word: str) -> str:
-        """The name of the command that a word means. Raises UsageError for none."""
+        """The name of the command that a word means.
+
+        Raises UsageError where there is none.
+        """
         name = word.replace("-", "_")
         if name in self.commands:
             return name
         if word.startswith("-"):
-            said = unknown_argument(word.split("=", maxsplit=1)[0], ("--help", "--version"))
-            raise UsageError(f"{said}; see {self.name} --help")
+            flag = word.split("=", maxsplit=1)[0]
+            message = unknown_argument(flag, ("--help", "--version"))
+            raise UsageError(f"{message}; see {self.name} --help")
         raise UsageError(unknown_command("command", word, list(self.commands)))
 
     def _command(self, name: str) -> Any:
         path, _, word = self.commands[name][0].partition(":")
         with self.loading():
             module = importlib.import_module(path)
-        return module.command(word) if word else module
+        if word:
+            return module.command(word)
+        return module
 
     def _parser(self, name: str, command: Any) -> Parser:
         parser = Parser(prog=f"{self.name} {name}", description=command.HELP)
@@ -123,42 +134,58 @@ class Program:
 
     def _run(self, name: str, argv: Sequence[str]) -> int:
         command = self._command(name)
-        own, rest = argv, []
+        own = argv
+        rest: Sequence[str] = []
         if hasattr(command, "split"):
             own, rest = command.split(argv)
         args = self._parser(name, command).parse_args(own)
-        args.program, args.command, args.argv, args.rest = self, name, own, rest
+        args.program = self
+        args.command = name
+        args.argv = own
+        args.rest = rest
         with self.loading():
             for heavy in getattr(command, "HEAVY", ()):
                 importlib.import_module(heavy)
-        return int(command.run(args) or 0)
+        status = command.run(args)
+        return int(status or 0)
 
 
 def epilog(notes: str, examples: str) -> str:
-    """What a command's `--help` says below its flags. examples: lines a user could type."""
-    return "\n\n".join(part for part in (notes.strip(), _examples(examples)) if part)
+    """Return what a command's `--help` says below its flags.
+
+    examples: lines that a user could type
+    """
+    parts = (notes.strip(), _examples(examples))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _examples(lines: str) -> str:
     """Examples under their heading, two columns in."""
     if not lines.strip():
         return ""
-    return "examples:\n" + textwrap.indent(textwrap.dedent(lines).strip("\n"), "  ")
+    text = textwrap.dedent(lines).strip("\n")
+    return "examples:\n" + textwrap.indent(text, "  ")
 
 
 def run_command(
-    prog: str, main: Callable[[Sequence[str]], int | None], argv: Sequence[str] | None = None
+    prog: str,
+    main: Callable[[Sequence[str]], int | None],
+    argv: Sequence[str] | None = None,
 ) -> int:
-    """Run a command's main(argv) and return its exit status.
+    """Run a command's main(argv), and write an error as one line `prog: error: …` to stderr.
 
-    0, or what main returns; 2 after a usage error and 1 after any other, each one line
-    `prog: error: …` on stderr; 130 after Ctrl-C.
+    argv: None: the process's own
+    Returns the exit status: what main returns, with 0 for None; 2 after a usage error; 1
+    after any other; 130 after Ctrl-C.
     """
+    if argv is None:
+        argv = sys.argv[1:]
     status = 1
     try:
-        return main(sys.argv[1:] if argv is None else argv) or 0
+        return main(argv) or 0
     except UsageError as error:
-        status, message = 2, str(error)
+        status = 2
+        message = str(error)
     except CaffeError as error:
         message = str(error)
     except ModuleNotFoundError as error:
@@ -167,10 +194,12 @@ def run_command(
         sys.stderr.close()
         return 1
     except OSError as error:
-        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        message = str(error)
+        if error.filename:
+            message = f"{error.filename}: {error.strerror}"
     except KeyboardInterrupt:
         sys.stderr.write(f"{prog}: interrupted\n")
         return 130
-    # One write: print() writes the line's end by itself, and two processes' lines could mix.
+    # print() would write the line's end separately, and two processes' lines could mix.
     sys.stderr.write(f"{prog}: error: {message}\n")
     return status

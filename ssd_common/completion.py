@@ -1,4 +1,4 @@
-"""The command `completion` of every program: what a shell needs to complete commands and flags."""
+"""The command `completion` of every program: a script that completes commands and flags."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ NOTES = "Write the line into ~/.bashrc, ~/.zshrc (after compinit) or ~/.config/f
 
 
 class Completion:
-    """The command of one program. program: its name."""
+    """The command `completion` of one program.
+
+    program: its name
+    """
 
     HELP = HELP
     NOTES = NOTES
@@ -35,21 +38,24 @@ class Completion:
             {program} completion fish | source"""
 
     def add_flags(self, parser: Parser) -> None:
-        """The shell."""
-        parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=", ".join(SHELLS))
+        """Add the argument that names the shell."""
+        shells = ", ".join(SHELLS)
+        parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=shells)
 
     def run(self, args: argparse.Namespace) -> None:
-        """Print the script."""
+        """Print the scripts of all programs, this one first."""
         programs = {args.program.name: args.program}
-        programs.update((program.name, program) for program in installed_programs())
-        print(*(script(program, args.shell) for program in programs.values()), sep="\n")
+        for program in installed_programs():
+            programs[program.name] = program
+        scripts = [script(program, args.shell) for program in programs.values()]
+        print(*scripts, sep="\n")
 
 
 command = Completion
 
 
 def installed_programs() -> Iterator[Program]:
-    """The programs that this project's installation brought.
+    """Yield the programs that this project's installation brought.
 
     A checkout that is not installed has none.
     """
@@ -66,14 +72,15 @@ def installed_programs() -> Iterator[Program]:
 
 
 def script(program: Program, shell: str) -> str:
-    """A program's completion script for one of SHELLS."""
+    """Return a program's completion script for one of SHELLS."""
     import shtab  # noqa: PLC0415  (other commands do without it)
 
     parser = program.whole_parser()
     for action in _actions(parser):
         if action.nargs == argparse.PARSER:
             continue
-        action.choices = offered(action) or None  # a list: shtab takes every dict for commands
+        # A list, since shtab takes a dict's keys for commands.
+        action.choices = offered(action) or None
         completed = _completed(action)
         if completed:
             action.complete = getattr(shtab, completed)  # type: ignore[attr-defined]
@@ -100,4 +107,6 @@ def _completed(action: argparse.Action) -> str | None:
     words = action.metavar.split("|")
     if "FILE" in action.metavar or "IMAGE" in words:
         return "FILE"
-    return "DIRECTORY" if set(words) & set(FOLDERS) else None
+    if set(words) & set(FOLDERS):
+        return "DIRECTORY"
+    return None

@@ -1,4 +1,4 @@
-"""The errors that a user can mend, each one clear line."""
+"""Errors that a user can correct, each one clear line."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ class CaffeError(Exception):
 
 
 def _printable(character: str) -> str:
-    return character if character.isprintable() else "·"
+    if character.isprintable():
+        return character
+    return "·"
 
 
 class UsageError(CaffeError):
-    """A command line that cannot be meant as it stands: the process exits with 2, not with 1."""
+    """A command line that no command understands: the process exits with 2, not with 1."""
 
 
 class ParseError(CaffeError):
@@ -30,11 +32,17 @@ class ParseError(CaffeError):
     """
 
     def __init__(
-        self, path: str, message: str, line: int | None = None, column: int | None = None
+        self,
+        path: str,
+        message: str,
+        line: int | None = None,
+        column: int | None = None,
     ) -> None:
         place = "".join(f":{n}" for n in (line, column) if n is not None)
         super().__init__(f"{path}{place}: {message}")
-        self.path, self.line, self.column = str(path), line, column
+        self.path = str(path)
+        self.line = line
+        self.column = column
 
 
 class LayerError(CaffeError):
@@ -44,10 +52,18 @@ class LayerError(CaffeError):
     field: the field at fault, or None
     """
 
-    def __init__(self, layer: str, message: str, field: str | None = None) -> None:
-        place = f"layer '{layer}', {field}" if field else f"layer '{layer}'"
+    def __init__(
+        self,
+        layer: str,
+        message: str,
+        field: str | None = None,
+    ) -> None:
+        place = f"layer '{layer}'"
+        if field:
+            place += f", {field}"
         super().__init__(f"{place}: {message}")
-        self.layer, self.field = layer, field
+        self.layer = layer
+        self.field = field
 
 
 class UnknownShape(LayerError):

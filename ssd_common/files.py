@@ -12,7 +12,10 @@ PathLike = str | os.PathLike[str]
 
 
 def read_bytes(path: PathLike) -> bytes:
-    """A file's bytes. Raises ParseError for one that cannot be read or is empty."""
+    """Read a file's bytes.
+
+    Raises ParseError for a file that cannot be read or is empty.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -23,15 +26,19 @@ def read_bytes(path: PathLike) -> bytes:
 
 
 def write_atomic(path: PathLike, data: bytes | str) -> None:
-    """Write a whole file or nothing: under a temporary name in the same folder, then renamed.
+    """Write a whole file or nothing.
 
-    data: text is written as UTF-8. Raises CaffeError where it cannot be written.
+    The file gets a temporary name in the same folder, then its own.
+    data: text is written as UTF-8
+    Raises CaffeError where the file cannot be written.
     """
+    if isinstance(data, str):
+        data = data.encode()
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)

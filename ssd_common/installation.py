@@ -1,4 +1,4 @@
-"""What an installation can lack: an extra's packages, and our netgen where another overwrote it."""
+"""What an installation may lack: an extra's packages, or our netgen where another overwrote it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _MARK = '__project__ = "ssd-zoo"'
 
 
 def missing_package(program: str, error: ModuleNotFoundError) -> str:
-    """One line that says which package a program needs and what installs it.
+    """Say in one line which package a program needs and what installs it.
 
-    error: what the import of the package raised.
-    Raises the error itself where its module is none that an extra installs.
+    error: what the import of the package raised
+    Raises the error itself where no extra installs its module.
     """
     module = (error.name or "").partition(".")[0]
     if module not in _OF_RUN:
@@ -39,8 +39,8 @@ def missing_package(program: str, error: ModuleNotFoundError) -> str:
 def require_own_netgen() -> None:
     """Raise CaffeError where `import netgen` would import another project's package.
 
-    netgen-mesher installs a package and a command of the same name, over ours. Nothing of it is
-    imported here. An installation without any netgen passes.
+    netgen-mesher installs a package and a command of the same name over ours. Nothing of it
+    is imported here. An installation without any netgen passes.
     """
     spec = importlib.util.find_spec("netgen")
     if spec is None or _MARK in _source(spec):

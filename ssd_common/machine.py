@@ -1,4 +1,4 @@
-"""What this machine lets a process use."""
+"""The part of this machine that a process may use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def cores() -> int:
-    """Cores that this process may use: those of its affinity, where the system knows one."""
+    """Count the cores that this process may use: its affinity's, where the system has one."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 _FONT = cv2.FONT_HERSHEY_DUPLEX
+_SMALL_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _PAPER = (255, 255, 255)
 _INK = (40, 40, 40)
 _MOUNT = 235  # grey around a thumbnail
@@ -19,11 +20,11 @@ _CAPTION_SCALE = 0.42
 
 @dataclass(frozen=True)
 class Box:
-    """A box to be drawn.
+    """A box to draw.
 
     corners: xmin, ymin, xmax, ymax, normalised
-    label: number of its class
-    name: of its class
+    label: its class's number
+    name: its class's name
     score: None for ground truth
     difficult: an object of ground truth that is hard to see
     """
@@ -36,23 +37,27 @@ class Box:
 
     @property
     def caption(self) -> str:
-        return self.name if self.score is None else f"{self.name} {self.score:.2f}"
+        """Its name, and its score if it has one."""
+        if self.score is None:
+            return self.name
+        return f"{self.name} {self.score:.2f}"
 
     def pixels(self, image: np.ndarray) -> np.ndarray:
-        """Its corners in pixels of an image (H, W, ...)."""
+        """Return its corners in pixels of an image (H, W, ...)."""
         height, width = image.shape[:2]
         return np.array(self.corners) * [width, height, width, height]
 
 
 def colour(label: int) -> tuple[int, int, int]:
-    """A BGR colour for a class; every class always has its own.
+    """Return a class's BGR colour, always the same.
 
-    Neighbours in number lie far apart in hue.
+    Classes with neighbouring numbers lie far apart in hue.
     """
-    hue = (
-        int(label * 180 * 0.618034) % 180
-    )  # the golden angle fills the circle evenly, however many classes there are
-    value = 255 if label % 2 else 215
+    # The golden angle fills the circle evenly, however many classes there are.
+    hue = int(label * 180 * 0.618034) % 180
+    value = 215
+    if label % 2:
+        value = 255
     return _from_hsv(hue, 235, value)
 
 
@@ -64,10 +69,9 @@ def _from_hsv(hue: int, saturation: int, value: int) -> tuple[int, int, int]:
 
 
 def draw(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
-    """A copy of an image with boxes on it.
+    """Copy an image and draw boxes on the copy.
 
-    Captions lie above all lines, those of the surest boxes on top.
-
+    Captions lie above all lines, those of the highest scores on top.
     image: (H, W, 3), BGR, uint8
     """
     canvas = np.ascontiguousarray(image).copy()
@@ -76,9 +80,8 @@ def draw(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     limits = [width - 1, height - 1, width - 1, height - 1]
     tags = []
     for box in sorted(boxes, key=lambda b: b.score or 0):
-        x0, y0, x1, y1 = (
-            np.clip(np.nan_to_num(box.pixels(canvas)), 0, limits).round().astype(int).tolist()
-        )
+        corners = np.nan_to_num(box.pixels(canvas)).clip(0, limits)
+        x0, y0, x1, y1 = corners.round().astype(int).tolist()
         cv2.rectangle(canvas, (x0, y0), (x1, y1), colour(box.label), line)
         tags.append((box, (x0, y0)))
     for box, corner in tags:
@@ -87,36 +90,40 @@ def draw(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
 
 
 def _tag(
-    canvas: np.ndarray, caption: str, corner: tuple[int, int], fill: tuple[int, int, int], line: int
+    canvas: np.ndarray,
+    caption: str,
+    corner: tuple[int, int],
+    fill: tuple[int, int, int],
+    line: int,
 ) -> None:
     """Write the caption on a plate above the corner, never beyond the image's sides.
 
-    It goes below the corner where there is no room above.
+    The plate lies below the corner where there is no room above.
     """
     height, width = canvas.shape[:2]
+    words = _ascii(caption)
     scale = max(0.36, min(height, width) / 1000)
-    (w, h), base = cv2.getTextSize(_ascii(caption), _FONT, scale, 1)
+    (w, h), base = cv2.getTextSize(words, _FONT, scale, 1)
     pad = line + 1
     x = max(0, min(corner[0], width - w - 2 * pad))
     y = corner[1] - h - base - pad
     if y < 0:
         y = min(corner[1], height - h - base - pad)
     cv2.rectangle(canvas, (x, y), (x + w + 2 * pad, y + h + base + pad), fill, cv2.FILLED)
+    place = (x + pad, y + h + pad)
+    cv2.putText(canvas, words, place, _FONT, scale, _ink_on(fill), 1, cv2.LINE_AA)
+
+
+def _ink_on(fill: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Black on a light BGR colour, white on a dark one."""
     light = 0.114 * fill[0] + 0.587 * fill[1] + 0.299 * fill[2] > 130
-    cv2.putText(
-        canvas,
-        _ascii(caption),
-        (x + pad, y + h + pad),
-        _FONT,
-        scale,
-        (0, 0, 0) if light else (255, 255, 255),
-        1,
-        cv2.LINE_AA,
-    )
+    if light:
+        return (0, 0, 0)
+    return (255, 255, 255)
 
 
 def _ascii(caption: str) -> str:
-    """cv2's fonts have no more letters than these."""
+    """The caption with "?" for letters that cv2's fonts lack."""
     return caption.encode("ascii", "replace").decode()
 
 
@@ -127,52 +134,76 @@ def contact_sheet(
     tile: int = 320,
     gap: int | None = None,
 ) -> np.ndarray:
-    """All images on one sheet, each within a square, its shape kept, its caption below it.
+    """Put images on one sheet, each within a square, its shape kept, its caption below it.
 
     images: (H, W, 3), BGR, uint8
     columns: images in a row; None: about as many as rows
     tile: side of a square, in pixels
     gap: pixels between squares; None: a 32nd of a side
-    Returns the sheet, (H, W, 3), BGR, uint8. Raises ValueError without images.
+    Returns the sheet, (H, W, 3), BGR, uint8.
+    Raises ValueError without images.
     """
     if not images:
         raise ValueError("no images for a sheet")
-    columns = min(len(images), columns or math.ceil(math.sqrt(len(images))))
+    wanted = columns or math.ceil(math.sqrt(len(images)))
+    columns = min(len(images), wanted)
     rows = math.ceil(len(images) / columns)
-    gap = tile // 32 if gap is None else gap
-    foot = _FOOT if captions else 0
-    down, across = tile + foot + gap, tile + gap
+    if gap is None:
+        gap = tile // 32
+    foot = 0
+    if captions:
+        foot = _FOOT
+    down = tile + foot + gap
+    across = tile + gap
     paper = np.full((gap + rows * down, gap + columns * across, 3), _PAPER, np.uint8)
     for i, image in enumerate(images):
         row, column = divmod(i, columns)
-        top, left = gap + row * down, gap + column * across
-        _place(paper[top : top + tile, left : left + tile], scaled(image, tile))
+        top = gap + row * down
+        left = gap + column * across
+        square = paper[top : top + tile, left : left + tile]
+        _place(square, scaled(image, tile))
         if i < len(captions):
             _caption(paper, captions[i], (left, top + tile), tile)
     return paper
 
 
-def scaled(image: np.ndarray, side: int, shrink_only: bool = False) -> np.ndarray:
-    """An image (H, W, 3) whose longer side has so many pixels, its shape kept.
+def scaled(
+    image: np.ndarray,
+    side: int,
+    shrink_only: bool = False,
+) -> np.ndarray:
+    """Scale an image (H, W, 3), its shape kept.
 
-    shrink_only: made for shrinking, so that a smaller image is enlarged roughly.
+    side: pixels of the longer side
+    shrink_only: fast where it enlarges, for callers that mostly shrink
     """
     height, width = image.shape[:2]
     scale = side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    smooth = scale >= 1 and not shrink_only
-    return cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if smooth else cv2.INTER_AREA)
+    interpolation = cv2.INTER_AREA
+    if scale >= 1 and not shrink_only:
+        interpolation = cv2.INTER_CUBIC
+    return cv2.resize(image, size, interpolation=interpolation)
 
 
 def _place(square: np.ndarray, image: np.ndarray) -> None:
     """Put an image in the middle of a square, in place."""
     height, width = image.shape[:2]
-    y, x = (square.shape[0] - height) // 2, (square.shape[1] - width) // 2
+    y = (square.shape[0] - height) // 2
+    x = (square.shape[1] - width) // 2
     square[y : y + height, x : x + width] = image
 
 
-def _caption(paper: np.ndarray, caption: str, corner: tuple[int, int], tile: int) -> None:
-    """A caption in the middle below a square. corner: x, y of the square's lower left one."""
+def _caption(
+    paper: np.ndarray,
+    caption: str,
+    corner: tuple[int, int],
+    tile: int,
+) -> None:
+    """Write a caption in the middle below a square.
+
+    corner: x, y of the square's lower left corner
+    """
     words = _ascii(caption)
     (width, _), _ = cv2.getTextSize(words, _FONT, _CAPTION_SCALE, 1)
     place = (corner[0] + max(0, (tile - width) // 2), corner[1] + 16)
@@ -180,15 +211,20 @@ def _caption(paper: np.ndarray, caption: str, corner: tuple[int, int], tile: int
 
 
 def bright_colour(label: int) -> tuple[int, int, int]:
-    """A bright BGR colour for a class, for thumbnails, where lines are thin."""
+    """Return a bright BGR colour for a class, for thumbnails, where lines are thin."""
     return _from_hsv(label * 67 % 180, 230, 255)
 
 
-def thumbnail(image: np.ndarray, boxes: Sequence[Box], side: int = 240) -> np.ndarray:
-    """A small square picture of an image with its boxes, which go around objects.
+def thumbnail(
+    image: np.ndarray,
+    boxes: Sequence[Box],
+    side: int = 240,
+) -> np.ndarray:
+    """Draw a small square picture of an image with its boxes.
 
     image: (H, W, 3), BGR, uint8
-    boxes: thin for difficult objects; names have a dark rim, to be read on any ground
+    boxes: their lines lie around the objects, thin for difficult ones; their names have a dark
+        rim, legible on any ground
     side: in pixels
     Returns (side, side, 3), BGR, uint8.
     """
@@ -198,33 +234,29 @@ def thumbnail(image: np.ndarray, boxes: Sequence[Box], side: int = 240) -> np.nd
         corners = np.nan_to_num(box.corners).clip(-1, 2)  # some may lie far outside
         pixels = (corners * [width, height, width, height]).round().astype(int)
         xmin, ymin, xmax, ymax = pixels.tolist()
-        line = 1 if box.difficult else 2
+        line = 2
+        if box.difficult:
+            line = 1
         ink = bright_colour(box.label)
         cv2.rectangle(small, (xmin - 1, ymin - 1), (xmax, ymax), ink, line)
         place = (xmin, max(ymin - 4, 9))
         for shade, thickness in (((0, 0, 0), 3), (ink, 1)):
-            cv2.putText(
-                small,
-                box.name,
-                place,
-                cv2.FONT_HERSHEY_SIMPLEX,
-                0.36,
-                shade,
-                thickness,
-                cv2.LINE_AA,
-            )
+            cv2.putText(small, box.name, place, _SMALL_FONT, 0.36, shade, thickness, cv2.LINE_AA)
     result = np.full((side, side, 3), _MOUNT, np.uint8)
     _place(result, small)
     return result
 
 
 def encode(image: np.ndarray, suffix: str) -> bytes | None:
-    """An image (H, W, 3), BGR, uint8, as a file of the type that a suffix names (".png").
+    """Encode an image as a file of the type that a suffix names (".png").
 
-    None where there is no such type, or the image is too large for it.
+    image: (H, W, 3), BGR, uint8
+    Returns None where there is no such type, or the image is too large for it.
     """
     try:
         done, data = cv2.imencode(suffix, image)
     except cv2.error:
         return None
-    return data.tobytes() if done else None
+    if not done:
+        return None
+    return data.tobytes()

@@ -7,10 +7,17 @@ from collections.abc import Iterable
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:
-    """Name the nearest of choices: `" (did you mean 'num_output'?)"`, or `""` where none is near.
+    """Name the nearest choice: `" (did you mean 'num_output'?)"`.
 
-    Case does not count, nor do the dashes of flags.
+    Case and the dashes of flags do not count.
+    Returns "" where no choice is near.
     """
-    by_folded = {c.lower().lstrip("-"): c for c in choices}
-    near = difflib.get_close_matches(name.lower().lstrip("-"), by_folded, n=1, cutoff=0.6)
-    return f" (did you mean '{by_folded[near[0]]}'?)" if near else ""
+    by_folded = {_folded(choice): choice for choice in choices}
+    near = difflib.get_close_matches(_folded(name), by_folded, n=1, cutoff=0.6)
+    if not near:
+        return ""
+    return f" (did you mean '{by_folded[near[0]]}'?)"
+
+
+def _folded(name: str) -> str:
+    return name.lower().lstrip("-")

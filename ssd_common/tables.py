@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 
 
 def aligned(rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
-    """A line for each row, its cells in columns two blanks apart.
+    """Lay rows out as lines, in columns two blanks apart.
 
-    rows: equally many cells each. left: that many first columns are flush left, the others right.
+    rows: equally many cells each
+    left: how many columns, from the first, are flush left; the others are flush right
     """
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,4 +1,4 @@
-"""The version of this project, of all its packages; pyproject.toml reads it here."""
+"""The version of this project and of all its packages; pyproject.toml reads it here."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# OpenMP's threads wait for each other spinning: on a busy machine that takes the suite many times as
-# long. Read when torch is imported; netrun's own processes set the same.
+# OpenMP's threads spin while they wait for each other. On a busy machine the suite then takes many
+# times as long. Torch reads this when it is imported; netrun's own processes set the same.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
@@ -22,7 +22,8 @@ def skips_by_reason(reports: Iterable[pytest.TestReport]) -> list[str]:
     """A line a reason, the most frequent first: how many cases were skipped for it."""
     counts: Counter[str] = Counter()
     for report in reports:
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        told = report.longrepr
+        reason = told[2] if isinstance(told, tuple) else str(told)
         counts[reason.removeprefix("Skipped: ")] += 1
     return [f"{count:5}  {reason}" for reason, count in counts.most_common()]
 

@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from tests.support import ROOT
@@ -105,7 +106,7 @@ def imports(package: str) -> Iterator[Import]:
         relative = path.relative_to(ROOT)
         room = _room(_dotted(relative))
         for line, module in _modules_named(path):
-            if module.split(".")[0] not in sys.stdlib_module_names:
+            if module.partition(".")[0] not in sys.stdlib_module_names:
                 yield Import(f"{relative}:{line}", package, room, module)
 
 
@@ -150,8 +151,8 @@ def circles(package: str) -> list[str]:
             reached[one.room].add(there)
     while any([_extend(reached, room) for room in list(reached)]):
         pass
-    rooms = sorted(reached)
-    return [f"{package}: {a} and {b}" for a in rooms for b in rooms if a < b and b in reached[a] and a in reached[b]]
+    pairs = combinations(sorted(reached), 2)
+    return [f"{package}: {a} and {b}" for a, b in pairs if b in reached[a] and a in reached[b]]
 
 
 def _extend(reached: dict[str, set[str]], room: str) -> bool:
@@ -163,7 +164,7 @@ def _extend(reached: dict[str, set[str]], room: str) -> bool:
 
 
 def _files(package: str) -> list[Path]:
-    """A package's own code: neither the generated schema nor files that netgen writes beside nets."""
+    """A package's own code, without the generated schema and what netgen writes beside nets."""
     return [
         path
         for path in sorted((ROOT / package).rglob("*.py"))
@@ -191,20 +192,21 @@ def _is_module(dotted: str) -> bool:
 
 
 def _modules_named(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and module of every import statement, and of every string that spells a module of ours."""
+    """Line and module of every import, and of every string that spells a module of ours."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: relative import"
-            yield from ((node.lineno, _imported(node.module or "", alias.name)) for alias in node.names)
+            for alias in node.names:
+                yield node.lineno, _imported(node.module or "", alias.name)
         elif isinstance(node, ast.Constant) and _spells_module(node.value):
             yield node.lineno, node.value
 
 
 def _imported(module: str, name: str) -> str:
     whole = f"{module}.{name}"
-    if whole.split(".")[0] in PACKAGES and _is_module(whole):
+    if whole.partition(".")[0] in PACKAGES and _is_module(whole):
         return whole
     return module
 

@@ -1,4 +1,4 @@
-"""What several test modules need: where shared/ and a real Caffe lie, and golden cases as pytest parameters."""
+"""For several test modules: where shared/ and a real Caffe lie; golden cases as parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ SHARED = Path(os.environ.get("SHARED", ROOT.parent / "shared"))
 NO_SHARED = f"shared reference data not found at {SHARED} (set SHARED)"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=NO_SHARED)
 CAFFE = Path(os.environ.get("CAFFE_ROOT", "")) / "build/tools/caffe"
-needs_caffe = pytest.mark.skipif(not os.environ.get("CAFFE_ROOT"), reason="needs a real Caffe, the SSD fork: set CAFFE_ROOT")
+needs_caffe = pytest.mark.skipif(
+    not os.environ.get("CAFFE_ROOT"), reason="needs a real Caffe, the SSD fork: set CAFFE_ROOT"
+)
 needs_shellcheck = pytest.mark.skipif(
     not shutil.which("shellcheck"), reason="no shellcheck: apt-get install shellcheck"
 )
@@ -28,7 +30,10 @@ def shellcheck(script: str) -> None:
 
 
 def golden(pattern: str) -> list:
-    """Files of shared/golden that match a glob, as pytest parameters named by stem; one skipped parameter without shared/."""
+    """Files of shared/golden that match a glob, as pytest parameters named by stem.
+
+    Without shared/, one skipped parameter.
+    """
     files = sorted((SHARED / "golden").glob(pattern))
     if not files:
         return [pytest.param(None, marks=pytest.mark.skip(reason=NO_SHARED))]

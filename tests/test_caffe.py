@@ -1,4 +1,7 @@
-"""The zoo in a real Caffe, the SSD fork: it loads every committed net, trains as netrun does, and shares snapshots with it."""
+"""The zoo in a real Caffe, the SSD fork.
+
+Caffe loads every committed net, trains as netrun does, and shares snapshots with it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ from tests.test_run import environment
 
 pytestmark = [pytest.mark.caffe, needs_caffe]
 
-NETS = [  # those with a Python layer are set up in tests/netgen/test_caffe_zoo.py, which looks after its import
+# tests/netgen/test_caffe_zoo.py sets up nets with a Python layer and looks after its import.
+NETS = [
     path.relative_to(ROOT / "prototxt")
     for path in sorted(ROOT.glob("prototxt/*/*.prototxt"))
     if path.stem in ("train", "test", "deploy") and 'type: "Python"' not in path.read_text()
@@ -33,10 +37,16 @@ BATCH = 4
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working directory with drawn images under every name by which a committed net asks for data."""
+    """A working directory with drawn images under every name that a committed net reads."""
     here = tmp_path_factory.mktemp("caffe")
-    data_prep(["shapes", "--out", str(here / "data/shapes"), "--train", str(2 * BATCH), "--test", "4"])
-    names = {name for net in NETS for name in re.findall(r'"(data/[^"]+)"', (ROOT / "prototxt" / net).read_text())}
+    data_prep(
+        ["shapes", "--out", str(here / "data/shapes"), "--train", str(2 * BATCH), "--test", "4"]
+    )
+    names = {
+        name
+        for net in NETS
+        for name in re.findall(r'"(data/[^"]+)"', (ROOT / "prototxt" / net).read_text())
+    }
     for path in (here / name for name in names):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.name.endswith("_name_size.txt"):  # Caffe wants as many as num_test_image
@@ -55,14 +65,27 @@ def log_of(engine: str, folder: Path, solver: pb.SolverParameter, *flags: str) -
     text.write(solver, folder / "solver.prototxt")
     command = [*ENGINES[engine], "train", "--solver=solver.prototxt", *flags]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "GLOG_logtostderr": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stderr
 
 
 def train(engine: str, folder: Path, solver: pb.SolverParameter, *flags: str) -> dict[int, float]:
     """Run `ENGINE train` in the folder; the loss of every iteration shown."""
-    return {int(i): float(loss) for i, loss in re.findall(r"Iteration (\d+), loss = (\S+)", log_of(engine, folder, solver, *flags))}
+    return {
+        int(i): float(loss)
+        for i, loss in re.findall(
+            r"Iteration (\d+), loss = (\S+)", log_of(engine, folder, solver, *flags)
+        )
+    }
 
 
 def solver_of(zoo_id: str, **fields: object) -> pb.SolverParameter:
@@ -76,35 +99,52 @@ def solver_of(zoo_id: str, **fields: object) -> pb.SolverParameter:
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: str(net.with_suffix("")))
 def test_caffe_loads(net: Path, folder: Path) -> None:
-    """As the train net of a solver that takes no step: whatever the file's phase, Caffe sets it up and computes nothing.
+    """Caffe sets up any net as the train net of a solver that takes no step, and computes nothing.
 
-    It connects the layers, with the Splits that it adds, as netrun does.
+    That holds whatever the file's phase. Caffe connects the layers, with the Splits that it adds,
+    as netrun does.
     """
-    own = {"train_net": str(ROOT / "prototxt" / net), "snapshot_prefix": "none", "snapshot_after_train": False}
+    own = {
+        "train_net": str(ROOT / "prototxt" / net),
+        "snapshot_prefix": "none",
+        "snapshot_after_train": False,
+    }
     solver = solver_of(net.parent.name, max_iter=0, display=0, **own)
     solver.train_state.phase = pb.TRAIN if net.stem == "train" else pb.TEST
     said = re.findall(r"] (\S+) (<-|->) (\S+)", log_of("caffe", folder, solver))
-    wired = insert_splits(filter_net(text.read_net(ROOT / "prototxt" / net), solver.train_state.phase))
-    ends = ((layer.name, way, blob) for layer in wired.layer for way, blobs in (("<-", layer.bottom), ("->", layer.top)) for blob in blobs)
+    wired = insert_splits(
+        filter_net(text.read_net(ROOT / "prototxt" / net), solver.train_state.phase)
+    )
+    ends = (
+        (layer.name, way, blob)
+        for layer in wired.layer
+        for way, blobs in (("<-", layer.bottom), ("->", layer.top))
+        for blob in blobs
+    )
     assert said == list(ends)
 
 
 @pytest.fixture(scope="module")
 def plain(folder: Path) -> Path:
-    """fssd_tiny_shapes without random augmentation: train.prototxt, and smooth.prototxt, which has no kinks; weights for both.
+    """fssd_tiny_shapes without random augmentation, in two forms, and weights for both.
 
-    Where a ReLU's input or the difference of two candidates of a maximum is next to nothing, rounding decides where gradients go,
-    and a step multiplies the engines' difference. ELU and averages in their place leave what the test is about.
+    The forms are train.prototxt and smooth.prototxt, which has no kinks. Where a ReLU's input,
+    or the difference of two candidates of a maximum, is next to nothing, rounding decides where
+    gradients go, and a step multiplies the engines' difference. ELU and averages in their place
+    leave what the test is about.
     """
     net = text.read_net(ROOT / "prototxt/fssd_tiny_shapes/train.prototxt")
     data = net.layer[0]
     for field in ("mirror", "distort_param"):
         data.transform_param.ClearField(field)
     del data.transform_param.resize_param.interp_mode[1:]
-    data.annotated_data_param.ClearField("batch_sampler")  # what Caffe samples it codes as JPEG once more
+    # What Caffe samples, it codes as JPEG once more.
+    data.annotated_data_param.ClearField("batch_sampler")
     data.data_param.batch_size = BATCH
     data.data_param.source = str(folder / data.data_param.source)
-    data.annotated_data_param.label_map_file = str(folder / data.annotated_data_param.label_map_file)
+    data.annotated_data_param.label_map_file = str(
+        folder / data.annotated_data_param.label_map_file
+    )
     text.write(net, folder / "train.prototxt")
     initial = netrun.Net(net, netrun.TRAIN, seed=1)
     initial.save(folder / "initial.caffemodel")
@@ -124,7 +164,10 @@ def steps(net: str, prefix: str, count: int, **fields: object) -> pb.SolverParam
 
 
 def test_same_loss_of_the_net_as_it_is(plain: Path) -> None:
-    found = {e: train(e, plain, steps("train.prototxt", e, 0), "--weights=initial.caffemodel") for e in ENGINES}
+    found = {
+        e: train(e, plain, steps("train.prototxt", e, 0), "--weights=initial.caffemodel")
+        for e in ENGINES
+    }
     assert found["netrun"].keys() == {0}
     assert found["netrun"] == pytest.approx(found["caffe"], rel=1e-4)
 
@@ -133,14 +176,24 @@ def test_same_loss_of_the_net_as_it_is(plain: Path) -> None:
 def losses(plain: Path, request: pytest.FixtureRequest) -> dict[str, dict[int, float]]:
     """Both engines' losses over four iterations from the same weights, with a snapshot halfway.
 
-    It lies at the end of the data: a Caffe that resumes starts from the first image, wherever it was.
+    The snapshot lies at the end of the data, because a Caffe that resumes starts from the first
+    image, wherever it was.
     """
     fields = {"snapshot": 2, "snapshot_format": request.param}
-    return {e: train(e, plain, steps("smooth.prototxt", e + request.param, 4, **fields), "--weights=initial.caffemodel") for e in ENGINES}
+    return {
+        e: train(
+            e,
+            plain,
+            steps("smooth.prototxt", e + request.param, 4, **fields),
+            "--weights=initial.caffemodel",
+        )
+        for e in ENGINES
+    }
 
 
 def test_engines_train_alike(losses: dict[str, dict[int, float]]) -> None:
-    ours, reference = losses["netrun"], losses["caffe"]
+    ours = losses["netrun"]
+    reference = losses["caffe"]
     assert list(ours) == list(reference) == [0, 1, 2, 3, 4]
     assert ours == pytest.approx(reference, rel=1e-4)
     assert abs(reference[4] / reference[0] - 1) > 1e-2, "the steps do not show"
@@ -148,7 +201,11 @@ def test_engines_train_alike(losses: dict[str, dict[int, float]]) -> None:
 
 @pytest.mark.parametrize(("writer", "reader"), [("caffe", "netrun"), ("netrun", "caffe")])
 def test_a_snapshot_resumes_in_the_other_engine(
-    writer: str, reader: str, plain: Path, losses: dict[str, dict[int, float]], request: pytest.FixtureRequest
+    writer: str,
+    reader: str,
+    plain: Path,
+    losses: dict[str, dict[int, float]],
+    request: pytest.FixtureRequest,
 ) -> None:
     form = request.node.callspec.params["losses"]
     state = f"{writer}{form}_iter_2.solverstate" + (".h5" if form == "HDF5" else "")
@@ -157,11 +214,20 @@ def test_a_snapshot_resumes_in_the_other_engine(
     assert resumed == pytest.approx({i: losses[writer][i] for i in resumed}, rel=1e-4)
 
 
-def test_ctrl_c_of_the_main_job_leaves_caffe_time_for_a_snapshot(folder: Path, tmp_path: Path) -> None:
-    options = environment(folder, RUNS=str(tmp_path), ITERS="500", BATCH="2", CAFFE_ROOT=os.environ["CAFFE_ROOT"])
+def test_ctrl_c_of_the_main_job_leaves_caffe_time_for_a_snapshot(
+    folder: Path, tmp_path: Path
+) -> None:
+    options = environment(
+        folder, RUNS=str(tmp_path), ITERS="500", BATCH="2", CAFFE_ROOT=os.environ["CAFFE_ROOT"]
+    )
     command = [str(ROOT / "scripts/run.sh"), "fssd_tiny_shapes"]
     with subprocess.Popen(
-        command, env=options, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        env=options,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     ) as process:
         assert process.stdout
         next(line for line in process.stdout if "Iteration 0, loss" in line)

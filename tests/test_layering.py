@@ -27,7 +27,9 @@ def test_files_beside_nets_need_numpy_and_caffe_alone() -> None:
     """netgen writes them for pycaffe to import, where none of our packages is installed."""
     for path in (ROOT / "netgen/python_layers").glob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        named = [a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names]
+        named = [
+            a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names
+        ]
         assert set(named) <= {"numpy", "caffe", "json"}, path
 
 
@@ -36,4 +38,6 @@ def test_files_stay_short() -> None:
     for folder in (*PACKAGES, "bench", "scripts", "tests", "tools"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             lines = len(path.read_text(encoding="utf-8").splitlines())
-            assert lines <= 400 or path.name.endswith("_pb2.py"), f"{path.relative_to(ROOT)}: {lines} lines"
+            assert lines <= 400 or path.name.endswith("_pb2.py"), (
+                f"{path.relative_to(ROOT)}: {lines} lines"
+            )

@@ -1,4 +1,4 @@
-"""The main job from the outside: `scripts/run.sh ZOO_ID` and what `make` says to a wrong name."""
+"""The main job from the outside: `scripts/run.sh ZOO_ID`, and `make` with a wrong name."""
 
 from __future__ import annotations
 
@@ -18,26 +18,42 @@ from tests.support import ROOT, needs_shellcheck
 
 
 def environment(folder: Path, **options: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if k not in ("CAFFE_ROOT", "DATASET", "GPUS", "TARGET")}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return kept | {"PATH": path, "DATA": str(folder / "data"), "RUNS": str(folder / "runs")} | options
+    found = dict(os.environ)
+    for name in ("CAFFE_ROOT", "DATASET", "GPUS", "TARGET"):
+        found.pop(name, None)
+    found["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    found["DATA"] = str(folder / "data")
+    found["RUNS"] = str(folder / "runs")
+    return found | options
 
 
 def run(folder: Path, zoo_id: str, **options: str) -> subprocess.CompletedProcess[str]:
     command = [str(ROOT / "scripts/run.sh"), zoo_id]
-    return subprocess.run(command, env=environment(folder, **options), capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(
+        command,
+        env=environment(folder, **options),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def first(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """One run of four iterations on a few drawn images."""
     folder = tmp_path_factory.mktemp("a run")  # in a folder with a space
-    prepare = [sys.executable, "-m", "data_prep", "shapes", "--out", str(folder / "data/shapes"), "--train", "12", "--test", "10"]
+    prepare = [sys.executable, "-m", "data_prep", "shapes", "--out", str(folder / "data/shapes")]
+    prepare += ["--train", "12", "--test", "10"]
     subprocess.run(prepare, check=True, capture_output=True, cwd=ROOT)
     return folder, run(folder, "fssd_tiny_shapes", ITERS="4", BATCH="2")
 
 
-def test_a_run_leaves_weights_log_curve_and_pictures(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_run_leaves_weights_log_curve_and_pictures(
+    first: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
     folder, done = first
     assert done.returncode == 0, done.stderr
     where = folder / "runs/fssd_tiny_shapes"
@@ -50,7 +66,9 @@ def test_a_run_leaves_weights_log_curve_and_pictures(first: tuple[Path, subproce
     assert re.search(r"mAP +[0-9][0-9.e-]* on", done.stdout)
 
 
-def test_a_second_run_does_nothing_again(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_second_run_does_nothing_again(
+    first: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
     folder, _ = first
     weights = next(folder.glob("runs/fssd_tiny_shapes/snapshots/*_iter_4.caffemodel"))
     before = weights.stat().st_mtime_ns
@@ -69,38 +87,47 @@ def test_more_iterations_resume(first: tuple[Path, subprocess.CompletedProcess[s
     assert re.search(r"trained +6 of 6 iterations", more.stdout)
 
 
-def test_a_changed_net_starts_over_beside_the_earlier_run(first: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+def test_a_changed_net_starts_over_beside_the_earlier_run(
+    first: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     folder, _ = first
     shutil.copytree(folder / "runs", tmp_path / "runs")
     nets = tmp_path / "runs/fssd_tiny_shapes/train.prototxt"
-    nets.write_text(nets.read_text().replace(str(folder / "runs"), str(tmp_path / "runs")).replace("mirror: true", "mirror: false"))
-    before = nets.read_text()
+    moved = nets.read_text().replace(str(folder / "runs"), str(tmp_path / "runs"))
+    before = moved.replace("mirror: true", "mirror: false")
+    nets.write_text(before)
     changed = run(folder, "fssd_tiny_shapes", ITERS="1", BATCH="2", RUNS=str(tmp_path / "runs"))
     assert changed.returncode == 0, changed.stderr
     assert "the net changed: starting over" in changed.stdout
     (earlier,) = tmp_path.glob("runs/fssd_tiny_shapes.*")
     assert (earlier / "train.prototxt").read_text() == before
     assert list(earlier.glob("snapshots/*.caffemodel"))
-    assert [p.name for p in tmp_path.glob("runs/fssd_tiny_shapes/snapshots/*.caffemodel")] == ["fssd_tiny_shapes_iter_1.caffemodel"]
+    (weights,) = tmp_path.glob("runs/fssd_tiny_shapes/snapshots/*.caffemodel")
+    assert weights.name == "fssd_tiny_shapes_iter_1.caffemodel"
 
 
-def test_own_data_are_trained_on(first: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+def test_own_data_are_trained_on(
+    first: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     described = first[0] / "data/shapes/dataset.json"
     done = run(tmp_path, "fssd_tiny_shapes", DATASET=str(described), ITERS="1", BATCH="2")
     assert done.returncode == 0, done.stderr
     assert f"trained     1 of 1 iterations on {described}" in done.stdout
-    assert "data/shapes/train_lmdb" in (tmp_path / "runs/fssd_tiny_shapes_shapes/train.prototxt").read_text()
+    net = (tmp_path / "runs/fssd_tiny_shapes_shapes/train.prototxt").read_text()
+    assert "data/shapes/train_lmdb" in net
     shown = re.search(r"netrun detect .*(?= PHOTO.jpg)", done.stdout)
     assert shown
     photograph = next((first[0] / "data/shapes").rglob("*.jpg"))
-    assert subprocess.run([*shlex.split(shown[0]), str(photograph)], cwd=tmp_path, env=environment(tmp_path), check=False).returncode == 0
+    command = [*shlex.split(shown[0]), str(photograph)]
+    subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), check=True)
     assert (tmp_path / "pictures/detections.json").is_file()
 
 
 def test_own_data_that_are_not_there(tmp_path: Path) -> None:
     done = run(tmp_path, "fssd_tiny_shapes", DATASET=str(tmp_path / "dataset.json"))
     assert done.returncode != 0
-    assert done.stderr.splitlines()[-1] == f"netgen: error: {tmp_path}/dataset.json: No such file or directory"
+    error = f"netgen: error: {tmp_path}/dataset.json: No such file or directory"
+    assert done.stderr.splitlines()[-1] == error
     assert not (tmp_path / "runs").exists()
 
 
@@ -109,22 +136,31 @@ def test_without_its_data_a_detector_is_tried_on_drawn_images(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert f"not found: {tmp_path}/data/VOC0712/VOC0712_trainval_lmdb" in done.stdout
     assert "26,285,486" in done.stdout  # SSD300's parameters, in the table of the check
-    assert re.search(r"trained +1 of 1 iterations on .*shapes_trial, a few drawn images, because", done.stdout)
+    trained = r"trained +1 of 1 iterations on .*shapes_trial, a few drawn images, because"
+    assert re.search(trained, done.stdout)
     assert "teach a net of this size next to nothing" in done.stdout
     assert len(list(tmp_path.glob("runs/ssd300_voc0712_shapes/snapshots/*_iter_1.caffemodel"))) == 1
 
 
-def test_ctrl_c_keeps_what_was_learned_and_stops(first: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_was_learned_and_stops(
+    first: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
     folder, _ = first
     options = environment(folder, ITERS="500", BATCH="2", RUNS=str(tmp_path / "runs"))
     command = [str(ROOT / "scripts/run.sh"), "fssd_tiny_shapes"]
     with subprocess.Popen(
-        command, env=options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=options,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     ) as process:
         assert process.stderr
         for line in process.stderr:
             if "Iteration 0, loss" in line:
-                os.killpg(process.pid, signal.SIGINT)  # what a terminal does: everything in the foreground gets it
+                # As a terminal does: every process in the foreground gets the signal.
+                os.killpg(process.pid, signal.SIGINT)
                 break
         out, _ = process.communicate(timeout=600)
     assert process.returncode == 130
@@ -133,9 +169,17 @@ def test_ctrl_c_keeps_what_was_learned_and_stops(first: tuple[Path, subprocess.C
     assert Path(stopped[1]).with_suffix(".solverstate").is_file()
 
 
-@pytest.mark.parametrize(("name", "nearest"), [("fsd300", "fssd300"), ("ssd300_cocoo", "ssd300_coco"), ("demoo", "demo")])
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("fsd300", "fssd300"), ("ssd300_cocoo", "ssd300_coco"), ("demoo", "demo")]
+)
 def test_a_wrong_name_gets_the_nearest(name: str, nearest: str) -> None:
-    done = subprocess.run(["make", name, f"PYTHON={sys.executable}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", name, f"PYTHON={sys.executable}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode != 0
     assert f"did you mean '{nearest}'?" in done.stderr
     assert "Traceback" not in done.stderr
@@ -150,6 +194,6 @@ def test_scripts_are_clean() -> None:
 
 
 def test_scripts_ask_the_commands() -> None:
-    """What the commands wrote is asked of them, not cut out of their text."""
+    """Scripts ask the commands for their results, and cut nothing out of their texts."""
     content = "\n".join(path.read_text() for path in (ROOT / "scripts").glob("*.sh"))
     assert not re.findall(r"\b(?:sed|awk|grep)\b", content)

@@ -1,1 +1,1 @@
-"""What only this repository's own upkeep needs; the Makefile calls it."""
+"""Programs for the upkeep of this repository alone; the Makefile calls them."""

@@ -1,4 +1,4 @@
-"""Writes what this repository commits and netgen makes: prototxt/ and docs/zoo/.
+"""Writes the committed files that netgen makes: prototxt/ and docs/zoo/.
 
 `make prototxt` writes the files that have changed, `make check` (--check) fails where one is stale.
 """
@@ -20,25 +20,34 @@ from ssd_common.files import write_atomic
 
 
 def stale_nets(zoo_ids: Iterable[str]) -> list[Path]:
-    """Files of these detectors that prototxt/ lacks or has with another content."""
-    return [path for zoo_id in zoo_ids for path in writer.stale(configure(zoo_id))]
+    """Return the detectors' files that prototxt/ lacks, or holds with another content."""
+    found: list[Path] = []
+    for zoo_id in zoo_ids:
+        found += writer.stale(configure(zoo_id))
+    return found
 
 
 def stale_pages() -> dict[Path, str]:
-    """Files of docs/zoo/ that are not what they should be, and what they should hold."""
-    found = {Path(name): content for name, content in zoo_page.pages().items()}
-    return {path: content for path, content in found.items() if not writer.holds(path, content)}
+    """Return the stale files of docs/zoo/, path → the text that each should hold."""
+    found: dict[Path, str] = {}
+    for name, content in zoo_page.pages().items():
+        path = Path(name)
+        if not writer.holds(path, content):
+            found[path] = content
+    return found
 
 
 def check() -> None:
-    """Raise CaffeError where a committed file is not what netgen writes."""
+    """Compare the committed files with what netgen writes. Raises CaffeError for a stale one."""
     stale = [*stale_nets(committed_ids()), *stale_pages()]
     writer.refuse_stale(stale, "run make prototxt")
 
 
 def write() -> list[Path]:
-    """Write the files that have changed, below the working directory, and return them."""
-    changed = [path for zoo_id in committed_ids() for path in writer.write(configure(zoo_id))]
+    """Write the files that have changed, below the working directory, and return their paths."""
+    changed: list[Path] = []
+    for zoo_id in committed_ids():
+        changed += writer.write(configure(zoo_id))
     pages = stale_pages()
     for path, content in pages.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,12 +56,11 @@ def write() -> list[Path]:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Check or write everything, from the repository's root. Raises CaffeError."""
+    """Check or write everything, from the repository's root. Raises CaffeError for a stale file."""
     parser = Parser(prog="python -m tools.write_committed", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail if a file is stale"
-    )
+    checking = "write nothing; fail if a file is stale"
+    parser.add_argument("--check", action="store_true", help=checking)
     if parser.parse_args(argv).check:
         check()
         return

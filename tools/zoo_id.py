@@ -18,14 +18,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def zoo_ids() -> list[str]:
-    """Every id of the zoo, as its committed index has them."""
+    """Return every id of the zoo, read from its committed index."""
     index = (ROOT / "docs/zoo/README.md").read_text(encoding="utf-8")
-    lines = (line.split("): ", 1)[1] for line in index.splitlines() if line.startswith("- ["))
-    return [zoo_id for line in lines for zoo_id in re.findall(r"\w+", line)]
+    found: list[str] = []
+    for line in index.splitlines():
+        if line.startswith("- ["):
+            _, ids = line.split("): ", 1)
+            found += re.findall(r"\w+", ids)
+    return found
 
 
 def targets() -> list[str]:
-    """The Makefile's own targets."""
+    """Return the Makefile's own targets."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     match = re.search(r"^\.PHONY:(.*)", makefile, re.MULTILINE)
     assert match
@@ -33,11 +37,21 @@ def targets() -> list[str]:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Print the id that argv[0] means. Raises CaffeError with the nearest id or target."""
+    """Print the full id for the name argv[0].
+
+    Raises UsageError unless there is one name, CaffeError with the nearest id or target for an
+    unknown one.
+    """
     if len(argv) != 1:
         raise UsageError("usage: python -m tools.zoo_id NAME")
-    what = "zoo id or make target"
-    print(full_id(argv[0], zoo_ids(), what=what, others=targets(), see="make help"))
+    found = full_id(
+        argv[0],
+        zoo_ids(),
+        what="zoo id or make target",
+        others=targets(),
+        see="make help",
+    )
+    print(found)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,62 @@
-"""What follows from a layer's type, fields and bottom shapes: one function per layer type, found through `facts`."""
+"""What follows from a layer's type, fields and bottom shapes.
+
+One function per layer type says it; `facts` finds the function.
+"""
 
 from __future__ import annotations
 
-from caffe_ir.rules import combination, convolution, data, detection, elementwise, loss, normalization, pooling, recurrent, resize, shape
-from caffe_ir.rules.registry import VALUE_BYTES, Facts, Param, Shape, blob_shape_text, facts, layer_types, rule, shape_text
+from caffe_ir.rules import (
+    combination,
+    convolution,
+    data,
+    detection,
+    elementwise,
+    loss,
+    normalization,
+    pooling,
+    recurrent,
+    resize,
+    shape,
+)
+from caffe_ir.rules.registry import (
+    VALUE_BYTES,
+    Facts,
+    Layer,
+    Param,
+    Shape,
+    Shapes,
+    blob_shape_text,
+    facts,
+    layer_types,
+    rule,
+    shape_text,
+)
 
-__all__ = ["VALUE_BYTES", "Facts", "Param", "Shape", "blob_shape_text", "facts", "layer_types", "rule", "shape_text"]
+__all__ = [
+    "VALUE_BYTES",
+    "Facts",
+    "Layer",
+    "Param",
+    "Shape",
+    "Shapes",
+    "blob_shape_text",
+    "facts",
+    "layer_types",
+    "rule",
+    "shape_text",
+]
 
 # Importing a module registers its rules.
-_MODULES = (combination, convolution, data, detection, elementwise, loss, normalization, pooling, recurrent, resize, shape)
+_MODULES = (
+    combination,
+    convolution,
+    data,
+    detection,
+    elementwise,
+    loss,
+    normalization,
+    pooling,
+    recurrent,
+    resize,
+    shape,
+)

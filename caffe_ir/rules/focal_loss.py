@@ -1,4 +1,7 @@
-"""SSDFocalLoss: the one Python layer whose code is known. netgen writes its file beside a net, netrun has a faster one of its own."""
+"""SSDFocalLoss: the one Python layer whose code is known.
+
+netgen writes its file beside a net; netrun has a faster one of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from caffe_ir import caffe_ir_pb2 as pb
 
 MODULE = "ssd_focal_loss"
 CLASS = "SSDFocalLoss"
-# Its options, the JSON in param_str; num_classes is the one that must be given. The file has the same, for Caffe runs it by itself.
+# The layer's options, which param_str gives as JSON; num_classes has no default. The layer's own
+# file repeats these values, because Caffe runs that file without this package.
 DEFAULTS = {
     "alpha": 0.25,
     "gamma": 2.0,
@@ -18,6 +22,6 @@ DEFAULTS = {
 
 
 def is_focal_loss(layer: pb.LayerParameter) -> bool:
-    """Whether a Python layer is this one."""
+    """Tell whether a Python layer is this one."""
     param = layer.python_param
     return (param.module, param.layer) == (MODULE, CLASS)

@@ -1,4 +1,4 @@
-"""The register of layer rules: one function per layer type, from bottom shapes to everything that follows from them."""
+"""The register of layer rules: one function per layer type, from bottom shapes to their facts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from caffe_ir import caffe_ir_pb2 as pb
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
+Layer = pb.LayerParameter
 Shape = tuple[int, ...]
+Shapes = Sequence[Shape]  # of a layer's bottoms, in order
 VALUE_BYTES = 4  # a blob's values are float32
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """`2x3x300x300`, or `scalar` for the shape ()."""
+    """Write a shape as `2x3x300x300`, and the shape () as `scalar`."""
     return "x".join(map(str, shape)) or "scalar"
 
 
 def blob_shape_text(shape: Iterable[int]) -> str:
-    """`(2 3 300 300)`, as messages about stored blobs say it."""
+    """Write a shape as `(2 3 300 300)`, for messages about stored blobs."""
     return "(" + " ".join(map(str, shape)) + ")"
 
 
@@ -27,8 +29,9 @@ def blob_shape_text(shape: Iterable[int]) -> str:
 class Param:
     """One parameter blob of a layer.
 
-    shape: as Caffe allocates it. filler: what fills a new one (None: zeros).
-    learnable: False for statistics that the solver never touches (BatchNorm's three blobs).
+    shape: the shape that Caffe allocates
+    filler: what fills a new blob; None for zeros
+    learnable: False for statistics that the solver never touches (BatchNorm's three blobs)
     """
 
     shape: Shape
@@ -38,14 +41,19 @@ class Param:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a layer's bottoms and fields fix: top shapes, parameter blobs, MACs of one forward pass (bias excluded)."""
+    """What a layer's bottoms and fields fix.
+
+    tops: the shape of each top
+    params: its parameter blobs
+    macs: multiply-adds of one forward pass, bias excluded
+    """
 
     tops: list[Shape]
     params: list[Param] = field(default_factory=list)
     macs: int = 0
 
 
-Rule = Callable[[pb.LayerParameter, Sequence[Shape]], Facts]
+Rule = Callable[[Layer, Shapes], Facts]
 _RULES: dict[str, Rule] = {}
 
 
@@ -62,15 +70,18 @@ def rule(*types: str) -> Callable[[Rule], Rule]:
 
 
 def layer_types() -> list[str]:
-    """Every layer type that has a rule, sorted."""
+    """List every layer type that has a rule, sorted."""
     return sorted(_RULES)
 
 
-def facts(layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
-    """The facts of a layer over bottoms of these shapes.
+def facts(layer: Layer, bottoms: Shapes) -> Facts:
+    """Return the facts of a layer over bottoms of these shapes.
 
-    Raises LayerError naming layer and field where Caffe's own SetUp or Reshape would stop, and for an unknown type.
+    Raises LayerError with layer and field where Caffe's own SetUp or Reshape would stop, and for an
+    unknown type.
     """
     if layer.type not in _RULES:
-        raise LayerError(layer.name, f"unknown layer type '{layer.type}'{suggest(layer.type, _RULES)}", "type")
+        hint = suggest(layer.type, _RULES)
+        message = f"unknown layer type '{layer.type}'{hint}"
+        raise LayerError(layer.name, message, "type")
     return _RULES[layer.type](layer, bottoms)

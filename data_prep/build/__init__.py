@@ -1,1 +1,1 @@
-"""Annotations and images to LMDBs."""
+"""Builds LMDBs from annotations and images."""

@@ -34,7 +34,7 @@ def build(
 ) -> list[Part]:
     """Build the LMDB of a data set, or one for training and one for testing.
 
-    Label map, lists and name_size files lie beside the LMDBs.
+    Writes the label map, lists and name_size files beside the LMDBs.
 
     source: the data set, see data_prep.open_source and data_prep.select
     out: the LMDB; with train_list and test_list, or test_share, the folder for train_lmdb,
@@ -42,16 +42,16 @@ def build(
     image_list: images of the one LMDB: a list's file, or the name of one of the data set's own;
       None for all
     train_list, test_list: images of the two LMDBs
-    test_share: in place of two lists: above 0 and below 1, the share of images drawn for testing
+    test_share: in place of two lists, the share of images drawn for testing, above 0 and below 1
     seed: decides what test_share and shuffle draw
-    shuffle: put the images in a random order, those for testing excepted
+    shuffle: put the images in a random order, except those for testing
     labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the
       classes found
     fix: "clip" or "drop" boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them
     overwrite: replace LMDBs that are there
     report: gets everything that is wrong
     output: how records are written, and by how many workers
-    Returns what became of each LMDB: its path, images, objects by class.
+    Returns for each LMDB its path, images, and objects by class.
     Raises CaffeError, with nothing written, if anything is wrong.
     """
     choice = Choice(image_list, train_list, test_list, test_share, seed)

@@ -10,11 +10,12 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep.build.class_map import class_map
+from data_prep.build.part import class_counts
 from data_prep.build.workers import Workers
 from data_prep.checks.boxes import Fix
 from data_prep.checks.dataset_checks import DatasetChecks, unannotated
 from data_prep.checks.faults import Fault
-from data_prep.checks.item_checks import Rules, inspect
+from data_prep.checks.item_checks import Load, Rules, inspect
 from data_prep.checks.report import Report
 from data_prep.images.encoding import Encoding
 from data_prep.images.image import EncodedImage, read_image
@@ -38,9 +39,10 @@ class Checked(NamedTuple):
 
     def __str__(self) -> str:
         images = ", ".join(f"{name}: {count} images" for name, count in self.images.items())
-        classes = ", ".join(f"{name} {count}" for name, count in sorted(self.objects.items()))
-        found = f"{images}; {self.objects.total()} objects"
-        return f"{found}: {classes}" if classes else found
+        summary = f"{images}; {self.objects.total()} objects"
+        if not self.objects:
+            return summary
+        return f"{summary}: {class_counts(self.objects)}"
 
 
 def check(
@@ -67,12 +69,13 @@ def check(
       classes found
     fix: say what a build with the same fix would make of boxes at fault
     decode: decode every image to its end, where a build only reads the header of a JPEG
-    report: gets the faults as well as those that it has already
+    report: gets the faults; keeps those that it already has
     name: of the only part, where no list names it
-    Raises CaffeError for a data set or label map that is not there.
+    Raises CaffeError for a missing data set or label map.
     """
     report = report or Report()
-    found = Choice(image_list, train_list, test_list, test_share, seed).items(source)
+    choice = Choice(image_list, train_list, test_list, test_share, seed)
+    found = choice.items(source)
     parts = {image_list or name: found[0]}
     if len(found) == 2:
         parts = {"train": found[0], "test": found[1]}
@@ -84,13 +87,20 @@ def check(
 
 
 class _Job(NamedTuple):
+    """What worker processes need to know. decode: decode every image to its end."""
+
     source: Source
     rules: Rules
     decode: bool
 
 
-class _Seen(NamedTuple):
-    """An item, checked. key: of its image's content; classes: number of its objects by class."""
+class _CheckedItem(NamedTuple):
+    """An item, checked.
+
+    faults: everything that is wrong
+    key: of its image's content
+    classes: number of its objects by class
+    """
 
     faults: list[Fault]
     key: bytes
@@ -106,7 +116,7 @@ def _check_parts(
     fix: Fix | None,
     decode: bool,
 ) -> Counter[str]:
-    """Add to the report everything that is wrong with the items of each part.
+    """Check the items of each part, and add everything that is wrong to the report.
 
     Returns the number of objects by class, as they would be built.
     """
@@ -120,31 +130,36 @@ def _check_parts(
     coming = iter(owners)
     progress = tqdm(total=len(items), desc="checked", unit=" images", disable=None, leave=False)
     with progress, Workers() as workers:
-        for batch in workers.map(_look, _Job(source, rules, decode), items):
-            for seen, (part, item) in zip(batch, coming, strict=False):
-                report.add(seen.faults)
-                report.add(dataset_checks.add(part, item, seen.key, seen.classes))
-                objects.update(seen.classes)
+        for batch in workers.map(_check_items, _Job(source, rules, decode), items):
+            for checked, (part, item) in zip(batch, coming, strict=False):
+                report.add(checked.faults)
+                report.add(dataset_checks.add(part, item, checked.key, checked.classes))
+                objects.update(checked.classes)
             progress.update(len(batch))
     if not report.failed:
         report.add(dataset_checks.classes(given=classes.file is not None))
     return objects
 
 
-def _look(job: _Job, _: int, items: list[Item]) -> list[_Seen]:
-    """What worker processes do."""
-    load = _decoded if job.decode else read_image
+def _check_items(job: _Job, _: int, items: list[Item]) -> list[_CheckedItem]:
+    """Check items, in a worker process."""
+    load: Load = read_image
+    if job.decode:
+        load = _read_and_decode
     found = []
     for item in items:
-        seen = inspect(job.source, item, job.rules, load)
-        objects = seen.annotation.objects if seen.annotation else []
-        found.append(_Seen(seen.faults, seen.key, Counter(o.name for o in objects)))
+        inspected = inspect(job.source, item, job.rules, load)
+        classes: Counter[str] = Counter()
+        if inspected.annotation:
+            classes.update(o.name for o in inspected.annotation.objects)
+        found.append(_CheckedItem(inspected.faults, inspected.key, classes))
     return found
 
 
-def _decoded(path: str, encoding: Encoding, stated: tuple[int, int]) -> EncodedImage:
-    """An image that could be decoded to its end. Raises CaffeError."""
+def _read_and_decode(path: str, encoding: Encoding, stated: tuple[int, int]) -> EncodedImage:
+    """Read an image, and decode it to its end. Raises CaffeError where it cannot be decoded."""
     image = read_image(path, encoding, stated)
-    if cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_COLOR) is None:
+    data = np.frombuffer(image.data, np.uint8)
+    if cv2.imdecode(data, cv2.IMREAD_COLOR) is None:
         raise CaffeError(f"{path}: not an image that OpenCV can read")
     return image

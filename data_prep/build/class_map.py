@@ -1,4 +1,4 @@
-"""Which label every class of a data set gets."""
+"""Decides which label every class of a data set gets."""
 
 from __future__ import annotations
 
@@ -15,29 +15,41 @@ from ssd_common.errors import CaffeError
 
 
 class ClassMap(NamedTuple):
-    """A label map. file: the one that was given, None for one made of the classes found."""
+    """A label map.
+
+    file: the one that the user chose; None for a map made of the classes found
+    """
 
     file: Path | None
     content: pb.LabelMap
 
     def text(self) -> str:
-        """As a file beside LMDBs: the very text of the one that was given."""
-        return self.file.read_text(encoding="utf-8") if self.file else text.dumps(self.content)
+        """Return its text for a file beside LMDBs; a chosen file is copied word for word."""
+        if self.file:
+            return self.file.read_text(encoding="utf-8")
+        return text.dumps(self.content)
 
     def labels(self, source: Source) -> dict[str, int]:
-        """Every class's label. Raises CaffeError where a name or a label is there twice."""
-        return label_map.labels_of(self.content, str(self.file or source.root))
+        """Return the label of every class.
+
+        Raises CaffeError where a name or a label is there twice.
+        """
+        path = self.file or source.root
+        return label_map.labels_of(self.content, str(path))
 
 
 def class_map(
-    source: Source, items: list[Item], labelmap: str | None, workers: Workers | None = None
+    source: Source,
+    items: list[Item],
+    labelmap: str | None,
+    workers: Workers | None = None,
 ) -> ClassMap:
-    """The label map of a data set.
+    """Find the label map of a data set, or make one.
 
-    labelmap: a file or a built-in name; None for one of the source's classes, or else of those in
-      the items, by name
-    workers: look for classes
-    Raises CaffeError for a label map that is not there, or is without a class.
+    labelmap: a file or a built-in name; None for one made of the source's classes, or of those in
+      the items, by name, where the source does not list its classes
+    workers: read the items for their classes
+    Raises CaffeError for a label map that is missing or has no class.
     """
     if labelmap:
         given = label_map.find(labelmap)
@@ -54,14 +66,16 @@ def class_map(
 
 
 def _classes_of(source: Source, _: int, items: list[Item]) -> list[set[str]]:
-    """Classes in the annotations of items.
+    """List the classes in the annotation of every item, in a worker process.
 
-    An annotation that cannot be read has none; it is reported when its turn comes.
+    An annotation that cannot be read has none; the checks of its item report it later.
     """
     found: list[set[str]] = []
     for item in items:
         try:
-            found.append({o.name for o in source.read(item).objects})
+            annotation = source.read(item)
         except (CaffeError, OSError):
             found.append(set())
+        else:
+            found.append({o.name for o in annotation.objects})
     return found

@@ -1,4 +1,4 @@
-"""Turns items into records: what worker processes do."""
+"""Turns items into records, in worker processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What is known of an item once it is converted.
+    """What a build keeps of an item after its conversion.
 
     height, width: of its image, in pixels
     shape: of the record: channels, height, width
@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
     classes: number of objects by class
     difficult: number of difficult objects
     faults: everything that is wrong
-    stamps: size and time of change of its files, by which a changed one is known
+    stamps: sizes and times of change of its files; others mean that a file has changed
     """
 
     height: int
@@ -42,19 +42,29 @@ class Outcome(NamedTuple):
 
     @classmethod
     def of(cls, values: list[Any]) -> Outcome:
-        """An outcome that came as a list, from another process or a journal."""
+        """Make an outcome of a list, which came from another process or a journal."""
         height, width, (channels, rows, columns), key, classes, difficult, faults, stamps = values
-        return cls(height, width, (channels, rows, columns), key, classes, difficult, [Fault(*f) for f in faults], stamps)
+        return cls(
+            height,
+            width,
+            (channels, rows, columns),
+            key,
+            classes,
+            difficult,
+            [Fault(*f) for f in faults],
+            stamps,
+        )
 
 
-Converted = tuple[bytes, bytes, list[Any]]  # key, record (empty where there is an error), and the values of its Outcome
+# Key, record (empty where there is an error), and the values of its Outcome. These go from process
+# to process as plain lists, which take a quarter of the time of named tuples.
+Converted = tuple[bytes, bytes, list[Any]]
 
 
 def convert(job: Job, first: int, items: list[Item]) -> list[Converted]:
-    """The records of items; first: number of the first item in its LMDB.
+    """Turn items into records.
 
-    They go from process to process as plain lists: those take a quarter of the time of tuples with
-    names.
+    first: number of the first item in its LMDB
     """
     return [_convert(job, number, item) for number, item in enumerate(items, first)]
 
@@ -65,31 +75,41 @@ def _convert(job: Job, number: int, item: Item) -> Converted:
     objects: list[Object] = []
     if found.annotation:
         objects = found.annotation.objects
-    height, width, shape = 0, 0, (0, 0, 0)
+    height = 0
+    width = 0
+    shape = (0, 0, 0)
     if found.image:
-        height, width, shape = found.image[1:4]
+        height = found.image.height
+        width = found.image.width
+        shape = found.image.shape
     classes = dict(Counter([o.name for o in objects]))
     difficult = sum([o.difficult for o in objects])
     faults = [list(fault) for fault in found.faults]
     outcome = [height, width, shape, found.key.hex(), classes, difficult, faults, before]
-    return f"{number:08d}_{item.image}".encode(), _record(job, item, found), outcome
+    key = f"{number:08d}_{item.image}".encode()
+    return key, _record(job, item, found), outcome
 
 
 def _record(job: Job, item: Item, found: Inspected) -> bytes:
-    if not found.image or not found.annotation or any(f.severity == "error" for f in found.faults):
+    """Serialise the record of an item; b"" where there is an error."""
+    if not found.image or not found.annotation:
+        return b""
+    if any(fault.severity == "error" for fault in found.faults):
         return b""
     if job.rules.classification:
-        return labelled_datum(found.image, int(item.annotation)).SerializeToString()
-    return annotated_datum(found.image, found.annotation, job.rules.labels).SerializeToString()
+        record = labelled_datum(found.image, int(item.annotation))
+    else:
+        record = annotated_datum(found.image, found.annotation, job.rules.labels)
+    return record.SerializeToString()
 
 
 def stamps(source: Source, item: Item) -> list[int]:
-    """Size and time of change of an item's image and, where it is a file of its own, annotation."""
+    """Return sizes and times of change of an item's image and annotation, where they are files."""
     found = []
     for path in (os.path.join(source.root, item.image), source.file(item)):
         try:
-            about = os.stat(path)
+            status = os.stat(path)
         except OSError:
             continue
-        found += [about.st_size, about.st_mtime_ns]
+        found += [status.st_size, status.st_mtime_ns]
     return found

@@ -17,7 +17,7 @@ from caffe_ir import dataset_file
 from caffe_ir import label_map as label_maps
 from caffe_ir.dataset_file import DatasetFile
 from data_prep.build.class_map import ClassMap, class_map
-from data_prep.build.convert import Job, Outcome, convert, stamps
+from data_prep.build.convert import Converted, Job, Outcome, convert, stamps
 from data_prep.build.output import ONE_LMDB, Output
 from data_prep.build.part import Part
 from data_prep.build.resumable_folder import ResumableFolder, check_target, finish, is_finished
@@ -35,9 +35,9 @@ from ssd_common.files import write_atomic
 class Settings(NamedTuple):
     """How a data set is built.
 
-    report: gets all that is wrong
+    report: gets everything that is wrong
     labelmap: a label map's file or built-in name; None for one made of the classes found
-    fix: what becomes of boxes at fault, see data_prep.checks.boxes.fixed_box
+    fix: how to fix boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them
     overwrite: replace what is there
     output: how LMDBs are written
     """
@@ -52,14 +52,14 @@ class Settings(NamedTuple):
 def build_lmdb(source: Source, items: list[Item], out: Path, settings: Settings) -> Part:
     """Build one LMDB with label map, list and name_size file beside it.
 
-    Without a labelmap the one beside out counts, where there is one.
+    out: the LMDB; without settings.labelmap, a label map that already lies beside it is used
     Raises CaffeError, with nothing written, if anything is wrong.
     """
-    beside = out.with_name(label_maps.FILE_NAME)
-    if not settings.labelmap and beside.is_file():
-        settings = settings._replace(labelmap=str(beside))
+    labelmap_file = out.with_name(label_maps.FILE_NAME)
+    if not settings.labelmap and labelmap_file.is_file():
+        settings = settings._replace(labelmap=str(labelmap_file))
     part = Part(out, items)
-    build_parts(source, [part], beside, settings)
+    build_parts(source, [part], labelmap_file, settings)
     return part
 
 
@@ -72,9 +72,10 @@ def build_dataset(
     name: str,
     settings: Settings,
 ) -> list[Part]:
-    """Build train_lmdb and test_lmdb in the folder `out`, with all that belongs to them.
+    """Build train_lmdb and test_lmdb in the folder `out`, and the files beside them.
 
-    Last comes dataset.json, which `netgen build --dataset` takes; paths in it are relative to it.
+    The last file is dataset.json, which `netgen build --dataset` reads; paths in it are relative to
+    it.
 
     name: the data set's
     Raises CaffeError, with nothing written, if anything is wrong.
@@ -86,8 +87,8 @@ def build_dataset(
 
     def describe() -> None:
         if settings.output.classification:
-            return  # there is no detector for them
-        about = DatasetFile(
+            return  # no detector trains on such records
+        dataset = DatasetFile(
             name=name,
             labelmap=label_maps.FILE_NAME,
             train_lmdb=parts[0].lmdb.name,
@@ -97,17 +98,17 @@ def build_dataset(
             test_images=len(test),
             force_color=any(part.mixed for part in parts),
         )
-        write_atomic(description, dataset_file.dumps(about))
+        write_atomic(description, dataset_file.dumps(dataset))
 
-    beside = out / label_maps.FILE_NAME
-    build_parts(source, parts, beside, settings, marker=description, describe=describe)
+    labelmap_file = out / label_maps.FILE_NAME
+    build_parts(source, parts, labelmap_file, settings, marker=description, describe=describe)
     return parts
 
 
 def build_parts(
     source: Source,
     parts: list[Part],
-    beside: Path,
+    labelmap_file: Path,
     settings: Settings,
     *,
     marker: Path | None = None,
@@ -115,14 +116,16 @@ def build_parts(
 ) -> None:
     """Build LMDBs that have a label map in common.
 
-    beside: the label map
-    marker: a file that says that the LMDBs are whole; it goes as soon as others take their place
+    labelmap_file: the label map to write
+    marker: a file whose presence says that the LMDBs are whole; it is removed before others take
+      their place
     describe: writes the marker
     Raises CaffeError, with nothing written, if anything is wrong.
     """
-    output, report, overwrite = settings.output, settings.report, settings.overwrite
+    output = settings.output
+    report = settings.report
     for part in parts:
-        check_target(part.lmdb, overwrite or not is_finished(part.lmdb))
+        check_target(part.lmdb, settings.overwrite or not is_finished(part.lmdb))
     resizes = output.encoding.resizes
     with Workers(output.workers, output.scheduler, resizes) as workers, ExitStack() as stack:
         classes = None
@@ -130,37 +133,49 @@ def build_parts(
         if not output.classification:
             items = [item for part in parts for item in part.items]
             classes = class_map(source, items, settings.labelmap, workers)
-            files[beside] = classes.text()
-        rules = _rules(source, classes, beside, settings)
+            files[labelmap_file] = classes.text()
+        rules = _rules(source, classes, labelmap_file, settings)
         dataset_checks = DatasetChecks(rules)
-        folders = [stack.enter_context(_folder(source, part, rules, settings)) for part in parts]
+        folders: list[ResumableFolder] = []
+        for part in parts:
+            folder = _folder(source, part, rules, settings)
+            folders.append(stack.enter_context(folder))
         for part, folder in zip(parts, folders, strict=True):
             filling = _Filling(part, folder, dataset_checks, report, output.check_size)
             filling.run(workers, Job(source, rules))
         if not report.failed:
-            given = classes is not None and classes.file is not None
+            given = bool(classes and classes.file)
             report.add(dataset_checks.classes(given=given))
         report.print()
         report.raise_errors()
         for part in parts:
-            files[part.list_file] = "".join(f"{list_line(item)}\n" for item in part.items)
-            files[part.name_size_file] = "".join(part.sizes)
-        if not overwrite:
-            _check_same(files)
-        if marker:
-            marker.unlink(missing_ok=True)
-        for path, lines in files.items():
-            write_atomic(path, lines)
+            files |= _lists(part)
+        _write_files(files, marker, settings.overwrite)
     describe()
     for part in parts:
         finish(part.lmdb)
 
 
-def _rules(source: Source, classes: ClassMap | None, beside: Path, settings: Settings) -> Rules:
-    """What the items are checked against. classes: None where lists name a label for each image."""
+def _lists(part: Part) -> dict[Path, str]:
+    """Return the content of the list and the name_size file of a part, by path."""
+    lines = [f"{list_line(item)}\n" for item in part.items]
+    return {part.list_file: "".join(lines), part.name_size_file: "".join(part.sizes)}
+
+
+def _rules(
+    source: Source, classes: ClassMap | None, labelmap_file: Path, settings: Settings
+) -> Rules:
+    """Return the rules that the items are checked against.
+
+    classes: None where lists name a label for each image
+    labelmap_file: the label map to write
+    """
     output = settings.output
-    labels = classes.labels(source) if classes else {}
-    labels_from = str(classes.file or beside) if classes else ""
+    labels: dict[str, int] = {}
+    labels_from = ""
+    if classes:
+        labels = classes.labels(source)
+        labels_from = str(classes.file or labelmap_file)
     return Rules(
         labels,
         labels_from,
@@ -172,39 +187,59 @@ def _rules(source: Source, classes: ClassMap | None, beside: Path, settings: Set
 
 
 def _folder(source: Source, part: Part, rules: Rules, settings: Settings) -> ResumableFolder:
-    """Where a part's LMDB is written."""
+    """Return the folder that takes the records of a part."""
     shards = settings.output.shards
     digest = _digest(source, rules, part.items, shards)
     return ResumableFolder(part.lmdb, len(part.items), digest, settings.overwrite, shards)
 
 
+def _write_files(files: dict[Path, str], marker: Path | None, overwrite: bool) -> None:
+    """Write files, after the marker is removed.
+
+    files: their content by path
+    marker: as build_parts takes it
+    Raises CaffeError, with nothing written, where a file has other content and overwrite is not
+      set.
+    """
+    if not overwrite:
+        _check_same(files)
+    if marker:
+        marker.unlink(missing_ok=True)
+    for path, content in files.items():
+        write_atomic(path, content)
+
+
 def _check_same(files: dict[Path, str]) -> None:
     """Raise CaffeError where a file is there and has other content."""
-    for path, lines in files.items():
-        if path.exists() and path.read_text(encoding="utf-8") != lines:
+    for path, content in files.items():
+        if path.exists() and path.read_text(encoding="utf-8") != content:
             raise CaffeError(f"{path}: already there with other content (--overwrite replaces it)")
 
 
 def shuffled(items: list[Item], seed: int) -> list[Item]:
-    """The items in an order that depends on the seed alone, with any version of Python.
+    """Put items in an order that depends on the seed alone, with any version of Python.
 
     The fork's own order is another each time.
     """
-    keys = [hashlib.sha256(f"{seed} {i}".encode()).digest() for i in range(len(items))]
-    return [items[i] for i in sorted(range(len(items)), key=keys.__getitem__)]
+    numbers = range(len(items))
+    keys = [hashlib.sha256(f"{seed} {i}".encode()).digest() for i in numbers]
+    return [items[i] for i in sorted(numbers, key=keys.__getitem__)]
 
 
 def _digest(source: Source, rules: Rules, items: list[Item], shards: int) -> str:
-    """What an LMDB depends on beside the files that it is made of, as one word."""
-    about = (source, source.root.resolve(), rules, shards, cv2.__version__)
-    found = hashlib.sha256(pickle.dumps(about))
+    """Return a digest of everything that an LMDB depends on, except its images and annotations."""
+    settings = (source, source.root.resolve(), rules, shards, cv2.__version__)
+    found = hashlib.sha256(pickle.dumps(settings))
     for item in items:
         found.update(repr(item).encode())
     return found.hexdigest()
 
 
 class _Filling(NamedTuple):
-    """Filling the LMDB of one part."""
+    """Fills the LMDB of one part.
+
+    check_size: all records must have the same shape
+    """
 
     part: Part
     folder: ResumableFolder
@@ -213,21 +248,22 @@ class _Filling(NamedTuple):
     check_size: bool
 
     def run(self, workers: Workers, job: Job) -> None:
-        """Convert the part's items, but for those that an earlier process has converted."""
+        """Convert the items of the part, except those that an earlier process has converted."""
         items = self.part.items
         done = self._done(job)
         for item, outcome in zip(items, done, strict=False):
             self._add(item, outcome)
         coming = islice(items, len(done), None)
-        batches = workers.map(convert, job, items, len(done), weigh=lambda found: len(found[1]))
-        with tqdm(
+        batches = workers.map(convert, job, items, len(done), weigh=_record_size)
+        progress = tqdm(
             total=len(items),
             initial=len(done),
             desc=self.part.lmdb.name,
             unit=" images",
             disable=None,
             leave=False,
-        ) as progress:
+        )
+        with progress:
             for batch in batches:
                 for key, value, note in batch:
                     self._add(next(coming), Outcome.of(note))
@@ -236,7 +272,7 @@ class _Filling(NamedTuple):
                 progress.update(len(batch))
 
     def _done(self, job: Job) -> list[Outcome]:
-        """What an earlier process has converted; nothing where its files have changed since."""
+        """List what an earlier process has converted; nothing where its files have changed."""
         done = [Outcome.of(note) for note in self.folder.notes]
         for item, outcome in zip(self.part.items, done, strict=False):
             if stamps(job.source, item) != outcome.stamps:
@@ -245,12 +281,18 @@ class _Filling(NamedTuple):
         return done
 
     def _add(self, item: Item, outcome: Outcome) -> None:
-        """Take in what became of the next item, and all that is wrong with it."""
+        """Take in the outcome of the next item, and everything that is wrong with it."""
         key = bytes.fromhex(outcome.key)
         self.report.add(outcome.faults)
         self.report.add(self.dataset_checks.add(self.part.name, item, key, outcome.classes))
         self.part.add(item, outcome)
         if self.check_size and outcome.shape != self.part.shape:
-            one, first = ("x".join(map(str, s)) for s in (outcome.shape, self.part.shape or ()))
-            said = f"{item.image} is {one} where the first record is {first}"
-            self.report.add([Fault("unequal", item.place or "", said)])
+            shape = "x".join(map(str, outcome.shape))
+            first = "x".join(map(str, self.part.shape or ()))
+            message = f"{item.image} is {shape} where the first record is {first}"
+            self.report.add([Fault("unequal", item.place or "", message)])
+
+
+def _record_size(converted: Converted) -> int:
+    """Return the bytes of a record, by which workers size their batches."""
+    return len(converted[1])

@@ -1,4 +1,4 @@
-"""How LMDBs are written."""
+"""Options that say how LMDBs are written."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from data_prep.images.encoding import COPIED, Encoding
 
 
 class Output(NamedTuple):
-    """How LMDBs are written, and by whom.
+    """How LMDBs are written, and by which workers.
 
-    encoding: how images are kept
+    encoding: how records keep images
     classification: lists name a label for each image instead of an annotation
-    check_size: all records have the same shape
-    shards: LMDBs in a folder instead of one; 0 for one
-    workers, scheduler: who does it, as data_prep.build.workers.Workers takes them
+    check_size: all records must have the same shape
+    shards: number of LMDBs in a folder; 0 for a single LMDB
+    workers, scheduler: as data_prep.build.workers.Workers takes them
     """
 
     encoding: Encoding = COPIED

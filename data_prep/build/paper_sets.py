@@ -1,4 +1,4 @@
-"""The papers' data sets: which splits make up each LMDB, as in the SSD fork."""
+"""The data sets of the papers: which splits make up each LMDB, as in the SSD fork."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class PaperSet(NamedTuple):
     """A data set of a paper.
 
     about: its images, for help
-    kind: reads it
-    train, test: splits
-    labelmap: a built-in label map
-    paths: where its files are written; None where netgen's nets look for them
+    kind: the class that reads it
+    train, test: names of splits
+    labelmap: name of a built-in label map
+    paths: where its files are written; None for where netgen's nets look for them
     """
 
     about: str

@@ -1,4 +1,4 @@
-"""Builds the papers' data sets where netgen's nets look for them."""
+"""Builds the data sets of the papers where netgen's nets look for them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,23 @@ from ssd_common.suggest import suggest
 
 
 class Devkit(Folder):
-    """VOCdevkit, whose lists go by `VOC2007/trainval`.
+    """Reads VOCdevkit, whose lists have names such as `VOC2007/trainval`.
 
-    Paths begin with the year's folder, as the fork's create_list.sh writes them.
+    Image paths begin with the year's folder, as in the lists of the fork's create_list.sh.
     """
 
     def __init__(self, root: Path) -> None:
         inner = root / "VOCdevkit"
-        super().__init__(inner if inner.is_dir() else root)
+        if inner.is_dir():
+            root = inner
+        super().__init__(root)
 
     def read_list(self, name: str) -> list[Item]:
-        """The items of a year's list. Raises CaffeError."""
+        """Read the items of a year's list.
+
+        name: year and split, as `VOC2007/trainval`
+        Raises CaffeError where it is missing.
+        """
         year, _, split = name.partition("/")
         folder = self.root / year
         if not folder.is_dir():
@@ -54,20 +60,20 @@ def paper(
 ) -> list[Part]:
     """Build the LMDBs of a paper's data set, with label map, lists and name_size files.
 
-    Training images come in a random order (the fork's is another each time), test images in their
-    list's.
+    Training images come in a random order (the fork's is another each time), test images in the
+    order of their list.
 
     name: "voc2007", "voc2012", "voc0712", "voc0712pp", "coco", "ilsvrc" or "coco_ids"
     folder: where the data set lies: VOCdevkit, COCO's folder, or ILSVRC's
     out: folder of all data sets
     seed: decides the order of the training images
     fix, overwrite, report, output: as data_prep.build takes them
-    Returns what became of the LMDBs for training and for testing.
+    Returns what the LMDBs for training and for testing hold.
     Raises CaffeError, with nothing written, if anything is wrong.
     """
     found = find(name)
-    folder, out = Path(folder), Path(out)
-    source: Source = Devkit(folder) if found.kind is Folder else found.kind(folder)
+    source = _source(found, Path(folder))
+    out = Path(out)
     train = [item for split in found.train for item in source.read_list(split)]
     test = [item for split in found.test for item in source.read_list(split)]
     paths, labelled = _paths(name, found)
@@ -84,8 +90,15 @@ def paper(
     return parts
 
 
+def _source(found: PaperSet, folder: Path) -> Source:
+    """Open the data set of a paper."""
+    if found.kind is Folder:
+        return Devkit(folder)
+    return found.kind(folder)
+
+
 def find(name: str) -> PaperSet:
-    """A paper's data set by name. Raises CaffeError with the nearest name."""
+    """Return a paper's data set by name. Raises CaffeError with the nearest name."""
     if name not in PAPER_SETS:
         known = suggest(name, PAPER_SETS) or f" (one of {', '.join(PAPER_SETS)})"
         raise CaffeError(f"no data set '{name}' of a paper{known}")
@@ -93,9 +106,9 @@ def find(name: str) -> PaperSet:
 
 
 def _paths(name: str, found: PaperSet) -> tuple[Paths, bool]:
-    """Where a data set is written, and whether its test images' labels are published."""
+    """Return where a data set is written, and whether the labels of its test images are public."""
     if found.paths:
         return found.paths, True
-    about = find_dataset(name)
-    paths = Paths(about.train_lmdb, about.test_lmdb, about.labelmap, about.name_size)
-    return paths, about.test_labels
+    dataset = find_dataset(name)
+    paths = Paths(dataset.train_lmdb, dataset.test_lmdb, dataset.labelmap, dataset.name_size)
+    return paths, dataset.test_labels

@@ -1,35 +1,34 @@
-"""One LMDB of a data set, and what is known of it."""
+"""One LMDB of a data set, and what it holds."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from os.path import basename, splitext  # Path's own are four times as slow, for every image
+from os.path import basename, splitext  # four times as fast as Path's own
 from pathlib import Path
 
 from caffe_ir import name_size
 from data_prep.build.convert import Outcome
 from data_prep.sources.source import Item
 
-MIXED = (
-    "grey",
-    "alpha",
-    "deep",
-)  # kinds of faults: an image without the channels that its record states
+# Kinds of faults that mean an image without the channels that its record states.
+MIXED = ("grey", "alpha", "deep")
 
 
 @dataclass
 class Part:
-    """One LMDB to be, with its list and name_size file beside it, and what it turned out to hold.
+    """One LMDB with the list and the name_size file beside it, before and after it is built.
 
     lmdb: its path
     items: its images
-    stem: what the files beside it are called after; None for `train` of `train_lmdb`, "" of `lmdb`
+    stem: begins the names of the files beside it; None for that of the LMDB's own name: "train" of
+      train_lmdb, "" of lmdb
     sizes: lines of the name_size file
     boxes: number of objects by class
-    difficult: number of difficult ones among them
+    difficult: number of difficult objects
     shape: of the first record: channels, height, width
-    mixed: not all records have the channels that they state
+    mixed: not all images have the channels that their records state
     """
 
     lmdb: Path
@@ -47,7 +46,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return self.stem or self.lmdb.name
 
     @property
@@ -61,7 +60,7 @@ class Part:
         return self.lmdb.with_name(f"{self.stem}{name_size.SUFFIX}".lstrip("_"))
 
     def add(self, item: Item, outcome: Outcome) -> None:
-        """Take in what became of its next item."""
+        """Take in the outcome of its next item."""
         self.boxes.update(outcome.classes)
         self.difficult += outcome.difficult
         self.mixed |= any(fault.kind in MIXED for fault in outcome.faults)
@@ -73,5 +72,10 @@ class Part:
         images = f"{self.lmdb}: {len(self.sizes)} images"
         if not self.boxes:
             return images
-        classes = ", ".join(f"{name} {count}" for name, count in sorted(self.boxes.items()))
-        return f"{images}, {self.boxes.total()} boxes ({self.difficult} difficult): {classes}"
+        boxes = f"{self.boxes.total()} boxes ({self.difficult} difficult)"
+        return f"{images}, {boxes}: {class_counts(self.boxes)}"
+
+
+def class_counts(counts: Mapping[str, int]) -> str:
+    """Write the number of objects of each class, by name."""
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))

@@ -1,4 +1,4 @@
-"""AnnotatedDatum: what an annotated LMDB holds of one image."""
+"""Makes the records of an annotated LMDB, one AnnotatedDatum for each image."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from data_prep.images.image import EncodedImage
 from data_prep.sources.source import Annotation
 
 
-def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping[str, int]) -> pb.AnnotatedDatum:
-    """The record of an image with its objects.
+def annotated_datum(
+    image: EncodedImage,
+    annotation: Annotation,
+    labels: Mapping[str, int],
+) -> pb.AnnotatedDatum:
+    """Make the record of an image with its objects, as convert_annoset --anno_type=detection does.
 
-    So convert_annoset makes it with --anno_type=detection. Objects are grouped by label in order of
-    appearance. Boxes are divided by the size that the annotation states, or the image's where it
-    states none, and neither clipped nor fixed.
+    Objects are grouped by label in the order in which labels appear. Boxes are divided by the size
+    that the annotation states, or by the image's where it states none; they are neither clipped nor
+    fixed.
 
-    labels: every class of the annotation to its label
+    labels: label of every class of the annotation
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadRichImageToAnnotatedDatum.
     """
     record = labelled_datum(image, -1)
@@ -29,25 +33,30 @@ def annotated_datum(image: EncodedImage, annotation: Annotation, labels: Mapping
             groups[label] = record.annotation_group.add(group_label=label)
         group = groups[label]
         box = group.annotation.add(instance_id=len(group.annotation)).bbox
-        box.xmin, box.ymin, box.xmax, box.ymax = o.xmin / width, o.ymin / height, o.xmax / width, o.ymax / height
+        box.xmin = o.xmin / width
+        box.ymin = o.ymin / height
+        box.xmax = o.xmax / width
+        box.ymax = o.ymax / height
         box.difficult = o.difficult
     return record
 
 
 def labelled_datum(image: EncodedImage, label: int) -> pb.AnnotatedDatum:
-    """The record of an image with one label.
+    """Make the record of an image with a label, as convert_annoset --anno_type=classification does.
 
-    So convert_annoset makes it with --anno_type=classification.
+    label: of the whole image
     """
     record = pb.AnnotatedDatum()
     datum = record.datum
     datum.channels, datum.height, datum.width = image.shape
-    datum.data, datum.label, datum.encoded = image.data, label, image.encoded
+    datum.data = image.data
+    datum.label = label
+    datum.encoded = image.encoded
     return record
 
 
 def stated_size(image: EncodedImage, annotation: Annotation) -> tuple[int, int]:
-    """(width, height) that boxes are divided by: the annotation's, or else the image's."""
+    """Return (width, height) that boxes are divided by: the annotation's, or else the image's."""
     if annotation.width > 0 and annotation.height > 0:
         return annotation.width, annotation.height
     return image.width, image.height

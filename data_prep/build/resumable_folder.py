@@ -1,4 +1,4 @@
-"""Folders that are whole or not there, and that a build goes on with after it was killed.
+"""Folders of LMDBs that are whole or not there; a build that was killed continues with them.
 
 A folder is built under a temporary name and renamed at the end.
 """
@@ -23,25 +23,41 @@ _SHARD = re.compile(r"shard-\d{5}-of-\d{5}")
 
 
 class ResumableFolder:
-    """The LMDB `path` to be, or `shards` of them in a folder `path`.
+    """Builds the LMDB `path`, or a folder `path` of several LMDBs.
 
     `with ResumableFolder(path, 2, digest) as folder: folder.put(key, value, note)`
 
-    path appears when the block ends well, and is untouched when it does not. What an earlier
-    process with the same digest had written when it was killed or interrupted is kept: `notes` has
-    what was noted of it, and put is called for the rest. That goes for a whole path, too, until
-    `finish`: several that belong together are there or not.
-    count: records that will be put; digest: of everything that they depend on; notes: JSON values.
+    path appears when the block ends well, and stays as it was when the block fails. Records that an
+    earlier process with the same digest had written when it was killed or interrupted are kept:
+    `notes` has their notes, which are JSON values, and put is called for the rest. An earlier
+    process's whole path is kept in the same way until `finish` is called for it, so that several
+    paths that belong together all appear or none.
+
+    path: the LMDB, or the folder of its shards
+    count: number of records that will be put
+    digest: of everything that the records depend on
+    overwrite: replace path
+    shards: number of LMDBs in the folder; 0 for a single LMDB
     Raises CaffeError if path exists and overwrite is not set, or if the disk refuses.
     """
 
-    def __init__(self, path: Path, count: int, digest: str, overwrite: bool = False, shards: int = 0) -> None:
-        self.path, self.overwrite, self.notes = path, overwrite, list[Any]()
+    def __init__(
+        self,
+        path: Path,
+        count: int,
+        digest: str,
+        overwrite: bool = False,
+        shards: int = 0,
+    ) -> None:
+        self.path = path
+        self.overwrite = overwrite
+        self.notes: list[Any] = []
         self._header = {"digest": digest, "boot": _boot()}
         if shards > count:
             raise CaffeError(f"{path}: {shards} shards are more than its {count} images")
         names = [SHARD.format(i, shards) for i in range(shards)] or [""]
-        self._ends = {(i + 1) * count // len(names): name for i, name in enumerate(names)}  # folder of the records up to there
+        # The folder of the records before each number.
+        self._ends = {(i + 1) * count // len(names): name for i, name in enumerate(names)}
         self._pending: list[Any] = []
 
     def __enter__(self) -> ResumableFolder:
@@ -65,44 +81,61 @@ class ResumableFolder:
         return self
 
     def _start(self) -> None:
+        """Make an empty folder with a journal."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
-        (self._folder / JOURNAL).write_text(json.dumps(self._header) + "\n", encoding="utf-8")
+        header = json.dumps(self._header)
+        (self._folder / JOURNAL).write_text(f"{header}\n", encoding="utf-8")
 
     def restart(self) -> None:
-        """Forget what was there: it is not what would be written now."""
+        """Drop the records of the earlier process, where they are not what this one would write."""
         self._journal.close()
-        self.notes, self._count = [], 0
+        self.notes = []
+        self._count = 0
         self._start()
         self._journal = (self._folder / JOURNAL).open("a", encoding="utf-8")
         self._open()
 
     def _read_journal(self, folder: Path) -> list[Any] | None:
-        """The notes on the records in the folder's LMDBs; None if it is another build's.
+        """Read the notes on the records in a folder's LMDBs; None if it is another build's.
 
-        A commit's notes are written before the commit itself, so the last line may be of records
-        that are not there.
+        A commit's notes are written before the commit itself, so the last line may be about records
+        that are not there; it is cut off.
         """
         try:
             with (folder / JOURNAL).open("rb+") as journal:
                 if json.loads(journal.readline()) != self._header:
                     return None
-                written = sum(LmdbWriter(folder / name, self.path).committed for name in self._ends.values() if (folder / name).is_dir())
+                written = self._records_in(folder)
                 notes: list[Any] = []
                 while len(notes) < written:
                     notes += json.loads(journal.readline())
                 journal.truncate(journal.tell())
-                return notes if len(notes) == written else None
         except (OSError, ValueError, CaffeError):
             return None
+        if len(notes) != written:
+            return None
+        return notes
+
+    def _records_in(self, folder: Path) -> int:
+        """Count the records in a folder's LMDBs."""
+        count = 0
+        for name in self._ends.values():
+            if (folder / name).is_dir():
+                count += LmdbWriter(folder / name, self.path).committed
+        return count
 
     def _open(self) -> None:
-        """The LMDB that the next record goes to."""
+        """Open the LMDB that the next record goes to."""
         self._end = next((end for end in self._ends if end > self._count), self._count)
-        self._writer = LmdbWriter(self._folder / self._ends.get(self._end, ""), self.path)
+        name = self._ends.get(self._end, "")
+        self._writer = LmdbWriter(self._folder / name, self.path)
 
     def put(self, key: bytes, value: bytes, note: Any) -> None:
-        """Take the next record in, and what shall be known of it when the build is gone on with."""
+        """Take in the next record.
+
+        note: what a later process needs to know of it, should it have to continue the build
+        """
         self._writer.put(key, value)
         self._pending.append(note)
         self._count += 1
@@ -114,15 +147,26 @@ class ResumableFolder:
             self._commit()
 
     def _commit(self, last: bool = False) -> None:
+        """Write the pending notes, and then their records.
+
+        last: these are the last records of their LMDB
+        """
+        # json.dump to the file would be much slower.
+        line = json.dumps(self._pending, separators=(",", ":"))
         try:
-            self._journal.write(json.dumps(self._pending, separators=(",", ":")) + "\n")  # json.dump is much slower
+            self._journal.write(f"{line}\n")
             self._journal.flush()
         except OSError as error:
             raise CaffeError(f"{self.path}: cannot write: {error.strerror}") from None
         self._writer.commit(last)
         self._pending = []
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._journal.close()
         if kind is None:
             if self._pending:
@@ -134,24 +178,24 @@ class ResumableFolder:
                 self.path.parent.rmdir()
         else:  # Ctrl-C
             done = self._count - len(self._pending)
-            said = f"{done} images are done; the same command goes on from there"
-            print(f"data_prep: {self.path}: {said}", file=sys.stderr)
+            message = f"{done} images are done; the same command goes on from there"
+            print(f"data_prep: {self.path}: {message}", file=sys.stderr)
 
 
 def finish(path: Path) -> None:
-    """Say that nothing is to come any more that an LMDB belongs together with."""
+    """Mark an LMDB as finished, together with all that belong with it: remove its journal."""
     (path / JOURNAL).unlink(missing_ok=True)
 
 
 def is_finished(path: Path) -> bool:
-    """Whether an LMDB is none that a build still has to finish."""
+    """Tell whether a path holds no LMDB that a build still has to finish."""
     return not (path / JOURNAL).is_file()
 
 
 def _boot() -> str:
-    """The identity of this boot of the machine, "" where the system does not tell.
+    """Return the identity of this boot of the machine, "" where the system does not tell.
 
-    After a crash of the machine, not everything that was written is on its disk.
+    A build does not continue after a crash of the machine, whose disk may lack recent writes.
     """
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -161,34 +205,42 @@ def _boot() -> str:
 
 def check_target(path: Path, overwrite: bool) -> None:
     """Raise CaffeError unless path is free, or holds an LMDB that may be replaced."""
-    if path.is_dir() and all(n in ("data.mdb", "lock.mdb", JOURNAL) or _SHARD.fullmatch(n) for n in os.listdir(path)):
-        if overwrite or not os.listdir(path):
-            return
-        raise CaffeError(f"{path}: already there (--overwrite replaces it)")
-    if path.exists():
+    if not path.exists():
+        return
+    if not path.is_dir() or not all(map(_belongs_to_lmdb, os.listdir(path))):
         raise CaffeError(f"{path}: already there, and not an LMDB; choose another --out")
+    if os.listdir(path) and not overwrite:
+        raise CaffeError(f"{path}: already there (--overwrite replaces it)")
+
+
+def _belongs_to_lmdb(name: str) -> bool:
+    """Tell whether a file or folder of this name may lie in an LMDB, or in a folder of shards."""
+    return name in ("data.mdb", "lock.mdb", JOURNAL) or bool(_SHARD.fullmatch(name))
 
 
 def temporary(path: Path) -> Path:
-    """The name under which this process builds the folder `path`."""
+    """Return the name under which this process builds the folder `path`."""
     return path.with_name(f"{path.name}.tmp-{os.getpid()}")
 
 
 def leftovers(path: Path, kind: str = "tmp") -> list[Path]:
-    """Folders beside path that ended processes left.
+    """List folders beside path that ended processes, or this one, left.
 
-    kind: "tmp" for half built ones, "old" for those moved out of the way
+    kind: "tmp" for half built folders, "old" for those moved out of the way
     """
     found = []
     for folder in sorted(path.parent.glob(f"{path.name}.{kind}-*")):
-        pid = folder.name.rpartition("-")[2]
-        if pid.isdigit() and (int(pid) == os.getpid() or not is_running(int(pid))):
+        number = folder.name.rpartition("-")[2]
+        if not number.isdigit():
+            continue
+        pid = int(number)
+        if pid == os.getpid() or not is_running(pid):
             found.append(folder)
     return found
 
 
 def clear_leftovers(path: Path, keep: Path | None = None) -> None:
-    """Remove what interrupted processes left beside path, and put back what they moved away.
+    """Remove folders that interrupted processes left beside path; put back those moved away.
 
     keep: a folder that stays
     """
@@ -203,7 +255,7 @@ def clear_leftovers(path: Path, keep: Path | None = None) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is a process of that number."""
+    """Tell whether there is a process of that number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -214,7 +266,7 @@ def is_running(pid: int) -> bool:
 
 
 def replace_folder(folder: Path, path: Path) -> None:
-    """Rename folder to path, over an older folder there."""
+    """Rename folder to path, in place of an older folder there."""
     old = path.with_name(f"{path.name}.old-{os.getpid()}")
     if path.exists():
         os.rename(path, old)

@@ -1,6 +1,6 @@
-"""Who does the work: this process, its threads, several processes, or a Dask cluster.
+"""Spreads work over this process, its threads, several processes, or a Dask cluster.
 
-Results come in order, whoever did it.
+Results come in order in any case.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import BaseContext
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -24,27 +25,46 @@ from ssd_common.errors import CaffeError
 from ssd_common.machine import cores
 
 T = TypeVar("T")
-FEW = 400  # items: not worth starting processes for
-# At most: a sixth of the work on a resized image is Python's own, which one thread does at a time.
+FEW = 400  # so many items are not worth starting processes for
+# Most workers that are threads. A sixth of the work on a resized image is Python's own, which only
+# one thread does at a time.
 THREADS = 4
-BATCH_ITEMS, BATCH_BYTES = 100, 4 << 20  # of results, at most and about; by 1 MB at a time, copying is a tenth slower
-CLUSTER_ITEMS, CLUSTER_BYTES = 1000, 32 << 20  # the same on a cluster, where a batch costs more than its bytes
-FIRST_ITEMS = 10  # of the first batches, whose bytes nobody knows
+BATCH_ITEMS = 100  # most items of a batch
+BATCH_BYTES = 4 << 20  # about the bytes of its results; with 1 MB copying takes a tenth longer
+# The same on a cluster, where a batch costs more than its bytes.
+CLUSTER_ITEMS = 1000
+CLUSTER_BYTES = 32 << 20
+FIRST_ITEMS = 10  # items of the first batches, before the bytes of a result are known
 
 
 class Workers:
-    """`with Workers(4) as workers: for results in workers.map(function, job, items): …`.
+    """Workers that call a function on batches of items.
 
-    workers: at work at a time, 0 for one per core; processes or, where OpenCV does nearly all of it
-      (resizes) and there are not many, threads, which need not send each other images
-    scheduler: address of a Dask scheduler, whose workers have data_prep and see the same files.
-      OpenCV has one thread meanwhile: images go in parallel, not the rows of one.
+    `with Workers(4) as workers: for results in workers.map(function, job, items): …`
+
+    Inside the block OpenCV has one thread: images are processed in parallel, not the rows of one.
+
+    workers: how many work at a time, 0 for one per core
+    scheduler: address of a Dask scheduler, whose workers have data_prep and see the same files
+    resizes: OpenCV does nearly all of the work; a few workers are then threads, which need not send
+      images to each other, in place of processes
     Raises CaffeError where there is no such scheduler, and where a process dies.
     """
 
-    def __init__(self, workers: int = 0, scheduler: str | None = None, resizes: bool = False) -> None:
-        self._workers, self._scheduler, self._resizes = workers or cores(), scheduler, resizes
-        self._most = (CLUSTER_ITEMS, CLUSTER_BYTES) if scheduler else (BATCH_ITEMS, BATCH_BYTES)
+    def __init__(
+        self,
+        workers: int = 0,
+        scheduler: str | None = None,
+        resizes: bool = False,
+    ) -> None:
+        self._workers = workers or cores()
+        self._scheduler = scheduler
+        self._resizes = resizes
+        self._most_items = BATCH_ITEMS
+        self._most_bytes = BATCH_BYTES
+        if scheduler:
+            self._most_items = CLUSTER_ITEMS
+            self._most_bytes = CLUSTER_BYTES
         self._pool: Any = None
 
     def __enter__(self) -> Workers:
@@ -55,7 +75,12 @@ class Workers:
         cv2.setNumThreads(0)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         cv2.setNumThreads(self._opencv_threads)
         if self._scheduler and self._pool:
             self._pool.close()
@@ -70,38 +95,60 @@ class Workers:
         start: int = 0,
         weigh: Callable[[T], int] = lambda _: 1,
     ) -> Iterator[list[T]]:
-        """Results of function(job, number of the first item, items) for batch after batch of items.
+        """Call function(job, number of the first item, items) for batch after batch of items.
 
         Only a few batches are under way or waiting at a time.
 
         start: number of the first item to take
-        weigh: bytes of a result, by which batches are made smaller or larger
+        weigh: returns the bytes of a result, which decide how large the next batches are
+        Yields the results of each batch.
         """
         if self._pool is None and self._workers > 1 and len(items) - start > FEW:
-            threads = self._resizes and self._workers <= THREADS
-            self._pool = ThreadPoolExecutor(self._workers) if threads else _processes(self._workers)
+            self._pool = self._new_pool()
+        ahead = 1  # batches under way or waiting
+        if self._pool:
+            ahead = 2 * self._workers
         packed = pickle.dumps(job)
         waiting: deque[Any] = deque()
         size = FIRST_ITEMS
         while start < len(items) or waiting:
             try:
-                while start < len(items) and len(waiting) < (2 * self._workers if self._pool else 1):
-                    waiting.append(self._submit(function, packed, start, items[start : start + size]))
+                while start < len(items) and len(waiting) < ahead:
+                    batch = items[start : start + size]
+                    waiting.append(self._submit(function, packed, start, batch))
                     start += size
                 results = waiting.popleft().result()
             except BrokenProcessPool:
-                raise CaffeError("a worker process was killed (too little memory? fewer --workers need less)") from None
+                raise CaffeError(
+                    "a worker process was killed (too little memory? fewer --workers need less)"
+                ) from None
             except Exception as error:
                 if not self._scheduler or isinstance(error, (CaffeError, OSError)):
                     raise
-                said = f"{type(error).__name__}: {error}".split("\n")[0]
-                gave_up = "the Dask cluster gave up (do its workers have data_prep?)"
-                raise CaffeError(f"{self._scheduler}: {gave_up}: {said}") from None
+                reason = f"{type(error).__name__}: {error}".split("\n")[0]
+                raise CaffeError(
+                    f"{self._scheduler}: the Dask cluster gave up (do its workers have data_prep?):"
+                    f" {reason}"
+                ) from None
             yield results
             mean = sum(map(weigh, results)) / len(results)
-            size = int(min(max(self._most[1] / max(mean, 1), 1), self._most[0]))
+            fitting = self._most_bytes / max(mean, 1)
+            size = int(min(max(fitting, 1), self._most_items))
 
-    def _submit(self, function: Callable[..., list[T]], packed: bytes, start: int, items: Sequence[Any]) -> Any:
+    def _new_pool(self) -> Any:
+        """Start threads or processes."""
+        if self._resizes and self._workers <= THREADS:
+            return ThreadPoolExecutor(self._workers)
+        return _processes(self._workers)
+
+    def _submit(
+        self,
+        function: Callable[..., list[T]],
+        packed: bytes,
+        start: int,
+        items: Sequence[Any],
+    ) -> Any:
+        """Hand a batch to the pool, or do it at once without a pool. Returns its future."""
         if self._scheduler:
             return self._pool.submit(_call, function, packed, start, items, pure=False)
         if self._pool:
@@ -116,18 +163,26 @@ def _unpack(packed: bytes) -> Any:
     return pickle.loads(packed)
 
 
-def _call(function: Callable[[Any, int, list[Any]], list[T]], packed: bytes, start: int, items: list[Any]) -> list[T]:
+def _call(
+    function: Callable[[Any, int, list[Any]], list[T]],
+    packed: bytes,
+    start: int,
+    items: list[Any],
+) -> list[T]:
+    """Do a batch, in a worker."""
     try:
         return function(_unpack(packed), start, items)
     except CaffeError as error:
-        raise CaffeError(str(error)) from None  # those with more than a message do not travel
+        # Errors with more arguments than a message cannot be sent from process to process.
+        raise CaffeError(str(error)) from None
 
 
 def _processes(workers: int) -> ProcessPoolExecutor:
-    # Not fork: this process may have threads. forkserver's server imports once for all workers.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    if method == "forkserver":
+    """Start worker processes, but not by fork, as this process may have threads."""
+    context: BaseContext = multiprocessing.get_context("spawn")
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context("forkserver")
+        # The server imports the module once for all workers.
         context.set_forkserver_preload(["data_prep.build.convert"])
     return ProcessPoolExecutor(workers, context, _start_worker)
 
@@ -143,12 +198,17 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
+    """Wait in a thread of a worker for the end of its parent, and end the worker then."""
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)
 
 
 def _cluster(address: str) -> Any:
+    """Connect to a Dask scheduler.
+
+    Raises CaffeError where Dask, the scheduler or its workers are missing.
+    """
     try:
         from distributed import Client  # noqa: PLC0415
     except ImportError:
@@ -157,5 +217,6 @@ def _cluster(address: str) -> Any:
         client = Client(address, timeout=10, set_as_default=False)
         client.wait_for_workers(1, timeout=30)
     except (OSError, ValueError, TimeoutError) as error:
-        raise CaffeError(f"--scheduler {address}: no Dask scheduler with workers there: {error}".split("\n")[0]) from None
+        reason = f"--scheduler {address}: no Dask scheduler with workers there: {error}"
+        raise CaffeError(reason.partition("\n")[0]) from None
     return client

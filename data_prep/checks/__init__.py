@@ -1,1 +1,1 @@
-"""What is wrong with data, and the report of it."""
+"""Finds faults in data, and reports them."""

@@ -1,4 +1,4 @@
-"""What is wrong with a data set as a whole."""
+"""Finds what is wrong with a data set as a whole."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from data_prep.sources.source import Item, Source
 from ssd_common.suggest import suggest
 from ssd_common.words import counted
 
-RARE = 20  # times as many objects has a class that another may be a slip of the pen for
+# A class may be a misspelt name of another that has at least so many times its objects.
+RARE = 20
 
 
 class DatasetChecks:
-    """What only a whole data set shows: repeated images, unused classes, misspelt ones.
+    """Finds what only a whole data set shows: repeated images, unused and misspelt classes.
 
-    add comes in the order of the parts.
+    Call add for every item, in the order of the parts, and then classes.
     """
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._objects: Counter[str] = Counter()  # by class
-        self._first: dict[str, Item] = {}  # image with an object of a class
-        self._seen: dict[
-            bytes, tuple[str, str]
-        ] = {}  # key of an image's content: its part and path
+        self._objects: Counter[str] = Counter()  # their number by class
+        self._first: dict[str, Item] = {}  # the first with an object of a class
+        # The part and path of each image by the key of its content.
+        self._seen: dict[bytes, tuple[str, str]] = {}
 
     def add(self, part: str, item: Item, key: bytes, classes: Mapping[str, int]) -> list[Fault]:
-        """Take in an item, and say what is wrong with it beside the others.
+        """Take in an item, and find what is wrong with it beside the earlier ones.
 
         part: the name of its part, as "train"
         key: of the image's content, b"" where it cannot be read
@@ -45,66 +45,80 @@ class DatasetChecks:
         before, image = self._seen.setdefault(key, (part, item.image))
         if image is item.image and before == part:
             return []
-        kind, where, twice = "repeated", "", "is there twice"
-        if before != part:
-            kind, where, twice = "leak", f" in {before}", f"is also in {before}"
+        kind = "repeated"
+        message = "is there twice"
         if image != item.image:
-            twice = f"is the same image as {image}{where}"
-        return [Fault(kind, item.place or "", f"{item.image} {twice}")]
+            message = f"is the same image as {image}"
+        if before != part:
+            kind = "leak"
+            message = f"is also in {before}"
+            if image != item.image:
+                message = f"is the same image as {image} in {before}"
+        return [Fault(kind, item.place or "", f"{item.image} {message}")]
 
     def classes(self, *, given: bool) -> list[Fault]:
-        """What is wrong with the classes, once all annotations could be read.
+        """Find what is wrong with the classes, after all annotations could be read.
 
-        given: somebody has chosen the label map
+        given: the user has chosen the label map
         """
         if self._rules.classification:
             return []
-        if not any(self._rules.labels.values()) or not (given or self._objects):
-            return [Fault("no-class", "", "no image has an object, so there is no class to learn")]
+        has_class = any(self._rules.labels.values())
+        if not has_class or not (given or self._objects):
+            message = "no image has an object, so there is no class to learn"
+            return [Fault("no-class", "", message)]
         found = self._unused_classes()
         if not given:
             found += self._misspelt()
         return found
 
     def _unused_classes(self) -> list[Fault]:
-        labels, source = self._rules.labels, self._rules.labels_from
+        """Find the classes of the label map that occur in no image."""
+        labels = self._rules.labels
         used = {0} | {labels[name] for name in labels if name in self._objects}
-        names = {
-            label: name for name, label in labels.items()
-        }  # a class may have two names, and the last is its own
-        return [
-            Fault("unused-class", source, f"class '{name}' is in no image")
-            for label, name in names.items()
-            if label not in used
-        ]
+        # A class may also have a display name; its own name comes last, and stays.
+        names = {label: name for name, label in labels.items()}
+        found = []
+        for label, name in names.items():
+            if label not in used:
+                message = f"class '{name}' is in no image"
+                found.append(Fault("unused-class", self._rules.labels_from, message))
+        return found
 
     def _misspelt(self) -> list[Fault]:
-        """The classes that hardly occur and are called nearly as one that often does."""
+        """Find classes that hardly occur and have nearly the name of a frequent one."""
         found = []
         for name, count in sorted(self._objects.items()):
-            often = [other for other, n in self._objects.items() if n >= RARE * count]
-            if near := suggest(name, often):
-                item = self._first[name]
-                place = (
-                    f"{item.annotation} ({item.image})"
-                    if item.content is not None
-                    else item.annotation
-                )
-                said = (
-                    f"class '{name}' has {counted(count, 'object')} in all{near};"
-                    " correct it, or rename it with --map"
-                )
-                found.append(Fault("rare-class", place, said))
+            frequent = [other for other, n in self._objects.items() if n >= RARE * count]
+            near = suggest(name, frequent)
+            if not near:
+                continue
+            message = (
+                f"class '{name}' has {counted(count, 'object')} in all{near};"
+                " correct it, or rename it with --map"
+            )
+            place = _annotation_place(self._first[name])
+            found.append(Fault("rare-class", place, message))
         return found
 
 
+def _annotation_place(item: Item) -> str:
+    """Name the annotation of an item, with its image where one file holds many annotations."""
+    if item.content is None:
+        return item.annotation
+    return f"{item.annotation} ({item.image})"
+
+
 def unannotated(source: Source, *parts: list[Item]) -> list[Fault]:
-    """The images that lie in the folders of the items' images and have no annotation, as notes."""
+    """Find images without an annotation in the folders of the annotated ones, as notes."""
     images = {os.path.join(source.root, item.image) for items in parts for item in items}
     known = {os.path.normpath(image) for image in images}
-    found = []
+    found: list[str] = []
     for folder in sorted({os.path.dirname(image) for image in known}):
-        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-        near = [os.path.join(folder, name) for name in names if is_image(name)]
-        found += [image for image in near if image not in known]
+        if not os.path.isdir(folder):
+            continue
+        for name in sorted(os.listdir(folder)):
+            image = os.path.join(folder, name)
+            if is_image(name) and image not in known:
+                found.append(image)
     return [Fault("unannotated", image, "no annotation: left out") for image in found]

@@ -1,7 +1,7 @@
 """Every kind of fault that an annotated data set or an LMDB can have.
 
-An error keeps a data set from being built; a warning is about what the SSD fork's tools write all
-the same; a note is only told.
+An error keeps a data set from being built. A warning is about something that the SSD fork's tools
+write all the same. A note is only reported.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class FaultKind(NamedTuple):
 
     severity: what it means for the build
     title: heading of a group of them in a report, before their number
-    remedy: what a user does about it
-    each: every one is told, in place of the first "and more like it"
+    remedy: what a user can do about it
+    each: report every one, not only the first "and more like it"
     """
 
     severity: Severity
@@ -28,6 +28,7 @@ class FaultKind(NamedTuple):
 
 
 _FIX = "--fix clip|drop leaves out the object"
+_CLASSES = "another --labelmap, or --classes or --map"
 FAULT_KINDS: Mapping[str, FaultKind] = {
     "image-missing": FaultKind("error", "missing images", each=True),
     "image-unreadable": FaultKind("error", "unreadable images", each=True),
@@ -36,11 +37,9 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
     "unknown-class": FaultKind(
         "error",
         "objects of classes that the label map lacks",
-        "another --labelmap, or --classes or --map",
+        _CLASSES,
     ),
-    "background-class": FaultKind(
-        "error", "objects of the background's class", "another --labelmap, or --classes or --map"
-    ),
+    "background-class": FaultKind("error", "objects of the background's class", _CLASSES),
     "normalised": FaultKind(
         "error",
         "boxes in fractions of the image, not in pixels",
@@ -60,7 +59,9 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
     "sub-pixel": FaultKind("warning", "boxes less than a pixel wide or high", _FIX),
     "duplicate": FaultKind("warning", "objects that are there twice", _FIX),
     "fraction": FaultKind(
-        "warning", "boxes not in whole pixels", "kept as they are; the fork's tool reads 0"
+        "warning",
+        "boxes not in whole pixels",
+        "kept as they are; the fork's tool reads 0",
     ),
     "no-class": FaultKind("error", "data sets without an object"),
     "unequal": FaultKind(
@@ -81,14 +82,15 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
     "colour": FaultKind("note", "images in colour", "nets read them with force_gray"),
     "upright": FaultKind("note", "images turned upright as EXIF says"),
     "unturned": FaultKind(
-        "note", "images without their EXIF orientation, as their annotations are"
+        "note",
+        "images without their EXIF orientation, as their annotations are",
     ),
     "repeated": FaultKind("note", "images that are there more than once"),
     "no-objects": FaultKind("note", "images without objects"),
     "unannotated": FaultKind("note", "images without an annotation"),
     "rare-class": FaultKind("note", "classes that may be others misspelt"),
     "unused-class": FaultKind("note", "classes of the label map that occur in no image"),
-    # of records in an LMDB
+    # The rest are faults of records in an LMDB.
     "bad-record": FaultKind("error", "records that are no AnnotatedDatum"),
     "bad-image": FaultKind("error", "images that cannot be decoded"),
     "bad-size": FaultKind("error", "images that are not of their datum's size"),
@@ -127,8 +129,10 @@ class Fault(NamedTuple):
     @property
     def severity(self) -> Severity:
         """The severity of its kind, or "mended" where `--fix` makes it harmless."""
-        return "mended" if self.mended else FAULT_KINDS[self.kind].severity
+        if self.mended:
+            return "mended"
+        return FAULT_KINDS[self.kind].severity
 
     def __str__(self) -> str:
-        said = f"{self.place}: {self.message}" if self.place else self.message
-        return f"{said}: {self.mended}" if self.mended else said
+        words = [self.place, self.message, self.mended]
+        return ": ".join(filter(None, words))

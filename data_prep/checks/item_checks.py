@@ -1,4 +1,4 @@
-"""Checks one annotated image at a time. `check` and every build ask here, so that they agree."""
+"""Checks one annotated image at a time, for `check` and for every build, so that they agree."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 class Rules(NamedTuple):
-    """What a data set is checked against; goes to every worker.
+    """The rules that a data set is checked against; every worker gets them.
 
     labels: class to label
-    labels_from: the file that they are from, for messages
-    fix: what becomes of boxes at fault, None for nothing
+    labels_from: the file of the label map, for messages
+    fix: how to fix boxes at fault; None keeps them
     whole_pixels: the fork reads only whole numbers from this kind of annotation
-    encoding: how images will be kept
+    encoding: how records keep images
     classification: annotations are labels of whole images
     """
 
@@ -38,11 +38,11 @@ class Rules(NamedTuple):
 
 
 class Inspected(NamedTuple):
-    """What reading one item gave.
+    """One item, read and checked.
 
     image, annotation: None where there is an error
     faults: everything that is wrong
-    key: of the image file's content
+    key: fingerprint of the image file's content, b"" where it cannot be read
     """
 
     image: EncodedImage | None
@@ -57,42 +57,67 @@ Load = Callable[[str, Encoding, tuple[int, int]], EncodedImage]
 def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -> Inspected:
     """Read an item's image and annotation, and find everything that is wrong with them.
 
-    rules: also say what becomes of boxes at fault
+    rules: what they are checked against, and how boxes at fault are fixed
     load: reads the image
     Raises OSError where the machine is at fault, not the data set.
     """
-    faults: list[Fault] = []
-    found: list[Fault] = []
-    file, named = os.path.join(source.root, item.image), source.file(item)
-    read = _label if rules.classification else source.read
-    annotation = _attempt(lambda: read(item), "annotation", named, item, found)
-    stated = (0, 0)
+    image_faults: list[Fault] = []
+    annotation_faults: list[Fault] = []
+    file = os.path.join(source.root, item.image)
+    read = source.read
+    if rules.classification:
+        read = _read_label
+    annotation_file = source.file(item)
+    annotation = _attempt(
+        lambda: read(item),
+        "annotation",
+        annotation_file,
+        item,
+        annotation_faults,
+    )
+    size = (0, 0)
     if annotation:
-        stated = (annotation.width, annotation.height)
-    image = _attempt(lambda: load(file, rules.encoding, stated), "image", file, item, faults)
+        size = (annotation.width, annotation.height)
+    stated = size
+    image = _attempt(lambda: load(file, rules.encoding, stated), "image", file, item, image_faults)
+    key = b""
     if image:
-        faults += [Fault(kind, file, said) for kind, said in image.remarks]
-    faults += found
-    # Without either size nobody knows what is outside.
-    if annotation and not rules.classification and (image or min(stated) > 0):
-        size = stated
-        if image:
-            size = (image.width, image.height)
-        whose = f" ({item.image})" if item.content is not None else ""
-        annotation, found = examine(annotation, named, *size, rules, whose=whose)
-        faults += found
-    return Inspected(image, annotation, faults, fingerprint(image.data) if image else b"")
+        image_faults += [Fault(kind, file, message) for kind, message in image.remarks]
+        size = (image.width, image.height)
+        key = fingerprint(image.data)
+    faults = image_faults + annotation_faults
+    # Where neither file states a size, nobody knows which boxes are outside.
+    if annotation and not rules.classification and (image or min(size) > 0):
+        image_note = ""
+        if item.content is not None:
+            image_note = f" ({item.image})"
+        annotation, box_faults = examine(
+            annotation, annotation_file, *size, rules, image_note=image_note
+        )
+        faults += box_faults
+    return Inspected(image, annotation, faults, key)
 
 
-def _label(item: Item) -> Annotation:
-    if not item.annotation.removeprefix("-").isdecimal() or abs(int(item.annotation)) >= 1 << 31:
-        raise CaffeError(f"{item.image}: '{item.annotation}' is not a label, a whole number")
+def _read_label(item: Item) -> Annotation:
+    """Check the label of an item for classification. Raises CaffeError where it is no number."""
+    text = item.annotation
+    if not text.removeprefix("-").isdecimal() or abs(int(text)) >= 1 << 31:
+        raise CaffeError(f"{item.image}: '{text}' is not a label, a whole number")
     return Annotation(0, 0, [])
 
 
 def _attempt(
-    read: Callable[[], T], what: str, file: str, item: Item, faults: list[Fault]
+    read: Callable[[], T],
+    what: str,
+    file: str,
+    item: Item,
+    faults: list[Fault],
 ) -> T | None:
+    """Return what read returns, or None where it fails, and add the reason to the faults.
+
+    what: "image" or "annotation"
+    file: the one that read opens, for messages
+    """
     try:
         return read()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -100,35 +125,48 @@ def _attempt(
         if item.place:
             fault = Fault(f"{what}-missing", item.place, f"no {what} {file}")
         faults.append(fault)
+    except Unreadable as error:
+        faults += [_unreadable(what, one, item) for one in error.errors]
     except CaffeError as error:
-        listed = f" ({item.place})" if item.place else ""
-        errors = error.errors if isinstance(error, Unreadable) else [error]
-        faults += [Fault(f"{what}-unreadable", "", f"{one}{listed}") for one in errors]
+        faults.append(_unreadable(what, error, item))
     return None
 
 
+def _unreadable(what: str, error: CaffeError, item: Item) -> Fault:
+    message = str(error)
+    if item.place:
+        message += f" ({item.place})"
+    return Fault(f"{what}-unreadable", "", message)
+
+
 def examine(
-    annotation: Annotation, file: str, width: int, height: int, rules: Rules, *, whose: str = ""
+    annotation: Annotation,
+    file: str,
+    width: int,
+    height: int,
+    rules: Rules,
+    *,
+    image_note: str = "",
 ) -> tuple[Annotation, list[Fault]]:
     """Check the objects of an annotation. Never raises.
 
     file: the annotation's, for messages
     width, height: of the image, in pixels
-    whose: says in messages which image's it is, for a file that holds the annotations of many
-    Returns the annotation, fixed as the rules say, and all that was wrong with it.
+    image_note: names the image in messages, where one file holds the annotations of many
+    Returns the annotation, fixed as the rules say, and everything that was wrong with it.
     """
     faults: list[Fault] = []
     stated = (annotation.width, annotation.height)
     if min(stated) <= 0:
         stated = (width, height)
     elif stated != (width, height):
-        faults.append(_size_fault(stated, (width, height), f"{file}{whose}"))
+        faults.append(_size_fault(stated, (width, height), f"{file}{image_note}"))
     normalised = is_normalised(annotation.objects)
     kept: list[Object] = []
     seen: set[tuple] = set()
     for o in annotation.objects:
         if not rules.labels.get(o.name):
-            faults.append(_class_fault(o, f"{file}:{o.line}{whose}", rules))
+            faults.append(_class_fault(o, f"{file}:{o.line}{image_note}", rules))
         found = box_fault(o, *stated, normalised, rules.whole_pixels)
         before = len(seen)
         seen.add(o[:1] + o[2:6])
@@ -137,51 +175,64 @@ def examine(
         if not found:
             kept.append(o)
             continue
-        kind, said = found
+        kind, words = found
         box, done = _fixed(o, kind, stated, rules.fix, seen)
-        said = f"box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' {said}"
-        faults.append(Fault(kind, f"{file}:{o.line}{whose}", said, done))
+        message = f"box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' {words}"
+        faults.append(Fault(kind, f"{file}:{o.line}{image_note}", message, done))
         if box:
             kept.append(box)
     if not kept:
-        faults.append(Fault("no-objects", f"{file}{whose}", "no objects"))
+        faults.append(Fault("no-objects", f"{file}{image_note}", "no objects"))
     return annotation._replace(objects=kept), faults
 
 
 def _size_fault(stated: tuple[int, int], size: tuple[int, int], place: str) -> Fault:
-    """An annotation that states another size than its image's."""
-    turned = " (turned: does it heed EXIF orientation?)" if stated == size[::-1] else ""
-    said = f"says {stated[0]}x{stated[1]}, but the image is {size[0]}x{size[1]}{turned}"
-    return Fault("size", place, said)
+    """Describe an annotation that states another size than its image has.
+
+    stated, size: (width, height) in pixels
+    """
+    message = f"says {stated[0]}x{stated[1]}, but the image is {size[0]}x{size[1]}"
+    if stated == size[::-1]:
+        message += " (turned: does it heed EXIF orientation?)"
+    return Fault("size", place, message)
 
 
 def _fixed(
-    o: Object, kind: str, size: tuple[int, int], fix: Fix | None, seen: set[tuple]
+    o: Object,
+    kind: str,
+    size: tuple[int, int],
+    fix: Fix | None,
+    seen: set[tuple],
 ) -> tuple[Object | None, str]:
-    """What the rules make of an object at fault, as fixed_box.
+    """Fix an object at fault, and drop it where its new box is there already.
 
-    seen: the boxes so far; the new one is added
+    size: (width, height) of the image, in pixels
+    seen: class and corners of the objects so far; the new ones are added
+    Returns what fixed_box returns.
     """
     if not fix:
         return o, ""
     box, done = fixed_box(o, kind, *size, fix)
     if box and box != o:
         key = box[:1] + box[2:6]
-        if key in seen:  # once cut, it is there twice
-            box, done = None, "left out"
+        if key in seen:
+            return None, "left out"
         seen.add(key)
     return box, done
 
 
 def _class_fault(o: Object, place: str, rules: Rules) -> Fault:
-    kind, said = "unknown-class", "is not in"
+    """Describe an object whose class the label map lacks, or has as the background."""
+    kind = "unknown-class"
+    problem = "is not in"
     if o.name in rules.labels:
-        kind, said = "background-class", "is label 0, the background, in"
+        kind = "background-class"
+        problem = "is label 0, the background, in"
     near = suggest(o.name, set(rules.labels) - {o.name})
-    message = f"class '{o.name}' {said} {rules.labels_from}{near}"
+    message = f"class '{o.name}' {problem} {rules.labels_from}{near}"
     return Fault(kind, place, message, subject=o.name)
 
 
 def fingerprint(data: bytes) -> bytes:
-    """What tells an image file's content from every other's: 16 bytes."""
+    """Return 16 bytes that tell the content of an image file from every other's."""
     return hashlib.sha256(data).digest()[:16]

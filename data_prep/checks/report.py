@@ -1,4 +1,4 @@
-"""What is wrong with a data set: gathered while it is read, so that one run tells everything."""
+"""Gathers the faults of a data set while it is read, so that one run reports everything."""
 
 from __future__ import annotations
 
@@ -13,30 +13,35 @@ from ssd_common.errors import CaffeError
 from ssd_common.files import write_atomic
 
 SHOWN = 20  # lines of one severity that are printed
-FEW = 3  # of one kind, in a grouped report
+FEW = 3  # faults of one kind that a grouped report prints
 HEADINGS = {
     "error": "errors:",
     "warning": "warnings (they stop neither building nor training):",
     "mended": "mended (a build with the same --fix writes it so):",
     "note": "notes:",
 }
-SEVERITIES = ("note", "mended", "warning", "error")  # the worst comes last, next to the prompt
+# The worst comes last, next to the prompt.
+SEVERITIES = ("note", "mended", "warning", "error")
 
 
 class Report:
-    """The faults of one run. Errors mean that nothing will be written; the rest is told.
+    """The faults of one run. An error means that nothing is written; the rest is only reported.
 
-    Of faults of one kind and subject only as many as are ever printed are kept, so that memory does
-    not grow with the data set, unless full is set: then `write` has them all.
+    A report keeps no more faults of one kind and subject than it ever prints, so that memory does
+    not grow with the data set.
+
+    full: keep all faults, for `write`
     """
 
     def __init__(self, full: bool = False) -> None:
         self._groups: dict[tuple[str, str, str], list[Fault]] = {}
         self._counts: Counter[tuple[str, str, str]] = Counter()
-        self._full: list[Fault] | None = [] if full else None
+        self._full: list[Fault] | None = None
+        if full:
+            self._full = []
 
     def add(self, faults: Iterable[Fault]) -> None:
-        """Take faults in."""
+        """Take in faults."""
         for fault in faults:
             group = (fault.severity, fault.kind, fault.subject)
             self._counts[group] += 1
@@ -52,31 +57,34 @@ class Report:
         return any(severity == "error" for severity, _, _ in self._counts)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Faults by severity and kind, the worst severity last."""
+        """Count the faults by severity and kind, the worst severity last."""
         found: dict[str, Counter[str]] = {severity: Counter() for severity in SEVERITIES}
         for (severity, kind, _), count in self._counts.items():
             found[severity][kind] += count
         return {severity: dict(kinds) for severity, kinds in found.items() if kinds}
 
     def grouped(self) -> list[str]:
-        """Everything by severity, the worst first, and by kind.
+        """List everything by severity, the worst first, and by kind.
 
-        Of each kind come the first few, and what to do about it.
+        Returns lines: for each kind its number, what to do about it, and the first few faults.
         """
         found: list[str] = []
         for severity, kinds in reversed(self.counts().items()):
             found.append(HEADINGS[severity])
             for kind, count in kinds.items():
-                about = FAULT_KINDS[kind]
-                heading = f"  {about.title}: {count}"
-                if about.remedy and severity != "mended":
-                    heading += f" ({about.remedy})"
+                fault_kind = FAULT_KINDS[kind]
+                heading = f"  {fault_kind.title}: {count}"
+                if fault_kind.remedy and severity != "mended":
+                    heading += f" ({fault_kind.remedy})"
                 found.append(heading)
                 found += self._examples(severity, kind, count)
         return found or ["nothing is wrong"]
 
     def _examples(self, severity: str, kind: str, count: int) -> list[str]:
-        """The first few of so many faults of a kind, a line each, and how many there are more."""
+        """List the first few faults of a kind, a line each, and say how many more there are.
+
+        count: of all faults of this kind
+        """
         examples: list[Fault] = []
         for group, faults in self._groups.items():
             if group[:2] == (severity, kind):
@@ -90,19 +98,20 @@ class Report:
         return found
 
     def lines(self, severity: str) -> list[str]:
-        """A line for each group of faults: the first of them, and the number of the others.
+        """List the faults of a severity: a line for each group, with its first and their number.
 
-        Kinds that are told one by one have a line for each.
+        A kind whose `each` is set has a line for each fault.
         """
         found: list[str] = []
         for group, faults in self._groups.items():
             if group[0] != severity:
                 continue
-            about, count = FAULT_KINDS[group[1]], self._counts[group]
-            if about.each:
+            fault_kind = FAULT_KINDS[group[1]]
+            count = self._counts[group]
+            if fault_kind.each:
                 found += map(str, faults)
                 if count > len(faults):
-                    found.append(f"… {count - len(faults)} more {about.title}")
+                    found.append(f"… {count - len(faults)} more {fault_kind.title}")
             elif count > 1:
                 found.append(f"{faults[0]} (and {count - 1} more like it)")
             else:
@@ -110,7 +119,7 @@ class Report:
         return found
 
     def print(self) -> None:
-        """All but the errors on stderr, one line each."""
+        """Print everything but the errors on stderr, one line each."""
         for severity in SEVERITIES[:-1]:
             _print(severity, self.lines(severity))
 
@@ -121,24 +130,30 @@ class Report:
         """
         faults = self._full or []
         if path.suffix == ".json":
-            listed = ",\n".join(json.dumps({"severity": f.severity, **f._asdict()}) for f in faults)
-            write_atomic(
-                path, f'{{"counts": {json.dumps(self.counts())}, "faults": [\n{listed}\n]}}\n'
-            )
+            counts = json.dumps(self.counts())
+            listed = ",\n".join(map(_as_json, faults))
+            content = f'{{"counts": {counts}, "faults": [\n{listed}\n]}}\n'
         else:
-            write_atomic(path, "".join(f"{f.severity}: {f.kind}: {f}\n" for f in faults))
+            content = "".join(f"{f.severity}: {f.kind}: {f}\n" for f in faults)
+        write_atomic(path, content)
 
     def raise_errors(self) -> None:
         """Raise CaffeError if there was any error.
 
-        It says the error itself, or how many there are after all of them on stderr.
+        Its message is the only error, or the number of errors; stderr then has all of them.
         """
         errors = self.lines("error")
         if len(errors) == 1:
             raise CaffeError(errors[0])
         if errors:
             _print("error", errors)
-            raise CaffeError(f"{sum(self.counts()['error'].values())} errors, nothing was written")
+            count = sum(self.counts()["error"].values())
+            raise CaffeError(f"{count} errors, nothing was written")
+
+
+def _as_json(fault: Fault) -> str:
+    fields = {"severity": fault.severity, **fault._asdict()}
+    return json.dumps(fields)
 
 
 def _print(severity: str, lines: list[str]) -> None:

@@ -1,1 +1,1 @@
-"""data_prep's commands, a module each in the form that `ssd_common.command` describes."""
+"""The commands of data_prep, one module each, in the form that `ssd_common.command` describes."""

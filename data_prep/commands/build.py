@@ -1,4 +1,4 @@
-"""`data_prep KIND`: a data set of some kind becomes an LMDB, or a train and a test LMDB."""
+"""`data_prep KIND`: turns a data set of one kind into an LMDB, or a train and a test LMDB."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from data_prep.commands import encoding, flags, kinds
 from data_prep.sources import KINDS
 
 _SUMMARIES = {
-    name: f"{kind.title} becomes an LMDB, or a train and a test LMDB" for name, kind in KINDS.items()
+    name: f"{kind.title} becomes an LMDB, or a train and a test LMDB"
+    for name, kind in KINDS.items()
 }
-# As ssd_common.command.Program has commands: every kind's, its module and its line in the list.
+# One command for every kind, as ssd_common.command.Program takes them: module and summary by name.
 COMMANDS = {name: (f"{__name__}:{name}", summary) for name, summary in _SUMMARIES.items()}
 
 
 class BuildCommand:
-    """The command of one kind of data set. kind: its name in KINDS."""
+    """The command that builds one kind of data set.
+
+    kind: its name in KINDS
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -27,10 +31,12 @@ class BuildCommand:
         self.EXAMPLES = KINDS[kind].examples
 
     def add_flags(self, parser: argparse.ArgumentParser) -> None:
-        """Where the data set lies, what of it is taken, and what is written where and how."""
+        """Add flags for the data set, the choice among its images, and the LMDBs to write."""
         kinds.add_source(parser, self.kind)
         flags.add_out(
-            parser, "LMDB", "the LMDB; with --train-list or --test-share the folder for both LMDBs"
+            parser,
+            "LMDB",
+            "the LMDB; with --train-list or --test-share the folder for both LMDBs",
         )
         flags.add_choice(parser, seeded="--test-share and --shuffle")
         kinds.add_selection(parser)
@@ -40,7 +46,7 @@ class BuildCommand:
         flags.add_overwrite(parser)
 
     def run(self, args: argparse.Namespace) -> None:
-        """Build, and say what was built and what to do next."""
+        """Build the LMDBs, and print what they hold and what to do next."""
         from caffe_ir.dataset_file import FILE_NAME
         from data_prep.build.build import build
 
@@ -63,17 +69,21 @@ class BuildCommand:
         finally:
             if args.report:
                 report.write(args.report)
-        two = len(parts) == 2
-        if not two and not args.list and source.sets():
+        has_test_lmdb = len(parts) == 2
+        if not has_test_lmdb and not args.list and source.sets():
             names = ", ".join(source.sets())
             print(f"without --list all images were taken; {source.root} has the lists {names}")
         print(*parts, sep="\n")
-        if two and not output.classification:
-            print(_next(parts[0].lmdb.with_name(FILE_NAME)))
+        if has_test_lmdb and not output.classification:
+            description = parts[0].lmdb.with_name(FILE_NAME)
+            print(_next_step(description))
 
 
-def _next(description: Path) -> str:
-    """What to do with a data set. description: its dataset.json."""
+def _next_step(description: Path) -> str:
+    """Say how to train on a data set.
+
+    description: its dataset.json
+    """
     file = shlex.quote(str(description))
     return (
         f"next: make fssd300 DATASET={file},"

@@ -1,4 +1,4 @@
-"""`data_prep check KIND`."""
+"""`data_prep check KIND`: reports every fault of a data set."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ssd_common.command import epilog
 
 HELP = "say everything that is wrong with a data set, before anything is built"
 NOTES = """
-Checks what a build checks, and tells everything in one report. Errors keep a data set from being
-built; warnings are about what the SSD fork's own tools write all the same; exit status 1 if there
-are errors (with --strict also for warnings). The files that are checked are never changed: --fix
-says what a build with the same flag would write.
+Checks what a build checks, and reports everything at once. Errors keep a data set from being built;
+warnings are about things that the SSD fork's own tools write all the same. The exit status is 1 if
+there are errors (with --strict also for warnings). The files of the data set are never changed:
+--fix reports what a build with the same flag would write.
 """
 EXAMPLES = """
 data_prep check voc VOC2007 --train-list trainval --test-list test --labelmap voc
@@ -23,12 +23,15 @@ data_prep check coco COCO/annotations.json --decode --report faults.json
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """A command for every kind of data set."""
+    """Add a subcommand for every kind of data set."""
     commands = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     for name, kind in KINDS.items():
-        what = f"check {kind.title}"
+        summary = f"check {kind.title}"
         added = commands.add_parser(
-            name, help=what, description=what, epilog=epilog(NOTES, EXAMPLES)
+            name,
+            help=summary,
+            description=summary,
+            epilog=epilog(NOTES, EXAMPLES),
         )
         kinds.add_source(added, name)
         flags.add_choice(added)
@@ -44,7 +47,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Check, and print the report."""
+    """Check the data set, and print the report."""
     from data_prep.build.check import check
 
     choice = flags.choice(args)

@@ -1,4 +1,4 @@
-"""Flags of the fork's convert_annoset and create_annoset.py, under their names, and of the work."""
+"""Flags of the fork's convert_annoset and create_annoset.py, by the same names, and of workers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from data_prep.images.encoding import ENCODE_TYPES, Encoding
 from ssd_common.arguments import positive, switch
 from ssd_common.errors import UsageError
 
-BOUND = 65500  # pixels; a JPEG ends at 65,535
+BOUND = 65500  # pixels; a JPEG has at most 65,535 a side
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """What is written, of the fork's tools; and how."""
+    """Add flags for records, as the fork's tools have them, and for the workers."""
     group = parser.add_argument_group(
         "records",
         "as the fork's convert_annoset writes them with the same flags, which may be spelt as"
@@ -34,7 +34,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_images(group: argparse._ArgumentGroup) -> None:
-    """Flags of how images are kept."""
+    """Add flags that say how records keep images."""
     add = group.add_argument
     add(
         "--encode-type",
@@ -43,27 +43,25 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
     )
     _add_switch(group, "--encoded", None, "false, and no --encode-type: raw pixels")
     _add_switch(group, "--gray", False, "grey images")
-    smaller, larger = (
-        "enlarge images whose shorter side is less",
-        "shrink images whose longer side is more",
-    )
-    add("--min-dim", type=_pixels, default=0, metavar="N", help=smaller)
-    add("--max-dim", type=_pixels, default=0, metavar="N", help=larger)
-    width, height = (
-        "resize all images; with --resize-height",
-        "resize all images; with --resize-width",
-    )
-    add("--resize-width", type=_pixels, default=0, metavar="N", help=width)
-    add("--resize-height", type=_pixels, default=0, metavar="N", help=height)
+    _add_side(group, "--min-dim", "enlarge images whose shorter side is less")
+    _add_side(group, "--max-dim", "shrink images whose longer side is more")
+    _add_side(group, "--resize-width", "resize all images; with --resize-height")
+    _add_side(group, "--resize-height", "resize all images; with --resize-width")
 
 
 def _add_records(group: argparse._ArgumentGroup) -> None:
-    """Flags of what records hold, and in which order they come."""
+    """Add flags that say what records hold, and in which order."""
     _add_switch(
-        group, "--check-size", False, "refuse images of several sizes (as records have them)"
+        group,
+        "--check-size",
+        False,
+        "refuse images of several sizes (as records have them)",
     )
     _add_switch(
-        group, "--check-label", True, "refuse label maps with a name or label twice (always done)"
+        group,
+        "--check-label",
+        True,
+        "refuse label maps with a name or label twice (always done)",
     )
     _add_switch(
         group,
@@ -82,43 +80,40 @@ def _add_records(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--backend", default="lmdb", help="lmdb, and nothing else")
 
 
-def _add_switch(group: argparse._ArgumentGroup, flag: str, default: bool | None, what: str) -> None:
-    """A flag that stands alone or with a word: true or false."""
+def _add_side(group: argparse._ArgumentGroup, flag: str, text: str) -> None:
+    """Add a flag that takes pixels, 0 for none.
+
+    text: its help
+    """
+    group.add_argument(flag, type=_pixels, default=0, metavar="N", help=text)
+
+
+def _add_switch(group: argparse._ArgumentGroup, flag: str, default: bool | None, text: str) -> None:
+    """Add a flag that stands alone or before true or false.
+
+    text: its help
+    """
     group.add_argument(
-        flag, nargs="?", type=switch, const=True, default=default, metavar="false", help=what
+        flag,
+        nargs="?",
+        type=switch,
+        const=True,
+        default=default,
+        metavar="false",
+        help=text,
     )
 
 
 def output(args: argparse.Namespace) -> Output:
-    """What the flags say. Raises UsageError where they contradict each other."""
-    if args.backend != "lmdb":
-        raise UsageError(
-            f"--backend {args.backend}: only lmdb is written;"
-            " netrun reads nothing else, and Caffe reads it, too"
-        )
-    encode_type = args.encode_type
-    if encode_type is None:  # --encoded alone: what each file's name says
-        encode_type = "jpg" if args.encoded is None else ""
-    if encode_type and encode_type.lower() not in ENCODE_TYPES:
-        raise UsageError(f"--encode-type {encode_type}: not one of {', '.join(ENCODE_TYPES)}")
-    if bool(args.resize_width) != bool(args.resize_height):
-        raise UsageError(
-            "--resize-width and --resize-height go together (the fork's tool ignores one alone)"
-        )
-    if args.resize_width and (args.min_dim or args.max_dim):
-        raise UsageError(
-            "--min-dim and --max-dim exclude --resize-width and --resize-height"
-            " (the fork's tool ignores the latter)"
-        )
-    if args.anno_type == "classification" and not (args.list or args.train_list):
-        raise UsageError(
-            "--anno-type classification needs --list, or --train-list and --test-list,"
-            " with lines `image label`"
-        )
-    encoded = bool(encode_type) or args.encoded is not False
+    """Turn the flags into an Output.
+
+    Raises UsageError where they contradict each other.
+    """
+    encode_type = _encode_type(args)
+    _check_flags(args, encode_type)
     encoding = Encoding(
         encode_type.lower(),
-        encoded,
+        bool(encode_type) or args.encoded is not False,
         args.gray,
         args.min_dim,
         args.max_dim,
@@ -135,7 +130,42 @@ def output(args: argparse.Namespace) -> Output:
     )
 
 
+def _encode_type(args: argparse.Namespace) -> str:
+    """Return the type that images are encoded as, "" where each file's name or --encoded says."""
+    if args.encode_type is not None:
+        return args.encode_type
+    if args.encoded is None:
+        return "jpg"
+    return ""
+
+
+def _check_flags(args: argparse.Namespace, encode_type: str) -> None:
+    """Raise UsageError where flags contradict each other."""
+    if args.backend != "lmdb":
+        raise UsageError(
+            f"--backend {args.backend}: only lmdb is written;"
+            " netrun reads nothing else, and Caffe reads it, too"
+        )
+    if encode_type and encode_type.lower() not in ENCODE_TYPES:
+        raise UsageError(f"--encode-type {encode_type}: not one of {', '.join(ENCODE_TYPES)}")
+    if bool(args.resize_width) != bool(args.resize_height):
+        raise UsageError(
+            "--resize-width and --resize-height go together (the fork's tool ignores one alone)"
+        )
+    if args.resize_width and (args.min_dim or args.max_dim):
+        raise UsageError(
+            "--min-dim and --max-dim exclude --resize-width and --resize-height"
+            " (the fork's tool ignores the latter)"
+        )
+    if args.anno_type == "classification" and not (args.list or args.train_list):
+        raise UsageError(
+            "--anno-type classification needs --list, or --train-list and --test-list,"
+            " with lines `image label`"
+        )
+
+
 def _pixels(text: str) -> int:
+    """Parse a number of pixels, for argparse."""
     if not text.isdigit() or int(text) > BOUND:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not a number of pixels up to {BOUND} (0 for none)"

@@ -1,4 +1,4 @@
-"""`data_prep fetch`."""
+"""`data_prep fetch`: downloads public data sets."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ HELP = "download VOC or COCO, check it, unpack it"
 
 
 def _line(name: str) -> str:
-    """A set's archives and size, for help."""
+    """Describe a set in help: its archives and their size."""
     archives = SETS[name]
     files = ", ".join(archive.file for archive in archives)
-    return f"  {name:13}{files}, {sum(archive.size for archive in archives) / 1e9:.1f} GB"
+    size = sum(archive.size for archive in archives)
+    return f"  {name:13}{files}, {size / 1e9:.1f} GB"
 
 
 _SETS = "\n".join(_line(name) for name in SETS)
@@ -23,8 +24,9 @@ NOTES = f"""
 sets:
 {_SETS}
 
-What breaks off goes on where it stopped when it is run again. An archive that you put into DIR
-yourself is checked and unpacked. Without a network it says what to get, where, and its checksum.
+An interrupted download continues where it stopped when you run the command again. An archive that
+you put into DIR yourself is checked and unpacked. Without a network the command says what to get,
+from where, and with which checksum.
 """
 EXAMPLES = """
 data_prep fetch voc0712 --out ~/data && data_prep paper voc0712 ~/data
@@ -34,7 +36,7 @@ data_prep fetch coco2014 --manual
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Which sets, from where, and where to."""
+    """Add flags for the sets, the server and the folder."""
     parser.add_argument("sets", metavar="SET", nargs="+", help=", ".join(SETS))
     parser.add_argument(
         "--out",
@@ -45,19 +47,22 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keep", action="store_true", help="keep the archives")
     parser.add_argument(
-        "--mirror", metavar="URL", help="a server that has the archives under URL/NAME"
+        "--mirror",
+        metavar="URL",
+        help="a server that has the archives under URL/NAME",
     )
     parser.add_argument("--manual", action="store_true", help="only say how to get them by hand")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Fetch, and say what was unpacked; or how to do it by hand."""
+    """Fetch the sets and print what was unpacked, or how to get them by hand."""
     archives = archives_of(args.sets)
-    # What it imports would slow help.
+    # At the top these imports would slow --help.
     from data_prep.download.fetch import NotFetched, fetch, manual
 
     if args.manual:
-        print(*(manual(archive, args.out) for archive in archives), sep="\n")
+        for archive in archives:
+            print(manual(archive, args.out))
         return
     try:
         fetch(*args.sets, out=args.out, mirror=args.mirror, keep=args.keep, tell=print)

@@ -13,7 +13,7 @@ from ssd_common.words import counted
 
 
 def share(text: str) -> float:
-    """A number between 0 and 1, for argparse."""
+    """Parse a number between 0 and 1, for argparse."""
     try:
         if 0 < float(text) < 1:
             return float(text)
@@ -23,7 +23,7 @@ def share(text: str) -> float:
 
 
 def lmdb(text: str) -> Path:
-    """The path of an LMDB, which has a name even where it is given as `.`; for argparse."""
+    """Parse the path of an LMDB, which has a name even where `.` is given; for argparse."""
     path = Path(text)
     if path.name in ("", ".."):
         path = path.resolve()
@@ -33,7 +33,10 @@ def lmdb(text: str) -> Path:
 
 
 def add_choice(parser: argparse.ArgumentParser, seeded: str = "--test-share") -> None:
-    """Which images of a data set are meant; see choice. seeded: the flags that --seed is for."""
+    """Add flags that choose images of a data set.
+
+    seeded: the flags that --seed is for
+    """
     parser.add_argument("--list", metavar="LIST", help="images of the LMDB (default: all)")
     parser.add_argument("--train-list", metavar="LIST", help="images of train_lmdb")
     parser.add_argument("--test-list", metavar="LIST", help="images of test_lmdb")
@@ -54,7 +57,7 @@ def add_choice(parser: argparse.ArgumentParser, seeded: str = "--test-share") ->
 
 
 def choice(args: argparse.Namespace) -> Choice:
-    """The images that the flags of add_choice name.
+    """Turn the flags of add_choice into a Choice.
 
     Raises UsageError where they contradict each other.
     """
@@ -67,7 +70,7 @@ def choice(args: argparse.Namespace) -> Choice:
 
 
 def add_labelmap(parser: argparse.ArgumentParser) -> None:
-    """`--labelmap` of what is built or checked."""
+    """Add `--labelmap`, for commands that build or check."""
     parser.add_argument(
         "--labelmap",
         metavar="FILE",
@@ -75,24 +78,30 @@ def add_labelmap(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_out(parser: argparse.ArgumentParser, metavar: str, what: str) -> None:
-    """`--out`, which must be given. what: its help."""
-    parser.add_argument("--out", required=True, type=Path, metavar=metavar, help=what)
+def add_out(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
+    """Add `--out`, which must be given.
+
+    text: its help
+    """
+    parser.add_argument("--out", required=True, type=Path, metavar=metavar, help=text)
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """`--overwrite` of what is built."""
+    """Add `--overwrite`, for commands that build."""
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
 
 
-def add_workers(parser: argparse._ActionsContainer, what: str) -> None:
-    """`--workers` and `--scheduler`. what: who the workers are."""
+def add_workers(parser: argparse._ActionsContainer, workers: str) -> None:
+    """Add `--workers` and `--scheduler`.
+
+    workers: what they are, for the help
+    """
     parser.add_argument(
         "--workers",
         type=positive,
         default=0,
         metavar="N",
-        help=f"{what} (default: one per core); the bytes are the same",
+        help=f"{workers} (default: one per core); the bytes are the same",
     )
     parser.add_argument(
         "--scheduler",
@@ -102,7 +111,7 @@ def add_workers(parser: argparse._ActionsContainer, what: str) -> None:
 
 
 def add_fix(parser: argparse.ArgumentParser) -> None:
-    """`--fix` and `--report` of what is built or checked."""
+    """Add `--fix` and `--report`, for commands that build or check."""
     parser.add_argument(
         "--fix",
         choices=("clip", "drop"),
@@ -114,7 +123,7 @@ def add_fix(parser: argparse.ArgumentParser) -> None:
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
-    """`--report`."""
+    """Add `--report`."""
     parser.add_argument(
         "--report",
         metavar="FILE",
@@ -124,20 +133,22 @@ def add_report(parser: argparse.ArgumentParser) -> None:
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
-    """`--strict` of what only looks."""
+    """Add `--strict`, for commands that only check."""
     parser.add_argument("--strict", action="store_true", help="exit status 1 for warnings, too")
 
 
 def finish(args: argparse.Namespace, report: Report) -> None:
     """Print the report and write it to --report.
 
-    Raises CaffeError with their numbers if there are errors, or warnings and --strict.
+    Raises CaffeError with the number of errors and warnings if there are errors, or if there are
+      warnings and --strict is set.
     """
     print(*report.grouped(), sep="\n")
     if args.report:
         report.write(args.report)
         print(f"all of them: {args.report}")
     counts = report.counts()
-    errors, warnings = (sum(counts.get(name, {}).values()) for name in ("error", "warning"))
+    errors = sum(counts.get("error", {}).values())
+    warnings = sum(counts.get("warning", {}).values())
     if errors or (args.strict and warnings):
         raise CaffeError(f"{counted(errors, 'error')}, {counted(warnings, 'warning')}")

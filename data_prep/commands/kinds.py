@@ -1,4 +1,4 @@
-"""Flags and arguments of the kinds of data sets, made of what each kind says of itself."""
+"""Flags and arguments of the kinds of data sets, made from what each kind declares."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from data_prep.sources.source import Source
 
 
 def add_source(parser: argparse.ArgumentParser, kind: str) -> None:
-    """Add the argument that says where a data set lies, and the flags that only its kind has."""
+    """Add the argument for a data set's folder, and the flags that only its kind has."""
     found = KINDS[kind]
     parser.add_argument("folder", metavar="DIR", type=Path, help=found.folder)
     for option in found.options:
@@ -27,7 +27,7 @@ def add_source(parser: argparse.ArgumentParser, kind: str) -> None:
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
-    """Flags that choose among a data set's classes."""
+    """Add flags that choose among the classes of a data set."""
     parser.add_argument(
         "--classes",
         metavar="NAMES",
@@ -59,7 +59,10 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def opened(args: argparse.Namespace, kind: str) -> Source:
-    """The data set that the flags of add_source and add_selection name. Raises CaffeError."""
+    """Open the data set that the flags of add_source and add_selection name.
+
+    Raises CaffeError where it cannot be read.
+    """
     options = {option.name: getattr(args, option.name) for option in KINDS[kind].options}
     labelmap = getattr(args, "labelmap", None)
     source = open_source(kind, args.folder, labelmap=labelmap, **options)

@@ -1,4 +1,4 @@
-"""`data_prep paper`."""
+"""`data_prep paper`: builds the data set of a paper."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ data_prep paper coco ~/data/coco --out /ssd/data
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Which data set, where it lies, and where to."""
+    """Add flags for the data set, its folder, and what to write where."""
     parser.add_argument("name", metavar="NAME", help=", ".join(PAPER_SETS))
     parser.add_argument("folder", metavar="DIR", type=Path, help="where the data set lies")
     parser.add_argument(
@@ -37,7 +37,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="folder of all data sets (default: data)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="another order of the training images (default: 0)"
+        "--seed",
+        type=int,
+        default=0,
+        help="another order of the training images (default: 0)",
     )
     flags.add_workers(parser, "processes")
     flags.add_fix(parser)
@@ -45,8 +48,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Build, and say what was built."""
-    from data_prep.build.dataset import Output
+    """Build the LMDBs, and print what they hold."""
+    from data_prep.build.output import Output
     from data_prep.build.papers import paper
 
     report = Report(full=bool(args.report))

@@ -1,4 +1,4 @@
-"""`data_prep shapes`."""
+"""`data_prep shapes`: draws a small data set."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ EXAMPLES = "data_prep shapes --out data/shapes"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """How many images of which size, and where to."""
+    """Add flags for the folder, and for the number and size of images."""
     flags.add_out(parser, "DIR", "folder to make")
     add = parser.add_argument
-    add(
-        "--train", type=positive, default=300, metavar="N", help="training images (default: 300)"
-    )
+    add("--train", type=positive, default=300, metavar="N", help="training images (default: 300)")
     add("--test", type=positive, default=60, metavar="N", help="test images (default: 60)")
     add(
         "--size",
@@ -31,7 +29,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw and build, and say what was built."""
+    """Draw the data set, build its LMDBs, and print what they hold."""
     from data_prep.shapes.shapes import shapes
 
     parts = shapes(

@@ -1,4 +1,4 @@
-"""`data_prep show`."""
+"""`data_prep show`: draws images of an LMDB."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ssd_common.arguments import positive
 
 HELP = "draw images of an LMDB with their boxes as one sheet"
 NOTES = """
-With --augmented the images are what a net is fed in training: distorted, expanded, cropped,
-mirrored, resized. netrun draws them with its own loader (the same as `netrun show --model TRAIN
---source LMDB`), so PyTorch must be installed.
+With --augmented the images are what a net gets in training: distorted, expanded, cropped, mirrored,
+resized. netrun draws them with its own loader (as `netrun show --model TRAIN --source LMDB` does),
+so PyTorch must be installed.
 """
 EXAMPLES = """
 data_prep show data/shapes/test_lmdb --out sheet.png
@@ -21,7 +21,7 @@ data_prep show data/mine/train_lmdb --augmented runs/mine/train.prototxt --out a
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """What is drawn, and where to."""
+    """Add flags for the LMDB, the picture, and what to draw."""
     parser.add_argument("lmdb", metavar="LMDB", type=flags.lmdb, help="an annotated LMDB")
     suffixes = ", ".join(PICTURE_NAMES)
     flags.add_out(parser, "PICTURE", f"picture to write: {suffixes}; with --augmented .png")
@@ -33,11 +33,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="for the names (default: labelmap.prototxt beside the LMDB)",
     )
     add("--augmented", metavar="TRAIN", help="a train prototxt, whose augmentation is applied")
-    add("--seed", type=int, default=0, metavar="N", help="of the augmentation (default: 0)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the augmentation (default: 0)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Draw, and say where it is."""
+    """Draw the picture, and print its path."""
     from data_prep.statistics.contact_sheet import show
 
     show(

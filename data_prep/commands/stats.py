@@ -1,4 +1,4 @@
-"""`data_prep stats KIND`."""
+"""`data_prep stats KIND`: counts the objects of a data set or of LMDBs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ssd_common.command import epilog
 
 HELP = "count classes, sizes and shapes of objects, and how well a net's prior boxes cover them"
 NOTES = """
-Of LMDBs or of a data set that is not yet built. With --net it says which share of the objects, by
-their size at the net's input, any prior box overlaps by half: what none does is matched to its best
-one only, and hardly learnt.
+Counts LMDBs, or a data set that is not yet built. With --net it says, by the size of objects at the
+net's input, which share of them a prior box overlaps by half. An object that no prior box overlaps
+by half is matched to its best one only, and hardly learnt.
 """
 EXAMPLES = """
 data_prep stats lmdb data/shapes/train_lmdb --net ssd300_voc0712 --out stats.png
@@ -22,16 +22,16 @@ data_prep stats voc VOC2007 --list trainval --net ssd300_voc0712 --net ssd512_vo
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """A command for LMDBs, and one for every kind of data set."""
+    """Add a subcommand for LMDBs, and one for every kind of data set."""
     commands = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     below = epilog(NOTES, EXAMPLES)
-    what = "statistics of LMDBs"
-    added = commands.add_parser("lmdb", help=what, description=what, epilog=below)
+    summary = "statistics of LMDBs"
+    added = commands.add_parser("lmdb", help=summary, description=summary, epilog=below)
     _add_lmdbs(added)
     _add_output(added)
     for name, kind in KINDS.items():
-        what = f"statistics of {kind.title}"
-        added = commands.add_parser(name, help=what, description=what, epilog=below)
+        summary = f"statistics of {kind.title}"
+        added = commands.add_parser(name, help=summary, description=summary, epilog=below)
         kinds.add_source(added, name)
         added.add_argument("--list", metavar="LIST", help="images to look at (default: all)")
         kinds.add_selection(added)
@@ -66,7 +66,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print tables, and draw them where a picture is asked for."""
+    """Print the tables, and draw them where --out asks for a picture."""
     from data_prep.statistics.stats import stats
 
     if args.kind == "lmdb":

@@ -1,4 +1,4 @@
-"""`data_prep verify`."""
+"""`data_prep verify`: reads an LMDB to its end."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from data_prep.commands import flags
 
 HELP = "read an LMDB to its end: decode every image, check every label and box"
 NOTES = """
-Sizes and counts are compared with the name_size file, the list and dataset.json where they lie
-beside the LMDB. Exit status 1 if there are errors. A truncated or damaged LMDB is reported, too.
+Sizes and counts are compared with the name_size file, the list and dataset.json where these lie
+beside the LMDB. The exit status is 1 if there are errors. A truncated or damaged LMDB is reported,
+too.
 """
 EXAMPLES = "data_prep verify data/shapes/train_lmdb"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """The LMDB, and what becomes of the report."""
+    """Add flags for the LMDB, its label map and the report."""
     parser.add_argument("lmdb", metavar="LMDB", type=flags.lmdb, help="an annotated LMDB")
     parser.add_argument(
         "--labelmap",
@@ -28,7 +29,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Verify, and print the report."""
+    """Verify the LMDB, and print the report."""
     from data_prep.build.verify import verify
 
     report = Report(full=bool(args.report))

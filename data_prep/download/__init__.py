@@ -1,1 +1,1 @@
-"""Archives fetched from where they are published."""
+"""Fetches the archives of public data sets."""

@@ -12,15 +12,17 @@ KIND_NAMES = {"jpeg": JPEG_NAMES, "png": (".png",)}
 
 
 class Encoding(NamedTuple):
-    """How images are kept.
+    """How an LMDB keeps images.
 
     Names and meanings are those of the fork's convert_annoset; its defaults are not, as they keep
     raw pixels.
 
-    encode_type: one of ENCODE_TYPES; "" with encoded: what the file's name says; "" without: raw
-      pixels, channel by channel
-    min_dim, max_dim: bounds in pixels of the shorter and the longer side, aspect ratio kept; 0 for
-      none
+    encode_type: one of ENCODE_TYPES; "" takes the type from the file's name where encoded is set
+    encoded: with encode_type "", False keeps raw pixels, channel by channel
+    gray: one channel instead of three
+    min_dim, max_dim: bounds of the shorter and the longer side, which keep the aspect ratio
+      (pixels; 0 for none)
+    resize_height, resize_width: new size of every image (pixels; 0 for none)
     """
 
     encode_type: str = "jpg"
@@ -32,21 +34,38 @@ class Encoding(NamedTuple):
     resize_width: int = 0
 
     @property
+    def channels(self) -> int:
+        """Channels of an image: 1 grey, 3 colour."""
+        if self.gray:
+            return 1
+        return 3
+
+    @property
     def resizes(self) -> bool:
         """Whether any image may get another size."""
         return any(self[3:])
 
     def type_of(self, suffix: str) -> str:
-        """What a file with a name that ends so (".jpg") is encoded as; "" for raw pixels."""
-        return self.encode_type or (suffix[1:] if self.encoded else "")
+        """What a file is encoded as; "" for raw pixels.
+
+        suffix: of the file's name (".jpg")
+        """
+        if self.encode_type or not self.encoded:
+            return self.encode_type
+        return suffix[1:]
 
     def keeps(self, suffix: str) -> bool:
-        """Whether the bytes of a file with such a name are kept.
+        """Whether the bytes of a file are kept.
 
-        The fork encodes anew where it guesses the type.
+        As in the fork, a file is encoded anew where its name gives the type.
+
+        suffix: of the file's name (".jpg")
         """
-        same = suffix == f".{self.encode_type}" or (self.encode_type == "jpg" and suffix == ".jpeg")
-        return bool(self.encode_type) and same and not self.resizes
+        if not self.encode_type or self.resizes:
+            return False
+        if self.encode_type == "jpg":
+            return suffix in JPEG_NAMES
+        return suffix == f".{self.encode_type}"
 
 
 COPIED = Encoding()

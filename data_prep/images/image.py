@@ -16,14 +16,18 @@ from data_prep.images.encoding import COPIED, JPEG_NAMES, KIND_NAMES, Encoding
 from data_prep.images.image_header import Header, is_cut_short, read_header
 from ssd_common.errors import CaffeError
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what cannot be decoded is reported here, with its file
+# read_image reports what cannot be decoded, with its file.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class EncodedImage(NamedTuple):
-    """data: what a record holds, of shape (channels, height, width), encoded or raw.
+    """An image as a record keeps it.
 
-    height, width: pixels of the file's image, upright: what boxes and name_size files go by.
-    remarks: what somebody should know about the file, as kind of
+    data: encoded, or raw pixels
+    height, width: of the file's image, upright, which boxes and name_size files go by (pixels)
+    shape: of data: channels, height, width (pixels)
+    encoded: whether data is encoded
+    remarks: facts about the file that its owner should know, each a kind of
       data_prep.checks.faults.FAULT_KINDS and words
     """
 
@@ -35,62 +39,108 @@ class EncodedImage(NamedTuple):
     remarks: tuple[tuple[str, str], ...] = ()
 
 
-def read_image(path: str | Path, encoding: Encoding = COPIED, stated: tuple[int, int] = (0, 0)) -> EncodedImage:
+def read_image(
+    path: str | Path, encoding: Encoding = COPIED, stated: tuple[int, int] = (0, 0)
+) -> EncodedImage:
     """The image of a file as a record keeps it.
 
-    The header of a JPEG or PNG that is copied is enough to know its size and whether it was cut
-    short; all others are decoded. A file is copied even where only nets with `force_color` can read
-    it, as grey ones; the fork does so, too. But one that EXIF turns is not: some decoders heed EXIF
-    and some do not. It becomes upright or, where only its size as stored is the one that the
-    annotation states (width, height), it stays as it is, without its EXIF.
+    For a JPEG or PNG that is copied, its header tells the size and whether it was cut short; all
+    other files are decoded. A file is copied even where only nets with `force_color` can read it,
+    as grey ones; the fork does so, too. But a file that EXIF turns is not copied, because some
+    decoders heed EXIF and some do not. It becomes upright or, where only its size as stored is the
+    stated one, it stays as it is, without its EXIF.
+
+    encoding: how records keep images
+    stated: width and height in the file's annotation (pixels)
     Raises CaffeError naming the file if it is empty, cut short or no image; OSError if it cannot be
       opened.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadImageToDatum.
     """
-    with open(path, "rb") as file:
-        data = file.read()
-    if not data:
-        raise CaffeError(f"{path}: empty file")
-    if kind := is_cut_short(data):
-        raise CaffeError(f"{path}: {kind} image cut short (no end of image)")
-    header, suffix = read_header(data), os.path.splitext(path)[1].lower()
+    data = _read_whole(path)
+    suffix = os.path.splitext(path)[1].lower()
+    header = read_header(data)
     remarks: list[tuple[str, str]] = []
     if header and header.orientation > 1:
-        stored, turned = (header.width, header.height), header.upright[::-1]
-        if stated == stored != turned:
-            data, header = data[: header.exif[0]] + data[header.exif[1] :], header._replace(orientation=1)
-            size = f"{stored[0]}x{stored[1]}"
-            said = f"is {size} in its annotation, so its EXIF orientation is left out"
-            remarks.append(("unturned", said))
+        stored = (header.width, header.height)
+        upright = header.upright[::-1]
+        if stated == stored != upright:
+            data = data[: header.exif[0]] + data[header.exif[1] :]
+            header = header._replace(orientation=1)
+            size = f"{header.width}x{header.height}"
+            remark = f"is {size} in its annotation, so its EXIF orientation is left out"
+            remarks.append(("unturned", remark))
         else:
             remarks.append(("upright", "turned upright, as its EXIF orientation says"))
     if header:
         remarks += _remarks(suffix, header, encoding)
-    channels, copied = 1 if encoding.gray else 3, False
-    if encoding.keeps(suffix):
-        if header and header.orientation == 1 and header.channels in (1, 3):
-            return EncodedImage(data, header.height, header.width, (channels, header.height, header.width), True, tuple(remarks))
-        copied = header.orientation == 1 if header else suffix not in (*JPEG_NAMES, ".png")
+    channels = encoding.channels
+    kept = encoding.keeps(suffix)
+    if kept and header and header.orientation == 1 and header.channels in (1, 3):
+        return _copied(data, (channels, header.height, header.width), remarks)
     pixels = _decode(path, data, header, encoding.gray)
     height, width = pixels.shape[:2]
-    if copied and (header or np.array_equal(pixels, _decode(path, data, None, encoding.gray, cv2.IMREAD_IGNORE_ORIENTATION))):
-        return EncodedImage(data, height, width, (channels, height, width), True, tuple(remarks))
+    if kept and _is_stored_upright(path, data, header, pixels, encoding):
+        return _copied(data, (channels, height, width), remarks)
     pixels = resize(pixels, encoding)
     shape = (channels, *pixels.shape[:2])
-    if encode_type := encoding.type_of(suffix):
-        return EncodedImage(_encode(path, pixels, encode_type), height, width, shape, True, tuple(remarks))
-    raw = np.ascontiguousarray(pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)).tobytes()
-    return EncodedImage(raw, height, width, shape, False, tuple(remarks))
+    encode_type = encoding.type_of(suffix)
+    if not encode_type:
+        raw = _raw(pixels, channels)
+        return EncodedImage(raw, height, width, shape, False, tuple(remarks))
+    encoded = _encode(path, pixels, encode_type)
+    return EncodedImage(encoded, height, width, shape, True, tuple(remarks))
+
+
+def _read_whole(path: str | Path) -> bytes:
+    """The bytes of a file. Raises CaffeError if it is empty or cut short."""
+    with open(path, "rb") as file:
+        data = file.read()
+    if not data:
+        raise CaffeError(f"{path}: empty file")
+    kind = is_cut_short(data)
+    if kind:
+        raise CaffeError(f"{path}: {kind} image cut short (no end of image)")
+    return data
+
+
+def _copied(
+    data: bytes, shape: tuple[int, int, int], remarks: list[tuple[str, str]]
+) -> EncodedImage:
+    """The image of a file whose own bytes a record keeps."""
+    _, height, width = shape
+    return EncodedImage(data, height, width, shape, True, tuple(remarks))
+
+
+def _is_stored_upright(
+    path: str | Path, data: bytes, header: Header | None, pixels: np.ndarray, encoding: Encoding
+) -> bool:
+    """Whether no decoder turns a file that is not copied by its header alone.
+
+    pixels: the file's, upright
+    """
+    if header:
+        return header.orientation == 1
+    if os.path.splitext(path)[1].lower() in (*JPEG_NAMES, ".png"):
+        return False
+    stored = _decode(path, data, None, encoding.gray, cv2.IMREAD_IGNORE_ORIENTATION)
+    return np.array_equal(pixels, stored)
+
+
+def _raw(pixels: np.ndarray, channels: int) -> bytes:
+    """Pixels (H, W[, 3]) as bytes, channel by channel."""
+    planes = pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)
+    return np.ascontiguousarray(planes).tobytes()
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) in pixels of an image file, upright. Errors: as read_image."""
+    """(height, width) of an image file, upright (pixels). Raises as read_image."""
     return read_image(path)[1:3]
 
 
 def resize(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
-    """An image (H, W[, 3]) resized as the fork does, whose scale is a single-precision number.
+    """An image (H, W[, 3]) resized as the fork does.
 
+    The fork's scale is a single-precision number.
     Source: io.cpp, ReadImageToCVMat.
     """
     if encoding.min_dim or encoding.max_dim:
@@ -125,29 +175,42 @@ def _remarks(suffix: str, header: Header, encoding: Encoding) -> list[tuple[str,
     return remarks
 
 
-def _decode(path: str | Path, data: bytes, header: Header | None, gray: bool, flags: int = 0) -> np.ndarray:
+def _decode(
+    path: str | Path, data: bytes, header: Header | None, gray: bool, flags: int = 0
+) -> np.ndarray:
     """Pixels (H, W, 3) BGR or (H, W) grey, upright.
 
     What a header says of EXIF is done here: not every OpenCV does it for PNG.
     """
     if header:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    flags |= cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR
+    if gray:
+        flags |= cv2.IMREAD_GRAYSCALE
+    else:
+        flags |= cv2.IMREAD_COLOR
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         pixels = None
     if pixels is None:
-        hint = " (a GIF needs OpenCV 4.11)" if data[:3] == b"GIF" and _OPENCV < (4, 11) else ""
+        hint = ""
+        if data[:3] == b"GIF" and _OPENCV < (4, 11):
+            hint = " (a GIF needs OpenCV 4.11)"
         raise CaffeError(f"{path}: not an image that OpenCV can read{hint}")
-    orientation = header.orientation if header else 1
+    if header:
+        pixels = _turned(pixels, header.orientation)
+    return np.ascontiguousarray(pixels)
+
+
+def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels (H, W[, 3]) turned upright. orientation: EXIF's, 1 to 8."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+    return pixels
 
 
 def _encode(path: str | Path, pixels: np.ndarray, encode_type: str) -> bytes:

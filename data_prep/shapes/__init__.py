@@ -1,1 +1,1 @@
-"""The drawn data set."""
+"""Draws a data set of shapes."""

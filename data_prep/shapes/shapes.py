@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from tqdm import tqdm
 
 from caffe_ir import dataset_file, label_map, name_size
@@ -27,16 +28,25 @@ from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
 CLASSES = ("circle", "ring", "square", "star", "triangle")
-SMALLEST_SIZE = 64
-DIFFICULT_SHARE = 0.5  # less than this share of a shape in sight: difficult
-DIFFICULT_SIDE = 0.05  # of the image's side; a smaller box: difficult
-DROPPED_PIXELS = 16  # fewer pixels in sight: no object
-SHIFT = 4  # fractional bits of OpenCV's drawing
+SMALLEST_SIZE = 64  # pixels
+JPEG_QUALITY = 92
+DIFFICULT_SHARE = 0.5  # a shape of which less is in sight is difficult
+DIFFICULT_SIDE = 0.05  # of the image's side; a smaller box is difficult
+DROPPED_PIXELS = 16  # a shape with fewer pixels in sight is no object
+SHIFT = 4  # fractional bits of coordinates in OpenCV's drawing
+INSIDE = 127  # coverage above which a pixel belongs to a shape
+# The probability of each number of shapes in an image.
+COUNTS = {1: 0.1, 2: 0.2, 3: 0.2, 4: 0.2, 5: 0.15, 6: 0.1, 8: 0.05}
+CORNERS = {"circle": 64, "ring": 64, "square": 4, "star": 10, "triangle": 3}
+HOLE = 0.55  # radius of a ring's hole over the ring's own
+OVERLAID_SHARE = 0.125  # of shapes that are put in front of an older one
+TRIES = 12  # places tried for a shape that keeps clear of the older ones
 
 
 class Shape(NamedTuple):
     """One shape to draw.
 
+    kind: one of CLASSES
     center: x, y in pixels
     radius: in pixels
     angle: in radians
@@ -51,117 +61,177 @@ class Shape(NamedTuple):
 
 
 def outline(shape: Shape) -> list[np.ndarray]:
-    """The polygons (n x 2, pixels) of a shape; a ring has an outer and an inner one."""
-    corners = {"circle": 64, "ring": 64, "square": 4, "star": 10, "triangle": 3}[shape.kind]
+    """Return the polygons (n x 2, pixels) of a shape; a ring has an outer and an inner one."""
+    corners = CORNERS[shape.kind]
     angles = np.arange(corners) * 2 * np.pi / corners
     radii = np.ones(corners)
     if shape.kind == "star":
         radii[1::2] = 0.42
     unit = np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None]
     unit *= [np.sqrt(shape.stretch), 1 / np.sqrt(shape.stretch)]
-    turn = np.array([[np.cos(shape.angle), -np.sin(shape.angle)], [np.sin(shape.angle), np.cos(shape.angle)]])
+    cos = np.cos(shape.angle)
+    sin = np.sin(shape.angle)
+    turn = np.array([[cos, -sin], [sin, cos]])
     polygon = unit @ turn.T * shape.radius
-    scales = (1.0, 0.55) if shape.kind == "ring" else (1.0,)
+    scales = [1.0]
+    if shape.kind == "ring":
+        scales.append(HOLE)
     return [polygon * scale + shape.center for scale in scales]
 
 
 def draw_mask(shape: Shape, size: int) -> np.ndarray:
-    """The shape's coverage, size x size, 0 to 255, smooth at the edge."""
+    """Draw the coverage of a shape: size x size, uint8, 0 to 255, smooth at the edge."""
     mask = np.zeros((size, size), np.uint8)
-    fixed = [np.round(polygon * (1 << SHIFT)).astype(np.int32) for polygon in outline(shape)]
-    cv2.fillPoly(mask, fixed, 255, cv2.LINE_AA, SHIFT)  # even-odd: the inner polygon is a hole
+    polygons = []
+    for polygon in outline(shape):
+        fixed_point = np.round(polygon * (1 << SHIFT))
+        polygons.append(fixed_point.astype(np.int32))
+    # By the even-odd rule the inner polygon of a ring is a hole.
+    cv2.fillPoly(mask, polygons, 255, cv2.LINE_AA, SHIFT)
     return mask
 
 
 def area(shape: Shape) -> float:
-    """Area of the shape in pixels, also of what lies outside the image."""
+    """Return the area of a shape in pixels, including parts outside the image."""
     areas = [cv2.contourArea(polygon.astype(np.float32)) for polygon in outline(shape)]
     return areas[0] - sum(areas[1:])
 
 
-def draw_scene(size: int, rng: np.random.Generator) -> tuple[np.ndarray, list[Object]]:
-    """An image (size x size x 3, BGR) and its objects with the boxes of what is in sight."""
+def draw_scene(size: int, rng: Generator) -> tuple[np.ndarray, list[Object]]:
+    """Draw an image of random shapes, and box what is in sight of each.
+
+    Returns the image (size x size x 3, BGR) and its objects.
+    """
     image = textures.background(size, rng)
     shapes: list[Shape] = []
-    owner = np.zeros((size, size), np.uint8)  # number of the shape in sight at a pixel, from 1
-    for _ in range(int(rng.choice([1, 2, 3, 4, 5, 6, 8], p=[0.1, 0.2, 0.2, 0.2, 0.15, 0.1, 0.05]))):
+    # The number, from 1, of the shape in sight at each pixel.
+    owner = np.zeros((size, size), np.uint8)
+    count = rng.choice(list(COUNTS), p=list(COUNTS.values()))
+    for _ in range(int(count)):
         shape, mask = _place(size, rng, shapes, owner)
         shapes.append(shape)
         textures.paint(image, mask, shape.radius, rng)
-        owner[mask > 127] = len(shapes)
+        owner[mask > INSIDE] = len(shapes)
     image = textures.finish(image, rng)
-    return image, [o for number, shape in enumerate(shapes, 1) if (o := _object(shape, owner == number))]
+    objects = [_object(shape, owner == number) for number, shape in enumerate(shapes, 1)]
+    return image, [found for found in objects if found]
 
 
-def _place(size: int, rng: np.random.Generator, shapes: list[Shape], owner: np.ndarray) -> tuple[Shape, np.ndarray]:
-    """A random shape and its mask.
+def _place(
+    size: int,
+    rng: Generator,
+    shapes: list[Shape],
+    owner: np.ndarray,
+) -> tuple[Shape, np.ndarray]:
+    """Make a random shape and its mask.
 
-    Most keep clear of the older shapes; one in eight is put in front of one of its own size.
+    Most shapes keep clear of the older ones; one in eight is put in front of an older one.
     """
-    kind, stretch = str(rng.choice(CLASSES)), np.exp(rng.uniform(-0.2, 0.2))
-    if shapes and rng.random() < 0.125:
+    kind = str(rng.choice(CLASSES))
+    stretch = np.exp(rng.uniform(-0.2, 0.2))
+    if shapes and rng.random() < OVERLAID_SHARE:
         hidden = shapes[rng.integers(len(shapes))]
-        radius, away, side = hidden.radius * rng.uniform(0.8, 1.2), hidden.radius * rng.uniform(0.3, 1), rng.uniform(0, 2 * np.pi)
-        center = hidden.center + away * np.array([np.cos(side), np.sin(side)])
-        shape = Shape(kind, center, radius, rng.uniform(0, 2 * np.pi), stretch)
+        shape = _in_front(hidden, kind, stretch, rng)
         return shape, draw_mask(shape, size)
-    allowed = rng.choice([0.05, 0.4], p=[0.7, 0.3])  # share of an older shape that this one may hide
+    # The share of an older shape that this one may hide.
+    allowed = rng.choice([0.05, 0.4], p=[0.7, 0.3])
     before = np.bincount(owner.ravel(), minlength=len(shapes) + 1)
-    for _ in range(12):
-        radius = size * np.exp(rng.uniform(np.log(0.04), np.log(0.26)))
-        margin = radius * rng.choice([1.0, 0.3], p=[0.85, 0.15])  # 0.3: the image's edge may cut it
-        shape = Shape(kind, rng.uniform(margin, size - margin, 2), radius, rng.uniform(0, 2 * np.pi), stretch)
+    for _ in range(TRIES):
+        shape = _anywhere(size, kind, stretch, rng)
         mask = draw_mask(shape, size)
-        covered = np.bincount(owner[mask > 127], minlength=len(shapes) + 1)
+        covered = np.bincount(owner[mask > INSIDE], minlength=len(shapes) + 1)
         if (covered[1:] <= allowed * before[1:]).all():
             break
     return shape, mask
 
 
+def _in_front(hidden: Shape, kind: str, stretch: float, rng: Generator) -> Shape:
+    """Make a shape of about the size of another, in front of a part of it."""
+    radius = hidden.radius * rng.uniform(0.8, 1.2)
+    distance = hidden.radius * rng.uniform(0.3, 1)
+    direction = rng.uniform(0, 2 * np.pi)
+    away = np.array([np.cos(direction), np.sin(direction)])
+    center = hidden.center + distance * away
+    return Shape(kind, center, radius, rng.uniform(0, 2 * np.pi), stretch)
+
+
+def _anywhere(size: int, kind: str, stretch: float, rng: Generator) -> Shape:
+    """Make a shape of any size at any place of the image."""
+    radius = size * np.exp(rng.uniform(np.log(0.04), np.log(0.26)))
+    # With 0.3 the edge of the image may cut the shape.
+    margin = radius * rng.choice([1.0, 0.3], p=[0.85, 0.15])
+    center = rng.uniform(margin, size - margin, 2)
+    return Shape(kind, center, radius, rng.uniform(0, 2 * np.pi), stretch)
+
+
 def _object(shape: Shape, seen: np.ndarray) -> Object | None:
-    """The object of a shape, whose box is around what is in sight; None if next to nothing is.
+    """Box what is in sight of a shape; None where next to nothing is.
 
     seen: size x size, the pixels in sight
     """
     pixels = int(seen.sum())
     if pixels < DROPPED_PIXELS:
         return None
-    columns, rows = np.flatnonzero(seen.any(0)), np.flatnonzero(seen.any(1))
-    xmin, xmax, ymin, ymax = int(columns[0]), int(columns[-1]) + 1, int(rows[0]), int(rows[-1]) + 1
-    difficult = pixels < DIFFICULT_SHARE * area(shape) or min(xmax - xmin, ymax - ymin) < DIFFICULT_SIDE * len(seen)
+    columns = np.flatnonzero(seen.any(0))
+    rows = np.flatnonzero(seen.any(1))
+    xmin = int(columns[0])
+    xmax = int(columns[-1]) + 1
+    ymin = int(rows[0])
+    ymax = int(rows[-1]) + 1
+    small = min(xmax - xmin, ymax - ymin) < DIFFICULT_SIDE * len(seen)
+    difficult = pixels < DIFFICULT_SHARE * area(shape) or small
     return Object(shape.kind, difficult, xmin, ymin, xmax, ymax, 0)
 
 
 def annotation_xml(name: str, size: int, objects: list[Object]) -> str:
-    """A VOC annotation.
+    """Write the VOC annotation of an image.
 
-    Boxes: left and upper edge, right and lower edge, from 0 to the image's side.
+    Its boxes are left and upper edge, right and lower edge, in pixels from 0 to the image's side.
     """
-    lines = ["<annotation>", "\t<folder>shapes</folder>", f"\t<filename>{name}.jpg</filename>"]
-    lines += [f"\t<size><width>{size}</width><height>{size}</height><depth>3</depth></size>", "\t<segmented>0</segmented>"]
+    lines = [
+        "<annotation>",
+        "\t<folder>shapes</folder>",
+        f"\t<filename>{name}.jpg</filename>",
+        f"\t<size><width>{size}</width><height>{size}</height><depth>3</depth></size>",
+        "\t<segmented>0</segmented>",
+    ]
     for o in objects:
-        box = "".join(f"<{k}>{v}</{k}>" for k, v in zip(("xmin", "ymin", "xmax", "ymax"), o[2:6], strict=True))
-        lines += ["\t<object>", f"\t\t<name>{o.name}</name>"]
-        lines += [f"\t\t<difficult>{int(o.difficult)}</difficult>"]
-        lines += [f"\t\t<bndbox>{box}</bndbox>", "\t</object>"]
+        corners = (
+            f"<xmin>{o.xmin}</xmin><ymin>{o.ymin}</ymin><xmax>{o.xmax}</xmax><ymax>{o.ymax}</ymax>"
+        )
+        lines += [
+            "\t<object>",
+            f"\t\t<name>{o.name}</name>",
+            f"\t\t<difficult>{int(o.difficult)}</difficult>",
+            f"\t\t<bndbox>{corners}</bndbox>",
+            "\t</object>",
+        ]
     return "\n".join([*lines, "</annotation>", ""])
 
 
 def draw(root: Path, *, train: int, test: int, size: int, seed: int) -> None:
     """Draw a VOC-style folder.
 
-    Image i comes from (seed, i) alone: the same bytes with the same NumPy and OpenCV.
+    Image i depends on (seed, i) alone: the same NumPy and OpenCV draw the same bytes.
     """
     for part in (IMAGES, ANNOTATIONS, SETS):
         (root / part).mkdir(parents=True)
     names = [f"{i:06d}" for i in range(train + test)]
-    for i, name in enumerate(tqdm(names, desc="drawing", unit=" images", disable=None, leave=False)):
+    progress = tqdm(names, desc="drawing", unit=" images", disable=None, leave=False)
+    for i, name in enumerate(progress):
         image, objects = draw_scene(size, np.random.default_rng([seed, i]))
-        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         (root / IMAGES / f"{name}.jpg").write_bytes(data.tobytes())
-        (root / ANNOTATIONS / f"{name}.xml").write_text(annotation_xml(name, size, objects), encoding="utf-8")
-    for part, chosen in (("train", names[:train]), ("test", names[train:])):
-        (root / SETS / f"{part}.txt").write_text("".join(f"{n}\n" for n in chosen), encoding="utf-8")
+        annotation = annotation_xml(name, size, objects)
+        (root / ANNOTATIONS / f"{name}.xml").write_text(annotation, encoding="utf-8")
+    _write_list(root, "train", names[:train])
+    _write_list(root, "test", names[train:])
+
+
+def _write_list(root: Path, part: str, names: list[str]) -> None:
+    """Write the image set of a part."""
+    lines = "".join(f"{name}\n" for name in names)
+    (root / SETS / f"{part}.txt").write_text(lines, encoding="utf-8")
 
 
 def shapes(
@@ -173,14 +243,14 @@ def shapes(
     seed: int = 0,
     overwrite: bool = False,
 ) -> list[Part]:
-    """Draw the data set and build its LMDBs, all or nothing.
+    """Draw a data set and build its LMDBs, all or nothing.
 
     out: the folder to make
     train, test: number of images
     size: side of an image, at least 64 pixels
     seed: another seed, other images; not negative
     overwrite: replace the data set that is there
-    Returns what became of train_lmdb and test_lmdb.
+    Returns what train_lmdb and test_lmdb hold.
     Raises CaffeError if out has anything else in it, or is there already and overwrite is not set.
     """
     if size < SMALLEST_SIZE:
@@ -194,13 +264,11 @@ def shapes(
     try:
         draw(folder, train=train, test=test, size=size, seed=seed)
         source = Folder(folder)
+        train_items = source.read_list("train")
+        test_items = source.read_list("test")
+        settings = Settings(Report())
         parts = build_dataset(
-            source,
-            source.read_list("train"),
-            source.read_list("test"),
-            folder,
-            name="shapes",
-            settings=Settings(Report()),
+            source, train_items, test_items, folder, name="shapes", settings=settings
         )
         replace_folder(folder, out)
     finally:
@@ -209,7 +277,7 @@ def shapes(
 
 
 def _check_out(out: Path, overwrite: bool) -> None:
-    """Raise CaffeError unless the folder is free, or has a data set that may be replaced."""
+    """Raise CaffeError unless the folder is free, or holds a data set that may be replaced."""
     if not out.exists():
         return
     if not out.is_dir():
@@ -217,9 +285,11 @@ def _check_out(out: Path, overwrite: bool) -> None:
     found = set(os.listdir(out))
     if not found:
         return
-    ours = {IMAGES, ANNOTATIONS, "ImageSets", "train_lmdb", "test_lmdb", label_map.FILE_NAME, dataset_file.FILE_NAME}
-    ours |= {f"{part}{end}" for part in ("train", "test") for end in (".txt", name_size.SUFFIX)}
-    if strange := sorted(found - ours):
+    known = {IMAGES, ANNOTATIONS, "ImageSets", label_map.FILE_NAME, dataset_file.FILE_NAME}
+    for part in ("train", "test"):
+        known |= {f"{part}_lmdb", f"{part}.txt", f"{part}{name_size.SUFFIX}"}
+    strange = sorted(found - known)
+    if strange:
         raise CaffeError(f"{out}: has other files in it ({strange[0]}); choose another --out")
     if not overwrite:
         raise CaffeError(f"{out}: already there (--overwrite replaces it)")

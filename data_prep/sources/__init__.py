@@ -33,9 +33,9 @@ def open_source(
     """Open a data set, whatever its form.
 
     kind: "voc", "coco", "csv", "yolo", "kitti", "ilsvrc" or "annoset"
-    path: its folder, or its file where it has but one
+    path: its folder, or its only file
     labelmap: a label map's file or built-in name; only annoset's text files need it
-    options: of the kind alone: yolo's names (a file), kitti's level and dont_care, annoset's
+    options: those of one kind: yolo's names (a file), kitti's level and dont_care, annoset's
       label_type
     Raises CaffeError where the data set is not there, and with the nearest name for a kind or an
       option that does not exist.
@@ -47,11 +47,13 @@ def open_source(
     known = {option.name: option for option in found.options}
     for name, value in options.items():
         if name not in known:
-            raise CaffeError(f"{kind} has no option '{name}'{suggest(name, known)}")
+            near = suggest(name, known)
+            raise CaffeError(f"{kind} has no option '{name}'{near}")
         choices = known[name].choices
         if choices and value not in choices:
             near = suggest(str(value), choices)
-            raise CaffeError(f"{name}: '{value}' is not one of {', '.join(choices)}{near}")
+            wanted = ", ".join(choices)
+            raise CaffeError(f"{name}: '{value}' is not one of {wanted}{near}")
     if found.needs_labelmap:
         options["labelmap"] = labelmap
     return found.open(Path(path), **options)

@@ -6,10 +6,11 @@ Every image has a file of its own: XML, JSON or text.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data_prep.sources import image_lists, label_map
+from data_prep.sources import fields, image_lists, label_map
 from data_prep.sources.kind import Kind, Option
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
 from data_prep.sources.voc import Folder
@@ -19,10 +20,12 @@ TYPES = ("xml", "json", "txt")
 
 
 class Annoset(Folder):
-    """A folder with annotation files of one type, json or txt. names: of a text file's labels.
+    """A folder with annotation files of one type, json or txt.
 
-    Coordinates are single-precision numbers, as in the fork. Source: weiliu89/caffe (ssd),
-    src/caffe/util/io.cpp.
+    Coordinates are single-precision numbers, as in the fork.
+
+    names: classes by the labels of text files
+    Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp.
     """
 
     whole_pixels = False
@@ -30,11 +33,13 @@ class Annoset(Folder):
 
     def __init__(self, root: Path, label_type: str, names: dict[int, str]) -> None:
         super().__init__(root)
-        self._type, self._names = label_type, names
+        self._type = label_type
+        self._names = names
 
     def items(self) -> list[Item]:
         """Raises CaffeError: only a list says which images there are."""
-        raise CaffeError(f"--label-type {self._type} needs --list, or --train-list and --test-list")
+        needed = "--list, or --train-list and --test-list"
+        raise CaffeError(f"--label-type {self._type} needs {needed}")
 
     def read(self, item: Item) -> Annotation:
         """The annotation of an image. Raises ParseError with the file and, for text, the line."""
@@ -42,51 +47,69 @@ class Annoset(Folder):
             return Annotation(0, 0, [])
         path = Path(self.file(item))
         if self._type == "json":
-            return self._json(path)
-        return Annotation(0, 0, read_each(lambda line: self._txt(path, *line), image_lists.read_lines(path, "an annotation")))
+            return _read_json(path)
+        lines = image_lists.read_lines(path, "an annotation")
+        objects = read_each(lambda line: self._text_object(path, *line), lines)
+        return Annotation(0, 0, objects)
 
-    def _json(self, path: Path) -> Annotation:
-        try:
-            values = json.loads(path.read_bytes())
-            size = values.get("image") or {}
-            width, height = int(size.get("width") or 0), int(size.get("height") or 0)
-            rows = list(enumerate(values["annotation"]))
-        except KeyError:
-            raise ParseError(str(path), "without 'annotation'", 1) from None
-        except json.JSONDecodeError as error:
-            raise ParseError(str(path), f"not JSON: {error.msg}", error.lineno, error.colno) from None
-        except (ValueError, OverflowError, TypeError, AttributeError, RecursionError):
-            wanted = (
-                "an object `image` with width and height,"
-                " and a list `annotation` of objects with category_id and bbox"
-            )
-            raise ParseError(str(path), f"not {wanted}", 1) from None
-        return Annotation(width, height, read_each(lambda row: _placed(path, *row), rows))
-
-    def _txt(self, path: Path, number: int, line: str) -> Object:
+    def _text_object(self, path: Path, number: int, line: str) -> Object:
         """The object of a line of a text file. Raises ParseError."""
         try:
             label, *box = line.split()
             if len(box) != 4 or not label.isdecimal():
                 raise ValueError(line)
-            corners = [image_lists.single(image_lists.number(word)) for word in box]
+            corners = [fields.float32(fields.number(word)) for word in box]
         except ValueError:
-            raise ParseError(str(path), f"'{image_lists.shown(line)}' is not `label xmin ymin xmax ymax`", number) from None
-        if int(label) not in self._names:
-            raise ParseError(str(path), f"label {label} is not in the label map", number)
-        return image_lists.placed(self._names[int(label)], False, corners, number)
+            given = fields.excerpt(line)
+            fault = f"'{given}' is not `label xmin ymin xmax ymax`"
+            raise ParseError(str(path), fault, number) from None
+        name = self._names.get(int(label))
+        if name is None:
+            fault = f"label {label} is not in the label map"
+            raise ParseError(str(path), fault, number)
+        return fields.make_object(name, False, corners, number)
 
 
-def _placed(path: Path, number: int, row: Any) -> Object:
+def _read_json(path: Path) -> Annotation:
+    """The annotation in a JSON file. Raises ParseError."""
+    try:
+        values = json.loads(path.read_bytes())
+        size = values.get("image") or {}
+        width = int(size.get("width") or 0)
+        height = int(size.get("height") or 0)
+        rows = list(enumerate(values["annotation"]))
+    except KeyError:
+        raise ParseError(str(path), "without 'annotation'", 1) from None
+    except json.JSONDecodeError as error:
+        fault = f"not JSON: {error.msg}"
+        raise ParseError(str(path), fault, error.lineno, error.colno) from None
+    except (ValueError, OverflowError, TypeError, AttributeError, RecursionError):
+        wanted = (
+            "an object `image` with width and height,"
+            " and a list `annotation` of objects with category_id and bbox"
+        )
+        raise ParseError(str(path), f"not {wanted}", 1) from None
+    objects = read_each(lambda row: _json_object(path, *row), rows)
+    return Annotation(width, height, objects)
+
+
+def _json_object(path: Path, index: int, row: Any) -> Object:
     """The object of a row of a JSON file's list `annotation`. Raises ParseError."""
     try:
-        x, y, across, down = (image_lists.single(image_lists.number(str(v))) for v in row["bbox"])
-        corners = (x, y, image_lists.single(x + across), image_lists.single(y + down))
-        return image_lists.placed(image_lists.class_name(str(row["category_id"])), bool(row.get("iscrowd")), corners, 1)
+        return _object_of(row)
     except KeyError as error:
-        raise ParseError(str(path), f"annotation[{number}] is without {error.args[0]!r}", 1) from None
+        fault = f"is without {error.args[0]!r}"
     except (ValueError, OverflowError, TypeError, AttributeError):
-        raise ParseError(str(path), f"annotation[{number}] has no category_id or no bbox of four numbers", 1) from None
+        fault = "has no category_id or no bbox of four numbers"
+    raise ParseError(str(path), f"annotation[{index}] {fault}", 1)
+
+
+def _object_of(row: Mapping[str, Any]) -> Object:
+    """The object of a row. Raises KeyError, ValueError and others where it is none."""
+    box = [fields.number(str(value)) for value in row["bbox"]]
+    corners = fields.corners_float32(box)
+    name = fields.class_name(str(row["category_id"]))
+    return fields.make_object(name, bool(row.get("iscrowd")), corners, 1)
 
 
 def _open(folder: Path, label_type: str = "xml", labelmap: str | None = None) -> Folder:
@@ -98,13 +121,20 @@ def _open(folder: Path, label_type: str = "xml", labelmap: str | None = None) ->
     if label_type == "xml":
         return Folder(folder)
     if label_type == "txt" and not labelmap:
-        raise CaffeError("--label-type txt needs --labelmap: annotations have label numbers, not names")
-    names: dict[int, str] = {}
+        reason = "annotations have label numbers, not names"
+        raise CaffeError(f"--label-type txt needs --labelmap: {reason}")
+    names = {}
     if labelmap:
-        from caffe_ir.label_map import read  # noqa: PLC0415  protobuf, which help does without
-
-        names = {item.label: item.name for item in read(label_map.find(labelmap)).item}
+        names = _names_by_label(label_map.find(labelmap))
     return Annoset(folder, label_type, names)
+
+
+def _names_by_label(path: Path) -> dict[int, str]:
+    """The class names of a label map's file."""
+    # Protobuf, which help does without.
+    from caffe_ir.label_map import read  # noqa: PLC0415
+
+    return {item.label: item.name for item in read(path).item}
 
 
 KIND = Kind(

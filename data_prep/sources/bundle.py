@@ -11,25 +11,29 @@ from data_prep.sources.source import Item
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
 
-ROBOFLOW = "_annotations"  # train/_annotations.csv, valid/_annotations.coco.json, beside the images
+# As in train/_annotations.csv and valid/_annotations.coco.json, beside the images.
+ROBOFLOW = "_annotations"
 
 
 class Bundle:
     """A folder with annotation files, or one such file.
 
-    Items carry their annotations, so that only this process reads the files.
+    Items carry their annotations, so that only this process reads the files. An item's annotation
+    is FILE or FILE#IMAGE, relative to the root.
 
-    An item's annotation is FILE or FILE#IMAGE, relative to the root.
+    suffixes: of annotation files
+    splits: name to choices; the files of one choice together make up the split
     Raises CaffeError where there is neither folder nor file.
     """
 
     whole_pixels = False
     suffixes: tuple[str, ...] = ()
-    splits: Mapping[str, list[list[str]]] = {}  # name -> choices of files that make it up together
+    splits: Mapping[str, list[list[str]]] = {}
 
     def __init__(self, root: Path) -> None:
-        self._only = root if root.is_file() else None
-        if self._only:
+        self._only: Path | None = None
+        if root.is_file():
+            self._only = root
             root = root.parent
             if root.name.lower() == "annotations":
                 root = root.parent
@@ -43,31 +47,46 @@ class Bundle:
 
     def split_of(self, path: Path) -> str:
         """The name by which users call an annotation file."""
-        return path.parent.name if path.name.startswith(ROBOFLOW) else path.stem
+        if path.name.startswith(ROBOFLOW):
+            return path.parent.name
+        return path.stem
 
     def candidates(self) -> list[Path]:
         """The annotation files of the folder."""
-        folders = (self.root, self.root / "annotations", self.root / "Annotations")
-        found = [p for f in folders if f.is_dir() for p in sorted(f.iterdir())]
+        found: list[Path] = []
+        for name in ("", "annotations", "Annotations"):
+            folder = self.root / name
+            if folder.is_dir():
+                found += sorted(folder.iterdir())
         found += sorted(self.root.glob(f"*/{ROBOFLOW}.*"))
-        return [p for p in found if p.suffix.lower() in self.suffixes and p.name[0] != "."]
+        shown = [path for path in found if path.name[0] != "."]
+        return [path for path in shown if self._fits(path)]
+
+    def _fits(self, path: Path) -> bool:
+        """Whether a file has an annotation file's suffix."""
+        return path.suffix.lower() in self.suffixes
 
     def files(self) -> dict[str, Path]:
         """Annotation files by name."""
-        found = [self._only] if self._only else self.candidates()
-        return {self.split_of(p): p for p in found}
+        if self._only:
+            return {self.split_of(self._only): self._only}
+        return {self.split_of(path): path for path in self.candidates()}
 
     def sets(self) -> list[str]:
-        """Names of the annotation files and of splits made up of several; none for a single one."""
+        """Names of the annotation files, and of the splits that several make up.
+
+        Empty for a single file.
+        """
         files = self.files()
         if len(files) < 2:
             return []
-        return sorted(files) + [name for name in self.splits if self._parts(name, files)]
+        made_up = [name for name in self.splits if self._parts(name, files)]
+        return sorted(files) + made_up
 
     def _parts(self, name: str, files: Container[str]) -> list[str] | None:
-        """The files that make up a split, or the one of that name; None if not all are there."""
+        """The files that make up a split, or the file of that name; None if any is missing."""
         for names in self.splits.get(name, [[name]]):
-            if all(n in files for n in names):
+            if all(part in files for part in names):
                 return names
         return None
 
@@ -81,47 +100,73 @@ class Bundle:
             raise self._nothing()
         if len(files) > 1:
             names = ", ".join(self.sets())
-            raise CaffeError(f"{self.root}: several annotation files; choose with --list: {names}")
-        return self.load(next(iter(files.values())))
+            fault = "several annotation files; choose with --list"
+            raise CaffeError(f"{self.root}: {fault}: {names}")
+        [path] = files.values()
+        return self.load(path)
 
     def _nothing(self) -> CaffeError:
+        """The error of a folder without annotation files."""
         wanted = ", ".join(f"*{suffix}" for suffix in self.suffixes)
-        said = f"no annotation file ({wanted}) there or in its folder 'annotations'"
-        return CaffeError(f"{self.root}: {said}")
+        fault = f"no annotation file ({wanted}) there or in its folder 'annotations'"
+        return CaffeError(f"{self.root}: {fault}")
 
     def read_list(self, name: str) -> list[Item]:
-        """The images of an annotation file, of a split made up of several, or of a text file.
+        """The images of an annotation file, of a split that several make up, or of a text file.
 
         A line of a text file is an image: its file name, its name without extension, or its id.
+
+        Raises CaffeError where no file is there, or a line names no known image.
         """
         files = self.files()
-        if names := self._parts(name, files):
-            return [item for n in names for item in self.load(files[n])]
+        names = self._parts(name, files)
+        if names:
+            return [item for part in names for item in self.load(files[part])]
         if name in self.splits and files:
-            needed = ", or ".join(" and ".join(names) for names in self.splits[name])
-            raise CaffeError(f"{self.root}: {name} is {needed}, but there is {', '.join(sorted(files))}")
+            choices = [" and ".join(parts) for parts in self.splits[name]]
+            needed = ", or ".join(choices)
+            known = ", ".join(sorted(files))
+            raise CaffeError(f"{self.root}: {name} is {needed}, but there is {known}")
         if not files and not Path(name).is_file():
             raise self._nothing()
-        path = image_lists.find(name, (Path(name), self.root / name, self.root / "ImageSets" / f"{name}.txt"), self.sets() or sorted(files))
-        return self.load(path) if path.suffix.lower() in self.suffixes else self._listed(path)
+        own = self.root / "ImageSets" / f"{name}.txt"
+        places = (Path(name), self.root / name, own)
+        path = image_lists.find(name, places, self.sets() or sorted(files))
+        if self._fits(path):
+            return self.load(path)
+        return self._listed(path)
 
     def _listed(self, path: Path) -> list[Item]:
+        """The images that a text file names."""
         lines = image_lists.read_list(path)
-        named = {words[1].partition("#")[0] for _, words in lines if len(words) == 2}
-        all_named = bool(named) and all((self.root / n).is_file() for n in named)
-        known: dict[str, Item] = {}
-        files = [self.root / n for n in sorted(named)] if all_named else self.files().values()
-        for file in files:
-            for item in self.load(file):
-                for key in (item.name, Path(item.image).stem, Path(item.image).name, item.image):
-                    known.setdefault(key or item.image, item)
+        known = self._by_name(self._files_named(lines))
         items = []
         for place, (image, *_) in lines:
             if image not in known:
                 near = suggest(image, islice(known, 4000))
-                raise CaffeError(f"{place}: no image '{image}' in the annotation files{near}")
+                fault = f"no image '{image}' in the annotation files{near}"
+                raise CaffeError(f"{place}: {fault}")
             items.append(known[image]._replace(place=place))
         return items
+
+    def _files_named(self, lines: list[tuple[str, list[str]]]) -> list[Path]:
+        """The annotation files that a list names; all of the folder where not all are there."""
+        annotations = [words[1] for _, words in lines if len(words) == 2]
+        names = {annotation.partition("#")[0] for annotation in annotations}
+        paths = [self.root / name for name in sorted(names)]
+        if paths and all(path.is_file() for path in paths):
+            return paths
+        return list(self.files().values())
+
+    def _by_name(self, files: list[Path]) -> dict[str, Item]:
+        """The items of files by all that a list may call them; the first of a name counts."""
+        known: dict[str, Item] = {}
+        for file in files:
+            for item in self.load(file):
+                image = Path(item.image)
+                for key in (item.name, image.stem, image.name, item.image):
+                    known.setdefault(key or item.image, item)
+        return known
 
     def file(self, item: Item) -> str:
         """The annotation file that an item is from."""

@@ -12,12 +12,12 @@ from ssd_common.errors import CaffeError
 class Choice(NamedTuple):
     """A choice of images for one LMDB, or for two.
 
-    Without any of these it is all images, for one LMDB.
+    Without arguments it is all images, for one LMDB.
 
-    image_list: a list's file, or the name of one of the data set's own; for one LMDB
+    image_list: a list's file, or the name of one of the data set's own lists; for one LMDB
     train_list, test_list: the same for two LMDBs
-    test_share: above 0 and below 1: this share of the images is for testing, drawn at random
-    seed: decides what is drawn
+    test_share: share of the images for testing, drawn at random (above 0 and below 1)
+    seed: decides which images are drawn
     """
 
     image_list: str | None = None
@@ -29,21 +29,21 @@ class Choice(NamedTuple):
     def check(self) -> None:
         """Raise CaffeError where its parts contradict each other."""
         if self.test_share and self.train_list:
-            raise CaffeError(
-                "--test-share draws the test images; leave it out with --train-list and --test-list"
-            )
+            remedy = "leave it out with --train-list and --test-list"
+            raise CaffeError(f"--test-share draws the test images; {remedy}")
         if bool(self.train_list) != bool(self.test_list):
             raise CaffeError("--train-list and --test-list go together (--list for a single LMDB)")
         if self.image_list and self.train_list:
-            raise CaffeError(
-                "--list is for a single LMDB; leave it out with --train-list and --test-list"
-            )
+            remedy = "leave it out with --train-list and --test-list"
+            raise CaffeError(f"--list is for a single LMDB; {remedy}")
 
     def items(self, source: Source) -> tuple[list[Item], ...]:
         """The images: one list, or those for training and those for testing. Raises CaffeError."""
         self.check()
         if self.train_list and self.test_list:
-            return source.read_list(self.train_list), source.read_list(self.test_list)
+            train = source.read_list(self.train_list)
+            test = source.read_list(self.test_list)
+            return train, test
         items = source.read_list(self.image_list) if self.image_list else source.items()
         if self.test_share:
             return image_lists.split(items, self.test_share, self.seed)

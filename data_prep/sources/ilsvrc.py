@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from data_prep.sources import image_lists
@@ -10,7 +11,8 @@ from data_prep.sources.source import UNLABELLED, Item
 from data_prep.sources.voc import Folder
 from ssd_common.errors import CaffeError
 
-SETS, SUBSETS = "ImageSets/DET", {"trainval1": ("train", "val1")}
+SETS = "ImageSets/DET"
+SUBSETS = {"trainval1": ("train", "val1")}
 
 
 class Ilsvrc(Folder):
@@ -21,35 +23,58 @@ class Ilsvrc(Folder):
 
     def sets(self) -> list[str]:
         """Names of the lists in ImageSets/DET, and of those that two make up."""
-        found = sorted(p.stem for p in (self.root / SETS).glob("*.txt"))
-        return found + [name for name, parts in SUBSETS.items() if set(parts) <= set(found)]
+        folder = self.root / SETS
+        found = sorted(path.stem for path in folder.glob("*.txt"))
+        for name, parts in SUBSETS.items():
+            if set(parts) <= set(found):
+                found.append(name)
+        return found
 
     def items(self) -> list[Item]:
         """Raises CaffeError: a list has to be chosen."""
-        if not self.sets():
-            raise CaffeError(f"{self.root / SETS}: no lists there; is this a folder of ILSVRC DET?")
-        raise CaffeError(f"{self.root}: choose images with --list: {', '.join(self.sets())}")
+        known = ", ".join(self.sets())
+        if known:
+            raise CaffeError(f"{self.root}: choose images with --list: {known}")
+        folder = self.root / SETS
+        fault = "no lists there; is this a folder of ILSVRC DET?"
+        raise CaffeError(f"{folder}: {fault}")
 
     def read_list(self, name: str) -> list[Item]:
         """The items of a list of ImageSets/DET, or of any file.
 
         Raises CaffeError with file and line.
         """
-        files = [self.root / SETS / f"{part}.txt" for part in SUBSETS.get(name, (name,))]
-        if not all(f.is_file() for f in files):
-            return super().read_list(str(image_lists.find(name, (Path(name), self.root / name), self.sets())))
-        items = []
-        for file in files:
-            training = file.stem.startswith("train") or file.stem == "val1"
-            for place, (image, *number) in image_lists.read_list(file):
-                subset = image.partition("/")[0].split("_")
-                if len(subset) < 2:
-                    wanted = "such as ILSVRC2012_val_00000001"
-                    raise CaffeError(f"{place}: '{image}' is no image of ILSVRC ({wanted})")
-                annotation = UNLABELLED if file.stem == "test" else f"Annotations/DET/{subset[1]}/{image}.xml"
-                if not training or (self.root / annotation).is_file():
-                    items.append(Item(f"Data/DET/{subset[1]}/{image}.JPEG", annotation, place, *number))
-        return items
+        parts = SUBSETS.get(name, (name,))
+        files = [self.root / SETS / f"{part}.txt" for part in parts]
+        if not all(file.is_file() for file in files):
+            places = (Path(name), self.root / name)
+            path = image_lists.find(name, places, self.sets())
+            return super().read_list(str(path))
+        return [item for file in files for item in self._items_of(file)]
+
+    def _items_of(self, file: Path) -> Iterator[Item]:
+        """The items of one list; images without an annotation are left out of train and val1."""
+        name = file.stem
+        with_negatives = name.startswith("train") or name == "val1"
+        for place, (image, *number) in image_lists.read_list(file):
+            subset = _subset(image, place)
+            annotation = f"Annotations/DET/{subset}/{image}.xml"
+            if name == "test":
+                annotation = UNLABELLED
+            if with_negatives and not (self.root / annotation).is_file():
+                continue
+            path = f"Data/DET/{subset}/{image}.JPEG"
+            yield Item(path, annotation, place, *number)
+
+
+def _subset(image: str, place: str) -> str:
+    """The folder of an image: `val` of ILSVRC2012_val_00000001. Raises CaffeError."""
+    parts = image.partition("/")[0].split("_")
+    if len(parts) < 2:
+        example = "such as ILSVRC2012_val_00000001"
+        fault = f"'{image}' is no image of ILSVRC ({example})"
+        raise CaffeError(f"{place}: {fault}")
+    return parts[1]
 
 
 KIND = Kind(

@@ -1,38 +1,37 @@
-"""What the sources share: lists of images, places of images, numbers and names."""
+"""Lists of images, and the places of image files."""
 
 from __future__ import annotations
 
 import codecs
-import functools
 import hashlib
-import struct
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 from data_prep.images.encoding import IMAGE_NAMES
 from data_prep.images.image_header import read_header
-from data_prep.sources.source import Item, Object
+from data_prep.sources import fields
+from data_prep.sources.source import Item
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
 
 NO_TEXT = "it is neither UTF-8 nor UTF-16 text (save it as UTF-8, or: iconv -f CP1252 -t UTF-8)"
-LARGEST = 1e9  # pixels
-LONGEST = 1000  # characters of an image's path
-PROBES = 20  # images that are looked for before a folder counts as not theirs
-SLACK = 1e-4  # by which a box in rounded fractions may leave its image
+# Images that are looked for before a folder counts as not theirs.
+PROBES = 20
 
 
 def find(name: str, candidates: Iterable[Path], sets: list[str]) -> Path:
     """The first of candidates that is a file.
 
-    Raises CaffeError with the nearest of sets for a name that has none.
+    Raises CaffeError, with the nearest of sets to the name, where no candidate is a file.
     """
     for path in candidates:
         if path.is_file():
             return path
-    known = f"; there are {', '.join(sets)}" if sets else ""
-    raise CaffeError(f"{name}: no such list{suggest(name, sets) or known}")
+    known = suggest(name, sets)
+    if sets and not known:
+        known = f"; there are {', '.join(sets)}"
+    raise CaffeError(f"{name}: no such list{known}")
 
 
 def encoding(path: Path) -> str:
@@ -41,18 +40,23 @@ def encoding(path: Path) -> str:
     Raises OSError.
     """
     with path.open("rb") as file:
-        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        start = file.read(2)
+    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    return "utf-8-sig"
 
 
 def read_lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
     """Number, from 1, and text of each line that is not blank.
 
+    what: the kind of file, for the error
     Raises CaffeError for a file that is no text, OSError.
     """
     try:
         with path.open(encoding=encoding(path)) as file:
             for number, line in enumerate(file, 1):
-                if stripped := line.strip():
+                stripped = line.strip()
+                if stripped:
                     yield number, stripped
     except UnicodeDecodeError:
         raise CaffeError(f"{path}: not {what}: {NO_TEXT}") from None
@@ -65,17 +69,26 @@ def read_list(path: Path) -> list[tuple[str, list[str]]]:
     """
     found = []
     for number, line in read_lines(path, "a list"):
-        words = [w.strip() for w in line.split("\t")] if "\t" in line else line.split()
+        place = f"{path}:{number}"
+        words = _words(line)
         if len(words) > 2:
-            wanted = "'image annotation' should be (with a tab if names have spaces)"
-            raise CaffeError(f"{path}:{number}: {len(words)} words where {wanted}")
+            wanted = "'image annotation' should be"
+            remedy = "with a tab if names have spaces"
+            raise CaffeError(f"{place}: {len(words)} words where {wanted} ({remedy})")
         try:
-            found.append((f"{path}:{number}", [image_name(w) for w in words]))
+            found.append((place, [fields.image_name(word) for word in words]))
         except ValueError as error:
-            raise CaffeError(f"{path}:{number}: {error}") from None
+            raise CaffeError(f"{place}: {error}") from None
     if not found:
         raise CaffeError(f"{path}: the list is empty")
     return found
+
+
+def _words(line: str) -> list[str]:
+    """The words of a line: between tabs where it has any, else between spaces."""
+    if "\t" in line:
+        return [word.strip() for word in line.split("\t")]
+    return line.split()
 
 
 def read_items(path: Path, item: Callable[[str, str], Item]) -> list[Item]:
@@ -103,134 +116,83 @@ def below(root: Path, path: Path) -> str:
 def split(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[Item]]:
     """Items for training and a share of them for testing, both in their order.
 
-    Drawn by seed and image name, so that photographs which are added later hardly move others.
-    Raises CaffeError for fewer than two.
+    Seed and image name decide, so that photographs that are added later hardly move others.
+
+    share: above 0 and below 1
+    Raises CaffeError for fewer than two items.
     """
     if len(items) < 2:
         raise CaffeError("one image alone cannot be both for training and for testing")
-    keys = [hashlib.sha256(f"{seed} {item.image}".encode()).digest() for item in items]
-    drawn = sorted(range(len(items)), key=keys.__getitem__)
-    count = min(max(round(share * len(items)), 1), len(items) - 1)
-    test = set(drawn[:count])
-    train = [item for i, item in enumerate(items) if i not in test]
-    return train, [items[i] for i in sorted(test)]
+
+    def key(index: int) -> bytes:
+        words = f"{seed} {items[index].image}"
+        return hashlib.sha256(words.encode()).digest()
+
+    drawn = sorted(range(len(items)), key=key)
+    wanted = max(round(share * len(items)), 1)
+    chosen = set(drawn[: min(wanted, len(items) - 1)])
+    train = [item for i, item in enumerate(items) if i not in chosen]
+    test = [items[i] for i in sorted(chosen)]
+    return train, test
 
 
 def is_image(name: str) -> bool:
     """Whether a file of this name is an image, and no hidden one, such as macOS's ._*.jpg."""
-    return name[0] != "." and Path(name).suffix.lower() in IMAGE_NAMES
+    return name[0] != "." and has_image_extension(name)
+
+
+def has_image_extension(name: str) -> bool:
+    """Whether a path ends as an image's name does."""
+    return Path(name).suffix.lower() in IMAGE_NAMES
 
 
 def images_below(folder: Path) -> list[Path]:
     """Every image file of a folder and of the folders in it, by name."""
-    return [p for p in sorted(folder.rglob("*")) if is_image(p.name)]
+    return [path for path in sorted(folder.rglob("*")) if is_image(path.name)]
 
 
 def images_in(folder: Path) -> list[Path]:
     """Every image file of a folder itself, by name."""
-    return [p for p in sorted(folder.iterdir()) if is_image(p.name)]
+    return [path for path in sorted(folder.iterdir()) if is_image(path.name)]
 
 
 def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[str, str]:
-    """Folder and extension that lead from the root to the first image found; "", "" if none is.
-
-    The folder ends with a slash; the extension is "" where names have one.
+    """Folder and extension that lead from the root to the first image found.
 
     names: as an annotation file has them
     folders: where images might be, the likeliest first
+    Returns the folder with a slash at its end, "" where none has an image; and the extension, ""
+      where names have their own.
     """
     probed = list(islice(names, PROBES))
-    bare = bool(probed) and not any(Path(n).suffix.lower() in IMAGE_NAMES for n in probed)
+    extensions: tuple[str, ...] = ("",)
+    if probed and not any(map(has_image_extension, probed)):
+        extensions = IMAGE_NAMES
     for folder in folders:
-        prefix = "" if folder in ("", ".") else f"{folder}/"
-        for extension in IMAGE_NAMES if bare else ("",):
-            if any((root / f"{prefix}{n}{extension}").is_file() for n in probed):
+        prefix = f"{folder}/"
+        if folder in ("", "."):
+            prefix = ""
+        for extension in extensions:
+            paths = (root / f"{prefix}{name}{extension}" for name in probed)
+            if any(path.is_file() for path in paths):
                 return prefix, extension
-    return "", ".jpg" if bare else ""
-
-
-def number(text: str) -> float:
-    """A number of pixels, whole ones as int.
-
-    Raises ValueError for text that is none, and for what no image has.
-    """
-    value = float(text)
-    if not abs(value) < LARGEST or "_" in text:  # NaN is not less, either
-        raise ValueError(text)
-    return int(value) if value.is_integer() else value
-
-
-def single(x: float) -> float:
-    """x in single precision, in which the fork adds corner and side."""
-    return struct.unpack("f", struct.pack("f", x))[0]
-
-
-def shown(text: str) -> str:
-    """A piece of a file for a message: one short line without what a terminal would not print."""
-    words = "".join(c if c.isprintable() else "·" for c in text[:60])
-    return f"{words}…" if len(text) > 60 else words
-
-
-@functools.lru_cache(maxsize=4096)
-def class_name(name: str) -> str:
-    """A class's name as label maps and messages can have it.
-
-    Raises ValueError, saying why, for one that they cannot.
-    """
-    name = name.strip()
-    if not name:
-        raise ValueError("a class without a name")
-    if not name.isprintable():
-        raise ValueError(f"class name '{shown(name)}' has characters that cannot be printed")
-    return name
-
-
-@functools.lru_cache(maxsize=64)
-def image_name(name: str) -> str:
-    """An image's path as Caffe's lists can have it.
-
-    Raises ValueError, saying why, for one that they cannot.
-    """
-    name = name.strip()
-    if not name:
-        raise ValueError("an image without a name")
-    if not name.isprintable():
-        raise ValueError(f"image name '{shown(name)}' has characters that cannot be printed")
-    if len(name) > LONGEST or any(len(part.encode()) > 255 for part in name.split("/")):
-        raise ValueError(f"image name '{shown(name)}' is too long for a file")
-    name = name.replace("\\", "/").removeprefix("./")
-    if name.endswith(("/", "..")) or name in ("", "."):
-        raise ValueError(f"'{name}' is no image, but a folder")
-    return name
-
-
-def placed(name: str, difficult: bool, box: Iterable[float], line: int) -> Object:
-    """The object whose box has these four corners, whole numbers among them as int."""
-    xmin, ymin, xmax, ymax = (int(x) if x == int(x) else x for x in box)
-    return Object(name, difficult, xmin, ymin, xmax, ymax, line)
+    return "", extensions[0]
 
 
 def size_of(image: Path) -> tuple[int, int]:
     """(width, height) of an image file, for boxes in fractions of it.
 
-    (0, 0) where it cannot be read; the error is told when the image itself is read.
+    (0, 0) where it cannot be read; whoever reads the image itself gets the error.
     """
-    from data_prep.images.image import read_image  # noqa: PLC0415  OpenCV, which help does without
+    # OpenCV, which help does without.
+    from data_prep.images.image import read_image  # noqa: PLC0415
 
     try:
-        if header := read_header(image.read_bytes()):
+        header = read_header(image.read_bytes())
+        if header:
             height, width = header.upright
             return width, height
         decoded = read_image(image)
     except (CaffeError, OSError):
         return 0, 0
     return decoded.width, decoded.height
-
-
-def scaled(box: Iterable[float], size: tuple[int, int]) -> list[float]:
-    """A box in fractions of its image, in pixels.
-
-    A box that leaves the image by no more than the last digit's rounding ends at the image's edge.
-    """
-    within = [edge if abs(x - (edge := min(max(x, 0), 1))) <= SLACK else x for x in box]
-    return [x * side for x, side in zip(within, size * 2, strict=True)]

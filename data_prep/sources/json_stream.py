@@ -22,7 +22,13 @@ _decode = json.JSONDecoder().raw_decode
 
 
 class Element(NamedTuple):
-    """One element. section: the key of its array; number: from 0; line: where it begins, from 1."""
+    """One element of an array.
+
+    section: the key of its array
+    number: its place in the array, from 0
+    line: of the file, where it begins, from 1
+    value: the element itself
+    """
 
     section: str
     number: int
@@ -45,39 +51,42 @@ def elements(path: Path, sections: Container[str]) -> Iterator[Element]:
 
 
 def _top(window: _Window, sections: Container[str]) -> Iterator[Element]:
+    """The elements of the object that the whole file is."""
     window.take("{", "a JSON object")
-    if window.peek() != "}":
-        while True:
-            key = window.value()
-            if not isinstance(key, str):
-                raise window.error(f"{json.dumps(key)[:40]} where a key should be")
-            window.take(":", f"':' after \"{key}\"")
-            if window.peek() == "[":
-                for index, (line, value) in enumerate(_array(window)):
-                    if key in sections:
-                        yield Element(key, index, line, value)
-            elif key in sections:
-                raise window.error(f"'{key}' should be a list")
-            else:
-                window.value()
-            if window.peek() != ",":
-                break
-            window.take(",", "','")
+    more = window.peek() != "}"
+    while more:
+        yield from _entry(window, sections)
+        more = window.skip(",")
     window.take("}", "',' or '}'")
     if window.peek():
         raise window.error("text after the end of the JSON object")
 
 
+def _entry(window: _Window, sections: Container[str]) -> Iterator[Element]:
+    """The elements of the next key's array, where sections have the key."""
+    key = window.value()
+    if not isinstance(key, str):
+        raise window.error(f"{json.dumps(key)[:40]} where a key should be")
+    window.take(":", f"':' after \"{key}\"")
+    if window.peek() == "[":
+        for index, (line, value) in enumerate(_array(window)):
+            if key in sections:
+                yield Element(key, index, line, value)
+    elif key in sections:
+        raise window.error(f"'{key}' should be a list")
+    else:
+        window.value()
+
+
 def _array(window: _Window) -> Iterator[tuple[int, Any]]:
+    """Line and value of each element of the next array."""
     window.take("[", "'['")
-    if window.peek() != "]":
-        while True:
-            window.peek()
-            line = window.line
-            yield line, window.value()
-            if window.peek() != ",":
-                break
-            window.take(",", "','")
+    more = window.peek() != "]"
+    while more:
+        window.peek()
+        line = window.line
+        yield line, window.value()
+        more = window.skip(",")
     window.take("]", "',' or ']'")
 
 
@@ -85,10 +94,14 @@ class _Window:
     """The part of a JSON text that is being read, and the line that this is."""
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
-        self._file, self._path = file, path
+        self._file = file
+        self._path = path
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self._text, self._at, self._ended = "", 0, False
-        self._line, self._counted = 1, 0  # the line at position _counted
+        self._text = ""
+        self._at = 0
+        self._ended = False
+        self._line = 1  # the line at position _counted
+        self._counted = 0
 
     @property
     def line(self) -> int:
@@ -98,53 +111,75 @@ class _Window:
         return self._line
 
     def error(self, message: str, at: int | None = None) -> ParseError:
-        """An error at this line, or at that of a position in the window."""
+        """An error at this line, or at the line of a position in the window."""
         if at is not None:
             self._at = at
-        return ParseError(str(self._path), f"not well-formed JSON: {message}", self.line)
+        fault = f"not well-formed JSON: {message}"
+        return ParseError(str(self._path), fault, self.line)
 
     def peek(self) -> str:
         """The next character that is no space, or "" at the file's end; it stays."""
         while True:
             found = _SPACE.match(self._text, self._at)
-            self._at = found.end() if found else self._at
+            if found:
+                self._at = found.end()
             if self._at < len(self._text):
                 return self._text[self._at]
             if self._ended:
                 return ""
             self._more()
 
-    def take(self, character: str, expected: str) -> None:
-        """Read over a character. Raises ParseError for another one. expected: for the message."""
-        found = self.peek()
-        if found != character:
-            raise self.error(f"{repr(found) if found else 'the file ends'} where {expected} should be")
+    def skip(self, character: str) -> bool:
+        """Read over a character if it is the next one. Returns whether it was."""
+        if self.peek() != character:
+            return False
         self._at += 1
+        return True
+
+    def take(self, character: str, expected: str) -> None:
+        """Read over a character.
+
+        expected: names it in the error
+        Raises ParseError where another character comes.
+        """
+        if self.skip(character):
+            return
+        found = "the file ends"
+        if self.peek():
+            found = repr(self.peek())
+        raise self.error(f"{found} where {expected} should be")
 
     def value(self) -> Any:
-        """The next value, whatever it is."""
+        """The next value, whatever it is. Raises ParseError where none is well-formed."""
         if not self.peek():
             raise self.error("the file ends where a value should be")
         while True:
             try:
                 value, end = _decode(self._text, self._at)
-                if end < len(self._text) or self._ended:  # a number might go on
-                    self._at = end
-                    return value
             except json.JSONDecodeError as error:
-                cut = error.pos > len(self._text) - _MARGIN or error.msg.startswith("Unterminated string")
-                if self._ended or not cut:
-                    raise self.error(
-                        error.msg[0].lower() + error.msg[1:].removesuffix(" at").removesuffix(" starting"), error.pos
-                    ) from None
+                if self._ended or not self._may_be_cut(error):
+                    raise self.error(_reason(error), error.pos) from None
             except ValueError as error:  # a number of thousands of digits
                 raise self.error(str(error).partition(";")[0]) from None
+            else:
+                # A number might go on.
+                if end < len(self._text) or self._ended:
+                    self._at = end
+                    return value
             if len(self._text) - self._at > LONGEST:
                 raise self.error("a value that does not end")
             self._more()
 
+    def _may_be_cut(self, error: json.JSONDecodeError) -> bool:
+        """Whether the window's end, and not the text, may be at fault."""
+        near_end = error.pos > len(self._text) - _MARGIN
+        return near_end or error.msg.startswith("Unterminated string")
+
     def _more(self) -> None:
-        self._line, self._text, self._counted = self.line, self._text[self._at :], 0
+        """Read on; forget what lies before this position."""
+        self._line = self.line
+        self._text = self._text[self._at :]
+        self._counted = 0
         self._at = 0
         data = self._file.read(CHUNK)
         self._ended = not data
@@ -153,3 +188,9 @@ class _Window:
         except UnicodeDecodeError:
             self._at = len(self._text)
             raise self.error("not UTF-8 text") from None
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    """The decoder's message without its place."""
+    reason = error.msg[0].lower() + error.msg[1:]
+    return reason.removesuffix(" at").removesuffix(" starting")

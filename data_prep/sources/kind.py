@@ -15,8 +15,8 @@ class Option(NamedTuple):
     help: one line for users
     type: makes the value of a word
     metavar: stands for the value in help
-    choices: all values that there are, where they are few
-    default: the value where none is given
+    choices: all possible values; None where any will do
+    default: the value of a call that gives none
     """
 
     name: str
@@ -33,11 +33,11 @@ class Kind(NamedTuple):
     title: what it is, in a few words
     notes: which files and folders it has, and what names a list of its images
     examples: commands that build it
-    folder: what its first argument, a folder or a file, is
-    open: makes the data set of that path; takes the options by name.
-    Raises CaffeError where it is not there
-    options: what only this kind can be told
-    needs_labelmap: open takes `labelmap`, a label map's file or built-in name, as well
+    folder: says what its first argument is, a folder or a file
+    open: makes the data set of that path; takes the options by name; raises CaffeError where the
+      data set is not there
+    options: those of this kind alone
+    needs_labelmap: whether open also takes `labelmap`, a label map's file or built-in name
     """
 
     title: str

@@ -6,20 +6,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_prep.images.encoding import IMAGE_NAMES
-from data_prep.sources import image_lists
+from data_prep.sources import fields, image_lists
 from data_prep.sources.kind import Kind, Option
 from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, read_each
 from ssd_common.errors import CaffeError, ParseError
 
 DONT_CARE = "DontCare"
-IMAGES, LABELS = ("image_2", "images", "image_02"), ("label_2", "labels", "label_02")
+IMAGES = ("image_2", "images", "image_02")
+LABELS = ("label_2", "labels", "label_02")
+# Of a line, as an error names them.
+WORDS = "type truncated occluded alpha left top right bottom, and 7 of the object in space"
 
 
 class Level(NamedTuple):
-    """What a level of difficulty still takes in.
+    """A level of difficulty, by the hardest objects that it takes in.
 
-    height: of a box, in pixels, at least
-    occlusion, truncation: at most
+    height: of a box, at least (pixels)
+    occlusion: at most (0 fully visible, 1 partly occluded, 2 largely occluded, 3 unknown)
+    truncation: at most (0 none to 1 all outside the image)
     """
 
     height: float
@@ -27,7 +31,7 @@ class Level(NamedTuple):
     truncation: float
 
 
-# The benchmark's development kit, readme and evaluate_object.cpp.
+# Source: the benchmark's development kit, readme and evaluate_object.cpp.
 LEVELS = {
     "easy": Level(40, 0, 0.15),
     "moderate": Level(25, 1, 0.3),
@@ -37,9 +41,11 @@ LEVELS = {
 
 
 class Kitti:
-    """A folder of KITTI's object benchmark. level: of LEVELS, beyond which objects are difficult.
+    """A folder of KITTI's object benchmark.
 
-    Raises CaffeError where there is none.
+    level: of LEVELS; objects beyond it are difficult
+    keep_dont_care: whether DontCare regions stay, as difficult objects
+    Raises CaffeError where the folder, or its images or labels, are not there.
     """
 
     whole_pixels = False
@@ -49,43 +55,66 @@ class Kitti:
     def __init__(self, root: Path, level: str = "hard", keep_dont_care: bool = False) -> None:
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
-        inner = root / "training"
-        self.root = inner if inner.is_dir() else root
-        self._level, self._keep_dont_care = LEVELS[level], keep_dont_care
-        self._images, self._labels = self._first(IMAGES), self._first(LABELS)
-        if not self._images or not self._labels:
+        self.root = root
+        if (root / "training").is_dir():
+            self.root = root / "training"
+        self._level = LEVELS[level]
+        self._keep_dont_care = keep_dont_care
+        images = self._first(IMAGES)
+        labels = self._first(LABELS)
+        if not images or not labels:
             raise CaffeError(f"{self.root}: no folders {IMAGES[0]} and {LABELS[0]}")
+        self._images = images
+        self._labels = labels
 
     def _first(self, folders: tuple[str, ...]) -> str | None:
         """The first of these folders that is there."""
-        return next((folder for folder in folders if (self.root / folder).is_dir()), None)
+        for folder in folders:
+            if (self.root / folder).is_dir():
+                return folder
+        return None
 
     def items(self) -> list[Item]:
         """An item for every text file, by name. Raises CaffeError where there is none."""
-        found = [p.stem for p in sorted((self.root / str(self._labels)).glob("*.txt"))]
+        folder = self.root / self._labels
+        found = sorted(folder.glob("*.txt"))
         if not found:
-            raise CaffeError(f"{self.root / str(self._labels)}: no annotation (*.txt) there")
-        return [self._item(name) for name in found]
+            raise CaffeError(f"{folder}: no annotation (*.txt) there")
+        return [self._item(path.stem) for path in found]
 
     def _item(self, name: str, place: str | None = None) -> Item:
-        stem = Path(name).stem if Path(name).suffix.lower() in IMAGE_NAMES else name
-        images = (f"{self._images}/{stem}{extension}" for extension in (".png", *IMAGE_NAMES))
-        image = next((i for i in images if (self.root / i).is_file()), f"{self._images}/{stem}.png")
+        """The item of an image's number, or of its file's name."""
+        stem = name
+        if image_lists.has_image_extension(name):
+            stem = Path(name).stem
+        image = self._image(f"{self._images}/{stem}")
         return Item(image, f"{self._labels}/{stem}.txt", place)
+
+    def _image(self, stem: str) -> str:
+        """The image of a name without extension; a .png where there is none."""
+        for extension in (".png", *IMAGE_NAMES):
+            image = f"{stem}{extension}"
+            if (self.root / image).is_file():
+                return image
+        return f"{stem}.png"
 
     def _set_folders(self) -> list[Path]:
         return [self.root / "ImageSets", self.root.parent / "ImageSets"]
 
     def sets(self) -> list[str]:
         """Names of the lists in ImageSets."""
-        return sorted({p.stem for folder in self._set_folders() for p in folder.glob("*.txt")})
+        found: set[str] = set()
+        for folder in self._set_folders():
+            found.update(path.stem for path in folder.glob("*.txt"))
+        return sorted(found)
 
     def read_list(self, name: str) -> list[Item]:
         """The items of a list: image numbers, or images with annotations.
 
         Raises CaffeError with file and line.
         """
-        places = (Path(name), self.root / name, *(f / f"{name}.txt" for f in self._set_folders()))
+        places = [Path(name), self.root / name]
+        places += [folder / f"{name}.txt" for folder in self._set_folders()]
         path = image_lists.find(name, places, self.sets())
         return image_lists.read_items(path, self._item)
 
@@ -97,26 +126,38 @@ class Kitti:
         """The annotation of an image. Raises ParseError with file and line."""
         path = self.root / item.annotation
         lines = image_lists.read_lines(path, "a KITTI annotation")
-        found = read_each(lambda line: _object(path, line[0], line[1].split(), self._level), lines)
-        return Annotation(0, 0, [o for o in found if self._keep_dont_care or o.name != DONT_CARE])
+        found = read_each(lambda line: _object(path, *line, self._level), lines)
+        if not self._keep_dont_care:
+            found = [kept for kept in found if kept.name != DONT_CARE]
+        return Annotation(0, 0, found)
 
 
-def _object(path: Path, line: int, words: list[str], level: Level) -> Object:
+def _object(path: Path, number: int, line: str, level: Level) -> Object:
+    """The object of a line. Raises ParseError."""
+    words = line.split()
     if len(words) not in (15, 16):
-        fields = "type truncated occluded alpha left top right bottom, and 7 of the object in space"
-        raise ParseError(str(path), f"{len(words)} words where 15 should be: {fields}", line)
+        fault = f"{len(words)} words where 15 should be: {WORDS}"
+        raise ParseError(str(path), fault, number)
     name, *rest = words
     try:
-        name = image_lists.class_name(name)
-        truncated, occluded, _, *box = (image_lists.number(w) for w in rest[:7])
+        name = fields.class_name(name)
+        truncated, occluded, _, *box = map(fields.number, rest[:7])
     except ValueError as error:
-        raise ParseError(str(path), f"{image_lists.shown(str(error))}, where a number should be", line) from None
-    beyond = box[3] - box[1] < level.height or occluded > level.occlusion or truncated > level.truncation
-    return image_lists.placed(name, beyond or name == DONT_CARE, box, line)
+        given = fields.excerpt(str(error))
+        fault = f"{given}, where a number should be"
+        raise ParseError(str(path), fault, number) from None
+    small = box[3] - box[1] < level.height
+    hidden = occluded > level.occlusion or truncated > level.truncation
+    difficult = small or hidden or name == DONT_CARE
+    return fields.make_object(name, difficult, box, number)
 
 
 def _open(folder: Path, level: str = "hard", dont_care: str = "drop") -> Kitti:
-    """The data set in a folder. level: of LEVELS; dont_care: "drop" or "keep"."""
+    """The data set in a folder.
+
+    level: of LEVELS
+    dont_care: "drop" or "keep"
+    """
     return Kitti(folder, level, keep_dont_care=dont_care == "keep")
 
 

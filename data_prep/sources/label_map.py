@@ -31,9 +31,12 @@ def find(name: str) -> Path:
 
     Raises CaffeError if there is neither.
     """
-    path = _FOLDER / f"{BUILT_IN[name]}.prototxt" if name in BUILT_IN else Path(name)
+    path = Path(name)
+    if name in BUILT_IN:
+        path = _FOLDER / f"{BUILT_IN[name]}.prototxt"
     if not path.is_file():
-        raise CaffeError(f"{name}: no such label map (a file, or one of {', '.join(BUILT_IN)})")
+        known = ", ".join(BUILT_IN)
+        raise CaffeError(f"{name}: no such label map (a file, or one of {known})")
     return path
 
 
@@ -41,15 +44,18 @@ def beside(path: Path, name: str | None = None) -> Path | None:
     """A label map's file by name, as find, or the labelmap.prototxt beside an LMDB.
 
     path: the LMDB
-    name: None for the one beside it
-    Returns None where no name is given and none lies beside the LMDB.
+    name: None for the file beside it
+    Returns None where name is None and no such file lies beside the LMDB.
     """
-    from caffe_ir.label_map import FILE_NAME  # noqa: PLC0415  protobuf, which help does without
+    # Protobuf, which help does without.
+    from caffe_ir.label_map import FILE_NAME  # noqa: PLC0415
 
     if name:
         return find(name)
     own = path.with_name(FILE_NAME)
-    return own if own.is_file() else None
+    if own.is_file():
+        return own
+    return None
 
 
 def find_map(name: str) -> Path:
@@ -57,15 +63,18 @@ def find_map(name: str) -> Path:
 
     Raises CaffeError if there is neither.
     """
-    path = _FOLDER / "coco_voc_map.txt" if name == "coco_voc" else Path(name)
+    path = Path(name)
+    if name == "coco_voc":
+        path = _FOLDER / "coco_voc_map.txt"
     if not path.is_file():
         raise CaffeError(f"{name}: no such map of classes (a file, or coco_voc)")
     return path
 
 
 def make(classes: Iterable[str]) -> pb.LabelMap:
-    """The label map of some classes in their order, the background before them."""
-    from caffe_ir import caffe_ir_pb2 as pb  # noqa: PLC0415  protobuf, which help does without
+    """The label map of classes in their order, the background before them."""
+    # Protobuf, which help does without.
+    from caffe_ir import caffe_ir_pb2 as pb  # noqa: PLC0415
 
     result = pb.LabelMap()
     result.item.add(name=BACKGROUND, label=0, display_name="background")
@@ -75,15 +84,25 @@ def make(classes: Iterable[str]) -> pb.LabelMap:
 
 
 def labels_of(label_map: pb.LabelMap, path: str) -> dict[str, int]:
-    """Class name to label; a display name counts too where no class is named so. path: for errors.
+    """Class name to label; a display name counts, too, where no class has it as its name.
 
+    path: the label map's file, for errors
     Raises CaffeError if a name or a label is there twice (the fork's --check_label).
     """
     items = label_map.item
-    for what, values in (("name", [i.name for i in items]), ("label", [i.label for i in items])):
-        twice = [v for v, n in Counter(values).items() if n > 1]
-        if twice:
-            raise CaffeError(f"{path}: {what} {twice[0]!r} is there more than once")
-    labels = {i.name: i.label for i in items}
-    shown = Counter(i.display_name for i in items)
-    return {i.display_name: i.label for i in items if i.display_name and shown[i.display_name] == 1} | labels
+    _refuse_twice("name", [item.name for item in items], path)
+    _refuse_twice("label", [item.label for item in items], path)
+    often = Counter(item.display_name for item in items)
+    labels = {}
+    for item in items:
+        if item.display_name and often[item.display_name] == 1:
+            labels[item.display_name] = item.label
+    labels.update((item.name, item.label) for item in items)
+    return labels
+
+
+def _refuse_twice(what: str, values: Iterable[str | int], path: str) -> None:
+    """Raise CaffeError for the first value that is there more than once."""
+    for value, count in Counter(values).items():
+        if count > 1:
+            raise CaffeError(f"{path}: {what} {value!r} is there more than once")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from data_prep.sources import image_lists, label_map
+from data_prep.sources import fields, image_lists, label_map
 from data_prep.sources.source import Annotation, Item, Object, Source
 from ssd_common.errors import CaffeError, ParseError
 from ssd_common.suggest import suggest
@@ -24,14 +24,16 @@ def select(
     """A part of a data set: some of its classes, or its classes under other names.
 
     classes: names in the order of their labels, or one text with commas between them; None for all
-    class_map: a file of other names for classes (see read_map), or "coco_voc"; classes that are not
-      in it are left out
-    empty: what becomes of images without an object: "keep" or "drop" all, None for keeping those
-      that had none from the start
+    class_map: a file of other names for classes (see read_map), or "coco_voc"; classes that it does
+      not name are left out
+    empty: "keep" or "drop" for all images without an object; None keeps those that had none from
+      the start
     Raises CaffeError for a name given twice or not there, and for a file that is no map of classes.
     """
     names = _class_names(classes)
-    renaming = read_map(label_map.find_map(class_map)) if class_map else None
+    renaming = None
+    if class_map:
+        renaming = read_map(label_map.find_map(class_map))
     if names or renaming or empty:
         return Selection(source, names, renaming, empty)
     return source
@@ -41,10 +43,15 @@ def _class_names(classes: str | Sequence[str] | None) -> list[str] | None:
     """Names of classes as users give them, each once. Raises CaffeError."""
     if not classes:
         return None
-    words = classes.split(",") if isinstance(classes, str) else classes
+    words: Sequence[str]
+    if isinstance(classes, str):
+        given = classes
+        words = classes.split(",")
+    else:
+        given = ",".join(classes)
+        words = classes
     names = [word.strip() for word in words]
     if not all(names) or len(set(names)) < len(names):
-        given = classes if isinstance(classes, str) else ",".join(classes)
         raise CaffeError(f"--classes {given}: class names with commas between them, each once")
     return names
 
@@ -59,29 +66,40 @@ def read_map(path: Path) -> dict[str, str]:
     found: dict[str, tuple[int, str]] = {}
     labels: dict[str, int] = {}
     for number, line in image_lists.read_lines(path, "a map of classes"):
-        words = [w.strip() for w in line.split(",")]
+        words = [word.strip() for word in line.split(",")]
         if len(words) not in (2, 3) or not all(words):
             wanted = "'name,label,new name' or 'name,new name'"
-            said = f"'{image_lists.shown(line)}' where {wanted} should be"
-            raise ParseError(str(path), said, number)
-        old, new = words[0], words[-1]
-        if len(words) == 3 and not words[1].isdecimal():
-            raise ParseError(str(path), f"label '{words[1]}' is not a number", number)
+            fault = f"'{fields.excerpt(line)}' where {wanted} should be"
+            raise ParseError(str(path), fault, number)
+        old, *given, new = words
         label = labels.get(new, max(labels.values(), default=0) + 1)
-        if len(words) == 3:
-            label = int(words[1])
+        if given:
+            label = _label(path, given[0], number)
         same = labels.setdefault(new, label) == label
-        if not same or [n for n, known in labels.items() if known == label] != [new]:
-            raise ParseError(str(path), f"'{new}' as label {label} contradicts a line above", number)
+        names = [name for name, known in labels.items() if known == label]
+        if not same or names != [new]:
+            fault = f"'{new}' as label {label} contradicts a line above"
+            raise ParseError(str(path), fault, number)
         if old in found:
             raise ParseError(str(path), f"'{old}' is there twice", number)
         found[old] = label, new
-    numbers = sorted({label for label, _ in found.values() if label})
-    if numbers != list(range(1, len(numbers) + 1)) or not numbers:
-        given = ", ".join(map(str, numbers)) or "none"
-        raise CaffeError(f"{path}: labels should count from 1 without gaps, not {given}")
+    _check_counting(path, {label for label, _ in found.values() if label})
     in_order = sorted(found, key=lambda old: found[old][0])
     return {old: found[old][1] for old in in_order if found[old][0]}
+
+
+def _label(path: Path, word: str, line: int) -> int:
+    """The label in a line of a map of classes. Raises ParseError."""
+    if not word.isdecimal():
+        raise ParseError(str(path), f"label '{word}' is not a number", line)
+    return int(word)
+
+
+def _check_counting(path: Path, labels: set[int]) -> None:
+    """Raise CaffeError where labels do not count from 1 without gaps."""
+    if not labels or labels != set(range(1, len(labels) + 1)):
+        given = ", ".join(map(str, sorted(labels))) or "none"
+        raise CaffeError(f"{path}: labels should count from 1 without gaps, not {given}")
 
 
 class Selection:
@@ -89,16 +107,31 @@ class Selection:
 
     classes: their names, in order; None for all
     renaming: old name or label to new name; None for their own names
-    empty: what becomes of images without an object; None keeps those that had none from the start
+    empty: "keep" or "drop" for images without an object; None keeps those that had none from the
+      start
+    Raises CaffeError for a class that the renaming does not give.
     """
 
-    def __init__(self, source: Source, classes: list[str] | None, renaming: dict[str, str] | None, empty: Empty) -> None:
-        self._source, self._classes, self._renaming, self._empty = source, classes, renaming, empty
-        self._targets: dict[str, str | None] = {}
-        self.root, self.whole_pixels = source.root, source.whole_pixels
-        known = set((renaming or {}).values())
-        if renaming and (strange := [c for c in classes or () if c not in known]):
-            raise CaffeError(f"--classes: --map gives no class '{strange[0]}'{suggest(strange[0], known)}")
+    def __init__(
+        self,
+        source: Source,
+        classes: list[str] | None,
+        renaming: dict[str, str] | None,
+        empty: Empty,
+    ) -> None:
+        self.root = source.root
+        self.whole_pixels = source.whole_pixels
+        self._source = source
+        self._classes = classes
+        self._renaming = renaming
+        self._empty = empty
+        self._new_names: dict[str, str | None] = {}
+        if renaming:
+            known = set(renaming.values())
+            for name in classes or ():
+                if name not in known:
+                    near = suggest(name, known)
+                    raise CaffeError(f"--classes: --map gives no class '{name}'{near}")
 
     @property
     def classes(self) -> list[str] | None:
@@ -111,8 +144,8 @@ class Selection:
 
     @property
     def aliases(self) -> dict[str, str]:
-        """Always empty: labels count only in the data set that this is a part of."""
-        return {}  # they have been seen to
+        """Always empty: this selection has already applied the labels of its data set."""
+        return {}
 
     def sets(self) -> list[str]:
         """Names of the data set's own lists."""
@@ -133,53 +166,91 @@ class Selection:
     def read(self, item: Item) -> Annotation:
         """The annotation of an image with the chosen objects, under their new names."""
         annotation = self._source.read(item)
-        return annotation._replace(objects=list(self._selected(annotation.objects)))
+        objects = list(self._selected(annotation.objects))
+        return annotation._replace(objects=objects)
 
-    def _selected(self, objects: Iterable[Object]) -> Iterable[Object]:
-        for o in objects:
-            if name := self._target(o.name):
-                yield o if name == o.name else o._replace(name=name)
+    def _selected(self, objects: Iterable[Object]) -> Iterator[Object]:
+        """The chosen objects, under their new names."""
+        for found in objects:
+            name = self._new_name(found.name)
+            if name == found.name:
+                yield found
+            elif name:
+                yield found._replace(name=name)
 
-    def _target(self, name: str) -> str | None:
+    def _new_name(self, name: str) -> str | None:
         """What a class is called here, None if it is left out."""
-        if name not in self._targets:
-            new: str | None = name
-            if self._renaming is not None:
-                label = next((i for i, known in self._source.aliases.items() if known == name), "")
-                new = self._renaming.get(name, self._renaming.get(label))
-            self._targets[name] = new if self._classes is None or new in self._classes else None
-        return self._targets[name]
+        if name not in self._new_names:
+            new = self._renamed(name)
+            if self._classes is not None and new not in self._classes:
+                new = None
+            self._new_names[name] = new
+        return self._new_names[name]
+
+    def _renamed(self, name: str) -> str | None:
+        """The new name of a class, by its own name or its label; None if the map has neither."""
+        if self._renaming is None:
+            return name
+        if name in self._renaming:
+            return self._renaming[name]
+        for label, known in self._source.aliases.items():
+            if known == name:
+                return self._renaming.get(label)
+        return None
 
     def _check_labels(self) -> None:
         """Refuse a map with ids in place of labels: it would call one class by another's name."""
+        if not self._renaming:
+            return
         classes = self._source.aliases
         for label, name in classes.items():
-            new = self._renaming.get(label) if self._renaming and name not in self._renaming else None
-            if new not in (None, name) and new in classes.values():
+            new = self._renaming.get(label)
+            if name in self._renaming or new in (None, name):
+                continue
+            if new in classes.values():
                 raise CaffeError(
                     f"--map: label {label} is '{name}', and '{new}' is a class of its own"
                     " (labels count from 1; ids do not count)"
                 )
 
     def _kept(self, items: list[Item]) -> list[Item]:
-        """The items that stay; those that cannot be read do, for somebody to report them."""
+        """The items that stay.
+
+        Items that cannot be read stay, too, so that whoever reads them reports them.
+        """
         self._check_labels()
-        kept, found = list[Item](), set[str]()
+        kept: list[Item] = []
+        found: set[str] = set()
         for item in items:
             try:
                 objects = self._source.read(item).objects
             except (CaffeError, OSError):
                 kept.append(item)
                 continue
-            found.update(o.name for o in objects)
-            if self._empty == "keep" or any(self._selected(objects)) or not (objects or self._empty):
+            found.update(known.name for known in objects)
+            if self._stays(objects):
                 kept.append(item)
-        for name in self._classes or ():
-            if name not in found and not self._renaming and (near := suggest(name, found)):
-                raise CaffeError(f"--classes: no object of class '{name}'{near}")
+        self._check_classes(found)
         if not kept:
             wanted = ", ".join(self.classes or ["any class"])
             raise CaffeError(
                 f"{self.root}: no image has an object of {wanted} (--keep-empty keeps them all)"
             )
         return kept
+
+    def _stays(self, objects: list[Object]) -> bool:
+        """Whether an image with these objects stays."""
+        if self._empty == "keep" or any(self._selected(objects)):
+            return True
+        return not objects and not self._empty
+
+    def _check_classes(self, found: set[str]) -> None:
+        """Raise CaffeError for a chosen class that is not found and may be a slip of the pen."""
+        if self._renaming:
+            return
+        for name in self._classes or ():
+            if name in found:
+                continue
+            near = suggest(name, found)
+            if near:
+                raise CaffeError(f"--classes: no object of class '{name}'{near}")

@@ -21,11 +21,11 @@ class Item(NamedTuple):
     """One image and its annotation.
 
     image: path relative to the data set's folder, or absolute; its key in the LMDB
-    annotation: what the source finds the annotation by
+    annotation: tells the source where to find the annotation
     place: the list's `file:line`, or None
     name: in name_size files; None for the image's name without extension
-    content: the annotation itself, in the source's own words, where one file holds those of many
-      images
+    content: the annotation itself, in the source's own form, where one file holds the annotations
+      of many images
     """
 
     image: str
@@ -38,7 +38,8 @@ class Item(NamedTuple):
 class Object(NamedTuple):
     """One object of an annotation.
 
-    Box: pixels as the file has them, whole ones as int; line: of its box in the file.
+    xmin, ymin, xmax, ymax: its box as the file has it (pixels, whole ones as int)
+    line: of its box in the file, from 1
     """
 
     name: str
@@ -59,7 +60,10 @@ class Annotation(NamedTuple):
 
 
 class Unreadable(CaffeError):
-    """An annotation with several things that cannot be read. errors: each of them."""
+    """An annotation with several faults that keep it from being read.
+
+    errors: one for each fault
+    """
 
     def __init__(self, errors: list[ParseError]) -> None:
         super().__init__(f"{errors[0]} (and {len(errors) - 1} more in it)")
@@ -69,29 +73,30 @@ class Unreadable(CaffeError):
 def read_each(read: Callable[[Row], T], rows: Iterable[Row]) -> list[T]:
     """What read makes of each row of an annotation.
 
-    Raises Unreadable, or the ParseError itself where it refuses a single row.
+    Raises the ParseError of read where it refuses one row, Unreadable where it refuses several.
     """
-    found, errors = list[T](), list[ParseError]()
+    found: list[T] = []
+    errors: list[ParseError] = []
     for row in rows:
         try:
             found.append(read(row))
         except ParseError as error:
             errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
     if errors:
-        raise errors[0] if len(errors) == 1 else Unreadable(errors)
+        raise Unreadable(errors)
     return found
 
 
 class Source(Protocol):
     """A data set.
 
-    Goes by pickle to other processes, which call read alone: it must be small or find things by
-    itself there.
+    A build pickles it for other processes, which only call read: it must be small, or find things
+    by itself there.
 
     root: the folder that images are relative to
-    whole_pixels: the fork's tool reads only whole numbers from its annotations
-    classes: names in the order of a label map to be made, known once the items are; None for those
-      that occur, by name
+    whole_pixels: whether the fork's tool reads only whole numbers from its annotations
     """
 
     root: Path
@@ -99,7 +104,10 @@ class Source(Protocol):
 
     @property
     def classes(self) -> list[str] | None:
-        """Names in the order of their labels; None for those that occur, by name."""
+        """Names in the order of their labels, known once the items are.
+
+        None for the classes that occur, by name.
+        """
         ...
 
     @property
@@ -122,7 +130,7 @@ class Source(Protocol):
         ...
 
     def sets(self) -> list[str]:
-        """Names of lists that the data set itself has."""
+        """Names of the data set's own lists."""
         ...
 
     def read(self, item: Item) -> Annotation:
@@ -133,11 +141,12 @@ class Source(Protocol):
         ...
 
     def file(self, item: Item) -> str:
-        """What messages name as the file of an item's annotation."""
+        """The file that messages name for an item's annotation."""
         ...
 
 
 def list_line(item: Item) -> str:
-    """An item as read_list and the fork's tools read it."""
-    between = "\t" if " " in item.image + item.annotation else " "
-    return f"{item.image}{between}{item.annotation}"
+    """An item as read_list and the fork's tools read it: with a tab where a name has a space."""
+    if " " in item.image + item.annotation:
+        return f"{item.image}\t{item.annotation}"
+    return f"{item.image} {item.annotation}"

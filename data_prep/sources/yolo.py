@@ -6,20 +6,23 @@ A line has class number, centre and sides, in fractions of the image.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.sources import image_lists, yolo_names
+from data_prep.sources import fields, image_lists, yolo_names
 from data_prep.sources.kind import Kind, Option
 from data_prep.sources.source import NO_ALIASES, Annotation, Item, read_each
 from ssd_common.errors import CaffeError, ParseError
 
-FAR = 1.5  # beyond it a number is no fraction that got out of hand, but something else
+# Above it a number is no fraction that rounding took out of the image.
+FAR = 1.5
 
 
 class Yolo:
-    """A folder of images with YOLO's text files. classes: in the order of their numbers.
+    """A folder of images with YOLO's text files.
 
-    Raises CaffeError where there are none.
+    names_file: a file of class names; None for the folder's own
+    Raises CaffeError where the folder or its class names are not there.
     """
 
     whole_pixels = False
@@ -41,27 +44,42 @@ class Yolo:
         folder = self.root / "images"
         if not folder.is_dir():
             folder = self.root
+        return self._items_in(folder)
+
+    def _items_in(self, folder: Path) -> list[Item]:
+        """An item for every image of a folder and below. Raises CaffeError where there is none."""
         found = image_lists.images_below(folder)
         if not found:
             raise CaffeError(f"{folder}: no image there")
-        return [self._item(p.relative_to(self.root).as_posix()) for p in found]
+        return [self._item(self._relative(path)) for path in found]
 
     def sets(self) -> list[str]:
         """Names of the splits in data.yaml or obj.data, and of folders with images."""
-        inner = {p.name for p in (self.root / "images").glob("*") if p.is_dir()} | {p.parent.name for p in self.root.glob("*/images")}
-        return sorted({*self._names.sets, *inner})
+        found = set(self._names.sets)
+        for path in (self.root / "images").glob("*"):
+            if path.is_dir():
+                found.add(path.name)
+        for path in self.root.glob("*/images"):
+            found.add(path.parent.name)
+        return sorted(found)
 
     def read_list(self, name: str) -> list[Item]:
         """The items of a split, a folder or a file of image paths.
 
         Raises CaffeError with file and line.
         """
-        if places := self._names.sets.get(yolo_names.SPLITS.get(name, name)):
-            return [item for place in places for item in self._below(self._names.folder, place)]
+        split = yolo_names.SPLITS.get(name, name)
+        items = []
+        for place in self._names.sets.get(split, ()):
+            items += self._below(self._names.folder, place)
+        if items:
+            return items
         for folder in (f"images/{name}", f"{name}/images"):
             if (self.root / folder).is_dir():
                 return self._below(self.root, folder)
-        return self._listed(image_lists.find(name, (Path(name), self.root / name), self.sets()))
+        places = (Path(name), self.root / name)
+        path = image_lists.find(name, places, self.sets())
+        return self._listed(path)
 
     def _below(self, folder: Path, place: str) -> list[Item]:
         """The items of a folder of images or of a list, as data.yaml names them.
@@ -69,28 +87,35 @@ class Yolo:
         place: relative to the folder, or to the data set's
         """
         bare = place.removeprefix("./")
-        while bare.startswith("../"):  # Roboflow's ../train/images lies beside data.yaml
+        # Roboflow's ../train/images lies beside data.yaml.
+        while bare.startswith("../"):
             bare = bare[3:]
         for path in (folder / place, self.root / place, folder / bare, self.root / bare):
             if os.path.isdir(path):
-                if found := image_lists.images_below(path):
-                    return [self._item(self._relative(p)) for p in found]
-                raise CaffeError(f"{path}: no image there")
+                return self._items_in(path)
             if os.path.isfile(path):
                 return self._listed(path)
-        raise CaffeError(f"{self._names.file}: no folder or list '{image_lists.shown(place)}'")
+        given = fields.excerpt(place)
+        raise CaffeError(f"{self._names.file}: no folder or list '{given}'")
 
     def _listed(self, path: Path) -> list[Item]:
+        """The items of a file of image paths."""
         items = []
         for place, words in image_lists.read_list(path):
             image = words[0].removeprefix("./")
-            places = (self.root / image, path.parent / image, self.root / "images" / image)
-            near = next((p for p in places if p.is_file()), places[0])
-            item = self._item(self._relative(near))._replace(place=place)
+            item = self._item(self._find_image(image, path.parent))
+            item = item._replace(place=place)
             if len(words) == 2:
                 item = item._replace(annotation=words[1])
             items.append(item)
         return items
+
+    def _find_image(self, image: str, folder: Path) -> str:
+        """The path of an image that a list names: from the root, the list's folder or images."""
+        for path in (self.root, folder, self.root / "images"):
+            if (path / image).is_file():
+                return self._relative(path / image)
+        return self._relative(self.root / image)
 
     def _relative(self, path: Path) -> str:
         return image_lists.below(self.root, path)
@@ -102,10 +127,12 @@ class Yolo:
         Beside images/a.jpg is images/a.txt, or labels/a.txt as darknet and Ultralytics have it: the
         last `images` of a path counts.
         """
+        labels = image
         head, middle, tail = f"/{image}".rpartition("/images/")
-        labels = f"{head}/labels/{tail}" if middle else f"/{image}"
-        if not image.startswith("/") or not middle:
-            labels = labels[1:]
+        if middle:
+            labels = f"{head}/labels/{tail}"
+            if not image.startswith("/"):
+                labels = labels[1:]
         return Item(image, Path(labels).with_suffix(".txt").as_posix())
 
     def file(self, item: Item) -> str:
@@ -113,9 +140,12 @@ class Yolo:
         return str(self._label_file(item))
 
     def _label_file(self, item: Item) -> Path:
-        beside = (self.root / item.image).with_suffix(".txt")
+        """The text file of an item: beside its image only where there is no other."""
         path = self.root / item.annotation
-        return beside if beside.is_file() and not path.is_file() else path
+        beside = (self.root / item.image).with_suffix(".txt")
+        if beside.is_file() and not path.is_file():
+            return beside
+        return path
 
     def read(self, item: Item) -> Annotation:
         """The annotation of an image; no objects where it has no text file.
@@ -126,46 +156,68 @@ class Yolo:
         if not path.is_file():
             return Annotation(0, 0, [])
         lines = image_lists.read_lines(path, "a YOLO text file")
-        found = read_each(lambda line: (line[0], *self._box(path, line[0], line[1].split())), lines)
+        found = read_each(lambda line: self._box(path, *line), lines)
         if not found:
             return Annotation(0, 0, [])
-        size = image_lists.size_of(self.root / item.image)
-        if not all(size):
+        width, height = image_lists.size_of(self.root / item.image)
+        if not width or not height:
             return Annotation(0, 0, [])
-        return Annotation(*size, [image_lists.placed(name, False, image_lists.scaled(box, size), line) for line, name, box in found])
+        objects = []
+        for number, name, box in found:
+            corners = fields.to_pixels(box, (width, height))
+            objects.append(fields.make_object(name, False, corners, number))
+        return Annotation(width, height, objects)
 
-    def _box(self, path: Path, line: int, words: list[str]) -> tuple[str, list[float]]:
-        """Class and corners, in fractions, of a line. Raises ParseError."""
+    def _box(self, path: Path, number: int, line: str) -> tuple[int, str, list[float]]:
+        """Number, class and corners (fractions) of a line. Raises ParseError."""
         try:
-            index, *numbers = (image_lists.number(w) for w in words)
+            index, *numbers = map(fields.number, line.split())
         except ValueError:
-            given = image_lists.shown(" ".join(words))
-            said = f"'{given}' where 'class x y width height' should be, all numbers"
-            raise ParseError(str(path), said, line) from None
+            given = fields.excerpt(" ".join(line.split()))
+            wanted = "'class x y width height' should be, all numbers"
+            fault = f"'{given}' where {wanted}"
+            raise ParseError(str(path), fault, number) from None
+        fault = self._fault(index, numbers)
+        if fault:
+            raise ParseError(str(path), fault, number)
+        return number, self.classes[int(index)], _corners(numbers)
+
+    def _fault(self, index: float, numbers: Sequence[float]) -> str:
+        """What is wrong with the numbers of a line; "" for nothing."""
         if len(numbers) == 5:
-            raise ParseError(str(path), "a class and 5 numbers where 4 should be (is this a file of detections?)", line)
+            return "a class and 5 numbers where 4 should be (is this a file of detections?)"
         if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):
-            raise ParseError(str(path), f"a class and {len(numbers)} numbers where 4 should be: x y width height", line)
-        if not isinstance(index, int) or not 0 <= index < len(self.classes):
-            count = len(self.classes)
-            known = f"the {count} names of {self._names.file} go from 0 to {count - 1}"
-            raise ParseError(str(path), f"class {index}, but {known}", line)
-        if worst := next((x for x in numbers if abs(x) > FAR), None):
-            wanted = "YOLO has x, y, width and height from 0 to 1"
-            raise ParseError(str(path), f"{worst} is no fraction of the image ({wanted})", line)
-        return self.classes[index], _corners(numbers)
+            return f"a class and {len(numbers)} numbers where 4 should be: x y width height"
+        count = len(self.classes)
+        if not isinstance(index, int) or not 0 <= index < count:
+            file = self._names.file
+            known = f"the {count} names of {file} go from 0 to {count - 1}"
+            return f"class {index}, but {known}"
+        for x in numbers:
+            if abs(x) > FAR:
+                wanted = "YOLO has x, y, width and height from 0 to 1"
+                return f"{x} is no fraction of the image ({wanted})"
+        return ""
 
 
 def _corners(numbers: list[float]) -> list[float]:
+    """The corners of a box of centre and sides, or the box around an outline (all fractions)."""
     if len(numbers) > 4:
-        return [min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2])]
+        across = numbers[::2]
+        down = numbers[1::2]
+        return [min(across), min(down), max(across), max(down)]
     x, y, width, height = numbers
     return [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
 
 
 def _open(folder: Path, names: Path | str | None = None) -> Yolo:
-    """The data set in a folder. names: a file of class names, None for the folder's own."""
-    return Yolo(folder, Path(names) if names else None)
+    """The data set in a folder.
+
+    names: a file of class names; None for the folder's own
+    """
+    if names:
+        return Yolo(folder, Path(names))
+    return Yolo(folder)
 
 
 KIND = Kind(

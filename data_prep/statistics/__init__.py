@@ -1,1 +1,1 @@
-"""Numbers and pictures of a data set."""
+"""Counts, tables and pictures of a data set."""

@@ -1,4 +1,4 @@
-"""Contact sheets: images of an LMDB with their boxes, as one picture."""
+"""Draws contact sheets: images of an LMDB with their boxes, as one picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from ssd_common import pictures
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike, write_atomic
 
-TILE, GAP, COLUMNS = 240, 6, 6  # pixels, pixels, images in a row
+TILE = 240  # side of an image's place, in pixels
+GAP = 6  # pixels between two images
+COLUMNS = 6  # images in a row
 
 
 def show(
@@ -45,12 +47,21 @@ def show(
     Raises CaffeError naming LMDB and record; with augmented also where netrun or PyTorch is
       missing.
     """
-    path, out = Path(lmdb), Path(out)
+    path = Path(lmdb)
+    out = Path(out)
     file = label_map.beside(path, labelmap)
     if augmented:
         _check_name(out, PICTURE_NAMES[:1], " with --augmented")
-        options = {"model": augmented, "source": path, "out": out, "count": count, "seed": seed}
-        _run_netrun_show({**options, "labelmap": file})
+        _run_netrun_show(
+            {
+                "model": augmented,
+                "source": path,
+                "out": out,
+                "count": count,
+                "seed": seed,
+                "labelmap": file,
+            }
+        )
         return
     _check_name(out, PICTURE_NAMES)
     names = label_maps.class_names(file)
@@ -71,9 +82,10 @@ def _check_name(out: Path, suffixes: tuple[str, ...], when: str = "") -> None:
 
 
 def _run_netrun_show(options: dict[str, object]) -> None:
-    """Have netrun draw the sheet in a process of its own: data_prep itself must not need PyTorch.
+    """Let netrun draw the sheet in a process of its own: data_prep itself must not need PyTorch.
 
-    Raises CaffeError.
+    options: values of its flags, by name; None for a flag that is left out
+    Raises CaffeError where netrun is missing, or fails.
     """
     for module in ("torch", "netrun"):
         if importlib.util.find_spec(module) is None:
@@ -85,15 +97,15 @@ def _run_netrun_show(options: dict[str, object]) -> None:
     command = [sys.executable, "-m", "netrun", "show", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        ended = f"netrun show ended with status {done.returncode}"
-        said = done.stderr.strip().splitlines() or [ended]
-        raise CaffeError(said[-1].removeprefix("netrun: error: "))
+        status = f"netrun show ended with status {done.returncode}"
+        lines = done.stderr.strip().splitlines() or [status]
+        raise CaffeError(lines[-1].removeprefix("netrun: error: "))
 
 
 def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
-    """The first `count` records of an LMDB with their keys.
+    """Read the first `count` records of an LMDB, with their keys.
 
-    Raises CaffeError if it is damaged or empty or one does not parse.
+    Raises CaffeError if it is damaged or empty, or a record does not parse.
     """
     reader = LmdbReader(path)
     found = []
@@ -107,7 +119,11 @@ def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
 
 
 def tile(record: pb.AnnotatedDatum, key: str, path: Path, names: dict[int, str]) -> np.ndarray:
-    """A record's image with its boxes, TILE x TILE x 3. key, path: for errors."""
+    """Draw the image of a record with its boxes, TILE x TILE x 3.
+
+    key, path: of record and LMDB, for errors
+    names: of classes by label
+    """
     image = _pixels(record.datum)
     if image is None:
         raise CaffeError(f"{path}: record {key} has no image that OpenCV can read")
@@ -115,19 +131,20 @@ def tile(record: pb.AnnotatedDatum, key: str, path: Path, names: dict[int, str])
 
 
 def _boxes(record: pb.AnnotatedDatum, names: dict[int, str]) -> list[pictures.Box]:
-    """The boxes of a record's objects."""
+    """List the boxes of a record's objects."""
     found = []
     for group in record.annotation_group:
         label = group.group_label
+        name = names.get(label, str(label))
         for annotation in group.annotation:
-            box = annotation.bbox
-            name = names.get(label, str(label))
-            found.append(pictures.Box(records.corners(box), label, name, difficult=box.difficult))
+            corners = records.corners(annotation.bbox)
+            difficult = annotation.bbox.difficult
+            found.append(pictures.Box(corners, label, name, difficult=difficult))
     return found
 
 
 def _pixels(datum: pb.Datum) -> np.ndarray | None:
-    """A record's image, (H, W, 3) BGR; None where it has none that can be read."""
+    """Decode the image of a record, (H, W, 3) BGR; None where it has none that can be read."""
     if not datum.data:
         return None
     if datum.encoded:

@@ -1,4 +1,4 @@
-"""Statistics of annotated data: its objects, and how nets' prior boxes cover them."""
+"""Gathers statistics of annotated data: its objects, and how nets' prior boxes cover them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ssd_common.files import PathLike
 
 
 class Statistics(NamedTuple):
-    """Statistics of annotated data; as text, everything in one.
+    """Statistics of annotated data; str() gives all of them as text.
 
     objects: every object, as arrays
     tables: classes, objects per image, sizes, shapes, clusters
@@ -36,11 +36,13 @@ class Statistics(NamedTuple):
         return "\n\n".join(parts)
 
     def draw(self, path: PathLike) -> None:
-        """Draw everything as one picture: PNG, SVG or PDF by its name.
+        """Draw everything as one picture.
 
+        path: ends in .png, .svg or .pdf
         Raises CaffeError for other names.
         """
-        from data_prep.statistics import figure  # noqa: PLC0415  matplotlib takes half a second
+        # matplotlib takes half a second to import.
+        from data_prep.statistics import figure  # noqa: PLC0415
 
         figure.write(Path(path), self.objects, self.covered)
 
@@ -52,13 +54,13 @@ def stats(
     labelmap: str | None = None,
     nets: Sequence[str] = (),
 ) -> Statistics:
-    """Statistics of an LMDB, of several together, or of a data set that is not yet built.
+    """Gather statistics of an LMDB, of several together, or of a data set that is not yet built.
 
-    data: an annotated LMDB, LMDBs, or a data set, see data_prep.open_source
-    image_list: the images of a data set to look at; None for all
+    data: an annotated LMDB, several LMDBs, or a data set, see data_prep.open_source
+    image_list: the images of a data set to read; None for all
     labelmap: names the classes of LMDBs; None for the labelmap.prototxt beside each
-    nets: hold their prior boxes against the objects: zoo ids, or prototxts
-    Raises CaffeError for data without an object, for what is damaged, and for a net without prior
+    nets: zoo ids or prototxts, whose prior boxes are compared with the objects
+    Raises CaffeError for data without an object, for damaged data, and for a net without prior
       boxes.
     """
     priors = [prior_coverage.read_net(name) for name in nets]
@@ -71,11 +73,14 @@ def stats(
 
 
 def _objects(
-    data: Source | PathLike | Iterable[PathLike], image_list: str | None, labelmap: str | None
+    data: Source | PathLike | Iterable[PathLike],
+    image_list: str | None,
+    labelmap: str | None,
 ) -> ObjectTable:
     if isinstance(data, (str, os.PathLike)):
         return object_table.of_lmdbs([Path(data)], labelmap)
     if isinstance(data, Iterable):
         return object_table.of_lmdbs([Path(path) for path in data], labelmap)
-    items = data.read_list(image_list) if image_list else data.items()
-    return object_table.of_source(data, items)
+    if image_list:
+        return object_table.of_source(data, data.read_list(image_list))
+    return object_table.of_source(data, data.items())

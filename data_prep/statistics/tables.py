@@ -1,4 +1,4 @@
-"""Statistics in tables: classes, objects per image, sizes, aspect ratios, prior boxes."""
+"""Makes tables of statistics: classes, objects per image, sizes, aspect ratios, prior boxes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from data_prep.statistics import clusters
 from data_prep.statistics.object_table import ObjectTable
 from data_prep.statistics.prior_coverage import MATCHED, Cover, NetPriors, at_input, cover
+from data_prep.statistics.sample import sample
 from ssd_common.tables import aligned
 
 SIDES = (0, 8, 16, 32, 64, 128, 256)  # √area in pixels where a bin begins
@@ -31,9 +32,12 @@ COCO_SIZES: Mapping[str, tuple[float, float]] = {
     "medium": (32, 96),
     "large": (96, np.inf),
 }
-PER_IMAGE = (0, 1, 2, 3, 5, 10, 20, 50, 100, 1 << 62)  # objects per image where a bin begins
-THRESHOLDS = (0.5, 0.6, 0.7)
-SAMPLE = 100_000  # objects that are held against prior boxes, drawn at random where there are more
+# Objects per image where a bin begins.
+PER_IMAGE = (0, 1, 2, 3, 5, 10, 20, 50, 100, 1 << 62)
+THRESHOLDS = (0.5, 0.6, 0.7)  # overlaps (IoU) in the table of coverage
+USUAL_RATIOS = ((2,), (2, 3), (1.6, 2, 3))  # of SSD and DSSD
+# Objects to compare with prior boxes; of more, so many are drawn at random.
+SAMPLE = 100_000
 
 Row = Sequence[str | int | float]
 
@@ -41,7 +45,8 @@ Row = Sequence[str | int | float]
 class Covered(NamedTuple):
     """How a net covers objects.
 
-    tables: by size and by map
+    net: its prior boxes
+    tables: coverage by size, and by map
     cover: the overlaps
     at_input: (n,) √area in pixels of the net's input
     in_image: (n,) √area in pixels of the image
@@ -68,7 +73,10 @@ class Table(NamedTuple):
 
 
 def _cell(value: str | float) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    """Write a value of a table, fractions with two digits."""
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return str(value)
 
 
 def _percent(share: float) -> str:
@@ -76,25 +84,29 @@ def _percent(share: float) -> str:
 
 
 def _range(low: int, high: int) -> str:
-    """A range of whole numbers, high not among them."""
+    """Write a range of whole numbers, without high itself."""
     if high == low + 1:
         return str(low)
-    return f"{low}-{high - 1}" if high < PER_IMAGE[-1] else f"{low} and more"
+    if high >= PER_IMAGE[-1]:
+        return f"{low} and more"
+    return f"{low}-{high - 1}"
 
 
 def side_bins() -> list[tuple[str, float, float]]:
-    """Name, lower and upper bound of each range of √area."""
-    ends = [*SIDES[1:], np.inf]
-    return [(_sides_range(low, high), low, high) for low, high in zip(SIDES, ends, strict=True)]
+    """List name, lower and upper bound of each range of √area."""
+    bounds = pairwise([*SIDES, np.inf])
+    return [(_sides_range(low, high), low, high) for low, high in bounds]
 
 
 def _sides_range(low: float, high: float) -> str:
-    """A range of sides in words."""
-    return f"{low}-{high}" if np.isfinite(high) else f"{low} and more"
+    """Write a range of sides."""
+    if np.isfinite(high):
+        return f"{low}-{high}"
+    return f"{low} and more"
 
 
 def summary(objects: ObjectTable) -> str:
-    """Images, objects and classes in one line."""
+    """Summarise images, objects and classes in one line."""
     per_image = objects_per_image(objects)
     empty = int((per_image == 0).sum())
     classes = len(np.unique(objects.label))
@@ -106,20 +118,22 @@ def summary(objects: ObjectTable) -> str:
 
 
 def left_out(objects: ObjectTable) -> str:
-    """How many images are not counted; "" for none."""
+    """Say how many images are not counted; "" for none."""
     if not objects.unread:
         return ""
-    which = "that cannot be read, or their annotations (data_prep check says why)"
-    return f"; {objects.unread} left out {which}"
+    return (
+        f"; {objects.unread} left out that cannot be read,"
+        " or their annotations (data_prep check says why)"
+    )
 
 
 def objects_per_image(objects: ObjectTable) -> np.ndarray:
-    """(m,) number of objects of every image."""
+    """Count the objects of every image (m,)."""
     return np.bincount(objects.image, minlength=len(objects.images))
 
 
 def tables(objects: ObjectTable) -> list[Table]:
-    """Everything about objects without a net: classes, objects per image, sizes, shapes, clusters.
+    """Make all tables that need no net: classes, objects per image, sizes, shapes, clusters.
 
     objects: at least one
     """
@@ -142,7 +156,9 @@ def _classes(objects: ObjectTable) -> Table:
         own = objects.label == i
         images = len(np.unique(objects.image[own]))
         share = _percent(counts[i] / len(objects))
-        rows.append((objects.names[i], int(counts[i]), share, images, float(np.median(roots[own]))))
+        median = float(np.median(roots[own]))
+        name = objects.names[i]
+        rows.append((name, int(counts[i]), share, images, median))
     columns = ("class", "objects", "share", "images", "median √area")
     return Table("classes (√area in pixels of the image)", columns, rows)
 
@@ -151,19 +167,29 @@ def _per_image(objects: ObjectTable) -> Table:
     per_image = objects_per_image(objects)
     rows: list[Row] = []
     for low, high in pairwise(PER_IMAGE):
-        if count := int(((per_image >= low) & (per_image < high)).sum()):
+        count = _count_between(per_image, low, high)
+        if count:
             rows.append((_range(low, high), count, _percent(count / len(per_image))))
-    return Table("objects per image", ("objects", "images", "share"), rows)
+    columns = ("objects", "images", "share")
+    return Table("objects per image", columns, rows)
 
 
 def _sizes(objects: ObjectTable) -> Table:
     roots = np.sqrt(objects.pixels.prod(1))
-    bins = [(f"{name} ({_sides_range(*ends)})", *ends) for name, ends in COCO_SIZES.items()]
+    bins: list[tuple[str, float, float]] = []
+    for name, (low, high) in COCO_SIZES.items():
+        bins.append((f"{name} ({_sides_range(low, high)})", low, high))
     rows: list[Row] = []
     for name, low, high in [*bins, *side_bins()]:
-        count = int(((roots >= low) & (roots < high)).sum())
+        count = _count_between(roots, low, high)
         rows.append((name, count, _percent(count / len(roots))))
-    return Table("size: √area in pixels of the image", ("√area", "objects", "share"), rows)
+    columns = ("√area", "objects", "share")
+    return Table("size: √area in pixels of the image", columns, rows)
+
+
+def _count_between(values: np.ndarray, low: float, high: float) -> int:
+    """Count the values from low, itself included, to high, itself excluded."""
+    return int(((values >= low) & (values < high)).sum())
 
 
 def _shapes(objects: ObjectTable) -> Table:
@@ -173,14 +199,17 @@ def _shapes(objects: ObjectTable) -> Table:
     found = np.digitize(aspect[np.isfinite(aspect)], ASPECTS) - 1
     rows: list[Row] = []
     for i, name in enumerate(ASPECT_NAMES):
-        rows.append((name, int((found == i).sum()), _percent((found == i).mean())))
-    return Table("shape: width to height in the image", ("ratio", "objects", "share"), rows)
+        own = found == i
+        rows.append((name, int(own.sum()), _percent(own.mean())))
+    columns = ("ratio", "objects", "share")
+    return Table("shape: width to height in the image", columns, rows)
 
 
 def _clusters(objects: ObjectTable) -> Table:
     rows: list[Row] = []
     for i, c in enumerate(clusters.table(objects.sides), 1):
-        rows.append((str(i), _percent(c.share), c.width, c.height, c.width / c.height, c.ratio))
+        share = _percent(c.share)
+        rows.append((str(i), share, c.width, c.height, c.width / c.height, c.ratio))
     title = (
         "clusters by √area, in the image warped to a square (DSSD, Table 1);"
         " width and height in % of its side"
@@ -190,40 +219,50 @@ def _clusters(objects: ObjectTable) -> Table:
 
 
 def advice(objects: ObjectTable) -> str:
-    """Aspect ratios to give prior boxes, beside what the usual ones reach."""
-    ours, sides = clusters.ratios(objects.sides), objects.sides[(objects.sides > 0).all(1)]
+    """Advise aspect ratios for prior boxes, beside what the usual ones reach."""
+    best = clusters.ratios(objects.sides)
+    sides = objects.sides[(objects.sides > 0).all(1)]
     if not len(sides):
         return "no object has an area"
-    usual = "; ".join(
-        f"{', '.join(map(str, r))} → {clusters.fit(sides, r):.3f}"
-        for r in ((2,), (2, 3), (1.6, 2, 3))
-    )
-    mine = ", ".join(f"{r:.1f}" for r in ours.values) or "none beside the square"
+    usual = "; ".join(_fit_text(sides, values) for values in USUAL_RATIOS)
+    advised = ", ".join(f"{ratio:.1f}" for ratio in best.values) or "none beside the square"
     return (
-        f"aspect ratios to take: {mine} (mean overlap of the best shape {ours.fit:.3f};"
+        f"aspect ratios to take: {advised} (mean overlap of the best shape {best.fit:.3f};"
         f" with SSD's and DSSD's {usual})"
     )
 
 
+def _fit_text(sides: np.ndarray, values: Sequence[float]) -> str:
+    """Write aspect ratios, and the mean overlap that they reach."""
+    return f"{', '.join(map(str, values))} → {clusters.fit(sides, values):.3f}"
+
+
 def covered(objects: ObjectTable, net: NetPriors) -> Covered:
-    """How a net covers the objects, or a sample of very many, the same for each net."""
-    chosen = np.arange(len(objects))
-    if len(objects) > SAMPLE:
-        chosen = np.sort(np.random.default_rng(0).choice(len(objects), SAMPLE, replace=False))
-    corners = at_input(objects.corners[chosen], objects.images[objects.image[chosen]], net)
+    """Measure how a net covers objects; of very many, a sample that is the same for each net."""
+    numbers = np.arange(len(objects))
+    chosen = np.sort(sample(numbers, SAMPLE))
+    image_sizes = objects.images[objects.image[chosen]]
+    corners = at_input(objects.corners[chosen], image_sizes, net)
     found = cover(corners, net)
-    at_net = np.sqrt(
-        (np.maximum(corners[:, 2:] - corners[:, :2], 0) * [net.width, net.height]).prod(1)
-    )
+    sides = np.maximum(corners[:, 2:] - corners[:, :2], 0)
+    at_net = np.sqrt((sides * [net.width, net.height]).prod(1))
     in_image = np.sqrt(objects.pixels[chosen].prod(1))
     by_size = _by_size(net, found, at_net, in_image, len(objects))
     return Covered(net, [by_size, _by_map(net, found)], found, at_net, in_image)
 
 
 def _by_size(
-    net: NetPriors, found: Cover, at_net: np.ndarray, in_image: np.ndarray, total: int
+    net: NetPriors,
+    found: Cover,
+    at_net: np.ndarray,
+    in_image: np.ndarray,
+    total: int,
 ) -> Table:
-    """How objects are covered by their size, in their images and at the net's input."""
+    """Tabulate how objects are covered by their size, in their images and at the net's input.
+
+    at_net, in_image: (n,) √area in pixels
+    total: number of all objects, where only a sample was compared
+    """
     groups = [("all", np.ones(len(at_net), bool))]
     for name, (low, high) in COCO_SIZES.items():
         groups.append((f"COCO's {name}", (in_image >= low) & (in_image < high)))
@@ -236,10 +275,13 @@ def _by_size(
         best = found.best[chosen]
         shares = [_percent((best >= threshold).mean()) for threshold in THRESHOLDS]
         matched = float(found.matched[chosen].mean())
-        rows.append((name, int(chosen.sum()), float(best.mean()), *shares, matched))
-    of = f" of {total}, drawn at random" if len(at_net) < total else ""
+        count = int(chosen.sum())
+        rows.append((name, count, float(best.mean()), *shares, matched))
+    compared = f"{len(at_net)} objects"
+    if len(at_net) < total:
+        compared += f" of {total}, drawn at random"
     title = (
-        f"{len(net.boxes)} prior boxes of {net.name} over {len(at_net)} objects{of};"
+        f"{len(net.boxes)} prior boxes of {net.name} over {compared};"
         f" √area in pixels of the input, {net.width}x{net.height}"
     )
     limits = [f">= {threshold}" for threshold in THRESHOLDS]
@@ -248,7 +290,7 @@ def _by_size(
 
 
 def _by_map(net: NetPriors, found: Cover) -> Table:
-    """Which map has the best prior box of how many objects."""
+    """Tabulate for how many objects each map has the best prior box."""
     rows: list[Row] = []
     for i, (name, priors) in enumerate(net.maps.items()):
         count = int((found.map == i).sum())
@@ -259,6 +301,7 @@ def _by_map(net: NetPriors, found: Cover) -> Table:
 
 
 def _sides_of(priors: np.ndarray, net: NetPriors) -> str:
-    """The smallest and largest √area of a map's prior boxes."""
-    roots = np.sqrt(((priors[:, 2:] - priors[:, :2]) * [net.width, net.height]).prod(1))
+    """Write the smallest and largest √area of a map's prior boxes, in pixels."""
+    sides = priors[:, 2:] - priors[:, :2]
+    roots = np.sqrt((sides * [net.width, net.height]).prod(1))
     return f"{roots.min():.0f}-{roots.max():.0f}"

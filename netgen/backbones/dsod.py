@@ -1,8 +1,9 @@
 """DSOD's backbone DS/A-B-k-θ, a DenseNet trained from scratch, and GRP-DSOD's.
 
-Source: Shen et al. 2017, §3.1, Table 1. Layers are BatchNorm, Scale, ReLU, convolution, in this
-order; GRP-DSOD has the convolution first. Xavier weights, no biases.
-Layer names are those of the released files (szq0214/DSOD, python/caffe/model_libs.py).
+Layers are BatchNorm, Scale, ReLU and convolution, in this order; GRP-DSOD has the convolution
+first. Convolutions start from Xavier weights and have no biases. Layer names are the released ones.
+
+Source: Shen et al. 2017, §3.1, Table 1; szq0214/DSOD, python/caffe/model_libs.py.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ from netgen.blocks.numbered_layers import Axes, NumberedLayers
 from netgen.graph import Blob
 
 Unit = Callable[..., Blob]  # `bn_relu_conv` or `conv_bn_relu`
-POST_EPS = 1e-4  # of BatchNorm in GRP-DSOD's body
+POST_EPS = 1e-4  # ε of BatchNorm in GRP-DSOD's body
 
 
 @dataclass(frozen=True)
 class Structure:
-    """DS/A-B-k-θ (Table 3): the letters, and what its ablation leaves out.
+    """DS/A-B-k-θ (Table 3): the letters, and the parts that the paper's ablation leaves out.
 
     first: A, channels of the first convolution.
-    bottleneck: B, of each 1×1 convolution.
+    bottleneck: B, channels of each 1×1 convolution.
     growth: k, channels that each layer adds.
-    compression: θ of the transitions.
-    stem: three 3×3 convolutions, the last one with 2·A channels, and 2×2 pooling; without it
-        DenseNet's 7×7 convolution and 3×3 pooling (§3.1, principle 3).
-    blocks: layers of the dense blocks; the first ends in a transition with pooling, the second is
-        the last at its resolution, and those after it follow each other without pooling.
+    compression: θ, a transition's channels over those of its input.
+    stem: begin with three 3×3 convolutions, the last one with 2·A channels, and 2×2 pooling;
+        otherwise with DenseNet's 7×7 convolution and 3×3 pooling (§3.1, principle 3).
+    blocks: number of layers in each dense block. Pooling follows the first and the second block;
+        the later ones follow each other without it.
     """
 
     first: int = 64
@@ -42,7 +43,7 @@ class Structure:
         return f"DS/{self.first}-{self.bottleneck}-{self.growth}-{self.compression:g}"
 
     def compressed(self, channels: int) -> int:
-        """Channels of a transition after a map of `channels`."""
+        """Return the channels of a transition after a map of `channels`."""
         return int(channels * self.compression)
 
 
@@ -57,10 +58,10 @@ def bn_relu_conv(
     keep: bool = False,
     name: str = "",
 ) -> Blob:
-    """BatchNorm, Scale, ReLU and a convolution.
+    """Add BatchNorm, Scale, ReLU and a convolution.
 
-    keep: ReLU not in place, as the released transitions have it.
-    name: of the convolution.
+    keep: ReLU does not work in place, as in the released transitions.
+    name: name of the convolution; numbered where left out.
     """
     x = layers.relu(layers.batch_norm(x), in_place=not keep)
     return layers.conv(x, num_output, kernel_size, stride=stride, pad=pad, name=name)
@@ -76,7 +77,10 @@ def conv_bn_relu(
     pad: Axes = 0,
     keep: bool = False,
 ) -> Blob:
-    """Add a convolution, BatchNorm, Scale and ReLU, all in place (`keep` changes nothing)."""
+    """Add a convolution, BatchNorm, Scale and ReLU, all in place.
+
+    keep: for calls like those of `bn_relu_conv`; changes nothing.
+    """
     x = layers.conv(x, num_output, kernel_size, stride=stride, pad=pad)
     return layers.relu(layers.batch_norm(x, in_place=True, eps=POST_EPS))
 
@@ -84,7 +88,7 @@ def conv_bn_relu(
 def stem(layers: NumberedLayers, x: Blob, first: int, *, post: bool = False) -> Blob:
     """Add the stem before its pooling: 3×3 convolutions to A (stride 2), A and 2·A channels.
 
-    post: as GRP-DSOD has it, see `conv_bn_relu`.
+    post: GRP-DSOD's order of layers, see `conv_bn_relu`.
     """
     for channels, stride in ((first, 2), (first, 1), (2 * first, 1)):
         if post:
@@ -103,9 +107,9 @@ def dense_block(
     *,
     unit: Unit = bn_relu_conv,
 ) -> Blob:
-    """Add `count` layers, each concatenated with all that came before.
+    """Add `count` layers, each concatenated with all before it.
 
-    A layer is a 1×1 convolution to B channels and a 3×3 one to k.
+    A layer is a 1×1 convolution to B channels and a 3×3 one to k channels.
     """
     for _ in range(count):
         y = unit(layers, x, structure.bottleneck, 1)
@@ -116,6 +120,8 @@ def dense_block(
 
 def dsod(layers: NumberedLayers, image: Blob, structure: Structure) -> tuple[Blob, Blob]:
     """Add DSOD's backbone.
+
+    image: N×3×H×W.
 
     Returns the maps of stride 8 ("First", after its transition) and 16 (the last dense block,
     before its transition).
@@ -132,17 +138,21 @@ def dsod(layers: NumberedLayers, image: Blob, structure: Structure) -> tuple[Blo
         x = layers.max_pool(layers.relu(layers.batch_norm(x)), 3)
     x = dense_block(layers, x, structure.blocks[0], structure)
     x = layers.max_pool(transition(x))
-    first = transition(dense_block(layers, x, structure.blocks[1], structure), name="First")
-    x = dense_block(layers, layers.max_pool(first), structure.blocks[2], structure)
+    x = dense_block(layers, x, structure.blocks[1], structure)
+    first = transition(x, name="First")
+    x = layers.max_pool(first)
+    x = dense_block(layers, x, structure.blocks[2], structure)
     for count in structure.blocks[3:]:
         x = dense_block(layers, transition(x), count, structure)
     return first, x
 
 
 def grp_dsod(layers: NumberedLayers, image: Blob, structure: Structure) -> tuple[Blob, Blob]:
-    """Add GRP-DSOD's backbone, whose "First" also takes in the stem's map and that of stride 4.
+    """Add GRP-DSOD's backbone, whose "First" also holds the maps of the stem and of stride 4.
 
-    Returns the same maps as `dsod`. 128 channels of each are taken in.
+    Each contributes 128 channels.
+
+    Returns the same maps as `dsod`.
     """
 
     def block(x: Blob, count: int) -> Blob:
@@ -153,8 +163,10 @@ def grp_dsod(layers: NumberedLayers, image: Blob, structure: Structure) -> tuple
     fine = conv_bn_relu(layers, x, x.channels, 1)
     x = block(layers.max_pool(fine), structure.blocks[1])
     x = conv_bn_relu(layers, x, x.channels, 1)
-    finest = conv_bn_relu(layers, layers.max_pool(finest, 4, 4), 128, 1)
-    fine = conv_bn_relu(layers, layers.max_pool(fine), 128, 1)
+    finest = layers.max_pool(finest, 4, 4)
+    finest = conv_bn_relu(layers, finest, 128, 1)
+    fine = layers.max_pool(fine)
+    fine = conv_bn_relu(layers, fine, 128, 1)
     first = layers.concat(x, finest, fine, name="First")
     x = block(layers.max_pool(x), structure.blocks[2])
     x = conv_bn_relu(layers, x, x.channels, 1)

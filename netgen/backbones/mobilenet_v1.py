@@ -1,8 +1,8 @@
 """MobileNet v1 (Howard et al. 2017, "MobileNets", arXiv 1704.04861, Table 1).
 
 Layer names are those of chuanqi305/MobileNet-SSD. conv0 is a 3×3 convolution of stride 2; conv1 …
-conv13 are a depthwise 3×3 convolution, `<name>/dw`, and a 1×1 one each, every one followed by
-BatchNorm, Scale and ReLU. Classifier layers are left out.
+conv13 are a depthwise 3×3 convolution, `<name>/dw`, and a 1×1 one each. BatchNorm, Scale and ReLU
+follow every convolution. The classifier's layers are left out.
 """
 
 from __future__ import annotations
@@ -40,12 +40,13 @@ class Style:
 
     The defaults are those of chuanqi305/MobileNet-SSD's test template.
 
-    lr_mult: of weights, which then decay as much less.
-    caffe_engine: depthwise convolutions by Caffe's own code, as cuDNN had none for groups.
-    folded: BatchNorm and Scale are folded into the convolutions, which have biases instead (that
-        repository's merge_bn.py).
-    relu6: min(max(x, 0), 6), as TensorFlow has it, instead of max(x, 0).
-    batch_norm: fields of BatchNorm.
+    lr_mult: learning rate and decay of weights, as a multiple of the solver's.
+    caffe_engine: Caffe's own code runs depthwise convolutions; cuDNN had none for groups.
+    folded: convolutions have biases, into which BatchNorm and Scale are folded (that repository's
+        merge_bn.py).
+    relu6: min(max(x, 0), 6), TensorFlow's activation, instead of max(x, 0).
+    weight_filler: filler of the convolutions.
+    batch_norm: further fields of BatchNorm.
     """
 
     lr_mult: float = 1
@@ -80,15 +81,17 @@ def learning(lr_mult: float, *, bias: bool) -> list[dict]:
 
     Biases learn at twice the rate and do not decay.
     """
-    weights = {"lr_mult": lr_mult, "decay_mult": lr_mult}
-    return [weights, {"lr_mult": 2 * lr_mult, "decay_mult": 0}] if bias else [weights]
+    params = [{"lr_mult": lr_mult, "decay_mult": lr_mult}]
+    if bias:
+        params.append({"lr_mult": 2 * lr_mult, "decay_mult": 0})
+    return params
 
 
 def activation(net: Net, name: str, x: Blob, style: Style) -> Blob:
     """Add ReLU in place, `<name>/relu`, and with `style.relu6` cut it at 6.
 
-    Stock Caffe has no ReLU6: min(x, 6) = x - max(x - 6, 0) is a Power, a ReLU and an Eltwise. All
-    of it is exact in float32 up to 12.
+    Stock Caffe has no ReLU6: min(x, 6) = x - max(x - 6, 0) is a Power, a ReLU and an Eltwise, which
+    are exact in float32 up to 12.
     """
     x = net.add("ReLU", f"{name}/relu", x, in_place=True)
     if not style.relu6:
@@ -99,7 +102,7 @@ def activation(net: Net, name: str, x: Blob, style: Style) -> Blob:
 
 
 def normalised(net: Net, name: str, x: Blob, style: Style) -> Blob:
-    """Add BatchNorm and Scale, left out where they are folded, and the activation."""
+    """Add BatchNorm and Scale, unless they are folded, and the activation."""
     if not style.folded:
         x = style.normalisation(net, name, x)
     return activation(net, name, x, style)
@@ -119,11 +122,12 @@ def conv_bn(
 ) -> Blob:
     """Add a convolution, its normalisation and its activation.
 
-    pad: half the kernel where left out.
-    depthwise: each channel by itself, as many as x has.
+    pad: None for half the kernel.
+    depthwise: convolve each channel by itself; num_output is x's number of channels.
     """
-    fields: dict[str, Any] = {}  # only what differs from Caffe's own values is written
-    pad = kernel_size // 2 if pad is None else pad
+    fields: dict[str, Any] = {}  # the released files write no value that is Caffe's own
+    if pad is None:
+        pad = kernel_size // 2
     if pad:
         fields["pad"] = pad
     if stride > 1:
@@ -132,13 +136,16 @@ def conv_bn(
         fields["group"] = x.channels
         if style.caffe_engine:
             fields["engine"] = "CAFFE"
+    normalise = None
+    if not style.folded:
+        normalise = style.normalisation
     return conv_norm_relu(
         net,
         name,
         x,
         num_output,
         kernel_size,
-        normalise=None if style.folded else style.normalisation,
+        normalise=normalise,
         activate=partial(activation, style=style),
         param=learning(style.lr_mult, bias=style.folded),
         weight_filler=style.weight_filler,
@@ -158,7 +165,15 @@ def separable(
 ) -> Blob:
     """Add a depthwise 3×3 convolution, `<name>/dw`, and a 1×1 one, `<name>` (§3.1)."""
     x = conv_bn(
-        net, f"{name}/dw", x, x.channels, 3, style=style, stride=stride, pad=pad, depthwise=True
+        net,
+        f"{name}/dw",
+        x,
+        x.channels,
+        3,
+        style=style,
+        stride=stride,
+        pad=pad,
+        depthwise=True,
     )
     return conv_bn(net, name, x, num_output, 1, style=style)
 
@@ -167,6 +182,8 @@ def mobilenet_v1(
     net: Net, image: Blob, *, style: Style = DEFAULT, layers: int = len(STAGES)
 ) -> dict[str, Blob]:
     """Add MobileNet v1 up to conv<layers>.
+
+    image: N×3×H×W.
 
     Returns the maps by layer name, after ReLU: conv0 … conv13. At 300×300: conv5 38×38×256, conv11
     19×19×512, conv13 10×10×1024.

@@ -1,6 +1,6 @@
 """Backbones by name, and features: a backbone with a neck on top.
 
-A backbone is one file of this folder, which registers itself with `register`; no list names it.
+Each backbone is one file of this folder that calls `register`; no list names the files.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Maps = dict[str, Blob]  # by layer name
 class Backbone:
     """A net that was trained on ImageNet, without its classifier.
 
-    name: as `--backbone` takes it.
-    year: of its paper.
+    name: the value of `--backbone`.
+    year: year of its paper.
     build: image → maps by layer name.
     maps: stride in pixels → name of the last map of that stride.
-    weights: the file that it starts from.
-    pixels: what it was trained on.
+    weights: file of the weights that training starts from.
+    pixels: how those weights' training images were normalised.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Backbone:
     pixels: Pixels = VGG_PIXELS
 
     def replaces(self, other: Backbone) -> bool:
-        """Whether it has a map for every one that `other` has."""
+        """Return whether it has a map of every stride that `other` has."""
         return self.maps.keys() >= other.maps.keys()
 
 
@@ -73,9 +73,9 @@ def backbones() -> Mapping[str, Backbone]:
 class NeckOnBackbone:
     """A detector's features: a neck over the maps of a backbone.
 
-    neck: takes the net, the backbone's maps by name, and the image; returns the source maps.
-    backbone: the one whose names the neck knows its maps by.
-    replacement: another one in its place.
+    neck: net, maps by name, image → source maps.
+    backbone: the backbone whose names the neck asks for.
+    replacement: another backbone in its place.
     """
 
     neck: Callable[[Net, Maps, Blob], list[Source]]
@@ -91,34 +91,35 @@ class NeckOnBackbone:
         return self.neck(net, maps, image)
 
     def _renamed(self, maps: Maps, replacement: Backbone) -> Maps:
-        """The replacement's maps under the names that the neck knows for the same strides."""
+        """Return the replacement's maps under the names that the neck asks for."""
         strides = self.backbone.maps.items()
         return {name: maps[replacement.maps[stride]] for stride, name in strides}
 
     def on(self, name: str) -> NeckOnBackbone:
-        """Return the same neck on another backbone, whose maps of the same strides it takes.
+        """Return the same neck on another backbone, over the maps of the same strides.
 
-        Raises CaffeError with the nearest name where there is no such backbone.
+        Raises CaffeError with the nearest name for an unknown backbone.
         """
         choices = interchangeable(self.backbone)
         if name not in choices:
             known = ", ".join(choices)
-            raise CaffeError(f"no backbone '{name}'{suggest(name, choices)}; there are {known}")
+            near = suggest(name, choices)
+            raise CaffeError(f"no backbone '{name}'{near}; there are {known}")
         if name == self.backbone.name:
             return replace(self, replacement=None)
         return replace(self, replacement=choices[name])
 
 
 def interchangeable(backbone: Backbone) -> Mapping[str, Backbone]:
-    """Return the backbones that can take the place of one, itself included."""
+    """Return the backbones that can replace a backbone, itself included."""
     found = backbones()
     return {name: other for name, other in found.items() if other.replaces(backbone)}
 
 
 def on_backbone(run: Run, name: str) -> Run:
-    """Return the same neck and heads on another backbone, started from that one's weights.
+    """Return the same neck and heads on another backbone, which starts from its own weights.
 
-    Raises CaffeError where there is no such backbone, or the neck is made for its own alone.
+    Raises CaffeError for an unknown backbone, and for a neck that fits its own backbone only.
     """
     recipe = run.recipe
     if not isinstance(recipe.features, NeckOnBackbone):
@@ -128,11 +129,14 @@ def on_backbone(run: Run, name: str) -> Run:
     if features == recipe.features:
         return run
     backbone = backbones()[name]
+    weights = ""
+    if run.weights:
+        weights = backbone.weights
     other = replace(
         recipe,
         features=features,
         name=f"{recipe.name}_{name}",
-        weights=backbone.weights if run.weights else "",
+        weights=weights,
         starts_from=None,
         needs_weights=False,
         pixels=backbone.pixels,
@@ -141,7 +145,7 @@ def on_backbone(run: Run, name: str) -> Run:
 
 
 def _with_all_strides() -> list[str]:
-    """The backbones that have a map of every stride that some backbone has."""
+    """Return the names of the backbones with a map of every stride that any backbone has."""
     found = backbones().values()
     strides = set().union(*(backbone.maps for backbone in found))
     return [backbone.name for backbone in found if backbone.maps.keys() == strides]

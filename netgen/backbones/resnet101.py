@@ -1,8 +1,9 @@
 """ResNet-101 as SSD and DSSD use it.
 
-Source: He et al. 2016, "Deep Residual Learning for Image Recognition", Table 1. conv5 keeps stride
-16: its first stride is 1 and its 3×3 convolutions have dilation 2 (DSSD paper, §4 "Base network").
-Layer names are those of ResNet-101-model.caffemodel.
+conv5 keeps stride 16: its first stride is 1 and its 3×3 convolutions have dilation 2 (DSSD paper,
+§4 "Base network"). Layer names are those of ResNet-101-model.caffemodel.
+
+Source: He et al. 2016, "Deep Residual Learning for Image Recognition", Table 1.
 """
 
 from __future__ import annotations
@@ -25,31 +26,46 @@ def resnet101(
 ) -> dict[str, Blob]:
     """Add ResNet-101 up to conv5.
 
-    halving: the stages that begin with a stride of 2; conv5 is dilated where it does not.
+    image: N×3×H×W.
+    halving: numbers of the stages that begin with a stride of 2; conv5 is dilated if it does not.
+
     Returns the last map of each stage by layer name: res2c, res3b3, res4b22, res5c (after ReLU), of
     strides 4, 8, 16, 16.
     """
     normalise = learning.normalisation(("bn_{}", "scale_{}"))
     x = conv_norm(
-        net, "conv1", image, 64, 7, normalise=normalise, pad=3, stride=2, learning=learning
+        net,
+        "conv1",
+        image,
+        64,
+        7,
+        normalise=normalise,
+        pad=3,
+        stride=2,
+        learning=learning,
     )
     x = net.add("Pooling", "pool1", x, pool="MAX", kernel_size=3, stride=2)
     maps: dict[str, Blob] = {}
     for channels, blocks in STAGES:
         stage = blocks[0][0]
-        dilation = 2 if stage == "5" and stage not in halving else 1
+        stride = 1
+        dilation = 1
+        if stage in halving:
+            stride = 2
+        elif stage == "5":
+            dilation = 2
         for block in blocks:
-            first = block == blocks[0]
             x = residual_block(
                 net,
                 block,
                 x,
                 channels,
-                project=first,
-                stride=2 if first and stage in halving else 1,
+                project=block == blocks[0],
+                stride=stride,
                 dilation=dilation,
                 learning=learning,
             )
+            stride = 1
         maps[x.name] = x
     return maps
 

@@ -23,8 +23,10 @@ FC6_DILATION = 6
 def vgg16(net: Net, image: Blob, *, width: float = 1, normalise: bool = False) -> dict[str, Blob]:
     """Add VGG16 reduced, à trous.
 
+    image: N×3×H×W.
     width: factor on every number of channels.
-    normalise: BatchNorm and Scale after each convolution, for training from scratch.
+    normalise: add BatchNorm and Scale after each convolution, for training from scratch.
+
     Returns the maps by layer name, after ReLU: conv1_2, conv2_2, conv3_3, conv4_3, conv5_3, fc7.
     """
 
@@ -38,15 +40,14 @@ def vgg16(net: Net, image: Blob, *, width: float = 1, normalise: bool = False) -
     maps: dict[str, Blob] = {}
     x = image
     for stage, (channels, count) in enumerate(STAGES, 1):
-        last = stage == len(STAGES)
-        # The released files write conv5's dilation out, although it is 1.
-        dilation = {"dilation": 1} if last else {}
-        for number in range(1, count + 1):
-            x = layer(f"conv{stage}_{number}", x, channels, 3, pad=1, **dilation)
-        maps[f"conv{stage}_{count}"] = x
+        fields: dict[str, Any] = {"pad": 1}
         pool: dict[str, Any] = {"kernel_size": 2, "stride": 2}
-        if last:
+        if stage == len(STAGES):
+            fields["dilation"] = 1  # the released files write it, although 1 is the default
             pool = {"kernel_size": 3, "stride": 1, "pad": 1}
+        for number in range(1, count + 1):
+            x = layer(f"conv{stage}_{number}", x, channels, 3, **fields)
+        maps[f"conv{stage}_{count}"] = x
         x = net.add("Pooling", f"pool{stage}", x, pool="MAX", **pool)
     x = layer("fc6", x, FC_CHANNELS, 3, pad=FC6_DILATION, dilation=FC6_DILATION)
     maps["fc7"] = layer("fc7", x, FC_CHANNELS, 1)

@@ -1,7 +1,9 @@
 """ZF net as SSD reduces it: fc6 and fc7 are convolutions, à trous.
 
-Source: Zeiler & Fergus 2014, the faster model that Faster R-CNN uses. Layer names are those of
-ZF_conv_reduced.caffemodel, for which examples/ssd/ssd_pascal_zf.py of weiliu89/caffe is written.
+Layer names are those of ZF_conv_reduced.caffemodel, the start of examples/ssd/ssd_pascal_zf.py of
+weiliu89/caffe.
+
+Source: Zeiler & Fergus 2014, the faster model that Faster R-CNN uses.
 """
 
 from __future__ import annotations
@@ -17,7 +19,12 @@ FC6_DILATION = 5  # fc6 keeps 3×3 of its 6×6 weights
 
 
 def zf(net: Net, image: Blob) -> dict[str, Blob]:
-    """Add ZF net. Returns conv2 (stride 8, after ReLU) and fc7 (stride 16)."""
+    """Add ZF net.
+
+    image: N×3×H×W.
+
+    Returns the maps by layer name, after ReLU: conv2 (stride 8) and fc7 (stride 16).
+    """
     x = _layer(net, "conv1", image, 96, 7, pad=3, stride=2)
     x = _normalise(net, 1, x)
     conv2 = _layer(net, "conv2", x, 256, 5, pad=2, stride=2)
@@ -27,7 +34,8 @@ def zf(net: Net, image: Blob) -> dict[str, Blob]:
     x = _layer(net, "conv5", x, 256, 3, pad=1)
     x = _pool(net, 5, x, stride=1)
     x = _layer(net, "fc6", x, FC_CHANNELS, 3, pad=FC6_DILATION, dilation=FC6_DILATION)
-    return {"conv2": conv2, "fc7": _layer(net, "fc7", x, FC_CHANNELS, 1)}
+    fc7 = _layer(net, "fc7", x, FC_CHANNELS, 1)
+    return {"conv2": conv2, "fc7": fc7}
 
 
 def _layer(net: Net, name: str, x: Blob, channels: int, kernel_size: int, **fields: Any) -> Blob:
@@ -35,7 +43,7 @@ def _layer(net: Net, name: str, x: Blob, channels: int, kernel_size: int, **fiel
 
 
 def _normalise(net: Net, number: int, x: Blob) -> Blob:
-    """Normalisation over 3×3 neighbours of the same map, and pooling by two."""
+    """Add normalisation over 3×3 neighbours of the same channel, and pooling by two."""
     x = net.add(
         "LRN",
         f"norm{number}",
@@ -44,7 +52,7 @@ def _normalise(net: Net, number: int, x: Blob) -> Blob:
         alpha=0.00005,
         beta=0.75,
         norm_region="WITHIN_CHANNEL",
-        engine="CAFFE",  # the only implementation, so it is named
+        engine="CAFFE",  # as released
     )
     return _pool(net, number, x, stride=2)
 

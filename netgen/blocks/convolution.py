@@ -1,4 +1,4 @@
-"""Convolutions, with normalisation and activation behind them: each block maps a blob to a blob."""
+"""Convolutions with normalisation and activation: each block maps a blob to a blob."""
 
 from __future__ import annotations
 
@@ -12,37 +12,53 @@ from netgen.graph import Blob, Net
 XAVIER = {"type": "xavier"}
 MSRA = {"type": "msra"}  # He et al. 2015: for ReLU nets from scratch
 ZERO = {"type": "constant", "value": 0}
-Axes = int | tuple[int, int]  # of both axes, or of (height, width)
-After = Callable[[Net, str, Blob], Blob]  # what follows a convolution, called with its name
+Axes = int | tuple[int, int]  # one number for both axes, or (height, width)
+After = Callable[[Net, str, Blob], Blob]  # adds what follows a convolution, given its name
 
 
 def learning(lr_mult: float, *, bias: bool) -> list[dict]:
     """Return `param` of a layer with weights and, where `bias`, biases.
 
     Biases learn twice as fast and do not decay.
+
+    lr_mult: learning rate of the weights, as a multiple of the solver's.
     """
-    weights = {"lr_mult": lr_mult, "decay_mult": 1}
-    return [weights, {"lr_mult": 2 * lr_mult, "decay_mult": 0}] if bias else [weights]
+    params = [{"lr_mult": lr_mult, "decay_mult": 1}]
+    if bias:
+        params.append({"lr_mult": 2 * lr_mult, "decay_mult": 0})
+    return params
 
 
 def window(kernel_size: Axes, pad: Axes = 0, stride: Axes = 1) -> dict[str, Any]:
     """Return a convolution's fields for a kernel and a stride that may differ between the axes.
 
-    pad is written per axis only where it is given so.
+    Fields per axis are written only where the axes differ; pad per axis only where it is a tuple.
     """
-    kernel, stride_hw = _per_axis(kernel_size), _per_axis(stride)
-    pad_hw = _per_axis(pad)
-    if all(height == width for height, width in (kernel, stride_hw, pad_hw)):
-        return {"kernel_size": kernel[0], "pad": pad_hw[0], "stride": stride_hw[0]}
-    fields: dict[str, Any] = {"kernel_h": kernel[0], "kernel_w": kernel[1]}
-    fields |= {"stride_h": stride_hw[0], "stride_w": stride_hw[1]}
+    kernels = per_axis(kernel_size)
+    strides = per_axis(stride)
+    pads = per_axis(pad)
+    if all(height == width for height, width in (kernels, strides, pads)):
+        return {
+            "kernel_size": kernels[0],
+            "pad": pads[0],
+            "stride": strides[0],
+        }
+    fields: dict[str, Any] = {
+        "kernel_h": kernels[0],
+        "kernel_w": kernels[1],
+        "stride_h": strides[0],
+        "stride_w": strides[1],
+    }
     if isinstance(pad, tuple):
         return fields | {"pad_h": pad[0], "pad_w": pad[1]}
     return fields | {"pad": pad}
 
 
-def _per_axis(value: Axes) -> tuple[int, int]:
-    return value if isinstance(value, tuple) else (value, value)
+def per_axis(value: Axes) -> tuple[int, int]:
+    """Return (height, width) of a value that may stand for both axes."""
+    if isinstance(value, tuple):
+        return value
+    return value, value
 
 
 def conv(
@@ -58,8 +74,9 @@ def conv(
 ) -> Blob:
     """Add a convolution: Xavier weights where no weight_filler is given, zero biases.
 
-    bias: whether it has any.
-    fields: pad, stride, … as Caffe calls them; kernel_h and kernel_w where there is no kernel_size.
+    lr_mult: see `learning`.
+    bias: whether the convolution has biases.
+    fields: pad, stride, … as Caffe calls them; kernel_h and kernel_w in place of kernel_size.
     """
     if kernel_size is not None:
         fields["kernel_size"] = kernel_size
@@ -100,14 +117,16 @@ def conv_norm_relu(
 ) -> Blob:
     """Add a convolution, its normalisation and its activation: the unit that nets are made of.
 
-    normalise: called with the convolution's name; the convolution has no biases then.
-    activate: likewise.
-    fields: of `conv`.
+    normalise: adds the normalisation, and leaves the convolution without biases; None for none.
+    activate: adds the activation; None for none.
+    fields: see `conv`.
     """
     x = conv(net, name, x, num_output, kernel_size, bias=normalise is None, **fields)
     if normalise is not None:
         x = normalise(net, name, x)
-    return x if activate is None else activate(net, name, x)
+    if activate is not None:
+        x = activate(net, name, x)
+    return x
 
 
 def conv_relu(
@@ -122,8 +141,8 @@ def conv_relu(
 ) -> Blob:
     """Add a convolution and ReLU, named as the SSD fork's added layers.
 
-    normalise: with BatchNorm and Scale between them, and MSRA weights.
-    fields: of `conv`.
+    normalise: put BatchNorm and Scale between the two, and start from MSRA weights.
+    fields: see `conv`.
     """
     if kernel_size is not None:
         fields = {"pad": 0, "stride": 1} | fields
@@ -136,20 +155,30 @@ def conv_relu(
 def shrinking(cells: int) -> tuple[int, int, int]:
     """Return kernel_size, pad and stride that take an SSD pyramid to its next smaller map.
 
-    Large maps are halved (38 → 19 → 10 → 5, 64 → … → 2); maps of 5 and 3 cells lose their border
-    instead (5 → 3 → 1), and a map of 2 is covered by one padded 4×4 kernel (2 → 1). One cell stays
-    one.
+    The convolution halves large maps (38 → 19 → 10 → 5, 64 → … → 2), cuts the border off maps of 5
+    and 3 cells (5 → 3 → 1), and covers a map of 2 cells by one padded 4×4 kernel (2 → 1). One cell
+    stays one.
+
+    cells: of the map, along one axis.
+
     Source: examples/ssd/ssd_pascal.py of weiliu89/caffe, where SSD300 ends in the first way and
     SSD512 in the second.
     """
-    return {1: (1, 0, 1), 2: (4, 1, 1), 3: (3, 0, 1), 5: (3, 0, 1)}.get(cells, (3, 1, 2))
+    windows = {
+        1: (1, 0, 1),
+        2: (4, 1, 1),
+        3: (3, 0, 1),
+        5: (3, 0, 1),
+    }
+    return windows.get(cells, (3, 1, 2))
 
 
 def shrink(net: Net, name: str, x: Blob, num_output: int, **fields: Any) -> Blob:
-    """Add the next smaller map of an SSD pyramid, after ReLU: see `shrinking`, of each axis.
+    """Add the next smaller map of an SSD pyramid, after ReLU. Each axis follows `shrinking`.
 
-    fields: of `conv_relu`.
+    fields: see `conv_relu`.
     """
-    rows, columns = (shrinking(cells) for cells in x.size)
+    rows = shrinking(x.size[0])
+    columns = shrinking(x.size[1])
     kernel, pad, stride = zip(rows, columns, strict=True)
     return conv_relu(net, name, x, num_output, **window(kernel, pad, stride), **fields)

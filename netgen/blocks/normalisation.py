@@ -9,18 +9,18 @@ from typing import Any
 from netgen.graph import Blob, Net
 
 FIXED = {"lr_mult": 0, "decay_mult": 0}
-# For BatchNorm's mean, variance and their count, which older Caffe's solver would train.
+# BatchNorm's mean, variance and count: the solver of older Caffes would train them.
 FIXED_STATISTICS = {"param": [FIXED] * 3}
 ONE = {"type": "constant", "value": 1}
 
 
 @dataclass(frozen=True)
 class BatchNormScale:
-    """BatchNorm and a learned Scale; the defaults are those of chuanqi305/MobileNet-SSD.
+    """BatchNorm and a learned Scale; default names are those of chuanqi305/MobileNet-SSD.
 
     statistics: fields of BatchNorm.
-    factors: fields of Scale, which has offsets (bias_term) in any case.
-    names: of the two layers, {} standing for the name of the layer before.
+    factors: fields of Scale, besides bias_term: it always has offsets.
+    names: names of the two layers, where {} stands for the name of the layer before.
     """
 
     statistics: Mapping[str, Any]
@@ -28,17 +28,25 @@ class BatchNormScale:
     names: tuple[str, str] = ("{}_bn", "{}_scale")
 
     def __call__(self, net: Net, name: str, x: Blob) -> Blob:
-        """Add both in place behind the layer `name`."""
-        batch_norm, scale = (template.format(name) for template in self.names)
+        """Add both layers in place behind the layer `name`."""
+        batch_norm = self.names[0].format(name)
+        scale = self.names[1].format(name)
         return self.add(net, (batch_norm, scale), x)
 
     def add(self, net: Net, names: tuple[str, str], x: Blob, *, in_place: bool = True) -> Blob:
-        """Add both under these names.
+        """Add both layers under the given names.
 
-        in_place: BatchNorm overwrites x; Scale is in place anyway.
+        in_place: BatchNorm overwrites x; Scale always works in place.
         """
         x = net.add("BatchNorm", names[0], x, in_place=in_place, **self.statistics)
-        return net.add("Scale", names[1], x, in_place=True, bias_term=True, **self.factors)
+        return net.add(
+            "Scale",
+            names[1],
+            x,
+            in_place=True,
+            bias_term=True,
+            **self.factors,
+        )
 
 
 BATCH_NORM = BatchNormScale(
@@ -48,9 +56,9 @@ BATCH_NORM = BatchNormScale(
 
 
 def l2_norm(net: Net, name: str, x: Blob, scale: float) -> Blob:
-    """Add L2 normalisation of each cell's values (ParseNet).
+    """Add L2 normalisation of each cell's values, times a learned factor per channel (ParseNet).
 
-    They are multiplied by a learned factor per channel, which starts at `scale`.
+    scale: what the factors start at.
     """
     return net.add(
         "Normalize",

@@ -1,4 +1,4 @@
-"""Layers that their author gave no name: pycaffe's NetSpec numbers them by type.
+"""Layers without names of their own: numbered by type, as pycaffe's NetSpec numbers them.
 
 Convolution1, Convolution2, BatchNorm1, …
 """
@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from netgen.blocks.convolution import XAVIER, Axes
+from netgen.blocks.convolution import XAVIER, Axes, per_axis
 from netgen.blocks.normalisation import FIXED_STATISTICS, BatchNormScale
 from netgen.graph import Blob, Net
 
 FACTORS = {"filler": {"value": 1}, "bias_filler": {"value": 0}}  # of Scale
+# The field for both axes where it is not the name that fields per axis begin with.
+_BOTH_AXES = {"kernel": "kernel_size"}
 
 
 class NumberedLayers:
-    """Adds layers to a net under the numbers of their types, in the order of the calls.
+    """Adds layers to a net and numbers them by type, in the order of the calls.
 
-    A released .caffemodel finds its layers by these names, so a variant's layers keep the names of
-    the released net up to the first layer that it has more or fewer.
+    A released .caffemodel finds its layers by these names. A variant's layers have the names of the
+    released net up to the first layer that one has and the other lacks.
+
     Source: python/caffe/net_spec.py of Caffe.
     """
 
@@ -32,10 +35,16 @@ class NumberedLayers:
         return f"{type}{self._counts[type]}"
 
     def add(
-        self, type: str, *bottoms: Blob, name: str = "", in_place: bool = False, **fields: Any
+        self,
+        type: str,
+        *bottoms: Blob,
+        name: str = "",
+        in_place: bool = False,
+        **fields: Any,
     ) -> Blob:
-        """`Net.add` of a layer with one top. A layer with a name of its own is not counted."""
-        return self.net.add(type, name or self._number(type), *bottoms, in_place=in_place, **fields)
+        """Add a layer with one top, see `Net.add`. A layer with a given name takes no number."""
+        name = name or self._number(type)
+        return self.net.add(type, name, *bottoms, in_place=in_place, **fields)
 
     def conv(
         self,
@@ -47,7 +56,7 @@ class NumberedLayers:
         pad: Axes = 0,
         name: str = "",
     ) -> Blob:
-        """Add a convolution without biases, Xavier weights."""
+        """Add a convolution without biases that starts from Xavier weights."""
         return self.add(
             "Convolution",
             x,
@@ -57,19 +66,22 @@ class NumberedLayers:
             stride=stride,
             bias_term=False,
             weight_filler=XAVIER,
-            bias_filler={"type": "constant"},  # without effect, but written in the released files
+            bias_filler={"type": "constant"},  # has no effect, but the released files write it
             **_axes("pad", pad),
         )
 
     def batch_norm(self, x: Blob, *, in_place: bool = False, eps: float | None = None) -> Blob:
         """Add BatchNorm and a learned Scale.
 
-        in_place: the map before is not kept.
-        eps: BatchNorm's ε; Caffe's own where left out.
+        in_place: BatchNorm overwrites x.
+        eps: BatchNorm's ε; None for Caffe's own.
         """
-        statistics = FIXED_STATISTICS if eps is None else FIXED_STATISTICS | {"eps": eps}
-        names = self._number("BatchNorm"), self._number("Scale")
-        return BatchNormScale(statistics, FACTORS).add(self.net, names, x, in_place=in_place)
+        statistics: dict[str, Any] = dict(FIXED_STATISTICS)
+        if eps is not None:
+            statistics["eps"] = eps
+        block = BatchNormScale(statistics, FACTORS)
+        names = (self._number("BatchNorm"), self._number("Scale"))
+        return block.add(self.net, names, x, in_place=in_place)
 
     def relu(self, x: Blob, *, in_place: bool = True) -> Blob:
         """Add ReLU."""
@@ -77,7 +89,8 @@ class NumberedLayers:
 
     def max_pool(self, x: Blob, kernel_size: Axes = 2, stride: int = 2) -> Blob:
         """Add max pooling."""
-        return self.add("Pooling", x, pool="MAX", stride=stride, **_axes("kernel", kernel_size))
+        kernel = _axes("kernel", kernel_size)
+        return self.add("Pooling", x, pool="MAX", stride=stride, **kernel)
 
     def concat(self, *bottoms: Blob, name: str = "") -> Blob:
         """Add a concatenation of channels."""
@@ -85,8 +98,8 @@ class NumberedLayers:
 
 
 def _axes(field: str, value: Axes) -> dict[str, Any]:
-    """A field of both axes, or its two where height and width differ."""
-    height, width = value if isinstance(value, tuple) else (value, value)
+    """Return one field for both axes, or two where height and width differ."""
+    height, width = per_axis(value)
     if height != width:
         return {f"{field}_h": height, f"{field}_w": width}
-    return {"kernel_size" if field == "kernel" else field: height}
+    return {_BOTH_AXES.get(field, field): height}

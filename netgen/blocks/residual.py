@@ -1,6 +1,7 @@
-"""Residual blocks with bottlenecks (He et al. 2016), as ResNet-101 and what DSSD adds have them.
+"""Residual blocks with bottlenecks (He et al. 2016), for ResNet-101 and the layers of DSSD.
 
-BatchNorm and Scale are written as in python/caffe/model_libs.py of chengyangfu/caffe (branch dssd).
+Source of BatchNorm's and Scale's fields: python/caffe/model_libs.py of chengyangfu/caffe (branch
+dssd).
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from netgen.blocks.convolution import ZERO, Axes, conv_norm_relu, relu_behind, w
 from netgen.blocks.normalisation import FIXED_STATISTICS, ONE, BatchNormScale
 from netgen.graph import Blob, Net
 
-WIDENING = 4  # of a block's output over its inner convolutions
-# Of every BatchNorm, as released; the DSSD paper prints 1e-5 (§4, "Inference Time"), Caffe's own
-# default.
+WIDENING = 4  # channels of a block's output over those of its inner convolutions
+# ε of every BatchNorm, as released; the DSSD paper prints Caffe's default, 1e-5 (§4, "Inference
+# Time").
 EPSILON = 0.001
 GAUSSIAN = {"type": "gaussian", "std": 0.01}
 BEHIND = ("{}_bn", "{}_scale")  # names of BatchNorm and Scale
@@ -24,24 +25,29 @@ BEHIND = ("{}_bn", "{}_scale")  # names of BatchNorm and Scale
 class Learning:
     """How layers learn.
 
-    lr_mult: of convolutions; 0 freezes them, weight decay included.
-    global_statistics: BatchNorm normalises in training, too, with the statistics that it was given,
-        and Scale stays as it is.
+    lr_mult: learning rate of convolutions, as a multiple of the solver's; 0 freezes them and stops
+        their weight decay.
+    global_statistics: BatchNorm normalises with its loaded statistics in training, too, and Scale
+        is frozen.
     """
 
     lr_mult: float = 1
     global_statistics: bool = False
 
     def normalisation(self, names: tuple[str, str] = BEHIND) -> BatchNormScale:
-        """Return BatchNorm and Scale that learn so. names: see `BatchNormScale`."""
+        """Return BatchNorm and Scale that learn this way.
+
+        names: see `BatchNormScale`.
+        """
+        lr_mult = self.lr_mult
+        statistics: dict[str, Any] = {"eps": EPSILON}
         if self.global_statistics:
-            kind: dict[str, Any] = {"use_global_stats": True}
-            lr_mult: float = 0
+            lr_mult = 0
+            statistics["use_global_stats"] = True
         else:
-            kind = {"moving_average_fraction": 0.999}
-            lr_mult = self.lr_mult
+            statistics["moving_average_fraction"] = 0.999
         return BatchNormScale(
-            statistics=FIXED_STATISTICS | kind | {"eps": EPSILON},
+            statistics=FIXED_STATISTICS | statistics,
             factors={
                 "param": [{"lr_mult": lr_mult, "decay_mult": 0}] * 2,
                 "filler": ONE,
@@ -72,10 +78,10 @@ def conv_norm(
 ) -> Blob:
     """Add a convolution without biases, BatchNorm, Scale and, where `relu`, ReLU.
 
-    normalise: with other names than `<name>_bn` and `<name>_scale`.
-    fields: more of the convolution's.
+    normalise: BatchNorm and Scale with other names than `<name>_bn` and `<name>_scale`.
+    fields: further fields of the convolution.
     """
-    decay_mult = 1 if learning.lr_mult else 0
+    decay_mult = int(learning.lr_mult != 0)  # frozen weights do not decay
     return conv_norm_relu(
         net,
         name,
@@ -103,22 +109,28 @@ def residual_block(
     dilation: int = 1,
     learning: Learning = LEARNING,
 ) -> Blob:
-    """Add a bottleneck block, `res<block>`, onto x.
+    """Add a bottleneck block, `res<block>`, to x.
 
-    1×1 and 3×3 convolutions of `channels` are followed by a 1×1 one of `output`.
-    output: channels; four times `channels` where left out.
-    project: bring x to the output's channels and size by a convolution of its own ("branch1"), or
-        add x as it is.
+    1×1 and 3×3 convolutions of `channels` channels, then a 1×1 convolution of `output`.
+
+    output: channels of the block; 0 for four times `channels`.
+    project: a convolution of its own ("branch1") brings x to the output's channels and size;
+        otherwise x is added as it is.
     kernel_size, stride: of branch1 and of the first convolution.
-    dilation: of the 3×3 one.
+    dilation: of the 3×3 convolution.
     """
 
     def branch(name: str, y: Blob, count: int, kernel: Axes = 1, **fields: Any) -> Blob:
-        names = f"bn{block}_{name}", f"scale{block}_{name}"
-        normalise = learning.normalisation(names)
-        layer = f"res{block}_{name}"
+        names = (f"bn{block}_{name}", f"scale{block}_{name}")
         return conv_norm(
-            net, layer, y, count, kernel, normalise=normalise, learning=learning, **fields
+            net,
+            f"res{block}_{name}",
+            y,
+            count,
+            kernel,
+            normalise=learning.normalisation(names),
+            learning=learning,
+            **fields,
         )
 
     output = output or WIDENING * channels
@@ -126,8 +138,10 @@ def residual_block(
     if project:
         shortcut = branch("branch1", x, output, kernel_size, relu=False, stride=stride)
     y = branch("branch2a", x, channels, kernel_size, stride=stride)
-    dilated = {"dilation": dilation} if dilation > 1 else {}  # not written where it is 1
-    y = branch("branch2b", y, channels, 3, pad=dilation, **dilated)
+    dilated = {"pad": dilation}
+    if dilation > 1:
+        dilated["dilation"] = dilation
+    y = branch("branch2b", y, channels, 3, **dilated)
     y = branch("branch2c", y, output, relu=False)
     y = net.add("Eltwise", f"res{block}", shortcut, y)
     return relu_behind(net, f"res{block}", y)

@@ -1,1 +1,1 @@
-"""netgen's commands, a module each in the form that `ssd_common.command` describes."""
+"""netgen's commands: one module each, in the form that `ssd_common.command` describes."""

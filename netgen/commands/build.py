@@ -1,4 +1,4 @@
-"""`netgen build`."""
+"""`netgen build`: write, check or query the files of one detector."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _CHECK = "write nothing; fail if a file on disk is not what would be written"
 
 
 def add_flags(parser: Parser) -> None:
-    """Which detector, how it is changed, and where it goes."""
+    """Add the detector, the changes to it, and where its files go."""
     add = parser.add_argument
-    flags.add_detector(parser, "id", "zoo id; without a data set VOC 07+12 is meant")
+    flags.add_detector(parser, "id", "zoo id; one without a data set means VOC 07+12")
     flags.add_target(parser, "Caffe build: ssd, or fssd, which has Interp")
     _add_data_flags(parser)
     _add_batch_flags(parser)
@@ -55,14 +55,14 @@ def _add_data_flags(parser: Parser) -> None:
         "--classes",
         type=int,
         metavar="N",
-        help="so many classes, background included (default: the data set's)",
+        help="number of classes, background included (default: the data set's)",
     )
     add(
         "--backbone",
         metavar="NAME",
         help="another backbone below the same neck: vgg16, resnet101, mobilenet",
     )
-    add("--data", metavar="DIR", help="where the data sets lie (default: data)")
+    add("--data", metavar="DIR", help="folder of the data sets (default: data)")
 
 
 def _add_batch_flags(parser: Parser) -> None:
@@ -90,14 +90,14 @@ def _add_batch_flags(parser: Parser) -> None:
 
 def _add_print_flags(parser: Parser) -> None:
     add = parser.add_argument
+    keys = ", ".join(f"{key} ({answer.what})" for key, answer in KEYS.items())
     add(
         "--print",
         action="append",
         default=[],
         choices=list(KEYS),
         metavar="KEY",
-        help="write nothing; print one fact for a shell, a KEY per flag: "
-        + ", ".join(f"{key} ({answer.what})" for key, answer in KEYS.items()),
+        help=f"write nothing; print one fact for a shell, a KEY per flag: {keys}",
     )
     add(
         "--print-sources",
@@ -131,14 +131,19 @@ def _size(text: str) -> int | tuple[int, int]:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print, check or write. Raises CaffeError where a checked file is not what it should be."""
+    """Print facts, check the files, or write them.
+
+    Raises CaffeError for a detector or an option that cannot be, and with --check for a stale file.
+    """
     from netgen.writer import refuse_stale, stale
     from netgen.zoo.configuration import placed
 
     flags.load_plugins(args)
     placed_run = placed(args.id, args.target, out=args.out, **_options(args))
     if args.print:
-        lines = [line for key in args.print for line in KEYS[key].lines(placed_run)]
+        lines: list[object] = []
+        for key in args.print:
+            lines.extend(KEYS[key].lines(placed_run))
         print(*lines, sep="\n")
     elif args.check:
         refuse_stale(stale(placed_run), "run netgen build")
@@ -147,6 +152,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """The keyword arguments of `placed` that change the detector."""
     return {
         "dataset": args.dataset,
         "data": args.data,

@@ -1,4 +1,4 @@
-"""`netgen card`."""
+"""`netgen card`: describe one detector in Markdown."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ EXAMPLES = "netgen card fssd300"
 
 
 def add_flags(parser: Parser) -> None:
-    """Which detector."""
+    """Add the detector and --plugin."""
     flags.add_detector(parser, "id", "zoo id")
     flags.add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the card."""
+    """Print the card. Raises CaffeError for an unknown id."""
     from netgen.reports.zoo_page import card
 
     flags.load_plugins(args)

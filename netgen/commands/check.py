@@ -1,4 +1,4 @@
-"""`netgen check`."""
+"""`netgen check`: prove nets and solvers sound."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ EXAMPLES = "netgen check runs/mine/*.prototxt"
 
 
 def add_flags(parser: Parser) -> None:
-    """The files."""
+    """Add the files."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="a net's or a solver's prototxt")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line per file, nets first. Returns 1 where one is not sound."""
+    """Print one line per file, nets first. Returns 1 if a file is unsound, else 0."""
     from netgen.reports.checks import COLUMNS, CheckedNet, check
 
     nets: list[Sequence[str]] = []
@@ -33,8 +33,10 @@ def run(args: argparse.Namespace) -> int:
             failed = 1
             sys.stderr.write(f"netgen: error: {error}\n")
             continue
-        rows = nets if isinstance(found, CheckedNet) else solvers
-        rows.append(found.row())
+        if isinstance(found, CheckedNet):
+            nets.append(found.row())
+        else:
+            solvers.append(found.row())
     if nets:
         print(*aligned([COLUMNS, *nets], left=2), sep="\n")
     if solvers:

@@ -1,4 +1,4 @@
-"""`netgen diff`."""
+"""`netgen diff`: compare two nets."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ EXAMPLES = "netgen diff ssd300 fssd300"
 
 
 def add_flags(parser: Parser) -> None:
-    """The two nets."""
+    """Add the two nets, their phase and target, and --plugin."""
     for name in ("a", "b"):
         flags.add_detector(parser, name, "zoo id, prototxt or caffemodel", metavar=name.upper())
     flags.add_phase(parser)
-    flags.add_target(parser, "of ids")
+    flags.add_target(parser, "Caffe build that ids are written for")
     flags.add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the differences. Returns 1 where there are any, as diff does."""
+    """Print the differences. Returns 1 if there are any, else 0, as diff(1) does."""
     from netgen.reports.net_diff import diff
 
     flags.load_plugins(args)

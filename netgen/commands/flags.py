@@ -1,4 +1,4 @@
-"""Flags that several commands have."""
+"""Flags that several commands share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ TARGETS = ("ssd", "fssd")
 
 
 def add_detector(parser: Parser, name: str, what: str, metavar: str = "ID") -> None:
-    """A positional argument that is a zoo id, or may be one; shells complete it."""
+    """Add a positional argument that takes a zoo id; shells complete it.
+
+    name: the argument's name in args. what: its help. metavar: its name in the usage line.
+    """
     offer(parser.add_argument(name, metavar=metavar, help=what), _zoo_ids)
 
 
@@ -22,13 +25,16 @@ def _zoo_ids() -> list[str]:
 
 
 def add_plugin(parser: Parser) -> None:
-    """--plugin."""
+    """Add --plugin."""
     what = "a Python file that registers detectors; may be given more than once"
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help=what)
 
 
 def load_plugins(args: argparse.Namespace) -> None:
-    """Register the detectors of every --plugin. Raises CaffeError where a file is at fault."""
+    """Register the detectors of every --plugin file.
+
+    Raises CaffeError for a faulty file, OSError for a missing one.
+    """
     if args.plugin:
         from netgen.zoo.registry import load_plugin
 
@@ -37,11 +43,11 @@ def load_plugins(args: argparse.Namespace) -> None:
 
 
 def add_phase(parser: Parser) -> None:
-    """--phase."""
-    what = "default: deploy of an id, and what a file is for"
+    """Add --phase."""
+    what = "default: deploy for an id, and the phase that a file is written for"
     parser.add_argument("--phase", choices=PHASES, help=what)
 
 
 def add_target(parser: Parser, what: str) -> None:
-    """--target, with a text before its default."""
+    """Add --target; its help is `what` and the default."""
     parser.add_argument("--target", default="ssd", choices=TARGETS, help=f"{what} (default: ssd)")

@@ -1,4 +1,4 @@
-"""`netgen list`."""
+"""`netgen list`: name the detectors of the zoo."""
 
 from __future__ import annotations
 
@@ -16,22 +16,27 @@ netgen list 'dssd*' '*_coco'
 
 
 def add_flags(parser: Parser) -> None:
-    """Which detectors."""
-    what = "only ids that fit, such as 'dssd*' (default: all)"
+    """Add the patterns and --plugin."""
+    what = "list only matching ids, such as 'dssd*' (default: all)"
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help=what)
     flags.add_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print a line per detector: id, input size, and the first line of its docstring."""
+    """Print one line per detector: id, input size, and the first line of its docstring.
+
+    Raises CaffeError for a pattern that matches no id.
+    """
     from caffe_ir.rules import shape_text
     from netgen.zoo.registry import entries, matching
 
     flags.load_plugins(args)
-    wanted = {zoo_id for pattern in args.patterns or ["*"] for zoo_id in matching(pattern)}
+    wanted: set[str] = set()
+    for pattern in args.patterns or ["*"]:
+        wanted.update(matching(pattern))
     rows = [("id", "input", "what")]
     for zoo_id, entry in entries().items():
-        if zoo_id not in wanted:
-            continue
-        rows.append((zoo_id, shape_text(entry.recipe().image_size), entry.title))
+        if zoo_id in wanted:
+            size = shape_text(entry.recipe().image_size)
+            rows.append((zoo_id, size, entry.title))
     print(*aligned(rows, left=3), sep="\n")

@@ -1,4 +1,4 @@
-"""From predictions to detections, and whether these are right (Liu et al. 2016, §2 and §3)."""
+"""Detections from predictions, and their evaluation (Liu et al. 2016, §2 and §3)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from netgen.heads.predictions import Predictions
 
 @dataclass(frozen=True)
 class Suppression:
-    """Which boxes are left as detections. The defaults are SSD's (§3).
+    """How detections are chosen among the boxes. The defaults are SSD's (§3).
 
-    nms_threshold: a box that overlaps a better one of its class by more goes.
-    top_k: the best boxes of each class and image that are looked at at all.
-    keep_top_k: the best boxes of an image that are left.
-    confidence: the score that a box must exceed.
+    nms_threshold: overlap (0 … 1) with a better box of its class above which a box is dropped.
+    top_k: number of best boxes of each class and image that suppression starts from; -1 for all.
+    keep_top_k: number of best boxes of an image that are kept.
+    confidence: score (0 … 1) that a box must exceed.
     """
 
     nms_threshold: float = 0.45
@@ -37,14 +37,17 @@ def detection_output(
     *,
     sigmoid: bool = False,
 ) -> Blob:
-    """Add a score per class and non-maximum suppression.
+    """Add scores per class and non-maximum suppression.
 
     num_classes: background included.
-    save: fields of SaveOutputParameter; None writes no files.
-    sigmoid: each class's score by itself, as the focal loss has it, in place of softmax.
+    save: fields of SaveOutputParameter; None to write no files.
+    sigmoid: score each class by itself, as the focal loss does, in place of softmax.
+
     Returns 1×1×K×7 rows of image, label, score, box.
     """
-    fields: dict[str, Any] = {"save_output_param": save} if save else {}
+    fields: dict[str, Any] = {}
+    if save:
+        fields["save_output_param"] = save
     return net.add(
         "DetectionOutput",
         "detection_out",
@@ -55,7 +58,10 @@ def detection_output(
         num_classes=num_classes,
         share_location=True,
         background_label_id=0,
-        nms_param={"nms_threshold": suppression.nms_threshold, "top_k": suppression.top_k},
+        nms_param={
+            "nms_threshold": suppression.nms_threshold,
+            "top_k": suppression.top_k,
+        },
         code_type="CENTER_SIZE",
         keep_top_k=suppression.keep_top_k,
         confidence_threshold=suppression.confidence,
@@ -64,7 +70,7 @@ def detection_output(
 
 
 def _scores(net: Net, conf: Blob, num_classes: int, sigmoid: bool) -> Blob:
-    """Scores 0 … 1 of every box and class."""
+    """Add the scores, 0 … 1, of every box and class."""
     if sigmoid:
         return net.add("Sigmoid", "mbox_conf_sigmoid", conf)
     conf = net.add("Reshape", "mbox_conf_reshape", conf, shape={"dim": [0, -1, num_classes]})
@@ -81,10 +87,12 @@ def detection_evaluate(
     *,
     overlap_threshold: float = 0.5,
 ) -> Blob:
-    """Add true and false positives of each class, for the solver's mAP.
+    """Add the layer that counts true and false positives of each class, for the solver's mAP.
 
     Difficult objects do not count.
-    overlap_threshold: of a detection that counts as right.
+
+    num_classes: background included.
+    overlap_threshold: overlap with an object from which a detection counts as right.
     """
     return net.add(
         "DetectionEvaluate",

@@ -1,4 +1,4 @@
-"""Losses of multibox predictions: SSD's (Liu et al. 2016, §2.2), focal loss (Lin et al. 2017)."""
+"""Losses of multibox predictions: SSD's (Liu et al. 2016, §2.2) and focal (Lin et al. 2017)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ def multibox_loss(
 ) -> Blob:
     """Add SSD's loss (§2.2).
 
-    Smooth L1 over matched boxes, softmax over them and three negatives each, divided by the number
-    of matches.
+    The sum of smooth L1 over matched boxes and softmax over these and three negatives for each,
+    divided by the number of matches.
+
     num_classes: background included.
+    train_on_difficult: match difficult objects, too.
     """
     neg_pos_ratio = 3
     return net.add(
@@ -62,14 +64,17 @@ def focal_loss(
     gamma: float = 2,
     loc_weight: float = 1,
 ) -> Blob:
-    """Add the sigmoid focal loss of every box and class (Lin et al. 2017).
+    """Add the sigmoid focal loss of every box and class, plus smooth L1 over matched boxes.
 
-    With it goes smooth L1 over matched boxes; both are divided by the number of matches. Stock
-    Caffe has no such layer: it is a Python layer, whose file (`python_layers/ssd_focal_loss.py`) is
-    written beside the net.
+    Both are divided by the number of matches. Stock Caffe has no such layer: this is a Python
+    layer, and its file (`python_layers/ssd_focal_loss.py`) is written beside the net.
+
     num_classes: background included.
-    alpha, gamma: of the focal loss.
-    loc_weight: of smooth L1.
+    train_on_difficult: match difficult objects, too.
+    alpha, gamma: parameters of the focal loss.
+    loc_weight: weight of smooth L1.
+
+    Source: Lin et al. 2017.
     """
     options = {
         "num_classes": num_classes,
@@ -85,7 +90,7 @@ def focal_loss(
         label,
         include={"phase": "TRAIN"},
         propagate_down=[True, True, False, False],
-        loss_weight=1,  # pycaffe's layers are no losses of themselves
+        loss_weight=1,  # Caffe takes no Python layer for a loss by itself
         module=MODULE,
         layer=CLASS,
         param_str=json.dumps(options),

@@ -1,4 +1,4 @@
-"""The multibox head: what a recipe says about predictions, prior boxes, loss and detections."""
+"""The multibox head: a recipe's choice of predictions, prior boxes, loss and detections."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from netgen.sources import Source
 class MultiBox:
     """SSD's head and its variants; the defaults are SSD's (Liu et al. 2016, §2).
 
-    scales: sizes of the prior boxes; SSD's for the input size and data set where left out.
-    ratios: aspect ratios per map, one row for all maps alike; SSD's where left out.
-    priors: boxes per map, where they follow from no scales.
-    predictor: makes the predictions on one map, called as `predictor` is.
-    lr_mult: of the predictions' weights.
+    scales: sizes of the prior boxes; None for SSD's at the input size and data set.
+    ratios: aspect ratios, one row per map or one for all maps; None for SSD's.
+    priors: prior boxes per map, in place of `scales` and `ratios`.
+    predictor: makes the predictions on one map, with the arguments of `predictor`.
+    lr_mult: learning rate of the predictions' weights, as a multiple of the solver's.
     suffix, grouped, clip: see `multibox_head`.
-    loss: called as `multibox_loss` is.
-    output: called as `detection_output` is.
-    suppression: of boxes in the test and deploy nets.
-    overlap_threshold: of a detection that counts as right while training.
+    loss: adds the loss, with the arguments of `multibox_loss`.
+    output: adds the detections, with the arguments of `detection_output`.
+    suppression: how test and deploy nets choose detections.
+    overlap_threshold: overlap from which the test net counts a detection as right.
     """
 
     scales: Scales | None = None
@@ -52,11 +52,12 @@ class MultiBox:
         self, net: Net, image: Blob, sources: Sequence[Source], dataset: Dataset
     ) -> Predictions:
         """Add the predictions of every source and its prior boxes."""
+        priors = self.priors or self._derived(image, sources, dataset)
         return multibox_head(
             net,
             image,
             sources,
-            self.priors or self._derived(image, sources, dataset),
+            priors,
             dataset.num_classes,
             lr_mult=self.lr_mult,
             predict=self.predictor,
@@ -83,11 +84,14 @@ class MultiBox:
     def detect(
         self, net: Net, predictions: Predictions, dataset: Dataset, save: dict | None
     ) -> Blob:
-        """Add the detections. save: fields of SaveOutputParameter; None writes no files."""
+        """Add the detections.
+
+        save: fields of SaveOutputParameter; None to write no files.
+        """
         return self.output(net, predictions, dataset.num_classes, save, self.suppression)
 
     def evaluate(self, net: Net, detections: Blob, label: Blob, dataset: Dataset) -> Blob:
-        """Add what counts right and wrong detections in a test net."""
+        """Add the layer that counts right and wrong detections in a test net."""
         return detection_evaluate(
             net,
             detections,
@@ -98,9 +102,9 @@ class MultiBox:
         )
 
     def scaled(self, factor: float) -> MultiBox:
-        """Return the same head for an image that is so many times as large.
+        """Return the same head for an image whose sides are `factor` times as long.
 
-        Prior boxes of its own grow; those of scales follow the image anyway.
+        The boxes of `priors` grow; those made from scales follow the image anyway.
         """
         if not self.priors:
             return self

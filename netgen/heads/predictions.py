@@ -1,10 +1,10 @@
-"""What heads predict on source maps, and the prior boxes there (Liu et al. 2016, §2)."""
+"""The predictions of heads on source maps, and the prior boxes (Liu et al. 2016, §2)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netgen.blocks.convolution import conv
 from netgen.blocks.normalisation import l2_norm
@@ -15,7 +15,12 @@ from ssd_common.errors import CaffeError
 
 
 class Predictions(NamedTuple):
-    """loc N×(4·boxes), conf N×(classes·boxes), boxes 1×2×(4·boxes): corners, then variances."""
+    """The predictions of all source maps.
+
+    loc: offsets, N×(4·boxes).
+    conf: class scores before softmax or sigmoid, N×(classes·boxes).
+    boxes: prior boxes, 1×2×(4·boxes): corners, then variances.
+    """
 
     loc: Blob
     conf: Blob
@@ -45,27 +50,33 @@ def multibox_head(
 ) -> Predictions:
     """Add a convolution for offsets, one for classes, and the prior boxes of each source.
 
-    Boxes come in the order of sources, rows, columns, and priors of a cell.
+    Boxes are ordered by source, row, column, and prior of a cell.
+
     num_classes: background included.
-    predict: makes a map of so many channels, called as `predictor` is.
-    suffix: of the heads' names.
-    grouped: all predictions before the layers that only arrange them, as the DSSD fork writes them.
+    lr_mult: learning rate of the convolutions, as a multiple of the solver's.
+    predict: adds the convolution, with the arguments of `predictor`.
+    suffix: end of the heads' names.
+    grouped: write all predictions before the layers that only arrange them, as the DSSD fork does.
     clip: cut prior boxes at the image's border.
+
     Raises CaffeError where sources and priors differ in number.
     """
     _check_count(sources, priors)
     loc: list[Blob] = []
     conf: list[Blob] = []
     boxes: list[Blob] = []
-    for source, prior in zip(sources, priors, strict=True):
-        looked_at = _normalised(net, source)
-        kernel = {"kernel_size": source.kernel_size} if source.kernel_size else {}
+    for source_map, prior in zip(sources, priors, strict=True):
+        source = _normalised(net, source_map)
+        fields: dict[str, Any] = {"lr_mult": lr_mult}
+        if source.kernel_size:
+            fields["kernel_size"] = source.kernel_size
         for kind, found, values in (("loc", loc, 4), ("conf", conf, num_classes)):
-            name = f"{looked_at.head_name}_mbox_{kind}{suffix}"
-            count = prior.count * values
-            y = predict(net, name, looked_at.blob, count, lr_mult=lr_mult, **kernel)
-            found.append(y if grouped else _arrange(net, y))
-        boxes.append(prior_box(net, image, looked_at, prior, clip=clip))
+            name = f"{source.head_name}_mbox_{kind}{suffix}"
+            y = predict(net, name, source.blob, prior.count * values, **fields)
+            if not grouped:
+                y = _arrange(net, y)
+            found.append(y)
+        boxes.append(prior_box(net, image, source, prior, clip=clip))
     return Predictions(
         _concat(net, "mbox_loc", loc, grouped),
         _concat(net, "mbox_conf", conf, grouped),
@@ -76,15 +87,18 @@ def multibox_head(
 def _check_count(sources: Sequence[Source], priors: Sequence[Priors]) -> None:
     if len(sources) == len(priors):
         return
-    maps = ", ".join(f"{s.blob.name} ({s.blob.size[0]}x{s.blob.size[1]})" for s in sources)
+    names = []
+    for source in sources:
+        height, width = source.blob.size
+        names.append(f"{source.blob.name} ({height}x{width})")
     raise CaffeError(
-        f"there are {len(sources)} source maps, {maps}, "
+        f"there are {len(sources)} source maps, {', '.join(names)}, "
         f"but prior boxes for {len(priors)}: choose another input size"
     )
 
 
 def _normalised(net: Net, source: Source) -> Source:
-    """The source after L2 normalisation, where it asks for that."""
+    """Return the source after L2 normalisation, if it asks for that."""
     if not source.l2_scale:
         return source
     name = f"{source.blob.name}_norm"
@@ -92,7 +106,7 @@ def _normalised(net: Net, source: Source) -> Source:
 
 
 def _arrange(net: Net, y: Blob) -> Blob:
-    """N×C×H×W → N×(H·W·C): a cell's values lie together."""
+    """Add N×C×H×W → N×(H·W·C), so that a cell's values lie together."""
     name = y.name
     y = net.add("Permute", f"{name}_perm", y, order=[0, 2, 3, 1])
     return net.add("Flatten", f"{name}_flat", y, axis=1)

@@ -10,15 +10,16 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.detection import boxes_per_cell
 from ssd_common.errors import CaffeError
 
-VARIANCE = (0.1, 0.1, 0.2, 0.2)  # of centre x, y, width, height: what the offsets are divided by
+VARIANCE = (0.1, 0.1, 0.2, 0.2)  # offsets of centre x, y, width, height are divided by these
 
 
 @dataclass(frozen=True)
 class Priors:
     """The prior boxes at one cell of a map.
 
-    min_size, max_size: pixels; max_size 0 for no box between the two.
-    aspect_ratios: each stands for itself and its inverse.
+    min_size: side of the smallest square in pixels.
+    max_size: upper bound in pixels, for a square in between; 0 for no such square.
+    aspect_ratios: width over height; each stands for itself and its inverse.
     """
 
     min_size: float
@@ -27,15 +28,12 @@ class Priors:
 
     @property
     def count(self) -> int:
-        """Boxes per cell.
-
-        The square of min_size, that of √(min_size·max_size), and two per aspect ratio.
-        """
+        """Boxes per cell: squares of min_size and √(min_size·max_size), two boxes per ratio."""
         return boxes_per_cell(pb.PriorBoxParameter(**self.fields))
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The fields of a PriorBox layer that sets these boxes."""
+        """Fields of the PriorBox layer that makes these boxes."""
         fields: dict[str, Any] = {
             "min_size": [self.min_size],
             "aspect_ratio": self.aspect_ratios,
@@ -46,17 +44,21 @@ class Priors:
         return fields
 
     def scaled(self, factor: float) -> Priors:
-        """Return the same boxes for an image that is so many times as large."""
-        return replace(self, min_size=self.min_size * factor, max_size=self.max_size * factor)
+        """Return the same boxes for an image whose sides are `factor` times as long."""
+        return replace(
+            self,
+            min_size=self.min_size * factor,
+            max_size=self.max_size * factor,
+        )
 
 
 @dataclass(frozen=True)
 class Scales:
-    """What the sizes follow from, in percent of the image's side.
+    """The rule that gives prior boxes their sizes, in percent of the image's side.
 
-    first: min and max size of the first map.
-    low, high: the min size of the second map and of the one that would follow the last but one; the
-        maps between them are spread evenly.
+    first: min and max size on the first map.
+    low: min size on the second map.
+    high: min size on the last map, before the even step from map to map is rounded down.
     """
 
     first: tuple[int, int]
@@ -64,8 +66,8 @@ class Scales:
     high: int = 90
 
 
-# §3.1 (VOC: 10 % on conv4_3, then 20 % to 90 %), §3.4 (COCO's objects are smaller: 7 %, then 15 %);
-# SSD512 has one map more and starts lower: 7 %, then 15 %, and 4 %, then 10 % on COCO.
+# §3.1: on VOC 10 % on conv4_3, then 20 % to 90 %. §3.4: COCO's objects are smaller, 7 %, then 15 %.
+# SSD512 has one map more and starts lower: 7 %, then 15 %; on COCO 4 %, then 10 %.
 SSD300 = Scales(first=(10, 20), low=20)
 SSD300_SMALL = Scales(first=(7, 15), low=15)
 SSD512 = Scales(first=(7, 15), low=15)
@@ -73,31 +75,47 @@ SSD512_SMALL = Scales(first=(4, 10), low=10)
 
 
 def standard_scales(side: int, *, small_objects: bool) -> Scales:
-    """Return SSD's scales for an image of `side` pixels, the shorter one of two."""
-    if side < 512:
-        return SSD300_SMALL if small_objects else SSD300
-    return SSD512_SMALL if small_objects else SSD512
+    """Return SSD's scales.
+
+    side: the image's shorter side in pixels.
+    small_objects: the data set's objects are small, as COCO's are.
+    """
+    large = side >= 512
+    if large and small_objects:
+        return SSD512_SMALL
+    if large:
+        return SSD512
+    if small_objects:
+        return SSD300_SMALL
+    return SSD300
 
 
 def default_ratios(maps: int) -> list[tuple[float, ...]]:
-    """Return SSD's aspect ratios by map.
+    """Return SSD's aspect ratios by map, for three maps or more.
 
-    2 and 3 on every map but the first and the last two, which have 2 only: four boxes per cell
-    there, six elsewhere.
+    The first map and the last two have 2 only, so four boxes per cell; the others have 2 and 3, so
+    six.
     """
-    return [(2,) if index in (0, maps - 2, maps - 1) else (2, 3) for index in range(maps)]
+    few: tuple[float, ...] = (2,)
+    many: tuple[float, ...] = (2, 3)
+    return [few, *[many] * (maps - 3), few, few]
 
 
 def derive(
     scales: Scales, size: int, maps: int, ratios: Sequence[Sequence[float]] | None = None
 ) -> list[Priors]:
-    """Return the prior boxes of `maps` source maps over an image of `size` pixels.
+    """Return the prior boxes of each source map.
 
-    The step between maps is whole percents, rounded down (examples/ssd/ssd_pascal.py of
-    weiliu89/caffe): SSD300 on VOC has (90 − 20) // 4 = 17, so min sizes 10, 20, 37, 54, 71, 88 % =
-    30, 60, 111, 162, 213, 264 pixels; a map's max size is the next one's min size.
-    ratios: a row per map, or one for all; SSD's where left out.
-    Raises CaffeError where they do not fit the maps, and for fewer than three maps.
+    The step between maps is a whole number of percents, rounded down: SSD300 on VOC has
+    (90 − 20) // 4 = 17, so min sizes 10, 20, 37, 54, 71, 88 % = 30, 60, 111, 162, 213, 264 pixels.
+    A map's max size is the next map's min size.
+
+    size: the image's shorter side in pixels.
+    maps: number of source maps.
+    ratios: aspect ratios, one row per map or one for all; None for SSD's.
+
+    Raises CaffeError for ratios that do not fit the maps, and for fewer than three maps.
+    Source: examples/ssd/ssd_pascal.py of weiliu89/caffe.
     """
     if maps < 3:
         raise CaffeError(
@@ -117,7 +135,7 @@ def derive(
         ratios = default_ratios(maps)
     elif len(ratios) == 1:
         ratios = [ratios[0]] * maps
-    return [
-        Priors(size * low / 100, size * high / 100, tuple(row))
-        for low, high, row in zip(lows, highs, ratios, strict=True)
-    ]
+    found = []
+    for low, high, row in zip(lows, highs, ratios, strict=True):
+        found.append(Priors(size * low / 100, size * high / 100, tuple(row)))
+    return found

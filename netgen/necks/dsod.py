@@ -1,4 +1,4 @@
-"""DSOD's prediction layers, plain and dense, and GRP-DSOD's pyramid and gates on top of them.
+"""DSOD's plain and dense prediction layers, and GRP-DSOD's pyramid and gates on top of them.
 
 Source: Shen et al. 2017, §3.1, Figure 1; GRP-DSOD: arXiv 1712.00886.
 """
@@ -15,9 +15,9 @@ from netgen.blocks.normalisation import FIXED
 from netgen.blocks.numbered_layers import NumberedLayers
 from netgen.blocks.residual import GAUSSIAN, LEARNING
 from netgen.graph import Blob, Net
-from netgen.sources import Source, pixel_step
+from netgen.sources import Source, image_over_cells, pixel_step
 
-# Of the maps.
+# Names of the maps.
 NAMES = (
     "First",
     "Second",
@@ -31,10 +31,10 @@ NAMES = (
     "Tenth",
 )
 DENSE = (512, 512, 256)  # channels of Second, of Third, and of every later map
-# Of plain layers: the 1×1 convolution before Third, and before every later map.
+# Channels of plain layers' 1×1 convolutions: before Third, and before every later map.
 BOTTLENECKS = (256, 128)
-GRP = (342, 172, 172, 172, 256)
-L2_SCALE = 20  # of every map: each is concatenated from several resolutions (§3.2)
+GRP = (342, 172, 172, 172, 256)  # channels of GRP-DSOD's maps from Second on
+L2_SCALE = 20  # every map is normalised: each concatenates several resolutions (§3.2)
 
 
 def dsod_neck(
@@ -51,40 +51,49 @@ def dsod_neck(
 ) -> list[Source]:
     """Add the source maps of DSOD for an image of any size, down to one cell.
 
-    6 at 300 (38, 19, 10, 5, 3, 1 cells), 7 at 512. A map of 3 cells becomes one of 1 without
-    padding; released: one of 2, padded, and the last (Caffe's pooling rounds up). Prior steps are
-    the strides in pixels, and from 3 cells on the image divided by the cells; released: 100, then
-    the image.
+    6 maps at 300 (38, 19, 10, 5, 3, 1 cells), 7 at 512. A convolution without padding takes 3 cells
+    to 1. Prior steps are the strides in pixels; from 3 cells on, the image over the cells.
+
     first: the map of stride 8.
-    x: the one of stride 16, before its transition.
-    channels: of the maps that follow, the last for all later.
-    dense: each map after the first is half learned (1×1, then 3×3 convolution with stride 2), half
-        reused: the map above it, pooled and through a 1×1 convolution. Plain: all of it is learned.
-    unit: a convolution with its BatchNorm and ReLU.
-    names: of the maps.
+    x: the map of stride 16, before its transition.
+    channels: channels of the maps after the first; the last number holds for all later maps.
+    dense: half of each map after the first is learned (1×1, then 3×3 convolution of stride 2), half
+        reused (the map above it, pooled, through a 1×1 convolution). Plain maps are all learned.
+    released: the last map has 2 cells, as Caffe's pooling rounds up; prior steps from 3 cells on
+        are 100 pixels, then the image.
+    unit: adds a convolution with its BatchNorm and ReLU.
+    names: names of the maps.
     """
+    smallest = 1
+    if released:
+        smallest = 2
     if dense:
+        next_map = _dense_map
         half = channels[0] // 2
         learned = unit(layers, x, half, 1, keep=True)
         reused = unit(layers, layers.max_pool(first), half, 1)
         x = layers.concat(learned, reused, name=names[1])
     else:
+        next_map = _plain_map
         x = unit(layers, x, channels[0], 1, keep=True, name=names[1])
-    sources = [Source(y, pixel_step(image, y), l2_scale=L2_SCALE) for y in (first, x)]
-    next_map = _dense_map if dense else _plain_map
-    while max(x.size) > (2 if released else 1):
-        made = len(sources)
-        count = channels[min(made - 1, len(channels) - 1)]
-        bare = (x.size[0] == 3 and not released, x.size[1] == 3 and not released)
-        x = next_map(layers, x, count, names[made], unit=unit, bare=bare)
+    sources = []
+    for y in (first, x):
+        sources.append(Source(y, pixel_step(image, y), l2_scale=L2_SCALE))
+    while max(x.size) > smallest:
+        number = len(sources)
+        count = channels[min(number - 1, len(channels) - 1)]
+        unpadded = (False, False)
+        if not released:
+            unpadded = (x.size[0] == 3, x.size[1] == 3)
+        x = next_map(layers, x, count, names[number], unit=unit, unpadded=unpadded)
         step = _step(image, x, sources[-1].step, released)
         sources.append(Source(x, step, l2_scale=L2_SCALE))
     return sources
 
 
-def _padding(bare: tuple[bool, bool]) -> tuple[int, int]:
-    """Of the halving convolution: none on an axis that loses its border."""
-    return 1 - bare[0], 1 - bare[1]
+def _padding(unpadded: tuple[bool, bool]) -> tuple[int, int]:
+    """Return the padding of the halving convolution, per axis."""
+    return 1 - unpadded[0], 1 - unpadded[1]
 
 
 def _dense_map(
@@ -94,12 +103,14 @@ def _dense_map(
     name: str,
     *,
     unit: Unit,
-    bare: tuple[bool, bool],
+    unpadded: tuple[bool, bool],
 ) -> Blob:
-    """The next map, half of it learned and half reused."""
-    reused = unit(layers, layers.max_pool(x, (2 + bare[0], 2 + bare[1])), count // 2, 1)
-    learned = unit(layers, x, count // 2, 1)
-    learned = unit(layers, learned, count // 2, 3, stride=2, pad=_padding(bare))
+    """Add the next map, half of it learned and half reused."""
+    half = count // 2
+    pooled = layers.max_pool(x, (2 + unpadded[0], 2 + unpadded[1]))
+    reused = unit(layers, pooled, half, 1)
+    learned = unit(layers, x, half, 1)
+    learned = unit(layers, learned, half, 3, stride=2, pad=_padding(unpadded))
     return layers.concat(reused, learned, name=name)
 
 
@@ -110,29 +121,35 @@ def _plain_map(
     name: str,
     *,
     unit: Unit,
-    bare: tuple[bool, bool],
+    unpadded: tuple[bool, bool],
 ) -> Blob:
-    """The next map, all of it learned."""
-    bottleneck = BOTTLENECKS[0] if name == NAMES[2] else BOTTLENECKS[1]
+    """Add the next map, all of it learned."""
+    bottleneck = BOTTLENECKS[1]
+    if name == NAMES[2]:
+        bottleneck = BOTTLENECKS[0]
     x = unit(layers, x, bottleneck, 1)
-    return unit(layers, x, count, 3, stride=2, pad=_padding(bare), name=name)
+    return unit(layers, x, count, 3, stride=2, pad=_padding(unpadded), name=name)
 
 
 def _step(image: Blob, x: Blob, above: float, released: bool) -> float:
-    """Pixels from cell to cell of a map's prior boxes; 0 leaves them to PriorBox."""
-    if max(x.size) > 3:
+    """Return `Source.step` of a map below one of step `above`."""
+    cells = max(x.size)
+    if cells > 3:
         return above * 2
-    if released:
-        return 100 if max(x.size) == 3 else max(image.size)
-    rows, columns = (pixels / cells for pixels, cells in zip(image.size, x.size, strict=True))
-    return rows if rows == columns else 0
+    if not released:
+        return image_over_cells(image, x)
+    if cells == 3:
+        return 100
+    return max(image.size)
 
 
 def grp_neck(layers: NumberedLayers, image: Blob, first: Blob, x: Blob) -> list[Source]:
     """Add GRP-DSOD's source maps.
 
-    Each takes in the map below it, enlarged (Recurrent1, …), and is gated (Recurrent1_gate, …). The
-    filters of the Deconvolutions stay as they are: bilinear, each output the sum over all inputs.
+    Each is concatenated with the enlarged map below it (Recurrent1, …) and gated (Recurrent1_gate,
+    …). The filters of the Deconvolutions are frozen: bilinear, each output the sum over all inputs.
+
+    first, x: see `dsod_neck`.
     """
     sources = dsod_neck(
         layers,
@@ -149,33 +166,37 @@ def grp_neck(layers: NumberedLayers, image: Blob, first: Blob, x: Blob) -> list[
     for number, (above, below, count) in enumerate(pairs, 1):
         enlarged = _enlarged(layers, below, above, count // 2)
         maps[number - 1] = layers.concat(enlarged, above, name=f"Recurrent{number}")
-    return [replace(source, blob=gate(layers, y)) for source, y in zip(sources, maps, strict=True)]
+    gated = []
+    for source, y in zip(sources, maps, strict=True):
+        gated.append(replace(source, blob=gate(layers, y)))
+    return gated
 
 
 def _enlarged(layers: NumberedLayers, x: Blob, like: Blob, count: int) -> Blob:
-    """A map grown to the size of the one above it."""
+    """Add a map enlarged to the size of the one above it, `like`."""
     x = layers.add(
         "Deconvolution",
         x,
         num_output=count,
-        # 2, or 1 where `like` has an odd number of cells.
+        # 2, or 1 for an odd number of cells.
         kernel_size=max(like.size) - 2 * (max(x.size) - 1),
         stride=2,
         bias_term=False,
         weight_filler={"type": "bilinear"},
         param=FIXED,
     )
-    return layers.relu(layers.batch_norm(x, in_place=True, eps=POST_EPS))
+    x = layers.batch_norm(x, in_place=True, eps=POST_EPS)
+    return layers.relu(x)
 
 
 def gate(layers: NumberedLayers, x: Blob) -> Blob:
-    """Add GRP-DSOD's gate.
+    """Add GRP-DSOD's gate: the map plus itself, weighted by channel (after ReLU) and as a whole.
 
-    The map plus itself, weighted by channel (after ReLU) and as a whole, by sigmoids of its
-    averaged channels. As released, no weight_filler is given: the weights start, and stay, at zero,
-    and only the last biases learn.
+    The weights are sigmoids of the map's averaged channels. As released, the full connections have
+    no weight_filler: their weights start, and stay, at zero, and only the last biases learn.
     """
-    net, name = layers.net, x.name
+    net = layers.net
+    name = x.name
     summary = net.add("Pooling", f"{name}_pool", x, pool="AVE", global_pooling=True)
     summary = net.add("InnerProduct", f"{name}_fc", summary, num_output=x.channels // 16)
     summary = net.add("ReLU", f"{name}_relu", summary, in_place=True)
@@ -197,7 +218,9 @@ def predictor(
     """Add DSOD's head on one map: a 3×3 convolution, Xavier weights (§4.2).
 
     It has BatchNorm and Scale instead of biases.
-    fields: more of the convolution's.
+
+    lr_mult: learning rate of the weights, as a multiple of the solver's.
+    fields: further fields of the convolution.
     """
     return conv_norm_relu(
         net,
@@ -217,5 +240,5 @@ def predictor(
 def released_predictor(
     net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1
 ) -> Blob:
-    """Add the same with the weights of the released files: Gaussian, σ 0.01."""
+    """Add `predictor` with the released files' initial weights: Gaussian, σ 0.01."""
     return predictor(net, name, x, num_output, lr_mult=lr_mult, weight_filler=GAUSSIAN)

@@ -16,13 +16,13 @@ from netgen.blocks.residual import LEARNING, Learning, conv_norm, residual_block
 from netgen.graph import Blob, Net
 from netgen.sources import Source
 
-STRIDES = {"res3b3": 8, "res5c": 16}  # of conv3_x and conv5_x (Table 2), in pixels
-# Pixels from the border to the middle of the first cell: conv1 is padded, pool1 is not, and looks
-# at conv1's cells 0, 1, 2.
+STRIDES = {"res3b3": 8, "res5c": 16}  # pixels, of conv3_x and conv5_x (Table 2)
+# Pixels from the border to the middle of the first cell: conv1 is padded; pool1 is not, and its
+# first window covers conv1's cells 0, 1, 2.
 START = 2.5
-BLOCK_CHANNELS = 256  # of the inner convolutions of conv6_x and up, which give 1024
-MODULE_CHANNELS = 512  # of every convolution of a deconvolution module (Figure 3)
-METHODS = {"product": "PROD", "sum": "SUM"}  # of joining the two sides, by Eltwise's name
+BLOCK_CHANNELS = 256  # inner convolutions of conv6_x and up, whose outputs have 1024
+MODULE_CHANNELS = 512  # every convolution of a deconvolution module (Figure 3)
+METHODS = {"product": "PROD", "sum": "SUM"}  # how Eltwise joins the two sides
 
 
 def ssd_resnet_neck(
@@ -35,27 +35,35 @@ def ssd_resnet_neck(
 ) -> list[Source]:
     """Add the pyramid of SSD on ResNet-101, for an image of any size, down to one cell.
 
-    40, 20, 10, 5, 3, 1 cells at 321, seven maps at 513. Maps are halved by 2×2 kernels; those of 5
-    and 3 cells lose their border instead. Prior boxes are centred on the fields that their cells
-    see, `start + i·step` pixels from the border, where every kernel of k cells moves the start by
-    (k − 1)/2 steps; on a map of one cell, in the middle of the image. In place of its own, a
-    backbone whose convolutions and poolings are all padded has its centres half a step in; nothing
-    is frozen over it, since no SSD was trained with it.
-    maps: of a backbone, with res3b3 and res5c.
-    pixel_offsets: write the start into PriorBox as it is, as released, although PriorBox counts it
+    40, 20, 10, 5, 3, 1 cells at 321, seven maps at 513. Kernels of 2×2 halve the maps, but 3×3 ones
+    cut the border off maps of 5 and 3 cells.
+
+    Prior boxes are centred on the receptive fields of their cells, `start + i·step` pixels from the
+    border. Every kernel of k cells moves the start by (k − 1)/2 steps. On a map of one cell the
+    centre is the middle of the image. Another backbone in place of ResNet-101, padded throughout,
+    has its first centre half a step from the border; nothing over it is frozen, since no SSD was
+    trained with it.
+
+    maps: a backbone's maps by name, with res3b3 and res5c.
+    learning: how the new blocks learn.
+    pixel_offsets: write the start into PriorBox in pixels, as released, although PriorBox counts it
         in steps.
     """
-    own = maps["res5c"].name == "res5c"
-    if not own:
+    starts = dict.fromkeys(STRIDES, START)
+    if maps["res5c"].name != "res5c":
         learning = LEARNING
-    starts = {name: START if own else stride / 2 for name, stride in STRIDES.items()}
-    sources = [
-        _placed(image, maps[name], stride, starts[name], pixel_offsets)
-        for name, stride in STRIDES.items()
-    ]
-    x, step, start, number = maps["res5c"], STRIDES["res5c"], starts["res5c"], 6
+        starts = {name: stride / 2 for name, stride in STRIDES.items()}
+    sources = []
+    for name, stride in STRIDES.items():
+        sources.append(_placed(image, maps[name], stride, starts[name], pixel_offsets))
+    x = maps["res5c"]
+    step = STRIDES["res5c"]
+    start = starts["res5c"]
+    number = 6
     while max(x.size) > 1:
-        kernel, stride = (3, 1) if max(x.size) in (3, 5) else (2, 2)
+        kernel = stride = 2
+        if max(x.size) in (3, 5):
+            kernel, stride = 3, 1
         kernels, strides = _per_axis(x, kernel, stride)
         x = residual_block(
             net,
@@ -74,24 +82,30 @@ def ssd_resnet_neck(
 
 
 def _per_axis(x: Blob, kernel: int, stride: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Kernel and stride by axis: one with fewer cells than the kernel is covered whole."""
-    kernels = tuple(min(kernel, cells) for cells in x.size)
-    strides = tuple(stride if cells >= kernel else 1 for cells in x.size)
+    """Return kernel and stride by axis. A kernel longer than an axis is cut to it, stride 1."""
+    kernels = [kernel, kernel]
+    strides = [stride, stride]
+    for axis, cells in enumerate(x.size):
+        if cells < kernel:
+            kernels[axis] = cells
+            strides[axis] = 1
     return (kernels[0], kernels[1]), (strides[0], strides[1])
 
 
 def _placed(image: Blob, x: Blob, step: float, start: float, pixel_offsets: bool) -> Source:
-    """The source whose prior boxes are centred `start + i·step` pixels from the border."""
+    """Return the source whose prior boxes are centred `start + i·step` pixels from the border."""
+    name = f"{x.name}_relu"
     if max(x.size) == 1:
-        step, start = image.size[0], image.size[0] / 2
-    offset = start if pixel_offsets else start / step
+        step = image.size[0]
+        start = image.size[0] / 2
+    if pixel_offsets:
+        return Source(x, step, start, across=step, name=name)
+    offset = start / step
     steps = [step, step]
-    if not pixel_offsets:
-        # In the middle of an axis of one cell.
-        for axis, cells in enumerate(x.size):
-            if cells == 1:
-                steps[axis] = image.size[axis] / 2 / offset
-    return Source(x, steps[0], offset, across=steps[1], name=f"{x.name}_relu")
+    for axis, cells in enumerate(x.size):
+        if cells == 1:  # the middle of the axis
+            steps[axis] = image.size[axis] / 2 / offset
+    return Source(x, steps[0], offset, across=steps[1], name=name)
 
 
 def deconvolve(
@@ -103,10 +117,12 @@ def deconvolve(
 ) -> list[Source]:
     """Add DSSD's decoder (Figure 1, Figure 3).
 
-    Every source but the smallest is joined with what comes down from the smaller ones; prior boxes
+    Every source but the smallest is joined with the result of the next smaller one. Prior boxes
     stay where they are.
-    sources: of any pyramid, largest first.
+
+    sources: source maps of any pyramid, largest first.
     method: "product" or "sum" of the two sides.
+    learning: how the modules learn.
     """
     found = [sources[-1]]
     for source in reversed(sources[:-1]):
@@ -124,15 +140,20 @@ def deconvolution_module(
     method: str = "product",
     learning: Learning = LEARNING,
 ) -> Blob:
-    """Add Figure 3's module.
+    """Add a deconvolution module (Figure 3).
 
-    x, grown to the source's size by a learned deconvolution and convolved, times the source
-    convolved twice, and ReLU.
+    A learned deconvolution enlarges x to the source's size, and a convolution follows. The source
+    is convolved twice. The module is the product or sum of both, then ReLU.
+
+    method, learning: see `deconvolve`.
     """
     name = source.head_name
+    label = source.blob.name
     numbered = re.match(r"res(\d+)", name)
-    label = numbered[1] if numbered else source.blob.name
-    rows, columns = (growing(n, m) for n, m in zip(x.size, source.blob.size, strict=True))
+    if numbered:
+        label = numbered[1]
+    rows = growing(x.size[0], source.blob.size[0])
+    columns = growing(x.size[1], source.blob.size[1])
     kernel, stride = zip(rows, columns, strict=True)
     x = net.add(
         "Deconvolution",
@@ -145,7 +166,11 @@ def deconvolution_module(
         dilation=1,
         **window(kernel, 0, stride),
     )
-    fields: dict[str, Any] = {"kernel_size": 3, "pad": 1, "learning": learning}
+    fields: dict[str, Any] = {
+        "kernel_size": 3,
+        "pad": 1,
+        "learning": learning,
+    }
     y = conv_norm(net, f"{name}_pre1", source.blob, MODULE_CHANNELS, **fields)
     y = conv_norm(net, f"{name}_pre2", y, MODULE_CHANNELS, relu=False, **fields)
     x = conv_norm(net, f"deconv_{label}_pre", x, MODULE_CHANNELS, relu=False, **fields)
@@ -155,10 +180,12 @@ def deconvolution_module(
 
 
 def growing(cells: int, target: int) -> tuple[int, int]:
-    """Return kernel_size and stride of the deconvolution from `cells` to `target` on an axis.
+    """Return kernel_size and stride of the deconvolution from `cells` to `target` cells on an axis.
 
-    2 and 2 for twice as many (Figure 3), a wider kernel for one more (9 → 19: 3 and 2), stride 1
-    where that does not reach back or is not needed (3 → 5, 1 → 3, 1 → 2).
+    2 and 2 for twice as many cells (Figure 3); a wider kernel for one more (9 → 19: 3 and 2);
+    stride 1 for fewer than twice as many, and from one cell (3 → 5, 1 → 3, 1 → 2).
     """
-    stride = 2 if cells > 1 and target >= 2 * cells else 1
+    stride = 1
+    if cells > 1 and target >= 2 * cells:
+        stride = 2
     return target - stride * (cells - 1), stride

@@ -16,12 +16,11 @@ from netgen.graph import Blob, Net
 from netgen.sources import Source
 from ssd_common.errors import CaffeError
 
-SHALLOW_CHANNELS, DEEP_CHANNELS = (
-    256,
-    512,
-)  # of the two backbone maps in the base feature (Figure 4 a)
+# Of the two backbone maps in the base feature (Figure 4 a).
+SHALLOW_CHANNELS = 256
+DEEP_CHANNELS = 512
 SCALES = 6  # maps of a TUM
-REDUCTION = 16  # of the squeeze before each excitation (§3.1, "SFAM")
+REDUCTION = 16  # channels over those of the squeeze (§3.1, "SFAM")
 # The authors' code (layers/nn_utils.py of qijiezhao/M2Det) draws weights by fan-out and keeps 99 %
 # of the running statistics.
 FILLER = {"type": "msra", "variance_norm": "FAN_OUT"}
@@ -29,19 +28,31 @@ NORMALISE = replace(BATCH_NORM, statistics={"moving_average_fraction": 0.99})
 
 
 def conv_bn_relu(
-    net: Net, name: str, x: Blob, num_output: int, kernel_size: int, **fields: Any
+    net: Net,
+    name: str,
+    x: Blob,
+    num_output: int,
+    kernel_size: int,
+    **fields: Any,
 ) -> Blob:
-    """Add the unit that everything here is made of: convolution, BatchNorm, Scale, ReLU.
+    """Add the unit that the whole neck is made of: convolution, BatchNorm, Scale, ReLU.
 
-    fields: of the convolution, which has no biases.
+    fields: further fields of the convolution, which has no biases.
     """
-    given: dict[str, Any] = {"pad": 0, "stride": 1, "weight_filler": FILLER}
-    given |= fields
-    return conv_norm_relu(net, name, x, num_output, kernel_size, normalise=NORMALISE, **given)
+    defaults: dict[str, Any] = {"pad": 0, "stride": 1, "weight_filler": FILLER}
+    return conv_norm_relu(
+        net,
+        name,
+        x,
+        num_output,
+        kernel_size,
+        normalise=NORMALISE,
+        **(defaults | fields),
+    )
 
 
 def ffm_v1(net: Net, shallow: Blob, deep: Blob) -> Blob:
-    """The base feature (Figure 4 a): the deep map of the backbone on the shallow one's cells."""
+    """Add the base feature (Figure 4 a): the shallow map beside the deep one, enlarged to it."""
     shallow = conv_bn_relu(net, "reduce", shallow, SHALLOW_CHANNELS, 3, pad=1)
     deep = conv_bn_relu(net, "up_reduce", deep, DEEP_CHANNELS, 1)
     deep = upsample_nearest(net, "up_reduce_us", deep, shallow)
@@ -49,22 +60,30 @@ def ffm_v1(net: Net, shallow: Blob, deep: Blob) -> Blob:
 
 
 def tum(
-    net: Net, name: str, x: Blob, channels: int, scales: int, *, smooth: bool = True
+    net: Net,
+    name: str,
+    x: Blob,
+    channels: int,
+    scales: int,
+    *,
+    smooth: bool = True,
 ) -> list[Blob]:
     """Add a Thinned U-shape Module (Figure 4 c).
 
     Down: 3×3 convolutions of stride 2, the last of stride 1 without padding. Up: each map,
     repeated, plus a 3×3 convolution of the next larger one.
-    smooth: a 1×1 convolution after each sum, which the s-TUM of Table 2 lacks; what goes on up is
-        the sum itself.
+
+    smooth: add a 1×1 convolution after each sum, which the s-TUM of Table 2 lacks. The way up
+        continues from the sum itself.
+
     Returns `scales` maps of `channels` channels, the largest, of x's size, first.
     """
     down = [x]
-    for scale in range(2, scales + 1):
-        pad, stride = (0, 1) if scale == scales else (1, 2)
-        y = conv_bn_relu(net, f"{name}_down{scale}", down[-1], channels, 3, pad=pad, stride=stride)
-        down.append(y)
-    total = conv_bn_relu(net, f"{name}_top", down[-1], channels, 1)
+    for scale in range(2, scales):
+        layer = f"{name}_down{scale}"
+        down.append(conv_bn_relu(net, layer, down[-1], channels, 3, pad=1, stride=2))
+    smallest = conv_bn_relu(net, f"{name}_down{scales}", down[-1], channels, 3)
+    total = conv_bn_relu(net, f"{name}_top", smallest, channels, 1)
     outputs = [total]
     for scale in range(scales - 1, 0, -1):
         lateral = conv_bn_relu(net, f"{name}_lat{scale}", down[scale - 1], channels, 3, pad=1)
@@ -78,10 +97,12 @@ def tum(
 
 
 def attention(net: Net, name: str, x: Blob, excited: str, *, shared: bool) -> Blob:
-    """Add squeeze and excitation (§3.1, eq. 2 and 3), the result named `excited`.
+    """Add squeeze and excitation (§3.1, eq. 2 and 3).
 
-    Each channel of x is multiplied by a factor in 0…1 that follows from all their means.
-    shared: one pair of full connections for all calls, by parameter names.
+    Each channel of x is multiplied by a factor 0 … 1, worked out from the means of all channels.
+
+    excited: name of the result.
+    shared: all calls share one pair of full connections, by parameter names.
     """
 
     def full(layer: str, y: Blob, num_output: int) -> Blob:
@@ -110,20 +131,20 @@ def attention(net: Net, name: str, x: Blob, excited: str, *, shared: bool) -> Bl
 
 @dataclass(frozen=True)
 class Mlfpn:
-    """M2Det's neck: six maps that heads look at, for an image of any size.
+    """M2Det's neck: six source maps, for an image of any size.
 
     maps: names of the backbone's maps at strides 8 and 16.
-    levels: how many TUMs.
-    channels: of each TUM's maps.
+    levels: number of TUMs.
+    channels: channels of each TUM's maps.
     smooth: see `tum`.
-    base_feature: every TUM sees the base feature beside the largest map of the one before (FFMv2),
-        or only the first does.
+    base_feature: every TUM reads the base feature beside the largest map of the TUM before it
+        (FFMv2); otherwise only the first TUM reads it.
     sfam: reweigh the channels of each map.
-    shared, normalise_first: as in the authors' code (m2det.py of qijiezhao/M2Det): one base
-        convolution for all levels and one pair of full connections for all scales; BatchNorm and
-        Scale on the largest map.
-    steps: pixels between the centres of prior boxes, for an image of `steps_side` pixels alone;
-        image / cells for others.
+    shared: one base convolution for all levels and one pair of full connections for all scales, as
+        in the authors' code (m2det.py of qijiezhao/M2Det).
+    normalise_first: BatchNorm and Scale on the largest map, as in the authors' code.
+    steps: pixels between the centres of prior boxes, used for an image of `steps_side` pixels a
+        side; other images have image / cells.
     """
 
     maps: tuple[str, str] = ("conv4_3", "fc7")
@@ -138,42 +159,46 @@ class Mlfpn:
     steps_side: int = 0
 
     def __call__(self, net: Net, maps: dict[str, Blob], image: Blob) -> list[Source]:
-        """Add the neck: mlfpn_1, … of levels·channels channels, the largest map first.
+        """Add the source maps mlfpn_1, … of levels·channels channels, the largest first.
 
-        Raises CaffeError for an image too small for so many scales.
+        Raises CaffeError for an image too small for six scales.
         """
-        shallow, deep = (maps[name] for name in self.maps)
+        shallow = maps[self.maps[0]]
+        deep = maps[self.maps[1]]
         check_cells(min(shallow.size))
         base = ffm_v1(net, shallow, deep)
         pyramids = self._pyramids(net, base)
         sources = []
         for scale, levels in enumerate(zip(*pyramids, strict=True), 1):
-            sources.append(Source(self._aggregated(net, scale, levels)))
+            blob = self._aggregated(net, scale, levels)
+            sources.append(Source(blob))
         if self.steps and image.size == (self.steps_side, self.steps_side):
             with_steps = zip(sources, self.steps, strict=True)
             return [replace(source, step=step) for source, step in with_steps]
         return sources
 
     def _pyramids(self, net: Net, base: Blob) -> list[list[Blob]]:
-        """The maps of each TUM, the largest first."""
+        """Add all TUMs and return the maps of each, the largest first."""
         half = self.channels // 2
-        # The shared convolution has the same input at every level, and so the same output: it is
-        # there once.
-        common = conv_bn_relu(net, "leach", base, half, 1) if self.shared else None
+        common: Blob | None = None
+        if self.shared:
+            # One convolution stands for all levels: it has the same input at each.
+            common = conv_bn_relu(net, "leach", base, half, 1)
         pyramids: list[list[Blob]] = []
         for level in range(1, self.levels + 1):
+            name = f"unet{level}"
             if level == 1 or self.base_feature:
                 x = common or conv_bn_relu(net, f"leach{level}", base, half, 1)
                 if level > 1:
-                    x = net.add("Concat", f"unet{level}_in", x, pyramids[-1][0], axis=1)
+                    x = net.add("Concat", f"{name}_in", x, pyramids[-1][0], axis=1)
             else:
                 x = pyramids[-1][0]
-            maps = tum(net, f"unet{level}", x, self.channels, SCALES, smooth=self.smooth)
+            maps = tum(net, name, x, self.channels, SCALES, smooth=self.smooth)
             pyramids.append(maps)
         return pyramids
 
     def _aggregated(self, net: Net, scale: int, levels: Sequence[Blob]) -> Blob:
-        """The maps of one scale from every level, concatenated and reweighed (§3.1, "SFAM")."""
+        """Concatenate the maps of one scale and reweigh their channels (§3.1, "SFAM")."""
         name = f"mlfpn_{scale}"
         x = levels[0]
         if self.sfam:
@@ -187,7 +212,7 @@ class Mlfpn:
 
 
 def check_cells(cells: int) -> None:
-    """Raise CaffeError where a map of `cells` cells a side cannot be halved into all scales."""
+    """Raise CaffeError where a map of `cells` cells a side is too small for all scales."""
     for _ in range(SCALES - 2):
         cells = (cells + 1) // 2
     if cells < 3:

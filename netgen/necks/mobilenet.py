@@ -12,7 +12,7 @@ from netgen.blocks.resize import resize
 from netgen.graph import Blob, Net
 from netgen.sources import Source
 
-# Of conv14_2 … conv17_2; the 1×1 convolution before each has half as many.
+# Channels of conv14_2 … conv17_2; the 1×1 convolution before each has half as many.
 EXTRA_CHANNELS = (512, 256, 256, 128)
 LIGHT_FUSED = ("conv5", "conv11", "conv13")  # strides 8, 16 and 32
 LIGHT_FUSED_CHANNELS = 256
@@ -20,10 +20,11 @@ LIGHT_CHANNELS = (512, 1024, 512, 256, 256, 128)  # those of MobileNet-SSD's six
 
 
 def mobilenet_ssd(net: Net, image: Blob, styles: Mapping[str, Style]) -> list[Source]:
-    """Add MobileNet-SSD's source maps: conv11 and conv13, and four more, each of half the size.
+    """Add MobileNet-SSD's source maps: conv11, conv13 and four more, each of half the size.
 
-    19, 10, 5, 3, 2, 1 cells at 300×300. Prior steps are left to PriorBox: image divided by cells.
-    styles: how convolutions are written in each phase.
+    19, 10, 5, 3, 2, 1 cells at 300×300. Prior steps are PriorBox's own, image / cells.
+
+    styles: how convolutions are written, by phase.
     """
     style = styles[net.phase]
     maps = mobilenet_v1(net, image, style=style)
@@ -47,17 +48,23 @@ def predictor(
     renamed: bool = False,
     class_bias: float = 0,
 ) -> Blob:
-    """Add a 1×1 convolution.
+    """Add a head on one map: a 1×1 convolution for boxes or for classes.
 
-    The one for boxes learns at the style's rate, that for classes at lr_mult.
-    renamed: call class layers `<name>_new`, so that weights for another count of classes are not
-        loaded into them.
-    class_bias: what the class convolution's biases start from.
+    lr_mult: learning rate of class convolutions, as a multiple of the solver's; box convolutions
+        learn at the style's rate.
+    styles: how convolutions are written, by phase.
+    renamed: name class layers `<name>_new`, so that they load no weights for other classes.
+    class_bias: initial biases of class convolutions.
     """
     style = styles[net.phase]
-    layer, rate, bias = name, style.lr_mult, 0.0
+    layer = name
+    rate = style.lr_mult
+    bias = 0.0
     if "_mbox_conf" in name:
-        layer, rate, bias = f"{name}_new" if renamed else name, lr_mult, class_bias
+        rate = lr_mult
+        bias = class_bias
+        if renamed:
+            layer = f"{name}_new"
     (top,) = net.add(
         "Convolution",
         layer,
@@ -76,9 +83,9 @@ def light_fssd(net: Net, image: Blob) -> list[Source]:
     """Add Light FSSD's source maps, of 38, 19, 10, 5, 3, 1 cells at 300×300.
 
     The maps of strides 8, 16 and 32 are brought to 256 channels and to the size of the first,
-    concatenated and normalised; a pyramid of depthwise separable convolutions follows. The paper
-    gives no channels. Those of MobileNet-SSD's maps, and no 1×1 convolution where a map has 256
-    channels already, come to its 6.5M parameters.
+    concatenated and normalised. A pyramid of depthwise separable convolutions follows. The paper
+    gives no channels: with those of MobileNet-SSD's maps, and without a 1×1 convolution for a map
+    that already has 256 channels, the net has the paper's 6.5M parameters.
     """
     maps = mobilenet_v1(net, image)
     size = maps[LIGHT_FUSED[0]].size
@@ -86,18 +93,25 @@ def light_fssd(net: Net, image: Blob) -> list[Source]:
     x = net.add("Concat", "fea_concat", *parts, axis=1)
     x = net.add("BatchNorm", "fea_concat_bn", x, in_place=True)
     sources: list[Source] = []
-    stride, pad = 1, 1
+    stride = 1
+    pad = 1
     for index, channels in enumerate(LIGHT_CHANNELS):
         name = f"fea_concat_bn_ds_{2**index}"
         x = separable(net, name, x, channels, stride=stride, pad=pad)
         sources.append(Source(x))
-        # A map of 3 cells loses its border: FSSD300 ends 5, 3, 1, and not as MobileNet-SSD 3, 2, 1.
-        stride, pad = (1, 0) if max(x.size) == 3 else (2, 1)
+        stride = 2
+        pad = 1
+        if max(x.size) == 3:
+            # FSSD300 ends 5, 3, 1 and cuts the border off 3 cells; MobileNet-SSD ends 3, 2, 1.
+            stride = 1
+            pad = 0
     return sources
 
 
 def _light_part(net: Net, name: str, x: Blob, size: tuple[int, int]) -> Blob:
-    """One of the maps that are fused, with its 256 channels and size."""
+    """Bring a map to 256 channels and to the fused map's size."""
     if x.channels != LIGHT_FUSED_CHANNELS:
         x = conv_bn(net, f"{name}_reduce", x, LIGHT_FUSED_CHANNELS, 1)
-    return x if x.size == size else resize(net, f"{name}_us", x, size)
+    if x.size != size:
+        x = resize(net, f"{name}_us", x, size)
+    return x

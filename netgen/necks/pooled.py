@@ -1,6 +1,6 @@
-"""The pyramid of SSD's first version, with batch normalisation.
+"""The pyramid of SSD's first version, with batch normalisation; its last map is a mean.
 
-It ends in the mean of its last map. Source: arXiv 1512.02325v1.
+Source: arXiv 1512.02325v1.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ MAPS = 3
 
 
 def pooled_neck(net: Net, maps: dict[str, Blob], image: Blob) -> list[Source]:
-    """Add the six source maps: res3b3, res5c, three halved ones and their mean.
+    """Add the six source maps: res3b3, res5c, three halved ones, and the mean of the last.
 
-    Prior steps are left to PriorBox.
-    maps: of a backbone, with res3b3 and res5c.
+    Prior steps are PriorBox's own, image / cells.
+
+    maps: a backbone's maps by name, with res3b3 and res5c.
+
     Source: examples/ssd/ssd_pascal_resnet.py of weiliu89/caffe.
     """
+    first = maps["res3b3"]
     x = maps["res5c"]
     stem = f"{x.name}_relu"
     sources = [
-        Source(maps["res3b3"], name=f"{maps['res3b3'].name}_relu"),
+        Source(first, name=f"{first.name}_relu"),
         Source(x, name=stem),
     ]
     for number in range(1, MAPS + 1):

@@ -1,4 +1,4 @@
-"""The Pooling Pyramid Network's neck and heads: maps by max pooling, one predictor for all of them.
+"""The Pooling Pyramid Network's neck and heads: maps by max pooling, one predictor for all.
 
 Source: Jin et al. 2018, §2.
 """
@@ -26,10 +26,10 @@ def shared_conv(
     style: Style,
     bias: float | None = None,
 ) -> Blob:
-    """Add a 1×1 convolution whose weights are those of every layer that names them so.
+    """Add a 1×1 convolution that shares its weights with every layer of the same `shared`.
 
-    shared: the parameters' names are `<shared>_w` and `<shared>_b`.
-    bias: what the biases start from; None for a convolution without any.
+    shared: beginning of the parameters' names, `<shared>_w` and `<shared>_b`.
+    bias: initial biases; None for a convolution without biases.
     """
     param = [{"name": f"{shared}_w", "lr_mult": 1, "decay_mult": 1}]
     fields: dict[str, Any] = {"bias_term": False}
@@ -49,12 +49,14 @@ def shared_conv(
 
 
 def ppn_neck(net: Net, x: Blob, *, style: Style = DEFAULT) -> list[Source]:
-    """Add the six source maps of PPN, each after the predictor's shared convolution.
+    """Add the six source maps of PPN, predictor1 … predictor6.
 
-    They are predictor1 … predictor6. The 1×1 convolution has one set of weights, and BatchNorm,
-    Scale and activation for each map. Prior steps are left to PriorBox: image divided by cells.
-    x: the base map (conv11, 19×19×512 at 300×300: then 10, 5, 3, 2, 1 cells by 2×2 max pooling of
-        stride 2).
+    2×2 max pooling of stride 2 gives six maps; at 300×300 they have 19, 10, 5, 3, 2, 1 cells. Each
+    passes through the predictor's 1×1 convolution, which has one set of weights for all maps, and
+    through BatchNorm, Scale and activation of its own. Prior steps are PriorBox's own,
+    image / cells.
+
+    x: the base map, conv11, 19×19×512 at 300×300.
     """
     maps = [x]
     for number in range(1, MAPS):
@@ -81,10 +83,12 @@ def shared_predictor(
     """Add the box or class convolution of a map, shared by all maps.
 
     name: `<map>_mbox_loc` or `<map>_mbox_conf`.
-    lr_mult: is for heads that have a rate of their own: not these.
-    class_bias: what the class convolution's biases start from.
+    lr_mult: ignored; `multibox_head` passes it to every predictor.
+    class_bias: initial biases of the class convolution.
     """
     kind = name.rpartition("_")[2]
-    bias = class_bias if kind == "conf" else 0
+    bias = 0.0
+    if kind == "conf":
+        bias = class_bias
     shared = f"{SHARED_NAME}_{kind}"
     return shared_conv(net, name, x, num_output, shared=shared, style=style, bias=bias)

@@ -13,11 +13,12 @@ from netgen.graph import Blob, Net
 from netgen.heads.predictions import predictor
 from netgen.sources import Source
 
-BLOCKS = {"a": 0, "b": 1, "c": 1, "d": 2}  # residual blocks of each variant
+BLOCKS = {"a": 0, "b": 1, "c": 1, "d": 2}  # number of residual blocks, by variant
 CHANNELS = 256  # of the inner convolutions; a module's output has four times as many
-# Of the heads on the two largest maps, and on every later one, as released (§3 prints 3×3).
+# Kernel sizes of the heads on the two largest maps, and on every later one, as released (§3 prints
+# 3×3).
 KERNELS = (5, 5, 3)
-HIDDEN_CHANNELS = 512
+HIDDEN_CHANNELS = 512  # of DSSD513's convolution before each head
 
 
 def prediction_module(
@@ -28,13 +29,19 @@ def prediction_module(
     channels: int = CHANNELS,
     learning: Learning = LEARNING,
 ) -> Source:
-    """Add what heads look at in place of `source`, by variant of Figure 2.
+    """Add a prediction module and return its output, the source that replaces `source`.
 
-    "a": the map itself, as in SSD; "b": a residual block with the map itself as its shortcut, so
-    that it keeps the map's channels; "c": one whose shortcut is a 1×1 convolution to 4·`channels`;
-    "d": two of those. The middle convolution of a block is 3×3, as released (Figure 2 prints 1×1).
+    kind: variant of Figure 2. "a": the map itself, as in SSD. "b": a residual block with the map
+        itself as its shortcut, so that it keeps the map's channels. "c": a residual block whose
+        shortcut is a 1×1 convolution to 4·`channels`. "d": two of those. The middle convolution of
+        a block is 3×3, as released (Figure 2 prints 1×1).
+    channels: of the inner convolutions.
+    learning: how the module learns.
     """
     name = source.head_name
+    output = 0
+    if kind == "b":
+        output = source.blob.channels
     for _ in range(BLOCKS[kind]):
         name = f"{name}_inter{channels}"
         x = residual_block(
@@ -42,7 +49,7 @@ def prediction_module(
             name,
             source.blob,
             channels,
-            output=source.blob.channels if kind == "b" else 0,
+            output=output,
             project=kind != "b",
             learning=learning,
         )
@@ -58,9 +65,10 @@ def prediction_modules(
     channels: Sequence[int] = (CHANNELS,),
     learning: Learning = LEARNING,
 ) -> list[Source]:
-    """Add a prediction module for each source, and say its heads' kernels.
+    """Add a prediction module for each source, and set its heads' kernel sizes.
 
-    channels: of the sources in turn, the last one for the rest.
+    kind, learning: see `prediction_module`.
+    channels: of each source's inner convolutions; the last number holds for all later sources.
     """
     found = []
     for index, source in enumerate(sources):
@@ -72,8 +80,14 @@ def prediction_modules(
 
 
 def deep_predictor(
-    net: Net, name: str, x: Blob, num_output: int, *, lr_mult: float = 1, kernel_size: int = 3
+    net: Net,
+    name: str,
+    x: Blob,
+    num_output: int,
+    *,
+    lr_mult: float = 1,
+    kernel_size: int = 3,
 ) -> Blob:
-    """Add a head with a 3×3 convolution of its own before it, as DSSD513 is released."""
+    """Add a head after a 3×3 convolution of its own, as in the released DSSD513."""
     x = conv_norm(net, f"{name}_inter", x, HIDDEN_CHANNELS, 3, pad=1)
     return predictor(net, name, x, num_output, lr_mult=lr_mult, kernel_size=kernel_size)

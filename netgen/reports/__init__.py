@@ -1,1 +1,1 @@
-"""What is said about nets: summaries, checks, differences, zoo pages."""
+"""Texts about nets: summaries, checks, differences, zoo pages."""

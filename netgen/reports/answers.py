@@ -1,4 +1,4 @@
-"""What `netgen build ID --print KEY` tells a shell: one fact of a detector, a line or two."""
+"""The facts of a detector that `netgen build ID --print KEY` prints for a shell."""
 
 from __future__ import annotations
 
@@ -10,34 +10,44 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from netgen.run import Run
 
-# What two processor cores get through in a minute or two, in GMACs of a net's forward passes.
+# Work of two processor cores in a minute or two, in GMACs of forward passes.
 _TRIAL_GMACS = 1600
 _SMALL_GMACS = 60  # a net below this has room for two images at a time
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One KEY. what: for the help. lines: run → the lines to print."""
+    """The answer to one KEY.
+
+    what: a few words for the help.
+    lines: takes a run and returns the values to print, one a line.
+    """
 
     what: str
     lines: Callable[[Run], Sequence[object]]
 
 
 def trial_size(run: Run) -> tuple[int, int]:
-    """The batch and the iterations of a trial on two processor cores: a minute or two."""
+    """Size a trial that takes two processor cores a minute or two.
+
+    Returns the batch (images) and the iterations (2 to 20).
+    """
     from netgen.reports.walks import walk_net  # noqa: PLC0415
 
     macs = walk_net(run.build("deploy"), "deploy").macs
     gmacs = round(macs / 1e9, 2)
-    batch = 2 if gmacs < _SMALL_GMACS else 1
-    iterations = int(_TRIAL_GMACS / (max(gmacs, 0.01) * batch))
+    batch = 1
+    if gmacs < _SMALL_GMACS:
+        batch = 2
+    step_gmacs = max(gmacs, 0.01) * batch
+    iterations = int(_TRIAL_GMACS / step_gmacs)
     return batch, min(max(iterations, 2), 20)
 
 
 def net_changed(run: Run) -> bool:
-    """Whether the folder has a training net that is another one, batch size aside.
+    """Whether the run's folder holds another training net; batch sizes are not compared.
 
-    Its snapshots are then of no use to the detector as it is now.
+    Snapshots of another net do not fit the detector as it is now.
     """
     from caffe_ir.text import read_net  # noqa: PLC0415
     from ssd_common.errors import CaffeError  # noqa: PLC0415
@@ -66,7 +76,9 @@ def _trial(run: Run) -> list[int]:
 
 
 def _changed(run: Run) -> list[str]:
-    return ["yes" if net_changed(run) else "no"]
+    if net_changed(run):
+        return ["yes"]
+    return ["no"]
 
 
 KEYS = {

@@ -1,4 +1,4 @@
-"""Whether a net or a solver is sound, and what it comes to, in a line."""
+"""Checks of nets and solvers; a sound one is summed up in a line."""
 
 from __future__ import annotations
 
@@ -30,9 +30,14 @@ _SOLVER_FIELD = r"^[ \t]*(train_net|test_net|net|base_lr|lr_policy|max_iter)[ \t
 class CheckedNet:
     """A sound net.
 
-    file: as the user named it. input: the shape of its first image blob. layers: how many.
-    boxes: prior boxes. parameters: values that learn. frozen: those with lr_mult 0.
-    statistics: those of BatchNorm. macs: multiply-adds of a forward pass for one image.
+    file: as the user named it.
+    input: shape of its first image blob (N×C×H×W).
+    layers: number of layers.
+    boxes: number of prior boxes.
+    parameters: number of values that learn.
+    frozen: number of values with lr_mult 0.
+    statistics: number of values that BatchNorm collects.
+    macs: multiply-adds of a forward pass for one image.
     """
 
     file: str
@@ -45,7 +50,7 @@ class CheckedNet:
     macs: float
 
     def row(self) -> tuple[str, ...]:
-        """A line of a table headed by `COLUMNS`."""
+        """Return the net's row of a table headed by `COLUMNS`."""
         counts = (self.boxes, self.parameters, self.frozen, self.statistics)
         return (
             self.file,
@@ -60,8 +65,11 @@ class CheckedNet:
 class CheckedSolver:
     """A sound solver whose nets are sound.
 
-    file: as the user named it. max_iter: iterations. base_lr: the rate that it starts with.
+    file: as the user named it.
+    max_iter: number of iterations.
+    base_lr: the learning rate at the start.
     steps: the iterations at which the rate is multiplied by `gamma`.
+    gamma: that factor.
     """
 
     file: str
@@ -71,7 +79,7 @@ class CheckedSolver:
     gamma: float
 
     def row(self) -> tuple[str, str]:
-        """The file, and what the solver does in words."""
+        """Return the file, and the solver's schedule in words."""
         what = f"{self.max_iter:,} iterations, lr {self.base_lr:g}"
         if self.steps:
             steps = ", ".join(f"{step:,}" for step in self.steps)
@@ -85,10 +93,10 @@ class CheckedSolver:
 
 
 def check(file: str) -> CheckedNet | CheckedSolver:
-    """Check a net's or a solver's prototxt, and say what it comes to.
+    """Check a net's or a solver's prototxt, and sum it up.
 
-    Raises ParseError where it does not parse, CaffeError where a shape does not fit, heads and
-    boxes differ in number, or a solver's nets are missing or do not suit it.
+    Raises ParseError where the file does not parse, or a solver's nets are missing or do not suit
+    it; CaffeError where a shape does not fit, or heads and boxes differ in number.
     """
     if is_solver(file):
         return check_solver(file)
@@ -96,7 +104,10 @@ def check(file: str) -> CheckedNet | CheckedSolver:
 
 
 def is_solver(file: str) -> bool:
-    """Whether a prototxt looks like a solver's: some top-level field that only those have."""
+    """Whether a prototxt has a top-level field that only solvers have.
+
+    Raises ParseError where the file cannot be read.
+    """
     try:
         content = Path(file).read_text(errors="replace")
     except OSError as error:
@@ -114,7 +125,9 @@ def check_net(file: str) -> CheckedNet:
     if not found.layers:
         raise ParseError(file, "has no layers")
     shape = image_shape(found)
-    images = shape[0] if shape else 1
+    images = 1
+    if shape:
+        images = shape[0]
     return CheckedNet(
         file=file,
         input=shape,
@@ -136,20 +149,25 @@ def check_solver(file: str) -> CheckedSolver:
         raise ParseError(file, "names no net to train: train_net or net is missing")
     for name in filter(None, (train, *solver.test_net)):
         if not os.path.exists(name):
-            said = f"'{name}' is not there (paths count from where Caffe is started)"
-            raise ParseError(file, said)
+            problem = f"'{name}' is not there (paths count from where Caffe is started)"
+            raise ParseError(file, problem)
         check(name)
     _check_steps(file, solver)
     _check_tests(file, solver)
     return CheckedSolver(
-        file, solver.max_iter, solver.base_lr, tuple(solver.stepvalue), solver.gamma
+        file=file,
+        max_iter=solver.max_iter,
+        base_lr=solver.base_lr,
+        steps=tuple(solver.stepvalue),
+        gamma=solver.gamma,
     )
 
 
 def _check_steps(file: str, solver: pb.SolverParameter) -> None:
     steps = list(solver.stepvalue)
     if steps != sorted(steps):
-        raise ParseError(file, f"stepvalue should rise: {', '.join(map(str, steps))}")
+        listed = ", ".join(map(str, steps))
+        raise ParseError(file, f"stepvalue should rise: {listed}")
 
 
 def _check_tests(file: str, solver: pb.SolverParameter) -> None:
@@ -162,16 +180,17 @@ def _check_tests(file: str, solver: pb.SolverParameter) -> None:
 
 
 def _check_coverage(file: str, test_net: str, passes: int) -> None:
-    """Refuse a test that ends before every image was seen: its score would be of some only."""
+    """Refuse a test that ends before it has seen every image: its score would leave some out."""
     batch, images = _test_images(read_net(test_net))
     if batch and passes * batch < images:
-        said = f"test_iter {passes} of batch {batch} leaves out some of the {images} test images"
-        raise ParseError(file, said)
+        problem = f"test_iter {passes} of batch {batch} leaves out some of the {images} test images"
+        raise ParseError(file, problem)
 
 
 def _test_images(net: pb.NetParameter) -> tuple[int, int]:
-    """The batch size of a test net, and how many images it is to be tested on; 0 if unknown."""
+    """A test net's batch size and its number of test images; 0 where the net does not tell."""
     batches = (layer.data_param.batch_size for layer in net.layer)
+    batch = next(filter(None, batches), 0)
     outputs = (layer for layer in net.layer if layer.type == "DetectionOutput")
     output = next(outputs, pb.LayerParameter()).detection_output_param
-    return next(filter(None, batches), 0), output.save_output_param.num_test_image
+    return batch, output.save_output_param.num_test_image

@@ -1,4 +1,4 @@
-"""What differs between two nets, as a person wants to read it."""
+"""The differences between two nets, in lines for people to read."""
 
 from __future__ import annotations
 
@@ -13,36 +13,42 @@ from caffe_ir.walk import Walk, WalkedLayer
 from netgen.reports.walks import named_net
 
 LONGEST = 60  # characters of a value
-Shapes = dict[str, list[str]]  # of each layer's weights, by its name
+Shapes = dict[str, list[str]]  # layer name → the shapes of its weights
 
 
 def diff(a: str, b: str, phase: str | None = None, target: str = "ssd") -> str:
-    """The differences of b against a, "" for none.
+    """Compare net b with net a.
 
-    Layers removed (-), added (+) and changed (~), then the totals. Where one of the two is a
-    caffemodel, layers with weights are compared by their shapes; two of them by their values, too.
+    Two nets are compared layer by layer. If one of the two is a caffemodel, the shapes of their
+    weights are compared; if both are, their values too.
 
     a, b: zoo ids, prototxt files or caffemodels.
-    phase: "train", "test" or "deploy": of ids (None: deploy), and which layers of files count.
-    target: the Caffe build that ids' nets are for, "ssd" or "fssd".
+    phase: "train", "test" or "deploy", for ids (None: deploy) and for the layers of files.
+    target: the Caffe build that ids' nets are written for, "ssd" or "fssd".
 
-    Raises CaffeError for an unknown id and a file that cannot be read, LayerError where a layer
-    does not fit.
+    Returns lines of removed (-), added (+) and changed (~) layers, then the totals; "" where
+    nothing differs.
+    Raises CaffeError for an unknown id or an unreadable file, LayerError where a layer does not
+    fit.
     """
-    old, new = (_read(name, phase, target) for name in (a, b))
+    old = _read(a, phase, target)
+    new = _read(b, phase, target)
     if isinstance(old, Walk) and isinstance(new, Walk):
         return "\n".join(_walks(old, new))
-    lines = list(_weights(_shapes(old), _shapes(new)))
+    old_shapes = _shapes(old)
+    new_shapes = _shapes(new)
+    lines = list(_weights(old_shapes, new_shapes))
     if isinstance(old, pb.NetParameter) and isinstance(new, pb.NetParameter):
         lines += _values(old, new)
     return "\n".join(lines)
 
 
 def _read(name: str, phase: str | None, target: str) -> Walk | pb.NetParameter:
-    """A caffemodel, or the walk through the net of a zoo id or prototxt."""
+    """Read a caffemodel, or walk the net of a zoo id or prototxt."""
     if name.endswith(".caffemodel"):
         return read_weights(name)
-    return named_net(name, phase, target)[1]
+    _, walked = named_net(name, phase, target)
+    return walked
 
 
 def _walks(a: Walk, b: Walk) -> Iterator[str]:
@@ -56,8 +62,12 @@ def _walks(a: Walk, b: Walk) -> Iterator[str]:
 
 def _inputs(a: Walk, b: Walk) -> Iterator[str]:
     for name in a.inputs:
-        if name in b.inputs and a.blobs[name] != b.blobs[name]:
-            yield f"~ input {name}: {shape_text(a.blobs[name])} -> {shape_text(b.blobs[name])}"
+        if name not in b.inputs:
+            continue
+        before = a.blobs[name]
+        after = b.blobs[name]
+        if before != after:
+            yield f"~ input {name}: {shape_text(before)} -> {shape_text(after)}"
 
 
 def _totals(a: Walk, b: Walk) -> Iterator[str]:
@@ -74,25 +84,26 @@ def _totals(a: Walk, b: Walk) -> Iterator[str]:
 
 
 def _layers(a: Walk, b: Walk) -> Iterator[str]:
-    mine = {walked.layer.name: walked for walked in a.layers}
-    theirs = {walked.layer.name: walked for walked in b.layers}
-    for name, old in mine.items():
-        if name in theirs:
-            yield from _layer(old, theirs[name])
+    before = {walked.layer.name: walked for walked in a.layers}
+    after = {walked.layer.name: walked for walked in b.layers}
+    for name, old in before.items():
+        if name in after:
+            yield from _layer(old, after[name])
         else:
             yield f"- {old.layer.type} {name}{_top(old)}"
-    for name, new in theirs.items():
-        if name not in mine:
+    for name, new in after.items():
+        if name not in before:
             yield f"+ {new.layer.type} {name}{_top(new)}"
-    order = [name for name in mine if name in theirs]
-    other = [name for name in theirs if name in mine]
-    if order != other:
-        first = next(x for x, y in zip(order, other, strict=True) if x != y)
-        yield f"~ another order, from layer {first} on"
+    old_order = [name for name in before if name in after]
+    new_order = [name for name in after if name in before]
+    for old_name, new_name in zip(old_order, new_order, strict=True):
+        if old_name != new_name:
+            yield f"~ another order, from layer {old_name} on"
+            return
 
 
 def _layer(old: WalkedLayer, new: WalkedLayer) -> Iterator[str]:
-    """A heading and a line a change, of a layer that both nets have; nothing if it is the same."""
+    """A heading and one line per change of a layer of both nets; nothing where it is the same."""
     changes = [*_fields(old.layer, new.layer), *_tops(old, new)]
     before = _texts(param.shape for param in old.facts.params)
     after = _texts(param.shape for param in new.facts.params)
@@ -108,8 +119,8 @@ def _listed(shapes: Sequence[str]) -> str:
 
 
 def _tops(old: WalkedLayer, new: WalkedLayer) -> Iterator[str]:
-    shapes: Iterable[tuple[Shape, Shape]] = zip(old.facts.tops, new.facts.tops, strict=False)
-    for top, (before, after) in zip(old.layer.top, shapes, strict=False):
+    tops = zip(old.layer.top, old.facts.tops, new.facts.tops, strict=False)
+    for top, before, after in tops:
         if before != after:
             yield f"shape of {top}: {shape_text(before)} -> {shape_text(after)}"
 
@@ -121,31 +132,40 @@ def _top(walked: WalkedLayer) -> str:
 
 
 def _fields(a: Any, b: Any, path: str = "") -> Iterator[str]:
-    """A line per field of two messages that differs: "convolution_param.pad: 0 -> 1".
+    """One line per field in which two messages differ: "convolution_param.pad: 0 -> 1".
 
-    A field that is not there is "-".
+    A missing field is "-".
     """
     for field in a.DESCRIPTOR.fields:
         name = f"{path}{field.name}"
         if not field.message_type:
-            before, after = _value(a, field), _value(b, field)
-            if before != after:
-                yield f"{name}: {before} -> {after}"
-        elif is_repeated(field):
-            yield from _repeated(getattr(a, field.name), getattr(b, field.name), name)
+            yield from _plain(a, b, field, name)
+            continue
+        old = getattr(a, field.name)
+        new = getattr(b, field.name)
+        if is_repeated(field):
+            yield from _repeated(old, new, name)
         elif a.HasField(field.name) or b.HasField(field.name):
-            yield from _fields(getattr(a, field.name), getattr(b, field.name), f"{name}.")
+            yield from _fields(old, new, f"{name}.")
+
+
+def _plain(a: Any, b: Any, field: Any, name: str) -> Iterator[str]:
+    """A line for a field of numbers, words or enum values, where it differs."""
+    before = _value(a, field)
+    after = _value(b, field)
+    if before != after:
+        yield f"{name}: {before} -> {after}"
 
 
 def _repeated(a: Sequence[Any], b: Sequence[Any], name: str) -> Iterator[str]:
     if len(a) != len(b):
         yield f"{name}: {len(a)} -> {len(b)} of them"
-    for index, (one, other) in enumerate(zip(a, b, strict=False)):
-        yield from _fields(one, other, f"{name}[{index}].")
+    for index, (old, new) in enumerate(zip(a, b, strict=False)):
+        yield from _fields(old, new, f"{name}[{index}].")
 
 
 def _value(message: Any, field: Any) -> str:
-    """A field's value or values as in a prototxt, cut off where they are long."""
+    """A field's value or values as in a prototxt; long ones are cut off."""
     values = _field_values(message, field)
     if field.enum_type:
         values = [field.enum_type.values_by_number[value].name for value in values]
@@ -173,11 +193,16 @@ def _word(value: Any) -> str:
 
 def _shapes(net: pb.NetParameter | Walk) -> Shapes:
     """The shapes of each layer's weights."""
+    shapes: Shapes = {}
     if isinstance(net, Walk):
-        params = {w.layer.name: w.facts.params for w in net.layers if w.facts.params}
-        return {name: _texts(param.shape for param in found) for name, found in params.items()}
-    blobs = {layer.name: layer.blobs for layer in net.layer if layer.blobs}
-    return {name: _texts(map(blob_shape, found)) for name, found in blobs.items()}
+        for walked in net.layers:
+            if walked.facts.params:
+                shapes[walked.layer.name] = _texts(param.shape for param in walked.facts.params)
+        return shapes
+    for layer in net.layer:
+        if layer.blobs:
+            shapes[layer.name] = _texts(map(blob_shape, layer.blobs))
+    return shapes
 
 
 def _texts(shapes: Iterable[Shape]) -> list[str]:
@@ -186,21 +211,23 @@ def _texts(shapes: Iterable[Shape]) -> list[str]:
 
 def _weights(a: Shapes, b: Shapes) -> Iterator[str]:
     for name, shapes in a.items():
+        before = ", ".join(shapes)
         if name not in b:
-            yield f"- {name} {', '.join(shapes)}"
+            yield f"- {name} {before}"
         elif b[name] != shapes:
-            yield f"~ {name} {', '.join(shapes)} -> {', '.join(b[name])}"
+            yield f"~ {name} {before} -> {', '.join(b[name])}"
     for name, shapes in b.items():
         if name not in a:
             yield f"+ {name} {', '.join(shapes)}"
 
 
 def _values(a: pb.NetParameter, b: pb.NetParameter) -> Iterator[str]:
-    """A line per layer of two caffemodels whose weights differ, but not their shapes."""
-    theirs = {layer.name: list(layer.blobs) for layer in b.layer}
+    """One line per layer whose weights have the same shapes in two caffemodels, other values."""
+    after = {layer.name: list(layer.blobs) for layer in b.layer}
     for layer in a.layer:
-        mine, other = list(layer.blobs), theirs.get(layer.name)
-        if other is None or mine == other:
+        old = list(layer.blobs)
+        new = after.get(layer.name)
+        if new is None or old == new:
             continue
-        if [blob_shape(blob) for blob in mine] == [blob_shape(blob) for blob in other]:
+        if list(map(blob_shape, old)) == list(map(blob_shape, new)):
             yield f"~ {layer.name} other values"

@@ -1,4 +1,4 @@
-"""What a net comes to, as text: its source maps and boxes, parameters and multiply-adds."""
+"""A net summed up as text: its source maps and boxes, parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -32,24 +32,28 @@ def _table(rows: Iterable[Sequence[str]], left: int = 1) -> str:
 def summary(
     net: str, phase: str | None = None, target: str = "ssd", *, layers: bool = False
 ) -> str:
-    """Source maps with their prior boxes, and the totals of one forward pass.
+    """Sum a net up: its source maps with their prior boxes, and the totals of a forward pass.
 
     net: a zoo id or a prototxt file.
-    phase: "train", "test" or "deploy"; None for the deploy net of an id, and what a file is for.
-    target: the Caffe build that an id's net is for, "ssd" or "fssd".
-    layers: a line per layer, too.
+    phase: "train", "test" or "deploy"; None for an id's deploy net, and a file's own phase.
+    target: the Caffe build that an id's net is written for, "ssd" or "fssd".
+    layers: list every layer, too.
 
-    Raises CaffeError for an unknown id and a file that cannot be read, LayerError where a layer
-    does not fit.
+    Raises CaffeError for an unknown id or an unreadable file, LayerError where a layer does not
+    fit.
     """
     message, found = named_net(net, phase, target)
     name = message.name or "a net without a name"
-    parts = [f"{name}: input {shape_text(image_shape(found))}, {len(found.layers)} layers"]
+    size = shape_text(image_shape(found))
+    parts = [f"{name}: input {size}, {len(found.layers)} layers"]
     if layers:
-        parts.append(_table([LAYER_COLUMNS, *map(_layer_row, found.layers)], left=2))
+        rows = [LAYER_COLUMNS, *map(_layer_row, found.layers)]
+        parts.append(_table(rows, left=2))
     if found.priors:
-        parts.append(_table(source_rows(found)))
-    parts.append(_table(_totals(found), left=2))
+        rows = source_rows(found)
+        parts.append(_table(rows))
+    totals = _totals(found)
+    parts.append(_table(totals, left=2))
     return "\n\n".join(parts)
 
 
@@ -67,13 +71,15 @@ def _totals(found: Walk) -> list[tuple[str, str]]:
 
 
 def _layer_row(walked: WalkedLayer) -> tuple[str, ...]:
-    """A line of `LAYER_COLUMNS`."""
-    layer, facts = walked.layer, walked.facts
+    """A row of `LAYER_COLUMNS`."""
+    facts = walked.facts
     values = sum(math.prod(param.shape) for param in facts.params)
-    top = shape_text(facts.tops[0]) if facts.tops else "-"
+    top = "-"
+    if facts.tops:
+        top = shape_text(facts.tops[0])
     return (
-        layer.name,
-        layer.type,
+        walked.layer.name,
+        walked.layer.type,
         top,
         or_dash(values),
         f"{facts.macs / 1e6:,.1f}",
@@ -81,12 +87,13 @@ def _layer_row(walked: WalkedLayer) -> tuple[str, ...]:
 
 
 def source_rows(found: Walk) -> list[tuple[str, ...]]:
-    """A line per map with prior boxes, under the heading `SOURCE_COLUMNS`."""
+    """Return one row per map with prior boxes, under the heading `SOURCE_COLUMNS`."""
     return [SOURCE_COLUMNS, *map(_source_row, prior_layers(found))]
 
 
 def _source_row(walked: WalkedLayer) -> tuple[str, ...]:
-    shape, prior = walked.bottoms[0], walked.layer.prior_box_param
+    shape = walked.bottoms[0]
+    prior = walked.layer.prior_box_param
     boxes = walked.facts.tops[0][2] // 4
     return (
         walked.layer.bottom[0],
@@ -105,7 +112,7 @@ def _numbers(values: Iterable[float]) -> str:
 
 
 def _step(prior: pb.PriorBoxParameter) -> str:
-    """The distance of a PriorBox layer's cells in pixels, and where the first one is centred."""
+    """The distance of a PriorBox layer's cells in pixels, and the offset of the first centre."""
     step = "auto"
     if prior.HasField("step_h"):
         step = f"{prior.step_h:g} x {prior.step_w:g}"

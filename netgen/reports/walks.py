@@ -1,4 +1,4 @@
-"""A net walked through, for the reports: by zoo id or file, and what follows from its walk."""
+"""Walks through nets, named by zoo id or file, and facts that reports read off them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ from netgen.zoo.configuration import build
 def named_net(
     name: str, phase: str | None = None, target: str = "ssd"
 ) -> tuple[pb.NetParameter, Walk]:
-    """A net by zoo id or prototxt file, and the walk through it.
+    """Build or read a net, and walk it.
 
-    phase: None for the deploy net of an id, and for what a file is for. target: of an id.
+    name: a zoo id or a prototxt file.
+    phase: "train", "test" or "deploy"; None for an id's deploy net, and a file's own phase.
+    target: the Caffe build that an id's net is written for, "ssd" or "fssd".
 
-    Raises CaffeError for an unknown id and a file that cannot be read, LayerError where a layer
-    does not fit.
+    Returns the net and its walk.
+    Raises CaffeError for an unknown id or an unreadable file, LayerError where a layer does not
+    fit.
     """
-    if os.path.exists(name) or name.endswith(".prototxt") or os.sep in name:
+    is_file = name.endswith(".prototxt") or os.sep in name
+    if is_file or os.path.exists(name):
         net = read_net(name)
         return net, walk_net(net, phase)
     phase = phase or "deploy"
@@ -34,15 +38,20 @@ def named_net(
 
 
 def walk_net(net: pb.NetParameter, phase: str | None = None) -> Walk:
-    """Walk a net in a phase: "train", or any other for TEST.
+    """Walk a net in a phase.
 
-    None means TRAIN where some layer is for that alone. Raises LayerError.
+    phase: "train" is TRAIN, any other word TEST; None is TRAIN if a layer is for that phase alone.
+
+    Raises LayerError where a layer does not fit.
     """
     upgraded = pb.NetParameter()
     upgraded.CopyFrom(net)
     upgrade_net(upgraded)
-    train = phase == "train" or (phase is None and _has_train_layer(net))
-    return walk(filter_net(upgraded, pb.TRAIN if train else pb.TEST))
+    if phase is None and _has_train_layer(net):
+        phase = "train"
+    if phase == "train":
+        return walk(filter_net(upgraded, pb.TRAIN))
+    return walk(filter_net(upgraded, pb.TEST))
 
 
 def _has_train_layer(net: pb.NetParameter) -> bool:
@@ -51,12 +60,17 @@ def _has_train_layer(net: pb.NetParameter) -> bool:
 
 
 def or_dash(count: int) -> str:
-    """A number with its thousands parted, or "-" for none."""
-    return f"{count:,}" if count else "-"
+    """Return a number with commas between its thousands, or "-" for 0."""
+    if not count:
+        return "-"
+    return f"{count:,}"
 
 
 def image_shape(found: Walk) -> Shape:
-    """The shape of a net's first image blob: its Input layer's, or its data layer's first top."""
+    """Return the shape (N×C×H×W) of a net's first input, or of its data layer's first top.
+
+    Returns () where the net has neither.
+    """
     if found.inputs:
         return found.blobs[found.inputs[0]]
     for walked in found.layers:
@@ -66,27 +80,31 @@ def image_shape(found: Walk) -> Shape:
 
 
 def prior_layers(found: Walk) -> list[WalkedLayer]:
-    """The PriorBox layers of a net."""
+    """Return the PriorBox layers of a net, in order."""
     return [walked for walked in found.layers if walked.layer.type == "PriorBox"]
 
 
 def centres_inside(found: Walk) -> float:
-    """The share of the prior boxes whose centre lies in the image, borders included."""
-    inside = boxes = 0
+    """Return the share (0 to 1) of prior boxes with their centre in the image or on its border."""
+    inside = 0
+    boxes = 0
     for prior in prior_layers(found):
         per_cell = boxes_per_cell(prior.layer.prior_box_param)
         cells = prior.bottoms[0][2:]
-        inside += per_cell * math.prod(_cells_inside(prior, axis) for axis in (0, 1))
         boxes += per_cell * math.prod(cells)
+        inside += per_cell * _cells_inside(prior, 0) * _cells_inside(prior, 1)
     if not boxes:
         return 1
     return inside / boxes
 
 
 def _cells_inside(prior: WalkedLayer, axis: int) -> int:
-    """How many rows (axis 0) or columns (axis 1) of a map have their centres in the image."""
+    """The number of a map's rows (axis 0) or columns (axis 1) with their centres in the image."""
     param = prior.layer.prior_box_param
-    count, pixels = prior.bottoms[0][2 + axis], prior.bottoms[1][2 + axis]
-    own = (param.step_h, param.step_w)[axis]
-    step = own or param.step or pixels / count
-    return sum(0 <= (i + param.offset) * step <= pixels for i in range(count))
+    source, image = prior.bottoms[:2]
+    count = source[2 + axis]
+    pixels = image[2 + axis]
+    own_step = (param.step_h, param.step_w)[axis]
+    step = own_step or param.step or pixels / count
+    centres = ((i + param.offset) * step for i in range(count))
+    return sum(0 <= centre <= pixels for centre in centres)

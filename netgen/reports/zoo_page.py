@@ -1,4 +1,4 @@
-"""Cards: what is known of a detector before training, as Markdown; a page of them per paper."""
+"""Cards in Markdown: the facts of a detector before any training; one page of them per paper."""
 
 from __future__ import annotations
 
@@ -29,42 +29,56 @@ Rows = Sequence[Sequence[str]]
 
 
 def card(zoo_id: str) -> str:
-    """A detector's card: what the paper prints, data, schedule, sources, boxes, costs, the command.
+    """Return a detector's card: the paper's figures, data, schedule, boxes, costs, the command.
 
-    zoo_id: or its short name. Raises CaffeError with the nearest id for an unknown one.
+    zoo_id: full or short, "ssd300_voc0712" or "ssd300".
+
+    Raises CaffeError with the nearest id for an unknown one.
     """
     zoo_id = resolve(zoo_id)
-    return "\n\n".join([f"# {zoo_id}", prose(zoo_id), paper(zoo_id), *tables(zoo_id)])
+    parts = [f"# {zoo_id}", prose(zoo_id), paper(zoo_id), *tables(zoo_id)]
+    return "\n\n".join(parts)
 
 
 def tables(zoo_id: str) -> list[str]:
-    """A card below its prose."""
+    """Return the parts of a card below its prose: facts, source maps, commands."""
     run = configure(zoo_id)
-    return [markdown(facts(run)), markdown(sources(run)), commands(zoo_id)]
+    return [
+        markdown(facts(run)),
+        markdown(sources(run)),
+        commands(zoo_id),
+    ]
 
 
 def pages() -> dict[str, str]:
-    """The text of every file of `FOLDER` by its path: an index, and a page per zoo module."""
+    """Return the files of `FOLDER`, path → text: one page per zoo module, and an index."""
     modules: dict[str, list[str]] = {}
     for zoo_id, entry in entries().items():
         modules.setdefault(entry.family, []).append(zoo_id)
-    found = {f"{FOLDER}/{module}.md": page(ids) for module, ids in modules.items()}
-    lines = [_index_line(module, ids) for module, ids in modules.items()]
-    return found | {f"{FOLDER}/README.md": "\n".join([_HEAD, *lines]) + "\n"}
+    found: dict[str, str] = {}
+    index = [_HEAD]
+    for module, ids in modules.items():
+        found[f"{FOLDER}/{module}.md"] = page(ids)
+        index.append(_index_line(module, ids))
+    found[f"{FOLDER}/README.md"] = "\n".join(index) + "\n"
+    return found
 
 
 def _index_line(module: str, ids: Sequence[str]) -> str:
-    committed = set(committed_ids())
-    names = (f"**{zoo_id}**" if zoo_id in committed else zoo_id for zoo_id in ids)
-    return f"- [{module}]({module}.md): {', '.join(names)}"
+    committed = {zoo_id: f"**{zoo_id}**" for zoo_id in committed_ids()}
+    names = ", ".join(committed.get(zoo_id, zoo_id) for zoo_id in ids)
+    return f"- [{module}]({module}.md): {names}"
 
 
 def page(ids: Sequence[str]) -> str:
-    """A module's cards: the paper, a table of all ids, committed ones in full, others in words."""
+    """Return a zoo module's page: its paper, a table of its ids, and a card for each.
+
+    Cards of committed ids are whole; those of others have prose and commands only.
+    """
     rows = [_COLUMNS, *map(_page_row, ids)]
-    parts = map(_section, ids)
-    head = [f"# {entries()[ids[0]].family}", paper(ids[0]), markdown(rows)]
-    return "\n\n".join([*head, *parts]) + "\n"
+    title = f"# {entries()[ids[0]].family}"
+    parts = [title, paper(ids[0]), markdown(rows), *map(_section, ids)]
+    return "\n\n".join(parts) + "\n"
 
 
 def _page_row(zoo_id: str) -> tuple[str, ...]:
@@ -80,30 +94,36 @@ def _page_row(zoo_id: str) -> tuple[str, ...]:
 
 
 def _section(zoo_id: str) -> str:
-    below = tables(zoo_id) if zoo_id in committed_ids() else [commands(zoo_id)]
-    return "\n\n".join([f"## {zoo_id}", prose(zoo_id), *below])
+    parts = [f"## {zoo_id}", prose(zoo_id)]
+    if zoo_id in committed_ids():
+        parts += tables(zoo_id)
+    else:
+        parts.append(commands(zoo_id))
+    return "\n\n".join(parts)
 
 
 def prose(zoo_id: str) -> str:
-    """The entry's docstring: paper and section, expected mAP, what differs from the release."""
+    """Return an entry's docstring: paper and section, expected mAP, differences to the release."""
     return entries()[zoo_id].card
 
 
 def paper(zoo_id: str) -> str:
-    """The docstring of the entry's module: the paper, its hardware and hours, its release."""
-    text = entries()[zoo_id].paper
-    return "\n".join(line for line in text.splitlines() if not line.startswith("To run one:"))
+    """Return the docstring of an entry's module: the paper, its hardware and hours, its release."""
+    lines = entries()[zoo_id].paper.splitlines()
+    return "\n".join(line for line in lines if not line.startswith("To run one:"))
 
 
 @cache
 def walk(zoo_id: str, phase: str) -> Walk:
-    """The walk through a detector's net of a phase."""
+    """Walk a detector's net of a phase."""
     return walk_net(build(zoo_id, phase), phase)
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
-    """What follows from the detector and its nets: a name and a value a row, under a heading."""
-    schedule, found = run.schedule, walk(run.id, "deploy")
+    """Return the facts of a detector and its nets, (name, value) rows under an empty heading."""
+    schedule = run.schedule
+    found = walk(run.id, "deploy")
+    optimiser = f"SGD, momentum {schedule.momentum:g}, weight decay {schedule.weight_decay:g}"
     return [
         ("", ""),
         ("data", _data(run.dataset)),
@@ -112,10 +132,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         *_schedule_rows(run.solvers()),
         ("batch", _batch(run)),
         *_hardware_rows(run.recipe),
-        (
-            "optimiser",
-            f"SGD, momentum {schedule.momentum:g}, weight decay {schedule.weight_decay:g}",
-        ),
+        ("optimiser", optimiser),
         ("boxes", boxes(found)),
         *_count_rows(found),
         ("multiply-adds", f"{found.macs:,} for an image"),
@@ -124,7 +141,9 @@ def facts(run: Run) -> list[tuple[str, str]]:
 
 
 def _data(data: Dataset) -> str:
-    images = f"{data.train_images:,}" if data.train_images else "an unknown number of"
+    images = "an unknown number of"
+    if data.train_images:
+        images = f"{data.train_images:,}"
     tested = f"{data.test_images:,} to test on"
     classes = f"{data.num_classes} classes with background"
     return f"{data.name}: {images} images to train on, {tested}, {classes}"
@@ -137,7 +156,7 @@ def _schedule_rows(solvers: Sequence[pb.SolverParameter]) -> Iterable[tuple[str,
 
 
 def rates(solver: pb.SolverParameter) -> str:
-    """A solver's iterations and learning rate in words."""
+    """Return a solver's iterations and learning rate in words."""
     text = f"to iteration {solver.max_iter:,}, learning rate "
     rate = solver.base_lr
     if solver.lr_policy == "inv":
@@ -151,14 +170,16 @@ def rates(solver: pb.SolverParameter) -> str:
 
 def _batch(run: Run) -> str:
     text = f"{run.plan}, on {_devices(len(run.devices))}"
-    schedule, images = run.schedule, run.dataset.train_images
+    schedule = run.schedule
+    images = run.dataset.train_images
     if images:
-        text += f", {schedule.max_iter * schedule.batch / images:.0f} epochs"
+        epochs = schedule.max_iter * schedule.batch / images
+        text += f", {epochs:.0f} epochs"
     return text
 
 
 def _hardware_rows(recipe: Recipe) -> list[tuple[str, str]]:
-    """What the paper trained on and for how long, where it says so."""
+    """The paper's hardware and its hours of training, where the paper tells them."""
     if not recipe.hardware:
         return []
     if recipe.hours is None:
@@ -173,7 +194,7 @@ def _devices(gpus: int) -> str:
 
 
 def boxes(found: Walk) -> str:
-    """How many prior boxes there are, and where."""
+    """Return the number of prior boxes, and the share that lies in the image."""
     share = centres_inside(found)
     if share == 1:
         return f"{found.priors:,}"
@@ -196,31 +217,34 @@ def _training_memory(run: Run) -> str:
 
 
 def memory(found: Walk) -> str:
-    """What the activations of a training net's batch and their gradients take.
+    """Return the memory of a training batch's activations and their gradients, in words.
 
-    Every blob counts once; a layer in place has none of its own.
+    Every blob counts once; a layer that works in place adds none.
     """
-    made = {
-        top: math.prod(shape)
-        for walked in found.layers
-        for top, shape in zip(walked.layer.top, walked.facts.tops, strict=False)
-        if top not in walked.layer.bottom
-    }
-    return memory_size(2 * VALUE_BYTES * sum(made.values()))
+    values: dict[str, int] = {}
+    for walked in found.layers:
+        for top, shape in zip(walked.layer.top, walked.facts.tops, strict=False):
+            if top not in walked.layer.bottom:
+                values[top] = math.prod(shape)
+    total = sum(values.values())
+    return memory_size(2 * VALUE_BYTES * total)
 
 
 def sources(run: Run) -> list[tuple[str, ...]]:
-    """A row per map with prior boxes, under a heading."""
+    """Return one row per map with prior boxes, under a heading."""
     return source_rows(walk(run.id, "deploy"))
 
 
 def commands(zoo_id: str) -> str:
-    """What to type to train it."""
-    place = "prototxt" if zoo_id in committed_ids() else "runs"
+    """Return the commands that build and train a detector, as a code block."""
+    place = "runs"
+    if zoo_id in committed_ids():
+        place = "prototxt"
     return f"```\nnetgen build {zoo_id}\n{place}/{zoo_id}/train.sh\n```"
 
 
 def markdown(rows: Rows) -> str:
-    """Rows as a Markdown table, the first one its heading."""
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+    """Return rows as a Markdown table; the first row is the heading."""
+    heading, *lines = [f"| {' | '.join(row)} |" for row in rows]
+    rule = "|" + " --- |" * len(rows[0])
+    return "\n".join([heading, rule, *lines])

@@ -1,4 +1,4 @@
-"""A detector of the zoo as a user wants it: other data, size, backbone, GPUs, batch or place."""
+"""Detectors of the zoo as users change them: other data, size, backbone, GPUs, batch or folder."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def configure(
     out: str = "",
     target: str = "ssd",
 ) -> Run:
-    """A detector of the zoo and how it is run, as these options change it.
+    """Return the run of a detector of the zoo, with these options changed.
 
     zoo_id: "fssd300_voc0712", or "fssd300" for short.
     dataset: another data set's name, or the path of a dataset.json.
-    data: the folder in place of `data/`.
-    gpus: numbers of those to train on, [] for the CPU; the effective batch stays.
+    data: folder of the data in place of `data/`.
+    gpus: numbers of the GPUs to train on, [] for the CPU; the effective batch stays the same.
     batch_per_gpu: images per GPU and pass; `iter_size` makes up for the rest.
-    batch: another effective batch in images; the learning rate is scaled alike.
-    iterations: of a shorter run, the schedule in proportion.
-    size: of the input in pixels, the side or (height, width).
-    classes: with background, in place of the data set's.
-    backbone: another one below the same neck, such as "vgg16", "resnet101", "mobilenet".
-    out: the folder for the files; "" for the repository's own places.
-    target: the Caffe build, "ssd" (stock layers) or "fssd" (which has Interp).
+    batch: another effective batch in images; the learning rate changes in proportion.
+    iterations: another number of iterations; the schedule's steps move in proportion.
+    size: side of the input, or its (height, width), in pixels.
+    classes: number of classes, background included, in place of the data set's.
+    backbone: another backbone below the same neck: "vgg16", "resnet101", "mobilenet".
+    out: folder for the files; "" for prototxt/<zoo id> and runs/<zoo id>.
+    target: the Caffe build, "ssd" (stock layers) or "fssd" (has Interp).
 
     Raises CaffeError with the nearest name for an unknown one, and for a change that the detector
     does not allow.
@@ -68,12 +68,17 @@ def configure(
 
 
 def build(
-    zoo_id: str, phase: str, target: str = "ssd", *, out: str = "", **options: Any
+    zoo_id: str,
+    phase: str,
+    target: str = "ssd",
+    *,
+    out: str = "",
+    **options: Any,
 ) -> pb.NetParameter:
-    """A detector's net as a message.
+    """Return a detector's net.
 
-    phase: "train", "test" or "deploy". target: the Caffe build, "ssd" (stock layers) or "fssd"
-    (which has Interp). out, options: of `configure`.
+    phase: "train", "test" or "deploy".
+    target, out, options: see `configure`.
 
     Raises CaffeError as `configure` does, LayerError where a layer cannot be built.
     """
@@ -88,33 +93,52 @@ def solver(
     out: str = "",
     **options: Any,
 ) -> pb.SolverParameter:
-    """A detector's solver as a message; the last one where the schedule takes several.
+    """Return a detector's solver; the last one where the schedule takes several.
 
-    gpus: those to train on; None for the authors' own. The others: of `configure`.
+    gpus: numbers of the GPUs to train on, [] for the CPU, None for the authors' own.
+    batch_per_gpu, out, options: see `configure`.
+
+    Raises CaffeError as `configure` does.
     """
-    changed = {"gpus": gpus, "batch_per_gpu": batch_per_gpu, "out": out, **options}
-    return configure(zoo_id, **changed).solver()
+    run = configure(
+        zoo_id,
+        gpus=gpus,
+        batch_per_gpu=batch_per_gpu,
+        out=out,
+        **options,
+    )
+    return run.solver()
 
 
 def write(
-    zoo_id: str, target: str = "ssd", *, out: str | None = None, **options: Any
+    zoo_id: str,
+    target: str = "ssd",
+    *,
+    out: str | None = None,
+    **options: Any,
 ) -> list[Path]:
     """Write a detector's nets, solver and launch script, and return the files that changed.
 
-    target, options: of `build`. out: a folder; None as in `placed`.
+    Each file is written whole or not at all, and none before the text of all is made.
 
-    Each file is written whole or not at all, and none before all are made. Raises CaffeError as
-    `build` does, and where the folder cannot be written.
+    target, options: see `configure`.
+    out: folder for the files; None for the default, see `placed`.
+
+    Raises CaffeError as `build` does, and where the folder cannot be written.
     """
     return writer.write(placed(zoo_id, target, out=out, **options))
 
 
 def placed(zoo_id: str, target: str = "ssd", *, out: str | None = None, **options: Any) -> Run:
-    """A detector with the folder that its files belong in.
+    """Return the run of a detector, with the folder that its files belong in.
 
-    A detector of prototxt/ that no option changes belongs there, any other in runs/<its id>, so
-    that the committed nets stay as the papers have them. out: another folder. The default place,
-    named outright, is the default layout, with what training writes in runs/.
+    A committed detector that no option changes belongs in prototxt/, any other in runs/<its id>, so
+    that the committed nets stay as the papers describe them.
+
+    target, options: see `configure`.
+    out: another folder. prototxt/<its id> is the default layout, in which training writes to runs/.
+
+    Raises CaffeError as `configure` does.
     """
     run = configure(zoo_id, target=target, **options)
     if out is not None:

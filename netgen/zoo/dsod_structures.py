@@ -1,4 +1,4 @@
-"""DSOD's structures: features made of one, and the rows of Table 3 (Shen et al. 2017)."""
+"""DSOD's structures, features made from them, and the rows of Table 3 (Shen et al. 2017)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ PLAIN_STEM = (512, 128)
 
 
 def dense(structure: Structure, *, released: bool = False) -> Features:
-    """Features: a backbone and dense prediction layers."""
+    """Return features: a backbone and dense prediction layers.
+
+    released: see `dsod_neck`.
+    """
 
     def features(net: Net, image: Blob) -> list[Source]:
         layers = NumberedLayers(net)
@@ -29,7 +32,7 @@ def dense(structure: Structure, *, released: bool = False) -> Features:
 
 
 def plain(structure: Structure) -> Features:
-    """Features: a backbone, its second transition without pooling (Table 1), plain prediction."""
+    """Return features: a backbone, a transition without pooling (Table 1), plain layers."""
 
     def features(net: Net, image: Blob) -> list[Source]:
         layers = NumberedLayers(net)
@@ -45,10 +48,12 @@ def plain(structure: Structure) -> Features:
 class AblationRow:
     """A row of Table 3 with plain prediction layers.
 
-    Table 2's columns are rows 1 to 6 and 9 and what is dense.
+    Table 2's columns are rows 1 to 6, row 9 and dense prediction layers.
+
+    number: of the row.
     mAP: on VOC2007 test.
-    printed: parameters as printed.
-    note: more to say on the card, with a space before it.
+    printed: number of parameters, as printed.
+    note: end of the card, with a space before it.
     """
 
     number: int
@@ -59,7 +64,7 @@ class AblationRow:
 
     @property
     def card(self) -> str:
-        """What it is, and its figures."""
+        """Text of the card: the structure and its figures."""
         return (
             f"{self.structure}{self.left_out}, plain prediction layers, "
             f"Table 3 row {self.number}: {self.mAP} mAP on VOC2007 test, "
@@ -68,7 +73,7 @@ class AblationRow:
 
     @property
     def left_out(self) -> str:
-        """What the structure lacks, in words."""
+        """Words for the parts that the structure lacks."""
         words = ""
         if not self.structure.stem:
             words += ", without stem"
@@ -78,12 +83,11 @@ class AblationRow:
 
     @property
     def suffix(self) -> str:
-        """Of the zoo id: the structure's letters, and what it lacks."""
-        s = self.structure
-        letters = f"_ds{s.first}_{s.bottleneck}_{s.growth}_{s.compression:g}".replace(".", "")
-        if not s.stem:
+        """End of the zoo id: the structure's letters, and the parts that it lacks."""
+        letters = str(self.structure).replace("DS/", "_ds").replace("-", "_").replace(".", "")
+        if not self.structure.stem:
             letters += "_nostem"
-        if len(s.blocks) == 3:
+        if len(self.structure.blocks) == 3:
             letters += "_3blocks"
         return letters
 

@@ -1,14 +1,20 @@
-"""DSSD (Fu et al. 2017, "DSSD: Deconvolutional Single Shot Detector", arXiv 1701.06659) on ResNet-101.
+"""DSSD (Fu et al. 2017, "DSSD: Deconvolutional Single Shot Detector", arXiv 1701.06659) on
+ResNet-101.
 
-SSD on ResNet-101 (`ssd321_resnet101_voc0712` and its like, whose card says what holds for both), and deconvolution modules that bring what
-the small maps know to the large ones (Figure 3). Stage 1 starts from the trained SSD, which is frozen, statistics included; stage 2
-(`_ft`) starts from that and trains everything. Four P40; batches as in SSD, since the paper prints none of its own.
-Layers have the released names and shapes. DSSD513 has a 3×3 convolution of 512 channels of its own before each head, which the paper
-does not print, and 256 inner channels in every prediction module. In stage 1 the prediction modules and heads learn, too: only those of
-the smallest map are SSD's own. The released scripts (examples/ssd of chengyangfu/caffe, branch dssd) are for 321 on VOC 07+12, both
-stages, and 513 on COCO; their prior boxes' first centres are in pixels where PriorBox counts in steps, the paper's ids have them right.
-On a backbone of another kind (`--backbone vgg16`) nothing is frozen, since no SSD was trained with it.
-To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`; the SSD first, or put its weights where train.sh looks for them.
+SSD on ResNet-101 (`ssd321_resnet101_voc0712` and its like, whose card says what holds for both),
+and deconvolution modules that bring what the small maps know to the large ones (Figure 3). Stage 1
+starts from the trained SSD, which is frozen, statistics included; stage 2 (`_ft`) starts from that
+and trains everything. Four P40; batches as in SSD, since the paper prints none of its own. Layers
+have the released names and shapes. DSSD513 has a 3×3 convolution of 512 channels of its own before
+each head, which the paper does not print, and 256 inner channels in every prediction module. In
+stage 1 the prediction modules and heads learn, too: only those of the smallest map are SSD's own.
+The released scripts (examples/ssd of chengyangfu/caffe, branch dssd) are for 321 on VOC 07+12, both
+stages, and 513 on COCO; their prior boxes' first centres are in pixels where PriorBox counts in
+steps, the paper's ids have them right. On a backbone of another kind (`--backbone vgg16`) nothing
+is frozen, since no SSD was trained with it.
+
+To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`; the SSD first, or put its weights
+where train.sh looks for them.
 """
 
 from __future__ import annotations
@@ -34,11 +40,11 @@ from netgen.zoo.registry import detector, get
 class Decoder:
     """DSSD's neck over ResNet-101's maps.
 
-    module: prediction module of Figure 2, over each map.
-    method: of joining the two sides of a deconvolution module, "product" or "sum".
+    module: the prediction module over each map, a variant of Figure 2.
+    method: how a deconvolution module joins its two sides, "product" or "sum".
     encoder: how SSD's part learns.
     decoder: how the deconvolution and prediction modules learn.
-    pixel_offsets: prior boxes where the released scripts have them.
+    pixel_offsets: see `ssd_resnet_neck`.
     """
 
     module: str = "c"
@@ -61,16 +67,17 @@ class Decoder:
 
 
 def deconvolved(
-    start: Recipe, schedule: Schedule, suffix: str = "", neck: Decoder = Decoder()
+    start: Recipe,
+    schedule: Schedule,
+    suffix: str = "",
+    neck: Decoder = Decoder(),
 ) -> Recipe:
-    """DSSD that starts from the final weights of `start`: of SSD, or in stage 2 of DSSD."""
+    """Return DSSD that starts from the final weights of `start`: SSD, or in stage 2 DSSD."""
     backbone = replace(RESNET101, build=partial(resnet101, learning=neck.encoder))
     assert isinstance(start.head, MultiBox)
-    head = replace(
-        start.head,
-        suffix="new",
-        predictor=deep_predictor if start.size == 513 else predictor,
-    )
+    head = replace(start.head, suffix="new", predictor=predictor)
+    if start.size == 513:
+        head = replace(head, predictor=deep_predictor)
     return replace(
         start,
         name=f"dssd{start.size}",
@@ -85,12 +92,21 @@ def deconvolved(
 
 
 def stage_1(
-    ssd: str, step: int, max_iter: int, suffix: str = "", neck: Decoder = Decoder()
+    ssd: str,
+    step: int,
+    max_iter: int,
+    suffix: str = "",
+    neck: Decoder = Decoder(),
 ) -> Recipe:
-    """The decoder over a frozen SSD (§4). ssd: zoo id. step: the iteration of the one step."""
+    """Return stage 1, the decoder over a frozen SSD (§4).
+
+    ssd: zoo id of the SSD.
+    step: iteration of the schedule's only step.
+    """
     start = get(ssd)
-    # At 321 an iteration takes two passes, as released.
-    passes = 2 if start.size == 321 else 1
+    passes = 1
+    if start.size == 321:
+        passes = 2  # as released
     schedule = replace(
         start.schedule,
         steps=(step,),
@@ -101,7 +117,10 @@ def stage_1(
 
 
 def stage_2(dssd: str) -> Recipe:
-    """All of it (§4). dssd: zoo id of stage 1."""
+    """Return stage 2, in which every layer learns (§4).
+
+    dssd: zoo id of stage 1.
+    """
     start = get(dssd)
     schedule = replace(
         start.schedule,
@@ -123,7 +142,9 @@ def dssd321_voc0712() -> Recipe:
 
 @detector()
 def dssd513_voc0712() -> Recipe:
-    """DSSD513 on VOC 07+12, stage 1, §4 and Table 3: 81.5 mAP on VOC2007 test, 43688 boxes. No file of the authors' is known for it."""
+    """DSSD513 on VOC 07+12, stage 1, §4 and Table 3: 81.5 mAP on VOC2007 test, 43688 boxes. No file
+    of the authors' is known for it.
+    """
     return stage_1(
         "ssd513_resnet101_voc0712",
         step=20_000,
@@ -133,19 +154,25 @@ def dssd513_voc0712() -> Recipe:
 
 @detector()
 def dssd321_voc0712_ft() -> Recipe:
-    """DSSD321 on VOC 07+12, stage 2: everything learns, at 1e-3. §4 and Table 4: less than after stage 1 ("decreased performance")."""
+    """DSSD321 on VOC 07+12, stage 2: everything learns, at 1e-3. §4 and Table 4: less than after
+    stage 1 ("decreased performance").
+    """
     return stage_2("dssd321_voc0712")
 
 
 @detector()
 def dssd513_voc0712_ft() -> Recipe:
-    """DSSD513 on VOC 07+12, stage 2: everything learns, at 1e-3; the authors' README says that this helps at 513 only."""
+    """DSSD513 on VOC 07+12, stage 2: everything learns, at 1e-3; the authors' README says that this
+    helps at 513 only.
+    """
     return stage_2("dssd513_voc0712")
 
 
 @detector()
 def dssd321_voc0712pp() -> Recipe:
-    """DSSD321 on VOC 07++12, stage 1, §4 and Table 5: 76.3 mAP on VOC2012 test (by the VOC server)."""
+    """DSSD321 on VOC 07++12, stage 1, §4 and Table 5: 76.3 mAP on VOC2012 test (by the VOC
+    server).
+    """
     return stage_1(
         "ssd321_resnet101_voc0712pp",
         step=30_000,
@@ -155,7 +182,9 @@ def dssd321_voc0712pp() -> Recipe:
 
 @detector()
 def dssd513_voc0712pp() -> Recipe:
-    """DSSD513 on VOC 07++12, stage 1, §4 and Table 5: 80.0 mAP on VOC2012 test (by the VOC server)."""
+    """DSSD513 on VOC 07++12, stage 1, §4 and Table 5: 80.0 mAP on VOC2012 test (by the VOC
+    server).
+    """
     return stage_1(
         "ssd513_resnet101_voc0712pp",
         step=30_000,
@@ -185,7 +214,13 @@ def dssd513_coco() -> Recipe:
 
 @dataclass(frozen=True)
 class VariantRow:
-    """A variant of stage 1 on VOC 07+12: its own part of the zoo id, neck, and what it is."""
+    """A variant of stage 1 on VOC 07+12.
+
+    ssd: zoo id of the SSD that it starts from.
+    suffix: end of the zoo id.
+    neck: how it differs.
+    what: the difference in words.
+    """
 
     ssd: str
     suffix: str
@@ -206,8 +241,8 @@ class VariantRow:
 SUM = "the sum of both sides in place of their product (§3.3, Table 4: the product is better)"
 MODULE_B = "prediction module (b) of Figure 2; the paper prints (c) only"
 MODULE_D = "prediction module (d) of Figure 2; the paper prints (c) only"
-# Table 4's row of the sum, which the text prints no figure for, and the prediction modules that the
-# paper tries on SSD alone.
+# Table 4's row of the sum, for which the text prints no figure, and the prediction modules that the
+# paper tries on SSD only.
 VARIANTS = (
     VariantRow("ssd321_resnet101_voc0712", "_sum", Decoder(method="sum"), SUM),
     VariantRow("ssd321_resnet101_voc0712_pm_b", "_pm_b", Decoder(module="b"), MODULE_B),
@@ -232,7 +267,8 @@ def variant(row: VariantRow) -> Recipe:
 
 @detector(committed=True)
 def dssd321_voc0712_release() -> Recipe:
-    """DSSD321 as ssd_pascal_resnet_deconv_321.py has it, stage 1: centres in pixels, a solver for tests alone.
+    """DSSD321 as ssd_pascal_resnet_deconv_321.py has it, stage 1: centres in pixels, a solver for
+    tests alone.
 
     The authors' README has 78.6 mAP on VOC2007 test after 30k iterations.
     """
@@ -253,7 +289,8 @@ def dssd321_voc0712_release() -> Recipe:
 
 @detector()
 def dssd321_voc0712_ft_release() -> Recipe:
-    """DSSD321 as ssd_pascal_resnet_deconv_ft_321.py has it, stage 2: 1e-4, not the paper's 1e-3; no BatchNorm and no Scale learns.
+    """DSSD321 as ssd_pascal_resnet_deconv_ft_321.py has it, stage 2: 1e-4, not the paper's 1e-3; no
+    BatchNorm and no Scale learns.
 
     The authors' README: everything that normalises has to be frozen, and then it helps at 513 only.
     """
@@ -273,9 +310,11 @@ def dssd321_voc0712_ft_release() -> Recipe:
 
 @detector()
 def dssd513_coco_release() -> Recipe:
-    """DSSD513 on COCO as ssd_coco_resnet_deconv_513.py has it: 150k iterations of 32 images, one at a time; centres in pixels.
+    """DSSD513 on COCO as ssd_coco_resnet_deconv_513.py has it: 150k iterations of 32 images, one at
+    a time; centres in pixels.
 
-    The decoder's BatchNorm then normalises each image by itself, although the authors' README asks for five or more per GPU.
+    The decoder's BatchNorm then normalises each image by itself, although the authors' README asks
+    for five or more per GPU.
     """
     schedule = Schedule(
         steps=(80_000, 130_000),

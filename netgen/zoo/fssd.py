@@ -1,10 +1,14 @@
-"""FSSD (Li & Zhou 2017, "FSSD: Feature Fusion Single Shot Multibox Detector", arXiv 1712.00960) on VGG16.
+"""FSSD (Li & Zhou 2017, "FSSD: Feature Fusion Single Shot Multibox Detector", arXiv 1712.00960) on
+VGG16.
 
-The plain ids train from VGG16 as §4.2 and §4.3 print it; the released scripts (examples/fssd of lzx1413/CAFFE_SSD) differ from that and
-from each other, and are the `_release` ids. The rows of Tables 1 and 2 start from a trained SSD where the paper does (§3.2, "FSSD+" in
-Figure 4): the fusion module and what follows it learns at twice the rate, for 60k iterations; the paper does not print their steps, which
-are those of 120k in proportion. Hardware: two GTX 1080Ti for FSSD300 on VOC; 512 and COCO are not said (the scripts have eight GPUs).
-82.7 and 84.5 mAP on VOC2007 need a start from COCO: the 20 VOC classes' rows of the heads cut out of the 80-class model (§4.2).
+The plain ids train from VGG16 as §4.2 and §4.3 print it; the released scripts (examples/fssd of
+lzx1413/CAFFE_SSD) differ from that and from each other, and are the `_release` ids. The rows of
+Tables 1 and 2 start from a trained SSD where the paper does (§3.2, "FSSD+" in Figure 4): the fusion
+module and what follows it learns at twice the rate, for 60k iterations; the paper does not print
+their steps, which are those of 120k in proportion. Hardware: two GTX 1080Ti for FSSD300 on VOC; 512
+and COCO are not said (the scripts have eight GPUs). 82.7 and 84.5 mAP on VOC2007 need a start from
+COCO: the 20 VOC classes' rows of the heads cut out of the 80-class model (§4.2).
+
 To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 """
 
@@ -70,7 +74,7 @@ FSSD512 = replace(
 SSD300_VOC = "models/VGG_VOC0712_SSD_300x300_iter_120000.caffemodel"
 SSD300_COCO = "models/VGG_coco_SSD_300x300_iter_400000.caffemodel"
 FOUR = ("conv3_3", "conv4_3", "fc7", "conv7_2")
-# From a trained SSD300 ("FSSD+", §3.2): what that has not learns at twice the rate.
+# From a trained SSD300 ("FSSD+", §3.2): layers that SSD300 lacks learn at twice the rate.
 PLUS_NECK = Fusion(lr_mult=2, conv7_2_lr_mult=1)
 
 
@@ -91,7 +95,9 @@ def fssd512_voc0712() -> Recipe:
 
 @detector(committed=True)
 def fssd300_voc0712pp() -> Recipe:
-    """FSSD300 on VOC 07++12, §4.2 and Table 4: 82.0 mAP on VOC2012 test when started from COCO's 20 classes."""
+    """FSSD300 on VOC 07++12, §4.2 and Table 4: 82.0 mAP on VOC2012 test when started from COCO's 20
+    classes.
+    """
     return replace(
         FSSD300,
         dataset=VOC0712PP,
@@ -100,7 +106,9 @@ def fssd300_voc0712pp() -> Recipe:
 
 @detector(committed=True)
 def fssd512_voc0712pp() -> Recipe:
-    """FSSD512 on VOC 07++12, §4.2 and Table 4: 84.2 mAP on VOC2012 test when started from COCO's 20 classes."""
+    """FSSD512 on VOC 07++12, §4.2 and Table 4: 84.2 mAP on VOC2012 test when started from COCO's 20
+    classes.
+    """
     return replace(
         FSSD512,
         dataset=VOC0712PP,
@@ -129,7 +137,8 @@ def fssd512_coco() -> Recipe:
 
 @detector(committed=True)
 def fssd300_voc0712_release() -> Recipe:
-    """FSSD300 as fssd_pascal.py has it: from a trained SSD300, new layers at twice 5e-4, 80k iterations, 8682 boxes.
+    """FSSD300 as fssd_pascal.py has it: from a trained SSD300, new layers at twice 5e-4, 80k
+    iterations, 8682 boxes.
 
     Two boxes per cell are missing on the 5×5 map (aspect ratio 3) against the paper's 8732.
     """
@@ -148,9 +157,11 @@ def fssd300_voc0712_release() -> Recipe:
 
 @detector(committed=True)
 def fssd512_voc0712_release() -> Recipe:
-    """FSSD512 as fssd_pascal_512.py has it: trained on 07++12 at 1e-4 for 80k iterations, new layers at twice that.
+    """FSSD512 as fssd_pascal_512.py has it: trained on 07++12 at 1e-4 for 80k iterations, new
+    layers at twice that.
 
-    Its training data hold the VOC2007 test images that it is tested on, so the mAP in its log measures nothing.
+    Its training data hold the VOC2007 test images that it is tested on, so the mAP in its log
+    measures nothing.
     """
     return replace(
         FSSD512,
@@ -173,7 +184,9 @@ def fssd512_voc0712_release() -> Recipe:
 
 @detector(committed=True)
 def fssd300_coco_release() -> Recipe:
-    """FSSD300 on COCO as fssd_coco.py has it: the paper's schedule, tested at an overlap of 0.75 while training."""
+    """FSSD300 on COCO as fssd_coco.py has it: the paper's schedule, tested at an overlap of 0.75
+    while training.
+    """
     return replace(
         FSSD300,
         suffix="_release",
@@ -186,7 +199,8 @@ def fssd300_coco_release() -> Recipe:
 
 @detector(committed=True)
 def fssd512_coco_release() -> Recipe:
-    """FSSD512 on COCO as fssd_coco_512.py has it: 380k iterations, prior boxes of SSD512 on VOC, trained on crowds, too.
+    """FSSD512 on COCO as fssd_coco_512.py has it: 380k iterations, prior boxes of SSD512 on VOC,
+    trained on crowds, too.
 
     It does not ask for three channels of grey images (force_color), as fssd_coco.py does.
     """
@@ -203,7 +217,9 @@ def fssd512_coco_release() -> Recipe:
 
 @detector()
 def fssd300_coco_plus() -> Recipe:
-    """FSSD300 on COCO from a trained SSD300, §4.3: 120k iterations in all are said to be enough; no mAP of its own is printed."""
+    """FSSD300 on COCO from a trained SSD300, §4.3: 120k iterations in all are said to be enough; no
+    mAP of its own is printed.
+    """
     return replace(
         FSSD300,
         suffix="_plus",
@@ -217,7 +233,13 @@ def fssd300_coco_plus() -> Recipe:
 
 @dataclass(frozen=True)
 class PlusRow:
-    """A row of Table 1 or 2: its own part of the zoo id, what it is, mAP on VOC2007 test, neck."""
+    """A row of Table 1 or 2.
+
+    suffix: end of the zoo id.
+    what: table, row and difference in words.
+    mAP: on VOC2007 test.
+    neck: how it differs.
+    """
 
     suffix: str
     what: str
@@ -291,7 +313,9 @@ def plus(row: PlusRow) -> Recipe:
 
 @detector()
 def fssd300_voc0712_conv3() -> Recipe:
-    """FSSD300 on VOC 07+12 from VGG16, Table 2 row 5: conv3_3 fused, too: 78.8 mAP on VOC2007 test."""
+    """FSSD300 on VOC 07+12 from VGG16, Table 2 row 5: conv3_3 fused, too: 78.8 mAP on VOC2007
+    test.
+    """
     return replace(
         FSSD300,
         suffix="_conv3",
@@ -301,7 +325,8 @@ def fssd300_voc0712_conv3() -> Recipe:
 
 @detector()
 def fssd300_voc0712_scratch() -> Recipe:
-    """FSSD300 on VOC 07+12 from scratch, Table 2 row 1: conv3_3 fused, too: 72.7 mAP on VOC2007 test (FSSD300S in Table 3).
+    """FSSD300 on VOC 07+12 from scratch, Table 2 row 1: conv3_3 fused, too: 72.7 mAP on VOC2007
+    test (FSSD300S in Table 3).
 
     The paper prints no schedule for it; this is that of VGG16's start.
     """

@@ -1,21 +1,30 @@
-"""M2Det (Zhao et al. 2019, "M2Det: A Single-Shot Object Detector based on Multi-Level Feature Pyramid Network", AAAI; arXiv 1811.04533).
+"""M2Det (Zhao et al. 2019, "M2Det: A Single-Shot Object Detector based on Multi-Level Feature
+Pyramid Network", AAAI; arXiv 1811.04533).
 
-COCO trainval35k throughout, from ImageNet weights: batch 32, warm-up over 5 epochs, 2e-3, divided by ten at 90 and 120 of 150 epochs
-("Implementation details"). Caffe has no warm-up, so `train.sh` runs two solvers one after the other. Hardware: four Titan X for 320 and 512
-with VGG16 (3 and 6 days; 5 for 320 with ResNet-101), two V100 for 512 with ResNet-101 (11 days), V100s for 800 (14 days).
+COCO trainval35k throughout, from ImageNet weights: batch 32, warm-up over 5 epochs, 2e-3, divided
+by ten at 90 and 120 of 150 epochs ("Implementation details"). Caffe has no warm-up, so `train.sh`
+runs two solvers one after the other. Hardware: four Titan X for 320 and 512 with VGG16 (3 and 6
+days; 5 for 320 with ResNet-101), two V100 for 512 with ResNet-101 (11 days), V100s for 800 (14
+days).
 
-What the paper leaves open is as in the authors' code (qijiezhao/M2Det): batch normalisation behind every new convolution and none of them
-with a bias, prior sizes from 0.08 (320), 0.06 (512) and 0.04 (800) of the image up to 1.05, a warm-up from 1e-6. The deep map is the
-code's, fc7, where the text says "e.g., conv4_3 and conv5_3". The code differs from the paper in this (`_release` ids): no SFAM;
-one FFMv2 base convolution for all levels and, where SFAM is switched on, one pair of connections for all scales; batch normalisation of the
-largest map before its heads; 4e-3, 2e-3, 4e-4, 4e-5, 4e-6 up to 90, 110, 130, 150, 160 epochs, batch 16; a score of 0.1 at test time.
-Its prior boxes are clamped to the image's size about their centres, which PriorBox cannot: at 320 that concerns 22 of 12810 boxes.
+What the paper leaves open is as in the authors' code (qijiezhao/M2Det): batch normalisation behind
+every new convolution and none of them with a bias, prior sizes from 0.08 (320), 0.06 (512) and 0.04
+(800) of the image up to 1.05, a warm-up from 1e-6. The deep map is the code's, fc7, where the text
+says "e.g., conv4_3 and conv5_3". The code differs from the paper in this (`_release` ids): no SFAM;
+one FFMv2 base convolution for all levels and, where SFAM is switched on, one pair of connections
+for all scales; batch normalisation of the largest map before its heads; 4e-3, 2e-3, 4e-4, 4e-5,
+4e-6 up to 90, 110, 130, 150, 160 epochs, batch 16; a score of 0.1 at test time. Its prior boxes are
+clamped to the image's size about their centres, which PriorBox cannot: at 320 that concerns 22 of
+12810 boxes.
 
-Test: scores above 0.05 and soft suppression with a linear kernel. Stock Caffe has the hard one only, which the test net does, at 0.45;
-`netrun test` and `netrun detect` do the other on the same nets with `--soft-nms`. Multi-scale testing is not there.
+Test: scores above 0.05 and soft suppression with a linear kernel. Stock Caffe has the hard one
+only, which the test net does, at 0.45; `netrun test` and `netrun detect` do the other on the same
+nets with `--soft-nms`. Multi-scale testing is not there.
 
-Parameters: Table 3 prints 98.9M for 8 levels of 256 channels, and the released code does not give that: with 81 classes and the heads it
-has 132.6M (133.2M with SFAM); the other rows likewise. The ids here have 136.5M: the paper does not share what the code does.
+Parameters: Table 3 prints 98.9M for 8 levels of 256 channels, and the released code does not give
+that: with 81 classes and the heads it has 132.6M (133.2M with SFAM); the other rows likewise. The
+ids here have 136.5M: the paper does not share what the code does.
+
 To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 """
 
@@ -41,9 +50,10 @@ from netgen.zoo.registry import detector
 
 
 def head(first: int, confidence: float = 0.05) -> MultiBox:
-    """Boxes from `first` percent of the image on (configs/ of qijiezhao/M2Det), scores above 0.05.
+    """Return the head; the sides of its boxes are SSD's on COCO, but for the first map.
 
-    The sides are SSD's on COCO but for the first map.
+    first: smallest side, in percent of the image (configs/ of qijiezhao/M2Det).
+    confidence: score that a detection must exceed.
     """
     return MultiBox(
         scales=Scales(first=(first, 15), low=15),
@@ -68,7 +78,9 @@ M2DET320 = Recipe(
 
 @detector(committed=True)
 def m2det320_vgg_coco() -> Recipe:
-    """M2Det320 with VGG16, 8 levels of 256 channels, Table 1: 33.5 mAP (0.5:0.95) on test-dev; Tables 2 and 3: 33.2 on minival."""
+    """M2Det320 with VGG16, 8 levels of 256 channels, Table 1: 33.5 mAP (0.5:0.95) on test-dev;
+    Tables 2 and 3: 33.2 on minival.
+    """
     return replace(
         M2DET320,
         hours=3 * 24,
@@ -77,7 +89,9 @@ def m2det320_vgg_coco() -> Recipe:
 
 @detector(committed=True)
 def m2det320_resnet101_coco() -> Recipe:
-    """M2Det320 with ResNet-101, Table 1: 34.3 mAP (0.5:0.95) on test-dev; last column of Table 2: 34.1 on minival."""
+    """M2Det320 with ResNet-101, Table 1: 34.3 mAP (0.5:0.95) on test-dev; last column of Table 2:
+    34.1 on minival.
+    """
     return replace(
         M2DET320,
         name="m2det320_resnet101",
@@ -117,7 +131,9 @@ def m2det512_resnet101_coco() -> Recipe:
 
 @detector(committed=True)
 def m2det800_vgg_coco() -> Recipe:
-    """M2Det800 with VGG16, Table 1: 41.0 mAP (0.5:0.95) on test-dev; the text counts 147M parameters for it."""
+    """M2Det800 with VGG16, Table 1: 41.0 mAP (0.5:0.95) on test-dev; the text counts 147M
+    parameters for it.
+    """
     return replace(
         M2DET320,
         name="m2det800_vgg",
@@ -130,7 +146,9 @@ def m2det800_vgg_coco() -> Recipe:
 
 @detector()
 def m2det800_resnet101_coco() -> Recipe:
-    """M2Det800 with ResNet-101: the paper names backbone and size, but prints no result of the two together."""
+    """M2Det800 with ResNet-101: the paper names backbone and size, but prints no result of the two
+    together.
+    """
     return replace(
         M2DET320,
         name="m2det800_resnet101",
@@ -145,7 +163,9 @@ def m2det800_resnet101_coco() -> Recipe:
 
 @detector()
 def m2det320_vgg_coco_baseline() -> Recipe:
-    """SSD with VGG16 at 320×320, first column of Table 2: 25.8 mAP on minival. Prior boxes and schedule are M2Det's."""
+    """SSD with VGG16 at 320×320, first column of Table 2: 25.8 mAP on minival. Prior boxes and
+    schedule are M2Det's.
+    """
     return replace(
         M2DET320,
         suffix="_baseline",
@@ -155,9 +175,11 @@ def m2det320_vgg_coco_baseline() -> Recipe:
 
 @detector()
 def m2det320_vgg_coco_stum1() -> Recipe:
-    """One s-TUM (no 1×1 smoothing) on the base feature, no SFAM, second column of Table 2: 27.5 mAP on minival.
+    """One s-TUM (no 1×1 smoothing) on the base feature, no SFAM, second column of Table 2: 27.5 mAP
+    on minival.
 
-    The text describes this column as the baseline with "a series of Deconv layers" after DSSD; the table's own name is followed here.
+    The text describes this column as the baseline with "a series of Deconv layers" after DSSD; the
+    table's own name is followed here.
     """
     neck = replace(VGG_NECK, levels=1, smooth=False, sfam=False)
     return replace(
@@ -169,7 +191,9 @@ def m2det320_vgg_coco_stum1() -> Recipe:
 
 @detector()
 def m2det320_vgg_coco_stum8() -> Recipe:
-    """Eight s-TUMs, the base feature for the first only, no SFAM, third column of Table 2: 30.6 mAP on minival."""
+    """Eight s-TUMs, the base feature for the first only, no SFAM, third column of Table 2: 30.6 mAP
+    on minival.
+    """
     neck = replace(VGG_NECK, smooth=False, base_feature=False, sfam=False)
     return replace(
         M2DET320,
@@ -180,7 +204,9 @@ def m2det320_vgg_coco_stum8() -> Recipe:
 
 @detector()
 def m2det320_vgg_coco_tum8() -> Recipe:
-    """Eight TUMs, the base feature for the first only, no SFAM, fourth column of Table 2: 30.8 mAP on minival."""
+    """Eight TUMs, the base feature for the first only, no SFAM, fourth column of Table 2: 30.8 mAP
+    on minival.
+    """
     neck = replace(VGG_NECK, base_feature=False, sfam=False)
     return replace(
         M2DET320,
@@ -191,7 +217,9 @@ def m2det320_vgg_coco_tum8() -> Recipe:
 
 @detector()
 def m2det320_vgg_coco_nosfam() -> Recipe:
-    """Eight TUMs, each with the base feature, no SFAM, fifth column of Table 2: 32.7 mAP on minival."""
+    """Eight TUMs, each with the base feature, no SFAM, fifth column of Table 2: 32.7 mAP on
+    minival.
+    """
     neck = replace(VGG_NECK, sfam=False)
     return replace(
         M2DET320,
@@ -202,7 +230,8 @@ def m2det320_vgg_coco_nosfam() -> Recipe:
 
 @detector(rows=TABLE_3)
 def other_size(row: SizeRow) -> Recipe:
-    """M2Det320 with VGG16, {row.levels} levels of {row.channels} channels, Table 3: {row.mAP} mAP (0.5:0.95) on minival.
+    """M2Det320 with VGG16, {row.levels} levels of {row.channels} channels, Table 3: {row.mAP} mAP
+    (0.5:0.95) on minival.
 
     The table prints {row.millions}M parameters; see the head of this file.
     """
@@ -214,8 +243,8 @@ def other_size(row: SizeRow) -> Recipe:
     )
 
 
-# The configurations of the authors' code. Pixels between centres as they round them; the paper's ids
-# have the image divided by the cells.
+# The configurations of the authors' code, with steps as they round them; the paper's ids divide the
+# image by the cells.
 RELEASED_NECK = replace(
     VGG_NECK,
     sfam=False,  # the switch is off in all of them
@@ -236,13 +265,17 @@ RELEASED320 = replace(
 
 @detector()
 def m2det320_vgg_coco_release() -> Recipe:
-    """M2Det320 as configs/m2det320_vgg.py of qijiezhao/M2Det has it: no SFAM, batch 16, 160 epochs."""
+    """M2Det320 as configs/m2det320_vgg.py of qijiezhao/M2Det has it: no SFAM, batch 16, 160
+    epochs.
+    """
     return RELEASED320
 
 
 @detector()
 def m2det512_vgg_coco_release() -> Recipe:
-    """M2Det512 as configs/m2det512_vgg.py of qijiezhao/M2Det has it: no SFAM, batch 16, 160 epochs."""
+    """M2Det512 as configs/m2det512_vgg.py of qijiezhao/M2Det has it: no SFAM, batch 16, 160
+    epochs.
+    """
     neck = replace(
         RELEASED_NECK,
         steps=(8, 16, 32, 64, 128, 256),
@@ -260,13 +293,15 @@ def m2det512_vgg_coco_release() -> Recipe:
 
 @detector(committed=True)
 def m2det704_vgg_coco_release() -> Recipe:
-    """M2Det704 as configs/m2det704_vgg.py of qijiezhao/M2Det has it: a size that the paper lacks; no SFAM, batch 11, 160 epochs."""
+    """M2Det704 as configs/m2det704_vgg.py of qijiezhao/M2Det has it: a size that the paper lacks;
+    no SFAM, batch 11, 160 epochs.
+    """
     neck = replace(
         RELEASED_NECK,
         steps=(8, 16, 32, 64, 117, 176),
         steps_side=704,
     )
-    # In the image's own, of each map and one more.
+    # Pixels: the min size of each map, and the last map's max size.
     sides = [704 * side for side in (0.04, 0.11, 0.23, 0.39, 0.58, 0.80, 1.05)]
     priors = [Priors(low, high, (2, 3)) for low, high in pairwise(sides)]
     return replace(
@@ -281,7 +316,9 @@ def m2det704_vgg_coco_release() -> Recipe:
 
 @detector()
 def m2det800_vgg_coco_release() -> Recipe:
-    """M2Det800 as configs/m2det800_vgg.py of qijiezhao/M2Det has it: no SFAM, batch 9, 160 epochs."""
+    """M2Det800 as configs/m2det800_vgg.py of qijiezhao/M2Det has it: no SFAM, batch 9, 160
+    epochs.
+    """
     neck = replace(
         RELEASED_NECK,
         steps=(8, 16, 32, 62, 115, 160),
@@ -299,10 +336,11 @@ def m2det800_vgg_coco_release() -> Recipe:
 
 @detector()
 def m2det320_resnet101_coco_release() -> Recipe:
-    """M2Det320 as configs/m2det320_resnet101.py of qijiezhao/M2Det has it: no SFAM, batch 12, 160 epochs.
+    """M2Det320 as configs/m2det320_resnet101.py of qijiezhao/M2Det has it: no SFAM, batch 12, 160
+    epochs.
 
-    Its ResNet has stride 1 in conv4 and stride 2 in conv5, which is not dilated. (PyTorch's has these strides in the 3×3 convolutions,
-    Caffe's weights are for strides in the 1×1 ones before.)
+    Its ResNet has stride 1 in conv4 and stride 2 in conv5, which is not dilated. (PyTorch's has
+    these strides in the 3×3 convolutions, Caffe's weights are for strides in the 1×1 ones before.)
     """
     backbone = replace(RESNET101, build=partial(resnet101, halving="35"))
     neck = replace(RELEASED_NECK, maps=RESNET_NECK.maps)

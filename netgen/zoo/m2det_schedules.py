@@ -19,7 +19,10 @@ PAPER = Schedule(
 
 
 def released_schedule(batch: int) -> Schedule:
-    """The rates of the released configurations, on one GPU (train.py: --ngpu 1). batch: images."""
+    """Return the schedule of the released configurations, on one GPU (train.py: --ngpu 1).
+
+    batch: images per iteration.
+    """
     epoch = COCO.train_images // batch  # 7,392 iterations of 16
     return Schedule(
         steps=(130 * epoch, 150 * epoch),

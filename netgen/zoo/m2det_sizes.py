@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SizeRow:
-    """A row of Table 3. mAP: on minival. millions: of parameters, as printed."""
+    """A row of Table 3.
+
+    levels: number of TUMs.
+    channels: channels of each TUM's maps.
+    mAP: on minival.
+    millions: millions of parameters, as printed.
+    """
 
     levels: int
     channels: int
@@ -16,7 +22,7 @@ class SizeRow:
 
     @property
     def suffix(self) -> str:
-        """Of the zoo id."""
+        """End of the zoo id."""
         return f"_l{self.levels}_c{self.channels}"
 
     @property
@@ -25,7 +31,7 @@ class SizeRow:
         return f"m2det320_vgg_coco{self.suffix}"
 
 
-# Without 8 levels of 256 channels, the plain id.
+# All rows but 8 levels of 256 channels, the plain id.
 TABLE_3 = (
     SizeRow(2, 256, 30.5, 40.1),
     SizeRow(2, 512, 32.1, 106.5),

@@ -1,8 +1,10 @@
 """SSD and FSSD on MobileNet v1: MobileNet-SSD300 and Light FSSD300.
 
-No paper has MobileNet-SSD for itself. Its Caffe form is chuanqi305/MobileNet-SSD, whose files do not agree among themselves: the folder
-voc/, the files at the root and those that its gen_model.sh makes of its templates are an id each. The one on COCO is what PPN
-(Jin et al. 2018, Table 1) and Light FSSD (Li & Zhou 2017, Table 6) are compared with.
+No paper has MobileNet-SSD for itself. Its Caffe form is chuanqi305/MobileNet-SSD, whose files do
+not agree among themselves: the folder voc/, the files at the root and those that its gen_model.sh
+makes of its templates are an id each. The one on COCO is what PPN (Jin et al. 2018, Table 1) and
+Light FSSD (Li & Zhou 2017, Table 6) are compared with.
+
 To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 """
 
@@ -89,7 +91,8 @@ TENSORFLOW_SCHEDULE = Schedule(
     segments=cosine(20_000, 0.9, warm_up=1000, warm_up_from=0.3),
     weight_decay=0.00004,
     batch=1024,
-    # A replica of the authors' eight; Caffe runs a Python layer on one GPU, which takes them in turn.
+    # The images of one of the authors' eight replicas; Caffe runs a Python layer on one GPU only,
+    # which takes all eight in turn.
     per_gpu=128,
     gpus=(0,),
     snapshot=2000,
@@ -104,7 +107,10 @@ def detect_to_look_at(
     save: dict | None,
     suppression: Suppression,
 ) -> Blob:
-    """Detections as released: written nowhere, and a hundred of the surest in the deploy net."""
+    """Add detections as released: not written to files; the deploy net gives the 100 best.
+
+    The arguments are those of `detection_output`.
+    """
     if net.phase == "deploy":
         suppression = Suppression(top_k=100, keep_top_k=100, confidence=0.25)
     return detection_output(net, predictions, num_classes, None, suppression)
@@ -130,9 +136,11 @@ RELEASED_VOC = Recipe(
 
 @detector()
 def mobilenet_ssd300_voc0712() -> Recipe:
-    """MobileNet-SSD300 on VOC 07+12, as chuanqi305/MobileNet-SSD's `gen_model.sh 21` writes it, for other classes than its weights have.
+    """MobileNet-SSD300 on VOC 07+12, as chuanqi305/MobileNet-SSD's `gen_model.sh 21` writes it, for
+    other classes than its weights have.
 
-    Its class layers are called `<map>_mbox_conf_new`, so that they start afresh. mAP: see `mobilenet_ssd300_voc0712_release`.
+    Its class layers are called `<map>_mbox_conf_new`, so that they start afresh. mAP: see
+    `mobilenet_ssd300_voc0712_release`.
     """
     return replace(
         RELEASED_VOC,
@@ -148,21 +156,24 @@ def mobilenet_ssd300_voc0712() -> Recipe:
 
 @detector(committed=True)
 def mobilenet_ssd300_voc0712_release() -> Recipe:
-    """MobileNet-SSD300 on VOC 07+12, as voc/ of chuanqi305/MobileNet-SSD has it: 72.7 mAP on VOC2007 test from COCO, 68 without (README).
+    """MobileNet-SSD300 on VOC 07+12, as voc/ of chuanqi305/MobileNet-SSD has it: 72.7 mAP on
+    VOC2007 test from COCO, 68 without (README).
 
-    One GPU, batch 24, RMSProp; everything but the class layers learns at a tenth of the rate. BatchNorm is folded into the
-    deploy net's convolutions (merge_bn.py): it loads MobileNetSSD_deploy.caffemodel, the others mobilenet_iter_73000.caffemodel.
-    test_iter is the repository's: 673 batches of 8 go round the 4952 test images, and count 432 of them twice.
+    One GPU, batch 24, RMSProp; everything but the class layers learns at a tenth of the rate.
+    BatchNorm is folded into the deploy net's convolutions (merge_bn.py): it loads
+    MobileNetSSD_deploy.caffemodel, the others mobilenet_iter_73000.caffemodel. test_iter is the
+    repository's: 673 batches of 8 go round the 4952 test images, and count 432 of them twice.
     """
     return RELEASED_VOC
 
 
 @detector()
 def mobilenet_ssd300_voc0712_release_root() -> Recipe:
-    """MobileNet-SSD300 on VOC 07+12, as train.prototxt and deploy.prototxt at the root of chuanqi305/MobileNet-SSD have it.
+    """MobileNet-SSD300 on VOC 07+12, as train.prototxt and deploy.prototxt at the root of
+    chuanqi305/MobileNet-SSD have it.
 
-    The layers of `mobilenet_ssd300_voc0712_release`, but that the deploy net keeps BatchNorm, and that depthwise convolutions name
-    Caffe's engine while training.
+    The layers of `mobilenet_ssd300_voc0712_release`, but that the deploy net keeps BatchNorm, and
+    that depthwise convolutions name Caffe's engine while training.
     """
     return replace(
         RELEASED_VOC,
@@ -178,12 +189,15 @@ def mobilenet_ssd300_voc0712_release_root() -> Recipe:
 
 @detector(committed=True)
 def mobilenet_ssd300_coco() -> Recipe:
-    """MobileNet-SSD300 on COCO, what PPN's Table 1 compares with: 20.8 mAP (0.5:0.95); 19.3 in FSSD's Table 6, on minival2014.
+    """MobileNet-SSD300 on COCO, what PPN's Table 1 compares with: 20.8 mAP (0.5:0.95); 19.3 in
+    FSSD's Table 6, on minival2014.
 
-    6,819,839 parameters (published 6.83M and 6.8M), 1.24 GMACs, at two FLOPs each 2.48G as published: multiplications and additions of
-    convolutions, biases, normalisation and activations left out. 91 classes: COCO's label ids with gaps, and the background.
-    No paper prints a schedule: the solver is chuanqi305/MobileNet-SSD's. Its prior boxes are that repository's, too; TensorFlow's first
-    map has a square of 0.1 instead of 0.2 of the side, which one PriorBox layer cannot mix with its others.
+    6,819,839 parameters (published 6.83M and 6.8M), 1.24 GMACs, at two FLOPs each 2.48G as
+    published: multiplications and additions of convolutions, biases, normalisation and activations
+    left out. 91 classes: COCO's label ids with gaps, and the background. No paper prints a
+    schedule: the solver is chuanqi305/MobileNet-SSD's. Its prior boxes are that repository's, too;
+    TensorFlow's first map has a square of 0.1 instead of 0.2 of the side, which one PriorBox layer
+    cannot mix with its others.
     """
     return Recipe(
         name="mobilenet_ssd300",
@@ -202,11 +216,14 @@ def mobilenet_ssd300_coco() -> Recipe:
 
 @detector()
 def mobilenet_ssd300_coco_release() -> Recipe:
-    """MobileNet-SSD300 on COCO as ssd_mobilenet_v1_300x300_coco14_sync.config of TensorFlow's API has it: 20.5 mAP on its minival.
+    """MobileNet-SSD300 on COCO as ssd_mobilenet_v1_300x300_coco14_sync.config of TensorFlow's API
+    has it: 20.5 mAP on its minival.
 
-    ReLU6, sigmoid focal loss (α 0.75, γ 2), batch 1024, 20k iterations: 1000 of warm-up from 0.3 to 0.9, then a cosine, here as thirteen
-    solvers one after the other. Differences: prior boxes of the first map (see `mobilenet_ssd300_coco`); new weights are drawn from an
-    uncut Gaussian; biases learn at twice the rate, as Caffe's do; crops are SSD's, in which an object counts by its centre.
+    ReLU6, sigmoid focal loss (α 0.75, γ 2), batch 1024, 20k iterations: 1000 of warm-up from 0.3 to
+    0.9, then a cosine, here as thirteen solvers one after the other. Differences: prior boxes of
+    the first map (see `mobilenet_ssd300_coco`); new weights are drawn from an uncut Gaussian;
+    biases learn at twice the rate, as Caffe's do; crops are SSD's, in which an object counts by its
+    centre.
     """
     body = dict.fromkeys(ALIKE, TENSORFLOW)
     heads = dict.fromkeys(ALIKE, TENSORFLOW_HEAD)
@@ -233,10 +250,12 @@ def mobilenet_ssd300_coco_release() -> Recipe:
 
 @detector(committed=True)
 def light_fssd300_coco() -> Recipe:
-    """Light FSSD300 on COCO, FSSD paper §4.4 and Table 6: 20.4 mAP (0.5:0.95) on minival2014, trained as FSSD300 is (§4.3).
+    """Light FSSD300 on COCO, FSSD paper §4.4 and Table 6: 20.4 mAP (0.5:0.95) on minival2014,
+    trained as FSSD300 is (§4.3).
 
-    6.5M parameters published, 6,535,478 here, and 37,888 frozen ones of the upsampling. The paper gives neither channels nor heads, and
-    nothing was released: maps have the channels of MobileNet-SSD's, heads are 1×1 convolutions as there, and boxes are FSSD300's 8732.
+    6.5M parameters published, 6,535,478 here, and 37,888 frozen ones of the upsampling. The paper
+    gives neither channels nor heads, and nothing was released: maps have the channels of
+    MobileNet-SSD's, heads are 1×1 convolutions as there, and boxes are FSSD300's 8732.
     """
     return Recipe(
         name="light_fssd300",

@@ -1,8 +1,11 @@
-"""PPN (Jin et al. 2018, "Pooling Pyramid Network for Object Detection", arXiv 1807.03284) on MobileNet v1.
+"""PPN (Jin et al. 2018, "Pooling Pyramid Network for Object Detection", arXiv 1807.03284) on
+MobileNet v1.
 
-The authors' code is part of TensorFlow's Object Detection API; `ppn300_coco_release` is its configuration
-ssd_mobilenet_v1_ppn_shared_box_predictor_300x300_coco14_sync. Hardware: TPUs (§3); eight replicas in the configuration.
-The loss is a Python layer: a real Caffe must be built with WITH_PYTHON_LAYER, and trains on one GPU. netrun has it itself.
+The authors' code is part of TensorFlow's Object Detection API; `ppn300_coco_release` is its
+configuration ssd_mobilenet_v1_ppn_shared_box_predictor_300x300_coco14_sync. Hardware: TPUs (§3);
+eight replicas in the configuration. The loss is a Python layer: a real Caffe must be built with
+WITH_PYTHON_LAYER, and trains on one GPU. netrun has it itself.
+
 To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 """
 
@@ -38,7 +41,8 @@ SCHEDULE = Schedule(
     segments=cosine(50_000, 0.7, warm_up=2000, warm_up_from=0.1333),
     weight_decay=0.00004,
     batch=512,
-    # A replica of the authors' eight; Caffe runs a Python layer on one GPU, which takes them in turn.
+    # The images of one of the authors' eight replicas; Caffe runs a Python layer on one GPU only,
+    # which takes all eight in turn.
     per_gpu=64,
     gpus=(0,),
     snapshot=4000,
@@ -47,15 +51,21 @@ SCHEDULE = Schedule(
 
 
 def features(net: Net, image: Blob, *, style: Style) -> list[Source]:
-    """MobileNet v1 up to conv11, and PPN's neck."""
+    """Add MobileNet v1 up to conv11, and PPN's neck."""
     maps = mobilenet_v1(net, image, style=style, layers=11)
     return ppn_neck(net, maps["conv11"], style=style)
 
 
 def head(
-    style: Style, alpha: float, loc_weight: float, suppression: Suppression = SSD_SUPPRESSION
+    style: Style,
+    alpha: float,
+    loc_weight: float,
+    suppression: Suppression = SSD_SUPPRESSION,
 ) -> MultiBox:
-    """Shared predictors, 3000 boxes at 300×300. alpha, loc_weight: of `focal_loss`."""
+    """Return the head: shared predictors, 3000 boxes at 300×300.
+
+    alpha, loc_weight: see `focal_loss`.
+    """
     return MultiBox(
         priors=PRIORS,
         predictor=partial(shared_predictor, style=style, class_bias=CLASS_BIAS),
@@ -82,23 +92,28 @@ PPN300 = Recipe(
 def ppn300_coco() -> Recipe:
     """PPN300 on COCO, §3 and Table 1: 20.3 mAP (0.5:0.95).
 
-    2,173,818 parameters (published 2.18M; 91 classes, COCO's label ids with gaps and the background), 1.173 GMACs, at two FLOPs each 2.35G
-    as published: convolutions' multiplications and additions, biases, normalisation, activations and pooling left out.
-    Focal loss with α 0.25 and γ 2, as the paper prints it, on SSD's augmentation. It prints no schedule: the solvers are those of
-    `ppn300_coco_release`, and so is what class scores start from (0.01, as in the paper's [4]).
+    2,173,818 parameters (published 2.18M; 91 classes, COCO's label ids with gaps and the
+    background), 1.173 GMACs, at two FLOPs each 2.35G as published: convolutions' multiplications
+    and additions, biases, normalisation, activations and pooling left out. Focal loss with α 0.25
+    and γ 2, as the paper prints it, on SSD's augmentation. It prints no schedule: the solvers are
+    those of `ppn300_coco_release`, and so is what class scores start from (0.01, as in the paper's
+    [4]).
     """
     return PPN300
 
 
 @detector(committed=True)
 def ppn300_coco_release() -> Recipe:
-    """PPN300 on COCO as released in TensorFlow's API: 19.7 mAP on its minival (the configuration's header).
+    """PPN300 on COCO as released in TensorFlow's API: 19.7 mAP on its minival (the configuration's
+    header).
 
-    ReLU6, written as x − max(x − 6, 0) of stock layers; BatchNorm's average decays by 0.97; α 0.75 where the paper has 0.25; boxes count
-    1.5 times, over the four numbers of one. Flips and SSD's crops alone; NMS 0.6, the 100 best of an image.
-    Batch 512, 50k iterations: 2000 of warm-up from 0.1333 to 0.7, then a cosine to 0, here as thirteen solvers one after the other,
-    nowhere off by more than 0.43 % of 0.7. Differences: biases learn at twice the rate, as Caffe's do; batches are normalised 64 images at
-    a time, like the authors' eight replicas; crops are SSD's, in which an object counts by its centre.
+    ReLU6, written as x − max(x − 6, 0) of stock layers; BatchNorm's average decays by 0.97; α 0.75
+    where the paper has 0.25; boxes count 1.5 times, over the four numbers of one. Flips and SSD's
+    crops alone; NMS 0.6, the 100 best of an image. Batch 512, 50k iterations: 2000 of warm-up from
+    0.1333 to 0.7, then a cosine to 0, here as thirteen solvers one after the other, nowhere off by
+    more than 0.43 % of 0.7. Differences: biases learn at twice the rate, as Caffe's do; batches are
+    normalised 64 images at a time, like the authors' eight replicas; crops are SSD's, in which an
+    object counts by its centre.
     """
     return replace(
         PPN300,

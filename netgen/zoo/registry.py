@@ -1,8 +1,9 @@
-"""The detectors that netgen knows: the zoo's own, and those that others bring.
+"""The registry of detectors: those of this folder, of plugins and of installed distributions.
 
-A zoo id is `<detector><size>_<dataset>`, what the paper prints; `<id>_release` is what the authors
-released where that differs. A file of this folder, a plugin (`load_plugin`) or a module that an
-installed distribution names in its entry-point group `netgen.detectors` registers detectors:
+A zoo id is `<detector><size>_<dataset>`, the paper's detector; `<id>_release` is what the authors
+released where that differs. Detectors are registered by the files of this folder, by a plugin
+(`load_plugin`), and by modules that an installed distribution names in its entry-point group
+`netgen.detectors`:
 
     from netgen.zoo.registry import detector
 
@@ -31,11 +32,12 @@ from typing import Any
 import netgen.zoo as package
 from netgen.names import full_id
 from netgen.recipe import Recipe
+from netgen.zoo.docstrings import card_text, paper_text
 from ssd_common.errors import CaffeError, ParseError
 from ssd_common.suggest import suggest
 
-GROUP = "netgen.detectors"  # of entry points
-# The papers in the order that `netgen list` has; a file that is not named here comes after them.
+GROUP = "netgen.detectors"  # entry points
+# The zoo's files in the order of `netgen list`; a file that is not named here comes last.
 PAPERS = ("ssd", "resnet", "dssd", "fssd", "mobilenet", "m2det", "dsod", "ppn", "shapes")
 
 Maker = Callable[..., Recipe]
@@ -45,9 +47,9 @@ Maker = Callable[..., Recipe]
 class Entry:
     """A registered detector.
 
-    card: what its docstring says; its first line stands in `netgen list`.
+    card: text of its docstring; the first paragraph stands in `netgen list`.
     committed: its files are committed in prototxt/.
-    module: where it is defined; the module's docstring is about the paper.
+    module: name of the module that defines it, whose docstring is about the paper.
     make: makes its recipe.
     """
 
@@ -64,16 +66,19 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """The file that it is from: "ssd", "fssd", …"""
+        """Name of the file that defines it: "ssd", "fssd", …"""
         return self.module.rpartition(".")[-1]
 
     @property
     def paper(self) -> str:
-        """What holds for every detector of the file: the paper, how it and the release differ."""
-        return inspect.getdoc(sys.modules[self.module]) or ""
+        """Text of the file's docstring: the paper, and how the release differs."""
+        return paper_text(inspect.getdoc(sys.modules[self.module]) or "")
 
     def recipe(self) -> Recipe:
-        """Return its recipe. Raises CaffeError where that has another id."""
+        """Return its recipe.
+
+        Raises CaffeError for a recipe of another id.
+        """
         recipe = self.make()
         if recipe.id != self.id:
             where = sys.modules[self.module].__file__
@@ -85,19 +90,21 @@ _ENTRIES: dict[str, Entry] = {}
 
 
 def detector(*, committed: bool = False, rows: Sequence[Any] = ()) -> Callable[[Maker], Maker]:
-    """Register what a function returns: a decorator.
+    """Return a decorator that registers a function's recipe.
 
     Without rows the function takes no arguments, its name is the zoo id and its docstring the card.
-    committed: its files are committed in prototxt/.
-    rows: of a table, each with an `id`; the function takes one, and its docstring is the card of
-        all of them, where {row.…} stands for what a row has.
+
+    committed: the detector's files are committed in prototxt/.
+    rows: rows of a table, each with an `id`. The function takes a row and is registered once for
+        each; {row.…} in its docstring stands for a row's attributes.
+
     Raises CaffeError for an id that is registered already.
     """
 
     def register(function: Maker) -> Maker:
         card = inspect.getdoc(function) or ""
         if not rows:
-            _add(Entry(function.__name__, card, committed, function.__module__, function))
+            _add(_entry(function, committed, card))
         for row in rows:
             _add(_row_entry(function, row, card))
         return function
@@ -105,8 +112,24 @@ def detector(*, committed: bool = False, rows: Sequence[Any] = ()) -> Callable[[
     return register
 
 
+def _entry(function: Maker, committed: bool, card: str) -> Entry:
+    return Entry(
+        id=function.__name__,
+        card=card_text(card),
+        committed=committed,
+        module=function.__module__,
+        make=function,
+    )
+
+
 def _row_entry(function: Maker, row: Any, card: str) -> Entry:
-    return Entry(row.id, card.format(row=row), False, function.__module__, lambda: function(row))
+    return Entry(
+        id=row.id,
+        card=card_text(card.format(row=row)),
+        committed=False,
+        module=function.__module__,
+        make=lambda: function(row),
+    )
 
 
 def _add(entry: Entry) -> None:
@@ -118,7 +141,7 @@ def _add(entry: Entry) -> None:
 
 
 def entries() -> dict[str, Entry]:
-    """Return every detector by zoo id, in the order of the papers, then those of others."""
+    """Return every detector by zoo id: the zoo's, in the papers' order, then all others."""
     _load_all()
     return _ENTRIES
 
@@ -126,7 +149,8 @@ def entries() -> dict[str, Entry]:
 @cache
 def _load_all() -> None:
     found = {info.name for info in pkgutil.iter_modules(package.__path__)}
-    modules = [f"netgen.zoo.{name}" for name in (*PAPERS, *sorted(found.difference(PAPERS)))]
+    names = [*PAPERS, *sorted(found.difference(PAPERS))]
+    modules = [f"netgen.zoo.{name}" for name in names]
     for module in modules:
         importlib.import_module(module)
     _arrange(modules)
@@ -135,7 +159,7 @@ def _load_all() -> None:
 
 
 def _arrange(modules: Sequence[str]) -> None:
-    """Put the detectors into the order of the modules, whichever was imported first."""
+    """Order the detectors by module, whichever was imported first."""
     places = {module: place for place, module in enumerate(modules)}
     arranged = sorted(_ENTRIES.values(), key=lambda entry: places.get(entry.module, len(places)))
     _ENTRIES.clear()
@@ -156,8 +180,8 @@ def load_plugin(path: str) -> list[str]:
     """Run a Python file that registers detectors.
 
     Returns the zoo ids that it adds, none where it was loaded before.
-    Raises ParseError with file and line where it fails, OSError where it is missing, CaffeError
-    where it registers none.
+    Raises ParseError with file and line where the file fails, OSError where it is missing,
+    CaffeError where it registers no detector.
     """
     before = set(entries())
     file = Path(path).resolve()
@@ -167,7 +191,7 @@ def load_plugin(path: str) -> list[str]:
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ParseError(path, "a plugin is a Python file, with the ending .py")
-    Path(path).read_bytes()  # a missing file is told from one that misses another
+    Path(path).read_bytes()  # a missing plugin is an OSError; a file that it misses is not
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -183,20 +207,23 @@ def load_plugin(path: str) -> list[str]:
 
 
 def _forget(module: str) -> None:
-    """Drop a module that failed, and what it registered."""
+    """Drop a module that failed, and the detectors that it registered."""
     del sys.modules[module]
-    for zoo_id in [i for i, entry in _ENTRIES.items() if entry.module == module]:
-        del _ENTRIES[zoo_id]
+    for zoo_id, entry in list(_ENTRIES.items()):
+        if entry.module == module:
+            del _ENTRIES[zoo_id]
 
 
 def _plugin_error(path: str, file: Path, error: Exception) -> CaffeError:
+    """Return the error of a plugin with its file and, where known, the line."""
     if isinstance(error, CaffeError):
         return error
     if isinstance(error, SyntaxError):
         return ParseError(path, str(error.msg), error.lineno, error.offset)
     calls = traceback.extract_tb(error.__traceback__)
     lines = [call.lineno for call in calls if call.filename == str(file)]
-    return ParseError(path, f"{type(error).__name__}: {error}", lines[-1] if lines else None)
+    line = lines[-1] if lines else None
+    return ParseError(path, f"{type(error).__name__}: {error}", line)
 
 
 def committed_ids() -> list[str]:
@@ -207,7 +234,7 @@ def committed_ids() -> list[str]:
 def matching(pattern: str) -> list[str]:
     """Return the ids that a pattern such as "dssd*" matches, in the order of the papers.
 
-    Raises CaffeError with the nearest id where there is none.
+    Raises CaffeError with the nearest id where none matches.
     """
     found = [zoo_id for zoo_id in entries() if fnmatchcase(zoo_id, pattern)]
     if not found:
@@ -217,10 +244,16 @@ def matching(pattern: str) -> list[str]:
 
 
 def resolve(name: str) -> str:
-    """Return the zoo id that a name means (see `full_id`). Raises CaffeError with the nearest id."""
+    """Return the zoo id that a name means, see `full_id`.
+
+    Raises CaffeError with the nearest id for an unknown name.
+    """
     return full_id(name, entries())
 
 
 def get(name: str) -> Recipe:
-    """Return the recipe of a zoo id or short name (see `resolve`)."""
+    """Return the recipe of a zoo id or short name.
+
+    Raises CaffeError with the nearest id for an unknown name.
+    """
     return entries()[resolve(name)].recipe()

@@ -1,17 +1,21 @@
-"""SSD on ResNet-101 (Fu et al. 2017, "DSSD: Deconvolutional Single Shot Detector", arXiv 1701.06659, §3.1, §4), and SSD300 on ResNet-101
-and ZF as the SSD authors released them.
+"""SSD on ResNet-101 (Fu et al. 2017, "DSSD: Deconvolutional Single Shot Detector", arXiv
+1701.06659, §3.1, §4), and SSD300 on ResNet-101 and ZF as the SSD authors released them.
 
-conv3_x, conv5_x and a pyramid of residual blocks; a prediction module before the heads of every map (Figure 2), variant (c) but for the
-`_pm_` ids; aspect ratios 1.6, 2 and 3 everywhere: 17080 boxes at 321, 43688 at 513. From ResNet-101 on ImageNet, on four P40.
-Layers have the released names and shapes, so that the authors' .caffemodel files load. Where these differ from the paper: the middle
-convolution of a prediction module is 3×3 (Figure 2 prints 1×1), the heads of the two largest maps are 5×5 (§3 prints 3×3), the modules of
-SSD513 have 128, 512 and then 256 inner channels (Figure 2 prints 256), BatchNorm's ε is 1e-3 (§4 prints 1e-5). In (b) the shortcut is the
-map itself, so that the module keeps its 512, 2048 or 1024 channels; (a) has no L2 normalisation, of which the paper speaks for VGG only.
-The released examples/ssd scripts (chengyangfu/caffe, branch dssd) put the prior boxes' first centre, in pixels, where PriorBox counts in
-steps: on the smaller maps most boxes lie outside the image. The released weights were trained with the right centres
-(chengyangfu/caffe issue 19), and the paper's ids have those: detect with them. There are released scripts for 321 on VOC 07+12 and 513 on
-COCO; box sizes elsewhere follow SSD's rule, which both keep: 10 % and 20 % of the image at 321 on VOC, 4 % and 10 % at 513 on COCO,
-7 % and 15 % otherwise, up to 95 %.
+conv3_x, conv5_x and a pyramid of residual blocks; a prediction module before the heads of every map
+(Figure 2), variant (c) but for the `_pm_` ids; aspect ratios 1.6, 2 and 3 everywhere: 17080 boxes
+at 321, 43688 at 513. From ResNet-101 on ImageNet, on four P40. Layers have the released names and
+shapes, so that the authors' .caffemodel files load. Where these differ from the paper: the middle
+convolution of a prediction module is 3×3 (Figure 2 prints 1×1), the heads of the two largest maps
+are 5×5 (§3 prints 3×3), the modules of SSD513 have 128, 512 and then 256 inner channels (Figure 2
+prints 256), BatchNorm's ε is 1e-3 (§4 prints 1e-5). In (b) the shortcut is the map itself, so that
+the module keeps its 512, 2048 or 1024 channels; (a) has no L2 normalisation, of which the paper
+speaks for VGG only. The released examples/ssd scripts (chengyangfu/caffe, branch dssd) put the
+prior boxes' first centre, in pixels, where PriorBox counts in steps: on the smaller maps most boxes
+lie outside the image. The released weights were trained with the right centres (chengyangfu/caffe
+issue 19), and the paper's ids have those: detect with them. There are released scripts for 321 on
+VOC 07+12 and 513 on COCO; box sizes elsewhere follow SSD's rule, which both keep: 10 % and 20 % of
+the image at 321 on VOC, 4 % and 10 % at 513 on COCO, 7 % and 15 % otherwise, up to 95 %.
+
 To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 """
 
@@ -79,7 +83,10 @@ COCO_513 = replace(
 
 
 def head(first: tuple[int, int]) -> MultiBox:
-    """SSD's head with boxes from `first` percent of the image up to 95; Table 1's aspect ratios."""
+    """Return SSD's head with Table 1's aspect ratios.
+
+    first: min and max size on the first map, in percent of the image; sizes go up to 95.
+    """
     return MultiBox(
         scales=Scales(first=first, low=first[1], high=95),
         ratios=((1.6, 2, 3),),  # §3.3
@@ -96,11 +103,11 @@ def neck(
     channels: Sequence[int] = (CHANNELS,),
     pixel_offsets: bool = False,
 ) -> list[Source]:
-    """The pyramid, and a prediction module over each of its maps.
+    """Add the pyramid, and a prediction module over each of its maps.
 
-    module: of Figure 2.
-    channels: of the modules' inner convolutions, see `prediction_modules`.
-    pixel_offsets: prior boxes where the released scripts have them.
+    module: variant of Figure 2.
+    channels: see `prediction_modules`.
+    pixel_offsets: see `ssd_resnet_neck`.
     """
     sources = ssd_resnet_neck(net, maps, image, pixel_offsets=pixel_offsets)
     return prediction_modules(net, sources, module, channels=channels)
@@ -142,13 +149,17 @@ def ssd321_resnet101_voc0712() -> Recipe:
 
 @detector()
 def ssd513_resnet101_voc0712() -> Recipe:
-    """SSD513 on ResNet-101, VOC 07+12, DSSD paper §4 and Table 3: 80.6 mAP on VOC2007 test. No file of the authors' is known for it."""
+    """SSD513 on ResNet-101, VOC 07+12, DSSD paper §4 and Table 3: 80.6 mAP on VOC2007 test. No file
+    of the authors' is known for it.
+    """
     return SSD513
 
 
 @detector()
 def ssd321_resnet101_voc0712pp() -> Recipe:
-    """SSD321 on ResNet-101, VOC 07++12, DSSD paper §4 and Table 5: 75.4 mAP on VOC2012 test (by the VOC server)."""
+    """SSD321 on ResNet-101, VOC 07++12, DSSD paper §4 and Table 5: 75.4 mAP on VOC2012 test (by the
+    VOC server).
+    """
     return replace(
         SSD321,
         dataset=VOC0712PP,
@@ -158,7 +169,9 @@ def ssd321_resnet101_voc0712pp() -> Recipe:
 
 @detector()
 def ssd513_resnet101_voc0712pp() -> Recipe:
-    """SSD513 on ResNet-101, VOC 07++12, DSSD paper §4 and Table 5: 79.4 mAP on VOC2012 test (by the VOC server)."""
+    """SSD513 on ResNet-101, VOC 07++12, DSSD paper §4 and Table 5: 79.4 mAP on VOC2012 test (by the
+    VOC server).
+    """
     return replace(
         SSD513,
         dataset=VOC0712PP,
@@ -168,7 +181,9 @@ def ssd513_resnet101_voc0712pp() -> Recipe:
 
 @detector()
 def ssd321_resnet101_coco() -> Recipe:
-    """SSD321 on ResNet-101, COCO trainval35k, DSSD paper §4 and Table 6: 28.0 mAP (0.5:0.95) on test-dev2015."""
+    """SSD321 on ResNet-101, COCO trainval35k, DSSD paper §4 and Table 6: 28.0 mAP (0.5:0.95) on
+    test-dev2015.
+    """
     return replace(
         SSD321,
         dataset=COCO,
@@ -179,13 +194,16 @@ def ssd321_resnet101_coco() -> Recipe:
 
 @detector(committed=True)
 def ssd513_resnet101_coco() -> Recipe:
-    """SSD513 on ResNet-101, COCO trainval35k, DSSD paper §4 and Table 6: 31.2 mAP (0.5:0.95) on test-dev2015."""
+    """SSD513 on ResNet-101, COCO trainval35k, DSSD paper §4 and Table 6: 31.2 mAP (0.5:0.95) on
+    test-dev2015.
+    """
     return SSD513_COCO
 
 
 @detector()
 def ssd321_resnet101_voc0712_release() -> Recipe:
-    """SSD321 as ssd_pascal_resnet_321.py has it: 80k iterations, centres in pixels, a solver for tests alone.
+    """SSD321 as ssd_pascal_resnet_321.py has it: 80k iterations, centres in pixels, a solver for
+    tests alone.
 
     The authors' README has 77.5 mAP on VOC2007 test after 80k iterations.
     """
@@ -206,7 +224,9 @@ def ssd321_resnet101_voc0712_release() -> Recipe:
 
 @detector()
 def ssd513_resnet101_coco_release() -> Recipe:
-    """SSD513 on COCO as ssd_coco_resnet_513.py has it: 250k iterations of 40 images, centres in pixels."""
+    """SSD513 on COCO as ssd_coco_resnet_513.py has it: 250k iterations of 40 images, centres in
+    pixels.
+    """
     schedule = replace(
         COCO_513,
         steps=(130_000, 210_000),
@@ -227,7 +247,12 @@ def ssd513_resnet101_coco_release() -> Recipe:
 
 @dataclass(frozen=True)
 class ModuleRow:
-    """A row of Table 4: SSD with another prediction module of Figure 2. printed: its figure."""
+    """A row of Table 4: SSD with another prediction module.
+
+    base: the SSD.
+    module: variant of Figure 2.
+    printed: table and figure, as printed.
+    """
 
     base: Recipe
     module: str
@@ -235,7 +260,7 @@ class ModuleRow:
 
     @property
     def suffix(self) -> str:
-        """Of the zoo id."""
+        """End of the zoo id."""
         return f"_pm_{self.module}"
 
     @property
@@ -244,7 +269,7 @@ class ModuleRow:
         return f"{self.base.id}{self.suffix}"
 
 
-# The figures for (b) and (d) are not in the text that these ids were written from.
+# The text that these ids were written from lacks the figures for (b) and (d).
 TABLE_4 = (
     ModuleRow(SSD321, "a", "Table 4: 76.4 mAP"),
     ModuleRow(SSD321, "b", "Table 4"),
@@ -257,7 +282,9 @@ TABLE_4 = (
 
 @detector(rows=TABLE_4)
 def other_module(row: ModuleRow) -> Recipe:
-    """SSD{row.base.size} on ResNet-101 with prediction module ({row.module}) of the DSSD paper's Figure 2, VOC 07+12: {row.printed}."""
+    """SSD{row.base.size} on ResNet-101 with prediction module ({row.module}) of the DSSD paper's
+    Figure 2, VOC 07+12: {row.printed}.
+    """
     return replace(
         row.base,
         suffix=row.suffix,
@@ -266,7 +293,7 @@ def other_module(row: ModuleRow) -> Recipe:
 
 
 def early_loss(net: Net, *args: Any, **options: Any) -> Blob:
-    """`multibox_loss` without the field that is younger than the script."""
+    """Add `multibox_loss` without the field that is younger than the script."""
     loss = multibox_loss(net, *args, **options)
     net.proto.layer[-1].multibox_loss_param.ClearField("ignore_cross_boundary_bbox")
     return loss
@@ -274,10 +301,11 @@ def early_loss(net: Net, *args: Any, **options: Any) -> Blob:
 
 @detector()
 def ssd300_resnet101_voc0712_release() -> Recipe:
-    """SSD300 on ResNet-101 as examples/ssd/ssd_pascal_resnet.py of weiliu89/caffe has it; no paper prints it.
+    """SSD300 on ResNet-101 as examples/ssd/ssd_pascal_resnet.py of weiliu89/caffe has it; no paper
+    prints it.
 
-    SSD's first version: 7308 boxes, cut at the border, no canvas and no distortion of colours in training, the mean of the last map as the
-    smallest one, 60k iterations.
+    SSD's first version: 7308 boxes, cut at the border, no canvas and no distortion of colours in
+    training, the mean of the last map as the smallest one, 60k iterations.
     """
     return Recipe(
         name="ssd300_resnet101",
@@ -304,14 +332,15 @@ def ssd300_resnet101_voc0712_release() -> Recipe:
 
 
 def zf_features(net: Net, image: Blob) -> list[Source]:
-    """ZF net below SSD's pyramid."""
+    """Add ZF net and SSD's pyramid on top of it."""
     maps = zf(net, image)
     return ssd_neck(net, {"conv4_3": maps["conv2"], "fc7": maps["fc7"]}, image)
 
 
 @detector()
 def ssd300_zf_voc0712_release() -> Recipe:
-    """SSD300 on ZF net as examples/ssd/ssd_pascal_zf.py of weiliu89/caffe has it; no paper prints it.
+    """SSD300 on ZF net as examples/ssd/ssd_pascal_zf.py of weiliu89/caffe has it; no paper prints
+    it.
 
     fc7 has 20×20 cells, not VGG's 19×19: 8966 boxes.
     """

@@ -14,7 +14,7 @@ from netgen.schedules import Schedule
 from netgen.sources import Source
 from netgen.zoo.registry import detector
 
-WIDTH = 1 / 8  # of VGG16's and FSSD's channels
+WIDTH = 1 / 8  # factor on VGG16's and FSSD's channels
 SCHEDULE = Schedule(
     steps=(600, 800),
     max_iter=900,
@@ -30,14 +30,16 @@ SCHEDULE = Schedule(
 
 
 def narrow_fssd(net: Net, image: Blob) -> list[Source]:
-    """VGG16 and FSSD's neck of an eighth of the width, batch-normalised."""
+    """Add VGG16 and FSSD's neck at an eighth of the width, batch-normalised."""
     maps = vgg16(net, image, width=WIDTH, normalise=True)
     return Fusion(width=WIDTH, normalise=True)(net, maps, image)
 
 
 @detector(committed=True)
 def fssd_tiny_shapes() -> Recipe:
-    """FSSD in small, for `make demo`: VGG16 of an eighth of the width with batch normalisation, 160×160, from scratch."""
+    """FSSD in small, for `make demo`: VGG16 of an eighth of the width with batch normalisation,
+    160×160, from scratch.
+    """
     return Recipe(
         name="fssd_tiny",
         size=160,  # pixels: maps of 20, 10, 5, 3 and 1 cells
@@ -45,7 +47,7 @@ def fssd_tiny_shapes() -> Recipe:
         features=narrow_fssd,
         head=MultiBox(scales=Scales(first=(10, 20), low=20)),
         schedule=SCHEDULE,
-        # Whole images: SSD's crops and canvases pay off over tens of thousands of iterations, and
+        # Whole images: SSD's crops and canvases pay off over tens of thousands of iterations, but
         # slow down the first thousand.
         augmentation=Augmentation(expand=1, crops=False),
     )

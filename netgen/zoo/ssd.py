@@ -1,9 +1,11 @@
 """SSD (Liu et al. 2016, "SSD: Single Shot MultiBox Detector", ECCV; arXiv 1512.02325v5) on VGG16.
 
-The paper's iterations are doubled where it trains with the "zoom out" augmentation (§3.6: "we double the training iterations"), which
-is what its printed figures for 300* and 512* and the released models have. Hardware: Titan X; batch 32 over four of them.
-Not checked against the paper's text: its section numbers, VOC 07++12's iterations and ILSVRC's mAP. The other figures are also printed in
-the DSSD, DSOD and FSSD papers.
+The paper's iterations are doubled where it trains with the "zoom out" augmentation (§3.6: "we
+double the training iterations"), which is what its printed figures for 300* and 512* and the
+released models have. Hardware: Titan X; batch 32 over four of them. Not checked against the paper's
+text: its section numbers, VOC 07++12's iterations and ILSVRC's mAP. The other figures are also
+printed in the DSSD, DSOD and FSSD papers.
+
 To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 """
 
@@ -128,7 +130,9 @@ def ssd300_coco_release() -> Recipe:
 
 @detector(committed=True)
 def ssd512_coco_release() -> Recipe:
-    """SSD512 on COCO over the iterations of examples/ssd/ssd_coco.py; no file of the authors' is known for it."""
+    """SSD512 on COCO over the iterations of examples/ssd/ssd_coco.py; no file of the authors' is
+    known for it.
+    """
     return replace(
         SSD512,
         dataset=COCO,
@@ -139,7 +143,9 @@ def ssd512_coco_release() -> Recipe:
 
 @detector(committed=True)
 def ssd300_ilsvrc() -> Recipe:
-    """SSD300 on ILSVRC2016 DET train and val1, §3.5: 43.4 mAP on val2. Equal to the released files."""
+    """SSD300 on ILSVRC2016 DET train and val1, §3.5: 43.4 mAP on val2. Equal to the released
+    files.
+    """
     return replace(
         SSD300,
         dataset=ILSVRC2016,

@@ -17,12 +17,22 @@ HEAVY = ("netrun.evaluation.coco",)
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
-    about = "detections: image_id, category_id, bbox, score"
-    parser.add_argument("results", metavar="RESULTS.json", help=about)
-    about = "COCO's truth, such as instances_minival2014.json"
-    parser.add_argument("--annotations", required=True, metavar="FILE", help=about)
-    about = "the AP of each class, too"
-    parser.add_argument("--per-class", action="store_true", help=about)
+    parser.add_argument(
+        "results",
+        metavar="RESULTS.json",
+        help="detections: image_id, category_id, bbox, score",
+    )
+    parser.add_argument(
+        "--annotations",
+        required=True,
+        metavar="FILE",
+        help="COCO's truth, such as instances_minival2014.json",
+    )
+    parser.add_argument(
+        "--per-class",
+        action="store_true",
+        help="the AP of each class, too",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
     metrics = coco(args.results, args.annotations)
     if metrics.empty_images:
-        without = f"no detections on {metrics.empty_images} of the {metrics.images} images"
-        print(f"{args.results}: {without}", file=sys.stderr)
+        images = f"{metrics.empty_images} of the {metrics.images} images"
+        print(f"{args.results}: no detections on {images}", file=sys.stderr)
     if args.per_class:
         rows = [(name, f"{ap:.4f}") for name, ap in metrics.per_class.items()]
         print(*aligned(rows, left=2), sep="\n")

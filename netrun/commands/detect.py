@@ -19,7 +19,7 @@ netrun detect --model runs/mine/deploy.prototxt --weights mine_iter_1000.caffemo
   --labelmap data/mine/labelmap.prototxt PHOTOS
 """
 HEAVY = ("netrun.evaluation.detect", "netrun.plots.detections")
-_MOST = 8  # boxes in the line of an image
+_MOST = 8  # boxes in the line that a picture gets
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -27,22 +27,53 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--model", required=True, metavar="FILE", help="deploy prototxt")
     add("--weights", required=True, metavar="FILE", help="trained weights")
-    add("images", nargs="+", metavar="IMAGE|FOLDER|LMDB", help="what to look at")
-    about = "names of the classes (default: the one named by the net beside MODEL)"
-    add("--labelmap", metavar="FILE", help=about)
-    about = "lowest score that is shown (default: 0.5)"
-    add("--threshold", type=float, default=0.5, help=about)
-    about = "for drawn images and detections.json (default: detections)"
-    add("--out", metavar="DIR", default="detections", help=about)
+    add(
+        "images",
+        nargs="+",
+        metavar="IMAGE|FOLDER|LMDB",
+        help="what to look at",
+    )
+    add(
+        "--labelmap",
+        metavar="FILE",
+        help="names of the classes (default: the one named by the net beside MODEL)",
+    )
+    add(
+        "--threshold",
+        type=float,
+        default=0.5,
+        help="lowest score that is shown (default: 0.5)",
+    )
+    add(
+        "--out",
+        metavar="DIR",
+        default="detections",
+        help="for drawn images and detections.json (default: detections)",
+    )
     add("--limit", type=positive, metavar="N", help="only the first N images")
-    about = "also write one sheet of all images, beside the truth where an LMDB has it"
-    add("--sheet", metavar="FILE", help=about)
-    about = "default: the test net's beside the model, else 104,117,123"
-    add("--mean-value", metavar="B,G,R", help=about)
-    about = "factor after the mean (default: the test net's beside the model, else 1)"
-    add("--scale", type=float, metavar="F", help=about)
-    about = "images at once (default: 1)"
-    add("--batch", type=positive, default=1, metavar="N", help=about)
+    add(
+        "--sheet",
+        metavar="FILE",
+        help="also write one sheet of all images, beside the truth where an LMDB has it",
+    )
+    add(
+        "--mean-value",
+        metavar="B,G,R",
+        help="default: the test net's beside the model, else 104,117,123",
+    )
+    add(
+        "--scale",
+        type=float,
+        metavar="F",
+        help="factor after the mean (default: the test net's beside the model, else 1)",
+    )
+    add(
+        "--batch",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="images at once (default: 1)",
+    )
     flags.add_suppression(parser)
     flags.add_device(parser)
     flags.add_glog(parser)
@@ -66,7 +97,8 @@ def run(args: argparse.Namespace) -> int:
         options=flags.options(args),
     )
     pictures = pictures_in(sources, detector.names, args.limit)
-    drawn, shown = DrawnDetections(args.out), []
+    drawn = DrawnDetections(args.out)
+    shown = []
     for seen in detector.detect(pictures, threshold=args.threshold, batch=args.batch):
         drawn.add(seen)
         print(f"{seen.picture.name}: {_line(seen.boxes)}")
@@ -74,13 +106,15 @@ def run(args: argparse.Namespace) -> int:
             shown.append(seen)
     drawn.write_list()
     if args.sheet:
-        compared = write_sheet(args.sheet, shown)
-        truth = ", truth beside detections" if compared else ""
-        print(f"{Path(args.sheet)}: {len(shown)} images{truth}")
+        line = f"{Path(args.sheet)}: {len(shown)} images"
+        if write_sheet(args.sheet, shown):
+            line += ", truth beside detections"
+        print(line)
     return 0
 
 
 def _mean(words: str | None) -> list[float] | None:
+    """The numbers of --mean-value; None without it."""
     if not words:
         return None
     try:
@@ -90,8 +124,8 @@ def _mean(words: str | None) -> list[float] | None:
 
 
 def _line(boxes: list[Box]) -> str:
-    """The surest boxes in words; detections.json has them all."""
-    said = ", ".join(box.caption for box in boxes[:_MOST]) or "nothing"
+    """The boxes of the highest scores in words; detections.json has all boxes."""
+    line = ", ".join(box.caption for box in boxes[:_MOST]) or "nothing"
     if len(boxes) > _MOST:
-        said += f", and {len(boxes) - _MOST} more"
-    return said
+        line += f", and {len(boxes) - _MOST} more"
+    return line

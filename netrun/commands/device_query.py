@@ -13,8 +13,12 @@ HEAVY = ("netrun.runtime.device",)
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
-    about = "only these GPUs (default: all)"
-    parser.add_argument("--gpu", metavar="ID", default="", help=about)
+    parser.add_argument(
+        "--gpu",
+        metavar="ID",
+        default="",
+        help="only these GPUs (default: all)",
+    )
     flags.add_glog(parser)
 
 

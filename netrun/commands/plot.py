@@ -12,21 +12,25 @@ HEAVY = ("netrun.plots.loss_plot",)
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
     parser.add_argument("file", metavar="LOG", help="training log in glog's format")
-    about = "image to write: png, pdf or svg (default: loss.png)"
-    parser.add_argument("--out", metavar="FILE", default="loss.png", help=about)
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        default="loss.png",
+        help="image to write: png, pdf or svg (default: loss.png)",
+    )
     parser.add_argument("--title", default="", help="a line above it")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw the log and say its last and its highest values. Raises CaffeError."""
+    """Draw the log, and print its last and its highest values. Raises CaffeError."""
     from netrun.plots.loss_plot import plot
 
     found = plot(args.file, args.out, args.title)
-    said = f"{args.out}: {len(found.loss)} losses"
+    line = f"{args.out}: {len(found.loss)} losses"
     if found.loss:
         last = max(found.loss)
-        said += f", the last {found.loss[last]:g} at iteration {last}"
-    print(said)
+        line += f", the last {found.loss[last]:g} at iteration {last}"
+    print(line)
     for name, curve in found.tests.items():
         best = max(curve, key=curve.__getitem__)
         last, value = list(curve.items())[-1]

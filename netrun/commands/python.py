@@ -14,14 +14,21 @@ netrun python examples/ssd/ssd_pascal.py
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
-    about = "SCRIPT is the name of a module, as with python -m"
-    parser.add_argument("-m", dest="module", action="store_true", help=about)
-    about = "what to run; all that follows is its own"
-    parser.add_argument("script", metavar="SCRIPT", help=about)
+    parser.add_argument(
+        "-m",
+        dest="module",
+        action="store_true",
+        help="SCRIPT is the name of a module, as with python -m",
+    )
+    parser.add_argument(
+        "script",
+        metavar="SCRIPT",
+        help="what to run; it gets all words that follow",
+    )
 
 
 def split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """Part this command's own words, up to the script's name, from the script's."""
+    """Split the words into this command's own, up to the script's name, and the script's."""
     for i, word in enumerate(argv):
         if not word.startswith("-"):
             return argv[: i + 1], argv[i + 1 :]

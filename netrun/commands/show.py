@@ -19,18 +19,43 @@ HEAVY = ("netrun.plots.training_images",)
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
     add = parser.add_argument
-    about = "train prototxt, or any with an AnnotatedData layer"
-    add("--model", required=True, metavar="FILE", help=about)
+    add(
+        "--model",
+        required=True,
+        metavar="FILE",
+        help="train prototxt, or any with an AnnotatedData layer",
+    )
     add("--out", required=True, metavar="PNG", help="picture to write")
-    about = "images on it (default: 24)"
-    add("--count", type=positive, default=24, metavar="N", help=about)
-    about = "take these images in place of the net's own"
-    add("--source", metavar="LMDB", help=about)
-    about = "names of the classes (default: the one named by the net)"
-    add("--labelmap", metavar="FILE", help=about)
-    add("--phase", choices=("TRAIN", "TEST"), default="TRAIN", help="default: TRAIN")
-    about = "of the random numbers, as a solver's random_seed (default: 0)"
-    add("--seed", type=int, default=0, metavar="N", help=about)
+    add(
+        "--count",
+        type=positive,
+        default=24,
+        metavar="N",
+        help="images on it (default: 24)",
+    )
+    add(
+        "--source",
+        metavar="LMDB",
+        help="take these images in place of the net's own",
+    )
+    add(
+        "--labelmap",
+        metavar="FILE",
+        help="names of the classes (default: the one named by the net)",
+    )
+    add(
+        "--phase",
+        choices=("TRAIN", "TEST"),
+        default="TRAIN",
+        help="default: TRAIN",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the random numbers, as a solver's random_seed (default: 0)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

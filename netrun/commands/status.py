@@ -38,12 +38,20 @@ KEYS = (
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
-    about = "folder with solver.prototxt, snapshots/ and train.log"
-    parser.add_argument("folder", metavar="RUN", help=about)
+    parser.add_argument(
+        "folder",
+        metavar="RUN",
+        help="folder with solver.prototxt, snapshots/ and train.log",
+    )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="as JSON, all displayed scores included")
-    about = f"only this value, an empty line where it is not there yet: {', '.join(KEYS)}"
-    kind.add_argument("--print", dest="key", choices=KEYS, metavar="KEY", help=about)
+    kind.add_argument(
+        "--print",
+        dest="key",
+        choices=KEYS,
+        metavar="KEY",
+        help=f"only this value, an empty line where it is not there yet: {', '.join(KEYS)}",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,12 +69,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_json(found: RunStatus) -> dict[str, Any]:
-    """A status in JSON's terms. Numbers that are not finite, which JSON has not, are null."""
-    losses = [{"iteration": i, "loss": _finite(loss)} for i, loss in found.losses.items()]
-    scores = [
-        {"output": score.output, "iteration": score.iteration, "value": _finite(score.value)}
-        for score in found.scores
-    ]
+    """A status in JSON's terms. NaN and infinity, which JSON lacks, become null."""
+    losses = []
+    for iteration, loss in found.losses.items():
+        losses.append({"iteration": iteration, "loss": _finite(loss)})
+    scores = []
+    for score in found.scores:
+        scores.append(
+            {
+                "output": score.output,
+                "iteration": score.iteration,
+                "value": _finite(score.value),
+            }
+        )
     single = {name: _finite(value) for name, value in _values(found).items()}
     return {**single, "losses": losses, "scores": scores}
 
@@ -74,12 +89,16 @@ def as_json(found: RunStatus) -> dict[str, Any]:
 def _values(found: RunStatus) -> dict[str, Any]:
     """The single values by key."""
     values = {key: getattr(found, key) for key in KEYS}
-    values["score"] = found.score.value if found.score else None
+    if found.score is not None:
+        values["score"] = found.score.value
     return values
 
 
 def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """The value; None in the place of a number that is not finite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def _word(value: Any) -> str:
@@ -94,20 +113,24 @@ def _word(value: Any) -> str:
 
 
 def _lines(found: RunStatus) -> list[str]:
-    """The status for people: a line for each thing that is there."""
-    of = f" of {found.max_iter}" if found.max_iter is not None else ""
-    lines = {"run": found.run, "iteration": f"{found.iteration}{of}"}
+    """The status for people: a line for each value that is there."""
+    lines = {"run": found.run, "iteration": str(found.iteration)}
+    if found.max_iter is not None:
+        lines["iteration"] += f" of {found.max_iter}"
     if found.weights:
         lines["weights"] = found.weights
     if found.state:
         lines["state"] = found.state
     if found.first_loss is not None:
-        lines["loss"] = f"{found.first_loss:g} -> {found.loss:g} at iteration {max(found.losses)}"
+        last = max(found.losses)
+        lines["loss"] = f"{found.first_loss:g} -> {found.loss:g} at iteration {last}"
     for score in _last_of_each(found):
         lines[score.output] = f"{score.value:g}"
         if score.iteration is not None:
             lines[score.output] += f" at iteration {score.iteration}"
-    lines["process"] = "not running" if found.pid is None else str(found.pid)
+    lines["process"] = "not running"
+    if found.pid is not None:
+        lines["process"] = str(found.pid)
     return aligned(lines.items(), left=2)
 
 

@@ -29,15 +29,34 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
     add = parser.add_argument
     add("--model", required=True, metavar="FILE", help="test net prototxt")
-    add("--weights", required=True, metavar="FILE[,FILE]", help="trained weights")
-    about = "batches (default: all images once, or 50 as Caffe)"
-    add("--iterations", type=positive, metavar="N", help=about)
-    about = "which average precision (default: 11point)"
-    add("--ap-version", choices=AP_VERSIONS, default="11point", help=about)
-    about = "COCO's twelve metrics too (a net that writes result files: netrun coco)"
-    add("--coco", action="store_true", help=about)
-    about = "names of the classes (default: the one that the net names)"
-    add("--labelmap", metavar="FILE", help=about)
+    add(
+        "--weights",
+        required=True,
+        metavar="FILE[,FILE]",
+        help="trained weights",
+    )
+    add(
+        "--iterations",
+        type=positive,
+        metavar="N",
+        help="batches (default: all images once, or 50 as Caffe)",
+    )
+    add(
+        "--ap-version",
+        choices=AP_VERSIONS,
+        default="11point",
+        help="which average precision (default: 11point)",
+    )
+    add(
+        "--coco",
+        action="store_true",
+        help="COCO's twelve metrics too (a net that writes result files: netrun coco)",
+    )
+    add(
+        "--labelmap",
+        metavar="FILE",
+        help="names of the classes (default: the one that the net names)",
+    )
     flags.add_suppression(parser)
     flags.add_device(parser)
     flags.add_state(parser)
@@ -52,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from netrun.training import batch_size
 
     flags.set_up(args)
-    where = flags.device(args)
+    device = flags.device(args)
     state = {"level": args.level, "stages": flags.stages(args)}
 
     def score() -> ModelScore:
@@ -64,12 +83,12 @@ def run(args: argparse.Namespace) -> int:
             coco=args.coco,
             labelmap=args.labelmap,
             **state,
-            device=where,
+            device=device,
             options=flags.options(args),
         )
 
     def advise() -> str:
-        how = {**state, "where": where, "precision": args.precision}
+        how = {**state, "device": device, "precision": args.precision}
         return batch_size.advise_running(args.model, pb.TEST, **how)
 
     result = batch_size.advised(score, advise)
@@ -80,8 +99,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_table(found: AveragePrecision, version: str, names: Mapping[int, str]) -> None:
-    rows = [(f"{i:4d} {names.get(i, '')}", f"{ap:.4f}") for i, ap in found.per_class.items()]
+def _print_table(
+    found: AveragePrecision,
+    version: str,
+    names: Mapping[int, str],
+) -> None:
+    """Print AP by class, and mAP by every version, `version` first."""
+    rows = []
+    for label, ap in found.per_class.items():
+        rows.append((f"{label:4d} {names.get(label, '')}", f"{ap:.4f}"))
     print(*aligned(rows), sep="\n")
-    others = [f"{other} {mean:.4f}" for other, mean in found.by_version.items() if other != version]
+    others = []
+    for other, mean in found.by_version.items():
+        if other != version:
+            others.append(f"{other} {mean:.4f}")
     print(f"mAP {found.mean:.4f} ({version}; {', '.join(others)})")

@@ -21,23 +21,33 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--model", required=True, metavar="FILE", help="net prototxt")
     add("--weights", metavar="FILE", help="trained weights (default: the fillers')")
-    about = "default: TRAIN, as Caffe"
-    add("--phase", choices=("TRAIN", "TEST"), default="TRAIN", help=about)
-    about = "default: 50, as Caffe"
-    add("--iterations", type=positive, default=50, metavar="N", help=about)
+    add(
+        "--phase",
+        choices=("TRAIN", "TEST"),
+        default="TRAIN",
+        help="default: TRAIN, as Caffe",
+    )
+    add(
+        "--iterations",
+        type=positive,
+        default=50,
+        metavar="N",
+        help="default: 50, as Caffe",
+    )
     flags.add_device(parser)
     flags.add_state(parser)
     flags.add_log(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Time the model; the log says it all. Raises CaffeError, with advice where memory ran out."""
+    """Time the model, which logs the times. Raises CaffeError, with advice where memory ran out."""
     from caffe_ir import caffe_ir_pb2 as pb
     from netrun.evaluation.timing import time
     from netrun.training import batch_size
 
     flags.set_up(args)
-    where, phase = flags.device(args), pb.Phase.Value(args.phase)
+    device = flags.device(args)
+    phase = pb.Phase.Value(args.phase)
     state = {"level": args.level, "stages": flags.stages(args)}
 
     def measure() -> Timing:
@@ -47,12 +57,12 @@ def run(args: argparse.Namespace) -> int:
             phase=phase,
             iterations=args.iterations,
             **state,
-            device=where,
+            device=device,
             options=flags.options(args),
         )
 
     def advise() -> str:
-        how = {**state, "where": where, "precision": args.precision}
+        how = {**state, "device": device, "precision": args.precision}
         return batch_size.advise_running(args.model, phase, **how)
 
     batch_size.advised(measure, advise)

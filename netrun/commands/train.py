@@ -21,25 +21,42 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
     add = parser.add_argument
     add("--solver", required=True, metavar="FILE", help="solver prototxt")
-    about = "weights to start from, matched by layer name"
-    add("--weights", metavar="FILE[,FILE]", help=about)
-    about = "solver state to resume from; 'latest': the newest of snapshot_prefix, or the beginning"
-    about += " (or --weights) where there is none"
-    add("--snapshot", metavar="FILE|latest", help=about)
+    add(
+        "--weights",
+        metavar="FILE[,FILE]",
+        help="weights to start from, matched by layer name",
+    )
+    add(
+        "--snapshot",
+        metavar="FILE|latest",
+        help="solver state to resume from; 'latest': the newest of snapshot_prefix, or the"
+        " beginning (or --weights) where there is none",
+    )
     flags.add_device(parser, several=True)
     flags.add_state(parser)
-    about = "what SIGINT does (default: stop, with a snapshot, exit status 0)"
-    add("--sigint-effect", choices=EFFECTS, default="stop", help=about)
-    about = "what SIGHUP does (default: snapshot); SIGTERM stops with one, exit status 143"
-    add("--sighup-effect", choices=EFFECTS, default="snapshot", help=about)
-    about = "several processes: BatchNorm over all their batches, not each over its own"
-    add("--sync-bn", action="store_true", help=about)
+    add(
+        "--sigint-effect",
+        choices=EFFECTS,
+        default="stop",
+        help="what SIGINT does (default: stop, with a snapshot, exit status 0)",
+    )
+    add(
+        "--sighup-effect",
+        choices=EFFECTS,
+        default="snapshot",
+        help="what SIGHUP does (default: snapshot); SIGTERM stops with one, exit status 143",
+    )
+    add(
+        "--sync-bn",
+        action="store_true",
+        help="several processes: BatchNorm over all their batches, not each over its own",
+    )
     flags.add_strict(parser)
     flags.add_log(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, here or in a process for each GPU. Raises CaffeError."""
+    """Train, in this process or in one for each GPU. Raises CaffeError."""
     from netrun.runtime.device import parse
     from netrun.training import distributed
     from netrun.training.signals import TERMINATED, Signals
@@ -51,8 +68,10 @@ def run(args: argparse.Namespace) -> int:
     stages = flags.stages(args)
     param = solver_param(args.solver, args.level, stages)
     here = distributed.place()
-    if here is None and not args.cpu and len(gpus := parse(args.gpu)) > 1:
-        return distributed.launch(["train", *args.argv], len(gpus))
+    if here is None and not args.cpu:
+        gpus = parse(args.gpu)
+        if len(gpus) > 1:
+            return distributed.launch(["train", *args.argv], len(gpus))
     here = here or distributed.Place()
     flags.set_up(args, quiet=here.rank > 0)
     signals = Signals(args.sigint_effect, args.sighup_effect)
@@ -66,4 +85,6 @@ def run(args: argparse.Namespace) -> int:
         options=flags.options(args),
         signals=signals,
     )
-    return TERMINATED if signals.terminated and not result.finished else 0
+    if signals.terminated and not result.finished:
+        return TERMINATED
+    return 0

@@ -1,4 +1,4 @@
-"""`netrun weights`: what files of weights hold, and what can be made of them."""
+"""`netrun weights`: list, compare and convert files of weights, or fit them to another net."""
 
 from __future__ import annotations
 
@@ -26,26 +26,54 @@ NEEDED = {"list": (), "fit": ("model", "weights", "out"), "convert": ("out",), "
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
-    about = "list layers; fit to a net; convert between binary and HDF5; show how two files differ"
-    parser.add_argument("action", choices=FILES, help=about)
-    about = "weights to list, convert or compare"
-    parser.add_argument("files", nargs="*", metavar="FILE", help=about)
-    about = "fit: prototxt of the net that the weights are for; its data need not be there"
-    parser.add_argument("--model", metavar="FILE", help=about)
-    about = "fit: which of the net's layers (default: TRAIN)"
-    parser.add_argument("--phase", choices=("TRAIN", "TEST"), default="TRAIN", help=about)
-    about = "fit: weights to take over; of layers in several files the last counts"
-    parser.add_argument("--weights", metavar="FILE[,FILE]", help=about)
-    about = "fit: the files' layer OLD is the net's NEW"
-    parser.add_argument("--rename", action="append", default=[], metavar="OLD=NEW", help=about)
-    about = "fit, convert: file to write; HDF5 where it ends in .h5"
-    parser.add_argument("--out", metavar="FILE", help=about)
+    parser.add_argument(
+        "action",
+        choices=FILES,
+        help="list layers; fit to a net; convert between binary and HDF5; show how two files"
+        " differ",
+    )
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="weights to list, convert or compare",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="FILE",
+        help="fit: prototxt of the net that the weights are for; its data need not be there",
+    )
+    parser.add_argument(
+        "--phase",
+        choices=("TRAIN", "TEST"),
+        default="TRAIN",
+        help="fit: which of the net's layers (default: TRAIN)",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE[,FILE]",
+        help="fit: weights to take over; of layers in several files the last counts",
+    )
+    parser.add_argument(
+        "--rename",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="fit: the files' layer OLD is the net's NEW",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="fit, convert: file to write; HDF5 where it ends in .h5",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what args.action says. Raises CaffeError."""
-    action, see = args.action, "(see netrun weights --help)"
-    if missing := [f"--{name}" for name in NEEDED[action] if not getattr(args, name)]:
+    action = args.action
+    see = "(see netrun weights --help)"
+    missing = [f"--{name}" for name in NEEDED[action] if not getattr(args, name)]
+    if missing:
         raise UsageError(f"weights {action} needs {', '.join(missing)} {see}")
     if len(args.files) != FILES[action]:
         counts = f"{FILES[action]} files, not {len(args.files)}"
@@ -58,10 +86,10 @@ def _list(args: argparse.Namespace) -> int:
     from netrun.weights.contents import list_weights
 
     layers = list_weights(args.files[0])
-    rows = [
-        (layer.name, layer.type, " ".join(map(blob_shape_text, layer.shapes)), f"{layer.count:,}")
-        for layer in layers
-    ]
+    rows = []
+    for layer in layers:
+        shapes = " ".join(map(blob_shape_text, layer.shapes))
+        rows.append((layer.name, layer.type, shapes, f"{layer.count:,}"))
     for line in aligned(rows, left=3):
         print(line)
     total = sum(layer.count for layer in layers)
@@ -79,12 +107,19 @@ def _fit(args: argparse.Namespace) -> int:
         renames[old] = new
     phase = pb.Phase.Value(args.phase)
     files = args.weights.split(",")
-    found = fit_weights(args.model, files, args.out, phase=phase, renames=renames)
+    found = fit_weights(
+        args.model,
+        files,
+        args.out,
+        phase=phase,
+        renames=renames,
+    )
     for name, why in found.anew.items():
         print(f"{name}: filled anew: {why}")
     if found.left:
         print(f"not in the net: {', '.join(found.left)}")
-    copied, anew = len(found.copied), len(found.anew)
+    copied = len(found.copied)
+    anew = len(found.anew)
     counts = f"{copied} of {copied + anew} layers with parameters copied, {anew} filled anew"
     print(f"{args.out}: {counts}")
     return 0
@@ -99,12 +134,12 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _diff(args: argparse.Namespace) -> int:
-    """Show the differences; as diff, return 1 where there are some."""
+    """Show the differences. As the command `diff`, return 1 where some exist."""
     from netrun.weights.contents import compare_weights
 
     lines = compare_weights(*args.files)
     print("\n".join(lines) or "the same weights")
-    return 1 if lines else 0
+    return int(bool(lines))
 
 
 _ACTIONS = {"list": _list, "fit": _fit, "convert": _convert, "diff": _diff}

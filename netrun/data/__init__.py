@@ -1,1 +1,1 @@
-"""What the image layers need: decoders of records, lists and videos, SSD's augmentation, prefetching loader."""
+"""The image layers' parts: decoders of records, SSD's augmentation, a loader that reads ahead."""

@@ -1,4 +1,7 @@
-"""Memory for batches, used again once nobody holds the batch before: fresh pages for each would cost a tenth of the loader's time."""
+"""Memory for batches, used again once nobody holds the previous batch.
+
+Fresh memory pages for each batch would cost a tenth of the loader's time.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,24 @@ import torch
 
 
 class Buffers:
-    """float32 tensors of one shape. A tensor's memory comes back when it and all views of it are gone, and never before."""
+    """float32 tensors of one shape, in memory that is used again.
+
+    A tensor's memory comes back when the tensor and all views of it are gone, never before.
+    """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
         self._free: list[np.ndarray] = []
 
     def take(self) -> torch.Tensor:
-        """A tensor of arbitrary content."""
-        block = self._free.pop() if self._free else np.empty(self.shape, np.float32)
-        view = block[:]  # torch holds this object for as long as any tensor or array shares the storage
+        """Return a tensor of arbitrary content."""
+        block = self._block()
+        # torch holds this view as long as any tensor or array shares the storage.
+        view = block[:]
         weakref.finalize(view, self._free.append, block).atexit = False
         return torch.from_numpy(view)
+
+    def _block(self) -> np.ndarray:
+        if self._free:
+            return self._free.pop()
+        return np.empty(self.shape, np.float32)

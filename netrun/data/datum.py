@@ -1,27 +1,42 @@
-"""One record of an LMDB: an AnnotatedDatum's bytes into an image and its annotations."""
+"""One record of an LMDB: from an AnnotatedDatum's bytes to an image and its annotations."""
 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.records import CorruptRecord, corners, float_pixels, is_truncated_jpeg, parse, parse_datum, raw_pixels
+from caffe_ir.records import (
+    CorruptRecord,
+    corners,
+    float_pixels,
+    is_truncated_jpeg,
+    parse,
+    parse_datum,
+    raw_pixels,
+)
 from netrun.data.boxes import Annotations
 from ssd_common.errors import CaffeError
 
-NO_OBJECTS = Annotations(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty((0, 3), np.float32))
+NO_OBJECTS = Annotations(
+    np.empty((0, 4), np.float32),
+    np.empty(0, np.float32),
+    np.empty((0, 3), np.float32),
+)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """image: (H, W, C), BGR or grey, uint8 (float32 of Data's float_data). annotations: its objects.
+    """An image with its objects or its label.
 
-    label: of the whole image, for data without boxes (or None).
-    faults: what was wrong with the objects that have been left out, one phrase for each.
+    image: (H, W, C), BGR or grey, uint8; float32 where Data's records hold float_data
+    annotations: its objects
+    label: the whole image's, for data without boxes, or None
+    faults: a phrase for each object that is left out, saying what is wrong with it
     """
 
     image: np.ndarray
@@ -30,37 +45,59 @@ class Sample:
     faults: tuple[str, ...] = ()
 
 
-def decode(value: bytes, labels: frozenset[int] | None, force_color: bool = False, force_gray: bool = False) -> Sample:
-    """The image and objects of a record.
+def decode(
+    value: bytes,
+    labels: frozenset[int] | None,
+    force_color: bool = False,
+    force_gray: bool = False,
+) -> Sample:
+    """Decode the image and the objects of an AnnotatedDatum.
 
-    labels: the label ids of the labelmap, None: unchecked. An object that no image can have is left out: a label that the labelmap
-    lacks, a box that is not finite, empty, inverted or wholly outside. Raises CorruptRecord for a message or an image that cannot be
-    decoded.
+    Leaves out an object that no image can have: its label is not in the labelmap, or its box
+    is not finite, empty, inverted or wholly outside.
+    labels: the label ids of the labelmap; None: unchecked
+    Raises CorruptRecord for a message or an image that cannot be decoded.
     """
     record = parse(value)
-    boxes, ids, faults = [], [], []
+    boxes = []
+    ids = []
+    faults = []
     for group in record.annotation_group:
+        label = group.group_label
         for annotation in group.annotation:
             box = annotation.bbox
             edges = corners(box)
-            if labels is not None and group.group_label not in labels:
-                faults.append(f"label {group.group_label}, which the labelmap has not")
-            elif fault := _fault(*edges):
-                faults.append(f"box ({', '.join(f'{v:g}' for v in edges)}), {fault}")
-            else:
-                boxes.append((*edges, box.size if box.HasField("size") else np.nan))
-                ids.append((group.group_label, annotation.instance_id, box.difficult))
+            fault = _fault(label, edges, labels)
+            if fault:
+                faults.append(fault)
+                continue
+            size = np.nan
+            if box.HasField("size"):
+                size = box.size
+            boxes.append((*edges, size))
+            ids.append((label, annotation.instance_id, box.difficult))
     rows = np.array(boxes, np.float32).reshape(-1, 5)
-    found = Annotations(rows[:, :4], rows[:, 4], np.array(ids, np.float32).reshape(-1, 3))
+    id_rows = np.array(ids, np.float32).reshape(-1, 3)
+    found = Annotations(rows[:, :4], rows[:, 4], id_rows)
     image = decode_image(record.datum, force_color, force_gray)
-    return Sample(image, found, record.datum.label if record.datum.HasField("label") else None, tuple(faults))
+    image_label = None
+    if record.datum.HasField("label"):
+        image_label = record.datum.label
+    return Sample(image, found, image_label, tuple(faults))
 
 
-def decode_datum(value: bytes, force_color: bool = False, force_gray: bool = False, mean: np.ndarray | None = None) -> Sample:
-    """The image and label of a record of Data's, a plain Datum.
+def decode_datum(
+    value: bytes,
+    force_color: bool = False,
+    force_gray: bool = False,
+    mean: np.ndarray | None = None,
+) -> Sample:
+    """Decode the image and the label of a plain Datum, the record of a Data layer.
 
-    mean: what mean_file holds, (C, H, W); it is taken off raw records here, since Caffe does that before it crops them. Then, and
-    where a record holds float_data, the image is float32. Raises CorruptRecord, and CaffeError for a mean of another size.
+    mean: what mean_file holds, (C, H, W), or None. Raw records lose it here, since Caffe
+        subtracts it before it crops them; their image is then float32, as is one of float_data
+    Raises CorruptRecord for a message or an image that cannot be decoded.
+    Raises CaffeError for a mean of another size.
     """
     datum = parse_datum(value)
     if datum.encoded or (datum.data and mean is None):
@@ -70,15 +107,38 @@ def decode_datum(value: bytes, force_color: bool = False, force_gray: bool = Fal
     else:
         image = float_pixels(datum).transpose(1, 2, 0)
     if mean is not None and image.dtype != np.uint8:
-        if mean.shape != (image.shape[2], *image.shape[:2]):
-            shape = (image.shape[2], *image.shape[:2])
-            raise CaffeError(f"transform_param: mean_file is {mean.shape} (channels, height, width), the record {shape}")
+        shape = (image.shape[2], *image.shape[:2])
+        if mean.shape != shape:
+            raise CaffeError(
+                f"transform_param: mean_file is {mean.shape} (channels, height, width), "
+                f"the record {shape}"
+            )
         image = image - mean.transpose(1, 2, 0)
     return Sample(np.ascontiguousarray(image), NO_OBJECTS, datum.label)
 
 
-def _fault(xmin: float, ymin: float, xmax: float, ymax: float) -> str | None:
-    """What makes these normalised corners no object's, if anything does. Boxes that only reach beyond the image are clipped later."""
+def _fault(
+    label: int,
+    edges: tuple[float, float, float, float],
+    labels: frozenset[int] | None,
+) -> str | None:
+    """Say why no image can have this object, or None where one can."""
+    if labels is not None and label not in labels:
+        return f"label {label}, which the labelmap has not"
+    fault = _box_fault(*edges)
+    if not fault:
+        return None
+    numbers = ", ".join(f"{v:g}" for v in edges)
+    return f"box ({numbers}), {fault}"
+
+
+def _box_fault(
+    xmin: float,
+    ymin: float,
+    xmax: float,
+    ymax: float,
+) -> str | None:
+    """Say why these normalised corners are no object's; a box that reaches outside may pass."""
     if not all(map(math.isfinite, (xmin, ymin, xmax, ymax))):
         return "which is not finite"
     if xmax <= xmin or ymax <= ymin:
@@ -88,9 +148,14 @@ def _fault(xmin: float, ymin: float, xmax: float, ymax: float) -> str | None:
     return None
 
 
-def decode_image(datum: pb.Datum, force_color: bool = False, force_gray: bool = False) -> np.ndarray:
-    """(H, W, C) uint8 of an encoded or raw datum, with its own channels unless forced. EXIF orientation is ignored, as in the fork.
+def decode_image(
+    datum: pb.Datum,
+    force_color: bool = False,
+    force_gray: bool = False,
+) -> np.ndarray:
+    """Decode an encoded or raw datum's image, ignoring EXIF orientation, as the fork does.
 
+    Returns (H, W, C) uint8, with the image's own channels unless they are forced.
     Raises CorruptRecord where there is no image, or only the beginning of one.
     """
     data = datum.data
@@ -99,14 +164,18 @@ def decode_image(datum: pb.Datum, force_color: bool = False, force_gray: bool = 
     if is_truncated_jpeg(data):
         raise CorruptRecord("a truncated JPEG")
     flag = cv2.IMREAD_UNCHANGED
-    if force_color or force_gray:
-        flag = (cv2.IMREAD_COLOR if force_color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
-    except cv2.error:  # an absurd size in a damaged header
-        image = None
+    if force_color:
+        flag = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    elif force_gray:
+        flag = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+    image = None
+    with suppress(cv2.error):  # a damaged header may give an absurd size
+        if data:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     if image is None:
         raise CorruptRecord("an image that cannot be decoded")
     if image.dtype != np.uint8:
         raise CorruptRecord(f"an image of {image.dtype} where bytes are needed")
-    return image[:, :, None] if image.ndim == 2 else image
+    if image.ndim == 2:
+        return image[:, :, None]
+    return image

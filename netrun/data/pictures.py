@@ -27,8 +27,9 @@ Source = PathLike | np.ndarray
 class Picture:
     """An image to detect on.
 
-    name: its path, its key in an LMDB, or the position of an array among the sources, from 0.
-    image: (H, W, 3) uint8, BGR. truth: its objects, where it comes from an LMDB.
+    name: its path, its key in an LMDB, or an array's position among the sources, from 0
+    image: (H, W, 3) uint8, BGR
+    truth: its objects, where it comes from an LMDB
     """
 
     name: str
@@ -37,11 +38,13 @@ class Picture:
 
 
 def sources_of(images: Source | Iterable[Source]) -> list[Source]:
-    """One source or several as a list.
+    """List one source or several.
 
-    Raises CaffeError for a path where nothing is, and for an array that is no BGR image.
+    Raises CaffeError for a path that does not exist, and for an array that is no BGR image.
     """
-    sources = [images] if isinstance(images, (str, os.PathLike, np.ndarray)) else list(images)
+    if isinstance(images, (str, os.PathLike, np.ndarray)):
+        images = [images]
+    sources = list(images)
     for i, source in enumerate(sources):
         if isinstance(source, np.ndarray):
             _check_array(i, source)
@@ -51,17 +54,21 @@ def sources_of(images: Source | Iterable[Source]) -> list[Source]:
 
 
 def _check_array(position: int, image: np.ndarray) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+    is_colour = image.ndim == 3 and image.shape[2] == 3
+    if image.dtype != np.uint8 or not is_colour or not image.size:
         found = f"{image.dtype} of shape {image.shape}"
         raise CaffeError(f"image {position}: not (H, W, 3) uint8, in BGR, but {found}")
 
 
 def pictures_in(
-    sources: Sequence[Source], names: Mapping[int, str], limit: int | None = None
+    sources: Sequence[Source],
+    names: Mapping[int, str],
+    limit: int | None = None,
 ) -> Iterator[Picture]:
-    """The images of files, folders, LMDBs and arrays, at most `limit` of them.
+    """Read the images of files, folders, LMDBs and arrays, one after the other.
 
-    names: of the classes by label, for the objects in LMDBs.
+    names: class names by label, for the objects in LMDBs
+    limit: the most images to read; None: all
     Raises CaffeError for an image that cannot be read, and for a folder without images.
     """
     count = 0
@@ -73,7 +80,11 @@ def pictures_in(
             yield picture
 
 
-def _pictures_of(source: Source, position: int, names: Mapping[int, str]) -> Iterator[Picture]:
+def _pictures_of(
+    source: Source,
+    position: int,
+    names: Mapping[int, str],
+) -> Iterator[Picture]:
     if isinstance(source, np.ndarray):
         return iter([Picture(str(position), source)])
     if (Path(source) / "data.mdb").is_file():

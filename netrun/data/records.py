@@ -1,4 +1,4 @@
-"""Where samples come from, as the loader sees it: records by number; lists of image files; random orders."""
+"""Where samples come from: records by number, lists of image files, random orders."""
 
 from __future__ import annotations
 
@@ -17,31 +17,47 @@ from netrun.data.datum import NO_OBJECTS, Sample, decode_image
 from ssd_common.errors import CaffeError
 from ssd_common.files import read_bytes
 
-_ORDERS = 1 << 63  # the second words of Philox keys from here on are no sample's
+# Philox keys whose second word is this or more belong to no sample.
+_ORDERS = 1 << 63
 
 
 class Records(Protocol):
-    """Records by number, under the keys that messages name them by."""
+    """Records by number, under the keys by which messages name them."""
 
     source: str
 
     @property
-    def keys(self) -> Sequence[bytes]: ...
+    def keys(self) -> Sequence[bytes]:
+        """The records' keys, in order."""
 
     def __len__(self) -> int: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close whatever is open."""
 
 
 class ImageList:
-    """The images and labels of ImageData's list file, each line `path label`. `sample` raises CorruptRecord for one that is unreadable.
+    """The images and labels of ImageData's list file, each line `path label`.
 
-    root: what stands before each path, as it is written. size: (height, width) to scale to, None: its own.
-    Raises CaffeError, naming file and line, for a list that is missing, empty or lacks a label.
+    source: the list file
+    root: text that stands before each path
+    size: (height, width) to scale to; None: the image's own
+    color: whether images are BGR; grey otherwise
+    Raises CaffeError, naming file and line, for a list that is missing, is empty or lacks a
+    label.
     """
 
-    def __init__(self, source: str, root: str = "", size: Shape | None = None, color: bool = True) -> None:
-        self.source, self._root, self._size, self._color = source, root, size, color
+    def __init__(
+        self,
+        source: str,
+        root: str = "",
+        size: Shape | None = None,
+        color: bool = True,
+    ) -> None:
+        self.source = source
+        self._root = root
+        self._size = size
+        self._color = color
         self.keys: list[bytes] = []
         self._labels: list[int] = []
         for number, line in enumerate(read_bytes(source).splitlines(), 1):
@@ -53,7 +69,10 @@ class ImageList:
             except ValueError:
                 name = b""
             if not name:
-                raise CaffeError(f"{source}:{number}: each line should be an image's path, a space and its label, a whole number")
+                raise CaffeError(
+                    f"{source}:{number}: each line should be an image's path, a space "
+                    "and its label, a whole number"
+                )
             self.keys.append(name)
         if not self.keys:
             raise CaffeError(f"{source}: no image is listed")
@@ -62,39 +81,64 @@ class ImageList:
         return len(self.keys)
 
     def value(self, index: int) -> bytes:
-        """The bytes of an image's file."""
+        """Read the bytes of an image's file.
+
+        Raises CorruptRecord where it cannot be read.
+        """
+        name = self.keys[index].decode("utf-8", "surrogateescape")
         try:
-            return Path(self._root + self.keys[index].decode("utf-8", "surrogateescape")).read_bytes()
+            return Path(self._root + name).read_bytes()
         except OSError as error:
             raise CorruptRecord(error.strerror or str(error)) from None
 
     def sample(self, index: int) -> Sample:
-        image = decode_image(pb.Datum(encoded=True, data=self.value(index)), self._color, not self._color)
+        """Read an image, scaled to `size`, and its label.
+
+        Raises CorruptRecord for an image that cannot be read.
+        """
+        datum = pb.Datum(encoded=True, data=self.value(index))
+        image = decode_image(datum, self._color, not self._color)
         if self._size:
             image = cv2.resize(image, self._size[::-1]).reshape(*self._size, -1)
         return Sample(image, NO_OBJECTS, self._labels[index])
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file stays open."""
 
 
 @lru_cache(maxsize=8)
 def permutation(count: int, seed: int, number: int) -> np.ndarray:
-    """The random order of `count` things that has this number (0, 1, ...) in a run with this seed."""
+    """Return random order `number` (0, 1, ...) of `count` things in a run with this seed."""
     key = np.array([seed % (1 << 64), _ORDERS + number], np.uint64)
     return np.random.Generator(np.random.Philox(key=key)).permutation(count)
 
 
 class Order:
-    """The record's number for a sample's: one after the other, or shuffled anew for each pass, the same in all processes of a run.
+    """The record's number for a sample's number.
 
-    skip: how many records at most to pass over at the beginning, a number drawn by the seed (Caffe's rand_skip).
+    All processes of a run have the same order.
+    count: how many records there are
+    shuffle: whether each pass has a new random order; otherwise one record follows the other
+    skip: the seed draws how many records, below this, to pass over at first (rand_skip)
     """
 
-    def __init__(self, count: int, seed: int, shuffle: bool, skip: int = 0) -> None:
-        self._count, self._seed, self._shuffle = count, seed, shuffle
-        self._skip = int(permutation(skip, seed, _ORDERS - 1)[0]) if skip else 0
+    def __init__(
+        self,
+        count: int,
+        seed: int,
+        shuffle: bool,
+        skip: int = 0,
+    ) -> None:
+        self._count = count
+        self._seed = seed
+        self._shuffle = shuffle
+        self._skip = 0
+        if skip:
+            self._skip = int(permutation(skip, seed, _ORDERS - 1)[0])
 
     def __call__(self, index: int) -> int:
+        """Return the record's number for sample `index` of the run."""
         number, place = divmod(index + self._skip, self._count)
-        return int(permutation(self._count, self._seed, number)[place]) if self._shuffle else place
+        if self._shuffle:
+            return int(permutation(self._count, self._seed, number)[place])
+        return place

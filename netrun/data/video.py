@@ -13,17 +13,21 @@ from ssd_common.errors import CaffeError
 
 
 class Video:
-    """The frames of a file, each `skip` + 1-th of them, under their numbers. Frames asked for in order are decoded once each.
+    """Every (skip + 1)-th frame of a file, under its number.
 
+    Frames that are asked for in order are decoded once each.
     Raises CaffeError for a file that is missing or no video.
     """
 
     def __init__(self, source: str, skip: int = 0) -> None:
-        self.source, self._step = source, skip + 1
+        self.source = source
+        self._step = skip + 1
         if not Path(source).is_file():
             raise CaffeError(f"{source}: no such video")
         self._capture = cv2.VideoCapture(source)
-        self._frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)) if self._capture.isOpened() else 0
+        self._frames = 0
+        if self._capture.isOpened():
+            self._frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if self._frames < self._step:
             self.close()
             raise CaffeError(f"{source}: cannot be read as a video of at least {self._step} frames")
@@ -35,6 +39,7 @@ class Video:
 
     @property
     def keys(self) -> list[bytes]:
+        """The frames' numbers in the file, as text."""
         return [f"frame {self._number(i)}".encode() for i in range(len(self))]
 
     def _number(self, index: int) -> int:
@@ -42,21 +47,30 @@ class Video:
         return (index + 1) * self._step - 1
 
     def order(self, index: int) -> int:
-        """The record of a sample. Raises CaffeError behind the last one, where Caffe ends the run."""
+        """Return the record for a sample.
+
+        Raises CaffeError behind the last record, where Caffe ends the run.
+        """
         if index >= len(self):
             raise CaffeError(f"{self.source}: the video ends after {len(self)} frames")
         return index
 
     def sample(self, index: int) -> Sample:
-        """Raises CaffeError where the file holds fewer frames than it says."""
+        """Decode a record's frame.
+
+        Raises CaffeError where the file holds fewer frames than its header says.
+        """
         number = self._number(index)
+        good = False
+        image: np.ndarray = np.empty(0)
         with self._lock:
             if not self._at <= number < self._at + 2 * self._step:
                 self._capture.set(cv2.CAP_PROP_POS_FRAMES, number)
                 self._at = number
             while self._at < number and self._capture.grab():
                 self._at += 1
-            good, image = self._capture.read() if self._at == number else (False, np.empty(0))
+            if self._at == number:
+                good, image = self._capture.read()
             self._at += 1
         if not good:
             raise CaffeError(f"{self.source}: frame {number} of {self._frames} cannot be read")

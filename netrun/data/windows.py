@@ -1,4 +1,7 @@
-"""R-CNN's window files: boxes of images as foreground or background, cut out with some context (Girshick et al. 2014, appendix A)."""
+"""R-CNN's window files: boxes of images, as foreground or background, with some context.
+
+Paper: Girshick et al. 2014, appendix A.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,12 +22,19 @@ from netrun.data.transform import Transformer
 from ssd_common.errors import CaffeError
 from ssd_common.files import read_bytes
 
-_PICKS = 1 << 62  # the second words of Philox keys from here on choose windows
+# Philox keys whose second word is this or more choose windows.
+_PICKS = 1 << 62
+
+# An image's number, a class, and the box's x1, y1, x2, y2 in pixels.
+Window = tuple[int, int, list[int]]
 
 
 @dataclass(frozen=True)
 class WindowSample(Sample):
-    """window: x1, y1, x2, y2 of the box in the image, in pixels, both ends inside."""
+    """A sample that shows one box of its image.
+
+    window: x1, y1, x2, y2 of the box in pixels, both ends inside
+    """
 
     window: tuple[int, int, int, int] = (0, 0, 0, 0)
 
@@ -38,17 +49,22 @@ def _integers(words: Iterator[str], count: int) -> list[int]:
 
 
 class WindowFile:
-    """The windows of a file, background first. A batch holds fg_fraction of foreground, behind its background, drawn by the seed.
+    """The windows of a file, background first.
 
-    Each image is `# index`, path, channels, height, width, a count, and so many rows `class overlap x1 y1 x2 y2`.
-    Raises CaffeError, naming file and image, for another form, and where either kind is missing.
+    Each image is `# index`, path, channels, height, width, a count, and as many rows
+    `class overlap x1 y1 x2 y2`. The seed draws the windows of a batch: first background,
+    then fg_fraction of foreground.
+    Raises CaffeError, naming file and image, for another form, and where foreground or
+    background is missing.
     """
 
     def __init__(self, param: pb.WindowDataParameter, seed: int) -> None:
-        self.source, self._param, self._seed = param.source, param, seed
+        self.source = param.source
+        self._param = param
+        self._seed = seed
         self._images: list[str] = []
-        background: list[tuple[int, int, list[int]]] = []
-        foreground: list[tuple[int, int, list[int]]] = []
+        background: list[Window] = []
+        foreground: list[Window] = []
         words = iter(read_bytes(self.source).decode("utf-8", "surrogateescape").split())
         index = 0
         try:
@@ -61,13 +77,26 @@ class WindowFile:
                     raise CaffeError(f"{self.source}: image {index} has not 3 channels")
                 self._read(words, index, background, foreground)
         except (ValueError, StopIteration):
-            raise CaffeError(f"{self.source}: image {index} is not '# index path channels height width count', then its windows") from None
-        if not (background and foreground):
-            kind = "background" if not background else "foreground"
-            raise CaffeError(f"{self.source}: no window is {kind} by fg_threshold and bg_threshold")
-        self._windows, self._background = background + foreground, len(background)
+            raise CaffeError(
+                f"{self.source}: image {index} is not '# index path channels height width count', "
+                "then its windows"
+            ) from None
+        for kind, windows in (("background", background), ("foreground", foreground)):
+            if not windows:
+                raise CaffeError(
+                    f"{self.source}: no window is {kind} by fg_threshold and bg_threshold"
+                )
+        self._windows = background + foreground
+        self._background = len(background)
 
-    def _read(self, words: Iterator[str], image: int, background: list, foreground: list) -> None:
+    def _read(
+        self,
+        words: Iterator[str],
+        image: int,
+        background: list[Window],
+        foreground: list[Window],
+    ) -> None:
+        """Sort an image's windows into background and foreground."""
         p = self._param
         _, _, count = _integers(words, 3)
         for _ in range(count):
@@ -76,7 +105,10 @@ class WindowFile:
             corners = _integers(words, 4)
             if overlap >= p.fg_threshold:
                 if label <= 0:
-                    raise CaffeError(f"{self.source}: image {image} has a foreground window of class {label}; classes start at 1")
+                    raise CaffeError(
+                        f"{self.source}: image {image} has a foreground window "
+                        f"of class {label}; classes start at 1"
+                    )
                 foreground.append((image, label, corners))
             elif overlap < p.bg_threshold:
                 background.append((image, 0, corners))
@@ -86,26 +118,38 @@ class WindowFile:
 
     @property
     def keys(self) -> list[bytes]:
-        return [f"{self._images[image]} {corners}".encode("utf-8", "surrogateescape") for image, _, corners in self._windows]
+        """The windows' images and corners, as text."""
+        texts = (f"{self._images[image]} {corners}" for image, _, corners in self._windows)
+        return [text.encode("utf-8", "surrogateescape") for text in texts]
 
     def order(self, index: int) -> int:
-        """The window for a sample of the run."""
+        """Draw the window for a sample of the run."""
         p = self._param
-        foreground = index % p.batch_size >= p.batch_size - int(np.float32(p.batch_size) * np.float32(p.fg_fraction))
-        first, last = (self._background, len(self)) if foreground else (0, self._background)
+        foregrounds = int(np.float32(p.batch_size) * np.float32(p.fg_fraction))
+        first = 0
+        last = self._background
+        if index % p.batch_size >= p.batch_size - foregrounds:
+            first = self._background
+            last = len(self)
         key = np.array([self._seed % (1 << 64), _PICKS + index], np.uint64)
-        return int(np.random.Generator(np.random.Philox(key=key)).integers(first, last))
+        rng = np.random.Generator(np.random.Philox(key=key))
+        return int(rng.integers(first, last))
 
     def sample(self, record: int) -> WindowSample:
+        """Read a window's whole image and its label.
+
+        Raises CorruptRecord for an image that cannot be read.
+        """
         image, label, (x1, y1, x2, y2) = self._windows[record]
         try:
             data = Path(self._images[image]).read_bytes()
         except OSError as error:
             raise CorruptRecord(error.strerror or str(error)) from None
-        return WindowSample(decode_image(pb.Datum(encoded=True, data=data), True), NO_OBJECTS, label, window=(x1, y1, x2, y2))
+        pixels = decode_image(pb.Datum(encoded=True, data=data), True)
+        return WindowSample(pixels, NO_OBJECTS, label, window=(x1, y1, x2, y2))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file stays open."""
 
 
 def _round(value: np.float32) -> int:
@@ -113,60 +157,149 @@ def _round(value: np.float32) -> int:
     return int(math.copysign(math.floor(abs(float(value)) + 0.5), value))
 
 
+class _Span(NamedTuple):
+    """One axis of a window.
+
+    low, high: what to cut out of the image, both ends inside
+    length: of that, once scaled
+    before, behind: the empty margins on the canvas
+    """
+
+    low: int
+    high: int
+    length: int
+    before: int
+    behind: int
+
+
+class _Cut(NamedTuple):
+    """What to cut out of the image, and where it comes to lie on the canvas.
+
+    x1, y1, x2, y2: in the image's pixels, both ends inside
+    width, height: of the part, once scaled
+    left, top: on the canvas
+    """
+
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+    width: int
+    height: int
+    left: int = 0
+    top: int = 0
+
+
 class WindowTransformer(Transformer):
-    """A window, widened by context_pad and to a square if crop_mode says so, scaled to crop_size; zeros where the image does not reach."""
+    """A window, with context, scaled to crop_size.
 
-    def __init__(self, layer: pb.LayerParameter, phase: int, mean: np.ndarray | None) -> None:
+    context_pad widens the window, and crop_mode may widen it to a square. The result is zero
+    where the image does not reach.
+    """
+
+    def __init__(
+        self,
+        layer: pb.LayerParameter,
+        phase: int,
+        mean: np.ndarray | None,
+    ) -> None:
         super().__init__(layer.transform_param, (), phase, mean)
-        self._window, self._side = layer.window_data_param, layer.transform_param.crop_size
+        self._window = layer.window_data_param
+        self._side = layer.transform_param.crop_size
         if 2 * self._window.context_pad >= self._side:
-            raise CaffeError(f"window_data_param: context_pad {self._window.context_pad} leaves nothing of crop_size {self._side}")
+            raise CaffeError(
+                f"window_data_param: context_pad {self._window.context_pad} "
+                f"leaves nothing of crop_size {self._side}"
+            )
 
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> tuple[np.ndarray, Annotations]:
+    def __call__(
+        self,
+        sample: Sample,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, Annotations]:
+        """Cut a window out, scale it, mirror it at random, and apply mean and scale.
+
+        Returns the (H, W, 3) float32 image and no objects.
+        """
         assert isinstance(sample, WindowSample)
         mirror = self._param.mirror and bool(rng.integers(2))
-        (x1, y1, x2, y2), (height, width), (left, top) = self._cut(sample, mirror)
-        cut = sample.image[y1 : y2 + 1, x1 : x2 + 1]
-        if not cut.size or min(x1, y1) < 0 or min(height, width) < 1:
-            raise CaffeError(f"window {sample.window} does not lie in its image, {sample.image.shape[1]} x {sample.image.shape[0]} pixels")
-        warped = cv2.resize(cut, (width, height), interpolation=cv2.INTER_LINEAR)
+        cut = self._cut(sample, mirror)
+        part = sample.image[cut.y1 : cut.y2 + 1, cut.x1 : cut.x2 + 1]
+        if not part.size or min(cut.x1, cut.y1) < 0 or min(cut.height, cut.width) < 1:
+            height, width = sample.image.shape[:2]
+            raise CaffeError(
+                f"window {sample.window} does not lie in its image, {width} x {height} pixels"
+            )
+        warped = cv2.resize(part, (cut.width, cut.height), interpolation=cv2.INTER_LINEAR)
         if mirror:
             warped = cv2.flip(warped, 1)
         pixels = warped.astype(np.float32)
-        if self._mean is not None:
-            offset = (self._mean.shape[2] - self._side) // 2
-            rows, columns = slice(offset + top, offset + top + height), slice(offset + left, offset + left + width)
-            pixels -= self._mean[:, rows, columns].transpose(1, 2, 0)
-        else:
-            pixels -= np.array(self._param.mean_value or [0.0], np.float32)
+        pixels -= self._mean_of(cut)
         canvas = np.zeros((self._side, self._side, 3), np.float32)
-        canvas[top : top + height, left : left + width] = pixels * np.float32(self._window.scale)
+        rows = slice(cut.top, cut.top + cut.height)
+        columns = slice(cut.left, cut.left + cut.width)
+        canvas[rows, columns] = pixels * np.float32(self._window.scale)
         return canvas, NO_OBJECTS
 
-    def _cut(self, sample: WindowSample, mirror: bool) -> tuple[tuple[int, int, int, int], tuple[int, int], tuple[int, int]]:
-        """What to cut out (both ends inside), its (height, width) once scaled, and its (left, top) on the canvas."""
-        side, square = self._side, self._window.crop_mode == "square"
+    def _mean_of(self, cut: _Cut) -> np.ndarray:
+        """The mean to subtract: mean_value, or mean_file's middle where the cut lies on it."""
+        if self._mean is None:
+            return np.array(self._param.mean_value or [0.0], np.float32)
+        offset = (self._mean.shape[2] - self._side) // 2
+        top = offset + cut.top
+        left = offset + cut.left
+        part = self._mean[:, top : top + cut.height, left : left + cut.width]
+        return part.transpose(1, 2, 0)
+
+    def _cut(self, sample: WindowSample, mirror: bool) -> _Cut:
+        side = self._side
+        square = self._window.crop_mode == "square"
         x1, y1, x2, y2 = sample.window
         if not (self._window.context_pad or square):
-            return sample.window, (side, side), (0, 0)
+            return _Cut(x1, y1, x2, y2, side, side)
         f = np.float32
-        context = f(side) / f(side - 2 * self._window.context_pad)
-        half = [f(x2 - x1 + 1) / f(2), f(y2 - y1 + 1) / f(2)]
-        centre = [f(x1) + half[0], f(y1) + half[1]]
+        half_width = f(x2 - x1 + 1) / f(2)
+        half_height = f(y2 - y1 + 1) / f(2)
+        centre_x = f(x1) + half_width
+        centre_y = f(y1) + half_height
         if square:
-            half = [max(half)] * 2
-        spans = []
-        for middle, reach, size in zip(centre, half, sample.image.shape[1::-1], strict=True):
-            low, high = _round(middle - reach * context), _round(middle + reach * context)
-            before, behind = max(0, -low), max(0, high - size + 1)
-            scale = f(side) / f(high - low + 1)
-            low, high = low + before, high - behind
-            scaled = _round(f(high - low + 1) * scale)
-            spans.append((low, high, scaled, _round(f(before) * scale), _round(f(behind) * scale)))
-        (x1, x2, width, left, right), (y1, y2, height, top, _) = spans
-        left = right if mirror else left
-        return (x1, y1, x2, y2), (min(height, side - top), min(width, side - left)), (left, top)
+            half_width = half_height = max(half_width, half_height)
+        image_height, image_width = sample.image.shape[:2]
+        across = self._span(centre_x, half_width, image_width)
+        down = self._span(centre_y, half_height, image_height)
+        left = across.before
+        if mirror:
+            left = across.behind
+        return _Cut(
+            x1=across.low,
+            y1=down.low,
+            x2=across.high,
+            y2=down.high,
+            width=min(across.length, side - left),
+            height=min(down.length, side - down.before),
+            left=left,
+            top=down.before,
+        )
+
+    def _span(self, middle: np.float32, half: np.float32, size: int) -> _Span:
+        """Widen a window by its context along one axis of an image of `size` pixels."""
+        f = np.float32
+        context = f(self._side) / f(self._side - 2 * self._window.context_pad)
+        low = _round(middle - half * context)
+        high = _round(middle + half * context)
+        before = max(0, -low)
+        behind = max(0, high - size + 1)
+        scale = f(self._side) / f(high - low + 1)
+        low += before
+        high -= behind
+        return _Span(
+            low,
+            high,
+            length=_round(f(high - low + 1) * scale),
+            before=_round(f(before) * scale),
+            behind=_round(f(behind) * scale),
+        )
 
     def normalise(self, image: np.ndarray, out: np.ndarray) -> None:
-        """All is done; only the axes change."""
+        """Move the axes to (C, H, W); the call has applied mean and scale already."""
         out[...] = image.transpose(2, 0, 1)

@@ -1,6 +1,7 @@
-"""Boxes on tensors: area, IoU, encoding against priors, decoding, non-maximum suppression.
+"""Boxes on tensors: area, IoU, coding against priors, non-maximum suppression.
 
-A box is (xmin, ymin, xmax, ymax), usually normalised to [0, 1]. Semantics are those of util/bbox_util.cpp in weiliu89/caffe (ssd).
+A box is (xmin, ymin, xmax, ymax), usually normalised to [0, 1].
+Source: util/bbox_util.cpp in weiliu89/caffe, branch ssd.
 """
 
 from __future__ import annotations
@@ -11,97 +12,178 @@ import torch
 from caffe_ir import caffe_ir_pb2 as pb
 from netrun.detection.stable_topk import stable_topk
 
-CORNER, CENTER_SIZE, CORNER_SIZE = pb.PriorBoxParameter.CORNER, pb.PriorBoxParameter.CENTER_SIZE, pb.PriorBoxParameter.CORNER_SIZE
+CORNER = pb.PriorBoxParameter.CORNER
+CENTER_SIZE = pb.PriorBoxParameter.CENTER_SIZE
+CORNER_SIZE = pb.PriorBoxParameter.CORNER_SIZE
 
 _TINY = torch.finfo(torch.float32).tiny
-_BLOCK = 64  # candidates of each list that greedy suppression takes at a time on the CPU: what they need stays in cache
-_PAIRS = 1 << 27  # box pairs whose IoU may be held at once on a device
+_BLOCK = 64  # boxes of a list that the CPU suppresses at a time: they fit into the cache
+_PAIRS = 1 << 27  # box pairs whose IoU a device holds at once
 
 
 def area(boxes: torch.Tensor) -> torch.Tensor:
-    """Areas (...) of boxes (..., 4); a box with a side below zero has none."""
+    """Compute the areas (...) of boxes (..., 4); 0 for a box with a negative side."""
     size = boxes[..., 2:] - boxes[..., :2]
-    return torch.where((size < 0).any(-1), size.new_zeros(()), size.prod(-1))
+    inverted = (size < 0).any(-1)
+    return torch.where(inverted, size.new_zeros(()), size.prod(-1))
 
 
 def iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Intersection over union (..., A, B) of boxes a (..., A, 4) and b (..., B, 4); 0 where they only touch or have no area."""
-    a1, b1 = a[..., :, None, :], b[..., None, :, :]
-    width = torch.minimum(a1[..., 2], b1[..., 2]).sub_(torch.maximum(a1[..., 0], b1[..., 0])).clamp_(min=0)
-    height = torch.minimum(a1[..., 3], b1[..., 3]).sub_(torch.maximum(a1[..., 1], b1[..., 1])).clamp_(min=0)
+    """Compute the intersection over union of every box of `a` with every box of `b`.
+
+    a: boxes (..., A, 4)
+    b: boxes (..., B, 4)
+    Returns (..., A, B), 0 where two boxes only touch or have no area.
+    """
+    a1 = a[..., :, None, :]
+    b1 = b[..., None, :, :]
+    width = _shared_side(a1, b1, 0)
+    height = _shared_side(a1, b1, 1)
     shared = width.mul_(height)
-    union = (area(a)[..., :, None] + area(b)[..., None, :]).sub_(shared)
+    union = area(a)[..., :, None] + area(b)[..., None, :]
+    union.sub_(shared)
     return shared.div_(union.clamp_(min=_TINY))
 
 
+def _shared_side(a: torch.Tensor, b: torch.Tensor, axis: int) -> torch.Tensor:
+    """The length along an axis (0: x, 1: y) that boxes share, 0 where they are apart."""
+    end = torch.minimum(a[..., 2 + axis], b[..., 2 + axis])
+    start = torch.maximum(a[..., axis], b[..., axis])
+    return end.sub_(start).clamp_(min=0)
+
+
 def _centers_sizes(boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    low, high = boxes[..., :2], boxes[..., 2:]
+    low = boxes[..., :2]
+    high = boxes[..., 2:]
     return (low + high) / 2, high - low
 
 
-def encode(boxes: torch.Tensor, priors: torch.Tensor, variances: torch.Tensor | None, code_type: int = CENTER_SIZE) -> torch.Tensor:
-    """What a head must predict over priors (..., 4) for it to mean boxes (..., 4).
+def encode(
+    boxes: torch.Tensor,
+    priors: torch.Tensor,
+    variances: torch.Tensor | None,
+    code_type: int = CENTER_SIZE,
+) -> torch.Tensor:
+    """Compute what a head must predict over priors for it to mean boxes.
 
-    variances: (..., 4), by which the code is divided, or None where they are part of the target (encode_variance_in_target).
-    CORNER: corner offsets; CORNER_SIZE: those in prior widths and heights; CENTER_SIZE: SSD's, the Faster R-CNN coding (SSD section 2.2).
+    boxes, priors: (..., 4)
+    variances: (..., 4), the code's divisors; None with encode_variance_in_target
+    code_type: CORNER, offsets of the corners; CORNER_SIZE, the same in prior widths and
+        heights; CENTER_SIZE, the coding of Faster R-CNN, which SSD uses (section 2.2)
     """
+    code = _encode_undivided(boxes, priors, code_type)
+    if variances is None:
+        return code
+    return code / variances
+
+
+def _encode_undivided(
+    boxes: torch.Tensor,
+    priors: torch.Tensor,
+    code_type: int,
+) -> torch.Tensor:
+    """The codes of boxes before their variances divide them."""
     center, size = _centers_sizes(priors)
     if code_type == CENTER_SIZE:
         box_center, box_size = _centers_sizes(boxes)
-        code = torch.cat([(box_center - center) / size, torch.log(box_size / size)], -1)
-    else:
-        code = boxes - priors
-        if code_type == CORNER_SIZE:
-            code = code / torch.cat([size, size], -1)
-    return code if variances is None else code / variances
+        offset = (box_center - center) / size
+        growth = torch.log(box_size / size)
+        return torch.cat([offset, growth], -1)
+    code = boxes - priors
+    if code_type == CORNER_SIZE:
+        code = code / torch.cat([size, size], -1)
+    return code
 
 
-def decode(codes: torch.Tensor, priors: torch.Tensor, variances: torch.Tensor | None, code_type: int = CENTER_SIZE) -> torch.Tensor:
-    """The boxes (..., 4) that predictions `codes` over priors mean; the inverse of `encode`, unclipped."""
-    offset = codes if variances is None else codes * variances
+def decode(
+    codes: torch.Tensor,
+    priors: torch.Tensor,
+    variances: torch.Tensor | None,
+    code_type: int = CENTER_SIZE,
+) -> torch.Tensor:
+    """Compute the boxes that predictions over priors mean: the inverse of `encode`.
+
+    codes, priors: (..., 4)
+    variances, code_type: as in `encode`
+    Returns boxes (..., 4), which may reach over the image's border.
+    """
+    offset = codes
+    if variances is not None:
+        offset = codes * variances
     center, size = _centers_sizes(priors)
     if code_type == CENTER_SIZE:
         middle = offset[..., :2] * size + center
         half = torch.exp(offset[..., 2:]) * size / 2
         return torch.cat([middle - half, middle + half], -1)
-    return priors + (offset * torch.cat([size, size], -1) if code_type == CORNER_SIZE else offset)
+    if code_type == CORNER_SIZE:
+        offset = offset * torch.cat([size, size], -1)
+    return priors + offset
 
 
-def nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float, top_k: int = -1, eta: float = 1.0) -> torch.Tensor:
-    """Places (int64) of the boxes that greedy non-maximum suppression keeps, best score first, equal scores in their order.
+def nms(
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    threshold: float,
+    top_k: int = -1,
+    eta: float = 1.0,
+) -> torch.Tensor:
+    """Suppress, greedily, every box that overlaps a better one.
 
-    boxes: (K, 4); scores: (K,). A box falls to a better one where their IoU exceeds threshold. top_k: how many of the best are
-    looked at (-1: all). eta < 1: each box kept multiplies the threshold by eta while it is above 0.5.
+    boxes: (K, 4)
+    scores: (K,)
+    threshold: a box falls where its IoU with a better one exceeds it
+    top_k: how many of the best boxes to look at (-1: all)
+    eta: below 1, each box kept multiplies the threshold by it while that is above 0.5
+    Returns the places (int64) of the boxes kept: best score first, equal scores in order.
     """
-    k = len(scores) if top_k < 0 else min(top_k, len(scores))
+    k = len(scores)
+    if top_k >= 0:
+        k = min(top_k, k)
     _, order = stable_topk(scores, k)
     ranked = boxes[order][None]
-    return order[greedy_keep(ranked, torch.ones_like(order, dtype=torch.bool)[None], threshold, eta)[0]]
+    valid = torch.ones_like(order, dtype=torch.bool)[None]
+    keep = greedy_keep(ranked, valid, threshold, eta)[0]
+    return order[keep]
 
 
 def greedy_keep(
-    boxes: torch.Tensor, valid: torch.Tensor, threshold: float, eta: float = 1.0, *, scores: torch.Tensor | None = None, limit: int = 0
+    boxes: torch.Tensor,
+    valid: torch.Tensor,
+    threshold: float,
+    eta: float = 1.0,
+    *,
+    scores: torch.Tensor | None = None,
+    limit: int = 0,
 ) -> torch.Tensor:
-    """Which of B ranked lists of boxes greedy suppression keeps: bool (B, K).
+    """Tell which boxes of B ranked lists greedy suppression keeps.
 
-    boxes: (B, K, 4), best first; valid: bool (B, K), true for the first so many of each list. threshold, eta: as in `nms`.
-    scores, limit: where only boxes that are among the `limit` best kept of all lists matter, (B, K) scores by which to leave out others.
+    boxes: (B, K, 4), best first
+    valid: bool (B, K), true for the boxes of each list, which come before its padding
+    threshold, eta: as in `nms`
+    scores: (B, K), or None; with `limit`, lets suppression stop early
+    limit: the caller wants only the `limit` best boxes kept over all lists (0: every one)
+    Returns bool (B, K).
     """
     if eta < 1:
-        keep = np.zeros(valid.shape, bool)
-        for row, own, count in zip(keep, boxes.cpu(), valid.sum(-1).tolist(), strict=True):
-            row[_keep_adaptive(own[:count], threshold, eta)] = True
-        return torch.from_numpy(keep).to(valid.device)
+        return _keep_lists_adaptive(boxes, valid, threshold, eta)
     if boxes.device.type == "cpu":
         return _keep_by_blocks(boxes, valid, threshold, scores, limit)
     step = max(1, _PAIRS // max(1, boxes.shape[1] ** 2))
-    return torch.cat([_keep_by_rounds(b, v, threshold) for b, v in zip(boxes.split(step), valid.split(step), strict=True)])
+    parts = zip(boxes.split(step), valid.split(step), strict=True)
+    return torch.cat([_keep_by_rounds(b, v, threshold) for b, v in parts])
 
 
-def _keep_by_blocks(boxes: torch.Tensor, valid: torch.Tensor, threshold: float, scores: torch.Tensor | None, limit: int) -> torch.Tensor:
-    """Block after block of all lists: cleared of what those kept before overlap, then settled by rounds.
+def _keep_by_blocks(
+    boxes: torch.Tensor,
+    valid: torch.Tensor,
+    threshold: float,
+    scores: torch.Tensor | None,
+    limit: int,
+) -> torch.Tensor:
+    """Suppress block after block of all lists.
 
-    A list whose next score is below that of the `limit` best kept by then is not followed any further.
+    First, a block loses the boxes that overlap one kept in an earlier block; then rounds
+    settle the rest. A list drops out once its next score is below the `limit` best kept.
     """
     keep = torch.zeros_like(valid)
     lists = torch.arange(len(valid))
@@ -112,41 +194,86 @@ def _keep_by_blocks(boxes: torch.Tensor, valid: torch.Tensor, threshold: float, 
         lists = lists[goes_on]
         if not len(lists):
             break
-        block, left = boxes[lists, start : start + _BLOCK], valid[lists, start : start + _BLOCK]
+        end = start + _BLOCK
+        block = boxes[lists, start:end]
+        left = valid[lists, start:end]
         if start:
-            kept = keep[lists, :start]
-            order = kept.byte().argsort(dim=1, descending=True, stable=True)[:, : int(kept.sum(1).max())]
-            before = boxes[lists[:, None], order] * kept.gather(1, order)[..., None]  # in place of a box not kept, one that overlaps none
+            before = _kept_before(boxes, keep, lists, start)
             left &= ~(iou(before, block) > threshold).any(1)
-        keep[lists, start : start + _BLOCK] = _keep_by_rounds(block, left, threshold)
+        keep[lists, start:end] = _keep_by_rounds(block, left, threshold)
     return keep
 
 
-def _keep_by_rounds(boxes: torch.Tensor, valid: torch.Tensor, threshold: float) -> torch.Tensor:
-    """Greedy suppression without a step per box: all lists at once, rounds until nothing changes.
+def _kept_before(
+    boxes: torch.Tensor,
+    keep: torch.Tensor,
+    lists: torch.Tensor,
+    start: int,
+) -> torch.Tensor:
+    """The boxes (L, M, 4) that the given lists keep before place `start`.
 
-    A box is out if a kept better one overlaps it. Starting from all, round r settles every box whose fate hangs on a chain of at
-    most r others, so the fixed point, which is unique, is the greedy answer.
+    Zeros, which overlap nothing, pad a list that keeps fewer than the longest one.
     """
-    beats = (iou(boxes, boxes) > threshold).triu_(1).to(torch.float16 if boxes.is_cuda else torch.float32)
+    kept = keep[lists, :start]
+    longest = int(kept.sum(1).max())
+    order = kept.byte().argsort(dim=1, descending=True, stable=True)[:, :longest]
+    return boxes[lists[:, None], order] * kept.gather(1, order)[..., None]
+
+
+def _keep_by_rounds(
+    boxes: torch.Tensor,
+    valid: torch.Tensor,
+    threshold: float,
+) -> torch.Tensor:
+    """Suppress all lists at once, in rounds until nothing changes, not box by box.
+
+    A kept box removes the worse ones that it overlaps. All boxes start as kept; round r
+    settles every box whose fate hangs on a chain of at most r others. The fixed point is
+    unique, so it is the greedy answer.
+    """
+    dtype = torch.float32
+    if boxes.is_cuda:
+        dtype = torch.float16
+    beats = (iou(boxes, boxes) > threshold).triu_(1).to(dtype)
     keep = valid
     for _ in range(boxes.shape[1]):
-        beaten = torch.bmm(keep.to(beats.dtype)[:, None], beats)[:, 0] > 0
-        settled, keep = keep, valid & ~beaten
+        beaten = torch.bmm(keep.to(dtype)[:, None], beats)[:, 0] > 0
+        settled = keep
+        keep = valid & ~beaten
         if torch.equal(settled, keep):
             break
     return keep
 
 
-def _keep_adaptive(boxes: torch.Tensor, threshold: float, eta: float) -> np.ndarray:
-    """Places kept of one ranked list where the threshold falls with every box kept."""
+def _keep_lists_adaptive(
+    boxes: torch.Tensor,
+    valid: torch.Tensor,
+    threshold: float,
+    eta: float,
+) -> torch.Tensor:
+    """Suppress list after list with a threshold that falls, on the host."""
+    keep = np.zeros(valid.shape, bool)
+    counts = valid.sum(-1).tolist()
+    for row, own, count in zip(keep, boxes.cpu(), counts, strict=True):
+        row[_keep_adaptive(own[:count], threshold, eta)] = True
+    return torch.from_numpy(keep).to(valid.device)
+
+
+def _keep_adaptive(
+    boxes: torch.Tensor,
+    threshold: float,
+    eta: float,
+) -> np.ndarray:
+    """The places kept of one ranked list; every box kept lowers the threshold."""
     keep = np.zeros(len(boxes), bool)
     limit = np.float32(threshold)
     for start in range(0, len(boxes), _BLOCK):
-        overlaps = iou(boxes[start : start + _BLOCK], boxes[: start + _BLOCK]).numpy()
+        end = start + _BLOCK
+        overlaps = iou(boxes[start:end], boxes[:end]).numpy()
         for i, row in enumerate(overlaps, start):
-            if not (row[keep[: len(row)]] > limit).any():
-                keep[i] = True
-                if limit > 0.5:
-                    limit *= np.float32(eta)
+            if (row[keep[: len(row)]] > limit).any():
+                continue
+            keep[i] = True
+            if limit > 0.5:
+                limit *= np.float32(eta)
     return np.flatnonzero(keep)

@@ -1,6 +1,7 @@
-"""Hard example mining: which negatives, or which examples, a MultiBoxLoss learns from (SSD section 2.2).
+"""Hard example mining: the negatives, or examples, that a MultiBoxLoss learns from.
 
-Semantics are those of MineHardExamples in util/bbox_util.cpp of weiliu89/caffe (ssd); equal losses keep their order.
+Paper: SSD, section 2.2. Equal losses keep their order.
+Source: MineHardExamples in util/bbox_util.cpp of weiliu89/caffe, branch ssd.
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ from netrun.detection.boxes import area, nms
 from netrun.detection.matching import UNMATCHED
 from netrun.detection.stable_topk import stable_topk
 
-_SMALL = 1e-5  # boxes of less area are no examples where NMS thins them
+_SMALL = 1e-5  # NMS takes no box of less area as an example
 
 
 @dataclass(frozen=True)
 class Thinning:
-    """Examples thinned by NMS before the best are taken: by boxes (N or 1, P, 4), among the top_k of greatest loss (-1: all)."""
+    """How NMS thins the examples before mining takes the best.
+
+    boxes: (N or 1, P, 4)
+    threshold: IoU above which an example of less loss falls
+    top_k: how many examples of greatest loss to look at (-1: all)
+    """
 
     boxes: torch.Tensor
     threshold: float
@@ -26,36 +32,83 @@ class Thinning:
 
 
 def max_negative(
-    index: torch.Tensor, overlap: torch.Tensor, loss: torch.Tensor, ratio: float, neg_overlap: float, *, thinning: Thinning | None = None
+    index: torch.Tensor,
+    overlap: torch.Tensor,
+    loss: torch.Tensor,
+    ratio: float,
+    neg_overlap: float,
+    *,
+    thinning: Thinning | None = None,
 ) -> torch.Tensor:
-    """The negatives to learn from, bool (N, P): per image the unmatched priors of greatest loss, `ratio` for each matched one.
+    """Choose the negatives to learn from: unmatched priors of greatest loss.
 
-    index, overlap: (N, P) from `match`; loss: (N, P) confidence losses. Priors that overlap an object by neg_overlap are no negatives.
+    index, overlap: (N, P), from `match`
+    loss: (N, P), confidence losses
+    ratio: how many negatives each matched prior of an image allows
+    neg_overlap: a prior with at least this IoU with an object is no negative
+    Returns bool (N, P).
     """
     eligible = (index == UNMATCHED) & (overlap < neg_overlap)
-    allowed = ((index > UNMATCHED).sum(1).float() * ratio).long()
-    return _greatest(loss, eligible, torch.minimum(allowed, eligible.sum(1)), thinning)
+    matched = (index > UNMATCHED).sum(1)
+    allowed = (matched.float() * ratio).long()
+    wanted = torch.minimum(allowed, eligible.sum(1))
+    return _greatest(loss, eligible, wanted, thinning)
 
 
-def hard_examples(loss: torch.Tensor, present: torch.Tensor, sample_size: int, thinning: Thinning | None = None) -> torch.Tensor:
-    """The examples to learn from, matched or not, bool (N, P): the sample_size of greatest loss in each image with objects.
+def hard_examples(
+    loss: torch.Tensor,
+    present: torch.Tensor,
+    sample_size: int,
+    thinning: Thinning | None = None,
+) -> torch.Tensor:
+    """Choose the examples to learn from, matched or not, in images that have objects.
 
-    loss: (N, P), confidence plus localisation; present: bool (N,).
+    loss: (N, P), confidence loss plus localisation loss
+    present: bool (N,), whether an image has objects
+    sample_size: how many examples of greatest loss an image gives
+    Returns bool (N, P).
     """
-    return _greatest(loss, present[:, None].expand_as(loss), present * sample_size, thinning)
+    eligible = present[:, None].expand_as(loss)
+    return _greatest(loss, eligible, present * sample_size, thinning)
 
 
-def _greatest(loss: torch.Tensor, eligible: torch.Tensor, wanted: torch.Tensor, thinning: Thinning | None) -> torch.Tensor:
+def _greatest(
+    loss: torch.Tensor,
+    eligible: torch.Tensor,
+    wanted: torch.Tensor,
+    thinning: Thinning | None,
+) -> torch.Tensor:
     """The `wanted` (N,) eligible places of greatest loss in each image, bool (N, P)."""
     chosen = torch.zeros_like(loss, dtype=torch.bool)
     if thinning is None:
-        order = torch.where(eligible, loss, -torch.inf).argsort(dim=1, descending=True, stable=True)
-        return chosen.scatter_(1, order, torch.arange(loss.shape[1], device=loss.device) < wanted[:, None])
-    boxes, top_k = thinning.boxes.expand(len(loss), -1, -1), thinning.top_k
+        ranked = torch.where(eligible, loss, -torch.inf)
+        order = ranked.argsort(dim=1, descending=True, stable=True)
+        ranks = torch.arange(loss.shape[1], device=loss.device)
+        return chosen.scatter_(1, order, ranks < wanted[:, None])
+    boxes = thinning.boxes.expand(len(loss), -1, -1)
     for i, count in enumerate(wanted.tolist()):
         places = eligible[i].nonzero()[:, 0]
-        _, best = stable_topk(loss[i, places], len(places) if top_k < 0 else min(top_k, len(places)))
-        places = places[best]
-        places = places[area(boxes[i, places]) >= _SMALL]
-        chosen[i, places[nms(boxes[i, places], loss[i, places], thinning.threshold)][:count]] = True
+        kept = _thinned(loss[i], boxes[i], places, thinning)
+        chosen[i, kept[:count]] = True
     return chosen
+
+
+def _thinned(
+    loss: torch.Tensor,
+    boxes: torch.Tensor,
+    places: torch.Tensor,
+    thinning: Thinning,
+) -> torch.Tensor:
+    """The places of one image that NMS leaves of `places`, greatest loss first.
+
+    loss: (P,)
+    boxes: (P, 4)
+    """
+    k = len(places)
+    if thinning.top_k >= 0:
+        k = min(thinning.top_k, k)
+    _, best = stable_topk(loss[places], k)
+    places = places[best]
+    places = places[area(boxes[places]) >= _SMALL]
+    kept = nms(boxes[places], loss[places], thinning.threshold)
+    return places[kept]

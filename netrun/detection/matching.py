@@ -1,6 +1,7 @@
-"""Which prior learns which object: ground truth per image, and SSD's matching (SSD section 2.2) over a whole batch.
+"""Matching: which prior learns which object (SSD section 2.2), over a whole batch.
 
-Semantics are those of GetGroundTruth, MatchBBox and FindMatches in util/bbox_util.cpp of weiliu89/caffe (ssd), its tie rules included.
+Source: GetGroundTruth, MatchBBox and FindMatches in util/bbox_util.cpp of weiliu89/caffe,
+branch ssd, tie rules included.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ from netrun.detection.boxes import iou
 from netrun.detection.stable_topk import place_of, ranking_keys
 from ssd_common.errors import CaffeError
 
-UNMATCHED, IGNORED = -1, -2
-_NO_OVERLAP = 1e-6  # an IoU up to this counts as none
+UNMATCHED = -1
+IGNORED = -2
+_NO_OVERLAP = 1e-6  # an IoU up to this counts as 0
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The objects of a batch, padded to one length.
+    """The objects of a batch, every image's list padded to one length.
 
-    boxes: (N, G, 4), zeros (which match nothing) where an image has fewer; labels: int64 (N, G); present: bool (N,), has any.
+    boxes: (N, G, 4); zeros, which match nothing, are padding
+    labels: int64 (N, G)
+    present: bool (N,), whether an image has objects
     """
 
     boxes: torch.Tensor
@@ -31,42 +35,85 @@ class GroundTruth:
 
 
 def ground_truth(
-    rows: torch.Tensor, images: int, device: torch.device, *, classes: int | None, background: int = 0, difficult: bool = True
+    rows: torch.Tensor,
+    images: int,
+    device: torch.device,
+    *,
+    classes: int | None,
+    background: int = 0,
+    difficult: bool = True,
 ) -> GroundTruth:
-    """Ground truth from a label blob (1, 1, R, 8) of rows [image, label, instance, xmin, ymin, xmax, ymax, difficult].
+    """Read the objects of a batch out of a label blob.
 
-    Rows of image -1 are padding; difficult: whether difficult objects count. The layout is worked out on the host: where the blob
-    lies there, nothing waits for a GPU. Raises CaffeError for a label that is the background's or outside [0, classes);
-    classes None: any other will do.
+    The host works the layout out, so a blob in host memory makes nothing wait for a GPU.
+    rows: (1, 1, R, 8), each [image, label, instance, xmin, ymin, xmax, ymax, difficult];
+        image -1 is padding
+    images: how many images the batch has (N)
+    device: where the result lies
+    classes: labels lie in [0, classes); None: unchecked
+    background: the label that no object may have
+    difficult: whether difficult objects count
+    Raises CaffeError for a label that is the background's or outside the classes.
     """
     table = rows.detach().cpu().reshape(-1, 8).numpy()
     image = table[:, 0].astype(np.int64)
-    wanted = (image >= 0) & (image < images) & (difficult | (table[:, 7] == 0))
-    order = np.flatnonzero(wanted)[np.argsort(image[wanted], kind="stable")]
-    table, image = table[order], image[order]
+    in_batch = (image >= 0) & (image < images)
+    wanted = in_batch & (difficult | (table[:, 7] == 0))
+    by_image = np.argsort(image[wanted], kind="stable")
+    order = np.flatnonzero(wanted)[by_image]
+    table = table[order]
+    image = image[order]
     label = table[:, 1].astype(np.int64)
-    if (label == background).any():
-        raise CaffeError(f"found background label {background} in the ground truth")
-    if classes is not None and ((label < 0) | (label >= classes)).any():
-        wrong = label[(label < 0) | (label >= classes)][0]
-        raise CaffeError(f"ground truth has label {wrong}, outside the {classes} classes (num_classes, background included)")
+    _check_labels(label, classes, background)
     counts = np.bincount(image, minlength=images)
-    slot = np.arange(len(image)) - np.repeat(counts.cumsum() - counts, counts)
+    firsts = counts.cumsum() - counts
+    slot = np.arange(len(image)) - np.repeat(firsts, counts)
     boxes = np.zeros((images, max(1, counts.max(initial=0)), 4), np.float32)
     labels = np.full(boxes.shape[:2], background, np.int64)
-    boxes[image, slot], labels[image, slot] = table[:, 3:7], label
-    return GroundTruth(*(torch.from_numpy(a).to(device, non_blocking=True) for a in (boxes, labels, counts > 0)))
+    boxes[image, slot] = table[:, 3:7]
+    labels[image, slot] = label
+    arrays = (boxes, labels, counts > 0)
+    return GroundTruth(*(torch.from_numpy(a).to(device, non_blocking=True) for a in arrays))
+
+
+def _check_labels(
+    label: np.ndarray,
+    classes: int | None,
+    background: int,
+) -> None:
+    if (label == background).any():
+        raise CaffeError(f"found background label {background} in the ground truth")
+    if classes is None:
+        return
+    wrong = label[(label < 0) | (label >= classes)]
+    if len(wrong):
+        raise CaffeError(
+            f"ground truth has label {wrong[0]}, outside the {classes} classes "
+            "(num_classes, background included)"
+        )
 
 
 def match(
-    candidates: torch.Tensor, truth: torch.Tensor, *, per_prediction: bool, threshold: float, ignore_cross_boundary: bool = False
+    candidates: torch.Tensor,
+    truth: torch.Tensor,
+    *,
+    per_prediction: bool,
+    threshold: float,
+    ignore_cross_boundary: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Match candidate boxes to objects: object of each candidate, int64 (N, P), and its best IoU with any object, (N, P).
+    """Match candidate boxes to objects; nothing here waits for a GPU.
 
-    candidates: (N or 1, P, 4); truth: (N, G, 4), zeros for padding. First each object takes, greatest IoU of all first, a candidate
-    to itself (ties: the earlier candidate, then the earlier object); then, if per_prediction, every other candidate takes the object
-    it overlaps most (ties: the earlier) if by threshold or more. UNMATCHED has no object; IGNORED reaches over the image's border
-    while ignore_cross_boundary is set. Nothing here waits for a GPU.
+    First, each object takes one candidate to itself: the pair of greatest IoU goes first,
+    then the earlier candidate, then the earlier object. Then, if per_prediction, every other
+    candidate takes the object that it overlaps most (the earlier of equals).
+    candidates: (N or 1, P, 4)
+    truth: (N, G, 4), zeros are padding
+    per_prediction: whether the second step happens
+    threshold: the least IoU of the second step
+    ignore_cross_boundary: whether candidates that reach over the image's border match nothing
+    Returns (index, overlap), both (N, P): index, int64, is the object of each candidate,
+    UNMATCHED, or IGNORED for one that reaches over the border; overlap is its best IoU with
+    any object.
     """
     overlaps = iou(truth, candidates)
     overlaps.masked_fill_(overlaps <= _NO_OVERLAP, 0)
@@ -77,7 +124,8 @@ def match(
     best, favourite = overlaps.max(1)
     index = torch.full_like(favourite, UNMATCHED)
     if per_prediction:
-        index = torch.where((best >= threshold) & (best > 0), favourite, index)
+        reaches = (best >= threshold) & (best > 0)
+        index = torch.where(reaches, favourite, index)
     index = _bipartite(overlaps, index)
     if outside is not None:
         index = torch.where(outside, IGNORED, index)
@@ -85,10 +133,13 @@ def match(
 
 
 def _bipartite(overlaps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """`index` (N, P) with each object of overlaps (N, G, P) given a candidate to itself, greatest overlap first.
+    """Give each object a candidate to itself, greatest overlap first.
 
-    Among G objects one can lose at most G - 1 candidates to the others, so its G best suffice; keys hold overlap and place, so
-    that one argmax settles ties too.
+    An object can lose at most G - 1 candidates to the G - 1 others, so its G best suffice.
+    Keys hold overlap and place, so one argmax settles ties too.
+    overlaps: (N, G, P)
+    index: (N, P), the object that each candidate has so far
+    Returns `index` with these candidates changed.
     """
     objects, count = overlaps.shape[1:]
     keys = ranking_keys(overlaps).topk(min(objects, count)).values  # (N, G, K)
@@ -97,9 +148,12 @@ def _bipartite(overlaps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     depth = keys.shape[2]
     for _ in range(objects):
         top, where = keys.flatten(1).max(1, keepdim=True)
+        found = top > 0
         taken = where // depth
         place = places.flatten(1).gather(1, where)
-        index = index.scatter(1, place, torch.where(top > 0, taken, index.gather(1, place)))
-        keys = keys.masked_fill((places == place[:, :, None]) & (top > 0)[:, :, None], 0)
+        matched = torch.where(found, taken, index.gather(1, place))
+        index = index.scatter(1, place, matched)
+        same_place = places == place[:, :, None]
+        keys = keys.masked_fill(same_place & found[:, :, None], 0)
         keys = keys.scatter(1, taken[:, :, None].expand(-1, -1, depth), 0)
     return index

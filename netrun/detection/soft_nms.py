@@ -1,4 +1,7 @@
-"""Soft suppression: a box that overlaps a better one loses score instead of falling (Bodla et al. 2017, "Soft-NMS", ICCV)."""
+"""Soft suppression: a box that overlaps a better one loses score instead of falling.
+
+Paper: Bodla et al. 2017, "Soft-NMS", ICCV.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,36 @@ import torch
 
 from netrun.detection.boxes import iou
 
-LOWEST = 0.001  # a score that falls below is nothing any more (their code, lib/nms/cpu_nms.pyx of bharatsingh430/soft-nms)
+# A box of a lower score counts as suppressed.
+# Source: lib/nms/cpu_nms.pyx in bharatsingh430/soft-nms.
+LOWEST = 0.001
 
 
-def soft_nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float = 0.3, lowest: float = LOWEST) -> torch.Tensor:
-    """The scores (..., K) that linear soft suppression leaves of `scores` (..., K) of boxes (..., K, 4), 0 for those below `lowest`.
+def soft_nms(
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    threshold: float = 0.3,
+    lowest: float = LOWEST,
+) -> torch.Tensor:
+    """Lower the scores of boxes by linear soft suppression.
 
-    Of each list, the best box that is left is taken, and every other left one whose IoU with it exceeds `threshold` has its score
-    multiplied by 1 − IoU (eq. 3 of the paper; its code's default threshold); then the best of the rest, until none is left.
-    Of equal scores the first goes first. -inf stands for no box.
+    Each step takes the best box left of a list (the first among equals). Every other box
+    left whose IoU with it exceeds the threshold has its score multiplied by 1 − IoU.
+    boxes: (..., K, 4)
+    scores: (..., K); -inf stands for no box
+    threshold: IoU; the default is that of the authors' code
+    lowest: a score that falls below becomes 0
+    Returns the scores left, (..., K).
+    Source: equation 3 of the paper.
     """
-    count, length = scores.shape[:-1].numel(), scores.shape[-1]
+    count = scores.shape[:-1].numel()
+    length = scores.shape[-1]
     left = torch.where(scores >= lowest, scores, -torch.inf).reshape(count, length)
     lists = boxes.reshape(count, length, 4)
     taken = torch.zeros_like(left)
     rows = torch.arange(len(left), device=left.device)
     while left.numel() and bool((left > 0).any()):
-        best = (left == left.amax(1, keepdim=True)).to(torch.uint8).argmax(1)  # the first of equals, which max does not promise
+        best = _first_greatest(left)
         score = left[rows, best]
         taken[rows, best] = torch.where(score > 0, score, taken[rows, best])
         left[rows, best] = -torch.inf
@@ -30,3 +46,9 @@ def soft_nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float = 0.3, 
         left = torch.where(overlap > threshold, left * (1 - overlap), left)
         left = torch.where(left >= lowest, left, -torch.inf)
     return taken.reshape(scores.shape)
+
+
+def _first_greatest(values: torch.Tensor) -> torch.Tensor:
+    """The place of each row's greatest value, the first among equals; max promises no order."""
+    greatest = values == values.amax(1, keepdim=True)
+    return greatest.to(torch.uint8).argmax(1)

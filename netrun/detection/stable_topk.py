@@ -1,4 +1,7 @@
-"""Rankings in which equal values keep their order, as Caffe's stable sorts do; torch.topk promises no order among equals."""
+"""Rankings in which equal values keep their order, as in Caffe's stable sorts.
+
+torch.topk promises no order among equal values.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,33 @@ import torch
 
 
 def ranking_keys(values: torch.Tensor) -> torch.Tensor:
-    """int64 keys (..., P) of float values (..., P): a greater key is a greater value or, among equals, an earlier place.
+    """Make int64 keys that rank greater values, and earlier ones among equals, higher.
 
-    The upper half of a key is the float32's bits made monotone, the lower half the place counted from the end.
+    The upper half of a key is the float32's bits made monotone; the lower half is the
+    place, counted from the end.
+    values: float (..., P)
+    Returns keys (..., P).
     """
-    bits = (values.float() + 0.0).contiguous().view(torch.int32)  # + 0.0: one zero only
+    numbers = values.float() + 0.0  # makes -0 and 0 one value
+    bits = numbers.contiguous().view(torch.int32)
     ascending = bits ^ ((bits >> 31) & 0x7FFFFFFF)
-    places = torch.arange(values.shape[-1] - 1, -1, -1, device=values.device)
+    last = values.shape[-1] - 1
+    places = torch.arange(last, -1, -1, device=values.device)
     return (ascending.long() << 32) | places
 
 
 def place_of(keys: torch.Tensor, length: int) -> torch.Tensor:
-    """The places (0-based) that keys from `ranking_keys` over `length` values stand for."""
+    """Read the places (0-based) out of keys that `ranking_keys` made over `length` values."""
     return length - 1 - (keys & 0xFFFFFFFF)
 
 
 def stable_topk(values: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The k greatest of the last axis, falling, and their places; equal values in their order. values: (..., P), P >= k."""
+    """Take the k greatest values of the last axis.
+
+    values: (..., P), P >= k
+    Returns (values, places), each (..., k), falling; equal values keep their order.
+    """
     length = values.shape[-1]
-    places = place_of(ranking_keys(values).topk(k).values, length)
+    keys = ranking_keys(values).topk(k).values
+    places = place_of(keys, length)
     return values.gather(-1, places), places

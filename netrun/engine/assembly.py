@@ -1,4 +1,4 @@
-"""A net's parts, put together from its prototxt: layers, parameters, graph, shapes of blobs."""
+"""Puts a net together from its prototxt: layers, parameters, graph, shapes of blobs."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from netrun.layers.python import PythonFacts
 
 @dataclass(frozen=True)
 class Assembly:
-    """What an Engine is made of.
+    """The parts that make up an Engine.
 
     layers: in the net's order, with their parameters.
     learnable: the parameters that some layer owns.
     graph: which layer makes and which layers read each blob.
-    loss_weights: of every top by its name.
-    shapes: of every blob by its name.
+    loss_weights: the weight of every top in the net's loss, by the top's name.
+    shapes: of every blob, by its name.
     bottoms: for each layer, the shapes of the bottoms that its facts are for.
-    plan: what passes may save.
+    plan: what memory and work a pass may save.
     """
 
     layers: list[Layer]
@@ -40,12 +40,14 @@ class Assembly:
 
 
 def sources_of_facts(context: Context, given: Mapping[str, Shape]) -> dict[str, Ask]:
-    """What says more of some layer types than their rule, by type.
+    """What gives the facts of layer types whose rule does not know them all, by type.
 
-    given: shapes by top that the caller insists on.
+    given: shapes that the caller insists on, by top.
     """
     shapes = data_shapes.DataShapes(context, given)
-    return {"Python": PythonFacts(context.phase), **dict.fromkeys(data_shapes.TYPES, shapes)}
+    sources: dict[str, Ask] = dict.fromkeys(data_shapes.TYPES, shapes)
+    sources["Python"] = PythonFacts(context.phase)
+    return sources
 
 
 def assemble(
@@ -56,15 +58,17 @@ def assemble(
 ) -> Assembly:
     """Build the layers of a net, and fill their parameters.
 
-    given: shapes for Input layers in place of the net's. sources: see sources_of_facts.
+    given: shapes for Input layers in place of the net's.
+    sources: see sources_of_facts.
     Raises LayerError for a layer that Caffe would refuse or netrun lacks, CaffeError for data
     that cannot be read or a net that memory cannot hold.
     """
     walked = walk(net, given, sources)
     require_memory(walked, context.device)
-    graph = build_graph([step.layer for step in walked.layers])
-    layers = [create(step.layer, step.facts, context) for step in walked.layers]
-    facts = [step.facts for step in walked.layers]
+    steps = walked.layers
+    graph = build_graph([step.layer for step in steps])
+    layers = [create(step.layer, step.facts, context) for step in steps]
+    facts = [step.facts for step in steps]
     learnable = allocate(layers, facts, context, net.force_backward)
     weights = loss_weights(layers)
     return Assembly(
@@ -73,6 +77,6 @@ def assemble(
         graph=graph,
         loss_weights=weights,
         shapes={name: tuple(shape) for name, shape in walked.blobs.items()},
-        bottoms=[[tuple(shape) for shape in step.bottoms] for step in walked.layers],
+        bottoms=[list(map(tuple, step.bottoms)) for step in steps],
         plan=plan_passes(layers, graph, weights, net.force_backward),
     )

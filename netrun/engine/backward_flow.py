@@ -1,4 +1,7 @@
-"""Which layers Caffe calls Backward of, and for which bottoms: Net::Init's own bookkeeping."""
+"""Which layers Caffe calls Backward of, and for which bottoms.
+
+Source: weiliu89/caffe (ssd), Net::Init in src/caffe/net.cpp.
+"""
 
 from __future__ import annotations
 
@@ -12,51 +15,56 @@ class BackwardFlow:
     """Where gradients go in a net.
 
     layers: for each layer, whether Caffe calls its Backward.
-    bottoms: for each layer, whether that computes a gradient of each bottom.
-    rated: for each layer, whether that computes a gradient of each parameter blob.
+    bottoms: for each layer, whether Backward computes a gradient of each bottom.
+    rated: for each layer, whether Backward computes a gradient of each parameter blob.
     """
 
     def __init__(self, layers: Sequence[Layer], force_backward: bool) -> None:
         """layers: of the net, in order. force_backward: the net's own field."""
         self.layers: list[bool] = []
         self.bottoms: list[list[bool]] = []
-        learns = [[not _frozen(layer, j) for j in range(len(layer.blobs))] for layer in layers]
-        self._follow(layers, learns)
+        self.rated = [_learns(layer) for layer in layers]
+        self._follow(layers)
         self._stop_where_no_loss_is(layers)
-        self.rated = learns
         if force_backward:
-            self.layers = [True] * len(self.layers)
-            self.bottoms = [
-                _forced(flags, layer) for flags, layer in zip(self.bottoms, layers, strict=True)
-            ]
-            self.rated = [[True] * len(flags) for flags in learns]
+            self._force(layers)
 
-    def _follow(self, layers: Sequence[Layer], learns: Sequence[Sequence[bool]]) -> None:
-        """From the data on: a layer goes back where it learns, or a bottom wants a gradient."""
+    def _follow(self, layers: Sequence[Layer]) -> None:
+        """Mark, from the data on, layers that learn or have a bottom that wants a gradient."""
         wanted: dict[str, bool] = {}
+        for layer, learns in zip(layers, self.rated, strict=True):
+            names = layer.param.bottom
+            want = [wanted[name] for name in names]
+            flags = list(map(bool, layer.param.propagate_down))[: len(names)]
+            goes_back = any(want) or any(learns)
+            self.bottoms.append(flags or want)
+            self.layers.append(goes_back)
+            wanted.update(dict.fromkeys(layer.param.top, goes_back))
+
+    def _force(self, layers: Sequence[Layer]) -> None:
+        """Mark everything but the bottoms that take no gradient, as force_backward does."""
         for i, layer in enumerate(layers):
-            flags, names = layer.param.propagate_down, layer.param.bottom
-            if flags:
-                self.bottoms.append([bool(flags[j]) for j in range(len(names))])
-            else:
-                self.bottoms.append([wanted[name] for name in names])
-            self.layers.append(any(wanted[name] for name in names) or any(learns[i]))
-            wanted.update(dict.fromkeys(layer.param.top, self.layers[i]))
+            self.layers[i] = True
+            self.rated[i] = [True] * len(self.rated[i])
+            for j in range(len(self.bottoms[i])):
+                if j not in layer.no_gradient_to:
+                    self.bottoms[i][j] = True
 
     def _stop_where_no_loss_is(self, layers: Sequence[Layer]) -> None:
-        """From the losses back: two kinds of layers are left out.
+        """Unmark, from the losses back, two kinds of layers.
 
-        Those that no loss depends on, and those whose every top is read only by layers that
-        compute no gradient of it.
+        These are layers that no loss depends on, and layers whose every top is read only by
+        layers that compute no gradient of it.
         """
         under_loss: set[str] = set()
         skipped: set[str] = set()
         for i in reversed(range(len(self.layers))):
             layer = layers[i].param
-            if self.layers[i] and all(top in skipped for top in layer.top):
+            tops = set(layer.top)
+            if self.layers[i] and tops <= skipped:
                 self._skip(i)
             weighed = any(loss_weight(layer, j) for j in range(len(layer.top)))
-            if weighed or any(top in under_loss for top in layer.top):
+            if weighed or tops & under_loss:
                 under_loss.update(layer.bottom)
             else:
                 self._skip(i)
@@ -69,11 +77,9 @@ class BackwardFlow:
         self.bottoms[position] = [False] * len(self.bottoms[position])
 
 
-def _frozen(layer: Layer, blob: int) -> bool:
-    specs = layer.param.param
-    return blob < len(specs) and specs[blob].lr_mult == 0
-
-
-def _forced(flags: Sequence[bool], layer: Layer) -> list[bool]:
-    """The bottoms of a layer under force_backward: all but those that take no gradient."""
-    return [known or j not in layer.no_gradient_to for j, known in enumerate(flags)]
+def _learns(layer: Layer) -> list[bool]:
+    """For each parameter blob of a layer, whether its lr_mult lets it learn."""
+    learns = [True] * len(layer.blobs)
+    for j, spec in enumerate(layer.param.param[: len(learns)]):
+        learns[j] = spec.lr_mult != 0
+    return learns

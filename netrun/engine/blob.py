@@ -1,4 +1,4 @@
-"""Blobs of a net: tensors by name, whose memory a net may release and take again."""
+"""Blobs of a net: named tensors, whose memory the net may release and take again."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ssd_common.errors import CaffeError
 class Blob:
     """A blob of a net: what the latest pass has put there, zeros before the first.
 
-    shape: of the blob until it has a tensor. device: where the tensor lives.
-    loss_weight: by how much its sum counts in the net's loss.
+    shape: of the blob until it has a tensor.
+    device: where the tensor lives.
+    loss_weight: by how much the blob's sum counts in the net's loss.
     """
 
     def __init__(
@@ -46,22 +47,29 @@ class Blob:
         self._tensor = value
 
     def release(self) -> None:
-        """Let go of the values: zeros until they are computed again."""
-        self._shape, self._tensor = self.shape, None
+        """Release the values: the blob holds zeros until a pass computes it again."""
+        self._shape = self.shape
+        self._tensor = None
 
     def leaf(self, gradient: bool) -> torch.Tensor:
-        """The same memory as the start of a new graph. gradient: whether autograd computes one."""
+        """Make the tensor the start of a new graph, in the same memory, and return it.
+
+        gradient: whether autograd computes one.
+        """
         self._tensor = self.tensor.detach().requires_grad_(gradient)
         return self._tensor
 
     @property
     def shape(self) -> Shape:
         """The sides of the tensor, or those that it will have."""
-        return self._shape if self._tensor is None else tuple(self._tensor.shape)
+        if self._tensor is None:
+            return self._shape
+        return tuple(self._tensor.shape)
 
     def reshape(self, *sides: int | Sequence[int]) -> None:
-        """Give the blob this shape. Values stay where their count does, else they become zeros.
+        """Give the blob this shape.
 
+        Values stay where their count stays the same; else they become zeros.
         Raises CaffeError for a negative side.
         """
         shape = tuple(int(side) for part in sides for side in np.ravel(part))
@@ -79,7 +87,7 @@ class Blob:
 class ParamBlob(Blob):
     """A parameter as one layer sees it.
 
-    Its shape may differ from its tensor's, which then belongs to a layer that shares it.
+    Its shape may differ from its tensor's: then the tensor belongs to another layer.
     """
 
     @property

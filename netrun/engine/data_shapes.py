@@ -1,4 +1,4 @@
-"""What only its data know of a data layer: the shapes of tops that prototxt and rule leave open."""
+"""The shapes of data layers' tops that prototxt and rule leave open, and only the data know."""
 
 from __future__ import annotations
 
@@ -13,19 +13,26 @@ from netrun.layers.hdf5 import HDF5Data
 from netrun.layers.image_source import ImageSource
 from ssd_common.errors import UnknownShape
 
-TYPES = ("AnnotatedData", "Data", "HDF5Data", "ImageData", "VideoData")
+TYPES = (
+    "AnnotatedData",
+    "Data",
+    "HDF5Data",
+    "ImageData",
+    "VideoData",
+)
 
 
 class DataShapes:
-    """Facts of data layers, as `walk` asks for them: by their first record where need be, once."""
+    """Finds the facts of data layers for `walk`, once each, by the first record if need be.
+
+    A corrupt first record does not stop it, even in a strict run: then the first forward stops
+    there, else it says which record takes its place.
+    """
 
     def __init__(self, context: Context, given: Mapping[str, Shape]) -> None:
-        """given: shapes by top that the caller insists on.
-
-        A corrupt first record does not stop this, whatever `strict` says: the first forward
-        does, or says which record takes its place.
-        """
-        self._context = replace(context, options=replace(context.options, strict=False))
+        """given: shapes that the caller insists on, by top."""
+        options = replace(context.options, strict=False)
+        self._context = replace(context, options=options)
         self._given = given
         self._found: dict[str, Facts] = {}
 
@@ -40,11 +47,11 @@ class DataShapes:
         return self._found[layer.name]
 
     def _facts(self, layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
-        if layer.top and all(top in self._given for top in layer.top):
+        if layer.top and self._given.keys() >= set(layer.top):
             return Facts([tuple(self._given[top]) for top in layer.top])
         with suppress(UnknownShape):
             ruled = facts(layer, bottoms)
-            if layer.type != "Data":  # whose records say how many channels there are
+            if layer.type != "Data":  # only its records say how many channels it has
                 return ruled
         made = create(layer, Facts([]), self._context)
         assert isinstance(made, (ImageSource, HDF5Data))

@@ -1,6 +1,7 @@
-"""What Caffe logs of every layer under `debug_info` (src/caffe/net.cpp).
+"""Logs what Caffe logs of every layer under `debug_info`.
 
-The mean absolute value of tops, parameters and gradients.
+That is the mean absolute value of tops, parameters and gradients.
+Source: weiliu89/caffe (ssd), src/caffe/net.cpp.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from netrun.layers import Layer
 from netrun.runtime import log
 
 Tops = Mapping[tuple[int, int], Tensor]  # by layer and number
-Gradient = Callable[[], Tensor | None]  # None where there is none
+Gradient = Callable[[], Tensor | None]  # asks for a gradient after the backward pass
 
 
 def show_forward(layers: Sequence[Layer], tops: Tops, positions: Iterable[int]) -> None:
@@ -28,11 +29,22 @@ def show_forward(layers: Sequence[Layer], tops: Tops, positions: Iterable[int]) 
         layer = layers[i]
         where = f"    [Forward] Layer {layer.name}, "
         for j, name in enumerate(layer.param.top):
-            shown = AUTOMATIC.strip() if name.endswith(AUTOMATIC) else name
-            log.info(f"{where}top blob {shown} data: {_mean(tops[i, j])}", at="net.cpp:608")
+            shown = name
+            if name.endswith(AUTOMATIC):
+                shown = AUTOMATIC.strip()
+            line = f"top blob {shown} data: {_mean(tops[i, j])}"
+            log.info(f"{where}{line}", at="net.cpp:608")
         for j, blob in enumerate(layer.blobs):
-            given = layer.param.param[j].name if j < len(layer.param.param) else ""
-            log.info(f"{where}param blob {given or j} data: {_mean(blob)}", at="net.cpp:620")
+            line = f"param blob {_param_name(layer, j)} data: {_mean(blob)}"
+            log.info(f"{where}{line}", at="net.cpp:620")
+
+
+def _param_name(layer: Layer, number: int) -> str:
+    """The name that the prototxt gives a parameter, or its number."""
+    specs = layer.param.param
+    if number < len(specs) and specs[number].name:
+        return specs[number].name
+    return str(number)
 
 
 def pass_and_show(
@@ -42,13 +54,14 @@ def pass_and_show(
     forward: Callable[[], tuple[Tensor, Tops]],
     force_backward: bool,
 ) -> None:
-    """A pass forward and backward with all that Caffe logs of both.
+    """Run a pass forward and backward, and log all that Caffe logs of both.
 
-    parameters: those that the net owns. forward: computes the net, recorded; its loss and its tops.
+    parameters: those that the net owns.
+    forward: computes the net and records it; returns its loss and its tops.
     force_backward: the net's own field.
 
-    Layers read views of their parameters meanwhile: where several share one, every layer's own
-    part of the gradient shows.
+    Meanwhile layers read views of their parameters: where several share one, the log shows every
+    layer's own part of the gradient.
     """
     owners = [_owners(layer) for layer in layers]
     sums = {blob: _copied_gradient(blob) for blobs in owners for blob in blobs}
@@ -59,7 +72,7 @@ def pass_and_show(
             layer.blobs = [blob.view_as(blob) for blob in layer.blobs]
         loss, recorded = forward()
         tops = {key: _gradient_of(top) for key, top in recorded.items()}
-        parts = [[_gradient_of(blob) for blob in layer.blobs] for layer in layers]
+        parts = [list(map(_gradient_of, layer.blobs)) for layer in layers]
         if loss.requires_grad:
             loss.backward()
     finally:
@@ -67,66 +80,91 @@ def pass_and_show(
             layer.blobs = blobs
     for i in reversed(range(len(layers))):
         if flow.layers[i]:
-            made_by = [tops[version.layer, version.top] for version in graph.bottoms[i]]
-            _show_bottoms(layers[i], made_by, flow.bottoms[i])
+            read = graph.bottoms[i]
+            gradients = [tops[version.layer, version.top] for version in read]
+            _show_bottoms(layers[i], gradients, flow.bottoms[i])
             _add_up(owners[i], parts[i], sums)
-            _show_parameters(layers[i], [sums[blob] for blob in owners[i]], flow.rated[i])
+            so_far = [sums[blob] for blob in owners[i]]
+            _show_parameters(layers[i], so_far, flow.rated[i])
     _show_norms(list(parameters))
 
 
 def _owners(layer: Layer) -> list[Tensor]:
-    """A layer's parameters as the layers that own them have them."""
+    """A layer's parameters, each as the tensor of the layer that owns it."""
     return [layer.reshaped.get(j, blob) for j, blob in enumerate(layer.blobs)]
 
 
 def _copied_gradient(blob: Tensor) -> Tensor | None:
-    return None if blob.grad is None else blob.grad.clone()
+    if blob.grad is None:
+        return None
+    return blob.grad.clone()
 
 
-def _show_bottoms(layer: Layer, gradients: Sequence[Gradient], shown: Sequence[bool]) -> None:
+def _show_bottoms(
+    layer: Layer,
+    gradients: Sequence[Gradient],
+    shown: Sequence[bool],
+) -> None:
     """Log the gradients of the bottoms that Caffe computes one for."""
     where = f"    [Backward] Layer {layer.name}, "
-    for name, gradient, wanted in zip(layer.param.bottom, gradients, shown, strict=True):
+    names = layer.param.bottom
+    for name, gradient, wanted in zip(names, gradients, shown, strict=True):
         if wanted:
-            log.info(f"{where}bottom blob {name} diff: {_mean(gradient())}", at="net.cpp:636")
+            line = f"bottom blob {name} diff: {_mean(gradient())}"
+            log.info(f"{where}{line}", at="net.cpp:636")
 
 
 def _add_up(
-    owners: Sequence[Tensor], parts: Sequence[Gradient], sums: dict[Tensor, Tensor | None]
+    owners: Sequence[Tensor],
+    parts: Sequence[Gradient],
+    sums: dict[Tensor, Tensor | None],
 ) -> None:
     """Add a layer's own part to the gradients of its parameters so far."""
     for blob, part in zip(owners, parts, strict=True):
         gradient = part()
         if gradient is None:
             continue
-        so_far, gradient = sums[blob], gradient.reshape(blob.shape)
-        sums[blob] = gradient if so_far is None else so_far + gradient
+        gradient = gradient.reshape(blob.shape)
+        so_far = sums[blob]
+        if so_far is not None:
+            gradient = so_far + gradient
+        sums[blob] = gradient
 
 
 def _show_parameters(
-    layer: Layer, gradients: Sequence[Tensor | None], shown: Sequence[bool]
+    layer: Layer,
+    gradients: Sequence[Tensor | None],
+    shown: Sequence[bool],
 ) -> None:
     where = f"    [Backward] Layer {layer.name}, "
-    for j, (gradient, wanted) in enumerate(zip(gradients, shown, strict=True)):
-        if wanted:
-            log.info(f"{where}param blob {j} diff: {_mean(gradient)}", at="net.cpp:647")
+    for j, gradient in enumerate(gradients):
+        if shown[j]:
+            line = f"param blob {j} diff: {_mean(gradient)}"
+            log.info(f"{where}{line}", at="net.cpp:647")
 
 
 def _gradient_of(tensor: Tensor) -> Gradient:
-    """Asks, after a backward pass, for the gradient of a tensor in the midst of the graph."""
+    """What asks, after a backward pass, for the gradient of a tensor in the midst of the graph."""
     found: list[Tensor] = []
     if tensor.requires_grad:
         tensor.register_hook(found.append)
-    return lambda: found[0] if found else None
+    return lambda: next(iter(found), None)
 
 
 def _show_norms(params: list[Tensor]) -> None:
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in params]
-    values = [p.detach() for p in params]
-
-    l1, l2 = (f"({_norm(values, order)}, {_norm(gradients, order)})" for order in (1, 2))
-    said = f"L1 norm = {l1}; L2 norm = {l2}"
-    log.error(f"    [Backward] All net params (data, diff): {said}", at="net.cpp:736")
+    values = []
+    gradients = []
+    for param in params:
+        values.append(param.detach())
+        if param.grad is None:
+            gradients.append(torch.zeros_like(param))
+        else:
+            gradients.append(param.grad)
+    l1 = f"({_norm(values, 1)}, {_norm(gradients, 1)})"
+    l2 = f"({_norm(values, 2)}, {_norm(gradients, 2)})"
+    line = f"L1 norm = {l1}; L2 norm = {l2}"
+    where = "    [Backward] All net params (data, diff): "
+    log.error(f"{where}{line}", at="net.cpp:736")
 
 
 def _norm(tensors: list[Tensor], order: int) -> str:
@@ -138,4 +176,7 @@ def _norm(tensors: list[Tensor], order: int) -> str:
 
 def _mean(tensor: Tensor | None) -> str:
     """The mean absolute value; 0 for no tensor, and as in Caffe 0 / 0 for an empty one."""
-    return log.number(0.0 if tensor is None else float(tensor.detach().abs().mean()))
+    if tensor is None:
+        return log.number(0.0)
+    mean = tensor.detach().abs().mean()
+    return log.number(float(mean))

@@ -34,9 +34,13 @@ class Engine:
     inputs: shapes to give Input layers in place of the prototxt's.
     options: how the run computes.
 
-    param: the net as Caffe's Net::Init sees it. layer_list: its layers. graph: who reads what.
-    blobs: by name. params: each layer's parameters by its name, in Caffe's order.
-    learnable: the parameters that some layer owns. loss_weights: of every top by its name.
+    param: the net as Caffe's Net::Init sees it.
+    layer_list: the net's layers.
+    graph: which layer makes and which layers read each blob.
+    blobs: by name.
+    params: each layer's parameters, in Caffe's order, by the layer's name.
+    learnable: the parameters that some layer owns.
+    loss_weights: the weight of every top in the net's loss, by the top's name.
 
     Raises ParseError, LayerError or CaffeError, one line that names the file or layer and the
     field at fault.
@@ -67,8 +71,10 @@ class Engine:
         given = dict(inputs or {})
         self._facts = sources_of_facts(context, given)
         parts = assemble(self.param, context, given, self._facts)
-        self.layer_list, self.learnable = parts.layers, parts.learnable
-        self.graph, self.loss_weights = parts.graph, parts.loss_weights
+        self.layer_list = parts.layers
+        self.learnable = parts.learnable
+        self.graph = parts.graph
+        self.loss_weights = parts.loss_weights
         self.blobs = self._blobs_by_name(parts.shapes)
         self._param_blobs = [self._blobs_of(layer) for layer in self.layer_list]
         pairs = zip(self.layer_list, self._param_blobs, strict=True)
@@ -86,10 +92,12 @@ class Engine:
 
     def _blobs_of(self, layer: Layer) -> list[Blob]:
         """A layer's parameters; one that it shares in another shape has its owner's tensor."""
-        return [
-            self.param_blob_class(tuple(t.shape), self.device, tensor=layer.reshaped.get(i, t))
-            for i, t in enumerate(layer.blobs)
-        ]
+        blobs: list[Blob] = []
+        for i, tensor in enumerate(layer.blobs):
+            shape = tuple(tensor.shape)
+            owner = layer.reshaped.get(i, tensor)
+            blobs.append(self.param_blob_class(shape, self.device, tensor=owner))
+        return blobs
 
     # ---- what the net is
 
@@ -121,16 +129,19 @@ class Engine:
     ) -> dict[str, torch.Tensor]:
         """Compute the layers at positions start to end - 1; return the outputs' tensors.
 
-        `loss` is the net's loss afterwards. In TRAIN, autograd can go back from there.
+        Afterwards `loss` is the net's loss. In TRAIN, autograd can go back from there.
         show: log what layers compute, as debug_info does; None: as the last pass did, and at
         first as the net's own debug_info says.
         """
-        positions = range(start, len(self.layer_list) if end is None else end)
-        self._compute(positions, self._trains, release=not self.options.keep_blobs, show=show)
+        if end is None:
+            end = len(self.layer_list)
+        positions = range(start, end)
+        release = not self.options.keep_blobs
+        self._compute(positions, self._trains, release=release, show=show)
         return {name: self.blobs[name].tensor for name in self.outputs}
 
     def run_and_show_both(self) -> dict[str, torch.Tensor]:
-        """`run`, and the backward pass of its loss, with all that debug_info logs of both.
+        """Do `run` and the backward pass of its loss, and log what debug_info logs of both.
 
         Returns the outputs' tensors.
         """
@@ -149,7 +160,7 @@ class Engine:
 
     @property
     def loss(self) -> torch.Tensor:
-        """The sum over all tops of loss_weight times their values, of the last run; shape ()."""
+        """The sum over all tops of loss_weight times their values in the last run; shape ()."""
         total = torch.zeros((), device=self.device)
         for name, weight in self.loss_weights.items():
             if weight:
@@ -161,20 +172,20 @@ class Engine:
         return self.phase == pb.TRAIN or self.param.force_backward
 
     def keep(self, *names: str) -> None:
-        """Have no run let go of these blobs, whatever `options.keep_blobs` says."""
+        """Keep these blobs after every run, even where `options.keep_blobs` is False."""
         self.runner.keep(names)
 
     def recompute(self) -> None:
-        """Fill blobs that a run has let go of: compute all layers but the data's again."""
+        """Fill blobs that a run has released: compute all layers but the data's again."""
         self._compute(self._behind_data(), gradients=False)
 
     def _behind_data(self) -> list[int]:
         """Positions of the layers that can be computed again from the same data."""
-        return [
-            i
-            for i, layer in enumerate(self.layer_list)
-            if layer.param.bottom or layer.type == "Input"
-        ]
+        positions = []
+        for i, layer in enumerate(self.layer_list):
+            if layer.param.bottom or layer.type == "Input":
+                positions.append(i)
+        return positions
 
     def _compute(
         self,
@@ -185,29 +196,39 @@ class Engine:
         release: bool = False,
         show: bool | None = None,
     ) -> None:
-        """See Runner.compute. pycaffe's Net first takes over what was written to its arrays."""
-        self.runner.compute(positions, gradients, record=record, release=release, show=show)
+        """Do what Runner.compute does.
+
+        pycaffe's Net first takes over what its caller wrote to arrays.
+        """
+        self.runner.compute(
+            positions,
+            gradients,
+            record=record,
+            release=release,
+            show=show,
+        )
 
     def reshape(self) -> None:
         """Give all blobs the shapes that a forward over the inputs would give them."""
         inputs = {name: self.blobs[name].shape for name in self.inputs}
-        for name, shape in walk(self.param, inputs, self._facts).blobs.items():
+        walked = walk(self.param, inputs, self._facts)
+        for name, shape in walked.blobs.items():
             self.blobs[name].reshape(*shape)
 
     def seek(self, batch: int) -> None:
-        """Have the next run compute batch `batch` (from 0), with its data and random masks."""
+        """Have the next run compute batch `batch` (from 0) with its data and random masks."""
         for layer in self.layer_list:
             layer.seek(batch)
 
     def close(self) -> None:
-        """Let go of files and threads."""
+        """Close files and stop threads."""
         for layer in self.layer_list:
             layer.close()
 
     # ---- weights
 
     def copy_from(self, path: PathLike) -> list[str]:
-        """Take the weights of a .caffemodel's or .caffemodel.h5's layers of the same names.
+        """Copy weights out of a .caffemodel or .caffemodel.h5 into the layers of the same names.
 
         Returns the names of the file's other layers.
         Raises ParseError for what is neither, CaffeError where counts or shapes of blobs differ.
@@ -219,7 +240,12 @@ class Engine:
 
         Raises LayerError where shapes differ.
         """
-        layer_weights.share(self.layer_list, other.layer_list, other.name, self._take_memory)
+        layer_weights.share(
+            self.layer_list,
+            other.layer_list,
+            other.name,
+            self._take_memory,
+        )
 
     def _take_memory(self, mine: torch.Tensor, source: torch.Tensor) -> None:
         mine.data = source.data
@@ -227,20 +253,29 @@ class Engine:
     @property
     def shared(self) -> set[tuple[str, int]]:
         """The blobs, by layer and number, that an earlier layer owns."""
-        owned = {(p.layer, p.index) for p in self.learnable}
-        every = {(layer.name, i) for layer in self.layer_list for i in range(len(layer.blobs))}
-        return every - owned
+        every = set()
+        for layer in self.layer_list:
+            every |= {(layer.name, i) for i in range(len(layer.blobs))}
+        return every - {(p.layer, p.index) for p in self.learnable}
 
     def save(self, path: PathLike, diffs: bool = False, hdf5: bool | None = None) -> None:
         """Write a .caffemodel, whole or not at all.
 
-        diffs: gradients as well. hdf5: as HDF5 (default: where the name ends in `.h5`).
-        Raises CaffeError where it cannot be written.
+        diffs: write gradients as well.
+        hdf5: write HDF5 (default: where the name ends in `.h5`).
+        Raises CaffeError where the file cannot be written.
         """
-        arrays = [layer_weights.arrays_of(layer) for layer in self.layer_list]
+        layers = self.layer_list
         gradients = None
         if diffs:
-            gradients = [layer_weights.gradients_of(layer) for layer in self.layer_list]
-        form = str(path).endswith(".h5") if hdf5 is None else hdf5
-        net = without_automatic_tops(self.param)
-        write(net, arrays, path, hdf5=form, shared=self.shared, diffs=gradients)
+            gradients = [layer_weights.gradients_of(layer) for layer in layers]
+        if hdf5 is None:
+            hdf5 = str(path).endswith(".h5")
+        write(
+            without_automatic_tops(self.param),
+            [layer_weights.arrays_of(layer) for layer in layers],
+            path,
+            hdf5=hdf5,
+            shared=self.shared,
+            diffs=gradients,
+        )

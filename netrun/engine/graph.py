@@ -7,17 +7,20 @@ from dataclasses import dataclass, field
 
 from caffe_ir import caffe_ir_pb2 as pb
 
-# Ends the name of a top that the prototxt leaves out: it counts in the loss, but is no output and
-# is not saved.
+# Ends the name of a top that the prototxt leaves out. Such a top counts in the loss, but is no
+# output and is not saved.
 AUTOMATIC = " (automatic)"
 
 
 @dataclass(eq=False)
 class Version:
-    """What one layer makes of a blob.
+    """A blob as one layer makes it.
 
-    name: of the blob. layer: position of the layer that makes it, as its top number `top`.
-    first: nobody made the blob before. readers: positions of the layers that read it.
+    name: of the blob.
+    layer: position of the layer that makes it.
+    top: the blob's number among that layer's tops.
+    first: whether no earlier layer makes the blob.
+    readers: positions of the layers that read this version.
     """
 
     name: str
@@ -42,9 +45,12 @@ class Graph:
 
     @property
     def outputs(self) -> list[str]:
-        """The named blobs that nobody reads, in Caffe's order, which is the alphabet's."""
-        unread = [name for name, version in self.last.items() if not version.readers]
-        return sorted(name for name in unread if not name.endswith(AUTOMATIC))
+        """The named blobs that no layer reads, in Caffe's order, which is the alphabet's."""
+        found = []
+        for name, version in self.last.items():
+            if not version.readers and not name.endswith(AUTOMATIC):
+                found.append(name)
+        return sorted(found)
 
     @property
     def last_reads(self) -> dict[int, list[str]]:
@@ -52,11 +58,12 @@ class Graph:
         found: dict[int, list[str]] = {}
         for name, version in self.last.items():
             if version.readers:
-                found.setdefault(max(version.readers), []).append(name)
+                reader = max(version.readers)
+                found.setdefault(reader, []).append(name)
         return found
 
     def overwritable(self, position: int) -> Version | None:
-        """The version that the in-place layer at this position reads, and no other layer.
+        """The version that the layer at this position, in place, reads and no other layer does.
 
         None where others read it too, and for a layer that is not in place.
         """
@@ -65,11 +72,13 @@ class Graph:
         if not bottoms or top is None:
             return None
         in_place = top.name == bottoms[0].name
-        return bottoms[0] if in_place and bottoms[0].readers == [position] else None
+        if not in_place or bottoms[0].readers != [position]:
+            return None
+        return bottoms[0]
 
 
 def build_graph(layers: Sequence[pb.LayerParameter]) -> Graph:
-    """The graph of layers whose every bottom is some earlier layer's top."""
+    """Build the graph of layers whose every bottom is some earlier layer's top."""
     graph = Graph([], [], {})
     for position, layer in enumerate(layers):
         bottoms = [graph.last[name] for name in layer.bottom]

@@ -1,4 +1,4 @@
-"""The parameters of a net's layers: out of files, into files, and shared between nets."""
+"""The parameters of a net's layers: read from files, as arrays, and shared between nets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def load(layers: Sequence[Layer], path: PathLike, shared: Blobs) -> list[str]:
 
 @torch.no_grad()
 def _write_back(layer: Layer, arrays: Sequence[np.ndarray]) -> None:
-    """On a GPU, arrays are copies; on the CPU they are the tensors' own memory."""
+    """Copy arrays to a GPU; on the CPU they are the tensors' own memory."""
     for tensor, array in zip(layer.blobs, arrays, strict=True):
         if tensor.device.type != "cpu":
             tensor.copy_(torch.from_numpy(array))
@@ -48,23 +48,27 @@ def share(
 ) -> None:
     """Have layers use the parameters of another net's layers of the same names.
 
-    name: of the other net. take: makes a tensor (the first) use another's memory.
+    others: the other net's layers.
+    name: of the other net.
+    take: makes a tensor (the first argument) use the memory of another.
     Raises LayerError where shapes differ.
     """
-    theirs = first_of_each_name(others)
+    other_by_name = first_of_each_name(others)
     for layer in layers:
-        if layer.name not in theirs:
+        if layer.name not in other_by_name:
             continue
-        blobs = theirs[layer.name].blobs
-        if [t.shape for t in layer.blobs] != [t.shape for t in blobs]:
-            here, there = _shapes_text(layer.blobs), _shapes_text(blobs)
-            raise layer.refuse(f"cannot share weights: shapes {here} here, {there} in net '{name}'")
-        for mine, source in zip(layer.blobs, blobs, strict=True):
-            take(mine, source)
+        sources = other_by_name[layer.name].blobs
+        if [t.shape for t in layer.blobs] != [t.shape for t in sources]:
+            here = _shapes_text(layer.blobs)
+            there = _shapes_text(sources)
+            shapes = f"shapes {here} here, {there} in net '{name}'"
+            raise layer.refuse(f"cannot share weights: {shapes}")
+        for target, source in zip(layer.blobs, sources, strict=True):
+            take(target, source)
 
 
 def first_of_each_name(layers: Sequence[Layer]) -> dict[str, Layer]:
-    """Layers by name; where several have one name the first, as in Caffe."""
+    """Layers by name; of several with one name the first, as in Caffe."""
     return {layer.name: layer for layer in reversed(layers)}
 
 
@@ -80,8 +84,10 @@ def gradients_of(layer: Layer) -> list[np.ndarray]:
 
 def _gradient_of(layer: Layer, index: int) -> np.ndarray:
     tensor = layer.reshaped.get(index, layer.blobs[index])
-    values = np.zeros(tensor.shape) if tensor.grad is None else tensor.grad.cpu().numpy()
-    return values.reshape(layer.blobs[index].shape)
+    shape = layer.blobs[index].shape
+    if tensor.grad is None:
+        return np.zeros(shape)
+    return tensor.grad.cpu().numpy().reshape(shape)
 
 
 def _shapes_text(tensors: Sequence[torch.Tensor]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules import Facts, Param
+from caffe_ir.rules import Facts, Param, Shape
 from netrun.layers import Context, Layer
 from netrun.layers.fillers import fill
 from ssd_common.errors import CaffeError
@@ -22,8 +22,9 @@ class LearnableParam:
     """A parameter that layer `layer` owns as its blob `index`.
 
     tensor: a leaf; its `.grad` is None where no gradient reached it.
-    lr_mult: times the solver's rate; 0 for what it leaves alone, as BatchNorm's sums always.
-    decay_mult: times the solver's weight decay.
+    lr_mult: multiplies the solver's learning rate; 0 for what the solver leaves alone, such as
+    BatchNorm's sums.
+    decay_mult: multiplies the solver's weight decay.
     """
 
     tensor: torch.Tensor
@@ -34,40 +35,75 @@ class LearnableParam:
 
 
 def allocate(
-    layers: Sequence[Layer], all_facts: Sequence[Facts], context: Context, force_backward: bool
+    layers: Sequence[Layer],
+    all_facts: Sequence[Facts],
+    context: Context,
+    force_backward: bool,
 ) -> list[LearnableParam]:
     """Give every layer its blobs, and fill new ones.
 
-    all_facts: of each layer. force_backward: gradients even where lr_mult is 0.
+    all_facts: of each layer.
+    force_backward: whether parameters take gradients even where lr_mult is 0.
     Returns the parameters that some layer owns, in Caffe's order.
-    Raises LayerError for a filler that Caffe has not.
+    Raises LayerError for a filler that Caffe lacks.
     """
     owned: list[LearnableParam] = []
     named: dict[str, LearnableParam] = {}
     for layer, facts in zip(layers, all_facts, strict=True):
         for i, wanted in enumerate(facts.params):
-            spec = layer.param.param[i] if i < len(layer.param.param) else pb.ParamSpec()
+            spec = _spec(layer, i)
             owner = named.get(spec.name)
             if owner is None:
-                rate = spec.lr_mult if wanted.learnable else 0.0
-                tensor = _new(layer, i, wanted, context)
-                owner = LearnableParam(tensor, rate, spec.decay_mult, layer.name, i)
+                owner = _owned(layer, i, wanted, context)
                 owned.append(owner)
                 if spec.name:
                     named[spec.name] = owner
             else:
                 _share(spec, owner)
-            owner.tensor.requires_grad_(wanted.learnable and (owner.lr_mult != 0 or force_backward))
-            if tuple(wanted.shape) != tuple(owner.tensor.shape):  # share_mode: PERMISSIVE
-                owner.tensor.data = owner.tensor.data.contiguous()
-                layer.reshaped[i] = owner.tensor
-                layer.blobs.append(owner.tensor.view(tuple(wanted.shape)))
-            else:
-                layer.blobs.append(owner.tensor)
+            learns = owner.lr_mult != 0 or force_backward
+            owner.tensor.requires_grad_(wanted.learnable and learns)
+            _put(layer, owner.tensor, tuple(wanted.shape))
     return owned
 
 
-def _new(layer: Layer, index: int, wanted: Param, context: Context) -> torch.Tensor:
+def _spec(layer: Layer, index: int) -> pb.ParamSpec:
+    """What the prototxt says of a layer's parameter."""
+    specs = layer.param.param
+    if index < len(specs):
+        return specs[index]
+    return pb.ParamSpec()
+
+
+def _owned(
+    layer: Layer,
+    index: int,
+    wanted: Param,
+    context: Context,
+) -> LearnableParam:
+    """A new parameter of this layer."""
+    spec = _spec(layer, index)
+    tensor = _new(layer, index, wanted, context)
+    rate = spec.lr_mult if wanted.learnable else 0.0
+    return LearnableParam(tensor, rate, spec.decay_mult, layer.name, index)
+
+
+def _put(layer: Layer, tensor: torch.Tensor, shape: Shape) -> None:
+    """Make a tensor a layer's next parameter, of this shape."""
+    if shape == tuple(tensor.shape):
+        layer.blobs.append(tensor)
+        return
+    # Another layer owns it in another shape: share_mode PERMISSIVE.
+    tensor.data = tensor.data.contiguous()
+    layer.reshaped[len(layer.blobs)] = tensor
+    layer.blobs.append(tensor.view(shape))
+
+
+def _new(
+    layer: Layer,
+    index: int,
+    wanted: Param,
+    context: Context,
+) -> torch.Tensor:
     try:
         values = layer.initial(index)
         if values is None:
@@ -76,9 +112,9 @@ def _new(layer: Layer, index: int, wanted: Param, context: Context) -> torch.Ten
     except CaffeError as error:
         raise layer.refuse(str(error)) from None
     tensor = torch.from_numpy(values).to(context.device)
-    # Convolutions take channels that lie next to each other. Training on the CPU rearranges filters
-    # with every pass instead (1 %): while they lie in one order, whoever looks at them, sums over
-    # them stay the same to the last bit.
+    # Convolutions take channels that lie next to each other. Training on the CPU instead rearranges
+    # filters in every pass, which costs 1 %: as long as filters lie in one order for all who read
+    # them, sums over them stay the same to the last bit.
     trains_on_cpu = context.train and context.device.type == "cpu"
     if tensor.dim() == 4 and not trains_on_cpu:
         return tensor.contiguous(memory_format=torch.channels_last)
@@ -86,7 +122,7 @@ def _new(layer: Layer, index: int, wanted: Param, context: Context) -> torch.Ten
 
 
 def _share(spec: pb.ParamSpec, owner: LearnableParam) -> None:
-    """Have multipliers that only a later sharer states hold for all.
+    """Apply multipliers that only a later layer states to the parameter that it shares.
 
     caffe_ir.walk has checked that multipliers and shapes agree.
     """

@@ -1,4 +1,4 @@
-"""What a net's graph allows its passes to save: memory, and work that two layers can share."""
+"""What a net's passes can save, by its graph: memory, and work that two layers can share."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from netrun.layers import Layer
 
 @dataclass(frozen=True)
 class PassPlan:
-    """Worked out once for a net.
+    """What the passes of a net may save; worked out once.
 
     overwrite: for each layer, whether its forward may write over its bottom.
-    released: the blobs that nobody needs behind a layer, by the layer's position.
-    scales: positions of Scale layers by those of the BatchNorm layers that do their work too.
+    released: the blobs that no layer needs after a layer, by that layer's position.
+    scales: by the position of a BatchNorm layer, that of the Scale layer whose work it does too.
     wanted: blobs of Input and data layers that want a gradient.
     """
 
@@ -28,26 +28,34 @@ class PassPlan:
 
 
 def loss_weight(layer: pb.LayerParameter, top: int) -> float:
-    """By how much a layer's top number `top` counts in the net's loss (Layer::SetLossWeights)."""
-    weights = layer.loss_weight
-    if weights:
-        return weights[top] if top < len(weights) else 0.0
-    return 1.0 if top == 0 and is_loss(layer) else 0.0
+    """By how much a layer's top number `top` counts in the net's loss.
+
+    Source: weiliu89/caffe (ssd), Layer::SetLossWeights in include/caffe/layer.hpp.
+    """
+    weights = list(layer.loss_weight)
+    if not weights and is_loss(layer):
+        weights = [1.0]
+    if top < len(weights):
+        return weights[top]
+    return 0.0
 
 
 def loss_weights(layers: Sequence[Layer]) -> dict[str, float]:
-    """The loss weight of every top by its name."""
-    return {
-        name: loss_weight(layer.param, i)
-        for layer in layers
-        for i, name in enumerate(layer.param.top)
-    }
+    """The loss weight of every top, by the top's name."""
+    weights = {}
+    for layer in layers:
+        for i, name in enumerate(layer.param.top):
+            weights[name] = loss_weight(layer.param, i)
+    return weights
 
 
 def plan_passes(
-    layers: Sequence[Layer], graph: Graph, weights: dict[str, float], force_backward: bool
+    layers: Sequence[Layer],
+    graph: Graph,
+    weights: dict[str, float],
+    force_backward: bool,
 ) -> PassPlan:
-    """The plan for these layers.
+    """Make the plan for these layers.
 
     weights: loss weights by blob. force_backward: the net's own field.
     """
@@ -65,49 +73,57 @@ def _may_overwrite(layers: Sequence[Layer], graph: Graph, position: int) -> bool
 
 
 def _released(
-    layers: Sequence[Layer], graph: Graph, weights: dict[str, float]
+    layers: Sequence[Layer],
+    graph: Graph,
+    weights: dict[str, float],
 ) -> dict[int, list[str]]:
     """The blobs that no run has to keep: all but data and losses."""
-    kept = {
-        top
-        for layer in layers
-        for top in layer.param.top
-        if not layer.param.bottom or weights[top]
-    }
-    return {
-        position: [name for name in names if name not in kept]
-        for position, names in graph.last_reads.items()
-    }
+    kept = _data_blobs(layers)
+    kept |= {name for name, weight in weights.items() if weight}
+    released = {}
+    for position, names in graph.last_reads.items():
+        released[position] = [name for name in names if name not in kept]
+    return released
 
 
-def _scales_behind_normalization(layers: Sequence[Layer], graph: Graph) -> dict[int, int]:
+def _data_blobs(layers: Sequence[Layer]) -> set[str]:
+    """The tops of layers without bottoms."""
+    return {top for layer in layers if not layer.param.bottom for top in layer.param.top}
+
+
+def _scales_behind_normalization(
+    layers: Sequence[Layer],
+    graph: Graph,
+) -> dict[int, int]:
     """The Scale layers that alone read and overwrite a BatchNorm's top, channel by channel.
 
-    Done in one, such a pair costs half the time and memory, and nobody can see the blob in between.
+    Done in one, such a pair costs half the time and memory, and no other layer reads the blob in
+    between.
     """
     found = {}
     for position, layer in enumerate(layers):
         source = graph.overwritable(position)
-        if source is None or layer.type != "Scale" or layers[source.layer].type != "BatchNorm":
+        if source is None or not _scales_channels(layer):
             continue
-        if _scales_channels(layer):
+        if layers[source.layer].type == "BatchNorm":
             found[source.layer] = position
     return found
 
 
 def _scales_channels(layer: Layer) -> bool:
+    """Whether a layer is a Scale whose learned factor has one value for each channel."""
     p = layer.param
-    of_its_own = len(p.bottom) == 1 and not p.propagate_down
-    return of_its_own and p.scale_param.axis == 1 and layer.blobs[0].dim() == 1
+    if layer.type != "Scale" or len(p.bottom) > 1 or p.propagate_down:
+        return False
+    return p.scale_param.axis == 1 and layer.blobs[0].dim() == 1
 
 
 def _inputs_with_gradient(layers: Sequence[Layer], force_backward: bool) -> set[str]:
-    """All inputs of layers under force_backward, else those with propagate_down set."""
+    """Data that layers read: all under force_backward, else those with propagate_down set."""
     wanted: set[str] = set()
     for layer in layers:
         flags = layer.param.propagate_down
         for i, name in enumerate(layer.param.bottom):
             if force_backward or (flags and flags[i]):
                 wanted.add(name)
-    sources = {top for layer in layers if not layer.param.bottom for top in layer.param.top}
-    return wanted & sources
+    return wanted & _data_blobs(layers)

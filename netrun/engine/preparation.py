@@ -15,12 +15,15 @@ from ssd_common.files import PathLike
 
 
 def prepared_net(
-    prototxt: PathLike | pb.NetParameter, phase: int, level: int, stages: Iterable[str]
+    prototxt: PathLike | pb.NetParameter,
+    phase: int,
+    level: int,
+    stages: Iterable[str],
 ) -> pb.NetParameter:
     """The net as Caffe's Net::Init sees it, in a message of its own.
 
     prototxt: a path or a message, which stays as it is.
-    phase, level, stages: what include and exclude rules are held against.
+    phase, level, stages: what include and exclude rules look at.
     Raises ParseError, LayerError or CaffeError for a net that Caffe would refuse.
     """
     whole = _whole_net(prototxt)
@@ -32,7 +35,7 @@ def prepared_net(
 
 
 def without_automatic_tops(net: pb.NetParameter) -> pb.NetParameter:
-    """The net as its prototxt has it: without the tops that `prepared_net` gave to losses."""
+    """The net as its prototxt has it, without the tops that `prepared_net` gave to losses."""
     if not any(name.endswith(AUTOMATIC) for name in _tops(net)):
         return net
     saved = pb.NetParameter()

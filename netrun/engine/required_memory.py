@@ -1,4 +1,4 @@
-"""A net that cannot fit into memory is refused before anything is allocated."""
+"""Refuses a net that cannot fit into memory, before the engine allocates anything."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from ssd_common.words import memory_size
 
 
 def require_memory(walked: Walk, device: torch.device) -> None:
-    """Refuse a net whose parameters and largest blob alone take more memory than there is.
+    """Refuse a net whose parameters and largest blob alone need more memory than is free.
 
-    Without this the kernel would kill the process as soon as it wrote what it had been promised.
+    Without this check the kernel would kill the process once it wrote to memory that the machine
+    lacks.
     Raises CaffeError.
     """
     left = available(device)
     if left is None:
         return
     params = (walked.learnable + walked.statistics) * VALUE_BYTES
-    name, shape = max(walked.blobs.items(), key=lambda item: prod(item[1]), default=("", (0,)))
-    largest = prod(shape) * VALUE_BYTES
+    sizes = {name: prod(shape) * VALUE_BYTES for name, shape in walked.blobs.items()}
+    name = max(sizes, key=sizes.__getitem__, default="")
+    largest = sizes.get(name, 0)
     if params + largest > left:
-        raise CaffeError(
-            f"the net needs {memory_size(params)} for its parameters and {memory_size(largest)} "
-            f"for blob '{name}' alone; there are {memory_size(left)} of memory"
-        )
+        needed = f"{memory_size(params)} for its parameters"
+        blob = f"{memory_size(largest)} for blob '{name}' alone"
+        found = f"there are {memory_size(left)} of memory"
+        raise CaffeError(f"the net needs {needed} and {blob}; {found}")

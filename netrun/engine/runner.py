@@ -1,10 +1,11 @@
-"""The passes of a net: from its blobs' tensors through its layers to its blobs' tensors."""
+"""The passes of a net: its layers read tensors of its blobs and put others in their place."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Shape, blob_shape_text
@@ -13,7 +14,7 @@ from netrun.engine.assembly import Assembly
 from netrun.engine.blob import Blob
 from netrun.layers import Layer
 from netrun.layers.bfloat16 import arithmetic, bottoms_for
-from netrun.layers.registry import Context
+from netrun.layers.registry import Context, Tensors
 from netrun.runtime.memory import exhausted
 from netrun.runtime.precision import wide
 from ssd_common.errors import CaffeError
@@ -22,18 +23,23 @@ from ssd_common.errors import CaffeError
 class Runner:
     """Computes the layers of one net.
 
-    param: the net's prototxt. parts: the net, put together.
-    blobs: by name, whose tensors a pass replaces.
+    param: the net's prototxt.
+    parts: the net, put together.
+    blobs: by name; a pass replaces their tensors.
 
-    tops: every version of every blob by its layer and top, where a pass has recorded them.
+    tops: every version of every blob that the latest pass recorded, by layer and top number.
     has_graph: whether backward can go through the latest pass.
-    debug_info: whether passes log what layers compute; the latest pass that said so decides.
+    debug_info: whether passes log what layers compute; a pass given `show` sets it.
     """
 
     def __init__(
-        self, param: pb.NetParameter, parts: Assembly, blobs: Mapping[str, Blob], context: Context
+        self,
+        param: pb.NetParameter,
+        parts: Assembly,
+        blobs: Mapping[str, Blob],
+        context: Context,
     ) -> None:
-        self.tops: dict[tuple[int, int], torch.Tensor] = {}
+        self.tops: dict[tuple[int, int], Tensor] = {}
         self.has_graph = False
         self.debug_info = param.debug_info
         self.plan = parts.plan
@@ -46,13 +52,13 @@ class Runner:
 
     def keep(self, names: Collection[str]) -> None:
         """Have no pass release these blobs."""
-        self._released = {
-            position: [name for name in released if name not in names]
-            for position, released in self._released.items()
-        }
+        released = {}
+        for position, candidates in self._released.items():
+            released[position] = [name for name in candidates if name not in names]
+        self._released = released
 
     def refresh(self) -> None:
-        """Bring parameters that are shared in another shape in step with their owners."""
+        """Renew layers' views of parameters that they share in another shape."""
         for layer in self._layers:
             layer.refresh()
 
@@ -67,60 +73,81 @@ class Runner:
     ) -> None:
         """Run the layers at these positions.
 
-        gradients: so that autograd can go back through what they compute.
+        gradients: whether autograd can go back through what they compute.
         record: keep every version of every blob in `tops`.
-        release: let go of blobs that no later layer reads.
+        release: release blobs that no later layer reads.
         show: log every layer's tops and parameters, which records them too; None: as before.
         """
         if show is not None:
             self.debug_info = show
         record = record or self.debug_info
         self.refresh()
-        self.tops = self._recorded_elsewhere(positions) if record else {}
+        self._forget(positions, record)
         self.has_graph = gradients
-        scales = {} if record else self._scales_among(positions)
+        scales = {}
+        if not record:
+            scales = self._scales_among(positions)
         done_before = set(scales.values())
         for position in positions:
             if position in done_before:
                 continue
-            layer = self._layers[position]
-            layer.overwrite = self.plan.overwrite[position] and not record
-            layer.scale = self._layers[scales[position]] if position in scales else None
-            self._put(position, self._tops_of(position, gradients, record), record)
+            self._grant(position, record, scales)
+            tops = self._tops_of(position, gradients, record)
+            self._put(position, tops, record)
             if release and not record:
                 self._release_behind(position)
         if self.debug_info:
             debug_info.show_forward(self._layers, self.tops, positions)
 
-    def _recorded_elsewhere(
-        self, positions: Sequence[int]
-    ) -> dict[tuple[int, int], torch.Tensor]:
-        return {key: top for key, top in self.tops.items() if key[0] not in positions}
+    def _forget(self, positions: Sequence[int], record: bool) -> None:
+        """Forget recorded tops: all, or in a pass that records those of its own layers."""
+        kept = {}
+        for key, top in self.tops.items():
+            if record and key[0] not in positions:
+                kept[key] = top
+        self.tops = kept
+
+    def _grant(self, position: int, record: bool, scales: Mapping[int, int]) -> None:
+        """Tell a layer whether it may overwrite its bottom, and whose work it does too.
+
+        scales: positions of Scale layers by those of BatchNorm layers.
+        """
+        layer = self._layers[position]
+        layer.overwrite = self.plan.overwrite[position] and not record
+        layer.scale = None
+        if position in scales:
+            layer.scale = self._layers[scales[position]]
 
     def _scales_among(self, positions: Sequence[int]) -> dict[int, int]:
-        """The pairs of BatchNorm and Scale of which the pass computes both."""
-        pairs = self.plan.scales.items()
-        return {norm: scale for norm, scale in pairs if norm in positions and scale in positions}
+        """The pairs of BatchNorm and Scale that the pass computes both of."""
+        pairs = {}
+        for norm, scale in self.plan.scales.items():
+            if norm in positions and scale in positions:
+                pairs[norm] = scale
+        return pairs
 
-    def _tops_of(self, position: int, gradients: bool, record: bool) -> list[torch.Tensor]:
+    def _tops_of(self, position: int, gradients: bool, record: bool) -> Tensors:
         layer = self._layers[position]
         with torch.set_grad_enabled(gradients and layer.has_backward):
             tops = self._forward(position, layer)
-            tops = [wide(top) for top in tops] if record else tops
+            if record:
+                tops = [wide(top) for top in tops]
         if not gradients or layer.param.bottom:
             return tops
-        return [self._leaf(name, top) for name, top in zip(layer.param.top, tops, strict=True)]
+        pairs = zip(layer.param.top, tops, strict=True)
+        return [self._leaf(name, top) for name, top in pairs]
 
-    def _leaf(self, name: str, top: torch.Tensor) -> torch.Tensor:
-        """A data layer's top as the start of a graph, where a gradient of it is wanted."""
+    def _leaf(self, name: str, top: Tensor) -> Tensor:
+        """A data layer's top, as the start of a graph if some layer wants its gradient."""
         if name in self.plan.wanted and not top.requires_grad:
             return top.detach().requires_grad_()
         return top
 
-    def _put(self, position: int, tops: Sequence[torch.Tensor], record: bool) -> None:
+    def _put(self, position: int, tops: Tensors, record: bool) -> None:
         """Give blobs the tensors that a layer has computed."""
         layer = self._layers[position]
-        for number, (name, tensor) in enumerate(zip(layer.param.top, tops, strict=True)):
+        names = list(layer.param.top)
+        for number, (name, tensor) in enumerate(zip(names, tops, strict=True)):
             if layer.type != "Input":
                 self._blobs[name].tensor = tensor
             if record:
@@ -130,7 +157,11 @@ class Runner:
         for name in self._released.get(position, ()):
             self._blobs[name].release()
 
-    def _forward(self, position: int, layer: Layer) -> list[torch.Tensor]:
+    def _forward(self, position: int, layer: Layer) -> Tensors:
+        """Compute a layer's tops from the blobs that it reads.
+
+        Raises LayerError where the layer fails over them.
+        """
         if layer.type == "Input":
             return [self._input(name) for name in layer.param.top]
         bottoms = [self._blobs[name].tensor for name in layer.param.bottom]
@@ -147,34 +178,40 @@ class Runner:
         except (RuntimeError, IndexError, ValueError, ArithmeticError) as error:
             if exhausted(error):
                 raise
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-            what = f"{layer.type} failed over bottoms of shapes {shapes}: {said}"
-            raise layer.refuse(what) from error
+            lines = str(error).splitlines() or [type(error).__name__]
+            what = f"{layer.type} failed over bottoms of shapes {shapes}"
+            raise layer.refuse(f"{what}: {lines[0]}") from error
 
-    def _input(self, name: str) -> torch.Tensor:
+    def _input(self, name: str) -> Tensor:
         wanted = torch.is_grad_enabled() and name in self.plan.wanted
         return self._blobs[name].leaf(wanted)
 
     def _takes_no_gradient(self, layer: Layer, bottom: int) -> bool:
+        if bottom in layer.no_gradient_to:
+            return True
         flags = layer.param.propagate_down
-        stopped = flags and not flags[bottom] and not self._forced
-        return bool(stopped) or bottom in layer.no_gradient_to
+        if not flags or self._forced:
+            return False
+        return not flags[bottom]
 
-    def _call(self, layer: Layer, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def _call(self, layer: Layer, bottoms: Tensors) -> Tensors:
+        """A layer's forward, in the precision of the run."""
         if self._context.options.precision != "bf16":
             return layer.forward(bottoms)
         with arithmetic(layer.param, self._context.device):
             return layer.forward(bottoms_for(layer.param, bottoms))
 
     def _refit(self, position: int, layer: Layer, shapes: list[Shape]) -> None:
-        """Bring a layer's facts in step with bottoms of other shapes.
+        """Update a layer's facts for bottoms of other shapes.
 
-        Raises LayerError where they no longer fit.
+        Raises LayerError where the layer cannot take them, or its parameters no longer fit.
         """
         layer.facts = layer.fit(shapes)
-        for i, (wanted, blob) in enumerate(zip(layer.facts.params, layer.blobs, strict=True)):
+        pairs = zip(layer.facts.params, layer.blobs, strict=True)
+        for i, (wanted, blob) in enumerate(pairs):
             if tuple(wanted.shape) != tuple(blob.shape):
-                found, needed = blob_shape_text(blob.shape), blob_shape_text(wanted.shape)
+                found = blob_shape_text(blob.shape)
+                needed = blob_shape_text(wanted.shape)
                 what = f"bottoms of shapes {shapes} would need {needed}"
                 raise layer.refuse(f"parameter {i} has shape {found}; {what}", "bottom")
         self._shapes[position] = shapes

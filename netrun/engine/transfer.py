@@ -1,4 +1,4 @@
-"""Weights for a net that they were not made for: copied where they fit, else filled anew."""
+"""Weights for a net of other layers: copied where they fit, else filled anew."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.phase import filter_net
-from caffe_ir.rules import blob_shape_text
+from caffe_ir.rules import Facts, blob_shape_text
 from caffe_ir.walk import walk
 from netrun.engine.blob import Blob
 from netrun.engine.engine import Engine
@@ -26,8 +26,9 @@ from ssd_common.suggest import suggest
 class Fit:
     """What became of the layers.
 
-    copied: by name, the file that a layer came from. anew: by name, why it came from none.
-    left: names of the files' layers that the net has not.
+    copied: the file that a layer came from, by the layer's name.
+    anew: why a layer came from no file, by the layer's name.
+    left: names of the files' layers that the net lacks.
     """
 
     copied: dict[str, str] = field(default_factory=dict)
@@ -36,9 +37,10 @@ class Fit:
 
 
 def without_data(model: PathLike, phase: int) -> Engine:
-    """The net of a prototxt with Inputs in place of its data layers, which need no data.
+    """The net of a prototxt with Inputs in place of its data layers, so that it needs no data.
 
-    Raises CaffeError where shapes do not follow without the data.
+    phase: pb.TRAIN or pb.TEST.
+    Raises CaffeError where only the data know the shapes.
     """
     net = filter_net(text.read_net(model), phase)
     try:
@@ -48,25 +50,40 @@ def without_data(model: PathLike, phase: int) -> Engine:
         raise CaffeError(f"{model}: {error}; {remedy} will do") from None
     sources = {}
     for step, layer in zip(found.layers, net.layer, strict=True):
-        if not layer.bottom and not step.facts.params and layer.type not in ("Input", "DummyData"):
+        if _reads_data(layer, step.facts):
             sources[layer.name] = pb.LayerParameter()
             sources[layer.name].CopyFrom(layer)
-            layer.CopyFrom(pb.LayerParameter(name=layer.name, type="Input", top=layer.top))
-            layer.input_param.shape.extend(pb.BlobShape(dim=shape) for shape in step.facts.tops)
+            layer.CopyFrom(_input_in_place_of(layer, step.facts))
     engine = Engine(net, phase)
     for layer in engine.param.layer:
         if layer.name in sources:
-            layer.CopyFrom(sources[layer.name])  # what is saved names them as they are
+            # A saved file names the data layers as they were.
+            layer.CopyFrom(sources[layer.name])
     return engine
+
+
+def _reads_data(layer: pb.LayerParameter, facts: Facts) -> bool:
+    if layer.bottom or facts.params:
+        return False
+    return layer.type not in ("Input", "DummyData")
+
+
+def _input_in_place_of(layer: pb.LayerParameter, facts: Facts) -> pb.LayerParameter:
+    """An Input layer of the same name and tops."""
+    made = pb.LayerParameter(name=layer.name, type="Input", top=layer.top)
+    for shape in facts.tops:
+        made.input_param.shape.add(dim=shape)
+    return made
 
 
 def fit(net: Engine, files: Sequence[PathLike], renames: Mapping[str, str]) -> Fit:
     """Copy into a net the layers of these files that fit whole.
 
-    The others keep what their fillers gave. files: of layers in several files the last counts.
-    renames: layers of the files, by the names that the net has for them.
-    Raises CaffeError for a file that holds no weights, and a rename of or to a layer that there
-    is not.
+    The others keep what their fillers gave.
+    files: of layers in several files the last counts.
+    renames: the net's names of layers, by the names that the files have for them.
+    Raises CaffeError for a file that holds no weights, and for a rename of or to a layer that
+    does not exist.
     """
     held = [(str(path), layer) for path in files for layer in stored(path)]
     _check_renames(net, {layer.name for _, layer in held}, renames)
@@ -76,34 +93,46 @@ def fit(net: Engine, files: Sequence[PathLike], renames: Mapping[str, str]) -> F
         if name not in net.params:
             if layer.blobs and layer.name not in result.left:
                 result.left.append(layer.name)
-        elif why := _misfit(net, name, layer):
-            if name not in result.copied:
-                result.anew[name] = f"{why} in {path}"
-        else:
+            continue
+        why = _misfit(net, name, layer)
+        if not why:
             _copy(layer, net.params[name])
             result.copied[name] = path
             result.anew.pop(name, None)
+        elif name not in result.copied:
+            result.anew[name] = f"{why} in {path}"
     return result
 
 
-def _check_renames(net: Engine, names: set[str], renames: Mapping[str, str]) -> None:
-    """names: of the files' layers. Raises CaffeError for a rename of or to an unknown layer."""
+def _check_renames(
+    net: Engine,
+    names: set[str],
+    renames: Mapping[str, str],
+) -> None:
+    """Refuse a rename of or to an unknown layer.
+
+    names: of the files' layers.
+    Raises CaffeError.
+    """
     for old, new in renames.items():
+        where = f"--rename {old}={new}"
         if old not in names:
-            what = f"no file has a layer '{old}'{suggest(old, names)}"
-            raise CaffeError(f"--rename {old}={new}: {what}")
+            hint = suggest(old, names)
+            raise CaffeError(f"{where}: no file has a layer '{old}'{hint}")
         if new not in net.params:
-            what = f"no layer '{new}' of the net has parameters{suggest(new, net.params)}"
-            raise CaffeError(f"--rename {old}={new}: {what}")
+            hint = suggest(new, net.params)
+            what = f"no layer '{new}' of the net has parameters"
+            raise CaffeError(f"{where}: {what}{hint}")
 
 
 @torch.no_grad()
 def _copy(layer: StoredLayer, blobs: Sequence[Blob]) -> None:
     """Copy a stored layer's blobs, which fit, into a net's."""
     for i, blob in layer.blobs.items():
-        values = np.ascontiguousarray(blob.array().reshape(blobs[i].shape))
+        values = blob.array().reshape(blobs[i].shape)
+        source = torch.from_numpy(np.ascontiguousarray(values))
         tensor = blobs[i].tensor
-        tensor.copy_(torch.from_numpy(values).view(tensor.shape))
+        tensor.copy_(source.view(tensor.shape))
 
 
 def fit_weights(
@@ -116,16 +145,19 @@ def fit_weights(
 ) -> Fit:
     """Write a file of weights for a net: what fits of these files, the rest by the net's fillers.
 
-    model: the net's prototxt; its data need not be there. weights: of layers in several files
-    the last counts. out: HDF5 where it ends in .h5. phase: which of the net's layers.
-    renames: layers of the files, by the names that the net has for them.
+    model: the net's prototxt; its data may be missing.
+    weights: of layers in several files the last counts.
+    out: the file to write, HDF5 where its name ends in .h5.
+    phase: pb.TRAIN or pb.TEST, which says which of the prototxt's layers the net has.
+    renames: the net's names of layers, by the names that the files have for them.
     Returns what became of the layers.
     Raises CaffeError where nothing fits, and as `without_data`, `fit` and Engine.save do.
     """
     net = without_data(model, phase)
     found = fit(net, weights, renames or {})
     if not found.copied:
-        raise CaffeError(f"{','.join(map(str, weights))}: no layer fits {model}; nothing written")
+        files = ",".join(map(str, weights))
+        raise CaffeError(f"{files}: no layer fits {model}; nothing written")
     net.save(out)
     return found
 
@@ -140,6 +172,7 @@ def _misfit(net: Engine, name: str, layer: StoredLayer) -> str:
         return f"has {len(shapes)} blobs in the net, {len(layer.blobs)}"
     if all(blob.fits(shapes[i]) for i, blob in layer.blobs.items()):
         return ""
-    mine = " ".join(map(blob_shape_text, shapes))
-    theirs = " ".join(blob_shape_text(blob.shape) for blob in layer.blobs.values())
-    return f"is {mine} in the net, {theirs}"
+    stored_shapes = [blob.shape for blob in layer.blobs.values()]
+    here = " ".join(map(blob_shape_text, shapes))
+    there = " ".join(map(blob_shape_text, stored_shapes))
+    return f"is {here} in the net, {there}"

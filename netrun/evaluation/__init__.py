@@ -1,1 +1,1 @@
-"""How good detections are, and the files that challenges take them in."""
+"""How good a model's detections are, and how long its passes take."""

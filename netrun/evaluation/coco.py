@@ -1,12 +1,10 @@
-"""COCO's twelve metrics, by pycocotools: of a result file, or of a test net's detections as they come."""
+"""COCO's twelve metrics, by pycocotools: of a result file, or of detections as a test net runs."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +16,10 @@ from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.records import parse
 from netrun.data.datum import decode_image
 from netrun.engine.engine import Engine
+from netrun.evaluation.coco_files import read_results, read_truth
 from netrun.layers.annotated_data import AnnotatedData
-from ssd_common.errors import CaffeError, ParseError
+from netrun.layers.registry import Layer
+from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
 # In the order of COCOeval.summarize().
@@ -29,35 +29,49 @@ NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs
 class CocoMetrics:
     """The metrics of detections against a ground truth.
 
-    truth: as COCO's annotation files: images, annotations, categories. detections: as its result files: image_id, category_id,
-    bbox [x, y, width, height] in pixels, score. figures: name -> value, -1 where there is no such object; summary: COCO's own twelve
-    lines. per_class: category name -> AP. Images that only the truth knows count as having no detections.
-    images, empty_images: how many the truth has, and how many of them are without detections.
+    Images that only the truth knows count as having no detections.
+
+    truth: images, annotations and categories, as COCO's annotation files have them.
+    detections: image_id, category_id, bbox [x, y, width, height] in pixels, and score, as COCO's
+        result files have them.
+
+    figures: values by the names in NAMES; -1 where no such object exists.
+    summary: COCO's own twelve lines.
+    per_class: AP by category name; -1 where the truth has no such object.
+    images: how many the truth has.
+    empty_images: how many of them have no detections.
     """
 
-    def __init__(self, truth: dict[str, Any], detections: Iterable[dict[str, Any]]) -> None:
-        found = [
-            {**d, "id": i, "area": d["bbox"][2] * d["bbox"][3], "iscrowd": 0} for i, d in enumerate(detections, 1)
-        ]  # what COCO.loadRes adds
+    def __init__(
+        self,
+        truth: dict[str, Any],
+        detections: Iterable[dict[str, Any]],
+    ) -> None:
+        found = [_as_annotation(entry, i) for i, entry in enumerate(detections, 1)]
         self.images = len(truth["images"])
-        self.empty_images = self.images - len({d["image_id"] for d in found})
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            right = _index(truth)
-            evaluation = COCOeval(right, _index({**truth, "annotations": found}), "bbox")
-            evaluation.evaluate()
-            evaluation.accumulate()
-            said.truncate(0)
-            said.seek(0)
-            evaluation.summarize()
-        self.summary = said.getvalue().rstrip("\n")
+        self.empty_images = self.images - len({entry["image_id"] for entry in found})
+        evaluation, self.summary = _evaluate(truth, found)
         self.figures = dict(zip(NAMES, map(float, evaluation.stats), strict=True))
-        precision = evaluation.eval["precision"][:, :, :, 0, -1]  # overlaps, recalls, classes; of any size, 100 detections
-        names = {c["id"]: str(c.get("name", c["id"])) for c in truth["categories"]}
-        self.per_class = {
-            names[category]: float(own[own > -1].mean()) if (own := precision[:, :, i]).max(initial=-1) > -1 else -1.0
-            for i, category in enumerate(evaluation.params.catIds)
-        }
+        self.per_class = _per_class(evaluation, truth)
+
+
+def _as_annotation(detection: dict[str, Any], number: int) -> dict[str, Any]:
+    """A detection with the fields that COCO.loadRes adds."""
+    area = detection["bbox"][2] * detection["bbox"][3]
+    return {**detection, "id": number, "area": area, "iscrowd": 0}
+
+
+def _evaluate(truth: dict[str, Any], found: list[dict[str, Any]]) -> tuple[COCOeval, str]:
+    """Have COCO compare. Returns its evaluation and its summary."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        expected = _index(truth)
+        evaluation = COCOeval(expected, _index({**truth, "annotations": found}), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+    summary = io.StringIO()
+    with contextlib.redirect_stdout(summary):
+        evaluation.summarize()
+    return evaluation, summary.getvalue().rstrip("\n")
 
 
 def _index(dataset: dict[str, Any]) -> COCO:
@@ -67,41 +81,19 @@ def _index(dataset: dict[str, Any]) -> COCO:
     return made
 
 
-def read_truth(path: str) -> dict[str, Any]:
-    """A COCO annotation file (instances_*.json). Raises ParseError for what is none."""
-    truth = _json(path)
-    for part in ("images", "annotations", "categories"):
-        if not isinstance(truth, dict) or not isinstance(truth.get(part), list):
-            raise ParseError(path, f"is no COCO annotation file: it has no list '{part}'")
-    if not truth["annotations"]:
-        raise ParseError(path, "has no annotations to compare with (COCO's image_info files have none)")
-    for part, fields in (
-        ("images", ("id",)),
-        ("annotations", ("image_id", "category_id", "bbox", "area", "iscrowd", "id")),
-        ("categories", ("id",)),
-    ):
-        for i, entry in enumerate(truth[part]):
-            if missing := [f for f in fields if not isinstance(entry, dict) or f not in entry]:
-                raise ParseError(path, f"{part}[{i}] has no '{missing[0]}'")
-    return truth
-
-
-def read_results(path: str, truth: dict[str, Any]) -> list[dict[str, Any]]:
-    """A result file's detections. Raises ParseError for what is none, and where it has images or categories that the truth has not."""
-    found = _json(path)
-    if not isinstance(found, list):
-        raise ParseError(path, "is no COCO result file: a list of detections")
-    images, categories = ({entry["id"] for entry in truth[part]} for part in ("images", "categories"))
-    for i, d in enumerate(found):
-        box = d.get("bbox") if isinstance(d, dict) else None
-        numbers = [*box, d.get("score")] if isinstance(box, list) and len(box) == 4 else []
-        if not numbers or not all(isinstance(v, (int, float)) and np.isfinite(v) for v in numbers):
-            raise ParseError(path, f"entry {i}: a detection has image_id, category_id, bbox [x, y, width, height] and score")
-        if d.get("image_id") not in images:
-            raise ParseError(path, f"entry {i}: image {d.get('image_id')!r} is none of the annotation file's {len(images)}")
-        if d.get("category_id") not in categories:
-            known = "label map names must be COCO's category ids (labelmap_coco.prototxt)"
-            raise ParseError(path, f"entry {i}: category {d.get('category_id')!r} is none of the annotation file's; {known}")
+def _per_class(evaluation: COCOeval, truth: dict[str, Any]) -> dict[str, float]:
+    """AP by category name."""
+    names = {entry["id"]: str(entry.get("name", entry["id"])) for entry in truth["categories"]}
+    # Axes: overlaps, recalls, classes, sizes, detections per image; here any size, and 100.
+    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    found = {}
+    for i, category in enumerate(evaluation.params.catIds):
+        own = precision[:, :, i]
+        known = own[own > -1]
+        average = -1.0
+        if known.size:
+            average = float(known.mean())
+        found[names[category]] = average
     return found
 
 
@@ -117,80 +109,152 @@ def coco(results: PathLike, annotations: PathLike) -> CocoMetrics:
     return CocoMetrics(truth, read_results(str(results), truth))
 
 
-def _json(path: str) -> Any:
-    try:
-        return json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise ParseError(path, error.strerror or "cannot be read") from None
-    except ValueError as error:
-        raise ParseError(path, f"is not JSON: {error}", getattr(error, "lineno", None)) from None
-
-
 class Collector:
     """Gathers truth and detections from a test net, batch by batch, each image of its LMDB once.
 
-    Boxes are in pixels of the photographs, whose sizes the LMDB has. Difficult objects count as COCO's crowds, which may be found or
-    not; an object's area is that of its box, where COCO takes that of its outline: its metrics by size are a little different.
-    Raises CaffeError for a net that lacks AnnotatedData or DetectionEvaluate, or that pads or crops its images.
+    Boxes are in pixels of the photographs, whose sizes the LMDB has. Difficult objects count as
+    COCO's crowds, which a detector may find or miss. An object's area is that of its box; COCO
+    takes that of its outline, so its metrics by size are a little different.
+
+    net: an engine in phase TEST.
+    names: of the classes by label.
+
+    Raises CaffeError for a net that lacks AnnotatedData or DetectionEvaluate, or that pads or
+    crops its images.
     """
 
     def __init__(self, net: Engine, names: dict[int, str]) -> None:
         layers = {layer.type: layer for layer in net.layer_list}
-        if not {"AnnotatedData", "DetectionEvaluate"} <= layers.keys():
-            raise CaffeError(f"net '{net.name}': COCO metrics need an AnnotatedData and a DetectionEvaluate layer, as test nets have")
-        source, evaluate = layers["AnnotatedData"], layers["DetectionEvaluate"].param
-        assert isinstance(source, AnnotatedData)
-        self.source, data = source, source.param
-        transform = data.transform_param
-        if transform.resize_param.resize_mode != pb.ResizeParameter.WARP or transform.crop_size or transform.crop_h or transform.crop_w:
-            raise CaffeError(
-                f"net '{net.name}': COCO metrics while testing need resize_mode WARP and no crop; write result files (save_output_param) "
-                "and compare those: netrun coco --help"
-            )
-        self.net, self.names = net, names
+        self.source = _warped_source(net.name, layers)
+        self.net = net
+        self.names = names
+        evaluate = layers["DetectionEvaluate"].param
         self.detections_blob, self.labels_blob = evaluate.bottom[:2]
         net.keep(self.detections_blob, self.labels_blob)
-        self.classes = [
-            c for c in range(evaluate.detection_evaluate_param.num_classes) if c != evaluate.detection_evaluate_param.background_label_id
-        ]
-        self.batch = data.data_param.batch_size
-        self.reader = LmdbReader(data.data_param.source)
-        self.sizes: dict[int, tuple[int, int] | None] = {}  # (height, width) by image; None: it does not count
+        counted = evaluate.detection_evaluate_param
+        labels = range(counted.num_classes)
+        self.classes = [label for label in labels if label != counted.background_label_id]
+        self.batch = self.source.param.data_param.batch_size
+        self.reader = LmdbReader(self.source.param.data_param.source)
+        # Height and width by image; None for an image that does not count.
+        self.sizes: dict[int, tuple[int, int] | None] = {}
         self.truth: list[dict[str, Any]] = []
         self.detections: list[dict[str, Any]] = []
 
     def take(self, number: int) -> None:
-        """Batch `number` (0-based) has been run."""
-        labels, found = (self.net.blobs[name].tensor.detach().cpu().numpy() for name in (self.labels_blob, self.detections_blob))
+        """Take in a batch that has been run.
+
+        number: of the batch, from 0.
+        """
+        labels = self._values(self.labels_blob)
+        found = self._values(self.detections_blob)
         first = number * self.batch
-        for item, label, _, *box, difficult in labels.reshape(-1, 8).tolist():
-            if item >= 0 and (size := self._size(image := int(first + item))):
-                bbox = _pixels(box, *size)
-                about = {"bbox": bbox, "area": bbox[2] * bbox[3], "iscrowd": int(difficult), "category_id": int(label)}
-                self.truth.append({**about, "image_id": image, "id": len(self.truth) + 1})
-        for item, label, score, *box in found.reshape(-1, 7).tolist():
-            if label >= 0 and (size := self._size(image := int(first + item))):
-                self.detections.append({"image_id": image, "category_id": int(label), "bbox": _pixels(box, *size), "score": score})
+        for item, label, _, *corners, difficult in labels.reshape(-1, 8).tolist():
+            if item >= 0:
+                self._add_object(int(first + item), int(label), corners, int(difficult))
+        for item, label, score, *corners in found.reshape(-1, 7).tolist():
+            if label >= 0:
+                self._add_detection(int(first + item), int(label), corners, score)
+
+    def _values(self, blob: str) -> np.ndarray:
+        return self.net.blobs[blob].tensor.detach().cpu().numpy()
+
+    def _add_object(
+        self,
+        image: int,
+        label: int,
+        corners: Sequence[float],
+        difficult: int,
+    ) -> None:
+        size = self._size(image)
+        if size is None:
+            return
+        bbox = _pixels(corners, *size)
+        self.truth.append(
+            {
+                "bbox": bbox,
+                "area": bbox[2] * bbox[3],
+                "iscrowd": difficult,
+                "category_id": label,
+                "image_id": image,
+                "id": len(self.truth) + 1,
+            }
+        )
+
+    def _add_detection(
+        self, image: int, label: int, corners: Sequence[float], score: float
+    ) -> None:
+        size = self._size(image)
+        if size is None:
+            return
+        self.detections.append(
+            {
+                "image_id": image,
+                "category_id": label,
+                "bbox": _pixels(corners, *size),
+                "score": score,
+            }
+        )
 
     def _size(self, image: int) -> tuple[int, int] | None:
-        """Of the photograph; None behind the last one, and where the net had another in the place of a corrupt record."""
+        """Height and width of a photograph; None for an image that does not count."""
         if image not in self.sizes:
-            self.sizes[image] = None
-            if image < len(self.reader) and not self.source.passed_over(image):
-                datum = parse(self.reader.value(image)).datum
-                height, width = (datum.height, datum.width) if datum.height and datum.width else decode_image(datum).shape[:2]
-                self.sizes[image] = (height, width)
+            self.sizes[image] = self._read_size(image)
         return self.sizes[image]
 
+    def _read_size(self, image: int) -> tuple[int, int] | None:
+        """As _size(), from the LMDB.
+
+        An image does not count behind the last record, nor in the place of a corrupt one.
+        """
+        if image >= len(self.reader) or self.source.passed_over(image):
+            return None
+        datum = parse(self.reader.value(image)).datum
+        if datum.height and datum.width:
+            return datum.height, datum.width
+        height, width = decode_image(datum).shape[:2]
+        return height, width
+
     def metrics(self) -> CocoMetrics:
-        """The metrics of what has been taken."""
+        """The metrics of the batches that have been taken in."""
         self.reader.close()
-        seen = sorted({entry["image_id"] for entry in (*self.truth, *self.detections)})
-        categories = [{"id": c, "name": self.names.get(c, str(c))} for c in self.classes]
-        return CocoMetrics({"images": [{"id": i} for i in seen], "annotations": self.truth, "categories": categories}, self.detections)
+        seen = {entry["image_id"] for entry in (*self.truth, *self.detections)}
+        truth = {
+            "images": [{"id": image} for image in sorted(seen)],
+            "annotations": self.truth,
+            "categories": [self._category(label) for label in self.classes],
+        }
+        return CocoMetrics(truth, self.detections)
+
+    def _category(self, label: int) -> dict[str, Any]:
+        return {"id": label, "name": self.names.get(label, str(label))}
 
 
-def _pixels(box: Sequence[float], height: int, width: int) -> list[float]:
-    """COCO's x, y, width, height of normalised corners."""
-    left, top, right, bottom = np.clip(box, 0, 1).tolist()
+def _warped_source(net: str, layers: dict[str, Layer]) -> AnnotatedData:
+    """The layer whose images a Collector counts.
+
+    net: its name.
+    layers: of the net, by type.
+    """
+    if not {"AnnotatedData", "DetectionEvaluate"} <= layers.keys():
+        need = "COCO metrics need an AnnotatedData and a DetectionEvaluate layer, as test nets have"
+        raise CaffeError(f"net '{net}': {need}")
+    source = layers["AnnotatedData"]
+    assert isinstance(source, AnnotatedData)
+    transform = source.param.transform_param
+    warps = transform.resize_param.resize_mode == pb.ResizeParameter.WARP
+    crops = transform.crop_size or transform.crop_h or transform.crop_w
+    if crops or not warps:
+        need = "COCO metrics while testing need resize_mode WARP and no crop"
+        advice = "write result files (save_output_param) and compare those: netrun coco --help"
+        raise CaffeError(f"net '{net}': {need}; {advice}")
+    return source
+
+
+def _pixels(corners: Sequence[float], height: int, width: int) -> list[float]:
+    """COCO's x, y, width and height in pixels.
+
+    corners: normalised.
+    """
+    left, top, right, bottom = np.clip(corners, 0, 1).tolist()
     return [left * width, top * height, (right - left) * width, (bottom - top) * height]

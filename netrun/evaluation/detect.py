@@ -28,8 +28,10 @@ class Detection:
     """An object that a detector has seen.
 
     image: path, key in an LMDB, or position of an array among the images.
-    label: number of its class. name: that class's name, or the label where nobody names it.
-    score: from 0 to 1. box: xmin, ymin, xmax, ymax in pixels of the image.
+    label: number of its class.
+    name: of the class, or the label where the label map has no name.
+    score: from 0 to 1.
+    box: xmin, ymin, xmax, ymax in pixels of the image.
     """
 
     image: str
@@ -41,20 +43,28 @@ class Detection:
 
 @dataclass(frozen=True)
 class DetectedPicture:
-    """An image and what a detector has seen in it. boxes: normalised, surest first."""
+    """An image and what a detector has seen in it.
+
+    boxes: normalised, highest score first.
+    """
 
     picture: Picture
     boxes: list[Box]
 
     @property
     def detections(self) -> list[Detection]:
-        """The boxes in pixels of the image, surest first."""
+        """The boxes in pixels of the image, highest score first."""
         return [self._detection(box) for box in self.boxes]
 
     def _detection(self, box: Box) -> Detection:
         xmin, ymin, xmax, ymax = box.pixels(self.picture.image).tolist()
-        corners = (xmin, ymin, xmax, ymax)
-        return Detection(self.picture.name, box.label, box.name, box.score or 0.0, corners)
+        return Detection(
+            image=self.picture.name,
+            label=box.label,
+            name=box.name,
+            score=box.score or 0.0,
+            box=(xmin, ymin, xmax, ymax),
+        )
 
 
 def detect(
@@ -71,20 +81,31 @@ def detect(
     device: torch.device | str | None = None,
     options: RunOptions = DEFAULTS,
 ) -> list[Detection]:
-    """What a detector sees in images, image by image, surest first.
+    """Run a detector on images.
 
-    model: deploy prototxt. weights: a .caffemodel.
+    model: deploy prototxt.
+    weights: a .caffemodel.
     images: one or several of: image file, folder, LMDB, BGR array (H, W, 3) of uint8.
     labelmap: names of the classes (default: the one that the net, or its test net, names).
-    threshold: lowest score. limit: only so many images. batch: images at once.
-    mean, scale: as for ImageDetector. device: as PyTorch names it (default: the CPU).
+    threshold: lowest score.
+    limit: only so many images.
+    batch: images at once.
+    mean, scale: as for ImageDetector.
+    device: as PyTorch names it (default: the CPU).
     options: precision and soft_nms count here.
 
+    Returns the detections image by image, highest score first.
     Raises CaffeError for images, weights or nets that cannot be used, with file and reason.
     """
     sources = sources_of(images)
     detector = ImageDetector(
-        model, weights, labelmap=labelmap, mean=mean, scale=scale, device=device, options=options
+        model,
+        weights,
+        labelmap=labelmap,
+        mean=mean,
+        scale=scale,
+        device=device,
+        options=options,
     )
     pictures = pictures_in(sources, detector.names, limit)
     found: list[Detection] = []
@@ -96,11 +117,14 @@ def detect(
 class ImageDetector:
     """A deploy net that takes images of any size.
 
-    model: deploy prototxt. weights: a .caffemodel.
+    model: deploy prototxt.
+    weights: a .caffemodel.
     labelmap: names of the classes (default: the one that the net, or its test net, names).
-    mean: B, G, R to subtract; scale: factor after that (default: as in the test or train net
-    beside the model, else 104, 117, 123 and 1).
-    device: as PyTorch names it (default: the CPU). options: precision and soft_nms count here.
+    mean: B, G, R to subtract (default: the one of the test or train net beside the model, else
+        104, 117, 123).
+    scale: factor after that (default: the one of the same net, else 1).
+    device: as PyTorch names it (default: the CPU).
+    options: precision and soft_nms count here.
 
     names: of the classes by label.
 
@@ -122,7 +146,13 @@ class ImageDetector:
         around = _with_nets_beside(model)
         self.names = label_map.class_names(labelmap or label_map.named_by(around))
         chosen = replace(options, keep_blobs=False)
-        self.net = Engine(model, pb.TEST, weights, device=device, options=chosen)
+        self.net = Engine(
+            model,
+            pb.TEST,
+            weights,
+            device=device,
+            options=chosen,
+        )
         types = {layer.type for layer in self.net.layer_list}
         if not self.net.inputs or "DetectionOutput" not in types:
             lacks = "it lacks an Input or a DetectionOutput layer"
@@ -137,14 +167,18 @@ class ImageDetector:
     def detect(
         self, pictures: Iterable[Picture], *, threshold: float = 0.5, batch: int = 1
     ) -> Iterator[DetectedPicture]:
-        """The pictures in their order, each with the boxes whose score is `threshold` or more.
+        """Run the net on pictures, `batch` of them at once.
 
-        batch: pictures that are computed at once.
+        Yields them in their order, each with the boxes whose score is `threshold` or more.
         """
         for group in _batches(pictures, batch):
             yield from self._detect_batch(group, threshold)
 
-    def _detect_batch(self, pictures: Sequence[Picture], threshold: float) -> list[DetectedPicture]:
+    def _detect_batch(
+        self,
+        pictures: Sequence[Picture],
+        threshold: float,
+    ) -> list[DetectedPicture]:
         found: list[list[Box]] = [[] for _ in pictures]
         for image, label, score, *corners in self._rows(pictures):
             if image >= 0 and score >= threshold:
@@ -152,7 +186,7 @@ class ImageDetector:
                 found[int(image)].append(Box(corners, int(label), name, score))
         for boxes in found:
             boxes.sort(key=_descending)
-        return [DetectedPicture(*pair) for pair in zip(pictures, found, strict=True)]
+        return list(map(DetectedPicture, pictures, found))
 
     def _rows(self, pictures: Sequence[Picture]) -> list[list[float]]:
         """DetectionOutput's rows for these pictures: image, label, score, normalised corners."""
@@ -187,14 +221,14 @@ def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
 def _with_nets_beside(model: PathLike) -> pb.NetParameter:
     """All layers of the model, and of the test and train nets in its folder.
 
-    Those say how images were prepared when it was trained, and how its classes are called.
+    Those nets say how images were prepared in training, and name the label map.
     """
-    nets = [text.read_net(model)]
+    layers = [*text.read_net(model).layer]
     for name in ("test.prototxt", "train.prototxt"):
         path = Path(model).with_name(name)
         if path.is_file():
-            nets.append(text.read_net(path))
-    return pb.NetParameter(layer=[layer for net in nets for layer in net.layer])
+            layers += text.read_net(path).layer
+    return pb.NetParameter(layer=layers)
 
 
 def _transform_of_training(model: PathLike, nets: pb.NetParameter) -> pb.TransformationParameter:
@@ -205,15 +239,20 @@ def _transform_of_training(model: PathLike, nets: pb.NetParameter) -> pb.Transfo
         return pb.TransformationParameter(mean_value=MEAN, scale=1)
     resize = known.resize_param
     if resize.HasField("resize_mode") and resize.resize_mode != pb.ResizeParameter.WARP:
-        only = "detect only warps images to the net's input"
-        raise CaffeError(f"{model}: {only}, and this net's resize_mode is another")
+        other = "detect only warps images to the net's input, and this net's resize_mode is another"
+        raise CaffeError(f"{model}: {other}")
     return pb.TransformationParameter(mean_value=known.mean_value, scale=known.scale)
 
 
 def _warping(param: pb.TransformationParameter, net: Engine) -> Transformer:
-    """Resizes an image to the net's input, then subtracts the mean and scales."""
+    """A transformer that resizes an image to the net's input, subtracts the mean and scales."""
     height, width = net.blobs[net.inputs[0]].shape[2:]
     linear = pb.ResizeParameter.LINEAR
-    resize = pb.ResizeParameter(prob=1, height=height, width=width, interp_mode=[linear])
+    resize = pb.ResizeParameter(
+        prob=1,
+        height=height,
+        width=width,
+        interp_mode=[linear],
+    )
     param.resize_param.CopyFrom(resize)
     return Transformer(param, [], pb.TEST)

@@ -29,7 +29,8 @@ ITERATIONS = 50  # as Caffe, for nets without an LMDB
 class AveragePrecision:
     """A detector's average precision at one output.
 
-    mean: mAP by the version that was asked for. per_class: AP by label.
+    mean: mAP by the version that was asked for.
+    per_class: AP by label.
     by_version: mAP by every version.
     """
 
@@ -43,7 +44,8 @@ class AveragePrecision:
 class ModelScore:
     """A model's scores.
 
-    loss: mean over the batches. names: of the classes by label.
+    loss: mean over the batches.
+    names: of the classes by label.
     means: output, loss weight and mean of every number that a net without detections gives.
     average_precisions: of a detector, one for each DetectionEvaluate output.
     coco: COCO's metrics, where they were asked for.
@@ -58,8 +60,9 @@ class ModelScore:
     @property
     def mean_ap(self) -> float | None:
         """The mAP of a detector's first output; None for a net without detections."""
-        found = self.average_precisions
-        return found[0].mean if found else None
+        if not self.average_precisions:
+            return None
+        return self.average_precisions[0].mean
 
 
 def test(
@@ -77,40 +80,62 @@ def test(
 ) -> ModelScore:
     """Score a model on its test data, and log the scores as Caffe does.
 
-    model: test net prototxt. weights: one file, or several for one net.
+    model: test net prototxt.
+    weights: one file, or several for one net.
     iterations: batches (default: all images of its LMDB once, else 50 as Caffe).
-    ap_version: 11point, MaxIntegral or Integral. coco: COCO's twelve metrics too.
+    ap_version: 11point, MaxIntegral or Integral.
+    coco: COCO's twelve metrics too.
     labelmap: names of the classes (default: the one that the net names).
-    level, stages: for include and exclude rules. device: as PyTorch names it (default: the CPU).
+    level, stages: for include and exclude rules.
+    device: as PyTorch names it (default: the CPU).
     options: precision, strict and soft_nms count here.
 
     Raises CaffeError for a net, data or weights that cannot be used, for soft_nms without a
     DetectionOutput layer, and where a detector has not one detection.
     """
-    found = labelmap or label_map.named_by(text.read_net(model))
-    names = label_map.class_names(found)
+    names = label_map.class_names(labelmap or label_map.named_by(text.read_net(model)))
     chosen = replace(options, keep_blobs=False)
-    net = Engine(model, pb.TEST, level=level, stages=stages, device=device, options=chosen)
+    net = Engine(
+        model,
+        pb.TEST,
+        level=level,
+        stages=stages,
+        device=device,
+        options=chosen,
+    )
     try:
         _prepare(net, model, weights, soft_nms=options.soft_nms)
-        collector = _collector(net, names) if coco else None
+        collector = None
+        if coco:
+            collector = _collector(net, names)
         result = _run(net, iterations or _one_pass(net) or ITERATIONS, collector)
     finally:
         net.close()
     _log(result, ap_version)
+    found = [_average_precision(output, result, ap_version) for output in result.metrics]
+    metrics = None
+    if collector:
+        metrics = collector.metrics()
     return ModelScore(
-        result.loss,
-        names,
-        result.means,
-        [_average_precision(output, result, ap_version) for output in result.metrics],
-        collector.metrics() if collector else None,
+        loss=result.loss,
+        names=names,
+        means=result.means,
+        average_precisions=found,
+        coco=metrics,
     )
 
 
 def _prepare(
-    net: Engine, model: PathLike, weights: PathLike | Sequence[PathLike], *, soft_nms: bool
+    net: Engine,
+    model: PathLike,
+    weights: PathLike | Sequence[PathLike],
+    *,
+    soft_nms: bool,
 ) -> None:
-    """Load the weights, and say or refuse what does not fit the net."""
+    """Load the weights, and warn of a net without data.
+
+    Raises CaffeError for weights that do not fit, and for soft_nms without DetectionOutput.
+    """
     if net.inputs:
         stays = f"its input '{net.inputs[0]}' stays as it is (netrun detect takes images)"
         log.warning(f"{model} has no data: {stays}")
@@ -121,12 +146,20 @@ def _prepare(
 
 
 def _as_list(weights: PathLike | Sequence[PathLike]) -> Sequence[PathLike]:
-    return weights if isinstance(weights, (list, tuple)) else [weights]  # type: ignore[list-item]
+    if isinstance(weights, (list, tuple)):
+        return weights
+    return [weights]  # type: ignore[list-item]
 
 
-def _run(net: Engine, iterations: int, collector: Collector | None) -> scoring.Score:
+def _run(
+    net: Engine,
+    iterations: int,
+    collector: Collector | None,
+) -> scoring.Score:
     detection = any(layer.type == "DetectionEvaluate" for layer in net.layer_list)
-    kind = "detection" if detection else "classification"
+    kind = "classification"
+    if detection:
+        kind = "detection"
     log.info(f"Running for {iterations} iterations.", at="caffe.cpp:285")
     with log.Progress(0, iterations) as progress:
         on_batch = _on_batch(net, detection, collector, progress)
@@ -136,7 +169,10 @@ def _run(net: Engine, iterations: int, collector: Collector | None) -> scoring.S
 
 
 def _on_batch(
-    net: Engine, detection: bool, collector: Collector | None, progress: log.Progress
+    net: Engine,
+    detection: bool,
+    collector: Collector | None,
+    progress: log.Progress,
 ) -> Callable[[int, Mapping[str, Tensor]], None]:
     """What to do after each batch: log a classifier's numbers, hand detections to COCO."""
 
@@ -159,7 +195,11 @@ def _log(result: scoring.Score, ap_version: str) -> None:
         scoring.report(result, pb.SolverParameter(ap_version=ap_version))
 
 
-def _average_precision(output: str, result: scoring.Score, ap_version: str) -> AveragePrecision:
+def _average_precision(
+    output: str,
+    result: scoring.Score,
+    ap_version: str,
+) -> AveragePrecision:
     metric = result.metrics[output]
     found = metric.compute(ap_version)
     if not found.per_class:

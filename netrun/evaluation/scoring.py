@@ -1,4 +1,7 @@
-"""A test net's scores: the mean of its outputs, or average precision where the outputs are DetectionEvaluate's rows."""
+"""A test net's scores: the mean of its outputs, or average precision of a detection net.
+
+A detection net's outputs are DetectionEvaluate's rows.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,10 @@ __all__ = ["AP_VERSIONS", "Score", "numbers", "report", "score", "weighted"]
 
 @dataclass
 class Score:
-    """loss: mean over the batches. means: (output, loss weight, mean) of every number of every output of a classification net.
+    """What a test came to.
 
+    loss: mean over the batches.
+    means: output, loss weight and mean of every number of a classification net's outputs.
     metrics: by output of a detection net.
     """
 
@@ -30,7 +35,10 @@ class Score:
 
 
 def numbers(net: Engine, outputs: Mapping[str, Tensor]) -> Iterator[tuple[str, float, float]]:
-    """(output, loss weight, value) of every single number in a net's outputs, as Caffe lists them."""
+    """Every single number in a net's outputs, as Caffe lists them.
+
+    Yields output, loss weight and value.
+    """
     for name, tensor in outputs.items():
         weight = net.blobs[name].loss_weight
         for value in tensor.detach().reshape(-1).tolist():
@@ -40,7 +48,10 @@ def numbers(net: Engine, outputs: Mapping[str, Tensor]) -> Iterator[tuple[str, f
 def weighted(value: float, weight: float) -> str:
     """A value as Caffe prints it, with its share of the loss if it has one."""
     text = log.number(value)
-    return f"{text} (* {log.number(weight)} = {log.number(weight * value)} loss)" if weight else text
+    if not weight:
+        return text
+    share = log.number(weight * value)
+    return f"{text} (* {log.number(weight)} = {share} loss)"
 
 
 @torch.no_grad()
@@ -53,8 +64,12 @@ def score(
 ) -> Score | None:
     """Run so many batches through a test net.
 
-    go_on: asked before every batch; False: give up, and the result is None. on_batch: called after every batch with its outputs.
-    Raises CaffeError where eval_type is "detection" and the net's output is not DetectionEvaluate's.
+    eval_type: "classification" or "detection".
+    go_on: asked before every batch; False gives up.
+    on_batch: called after every batch with its number and its outputs.
+    Returns None where go_on gave up.
+    Raises CaffeError where eval_type is "detection" and the net's output is not
+    DetectionEvaluate's, and where the number of outputs differs between batches.
     """
     result = Score()
     for i in range(iterations):
@@ -63,35 +78,67 @@ def score(
         outputs = net.run()
         result.loss += float(net.loss.detach()) / iterations
         if eval_type == "detection":
-            for name, rows in outputs.items():
-                if rows.shape[-1] != 5:
-                    raise CaffeError(
-                        f"net '{net.name}': output '{name}' has rows of {rows.shape[-1]} numbers where eval_type 'detection' "
-                        "takes DetectionEvaluate's 5"
-                    )
-                result.metrics.setdefault(name, DetectionMetric()).update(rows.cpu().numpy())
+            _add_detections(result, net, outputs)
         else:
-            found = list(numbers(net, outputs))
-            if i and len(found) != len(result.means):
-                raise CaffeError(
-                    f"net '{net.name}': {len(found)} outputs in batch {i}, {len(result.means)} before: they have no mean "
-                    '(for a detection net, set eval_type: "detection")'
-                )
-            before = [mean for _, _, mean in result.means] if i else [0.0] * len(found)
-            result.means = [(name, w, mean + value / iterations) for (name, w, value), mean in zip(found, before, strict=True)]
+            _add_means(result, net, outputs, i, iterations)
         on_batch(i, outputs)
     return result
 
 
+def _add_detections(
+    result: Score,
+    net: Engine,
+    outputs: Mapping[str, Tensor],
+) -> None:
+    """Add a batch of a detection net to its metrics."""
+    for name, rows in outputs.items():
+        columns = rows.shape[-1]
+        if columns != 5:
+            has = f"output '{name}' has rows of {columns} numbers"
+            takes = "eval_type 'detection' takes DetectionEvaluate's 5"
+            raise CaffeError(f"net '{net.name}': {has} where {takes}")
+        metric = result.metrics.setdefault(name, DetectionMetric())
+        metric.update(rows.cpu().numpy())
+
+
+def _add_means(
+    result: Score,
+    net: Engine,
+    outputs: Mapping[str, Tensor],
+    batch: int,
+    iterations: int,
+) -> None:
+    """Add a batch of a classification net to its means.
+
+    batch: its number, from 0.
+    """
+    found = list(numbers(net, outputs))
+    if batch == 0:
+        result.means = [(name, weight, 0.0) for name, weight, _ in found]
+    if len(found) != len(result.means):
+        counts = f"{len(found)} outputs in batch {batch}, {len(result.means)} before"
+        advice = '(for a detection net, set eval_type: "detection")'
+        raise CaffeError(f"net '{net.name}': {counts}: they have no mean {advice}")
+    means = []
+    for (name, weight, value), (_, _, before) in zip(found, result.means, strict=True):
+        means.append((name, weight, before + value / iterations))
+    result.means = means
+
+
 def report(result: Score, param: pb.SolverParameter) -> None:
-    """Log a score in Caffe's words: every mean, or every output's mAP by the solver's ap_version, its classes before it if asked for."""
+    """Log a score in Caffe's words: every mean, or every output's mAP.
+
+    param: the solver, which says which ap_version, and whether each class is logged first.
+    """
     for i, (name, weight, mean) in enumerate(result.means):
-        log.info(f"    Test net output #{i}: {name} = {weighted(mean, weight)}", at="solver.cpp:425")
+        value = weighted(mean, weight)
+        log.info(f"    Test net output #{i}: {name} = {value}", at="solver.cpp:425")
     for i, (name, metric) in enumerate(result.metrics.items()):
         found = metric.compute(param.ap_version)
         for line in found.warnings:
             log.warning(line)
-        for label, ap in found.per_class.items():
-            if param.show_per_class_result:
+        if param.show_per_class_result:
+            for label, ap in found.per_class.items():
                 log.info(f"class{label}: {log.number(ap)}", at="solver.cpp:540")
-        log.info(f"    Test net output #{i}: {name} = {log.number(found.mean_ap)}", at="solver.cpp:546")
+        value = log.number(found.mean_ap)
+        log.info(f"    Test net output #{i}: {name} = {value}", at="solver.cpp:546")

@@ -28,10 +28,12 @@ class LayerTime:
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of a model.
+    """How long a model's passes take, in milliseconds.
 
-    iterations: over which the others are. layers: each one's mean.
-    forward, backward: means of whole passes. total: of all iterations together.
+    iterations: how many passes forward and backward were timed.
+    layers: means of each layer.
+    forward, backward: means of whole passes.
+    total: of all iterations together.
     """
 
     iterations: int
@@ -54,18 +56,27 @@ def time(
 ) -> Timing:
     """Time a model's passes and layers, and log it as Caffe does.
 
-    model: net prototxt. weights: trained ones (default: the fillers').
-    phase: pb.TRAIN or pb.TEST. iterations: passes forward and backward, after one that counts
-    for nothing. level, stages: for include and exclude rules.
-    device: as PyTorch names it (default: the CPU). options: precision and strict count here.
+    model: net prototxt.
+    weights: trained ones (default: the fillers').
+    phase: pb.TRAIN or pb.TEST.
+    iterations: passes forward and backward, after a first one that is not timed.
+    level, stages: for include and exclude rules.
+    device: as PyTorch names it (default: the CPU).
+    options: precision and strict count here.
 
     Raises CaffeError for a net, data or weights that cannot be used.
     """
-    where = torch.device(device or "cpu")
+    device = torch.device(device or "cpu")
     net = Engine(
-        model, phase, weights, level=level, stages=stages, device=where, options=options
+        model,
+        phase,
+        weights,
+        level=level,
+        stages=stages,
+        device=device,
+        options=options,
     )
-    watch = _Stopwatch(where)
+    watch = _Stopwatch(device)
     try:
         _warm_up(net)
         for layer in net.layer_list:
@@ -75,40 +86,53 @@ def time(
     finally:
         net.close()
     result = Timing(
-        iterations,
-        _layer_times(net, watch, iterations),
-        watch.passes.get(FORWARD, 0.0) / iterations,
-        watch.passes.get(BACKWARD, 0.0) / iterations,
-        total,
+        iterations=iterations,
+        layers=_layer_times(net, watch, iterations),
+        forward=watch.passes.get(FORWARD, 0.0) / iterations,
+        backward=watch.passes.get(BACKWARD, 0.0) / iterations,
+        total=total,
     )
     _log(result)
     return result
 
 
-FORWARD, BACKWARD = "forward pass", "backward pass"
+# Keys of _Stopwatch.passes.
+FORWARD = "forward pass"
+BACKWARD = "backward pass"
 
 
 class _Stopwatch:
-    """Milliseconds by name.
+    """Adds up milliseconds by name.
 
-    On a GPU it waits for what has been launched, so that the work is counted where it belongs.
-    passes: of whole passes. forward, backward: of each layer that it follows.
+    On a GPU it waits for the kernels that have been launched, so that their time counts for the
+    layer that launched them.
+
+    device: whose work is timed.
+    passes: of whole passes.
+    forward, backward: of each layer that it follows.
     """
 
-    def __init__(self, where: torch.device) -> None:
-        self.where = where
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.passes: dict[str, float] = {}
         self.forward: dict[str, float] = {}
         self.backward: dict[str, float] = {}
         # The layer whose backward is under way, and since when.
-        self._going_back: tuple[str, float] | None = None
+        self._under_way: tuple[str, float] | None = None
 
     def now(self) -> float:
-        if self.where.type == "cuda":
-            torch.cuda.synchronize(self.where)
+        """The time in milliseconds, after the device's work."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
         return perf_counter() * 1e3
 
-    def timed(self, name: str, call: Callable[[], object], times: dict[str, float]) -> None:
+    def timed(
+        self,
+        name: str,
+        call: Callable[[], object],
+        times: dict[str, float],
+    ) -> None:
+        """Add the time of a call to `times`."""
         start = self.now()
         call()
         times[name] = times.get(name, 0.0) + self.now() - start
@@ -125,17 +149,22 @@ class _Stopwatch:
             self.timed(layer.name, lambda: tops.extend(forward(bottoms)), self.forward)
             for top in tops:
                 if top.requires_grad:
-                    top.register_hook(lambda _: self._go_back(layer.name))
+                    top.register_hook(lambda _: self._begin_backward(layer.name))
             return tops
 
         layer.forward = followed  # type: ignore[method-assign]
 
-    def _go_back(self, name: str | None) -> None:
+    def _begin_backward(self, name: str) -> None:
+        """A layer's backward begins, and the one under way ends."""
         now = self.now()
-        if self._going_back is not None:
-            before, since = self._going_back
-            self.backward[before] = self.backward.get(before, 0.0) + now - since
-        self._going_back = (name, now) if name is not None else None
+        self._end_backward(now)
+        self._under_way = (name, now)
+
+    def _end_backward(self, now: float) -> None:
+        if self._under_way is not None:
+            name, since = self._under_way
+            self.backward[name] = self.backward.get(name, 0.0) + now - since
+        self._under_way = None
 
     def forward_pass(self, net: Engine) -> None:
         """A forward pass, timed as a whole and layer by layer."""
@@ -146,22 +175,24 @@ class _Stopwatch:
 
         def whole() -> None:
             loss.backward()
-            self._go_back(None)
+            self._end_backward(self.now())
 
         self.timed(BACKWARD, whole, self.passes)
 
 
 def _warm_up(net: Engine) -> None:
+    """A first pass forward and backward, whose time does not count."""
     log.info("Performing Forward", at="caffe.cpp:355")
     net.run()
-    log.info(f"Initial loss: {log.number(float(net.loss.detach()))}", at="caffe.cpp:360")
+    loss = float(net.loss.detach())
+    log.info(f"Initial loss: {log.number(loss)}", at="caffe.cpp:360")
     log.info("Performing Backward", at="caffe.cpp:361")
     if net.loss.requires_grad:
         net.loss.backward()
 
 
 def _measure(net: Engine, watch: _Stopwatch, iterations: int) -> float:
-    """Run so many passes forward and backward; return the milliseconds of all together."""
+    """Run so many passes forward and backward. Returns the milliseconds of all together."""
     log.info("*** Benchmark begins ***", at="caffe.cpp:369")
     log.info(f"Testing for {iterations} iterations.", at="caffe.cpp:370")
     start = watch.now()
@@ -175,20 +206,26 @@ def _measure(net: Engine, watch: _Stopwatch, iterations: int) -> float:
     return watch.now() - start
 
 
-def _layer_times(net: Engine, watch: _Stopwatch, iterations: int) -> list[LayerTime]:
+def _layer_times(
+    net: Engine,
+    watch: _Stopwatch,
+    iterations: int,
+) -> list[LayerTime]:
     found = []
     for layer in net.layer_list:
         name = layer.name
         if name in watch.forward:
             forward = watch.forward[name] / iterations
-            found.append(LayerTime(name, forward, watch.backward.get(name, 0.0) / iterations))
+            backward = watch.backward.get(name, 0.0) / iterations
+            found.append(LayerTime(name, forward, backward))
     return found
 
 
 def _log(found: Timing) -> None:
     log.info("Average time per layer: ", at="caffe.cpp:401")
     for layer in found.layers:
-        forward, backward = log.number(layer.forward), log.number(layer.backward)
+        forward = log.number(layer.forward)
+        backward = log.number(layer.backward)
         log.info(f"{layer.name:>10}\tforward: {forward} ms.", at="caffe.cpp:404")
         log.info(f"{layer.name:>10}\tbackward: {backward} ms.", at="caffe.cpp:407")
     both = log.number(found.total / found.iterations)

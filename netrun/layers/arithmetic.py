@@ -1,4 +1,4 @@
-"""Layers that combine or sum up values: Eltwise, Axpy, Reduction, Softmax, ArgMax, Accuracy, Interp."""
+"""Layers that combine, sum up or compare values, and Interp, which resizes by weighted sums."""
 
 from __future__ import annotations
 
@@ -6,119 +6,185 @@ from functools import reduce
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from netrun.layers.registry import Layer, layer
+from netrun.layers.registry import Layer, Tensors, layer
 
 
 @layer("Eltwise")
 class Eltwise(Layer):
-    """Sum with coefficients, product, or maximum (of equals the second of the first two, then the first, as in Caffe).
+    """Sum with coefficients, product or maximum of bottoms of one shape.
 
-    A product's gradient is always the stable one: without stable_prod_grad Caffe divides by the bottom, and fails where that is 0.
+    A product's gradient is always the stable one: without stable_prod_grad Caffe divides by the
+    bottom, and fails where that is 0.
+    Source: weiliu89/caffe (ssd), eltwise_layer.cpp.
     """
 
     owns_top = True
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """Combine the bottoms place by place, as the operation says."""
         p = self.param.eltwise_param
         if p.operation == p.PROD:
             return [reduce(torch.mul, bottoms)]
         if p.operation == p.MAX:
-            first, second, *rest = bottoms
-            top = torch.where(first > second, first, second)
-            for x in rest:
-                top = torch.where(x > top, x, top)
-            return [top]
+            return [_maximum(bottoms)]
         coefficients = list(p.coeff) or [1.0] * len(bottoms)
-        top = bottoms[0] if coefficients[0] == 1 else bottoms[0] * coefficients[0]
-        for x, c in zip(bottoms[1:], coefficients[1:], strict=True):
-            top = torch.add(top, x, alpha=c)
-        return [top]
+        return [_weighted_sum(bottoms, coefficients)]
+
+
+def _maximum(bottoms: Tensors) -> Tensor:
+    """The greatest values; of equals the second of the first two, then the first, as in Caffe.
+
+    The gradient goes to that bottom alone.
+    """
+    first, second, *rest = bottoms
+    top = torch.where(first > second, first, second)
+    for x in rest:
+        top = torch.where(x > top, x, top)
+    return top
+
+
+def _weighted_sum(bottoms: Tensors, coefficients: list[float]) -> Tensor:
+    top = bottoms[0]
+    if coefficients[0] != 1:
+        top = top * coefficients[0]
+    for x, c in zip(bottoms[1:], coefficients[1:], strict=True):
+        top = torch.add(top, x, alpha=c)
+    return top
 
 
 @layer("Axpy")
 class Axpy(Layer):
-    """a * x + y with one factor a per image and channel (the FSSD fork's, for squeeze-and-excitation)."""
+    """A scaled blob plus another, for squeeze-and-excitation.
+
+    Source: lzx1413/CAFFE_SSD, axpy_layer.cpp.
+    """
 
     owns_top = True
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """a * x + y with one factor a for each image and channel."""
         a, x, y = bottoms
-        return [torch.addcmul(y, a.reshape(a.shape[0], a.shape[1], *(1,) * (x.dim() - 2)), x)]
+        inner = (1,) * (x.dim() - 2)
+        factor = a.reshape(a.shape[0], a.shape[1], *inner)
+        return [torch.addcmul(y, factor, x)]
 
 
 @layer("Reduction")
 class Reduction(Layer):
-    """Sum, sum of absolute values, sum of squares or mean over all axes from `axis` on, times coeff."""
+    """One value for all axes from `axis` on.
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    Source: weiliu89/caffe (ssd), reduction_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """Sum, sum of absolute values, sum of squares or mean, times coeff."""
         p = self.param.reduction_param
-        shape = self.facts.tops[0]
-        x = bottoms[0].reshape(*shape, -1)
+        x = bottoms[0].reshape(*self.facts.tops[0], -1)
         if p.operation == p.ASUM:
-            x = x.abs()
+            total = x.abs().sum(-1)
         elif p.operation == p.SUMSQ:
-            x = x.square()
-        total = x.mean(-1) if p.operation == p.MEAN else x.sum(-1)
-        return [total * p.coeff if p.coeff != 1 else total]
+            total = x.square().sum(-1)
+        elif p.operation == p.MEAN:
+            total = x.mean(-1)
+        else:
+            total = x.sum(-1)
+        if p.coeff == 1:
+            return [total]
+        return [total * p.coeff]
 
 
 @layer("Softmax")
 class Softmax(Layer):
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Scores made probabilities along `axis`.
+
+    Source: weiliu89/caffe (ssd), softmax_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """exp(x) over the sum of exp(x) along the axis."""
         return [torch.softmax(bottoms[0], self.param.softmax_param.axis)]
 
 
-def _greatest(x: torch.Tensor, count: int, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The greatest values along an axis and their places, of equals the last first, as Caffe's sorting of pairs has it."""
-    values, places = x.flip(axis).sort(stable=True, dim=axis, descending=True)
-    return values.narrow(axis, 0, count), x.shape[axis] - 1 - places.narrow(axis, 0, count)
+def _greatest(x: Tensor, count: int, axis: int) -> tuple[Tensor, Tensor]:
+    """The `count` greatest values along an axis, falling, and their places.
+
+    Of equal values the last comes first, as Caffe's sorting of pairs has it.
+    """
+    backwards = x.flip(axis)
+    values, places = backwards.sort(stable=True, dim=axis, descending=True)
+    last = x.shape[axis] - 1
+    places = last - places.narrow(axis, 0, count)
+    return values.narrow(axis, 0, count), places
 
 
 @layer("ArgMax")
 class ArgMax(Layer):
-    """The top_k places (or values, or both) of the greatest, along `axis` or in each whole image."""
+    """Where the top_k greatest values lie, along `axis` or in each whole image.
+
+    Source: weiliu89/caffe (ssd), argmax_layer.cpp.
+    """
 
     has_backward = False
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        x, p = bottoms[0], self.param.argmax_param
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """Places; with out_max_val the values instead (along an axis) or too (in an image)."""
+        x = bottoms[0]
+        p = self.param.argmax_param
         if p.HasField("axis"):
             values, places = _greatest(x, p.top_k, p.axis)
             return [values if p.out_max_val else places.to(x.dtype)]
         values, places = _greatest(x.flatten(1), p.top_k, 1)
-        top = torch.stack([places.to(x.dtype), values], 1) if p.out_max_val else places.to(x.dtype)
+        top = places.to(x.dtype)
+        if p.out_max_val:
+            top = torch.stack([top, values], 1)
         return [top.reshape(self.facts.tops[0])]
 
 
 @layer("Accuracy")
 class Accuracy(Layer):
-    """The share of labels among the top_k scores; a second top gives it class by class."""
+    """How often the label is among the top_k scores; a second top says so for each class.
+
+    Source: weiliu89/caffe (ssd), accuracy_layer.cpp.
+    """
 
     has_backward = False
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The share of places with a hit, those with ignore_label aside."""
         p = self.param.accuracy_param
         scores = bottoms[0].movedim(p.axis, -1).flatten(0, -2)
         labels = bottoms[1].flatten().long()
         if p.HasField("ignore_label"):
-            scores, labels = scores[labels != p.ignore_label], labels[labels != p.ignore_label]
-        hit = (_greatest(scores, p.top_k, 1)[1] == labels[:, None]).any(1).to(scores.dtype)
+            counted = labels != p.ignore_label
+            scores = scores[counted]
+            labels = labels[counted]
+        _, places = _greatest(scores, p.top_k, 1)
+        hit = (places == labels[:, None]).any(1).to(scores.dtype)
         tops = [hit.sum() / len(labels)]
         if len(self.param.top) > 1:
             zeros = scores.new_zeros(scores.shape[1])
-            found, present = zeros.index_add(0, labels, hit), zeros.index_add(0, labels, torch.ones_like(hit))
+            found = zeros.index_add(0, labels, hit)
+            present = zeros.index_add(0, labels, torch.ones_like(hit))
             tops.append(found / present.clamp(min=1))
         return tops
 
 
 @layer("Interp")
 class Interp(Layer):
-    """Bilinear resizing in which corners meet corners, after cropping by the (non-positive) pads (FSSD fork, from DeepLab)."""
+    """Bilinear resizing in which corners meet corners.
+
+    Source: lzx1413/CAFFE_SSD, interp_layer.cpp, which is DeepLab's.
+    """
 
     no_gradient_to = frozenset({1})
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        x, p = bottoms[0], self.param.interp_param
-        x = x[:, :, -p.pad_beg : x.shape[2] + p.pad_end, -p.pad_beg : x.shape[3] + p.pad_end]
-        return [F.interpolate(x, self.facts.tops[0][2:], mode="bilinear", align_corners=True)]
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """Crop the bottom by its pads, which are 0 or less, and resize it to the top's size."""
+        p = self.param.interp_param
+        x = bottoms[0]
+        height, width = x.shape[2:]
+        x = x[:, :, -p.pad_beg : height + p.pad_end, -p.pad_beg : width + p.pad_end]
+        size = self.facts.tops[0][2:]
+        return [F.interpolate(x, size, mode="bilinear", align_corners=True)]

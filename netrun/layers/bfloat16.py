@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
+from netrun.layers.registry import Tensors
 from netrun.runtime.precision import wide
 
 _MULTIPLY = frozenset({"Convolution", "Deconvolution", "InnerProduct"})
@@ -27,20 +28,22 @@ _PASS_ON = frozenset(
 )
 
 
-def bottoms_for(layer: pb.LayerParameter, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+def bottoms_for(layer: pb.LayerParameter, bottoms: Tensors) -> Tensors:
     """The bottoms as a layer of a bf16 net takes them: as they come, or in float32."""
     with_mask = layer.type == "Pooling" and len(layer.top) > 1
-    if layer.type in _MULTIPLY or (layer.type in _PASS_ON and not with_mask):
+    passes_on = layer.type in _PASS_ON and not with_mask
+    if layer.type in _MULTIPLY or passes_on:
         return bottoms
     return [wide(x) for x in bottoms]
 
 
 def arithmetic(
-    layer: pb.LayerParameter, device: torch.device
+    layer: pb.LayerParameter,
+    device: torch.device,
 ) -> AbstractContextManager[object]:
     """The context in which a layer of a bf16 net computes.
 
-    One that rounds what the layer multiplies, or one that does nothing.
+    It rounds the factors of layers that multiply, and does nothing for the others.
     """
     if layer.type in _MULTIPLY:
         return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)

@@ -6,107 +6,198 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.convolution import spatial
-from caffe_ir.rules.registry import Facts
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.registry import Layer, Tensors, layer
 
 
 class _Filters(Layer):
-    """What Convolution and Deconvolution share. Every bottom goes through the same filters, bottom i to top i."""
+    """What Convolution and Deconvolution share: filters that take bottom i to top i.
+
+    stride, padding, dilation: one number an axis, in pixels.
+    axes: spatial axes; a bottom without any gets one of size 1.
+    images: axes before the channels', where torch knows exactly one.
+    Raises LayerError for more than 3 spatial axes.
+    Source: weiliu89/caffe (ssd), base_conv_layer.cpp.
+    """
 
     owns_top = True
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        axes = len(facts.params[0].shape) - 2
+    def set_up(self) -> None:
+        """Read how the filters move. Raises LayerError for more than 3 spatial axes."""
+        axes = len(self.facts.params[0].shape) - 2
         if axes > 3:
-            raise self.refuse(f"netrun convolves over up to 3 axes, not {axes}", "convolution_param")
-        defaults = (("stride", 1), ("pad", 0), ("dilation", 1))
-        self.stride, self.padding, self.dilation = (tuple(spatial(layer, name, axes, d)) or (d,) for name, d in defaults)
-        self.groups = layer.convolution_param.group
-        self.axes = max(axes, 1)  # a bottom without spatial axes is given one, of size 1
-        self.images = len(facts.tops[0]) - axes - 1  # axes before the channels': torch knows exactly one
+            what = f"netrun convolves over up to 3 axes, not {axes}"
+            raise self.refuse(what, "convolution_param")
+        p = self.param
+        self.stride = tuple(spatial(p, "stride", axes, 1)) or (1,)
+        self.padding = tuple(spatial(p, "pad", axes, 0)) or (0,)
+        self.dilation = tuple(spatial(p, "dilation", axes, 1)) or (1,)
+        self.groups = p.convolution_param.group
+        self.axes = max(axes, 1)
+        self.images = len(self.facts.tops[0]) - axes - 1
         self.plain = self.images == 1 and axes > 0
 
-    def parameters(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        weight, bias = self.blobs[0], self.blobs[1] if len(self.blobs) > 1 else None
-        return weight if weight.dim() > 2 else weight.unsqueeze(-1), bias
+    def parameters(self) -> tuple[Tensor, Tensor | None]:
+        """The filters, with at least one spatial axis, and the bias if the layer has one."""
+        weight = self.blobs[0]
+        if weight.dim() == 2:
+            weight = weight.unsqueeze(-1)
+        if len(self.blobs) == 1:
+            return weight, None
+        return weight, self.blobs[1]
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """Filter each bottom; axes before the channels become one while torch computes."""
         if self.plain:
             return [self.filtered(x) for x in bottoms]
-        shapes = [(-1, *(x.shape[self.images :] if x.dim() > self.images + 1 else (x.shape[-1], 1))) for x in bottoms]
-        return [self.filtered(x.reshape(s)).reshape(self.facts.tops[0]) for x, s in zip(bottoms, shapes, strict=True)]
+        shape = self.facts.tops[0]
+        tops = [self.filtered(self._with_one_image_axis(x)) for x in bottoms]
+        return [top.reshape(shape) for top in tops]
 
-    def filtered(self, x: torch.Tensor) -> torch.Tensor:
+    def _with_one_image_axis(self, x: Tensor) -> Tensor:
+        """A bottom as (N, C, ...): torch's form."""
+        if x.dim() == self.images + 1:
+            return x.reshape(-1, x.shape[-1], 1)
+        return x.reshape(-1, *x.shape[self.images :])
+
+    def filtered(self, x: Tensor) -> Tensor:
         """The top of a bottom (N, C, ...)."""
         raise NotImplementedError
 
 
-def reached(x: torch.Tensor, kernel: Sequence[int], pad: Sequence[int], dilation: Sequence[int]) -> torch.Tensor:
-    """x (N, C, ...) with zeros behind it where a kernel is larger than all there is, padding included; Caffe lays it over such, too."""
-    beyond = [d * (k - 1) + 1 - size - 2 * p for k, p, d, size in zip(kernel, pad, dilation, x.shape[-len(kernel) :], strict=True)]
-    return x if max(beyond) <= 0 else F.pad(x, [side for more in reversed(beyond) for side in (0, max(more, 0))])
+def reached(
+    x: Tensor,
+    kernel: Sequence[int],
+    pad: Sequence[int],
+    dilation: Sequence[int],
+) -> Tensor:
+    """Put zeros behind x (N, C, ...) where a kernel is larger than x with its padding.
+
+    Caffe lays a kernel over such a bottom too.
+    """
+    sizes = x.shape[-len(kernel) :]
+    beyond = []
+    for k, p, d, size in zip(kernel, pad, dilation, sizes, strict=True):
+        extent = d * (k - 1) + 1
+        beyond.append(extent - size - 2 * p)
+    if max(beyond) <= 0:
+        return x
+    sides = []
+    for more in reversed(beyond):
+        sides += [0, max(more, 0)]
+    return F.pad(x, sides)
 
 
 @layer("Convolution")
 class Convolution(_Filters):
-    """Cross-correlation with learned filters, blobs (out, in / group, *kernel) and, with bias_term, (out,)."""
+    """Cross-correlation with learned filters.
 
-    def filtered(self, x: torch.Tensor) -> torch.Tensor:
+    blobs: (out, in / group, *kernel) and, with bias_term, (out,).
+    Source: weiliu89/caffe (ssd), conv_layer.cpp.
+    """
+
+    def filtered(self, x: Tensor) -> Tensor:
+        """The sums of products of each filter with what lies under it, plus the bias."""
         convolve = (F.conv1d, F.conv2d, F.conv3d)[self.axes - 1]
-        if self.axes == 2:  # the order that is fastest on the CPU, whatever the filters' own is
+        if self.axes == 2:
+            # This order is the fastest on the CPU, even where filters have another.
             x = x.contiguous(memory_format=torch.channels_last)
         weight, bias = self.parameters()
         x = reached(x, weight.shape[2:], self.padding, self.dilation)
-        return convolve(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+        return convolve(
+            x,
+            weight,
+            bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+        )
 
 
 @layer("Deconvolution")
 class Deconvolution(_Filters):
-    """The transpose of a convolution, blobs (in, out / group, *kernel) and, with bias_term, (out,)."""
+    """The transpose of a convolution.
 
-    def filtered(self, x: torch.Tensor) -> torch.Tensor:
-        spread = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.axes - 1]
-        return spread(x, *self.parameters(), self.stride, self.padding, 0, self.groups, self.dilation)
+    blobs: (in, out / group, *kernel) and, with bias_term, (out,).
+    Source: weiliu89/caffe (ssd), deconv_layer.cpp.
+    """
+
+    def filtered(self, x: Tensor) -> Tensor:
+        """Each value spread over the filter's places, sums of what meets there, plus the bias."""
+        spreads = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+        weight, bias = self.parameters()
+        return spreads[self.axes - 1](
+            x,
+            weight,
+            bias,
+            self.stride,
+            self.padding,
+            0,
+            self.groups,
+            self.dilation,
+        )
 
 
 @layer("Im2col")
 class Im2col(Layer):
-    """The values under each place of a convolution's kernel, as channels: C times the kernel's size of them."""
+    """The values under each place of a convolution's kernel, as channels.
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        x, axis = bottoms[0], self.param.convolution_param.axis % bottoms[0].dim()
+    Source: weiliu89/caffe (ssd), im2col_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """C times the kernel's size channels, one place after the other."""
+        x = bottoms[0]
+        axis = self.param.convolution_param.axis % x.dim()
         axes = x.dim() - axis - 1
-        kernel, stride, pad, dilation = (
-            spatial(self.param, name, axes, d) for name, d in (("kernel_size", None), ("stride", 1), ("pad", 0), ("dilation", 1))
-        )
-        x = reached(F.pad(x, [side for p in reversed(pad) for side in (p, p)]), kernel, [0] * axes, dilation)
-        for i, (k, s, d) in enumerate(zip(kernel, stride, dilation, strict=True), axis + 1):
-            x = x.unfold(i, d * (k - 1) + 1, s)[..., ::d]
+        kernel = spatial(self.param, "kernel_size", axes, None)
+        stride = spatial(self.param, "stride", axes, 1)
+        pad = spatial(self.param, "pad", axes, 0)
+        dilation = spatial(self.param, "dilation", axes, 1)
+        x = F.pad(x, [side for p in reversed(pad) for side in (p, p)])
+        x = reached(x, kernel, [0] * axes, dilation)
+        for i in range(axes):
+            extent = dilation[i] * (kernel[i] - 1) + 1
+            x = x.unfold(axis + 1 + i, extent, stride[i])[..., :: dilation[i]]
         places = range(axis + 1, axis + 1 + axes)
-        return [x.permute(*range(axis + 1), *(i + axes for i in places), *places).reshape(self.facts.tops[0])]
+        offsets = [i + axes for i in places]
+        x = x.permute(*range(axis + 1), *offsets, *places)
+        return [x.reshape(self.facts.tops[0])]
 
 
 @layer("InnerProduct")
 class InnerProduct(Layer):
-    """A full connection over all axes from `axis` on."""
+    """A full connection over all axes from `axis` on.
+
+    Source: weiliu89/caffe (ssd), inner_product_layer.cpp.
+    """
 
     owns_top = True
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The weight matrix times the flattened bottom, plus the bias."""
         p = self.param.inner_product_param
-        weight = self.blobs[0].t() if p.transpose else self.blobs[0]
-        x = bottoms[0].flatten(p.axis) if p.axis != bottoms[0].dim() else bottoms[0].unsqueeze(-1)
-        return [F.linear(x, weight, self.blobs[1] if p.bias_term else None)]
+        weight = self.blobs[0]
+        if p.transpose:
+            weight = weight.t()
+        x = bottoms[0]
+        x = x.unsqueeze(-1) if p.axis == x.dim() else x.flatten(p.axis)
+        return [F.linear(x, weight, *self.blobs[1:])]
 
 
 @layer("Embed")
 class Embed(Layer):
-    """Rows of a learned table, by the whole numbers in the bottom."""
+    """A learned table, looked up by row.
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    Source: weiliu89/caffe (ssd), embed_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The rows that the whole numbers in the bottom name, plus the bias."""
         rows = F.embedding(bottoms[0].detach().long(), self.blobs[0])
-        return [rows + self.blobs[1] if self.param.embed_param.bias_term else rows]
+        if not self.param.embed_param.bias_term:
+            return [rows]
+        return [rows + self.blobs[1]]

@@ -3,55 +3,81 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.registry import Facts
 from netrun.layers.fillers import fill
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.registry import Layer, Tensors, layer
 
 
 @layer("Input")
 class Input(Layer):
-    """Blobs that the caller writes: the net keeps them from one forward to the next and never calls this."""
+    """Blobs that the caller writes.
+
+    The net keeps them from one forward to the next and never calls this layer.
+    Source: weiliu89/caffe (ssd), input_layer.cpp.
+    """
 
     keeps_top = True
 
 
 @layer("DummyData")
 class DummyData(Layer):
-    """Blobs by fillers: a constant one is filled once and may be written by the caller, a random one is drawn anew each time."""
+    """Blobs by fillers.
+
+    The layer fills a constant blob once, and the caller may write it. It draws a random one anew
+    in each pass.
+    Source: weiliu89/caffe (ssd), dummy_data_layer.cpp.
+    """
 
     has_backward = False
     keeps_top = True
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        p = layer.dummy_data_param
+    def set_up(self) -> None:
+        """Fill the constant blobs."""
+        p = self.param.dummy_data_param
         self.fillers = list(p.data_filler) or [pb.FillerParameter()]
         self.passes = 0
-        self.constant = {i: self._fill(i) for i in range(len(facts.tops)) if self._filler(i).type == "constant"}
+        self.constant = {
+            top: self._fill(top)
+            for top in range(len(self.facts.tops))
+            if self._filler(top).type == "constant"
+        }
 
     def _filler(self, top: int) -> pb.FillerParameter:
-        return self.fillers[top if len(self.fillers) > 1 else 0]
+        if len(self.fillers) == 1:
+            return self.fillers[0]
+        return self.fillers[top]
 
-    def _fill(self, top: int) -> torch.Tensor:
+    def _fill(self, top: int) -> Tensor:
         options = self.context.options
         key = f"{self.name}/{top}/{options.rank}/{self.passes}"
         values = fill(self._filler(top), self.facts.tops[top], options.seed, key)
         return torch.from_numpy(values).to(self.context.device)
 
     def seek(self, batch: int) -> None:
+        """Have the next forward draw what pass `batch` of the run draws."""
         self.passes = batch
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        tops = [self.constant[i] if i in self.constant else self._fill(i) for i in range(len(self.facts.tops))]
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The constant blobs as they are, the random ones drawn anew."""
+        tops = [self._top(top) for top in range(len(self.facts.tops))]
         self.passes += 1
         return tops
+
+    def _top(self, top: int) -> Tensor:
+        if top in self.constant:
+            return self.constant[top]
+        return self._fill(top)
 
 
 @layer("Parameter")
 class Parameter(Layer):
-    """A learned blob as a top."""
+    """A learned blob as a top.
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    Source: weiliu89/caffe (ssd), parameter_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The parameter itself, as a view."""
         return [self.blobs[0].view_as(self.blobs[0])]

@@ -4,81 +4,124 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy import ndarray
+from torch import Tensor
 
-from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import name_size
-from caffe_ir.rules.registry import Facts
 from netrun.detection.pixels import area, to_pixels
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.predictions import require_classes
+from netrun.layers.registry import Layer, Tensors, layer
 
 _f = np.float32
 
 
-def overlaps(a: np.ndarray, b: np.ndarray, area_a: np.ndarray, area_b: np.ndarray, normalized: bool) -> np.ndarray:
-    """IoU (A, B) as JaccardOverlap takes it, areas given. In pixels both edges count, and boxes apart share one pixel at (0, 0)."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    apart = np.any((a[:, None, :2] > b[None, :, 2:]) | (b[None, :, :2] > a[:, None, 2:]), -1, keepdims=True)
-    side = np.where(apart, _f(0), high - low) + _f(0 if normalized else 1)
+def overlaps(
+    a: ndarray,
+    b: ndarray,
+    area_a: ndarray,
+    area_b: ndarray,
+    normalized: bool,
+) -> ndarray:
+    """The IoU (A, B) of boxes a (A, 4) and b (B, 4), as JaccardOverlap takes it.
+
+    area_a, area_b: the boxes' areas.
+    normalized: boxes lie in [0, 1]. In pixels both edges count, and boxes that do not meet share
+    one pixel at (0, 0).
+    """
+    a_low, a_high = np.split(a[:, None], 2, -1)
+    b_low, b_high = np.split(b[None], 2, -1)
+    low = np.maximum(a_low, b_low)
+    high = np.minimum(a_high, b_high)
+    beyond = (a_low > b_high) | (b_low > a_high)
+    apart = np.any(beyond, -1, keepdims=True)
+    edge = _f(not normalized)
+    side = np.where(apart, _f(0), high - low) + edge
     shared = side.prod(-1)
     meet = (side > 0).all(-1)
     union = area_a[:, None] + area_b[None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=meet & (union != 0))
+    zeros = np.zeros_like(shared)
+    return np.divide(shared, union, out=zeros, where=meet & (union != 0))
 
 
 @layer("DetectionEvaluate")
 class DetectionEvaluate(Layer):
-    """Bottoms: detections (1, 1, D, 7), labels (1, 1, R, 8). Top: (1, 1, C' + V, 5), V the detections that are none's stand-in.
+    """A table of objects by class, and of detections with what each of them met.
 
-    First a row [-1, label, number of objects, -1, -1] for each class but background, then [image, label, score, true_pos, false_pos]
-    in order of image, label and (where the image has such objects) falling score. Both are 0 for a detection that met a difficult
-    object while those do not count. With name_size_file boxes are compared in pixels, image by image in the file's order, begun
-    anew at its end. Source: detection_evaluate_layer.cpp of weiliu89/caffe (ssd).
+    Bottoms: detections (1, 1, D, 7), labels (1, 1, R, 8). Top: (1, 1, C' + V, 5), where C' counts
+    the classes but background, and V the detections without the rows that stand in for none.
+
+    First comes a row [-1, label, number of objects, -1, -1] for each class but background, then
+    [image, label, score, true_pos, false_pos] for each detection, in order of image, label and
+    (where the image has objects of the label) falling score. true_pos and false_pos are both 0
+    for a detection of a difficult object, unless evaluate_difficult_gt is set.
+    With name_size_file boxes are compared in pixels; images follow the file's order, and begin
+    anew at its end.
+    Source: weiliu89/caffe (ssd), detection_evaluate_layer.cpp.
     """
 
     has_backward = False
     no_gradient_to = frozenset({0, 1})
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        p = self.options = layer.detection_evaluate_param
-        if not p.num_classes:
-            raise self.refuse("must say how many classes there are, background included", "num_classes")
+    def set_up(self) -> None:
+        """Read the options and the images' sizes. Raises LayerError for options of no sense."""
+        p = self.options = self.param.detection_evaluate_param
+        require_classes(self, p.num_classes)
         if p.overlap_threshold <= 0:
             raise self.refuse("must be positive", "overlap_threshold")
         self.resize = p.resize_param if p.HasField("resize_param") else None
-        self.sizes = [size[1:] for size in name_size.read(p.name_size_file)] if p.name_size_file else []
+        self.sizes: list[tuple[int, int]] = []
+        if p.name_size_file:
+            self.sizes = [size[1:] for size in name_size.read(p.name_size_file)]
         self._image = 0  # how far in `sizes`
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        p = self.options
-        found = bottoms[0].detach().cpu().float().numpy().reshape(-1, 7)
-        truth = bottoms[1].detach().cpu().float().numpy().reshape(-1, 8)
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """Count the objects of each class, then judge the detections of each image."""
+        found = _rows(bottoms[0], 7)
         found = found[found[:, 0] != -1]
-        padding = np.flatnonzero(truth[:, 0].astype(int) == -1)
-        truth = truth[: padding[0]] if len(padding) else truth
-        for rows, what in ((found, "detections"), (truth, "ground truth")):
-            if (rows[:, 1].astype(int) == p.background_label_id).any():
-                raise self.refuse(f"found background label {p.background_label_id} in the {what}")
+        truth = _without_padding(_rows(bottoms[1], 8))
+        self._refuse_background(found, "detections")
+        self._refuse_background(truth, "ground truth")
 
-        counted = truth if p.evaluate_difficult_gt else truth[truth[:, 7] == 0]
-        labels = [c for c in range(p.num_classes) if c != p.background_label_id]
-        head = [[-1, c, (counted[:, 1].astype(int) == c).sum(), -1, -1] for c in labels]
-        body = []
-        for image in np.unique(found[:, 0].astype(int)):
-            of_image = found[found[:, 0].astype(int) == image]
-            for label in np.unique(of_image[:, 1].astype(int)):
-                if label != -1:
-                    own = (truth[:, 0].astype(int) == image) & (truth[:, 1].astype(int) == label)
-                    body.append(self._judge(of_image[of_image[:, 1].astype(int) == label], truth[own]))
-            # As in the fork, an image without a single row does not count here; batches of one image always have one.
+        tables = [self._object_counts(truth)]
+        for image in np.unique(_whole(found, 0)):
+            of_image = found[_whole(found, 0) == image]
+            objects = truth[_whole(truth, 0) == image]
+            tables += self._judge_image(of_image, objects)
+            # As in the fork, an image without a single row does not count here; batches of one
+            # image always have one.
             self._image = (self._image + 1) % max(1, len(self.sizes))
-        table = np.concatenate([np.array(head, _f).reshape(-1, 5), *body])
+        table = np.concatenate(tables)
         return [torch.from_numpy(table[None, None]).to(bottoms[0].device)]
 
-    def _judge(self, found: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        """Rows (n, 5) for the detections of one label in one image against its objects there."""
+    def _refuse_background(self, rows: ndarray, what: str) -> None:
+        background = self.options.background_label_id
+        if (_whole(rows, 1) == background).any():
+            raise self.refuse(f"found background label {background} in the {what}")
+
+    def _object_counts(self, truth: ndarray) -> ndarray:
+        """Rows [-1, label, number of objects, -1, -1], one for each class but background."""
         p = self.options
+        if not p.evaluate_difficult_gt:
+            truth = truth[truth[:, 7] == 0]
+        owner = _whole(truth, 1)
+        rows = []
+        for label in range(p.num_classes):
+            if label != p.background_label_id:
+                rows.append([-1, label, (owner == label).sum(), -1, -1])
+        return np.array(rows, _f).reshape(-1, 5)
+
+    def _judge_image(self, found: ndarray, truth: ndarray) -> list[ndarray]:
+        """A table (n, 5) for each label that one image's detections have."""
+        tables = []
+        for label in np.unique(_whole(found, 1)):
+            if label != -1:
+                of_label = found[_whole(found, 1) == label]
+                objects = truth[_whole(truth, 1) == label]
+                tables.append(self._judge(of_label, objects))
+        return tables
+
+    def _judge(self, found: ndarray, truth: ndarray) -> ndarray:
+        """Rows (n, 5) for the detections of one label in one image against its objects there."""
         if len(truth):
             found = found[np.argsort(-found[:, 2], kind="stable")]
         rows = np.zeros((len(found), 5), _f)
@@ -86,18 +129,41 @@ class DetectionEvaluate(Layer):
         if not len(truth):
             rows[:, 4] = 1
             return rows
-        boxes, objects = found[:, 3:], truth[:, 3:7]
-        if self.sizes:
-            (boxes, areas), (objects, object_areas) = (to_pixels(b, *self.sizes[self._image], self.resize) for b in (boxes, objects))
-        else:
-            areas, object_areas = area(boxes), area(objects)
-        overlap = overlaps(boxes, objects, areas, object_areas, normalized=not self.sizes)
-        nearest, best = overlap.argmax(1), overlap.max(1)
-        met = best >= _f(p.overlap_threshold)
+        p = self.options
+        boxes, areas = self._measured(found[:, 3:])
+        objects, object_areas = self._measured(truth[:, 3:7])
+        in_pixels = bool(self.sizes)
+        overlap = overlaps(boxes, objects, areas, object_areas, not in_pixels)
+        nearest = overlap.argmax(1)
+        met = overlap.max(1) >= _f(p.overlap_threshold)
         counts = p.evaluate_difficult_gt | (truth[nearest, 7] == 0)
-        _, first = np.unique(np.where(met & counts, nearest, -1), return_index=True)
-        first = first[(met & counts)[first]]
+        right = met & counts
+        _, first = np.unique(np.where(right, nearest, -1), return_index=True)
+        first = first[right[first]]
         rows[first, 3] = 1
         rows[:, 4] = 1 - rows[:, 3]
         rows[met & ~counts, 4] = 0
         return rows
+
+    def _measured(self, boxes: ndarray) -> tuple[ndarray, ndarray]:
+        """Boxes (n, 4), in pixels where image sizes are known, and their areas (n,)."""
+        if self.sizes:
+            return to_pixels(boxes, *self.sizes[self._image], self.resize)
+        return boxes, area(boxes)
+
+
+def _rows(blob: Tensor, columns: int) -> ndarray:
+    return blob.detach().cpu().float().numpy().reshape(-1, columns)
+
+
+def _whole(rows: ndarray, column: int) -> ndarray:
+    """A column of image numbers or labels as integers."""
+    return rows[:, column].astype(int)
+
+
+def _without_padding(truth: ndarray) -> ndarray:
+    """Ground truth up to the first row of no image."""
+    padding = np.flatnonzero(_whole(truth, 0) == -1)
+    if len(padding):
+        return truth[: padding[0]]
+    return truth

@@ -9,84 +9,130 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
+from torch import Tensor
 
-from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.checks import legacy
-from caffe_ir.rules.registry import Facts, Shape
+from caffe_ir.rules.registry import Shape
 from netrun.data.records import permutation
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.registry import Layer, Tensors, layer
 from ssd_common.errors import CaffeError, LayerError
 from ssd_common.files import read_bytes
 from ssd_common.suggest import suggest
 
+_EVERY_ROW = slice(None)
+_FIRST_ROW = slice(1)
 
-def _load(path: str, tops: Sequence[str], rows: slice | None = None) -> list[np.ndarray]:
-    """The datasets of these names, float32; rows: only those. Raises CaffeError, naming file and dataset."""
+
+def _load(
+    path: str,
+    tops: Sequence[str],
+    rows: slice = _EVERY_ROW,
+) -> list[np.ndarray]:
+    """Read these rows of the datasets of these names, float32.
+
+    Raises CaffeError, naming file and dataset.
+    """
     try:
         with h5py.File(path, "r") as file:
             found = []
             for top in tops:
-                dataset = file.get(top)
-                if not isinstance(dataset, h5py.Dataset):
-                    raise CaffeError(f"{path}: no dataset '{top}'{suggest(top, file)}")
-                if dataset.dtype.kind not in "fiu" or not dataset.ndim:
-                    raise CaffeError(f"{path}: dataset '{top}' should hold numbers, one row an item, not {dataset.dtype} {dataset.shape}")
-                found.append(np.asarray(dataset[rows if rows is not None else slice(None)], np.float32))
+                values = _dataset(file, path, top)[rows]
+                found.append(np.asarray(values, np.float32))
             counts = {len(file[top]) for top in tops}
     except (OSError, RuntimeError, ValueError) as error:
-        reason = "no such file" if not Path(path).exists() else str(error).splitlines()[0]
+        reason = "no such file"
+        if Path(path).exists():
+            reason = _first_line(error)
         raise CaffeError(f"{path}: cannot be read as HDF5: {reason}") from None
     if len(counts) != 1 or 0 in counts:
-        raise CaffeError(f"{path}: datasets {', '.join(tops)} should have the same number of rows, and some, found {sorted(counts)}")
+        names = ", ".join(tops)
+        wanted = "should have the same number of rows, and some"
+        raise CaffeError(f"{path}: datasets {names} {wanted}, found {sorted(counts)}")
     return found
+
+
+def _dataset(file: h5py.File, path: str, name: str) -> h5py.Dataset:
+    """The dataset of this name. Raises CaffeError unless it exists and holds numbers."""
+    dataset = file.get(name)
+    if not isinstance(dataset, h5py.Dataset):
+        raise CaffeError(f"{path}: no dataset '{name}'{suggest(name, file)}")
+    if dataset.dtype.kind not in "fiu" or not dataset.ndim:
+        wanted = "should hold numbers, one row an item"
+        found = f"{dataset.dtype} {dataset.shape}"
+        raise CaffeError(f"{path}: dataset '{name}' {wanted}, not {found}")
+    return dataset
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 @layer("HDF5Data")
 class HDF5Data(Layer):
-    """A top for each dataset of its name, batch_size rows of it: file after file of the list, the last rows followed by the first.
+    """Rows of HDF5 files: a top for each dataset of its name, batch_size rows of it.
 
-    shuffle: files in random order, and the rows within each; anew in every pass, by the run's seed. Processes of one run take batches
-    in turn. Source: weiliu89/caffe (ssd), hdf5_data_layer.cpp. Raises CaffeError for what is no such list or file, LayerError for
-    parameters that the fork refuses.
+    The layer reads file after file of the list, and begins anew after the last row.
+    With `shuffle` files come in random order, and so do the rows within each; the run's seed
+    gives a new order for every pass over the data. Processes of one run take batches in turn.
+
+    Raises CaffeError for what is no such list or file, LayerError for parameters that the fork
+    refuses.
+    Source: weiliu89/caffe (ssd), hdf5_data_layer.cpp.
     """
 
     has_backward = False
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        p = layer.hdf5_data_param
-        if layer.HasField("transform_param"):
-            raise self.refuse("HDF5Data does not transform data; drop the field", "transform_param")
+    def set_up(self) -> None:
+        """Read the list and the shapes in its files."""
+        p = self.param.hdf5_data_param
+        if self.param.HasField("transform_param"):
+            what = "HDF5Data does not transform data; drop the field"
+            raise self.refuse(what, "transform_param")
         if not p.source:
-            raise self.refuse("must name the list of HDF5 files", "hdf5_data_param.source")
+            what = "must name the list of HDF5 files"
+            raise self.refuse(what, "hdf5_data_param.source")
         if not p.batch_size:
             raise self.refuse("must be positive", "hdf5_data_param.batch_size")
-        self._tops = list(layer.top)
-        self._files = [name.decode("utf-8", "surrogateescape") for name in read_bytes(p.source).split()]
-        self._items = [array.shape[1:] for array in _load(self._files[0], self._tops, slice(1))]
+        self._tops = list(self.param.top)
+        names = read_bytes(p.source).split()
+        self._files = [name.decode("utf-8", "surrogateescape") for name in names]
+        self._items = self._item_shapes(self._files[0])
         self._rows = [self._count(path) for path in self._files]
         self._total = sum(self._rows)
         self._batch = 0
         self._loaded: tuple[int, list[np.ndarray]] = (-1, [])
 
+    def _item_shapes(self, path: str) -> list[Shape]:
+        """The shape of one row of each dataset."""
+        arrays = _load(path, self._tops, _FIRST_ROW)
+        return [array.shape[1:] for array in arrays]
+
     def _count(self, path: str) -> int:
-        """Rows of a file, whose items must be the first file's in shape."""
-        items = [array.shape[1:] for array in _load(path, self._tops, slice(1))]
+        """Count a file's rows.
+
+        Raises CaffeError where they differ in shape from the first file's.
+        """
+        items = self._item_shapes(path)
         for top, item, first in zip(self._tops, items, self._items, strict=True):
             if item != first:
-                raise CaffeError(f"{path}: an item of '{top}' is {item}, in {self._files[0]} it is {first}")
+                there = f"in {self._files[0]} it is {first}"
+                raise CaffeError(f"{path}: an item of '{top}' is {item}, {there}")
         with h5py.File(path, "r") as file:
             return len(file[self._tops[0]])
 
     def shapes(self) -> list[Shape]:
         """The tops' shapes, by the first file."""
-        return [(self.param.hdf5_data_param.batch_size, *item) for item in self._items]
+        size = self.param.hdf5_data_param.batch_size
+        return [(size, *item) for item in self._items]
 
     def seek(self, batch: int) -> None:
+        """Have the next forward read batch `batch` of the run."""
         self._batch = batch
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        size, options = self.param.hdf5_data_param.batch_size, self.context.options
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """Read the next batch_size rows of each dataset."""
+        size = self.param.hdf5_data_param.batch_size
+        options = self.context.options
         begin = (self._batch * options.world + options.rank) * size
         tops = [np.empty((size, *item), np.float32) for item in self._items]
         done = 0
@@ -96,83 +142,127 @@ class HDF5Data(Layer):
                 top[done : done + len(rows)] = array[rows]
             done += len(rows)
         self._batch += 1
-        return [torch.from_numpy(top).to(self.context.device) for top in tops]
+        device = self.context.device
+        return [torch.from_numpy(top).to(device) for top in tops]
 
     def _stretch(self, sample: int, most: int) -> tuple[int, np.ndarray]:
-        """The file that holds this sample of the run, and the rows there of it and of those that follow, `most` at most."""
+        """The file that holds this sample of the run, and rows of it.
+
+        Returns the file's number, and the rows there of this sample and its successors, at most
+        `most` of them.
+        """
         number, place = divmod(sample, self._total)
-        shuffle, seed, files = self.param.hdf5_data_param.shuffle, self.context.options.seed, len(self._files)
-        order = permutation(files, seed, number * (files + 1)) if shuffle else np.arange(files)
-        for position, file in enumerate(map(int, order), 1):
+        files = len(self._files)
+        stream = number * (files + 1)
+        order = self._order(files, stream).tolist()
+        for position, file in enumerate(order, 1):
             count = self._rows[file]
             if place < count:
-                rows = permutation(count, seed, number * (files + 1) + position) if shuffle else np.arange(count)
+                rows = self._order(count, stream + position)
                 return file, rows[place : place + most]
             place -= count
         raise AssertionError("place lies below the sum of all rows")
 
+    def _order(self, count: int, stream: int) -> np.ndarray:
+        """In which order `count` files or rows come. stream: the number of this shuffle."""
+        if self.param.hdf5_data_param.shuffle:
+            return permutation(count, self.context.options.seed, stream)
+        return np.arange(count)
+
     def _arrays(self, file: int) -> list[np.ndarray]:
-        """A file's datasets; the last one's stay in memory, as in Caffe."""
+        """A file's datasets; those of the latest file stay in memory, as in Caffe."""
         if self._loaded[0] != file:
             arrays = _load(self._files[file], self._tops)
             if len(arrays[0]) != self._rows[file]:
-                raise CaffeError(f"{self._files[file]}: has been changed since the net was built")
+                what = "has been changed since the net was built"
+                raise CaffeError(f"{self._files[file]}: {what}")
             self._loaded = file, arrays
         return self._loaded[1]
 
 
 @layer("HDF5Output")
 class HDF5Output(Layer):
-    """Writes its bottoms as datasets `data` and `label`, of 4 axes as Caffe's. Each pass adds its rows; Caffe stops at a second one.
+    """Writes its bottoms as datasets `data` and `label`, of 4 axes as Caffe's.
 
-    The file has its name once the net is closed or gone; until then `.part` is added to it. Source: weiliu89/caffe (ssd),
-    hdf5_output_layer.cpp. Raises LayerError where it cannot be written, and in a run of several processes.
+    Each pass adds its rows; Caffe stops at a second one. The file gets its name when the net is
+    closed or gone; until then `.part` is added to it.
+
+    Raises LayerError where the file cannot be written, and in a run of several processes.
+    Source: weiliu89/caffe (ssd), hdf5_output_layer.cpp.
     """
 
     has_backward = False
     _file: h5py.File | None = None
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        self._path = layer.hdf5_output_param.file_name
+    def set_up(self) -> None:
+        """Begin the file."""
+        field = "hdf5_output_param.file_name"
+        self._path = self.param.hdf5_output_param.file_name
         if not self._path:
-            raise self.refuse("must name the file to write", "hdf5_output_param.file_name")
-        if context.options.world > 1:
-            raise self.refuse("all processes would write one file; run the net in a single one", "hdf5_output_param.file_name")
+            raise self.refuse("must name the file to write", field)
+        if self.context.options.world > 1:
+            what = "all processes would write one file"
+            raise self.refuse(f"{what}; run the net in a single one", field)
         try:
             self._file = h5py.File(f"{self._path}.part", "w")
         except OSError as error:
-            raise self.refuse(f"{self._path} cannot be written: {str(error).splitlines()[0]}", "hdf5_output_param.file_name") from None
+            raise self._unwritable(error, field) from None
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def _unwritable(
+        self,
+        error: Exception,
+        field: str | None = None,
+    ) -> LayerError:
+        what = f"{self._path} cannot be written: {_first_line(error)}"
+        return self.refuse(what, field)
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """Append the rows of both bottoms to the file."""
         if self._file is None:
             raise self.refuse(f"{self._path} is closed")
         if len(bottoms[0]) != len(bottoms[1]):
             raise self.refuse("data and labels differ in N", "bottom")
         try:
-            for name, blob in zip(("data", "label"), bottoms, strict=True):
-                rows = blob.detach().cpu().float().reshape(legacy(self.param, tuple(blob.shape))).numpy()
-                dataset = self._file.require_group("/").get(name)
-                if dataset is None:
-                    dataset = self._file.create_dataset(name, (0, *rows.shape[1:]), "<f4", maxshape=(None, *rows.shape[1:]), chunks=True)
-                if dataset.shape[1:] != rows.shape[1:]:
-                    raise self.refuse(f"rows of {dataset.shape[1:]} before, of {rows.shape[1:]} now", "bottom")
-                dataset.resize(len(dataset) + len(rows), 0)
-                dataset[len(dataset) - len(rows) :] = rows
+            group = self._file.require_group("/")
+            self._append(group, "data", bottoms[0])
+            self._append(group, "label", bottoms[1])
             self._file.flush()
         except (OSError, RuntimeError) as error:
-            raise self.refuse(f"{self._path} cannot be written: {str(error).splitlines()[0]}") from None
+            raise self._unwritable(error) from None
         return []
 
+    def _append(self, group: h5py.Group, name: str, blob: Tensor) -> None:
+        """Add a blob's rows to the dataset of this name, which the first rows make."""
+        shape = legacy(self.param, tuple(blob.shape))
+        rows = blob.detach().cpu().float().reshape(shape).numpy()
+        item = rows.shape[1:]
+        dataset = group.get(name)
+        if dataset is None:
+            dataset = group.create_dataset(
+                name,
+                (0, *item),
+                "<f4",
+                maxshape=(None, *item),
+                chunks=True,
+            )
+        if dataset.shape[1:] != item:
+            what = f"rows of {dataset.shape[1:]} before, of {item} now"
+            raise self.refuse(what, "bottom")
+        done = len(dataset)
+        dataset.resize(done + len(rows), 0)
+        dataset[done:] = rows
+
     def close(self) -> None:
+        """Finish the file, and give it its name."""
         if self._file is None:
             return
-        file, self._file = self._file, None
+        file = self._file
+        self._file = None
         try:
             file.close()
             os.replace(f"{self._path}.part", self._path)
         except (OSError, RuntimeError) as error:
-            raise LayerError(self.name, f"{self._path} cannot be written: {str(error).splitlines()[0]}") from None
+            raise self._unwritable(error) from None
 
     def __del__(self) -> None:
         self.close()

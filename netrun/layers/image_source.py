@@ -1,4 +1,7 @@
-"""What layers share whose tops are batches of images that a loader makes ahead: AnnotatedData, Data, ImageData."""
+"""What AnnotatedData, Data, ImageData, VideoData and WindowData share.
+
+Their tops are batches of images that a loader makes ahead.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +10,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from google.protobuf.message import DecodeError
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.registry import Facts, Shape
+from caffe_ir.rules.registry import Shape
 from netrun.data.loader import Loader, Plan
 from netrun.data.records import Records
 from netrun.data.transform import Transformer
-from netrun.layers.registry import Context, Layer
+from netrun.layers.registry import Layer, Tensors
 from ssd_common.errors import CaffeError
 
 
 class ImageSource(Layer):
-    """Opens its file when the net is built, and starts its threads with the first forward."""
+    """A layer that opens its file when the net is built, and starts threads at the first forward.
+
+    mean: of the mean_file, (C, H, W) float32; None without one.
+    """
 
     has_backward = False
     _reader: Records
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
+    def set_up(self) -> None:
+        """Read the mean file. Raises LayerError where it cannot be read."""
         try:
-            self.mean = _mean(layer.transform_param.mean_file)
+            self.mean = _mean(self.param.transform_param.mean_file)
         except CaffeError as error:
             raise self.refuse(str(error)) from None
         self._batch = 0
@@ -39,20 +44,37 @@ class ImageSource(Layer):
         raise NotImplementedError
 
     def needs_lmdb(self) -> None:
-        """Raises LayerError for data_param of another database, or without a batch size."""
-        if self.param.data_param.backend != pb.DataParameter.LMDB:
-            raise self.refuse("netrun reads LMDB; write backend: LMDB (Caffe's default is LEVELDB)", "data_param.backend")
-        if not self.param.data_param.batch_size:
+        """Refuse a data_param of another database, or without a batch size.
+
+        Raises LayerError.
+        """
+        data = self.param.data_param
+        if data.backend != pb.DataParameter.LMDB:
+            remedy = "write backend: LMDB (Caffe's default is LEVELDB)"
+            raise self.refuse(f"netrun reads LMDB; {remedy}", "data_param.backend")
+        if not data.batch_size:
             raise self.refuse("must be positive", "data_param.batch_size")
 
-    def transformer(self, param: pb.TransformationParameter, samplers: Sequence[pb.BatchSampler] = ()) -> Transformer:
-        """Raises LayerError for parameters that the fork refuses."""
+    def transformer(
+        self,
+        param: pb.TransformationParameter,
+        samplers: Sequence[pb.BatchSampler] = (),
+    ) -> Transformer:
+        """What transforms this layer's images.
+
+        samplers: batch samplers of AnnotatedData.
+        Raises LayerError for parameters that the fork refuses.
+        """
         try:
             return Transformer(param, samplers, self.context.phase, self.mean)
         except CaffeError as error:
             raise self.refuse(str(error)) from None
 
     def plan(self, batch_size: int, ahead: int, **more: Any) -> Plan:
+        """Which samples this process takes of the run's, and how.
+
+        ahead: how many batches the loader makes in advance. more: further fields of Plan.
+        """
         options = self.context.options
         return Plan(
             batch_size=batch_size,
@@ -66,45 +88,59 @@ class ImageSource(Layer):
         )
 
     def passed_over(self, record: int) -> bool:
-        """Whether the next record has taken the place of this one, which could not be read, in the batches so far."""
-        return self._loader is not None and self._loader.passed_over(record)
+        """Whether batches so far hold the next record in place of this one, which is unreadable."""
+        if self._loader is None:
+            return False
+        return self._loader.passed_over(record)
 
     def shapes(self) -> list[Shape]:
         """The tops' shapes, by the first record."""
         loader = self.open()
-        labels: Shape = (1, 1, 1, 8) if loader.annotated else loader.shape[:1]
+        labels: Shape = loader.shape[:1]
+        if loader.annotated:
+            labels = (1, 1, 1, 8)
         return [loader.shape, labels][: len(self.param.top)]
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The next batch of images, with their labels where the layer has a second top."""
         if self._loader is None:
             self._loader = self.open()
             self._loader.seek(self._batch)
+        device = self.context.device
         data, labels = next(self._loader)
-        data = data.to(self.context.device, non_blocking=True)
-        if not self._loader.annotated:  # objects stay on the host: losses lay them out there, and would have to wait to get them back
-            labels = labels.to(self.context.device, non_blocking=True)
+        data = data.to(device, non_blocking=True)
+        # Objects stay on the host: losses arrange them there, and would have to wait for them.
+        if not self._loader.annotated:
+            labels = labels.to(device, non_blocking=True)
         return [data, labels][: len(self.param.top)]
 
     def seek(self, batch: int) -> None:
+        """Have the next forward give batch `batch` of the run."""
         self._batch = batch
         if self._loader:
             self._loader.seek(batch)
 
     def close(self) -> None:
+        """Stop the loader's threads and close the file."""
         if self._loader:
             self._loader.close()
         self._reader.close()
 
 
 def _mean(path: str) -> np.ndarray | None:
-    """(C, H, W) float32 of a mean file, a BlobProto; None without one. Raises CaffeError when it cannot be read."""
+    """Read a mean file, a BlobProto, as (C, H, W) float32; None for an empty path.
+
+    Raises CaffeError where it cannot be read.
+    """
     if not path:
         return None
     try:
         blob = pb.BlobProto.FromString(Path(path).read_bytes())
-        shape = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
+        legacy = (blob.num, blob.channels, blob.height, blob.width)
+        shape = tuple(blob.shape.dim) or legacy
         return np.array(blob.data, np.float32).reshape(shape[-3:])
     except OSError as error:
         raise CaffeError(f"mean_file {path}: {error.strerror}") from None
     except (DecodeError, ValueError) as error:
-        raise CaffeError(f"mean_file {path}: not a BlobProto of one image's mean: {error}") from None
+        what = f"not a BlobProto of one image's mean: {error}"
+        raise CaffeError(f"mean_file {path}: {what}") from None

@@ -1,4 +1,4 @@
-"""Images with one label each: Data, from an LMDB, ImageData, from a list of files, VideoData and WindowData."""
+"""Images with one label each: Data, ImageData, VideoData and WindowData."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.lmdb_reader import LmdbReader
-from caffe_ir.rules.registry import Facts
 from netrun.data.datum import Sample, decode_datum
 from netrun.data.loader import Loader
 from netrun.data.records import ImageList, Order
 from netrun.data.video import Video
 from netrun.data.windows import WindowFile, WindowTransformer
 from netrun.layers.image_source import ImageSource
-from netrun.layers.registry import Context, layer
+from netrun.layers.registry import layer
 from ssd_common.errors import CaffeError
+
+_PREFETCH_COUNT = 3  # Caffe's, the batches that a layer without data_param makes ahead
 
 
 def _plain(param: pb.TransformationParameter) -> pb.TransformationParameter:
-    """Without what the fork does for AnnotatedData only."""
+    """The parameters without what the fork does for AnnotatedData only."""
     plain = pb.TransformationParameter()
     plain.CopyFrom(param)
     for field in ("distort_param", "expand_param", "emit_constraint"):
@@ -28,101 +29,183 @@ def _plain(param: pb.TransformationParameter) -> pb.TransformationParameter:
 
 @layer("Data")
 class Data(ImageSource):
-    """Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,). From an LMDB of Datums, encoded or raw, in key order.
+    """Images and labels from an LMDB of Datums, encoded or raw, in the order of their keys.
 
-    Of transform_param, resize, noise, crop, mirror, mean and scale apply. rand_skip does nothing, as in the fork.
-    Source: weiliu89/caffe, branch ssd, data_layer.cpp, data_reader.cpp and data_transformer.cpp.
-    Raises CaffeError for an LMDB that is missing, empty or truncated, LayerError for parameters that the fork refuses.
+    Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,).
+    Of transform_param, resize, noise, crop, mirror, mean and scale apply. rand_skip does nothing,
+    as in the fork.
+
+    Raises CaffeError for an LMDB that is missing, empty or truncated, LayerError for parameters
+    that the fork refuses.
+    Source: weiliu89/caffe (ssd), data_layer.cpp, data_reader.cpp and data_transformer.cpp.
     """
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
+    def set_up(self) -> None:
+        """Open the LMDB."""
+        super().set_up()
         self.needs_lmdb()
-        self._transform = _plain(layer.transform_param)
+        self._transform = _plain(self.param.transform_param)
         self._transformer = self.transformer(self._transform)
-        self._lmdb = self._reader = LmdbReader(layer.data_param.source)
+        self._lmdb = LmdbReader(self.param.data_param.source)
+        self._reader = self._lmdb
 
     def open(self) -> Loader:
+        """The loader of the LMDB's Datums."""
         data = self.param.data_param
-        return Loader(self._lmdb, self._transformer, self.plan(data.batch_size, data.prefetch), False, read=self._read)
+        plan = self.plan(data.batch_size, data.prefetch)
+        return Loader(
+            self._lmdb,
+            self._transformer,
+            plan,
+            False,
+            read=self._read,
+        )
 
     def _read(self, record: int) -> Sample:
+        """Decode a record. Raises CaffeError where its numbers cannot take the transformations."""
         p = self._transform
-        sample = decode_datum(self._lmdb.value(record), p.force_color, p.force_gray, self.mean)
-        if sample.image.dtype != np.uint8 and (p.HasField("resize_param") or p.HasField("noise_param")):
-            raise CaffeError(f"{self._lmdb.source}: raw records of float_data, or with a mean_file, cannot be resized or given noise")
+        value = self._lmdb.value(record)
+        sample = decode_datum(value, p.force_color, p.force_gray, self.mean)
+        is_resized = p.HasField("resize_param")
+        needs_bytes = is_resized or p.HasField("noise_param")
+        if needs_bytes and sample.image.dtype != np.uint8:
+            records = "raw records of float_data, or with a mean_file,"
+            what = f"{records} cannot be resized or given noise"
+            raise CaffeError(f"{self._lmdb.source}: {what}")
         return sample
 
 
 @layer("ImageData")
 class ImageData(ImageSource):
-    """Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,). From files that a list names, in its order or shuffled.
+    """Images and labels from files that a list names, in the list's order or shuffled.
 
-    An image is scaled to new_height x new_width, then transformed as Data's are. Source: weiliu89/caffe (ssd), image_data_layer.cpp.
-    A file that cannot be read is passed over, as a corrupt record is; strict stops there, as Caffe does.
-    Raises CaffeError for a list that is missing, empty or lacks a label, LayerError for parameters that the fork refuses.
+    Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,).
+    The layer scales an image to new_height x new_width, then transforms it as Data does. It
+    passes over a file that cannot be read, as over a corrupt record; a strict run stops there,
+    as Caffe does.
+
+    Raises CaffeError for a list that is missing, empty or lacks a label, LayerError for
+    parameters that the fork refuses.
+    Source: weiliu89/caffe (ssd), image_data_layer.cpp.
     """
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        p = layer.image_data_param
+    def set_up(self) -> None:
+        """Read the list of files."""
+        super().set_up()
+        p = self.param.image_data_param
         if not p.source:
-            raise self.refuse("must name the list of images", "image_data_param.source")
-        self._transformer = self.transformer(_plain(layer.transform_param))
-        size = (p.new_height, p.new_width) if p.new_height and p.new_width else None
-        self._list = self._reader = ImageList(p.source, p.root_folder, size, p.is_color)
-        if p.rand_skip > len(self._list):
-            raise self.refuse(f"must not exceed the {len(self._list)} images of {p.source}", "image_data_param.rand_skip")
-        self._order = Order(len(self._list), context.options.seed, p.shuffle, p.rand_skip)
+            what = "must name the list of images"
+            raise self.refuse(what, "image_data_param.source")
+        transform = _plain(self.param.transform_param)
+        self._transformer = self.transformer(transform)
+        size = None
+        if p.new_height and p.new_width:
+            size = (p.new_height, p.new_width)
+        self._list = ImageList(p.source, p.root_folder, size, p.is_color)
+        self._reader = self._list
+        count = len(self._list)
+        if p.rand_skip > count:
+            what = f"must not exceed the {count} images of {p.source}"
+            raise self.refuse(what, "image_data_param.rand_skip")
+        seed = self.context.options.seed
+        self._order = Order(count, seed, p.shuffle, p.rand_skip)
 
     def open(self) -> Loader:
-        plan = self.plan(self.param.image_data_param.batch_size, 3)  # Caffe's PREFETCH_COUNT
-        return Loader(self._list, self._transformer, plan, False, read=self._list.sample, order=self._order)
+        """The loader of the listed files."""
+        size = self.param.image_data_param.batch_size
+        plan = self.plan(size, _PREFETCH_COUNT)
+        return Loader(
+            self._list,
+            self._transformer,
+            plan,
+            False,
+            read=self._list.sample,
+            order=self._order,
+        )
 
 
 @layer("VideoData")
 class VideoData(ImageSource):
-    """Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,), zeros. Frames of a file, transformed as Data's images are.
+    """Frames of a video file, transformed as Data's images are.
 
-    After the last frame a CaffeError ends the run, where the fork ends it by SIGINT. skip_frames frames are passed over before each
-    one that is taken: what the fork means, though it writes outside its memory. Source: weiliu89/caffe (ssd), video_data_layer.cpp.
+    Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,), zeros.
+    After the last frame a CaffeError ends the run, where the fork ends it by SIGINT. The layer
+    skips skip_frames frames before each one that it takes: what the fork means, though it writes
+    outside its memory.
+
+    Raises LayerError for a webcam and parameters that the fork refuses.
+    Source: weiliu89/caffe (ssd), video_data_layer.cpp.
     """
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        p = layer.video_data_param
+    def set_up(self) -> None:
+        """Open the video."""
+        super().set_up()
+        p = self.param.video_data_param
         if p.video_type == p.WEBCAM:
-            raise self.refuse("netrun reads VIDEO, not the WEBCAM (Caffe's default)", "video_data_param.video_type")
+            what = "netrun reads VIDEO, not the WEBCAM (Caffe's default)"
+            raise self.refuse(what, "video_data_param.video_type")
         if not p.video_file:
             raise self.refuse("must name the video", "video_data_param.video_file")
-        if not layer.data_param.batch_size:
+        if not self.param.data_param.batch_size:
             raise self.refuse("must be positive", "data_param.batch_size")
-        self._transformer = self.transformer(_plain(layer.transform_param))
-        self._video = self._reader = Video(p.video_file, p.skip_frames)
+        transform = _plain(self.param.transform_param)
+        self._transformer = self.transformer(transform)
+        self._video = Video(p.video_file, p.skip_frames)
+        self._reader = self._video
 
     def open(self) -> Loader:
-        data = self.param.data_param
-        plan = self.plan(data.batch_size, 0, threads=1)  # one after the other, and none beyond the end unless it is asked for
-        return Loader(self._video, self._transformer, plan, False, read=self._video.sample, order=self._video.order)
+        """The loader of the frames.
+
+        It reads one after the other, and none beyond the end before a pass asks for it.
+        """
+        size = self.param.data_param.batch_size
+        plan = self.plan(size, 0, threads=1)
+        return Loader(
+            self._video,
+            self._transformer,
+            plan,
+            False,
+            read=self._video.sample,
+            order=self._video.order,
+        )
 
 
 @layer("WindowData")
 class WindowData(ImageSource):
-    """Tops: data (N, 3, S, S) float32, S being crop_size; label (N,), 0 for background. Windows of a file, drawn anew for each batch.
+    """Windows of images that a file lists, drawn anew for each batch.
 
-    Source: weiliu89/caffe (ssd), window_data_layer.cpp. cache_images does nothing: files are read when they are needed.
+    Tops: data (N, 3, S, S) float32, where S is crop_size; label (N,), 0 for background.
+    cache_images does nothing: the layer reads files when it needs them.
+
+    Raises CaffeError for a file that cannot be read, LayerError for parameters that the fork
+    refuses.
+    Source: weiliu89/caffe (ssd), window_data_layer.cpp.
     """
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        if not layer.window_data_param.source:
-            raise self.refuse("must name the file of windows", "window_data_param.source")
+    def set_up(self) -> None:
+        """Read the file of windows."""
+        super().set_up()
+        p = self.param.window_data_param
+        context = self.context
+        if not p.source:
+            what = "must name the file of windows"
+            raise self.refuse(what, "window_data_param.source")
         try:
-            self._transformer = WindowTransformer(layer, context.phase, self.mean)
+            self._transformer = WindowTransformer(self.param, context.phase, self.mean)
         except CaffeError as error:
             raise self.refuse(str(error)) from None
-        self._windows = self._reader = WindowFile(layer.window_data_param, context.options.seed)
+        self._windows = WindowFile(p, context.options.seed)
+        self._reader = self._windows
 
     def open(self) -> Loader:
-        plan = self.plan(self.param.window_data_param.batch_size, 3)  # Caffe's PREFETCH_COUNT
-        return Loader(self._windows, self._transformer, plan, False, read=self._windows.sample, order=self._windows.order)
+        """The loader of the windows."""
+        size = self.param.window_data_param.batch_size
+        plan = self.plan(size, _PREFETCH_COUNT)
+        return Loader(
+            self._windows,
+            self._transformer,
+            plan,
+            False,
+            read=self._windows.sample,
+            order=self._windows.order,
+        )

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir.rules.registry import Facts
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.registry import Layer, Tensors, layer
 from ssd_common.errors import CaffeError
 
 log = logging.getLogger("netrun")
@@ -18,46 +17,72 @@ log = logging.getLogger("netrun")
 
 @layer("MemoryData")
 class MemoryData(Layer):
-    """Tops: data (N, C, H, W), and labels (N, 1, 1, 1), the next batch of the arrays, from the beginning again at their end.
+    """The next batch of the caller's arrays, from the beginning again at their end.
 
-    Source: weiliu89/caffe (ssd), memory_data_layer.cpp. The arrays are not copied: what is written to them later is seen.
+    Tops: data (N, C, H, W) and labels (N, 1, 1, 1).
+    The layer does not copy the arrays: it sees what the caller writes to them later.
     Processes of one run each take every world-th batch.
+    Source: weiliu89/caffe (ssd), memory_data_layer.cpp.
     """
 
     has_backward = False
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        self._arrays: tuple[torch.Tensor, torch.Tensor] | None = None
+    def set_up(self) -> None:
+        """Begin without arrays."""
+        self._arrays: tuple[Tensor, Tensor] | None = None
         self._batch = 0
 
     def set_arrays(self, data: Any, labels: Any) -> None:
-        """pycaffe's set_input_arrays: float32 arrays in C order, (M, C, H, W) and (M,) or (M, 1, 1, 1), M a multiple of the batch.
+        """Take batches out of these arrays, as pycaffe's set_input_arrays does.
 
+        data: (M, C, H, W) float32 in C order, where M is a multiple of the batch size.
+        labels: (M,) or (M, 1, 1, 1), likewise.
         Raises CaffeError for others.
         """
         shape = self.facts.tops[0]
-        for array, name, item in ((data, "data", shape[1:]), (labels, "labels", (1, 1, 1))):
-            if not (isinstance(array, np.ndarray) and array.dtype == np.float32 and array.flags.c_contiguous):
-                raise CaffeError(f"{name} array must be a float32 array in C order: np.ascontiguousarray(array, np.float32)")
-            if array.shape[1:] != item and not (name == "labels" and array.ndim == 1):
-                raise CaffeError(f"{name} array must be M x {' x '.join(map(str, item))}, found {array.shape}")
-        if len(data) != len(labels) or not len(data) or len(data) % shape[0]:
-            counts = f"found {len(data)} and {len(labels)}"
-            raise CaffeError(f"data and labels must have the same first dimension, a multiple of the batch size {shape[0]}, {counts}")
+        _check_array(data, "data", shape[1:])
+        _check_array(labels, "labels", (1, 1, 1))
+        count = len(data)
+        size = shape[0]
+        if count != len(labels) or not count or count % size:
+            wanted = "data and labels must have the same first dimension"
+            found = f"found {count} and {len(labels)}"
+            raise CaffeError(f"{wanted}, a multiple of the batch size {size}, {found}")
         if self.param.HasField("transform_param"):
-            log.warning("layer '%s': MemoryData does not transform arrays; transform_param does nothing", self.name)
-        self._arrays = torch.from_numpy(data), torch.from_numpy(labels).reshape(-1, 1, 1, 1)
+            what = "MemoryData does not transform arrays"
+            log.warning("layer '%s': %s; transform_param does nothing", self.name, what)
+        rows = torch.from_numpy(labels).reshape(-1, 1, 1, 1)
+        self._arrays = torch.from_numpy(data), rows
         self._batch = 0
 
     def seek(self, batch: int) -> None:
+        """Have the next forward give batch `batch` of the run."""
         self._batch = batch
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """Copies of the next rows of both arrays."""
         if self._arrays is None:
-            raise self.refuse("MemoryData needs arrays first: net.set_input_arrays(data, labels)")
-        size, options = self.facts.tops[0][0], self.context.options
-        begin = (self._batch * options.world + options.rank) * size % len(self._arrays[0])
+            remedy = "net.set_input_arrays(data, labels)"
+            raise self.refuse(f"MemoryData needs arrays first: {remedy}")
+        size = self.facts.tops[0][0]
+        options = self.context.options
+        number = self._batch * options.world + options.rank
+        begin = number * size % len(self._arrays[0])
+        rows = slice(begin, begin + size)
         self._batch += 1
         device = self.context.device
-        return [array[begin : begin + size].to(device, copy=True) for array in self._arrays]
+        return [array[rows].to(device, copy=True) for array in self._arrays]
+
+
+def _check_array(array: Any, name: str, item: tuple[int, ...]) -> None:
+    """Refuse what is no float32 array of items of this shape; labels may also be of one axis."""
+    is_array = isinstance(array, np.ndarray)
+    is_float32 = is_array and array.dtype == np.float32
+    if not is_float32 or not array.flags.c_contiguous:
+        wanted = "must be a float32 array in C order"
+        remedy = "np.ascontiguousarray(array, np.float32)"
+        raise CaffeError(f"{name} array {wanted}: {remedy}")
+    is_flat = name == "labels" and array.ndim == 1
+    if array.shape[1:] != item and not is_flat:
+        sides = " x ".join(map(str, item))
+        raise CaffeError(f"{name} array must be M x {sides}, found {array.shape}")

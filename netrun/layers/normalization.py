@@ -9,27 +9,34 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from netrun.layers.registry import Layer, layer, pass_through
+from netrun.layers.registry import Layer, Tensors, layer, pass_through
 
 
 @layer("BatchNorm")
 class BatchNorm(Layer):
-    """Normalisation by the batch's statistics, or by the stored ones (in TEST, unless use_global_stats says otherwise).
+    """Normalisation by the batch's statistics, or by the stored ones.
 
-    blobs: decayed sums of means and of unbiased variances, each (C,), and of the weights of both, (1,). The top is that of `scale`, the
-    layer behind, where the net sets it.
+    TEST takes the stored ones unless use_global_stats says otherwise.
+    blobs: decayed sums of means and of unbiased variances, each (C,), and of the weights of both,
+    (1,). Where the net sets `scale`, the top is that of the Scale layer behind.
+    Source: weiliu89/caffe (ssd), batch_norm_layer.cpp.
     """
 
     owns_top = True
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        x, p = bottoms[0], self.param.batch_norm_param
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """(x - mean) / sqrt(variance + eps) in each channel, then what the Scale behind does."""
+        x = bottoms[0]
+        p = self.param.batch_norm_param
         mean_sum, variance_sum, weight = self.blobs
-        factor, term = [*self.scale.blobs, None][:2] if self.scale else (None, None)
-        if p.use_global_stats if p.HasField("use_global_stats") else not self.context.train:
+        factor, term = self._factor_and_term()
+        if self._uses_stored_statistics:
             share = torch.where(weight == 0, 0.0, 1.0 / weight)
-            return [F.batch_norm(x, mean_sum * share, variance_sum * share, factor, term, eps=p.eps)]
-        if self.context.options.sync_batch_norm and self.context.options.world > 1:
+            mean = mean_sum * share
+            variance = variance_sum * share
+            return [F.batch_norm(x, mean, variance, factor, term, eps=p.eps)]
+        options = self.context.options
+        if options.sync_batch_norm and options.world > 1:
             top, mean, variance = self._over_all_processes(x, factor, term)
         else:
             top, mean, variance = self._over_batch(x, factor, term)
@@ -40,25 +47,56 @@ class BatchNorm(Layer):
             variance_sum.mul_(fraction).add_(variance)
         return [top]
 
-    def _over_batch(self, x: Tensor, factor: Tensor | None, term: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    @property
+    def _uses_stored_statistics(self) -> bool:
+        p = self.param.batch_norm_param
+        if p.HasField("use_global_stats"):
+            return p.use_global_stats
+        return not self.context.train
+
+    def _factor_and_term(self) -> tuple[Tensor | None, Tensor | None]:
+        """The factor and the bias of the Scale layer behind; None for what it lacks."""
+        blobs = self.scale.blobs if self.scale else []
+        factor, term, *_ = [*blobs, None, None]
+        return factor, term
+
+    def _over_batch(
+        self, x: Tensor, factor: Tensor | None, term: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """The top, and the mean and unbiased variance of each channel."""
         # momentum 1 makes torch put this batch's own mean and unbiased variance there
-        mean, variance = torch.zeros_like(self.blobs[0]), torch.zeros_like(self.blobs[1])
-        eps = self.param.batch_norm_param.eps
-        top = torch.batch_norm(x, factor, term, mean, variance, True, 1.0, eps, torch.backends.cudnn.enabled)
-        if x.numel() == x.shape[1]:  # one value per channel: its unbiased variance is 0 / 0, Caffe's 0
+        mean = torch.zeros_like(self.blobs[0])
+        variance = torch.zeros_like(self.blobs[1])
+        top = torch.batch_norm(
+            x,
+            factor,
+            term,
+            mean,
+            variance,
+            True,
+            1.0,
+            self.param.batch_norm_param.eps,
+            torch.backends.cudnn.enabled,
+        )
+        has_one_value = x.numel() == x.shape[1]
+        if has_one_value:  # in a channel: its unbiased variance is 0 / 0, Caffe's 0
             variance = torch.zeros_like(variance)  # the gradient needs the other one
         return top, mean, variance
 
-    def _over_all_processes(self, x: Tensor, factor: Tensor | None, term: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _over_all_processes(
+        self, x: Tensor, factor: Tensor | None, term: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """The same over the batches of all processes together, which may differ in size."""
         axes = tuple(i for i in range(x.dim()) if i != 1)
         own = x.new_full((1,), x.numel() / x.shape[1])
-        total, count = _SumOfProcesses.apply(torch.cat([x.sum(axes), own])).split([x.shape[1], 1])
+        sums = _SumOfProcesses.apply(torch.cat([x.sum(axes), own]))
+        total, count = sums.split([x.shape[1], 1])
         mean = total / count
         centred = x - _spread(mean, 1, x)
-        variance = _SumOfProcesses.apply(centred.square().sum(axes)) / count
-        top = centred * _spread((variance + self.param.batch_norm_param.eps).rsqrt(), 1, x)
+        squares = centred.square().sum(axes)
+        variance = _SumOfProcesses.apply(squares) / count
+        eps = self.param.batch_norm_param.eps
+        top = centred * _spread((variance + eps).rsqrt(), 1, x)
         if factor is not None:
             top = top * _spread(factor, 1, x)
         if term is not None:
@@ -67,7 +105,10 @@ class BatchNorm(Layer):
 
 
 class _SumOfProcesses(torch.autograd.Function):
-    """The sum of a tensor over all processes of a run, in each of them. Its gradient is the sum of theirs."""
+    """The sum of a tensor over all processes of a run, in each of them.
+
+    Its gradient is the sum of their gradients.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -82,58 +123,83 @@ class _SumOfProcesses(torch.autograd.Function):
         return total
 
 
-def _spread(values: torch.Tensor, axis: int, x: torch.Tensor) -> torch.Tensor:
+def _spread(values: Tensor, axis: int, x: Tensor) -> Tensor:
     """`values` shaped so that its axes meet those of x from `axis` on."""
-    axis = 0 if values.dim() == 0 else axis % x.dim()
-    return values.reshape((1,) * axis + tuple(values.shape) + (1,) * (x.dim() - axis - values.dim()))
+    first = axis % x.dim() if values.dim() else 0
+    behind = x.dim() - first - values.dim()
+    return values.reshape((1,) * first + tuple(values.shape) + (1,) * behind)
+
+
+def _given_or_learned(layer: Layer, bottoms: Tensors) -> Tensor:
+    """The second bottom, or the layer's parameter where it has one bottom only."""
+    if len(bottoms) > 1:
+        return bottoms[1]
+    return layer.blobs[0]
 
 
 @layer("Scale")
 class Scale(Layer):
-    """The bottom times a factor, learned or the second bottom, spread over the other axes; plus a learned bias with bias_term."""
+    """The bottom times a factor, learned or the second bottom; plus a learned bias with bias_term.
+
+    The factor's axes meet the bottom's from `axis` on.
+    Source: weiliu89/caffe (ssd), scale_layer.cpp.
+    """
 
     owns_top = True
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        x, p = bottoms[0], self.param.scale_param
-        factor = _spread(bottoms[1] if len(bottoms) > 1 else self.blobs[0], p.axis, x)
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """x * factor + bias."""
+        x = bottoms[0]
+        p = self.param.scale_param
+        factor = _spread(_given_or_learned(self, bottoms), p.axis, x)
         into = x if self.overwrite and not torch.is_grad_enabled() else None
         if not p.bias_term:
             return [torch.mul(x, factor, out=into)]
-        return [torch.addcmul(_spread(self.blobs[-1], p.axis, x), x, factor, out=into)]
+        bias = _spread(self.blobs[-1], p.axis, x)
+        return [torch.addcmul(bias, x, factor, out=into)]
 
 
 @layer("Bias")
 class Bias(Layer):
-    """The bottom plus a term, learned or the second bottom, spread over the other axes."""
+    """The bottom plus a term, learned or the second bottom.
+
+    The term's axes meet the bottom's from `axis` on.
+    Source: weiliu89/caffe (ssd), bias_layer.cpp.
+    """
 
     owns_top = True
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """x + term."""
         x = bottoms[0]
-        return [x + _spread(bottoms[1] if len(bottoms) > 1 else self.blobs[0], self.param.bias_param.axis, x)]
+        term = _given_or_learned(self, bottoms)
+        return [x + _spread(term, self.param.bias_param.axis, x)]
 
 
 class _Normalize(torch.autograd.Function):
     """x / norm * scale with Caffe's gradient.
 
-    Where scale differs between channels that gradient is not the derivative: the part that goes through the norm leaves the scale out
-    (normalize_layer.cpp of the SSD fork). SSD was trained with it.
+    Where scale differs between channels that gradient is not the derivative: the part that goes
+    through the norm leaves the scale out. SSD was trained with it.
+    Source: weiliu89/caffe (ssd), normalize_layer.cpp.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, scale: torch.Tensor, axes: tuple[int, ...], eps: float) -> torch.Tensor:
-        norm = (torch.linalg.vector_norm(x, dim=axes, keepdim=True).square() + eps).sqrt()
+    def forward(ctx: Any, x: Tensor, scale: Tensor, axes: tuple[int, ...], eps: float) -> Tensor:
+        length = torch.linalg.vector_norm(x, dim=axes, keepdim=True)
+        norm = (length.square() + eps).sqrt()
         ctx.save_for_backward(x, scale, norm)
         ctx.axes = axes
         return x / norm * scale
 
     @staticmethod
-    def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, scale, norm = ctx.saved_tensors
-        dx = dscale = None
+        dx = None
+        dscale = None
         if ctx.needs_input_grad[0]:
-            dx = (dy - x * ((x * dy).sum(ctx.axes, keepdim=True) / norm.square())) / norm * scale
+            along = (x * dy).sum(ctx.axes, keepdim=True) / norm.square()
+            dx = (dy - x * along) / norm * scale
         if ctx.needs_input_grad[1]:
             dscale = (x / norm * dy).sum_to_size(scale.shape)
         return dx, dscale, None, None
@@ -141,30 +207,44 @@ class _Normalize(torch.autograd.Function):
 
 @layer("Normalize")
 class Normalize(Layer):
-    """Division by the L2 norm over channels at each place, or over the whole image, times a learned scale (ParseNet, SSD's conv4_3)."""
+    """Division by the L2 norm, times a learned scale (ParseNet, SSD's conv4_3).
+
+    The norm is taken over channels at each place, or with across_spatial over the whole image.
+    Source: weiliu89/caffe (ssd), normalize_layer.cpp.
+    """
 
     owns_top = True
 
     @property
     def needs_bottom(self) -> bool:
+        """Always: the gradient goes through the norm."""
         return True
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        x, p = bottoms[0], self.param.norm_param
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """x / sqrt(sum of x**2 + eps) * scale."""
+        x = bottoms[0]
+        p = self.param.norm_param
         scale = _spread(self.blobs[0], 0 if p.channel_shared else 1, x)
-        return [_Normalize.apply(x, scale, tuple(range(1, x.dim())) if p.across_spatial else (1,), p.eps)]
+        axes = tuple(range(1, x.dim())) if p.across_spatial else (1,)
+        return [_Normalize.apply(x, scale, axes, p.eps)]
 
 
 @layer("LRN")
 class LRN(Layer):
-    """Local response normalisation across channels or within each (Krizhevsky et al. 2012, section 3.3)."""
+    """Local response normalisation across channels or within each.
+
+    Source: Krizhevsky et al. 2012, section 3.3; weiliu89/caffe (ssd), lrn_layer.cpp.
+    """
 
     @property
     def needs_bottom(self) -> bool:
+        """Always: the gradient goes through the sums of squares."""
         return True
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        x, p = bottoms[0], self.param.lrn_param
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """x * (k + alpha * mean of the squares nearby)**-beta; k is 1 within a channel."""
+        x = bottoms[0]
+        p = self.param.lrn_param
         if p.norm_region == p.ACROSS_CHANNELS:
             return [F.local_response_norm(x, p.local_size, p.alpha, p.beta, p.k)]
         around = F.avg_pool2d(x.square(), p.local_size, 1, p.local_size // 2)
@@ -173,20 +253,31 @@ class LRN(Layer):
 
 @layer("MVN")
 class MVN(Layer):
-    """Mean to zero, and with normalize_variance deviation to one, of each channel or (across_channels) each image."""
+    """Mean to zero, and with normalize_variance deviation to one.
+
+    This is done for each channel, or with across_channels for each image.
+    Source: weiliu89/caffe (ssd), mvn_layer.cpp.
+    """
 
     @property
     def needs_bottom(self) -> bool:
+        """Always: the gradient goes through the deviation."""
         return True
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        x, p = bottoms[0].reshape(self.facts.tops[0]), self.param.mvn_param
-        axes = tuple(range(1 if p.across_channels else 2, x.dim()))
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """(x - mean) / (deviation + eps)."""
+        x = bottoms[0].reshape(self.facts.tops[0])
+        p = self.param.mvn_param
+        first = 1 if p.across_channels else 2
+        axes = tuple(range(first, x.dim()))
         centred = x - x.mean(axes, keepdim=True)
         if not p.normalize_variance:
             return [centred]
-        count = centred[0].numel() if p.across_channels else centred[0, 0].numel()
-        deviation = torch.linalg.vector_norm(centred, dim=axes, keepdim=True) * count**-0.5
+        count = centred[(0,) * first].numel()
+        length = torch.linalg.vector_norm(centred, dim=axes, keepdim=True)
+        deviation = length * count**-0.5
         divisor = deviation + p.eps
-        # Caffe's gradient takes the deviation for the divisor, which matters where eps is not small beside it
-        return [centred / pass_through(divisor, deviation * (deviation / divisor).detach())]
+        # Caffe's gradient takes the deviation for the divisor, which matters where eps is not
+        # small beside it.
+        ratio = (deviation / divisor).detach()
+        return [centred / pass_through(divisor, deviation * ratio)]

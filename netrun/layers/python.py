@@ -1,4 +1,4 @@
-"""Layers of type Python: netrun's own focal loss, and whatever class of the user's, in NumPy."""
+"""Layers of type Python: netrun's own focal loss, and classes of the user's in NumPy."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Facts, Shape
 from caffe_ir.rules import facts as ruled
 from caffe_ir.rules.focal_loss import is_focal_loss
 from netrun.layers.focal_loss import SSDFocalLoss
-from netrun.layers.registry import Context, Layer, layer
+from netrun.layers.registry import Context, Layer, Tensors, layer
 from netrun.runtime import extensions, log
 
 
 class PythonHost(Protocol):
-    """What runs the user's class of one Python layer: netrun.pycaffe.python_host.Host.
+    """Runs the user's class of one Python layer; netrun.pycaffe.python_host.Host is one.
 
     user: the user's object.
     """
@@ -26,21 +27,21 @@ class PythonHost(Protocol):
     user: Any
 
     def facts(self, shapes: Sequence[Shape]) -> Facts:
-        """What setup and reshape make of bottoms of these shapes."""
+        """The layer's facts, as setup and reshape make them of bottoms of these shapes."""
 
-    def bind(self, parameters: Sequence[torch.Tensor]) -> None:
+    def bind(self, parameters: Sequence[Tensor]) -> None:
         """Make these the user's parameter blobs."""
 
     def initial(self, index: int) -> np.ndarray:
         """What setup put into parameter `index`."""
 
-    def forward(self, bottoms: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Sequence[Tensor]) -> Tensors:
         """The tops for these bottoms, in memory of their own."""
 
     def backward(
-        self, gradients: Sequence[torch.Tensor | None], wanted: Sequence[bool]
-    ) -> list[torch.Tensor | None]:
-        """The bottoms' gradients from the tops', for those bottoms that want one."""
+        self, gradients: Sequence[Tensor | None], wanted: Sequence[bool]
+    ) -> list[Tensor | None]:
+        """The bottoms' gradients from the tops'; None for bottoms that want none."""
 
     def call(self, method: str, *args: object) -> None:
         """Call a method of the user's object."""
@@ -50,7 +51,7 @@ class PythonHost(Protocol):
 
 
 class HostFacts(Facts):
-    """Facts of a Python layer, with what runs it."""
+    """Facts of a Python layer, with the host that runs it."""
 
     host: PythonHost
 
@@ -72,9 +73,10 @@ class PythonFacts:
         key = (layer.name, *layer.top)
         if key not in self._hosts:
             self._hosts[key] = extensions.python_layer_host(layer, self._phase)
-        found = self._hosts[key].facts(bottoms)
+        host = self._hosts[key]
+        found = host.facts(bottoms)
         whole = HostFacts(found.tops, found.params)
-        object.__setattr__(whole, "host", self._hosts[key])
+        object.__setattr__(whole, "host", host)
         return whole
 
 
@@ -85,14 +87,15 @@ class _Call(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, layer: Python, count: int, *tensors: torch.Tensor
-    ) -> tuple[torch.Tensor, ...]:
-        ctx.layer, ctx.count, ctx.device = layer, count, tensors[0].device
-        return tuple(top.to(ctx.device) for top in layer.host.forward(tensors[:count]))
+    def forward(ctx: Any, layer: Python, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.layer = layer
+        ctx.count = count
+        ctx.device = tensors[0].device
+        tops = layer.host.forward(tensors[:count])
+        return tuple(top.to(ctx.device) for top in tops)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor | None) -> tuple:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple:
         wanted = ctx.needs_input_grad[2 : 2 + ctx.count]
         found = ctx.layer.host.backward(gradients, wanted)
         ctx.layer.upload()
@@ -103,9 +106,14 @@ class _Call(torch.autograd.Function):
 
 @layer("Python")
 class Python(Layer):
-    """A layer that the user's class computes on the host, derived from pycaffe's Layer."""
+    """A layer that the user's class, derived from pycaffe's Layer, computes on the host.
+
+    host: runs the user's object. bound: whether the object's blobs are the net's parameters.
+    Source: weiliu89/caffe (ssd), include/caffe/layers/python_layer.hpp.
+    """
 
     def __new__(cls, layer: pb.LayerParameter, facts: Facts, context: Context) -> Any:
+        """Make netgen's focal loss where the layer is one, else a layer of the user's class."""
         if isinstance(facts, HostFacts):
             return super().__new__(cls)
         return SSDFocalLoss(layer, facts, context)
@@ -114,9 +122,12 @@ class Python(Layer):
         super().__init__(layer, facts, context)
         self.host = facts.host
         self.bound = False
-        if context.options.world > 1 and context.options.rank == 0 and not layer.bottom:
+        options = context.options
+        is_first_of_several = options.world > 1 and options.rank == 0
+        if is_first_of_several and not layer.bottom:
             what = f"every process runs a {layer.python_param.layer} of its own"
-            log.warning(f"layer '{layer.name}': {what}; see that they give different data")
+            remedy = "see that they give different data"
+            log.warning(f"layer '{layer.name}': {what}; {remedy}")
 
     @property
     def user(self) -> Any:
@@ -130,22 +141,27 @@ class Python(Layer):
             self.bound = True
 
     def fit(self, bottoms: list[Shape]) -> Facts:
-        return self.facts  # the user's reshape runs with every forward
+        """The same facts: the user's reshape runs with every forward."""
+        return self.facts
 
     def initial(self, index: int) -> np.ndarray:
+        """What the user's setup put into parameter `index`."""
         return self.host.initial(index)
 
     def seek(self, batch: int) -> None:
+        """Call the user's `seek`, where the class has one."""
         if hasattr(self.user, "seek"):
             self.host.call("seek", batch)
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The tops that the user's forward writes."""
         self.upload()
         if not bottoms and not self.blobs:
-            return [top.to(self.context.device) for top in self.host.forward([])]
+            device = self.context.device
+            return [top.to(device) for top in self.host.forward([])]
         return list(_Call.apply(self, len(bottoms), *bottoms, *self.blobs))
 
     def upload(self) -> None:
-        """On a GPU: what the user's code wrote to parameters and their diffs on the host."""
+        """Copy to a GPU what the user's code wrote to parameters and their diffs on the host."""
         self._bind()
         self.host.upload()

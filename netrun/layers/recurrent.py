@@ -1,4 +1,7 @@
-"""Layers over sequences, time first (T x N x ...): RNN, LSTM, LSTMUnit. `cont` (T x N) is 0 where a sequence begins, 1 where it goes on."""
+"""Layers over sequences, time first (T x N x ...): RNN, LSTM, LSTMUnit.
+
+`cont` (T x N) is 0 where a sequence begins, and 1 where it goes on.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,26 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.recurrent import STATES, has_static_input
-from caffe_ir.rules.registry import Facts
-from netrun.layers.registry import Context, Layer, layer, pass_through
+from netrun.layers.registry import Layer, Tensors, layer, pass_through
 
 
-def lstm_step(cell: torch.Tensor, gates: torch.Tensor, cont: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """c and h (N, D) of the next step. cell: c of this one; gates (N, 4 D): input, forget, output, candidate; cont (N, 1)."""
+def lstm_step(
+    cell: Tensor,
+    gates: Tensor,
+    cont: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Compute c and h (N, D) of the next step.
+
+    cell: c of this step, (N, D). gates: input, forget, output and candidate, (N, 4 D).
+    cont: (N, 1).
+    """
     i, f, o, g = gates.chunk(4, 1)
     kept = cont * torch.sigmoid(f)
-    # Caffe takes the slope of the whole factor as if cont were inside the sigmoid; for a cont of 0 or 1 that is the derivative
+    # Caffe takes the slope of the whole factor as if cont were inside the sigmoid; for a cont of
+    # 0 or 1 that is the derivative.
     kept = pass_through(kept, (kept * (1 - kept)).detach() * f)
     cell = kept * cell + torch.sigmoid(i) * torch.tanh(g)
     return cell, torch.sigmoid(o) * torch.tanh(cell)
@@ -25,71 +36,121 @@ def lstm_step(cell: torch.Tensor, gates: torch.Tensor, cont: torch.Tensor) -> tu
 
 @layer("LSTMUnit")
 class LSTMUnit(Layer):
-    """One step of an LSTM: from c, gates and cont to c and h."""
+    """One step of an LSTM.
+
+    Source: weiliu89/caffe (ssd), lstm_unit_layer.cpp.
+    """
 
     no_gradient_to = frozenset({2})
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """From c, gates and cont to the next c and h."""
         cell, gates, cont = bottoms
-        return [x[None] for x in lstm_step(cell[0], gates[0], cont.reshape(-1, 1))]
+        goes_on = cont.reshape(-1, 1)
+        tops = lstm_step(cell[0], gates[0], goes_on)
+        return [x[None] for x in tops]
 
 
 class _Recurrent(Layer):
-    """What RNN and LSTM share: they start from the state in which the last batch ended, or, with expose_hidden, from a given one.
+    """What RNN and LSTM share.
 
-    No gradient passes from batch to batch, or through exposed states. A batch that is sought (a resumed run) starts from zeros.
+    They start from the state in which the last batch ended, or, with expose_hidden, from a given
+    one. A batch that the run seeks, as a resumed run does, starts from zeros. No gradient passes
+    from batch to batch, or through exposed states.
+
+    state: blobs (N, num_output) that the next batch starts from.
+    Source: weiliu89/caffe (ssd), recurrent_layer.cpp.
     """
 
-    def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
-        super().__init__(layer, facts, context)
-        self.static = has_static_input(layer)
-        self.no_gradient_to = frozenset({1, *range(2 + self.static, len(layer.bottom))})
-        self.state: list[torch.Tensor] = []  # (N, num_output) each
+    def set_up(self) -> None:
+        """Begin from zeros."""
+        self.static = has_static_input(self.param)
+        exposed = range(2 + self.static, len(self.param.bottom))
+        self.no_gradient_to = frozenset({1, *exposed})
+        self.state: Tensors = []
 
     def seek(self, batch: int) -> None:
+        """Have the next batch start from zeros."""
         self.state = []
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The outputs of all steps, and with expose_hidden the last state."""
         x, cont, *given = bottoms
         weight, bias, *weights = self.blobs
         inputs = F.linear(x.flatten(2), weight, bias)
         if self.static:
-            inputs = inputs + F.linear(given.pop(0).flatten(1), weights.pop(0))
+            static = given.pop(0).flatten(1)
+            inputs = inputs + F.linear(static, weights.pop(0))
         state = [blob[0] for blob in given] or self.state
         if not state or state[0].shape[0] != x.shape[1]:
-            state = [x.new_zeros(x.shape[1], self.param.recurrent_param.num_output) for _ in range(STATES[self.type])]
+            state = self._zeros(x)
         tops = []
         for now, goes_on in zip(inputs, cont.unsqueeze(-1), strict=True):
             state, top = self.step(now, state, goes_on, weights)
             tops.append(top)
-        self.state = [x.detach() for x in state]
-        return [torch.stack(tops), *(x[None] for x in self.state)][: len(self.param.top)]
+        self.state = [blob.detach() for blob in state]
+        last = [blob[None] for blob in self.state]
+        return [torch.stack(tops), *last][: len(self.param.top)]
+
+    def _zeros(self, x: Tensor) -> Tensors:
+        """The state in which a sequence begins."""
+        shape = (x.shape[1], self.param.recurrent_param.num_output)
+        return [x.new_zeros(shape) for _ in range(STATES[self.type])]
 
     def step(
-        self, inputs: torch.Tensor, state: list[torch.Tensor], cont: torch.Tensor, weights: Sequence[torch.Tensor]
-    ) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """The next state and its output."""
+        self,
+        inputs: Tensor,
+        state: Tensors,
+        cont: Tensor,
+        weights: Sequence[Tensor],
+    ) -> tuple[Tensors, Tensor]:
+        """The next state and its output.
+
+        inputs: what x and the static input contribute, (N, ...). cont: (N, 1).
+        weights: the blobs behind those for the inputs.
+        """
         raise NotImplementedError
 
 
 @layer("RNN")
 class RNN(_Recurrent):
-    """h = tanh(W_hh (cont h) + W_xh x + b_h), top tanh(W_ho h + b_o). blobs: W_xh, b_h, (of the static input,) W_hh, W_ho, b_o."""
+    """A recurrent net of one hidden state.
+
+    blobs: W_xh, b_h, (of the static input,) W_hh, W_ho, b_o.
+    Source: weiliu89/caffe (ssd), rnn_layer.cpp.
+    """
 
     def step(
-        self, inputs: torch.Tensor, state: list[torch.Tensor], cont: torch.Tensor, weights: Sequence[torch.Tensor]
-    ) -> tuple[list[torch.Tensor], torch.Tensor]:
-        hidden = torch.tanh(inputs + F.linear(state[0] * cont, weights[0]))
-        return [hidden], torch.tanh(F.linear(hidden, weights[1], weights[2]))
+        self,
+        inputs: Tensor,
+        state: Tensors,
+        cont: Tensor,
+        weights: Sequence[Tensor],
+    ) -> tuple[Tensors, Tensor]:
+        """h = tanh(W_hh (cont h) + W_xh x + b_h), output tanh(W_ho h + b_o)."""
+        recurrence, output, bias = weights
+        kept = F.linear(state[0] * cont, recurrence)
+        hidden = torch.tanh(inputs + kept)
+        return [hidden], torch.tanh(F.linear(hidden, output, bias))
 
 
 @layer("LSTM")
 class LSTM(_Recurrent):
-    """Long short-term memory without peepholes (Zaremba & Sutskever 2014). blobs: W_xc, b_c, (of the static input,) W_hc."""
+    """Long short-term memory without peepholes.
+
+    blobs: W_xc, b_c, (of the static input,) W_hc.
+    Source: Zaremba & Sutskever 2014; weiliu89/caffe (ssd), lstm_layer.cpp.
+    """
 
     def step(
-        self, inputs: torch.Tensor, state: list[torch.Tensor], cont: torch.Tensor, weights: Sequence[torch.Tensor]
-    ) -> tuple[list[torch.Tensor], torch.Tensor]:
+        self,
+        inputs: Tensor,
+        state: Tensors,
+        cont: Tensor,
+        weights: Sequence[Tensor],
+    ) -> tuple[Tensors, Tensor]:
+        """h and c by lstm_step, output h."""
         hidden, cell = state
-        cell, hidden = lstm_step(cell, inputs + F.linear(hidden * cont, weights[0]), cont)
+        gates = inputs + F.linear(hidden * cont, weights[0])
+        cell, hidden = lstm_step(cell, gates, cont)
         return [hidden, cell], hidden

@@ -1,4 +1,7 @@
-"""The register of the engine's layers: one class per prototxt layer type, from bottom tensors to top tensors."""
+"""The register of the engine's layers: one class per prototxt layer type.
+
+A layer takes bottom tensors to top tensors.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Facts, Shape
@@ -16,12 +20,16 @@ from netrun.runtime.options import DEFAULTS, RunOptions
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
+Tensors = list[Tensor]  # bottoms or tops of one layer, in the prototxt's order
+
 
 @dataclass(frozen=True)
 class Context:
     """What a layer may know of the net that it is in.
 
-    phase: pb.TRAIN or pb.TEST. device: where tensors live. options: of the run.
+    phase: pb.TRAIN or pb.TEST.
+    device: where tensors live.
+    options: of the run.
     """
 
     phase: int
@@ -37,62 +45,94 @@ class Context:
 class Layer:
     """One layer of a net. Autograd derives the backward pass from `forward`.
 
-    param: its prototxt. facts: what its rule says of the bottoms' present shapes; the net keeps it in step before each forward.
-    blobs: its parameters, in Caffe's order, put there and filled by the net before the first forward.
+    param: the layer's prototxt.
+    facts: what the type's rule says of the bottoms' shapes; the net updates it before a forward.
+    blobs: the parameters in Caffe's order; the net puts and fills them before the first forward.
+    reshaped: by number, the owner's tensor of each blob that is shared in another shape.
+    overwrite: the net allows forward to write its top into the memory of bottoms[0].
+    scale: in a BatchNorm, the Scale layer whose work it does too.
+
+    has_backward: False where no top ever carries a gradient (PriorBox, data layers, ...).
+    keeps_top: tops are the same memory in every forward, and the caller may write them.
+    owns_top: each top has memory of its own that autograd does not need: the next layer may
+    overwrite it.
+    no_gradient_to: bottoms that take no gradient even under force_backward, such as labels.
     """
 
-    has_backward = True  # False: no top ever carries a gradient (PriorBox, DetectionOutput, data layers, ...)
-    keeps_top = False  # True: its tops are the same memory in every forward, and the caller may write them
-    owns_top = False  # True: each top is memory of its own that autograd needs no more, so the next layer may overwrite it
-    no_gradient_to: frozenset[int] = frozenset()  # bottoms that take no gradient even under force_backward (labels)
+    has_backward = True
+    keeps_top = False
+    owns_top = False
+    no_gradient_to: frozenset[int] = frozenset()
 
     def __init__(self, layer: pb.LayerParameter, facts: Facts, context: Context) -> None:
         self.param = layer
         self.facts = facts
         self.context = context
-        self.blobs: list[torch.Tensor] = []
-        self.reshaped: dict[int, torch.Tensor] = {}  # those of `blobs` that are another layer's in another shape: that layer's
-        self.overwrite = False  # the net grants: forward may compute its top in the memory of bottoms[0], which nobody else reads
-        self.scale: Layer | None = None  # BatchNorm: the Scale layer that it does the work of as well
+        self.blobs: Tensors = []
+        self.reshaped: dict[int, Tensor] = {}
+        self.overwrite = False
+        self.scale: Layer | None = None
+        self.set_up()
+
+    def set_up(self) -> None:
+        """Read the layer's options, once, when the net is built.
+
+        Raises LayerError for options that the layer refuses, CaffeError for a file that it needs
+        and cannot read.
+        """
 
     @property
     def needs_bottom(self) -> bool:
-        """Whether Caffe's gradient reads the bottom, which is gone where the layer works in place."""
+        """Whether Caffe's gradient reads the bottom, which a layer in place overwrites."""
         return False
 
     @property
     def name(self) -> str:
+        """The layer's name in the prototxt."""
         return self.param.name
 
     @property
     def type(self) -> str:
+        """The layer's type in the prototxt, such as "Convolution"."""
         return self.param.type
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        """The tops' tensors, one per top. Bottoms stay as they are unless `overwrite` was granted."""
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """Compute the tops, a tensor each.
+
+        Bottoms stay as they are unless the net has set `overwrite`.
+        """
         raise NotImplementedError
 
     def fit(self, bottoms: list[Shape]) -> Facts:
-        """The facts over bottoms of other shapes than before. Raises LayerError where they do not fit."""
+        """The facts over bottoms of these shapes, which differ from those before.
+
+        Raises LayerError where the layer cannot take them.
+        """
         return ruled(self.param, bottoms)
 
     def initial(self, index: int) -> np.ndarray | None:
-        """What parameter `index` starts from, float32, where no filler says it."""
+        """The float32 values that parameter `index` starts from; None: its filler gives them."""
         return None
 
     def refresh(self) -> None:
-        """Make `blobs` follow the parameters that are shared in another shape: views of them, new with every pass."""
+        """Renew the views in `blobs` of parameters that are shared in another shape."""
         for i, tensor in self.reshaped.items():
             self.blobs[i] = tensor.view(self.blobs[i].shape)
 
     def seek(self, batch: int) -> None:
-        """Data layers: the next forward gives batch number `batch` (0-based) of the run. Others: nothing."""
+        """Have the next forward be that of batch `batch` (from 0) of the run.
+
+        Layers that neither read data nor draw at random nor keep a state do nothing.
+        """
 
     def close(self) -> None:
-        """Let go of files and threads. Nothing to do but in data layers."""
+        """Close files and stop threads; only data layers have any."""
 
     def refuse(self, what: str, field: str | None = None) -> LayerError:
-        """The error to raise for something that this engine cannot do faithfully."""
+        """The error to raise for something that this engine cannot do faithfully.
+
+        field: the prototxt field at fault.
+        """
         return LayerError(self.name, what, field)
 
 
@@ -118,18 +158,26 @@ def layer_types() -> Sequence[str]:
 
 
 def create(layer: pb.LayerParameter, facts: Facts, context: Context) -> Layer:
-    """The engine's layer for this prototxt layer. Raises LayerError for a type that netrun does not have."""
+    """Make the engine's layer for a prototxt layer.
+
+    Raises LayerError for a type that netrun lacks, for parameters that the layer refuses, and in
+    TRAIN for a layer in place whose gradient reads its bottom.
+    """
     if layer.type not in _LAYERS:
-        raise LayerError(layer.name, f"netrun has no layer type '{layer.type}'{suggest(layer.type, _LAYERS)}", "type")
+        hint = suggest(layer.type, _LAYERS)
+        what = f"netrun has no layer type '{layer.type}'{hint}"
+        raise LayerError(layer.name, what, "type")
     made = _LAYERS[layer.type](layer, facts, context)
-    if made.needs_bottom and context.train and list(layer.bottom[:1]) == list(layer.top[:1]):
-        raise made.refuse("Caffe's gradient reads what the layer has overwritten in place; give its top a name of its own", "top")
+    in_place = list(layer.bottom[:1]) == list(layer.top[:1])
+    if made.needs_bottom and context.train and in_place:
+        what = "Caffe's gradient reads what the layer has overwritten in place"
+        raise made.refuse(f"{what}; give its top a name of its own", "top")
     return made
 
 
-def pass_through(value: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """`value`, to the last bit where x is finite, with the gradient of x.
+def pass_through(value: Tensor, x: Tensor) -> Tensor:
+    """Return `value` with the gradient of x, for gradients that are Caffe's own.
 
-    For gradients that are Caffe's rather than the derivative of what was computed.
+    The values are the same to the last bit where x is finite.
     """
     return value.detach() + (x - x.detach())

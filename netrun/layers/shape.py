@@ -1,60 +1,98 @@
-"""Layers that only move values: Concat, Slice, Split, Flatten, Reshape, Permute, Crop, Tile, BatchReindex, Filter, Silence."""
+"""Layers that only move values, from Concat and Slice to Filter and Silence."""
 
 from __future__ import annotations
 
 import torch
 
-from netrun.layers.registry import Layer, layer
+from netrun.layers.registry import Layer, Tensors, layer
 
 
 @layer("Concat")
 class Concat(Layer):
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        p = self.param.concat_param
+    """Blobs one behind the other along an axis.
+
+    Source: weiliu89/caffe (ssd), concat_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The bottoms in one, along `axis`, or the older concat_dim."""
         if len(bottoms) == 1:
             return [bottoms[0].view_as(bottoms[0])]
-        return [torch.cat(bottoms, p.concat_dim if p.HasField("concat_dim") else p.axis)]
+        p = self.param.concat_param
+        axis = p.concat_dim if p.HasField("concat_dim") else p.axis
+        return [torch.cat(bottoms, axis)]
 
 
 @layer("Slice")
 class Slice(Layer):
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    """A blob cut along an axis.
+
+    Source: weiliu89/caffe (ssd), slice_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The bottom's parts along `axis`, or the older slice_dim."""
         p = self.param.slice_param
         axis = p.slice_dim if p.HasField("slice_dim") else p.axis
-        return list(bottoms[0].split([shape[axis] for shape in self.facts.tops], axis))
+        sizes = [shape[axis] for shape in self.facts.tops]
+        return list(bottoms[0].split(sizes, axis))
 
 
 @layer("Split")
 class Split(Layer):
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    """One blob under several names.
+
+    Source: weiliu89/caffe (ssd), split_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """A view of the bottom for each top."""
         return [bottoms[0].view_as(bottoms[0]) for _ in self.param.top]
 
 
 @layer("Flatten", "Reshape")
 class Reshape(Layer):
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The same values in another shape.
+
+    Source: weiliu89/caffe (ssd), flatten_layer.cpp and reshape_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The bottom in the top's shape."""
         return [bottoms[0].reshape(self.facts.tops[0])]
 
 
 @layer("Permute")
 class Permute(Layer):
-    """Axes in a new order; those that `order` leaves out follow in their own."""
+    """Axes in a new order; those that `order` leaves out follow in their own.
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    Source: weiliu89/caffe (ssd), permute_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The bottom with its axes permuted."""
         order = list(self.param.permute_param.order)
-        return [bottoms[0].permute(order + [axis for axis in range(bottoms[0].dim()) if axis not in order])]
+        rest = [axis for axis in range(bottoms[0].dim()) if axis not in order]
+        return [bottoms[0].permute(order + rest)]
 
 
 @layer("Crop")
 class Crop(Layer):
-    """The bottom cut, from `axis` on, to the second bottom's size at the offsets."""
+    """A blob cut to another's size.
+
+    Source: weiliu89/caffe (ssd), crop_layer.cpp.
+    """
 
     no_gradient_to = frozenset({1})
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        x, p = bottoms[0], self.param.crop_param
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The bottom cut at the offsets, from `axis` on, to the second bottom's size."""
+        x = bottoms[0]
+        p = self.param.crop_param
         first = p.axis % x.dim()
-        offsets = list(p.offset) if len(p.offset) > 1 else [p.offset[0] if p.offset else 0] * (x.dim() - first)
+        offsets = list(p.offset) or [0]
+        if len(offsets) == 1:
+            offsets *= x.dim() - first
         for axis, offset in enumerate(offsets, first):
             x = x.narrow(axis, offset, bottoms[1].shape[axis])
         return [x]
@@ -62,7 +100,13 @@ class Crop(Layer):
 
 @layer("Tile")
 class Tile(Layer):
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    """A blob several times along an axis.
+
+    Source: weiliu89/caffe (ssd), tile_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The bottom `tiles` times along `axis`."""
         p = self.param.tile_param
         times = [1] * bottoms[0].dim()
         times[p.axis] = p.tiles
@@ -71,19 +115,28 @@ class Tile(Layer):
 
 @layer("BatchReindex")
 class BatchReindex(Layer):
-    """The images of the first bottom that the second names by number."""
+    """Images of a batch by their numbers.
+
+    Source: weiliu89/caffe (ssd), batch_reindex_layer.cpp.
+    """
 
     no_gradient_to = frozenset({1})
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
-        return [bottoms[0].index_select(0, bottoms[1].detach().flatten().long())]
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """The images of the first bottom that the second names, in its order."""
+        chosen = bottoms[1].detach().flatten().long()
+        return [bottoms[0].index_select(0, chosen)]
 
 
 @layer("Filter")
 class Filter(Layer):
-    """Of every bottom but the last, the images where the last is not zero (perhaps none at all)."""
+    """The images of a batch that a selector chooses.
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    Source: weiliu89/caffe (ssd), filter_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """Of every bottom but the last, the images where the last is not 0, perhaps none."""
         *blobs, selector = bottoms
         chosen = selector.detach().flatten().nonzero().flatten()
         return [x.index_select(0, chosen) for x in blobs]
@@ -91,7 +144,11 @@ class Filter(Layer):
 
 @layer("Silence")
 class Silence(Layer):
-    """Takes blobs that nobody wants, so that they are no outputs of the net."""
+    """Reads blobs that no other layer reads, so that they are no outputs of the net.
 
-    def forward(self, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    Source: weiliu89/caffe (ssd), silence_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """No tops."""
         return []

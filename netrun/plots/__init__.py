@@ -1,1 +1,1 @@
-"""Curves drawn with matplotlib."""
+"""Pictures of runs: loss curves, training images, and detections."""

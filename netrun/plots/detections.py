@@ -1,4 +1,4 @@
-"""Drawn detections: an image each, a list of them all, and all images on one sheet."""
+"""Draws detections: an image each, a list of them all, and all images on one contact sheet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ssd_common.pictures import contact_sheet, draw, encode
 
 
 class DrawnDetections:
-    """A folder with a drawn image for each that was looked at, and detections.json.
+    """A folder of drawn images, and detections.json.
 
     folder: made with the first image.
     """
@@ -29,10 +29,11 @@ class DrawnDetections:
     def add(self, seen: DetectedPicture) -> None:
         """Draw an image's boxes on it and write it. Raises CaffeError where that fails."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        drawn = self._file_name(seen.picture.name)
-        save_image(self.folder / drawn, draw(seen.picture.image, seen.boxes))
+        name = seen.picture.name
+        file = self._file_name(name)
+        save_image(self.folder / file, draw(seen.picture.image, seen.boxes))
         found = [_entry(detection) for detection in seen.detections]
-        self._entries.append({"image": seen.picture.name, "drawn": drawn, "detections": found})
+        self._entries.append({"image": name, "drawn": file, "detections": found})
 
     def write_list(self) -> None:
         """Write detections.json. Raises CaffeError where that fails."""
@@ -40,7 +41,7 @@ class DrawnDetections:
         write_atomic(self.folder / "detections.json", f"[\n{lines}\n]\n")
 
     def _file_name(self, picture: str) -> str:
-        """After the source's name; with a number where another image has that name already."""
+        """A PNG's name after its source, with a number where another image has that name."""
         path = Path(picture)
         name = path.stem
         if path.suffix.lower() in SUFFIXES and not path.is_absolute():
@@ -53,29 +54,36 @@ class DrawnDetections:
 
 
 def _entry(detection: Detection) -> dict:
-    corners = [round(value, 1) for value in detection.box]
     return {
         "label": detection.label,
         "name": detection.name,
         "score": round(detection.score, 4),
-        "box": corners,
+        "box": [round(value, 1) for value in detection.box],
     }
 
 
 def write_sheet(path: PathLike, pictures: Sequence[DetectedPicture]) -> bool:
-    """All images with their detections on one sheet; a known truth stands to the left of each.
+    """Draw all images with their detections on one contact sheet.
 
-    Returns whether a truth is on it. Raises CaffeError where the file cannot be written.
+    Where one of them comes with its truth, a drawing of the truth stands to the left of each.
+
+    path: its folder is made.
+    Returns whether truths are on it. Raises CaffeError where the file cannot be written.
     """
     compared = any(seen.picture.truth for seen in pictures)
-    images, captions = [], []
+    images = []
+    captions = []
+    columns = None
+    if compared:
+        columns = 4
     for seen in pictures:
+        caption = seen.picture.name
         if compared:
             images.append(draw(seen.picture.image, seen.picture.truth))
             captions.append("truth")
+            caption = "detected"
         images.append(draw(seen.picture.image, seen.boxes))
-        captions.append("detected" if compared else seen.picture.name)
-    columns = 4 if compared else None
+        captions.append(caption)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     save_image(Path(path), contact_sheet(images, captions, columns))
     return compared

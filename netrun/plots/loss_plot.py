@@ -15,7 +15,9 @@ from ssd_common.files import PathLike, write_atomic
 def plot(log: PathLike, out: PathLike = "loss.png", title: str = "") -> RunLog:
     """Draw the curves of a training log, netrun's or Caffe's, into an image file.
 
-    log: in glog's format. out: png, pdf or svg; its folder is made. title: a line above it.
+    log: in glog's format.
+    out: png, pdf or svg; its folder is made.
+    title: a line above the curves.
     Returns what the log says.
     Raises CaffeError for a log without an iteration, and for an image that cannot be written.
     """
@@ -28,7 +30,8 @@ def plot(log: PathLike, out: PathLike = "loss.png", title: str = "") -> RunLog:
 def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
     """Draw loss, learning rate and test scores over the iterations into an image file.
 
-    path: png, pdf or svg; written whole or not at all. title: a line above it.
+    path: png, pdf or svg; written whole or not at all.
+    title: a line above the curves.
     Raises CaffeError for a suffix that no format has, and where the file cannot be written.
     """
     import matplotlib  # noqa: PLC0415 - slow to import, and needed nowhere else
@@ -36,9 +39,17 @@ def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415
 
-    rows = 1 + bool(curves.tests)
-    height = 4.5 + 2.5 * bool(curves.tests)
-    figure, axes = pyplot.subplots(rows, sharex=True, figsize=(8, height), squeeze=False)
+    rows = 1
+    height = 4.5  # inches
+    if curves.tests:
+        rows = 2
+        height = 7.0
+    figure, axes = pyplot.subplots(
+        rows,
+        sharex=True,
+        figsize=(8, height),
+        squeeze=False,
+    )
     _draw_training(axes[0, 0], curves, title)
     if curves.tests:
         _draw_tests(axes[1, 0], curves)
@@ -57,15 +68,28 @@ def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
 
 def _draw_training(axes: Any, curves: RunLog, title: str) -> None:
     losses = list(curves.loss.values())
-    axes.plot(list(curves.loss), losses, color="tab:blue", linewidth=1.2, label="loss")
+    axes.plot(
+        list(curves.loss),
+        losses,
+        color="tab:blue",
+        linewidth=1.2,
+        label="loss",
+    )
     axes.set_ylabel("training loss", color="tab:blue")
     axes.grid(alpha=0.3)
     if title:
         axes.set_title(title)
     if not curves.rate:
         return
-    right, rates = axes.twinx(), list(curves.rate.values())
-    right.step(list(curves.rate), rates, where="post", color="tab:orange", linewidth=1.2)
+    right = axes.twinx()
+    rates = list(curves.rate.values())
+    right.step(
+        list(curves.rate),
+        rates,
+        where="post",
+        color="tab:orange",
+        linewidth=1.2,
+    )
     right.set_ylabel("learning rate", color="tab:orange")
     if min(rates) > 0:
         right.set_yscale("log")
@@ -73,8 +97,16 @@ def _draw_training(axes: Any, curves: RunLog, title: str) -> None:
 
 def _draw_tests(axes: Any, curves: RunLog) -> None:
     for name, curve in curves.tests.items():
-        axes.plot(list(curve), list(curve.values()), marker="o", markersize=3, label=name)
-    one_detector = len(curves.tests) == 1 and "eval" in next(iter(curves.tests))
-    axes.set_ylabel("mAP" if one_detector else "test score")
+        axes.plot(
+            list(curve),
+            list(curve.values()),
+            marker="o",
+            markersize=3,
+            label=name,
+        )
+    score = "test score"
+    if len(curves.tests) == 1 and "eval" in next(iter(curves.tests)):
+        score = "mAP"  # the output of DetectionEvaluate
+    axes.set_ylabel(score)
     axes.legend(loc="best", fontsize="small")
     axes.grid(alpha=0.3)

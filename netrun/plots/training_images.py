@@ -1,4 +1,4 @@
-"""A sheet of the images that a net's AnnotatedData layer feeds it, with their boxes."""
+"""Draws the images that a net's AnnotatedData layer feeds it, with their boxes."""
 
 from __future__ import annotations
 
@@ -33,29 +33,37 @@ def show(
 ) -> None:
     """Draw a net's images, augmented as in training, with their boxes, as one PNG.
 
-    model: train prototxt, or any with an AnnotatedData layer. out: the PNG.
-    count: images on it. source: an LMDB to take in place of the net's own.
+    model: train prototxt, or any with an AnnotatedData layer.
+    out: the PNG.
+    count: images on it.
+    source: an LMDB in place of the net's own.
     labelmap: names of the classes (default: the one that the net names).
-    phase: pb.TRAIN or pb.TEST. seed: of the random numbers, as a solver's random_seed.
+    phase: pb.TRAIN or pb.TEST.
+    seed: of the random numbers, as a solver's random_seed.
 
     Raises CaffeError for a model without AnnotatedData, for data that cannot be read, and where
-    the picture cannot be written.
+    the PNG cannot be written.
     """
     net = data_net(model, phase, source)
     names = label_map.class_names(labelmap or label_map.named_by(net))
     found = samples(net, phase, count, names, seed)
     images = [draw(enlarged(image), boxes) for image, boxes in found]
-    drawn = contact_sheet(images, columns=min(_COLUMNS, len(images)), tile=SIDE)
-    data = encode(drawn, ".png")
+    columns = min(_COLUMNS, len(images))
+    data = encode(contact_sheet(images, columns=columns, tile=SIDE), ".png")
     if data is None:
         fewer = "show fewer images (--count)"
         raise CaffeError(f"{out}: the sheet is too large for a picture; {fewer}")
     write_atomic(out, data)
 
 
-def data_net(model: PathLike, phase: int, source: PathLike | None = None) -> pb.NetParameter:
-    """A net of nothing but the model's AnnotatedData layer of this phase, an image a batch.
+def data_net(
+    model: PathLike,
+    phase: int,
+    source: PathLike | None = None,
+) -> pb.NetParameter:
+    """A net that consists of the model's AnnotatedData layer of this phase, an image a batch.
 
+    source: an LMDB in place of the layer's own.
     Raises CaffeError for a model without such a layer.
     """
     whole = filter_net(text.read_net(model), phase)
@@ -77,7 +85,9 @@ def samples(
 ) -> list[tuple[np.ndarray, list[Box]]]:
     """The first `count` images that training with this seed sees, and their objects.
 
-    net: see data_net. names: of the classes by label. Images are (H, W, 3) uint8.
+    net: of data_net().
+    names: of the classes by label.
+    Returns images (H, W, 3) of uint8, each with its boxes.
     """
     engine = Engine(net, phase, options=RunOptions(seed=seed))
     layer = engine.layer_list[0]
@@ -104,10 +114,16 @@ def _box(row: list[float], names: dict[int, str]) -> Box:
 
 
 def enlarged(image: np.ndarray) -> np.ndarray:
-    """The image in colour, and at least as large as its tile will be."""
+    """The image in colour, and at least as large as its tile."""
     if image.shape[2] == 1:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     scale = SIDE / max(image.shape[:2])
     if scale <= 1:
         return image
-    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(
+        image,
+        None,
+        fx=scale,
+        fy=scale,
+        interpolation=cv2.INTER_CUBIC,
+    )

@@ -1,4 +1,4 @@
-"""What scripts know as `caffe`: pycaffe's interface, on netrun. `netrun python SCRIPT` runs a script with it."""
+"""The `caffe` of pycaffe's scripts, on netrun: `netrun python SCRIPT` runs a script with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netrun.pycaffe.solvers import (
     get_solver,
 )
 
-__version__ = "1.0.0-rc3"  # of the Caffe that this is the interface of
+__version__ = "1.0.0-rc3"  # of the Caffe whose interface this is
 
 __all__ = [
     "TEST",
@@ -52,5 +52,5 @@ __all__ = [
 
 
 def layer_type_list() -> list[str]:
-    """Every layer type that netrun runs, sorted."""
+    """List the layer types that netrun runs, sorted."""
     return list(layer_types())

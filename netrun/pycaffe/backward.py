@@ -1,4 +1,4 @@
-"""Net.backward's work: from the diffs of what nobody reads to the diffs of every blob behind."""
+"""The work of Net.backward: from the diffs of blobs that nobody reads to those of all others."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from netrun.pycaffe.net_names import NetNames
 def go_back(net: NetNames, start: int, end: int) -> None:
     """Fill the diffs of blobs, and add to the gradients of parameters.
 
-    start, end: positions of the layers to go back from and to, both included.
     Parameters of layers before `end` keep the gradients that they have.
+    start, end: positions of the layers to go back from and to, both included
     """
-    runner, blobs = net.runner, net.blobs
+    runner = net.runner
+    blobs = net.blobs
     versions = [version for version in net.graph.versions if version.layer <= start]
-    unread = [v for v in versions if all(reader > start for reader in v.readers)]
-    for name in {v.name for v in versions} - {v.name for v in unread}:
+    unread = [version for version in versions if _is_unread(version, start)]
+    names = {v.name for v in versions}
+    for name in names - {v.name for v in unread}:
         blobs[name].set_diff(None)
     users_code = any(isinstance(layer, Python) for layer in net.layer_list)
     tensors: list[torch.Tensor] = []
@@ -45,18 +47,37 @@ def go_back(net: NetNames, start: int, end: int) -> None:
         torch.autograd.backward(tensors, seeds, retain_graph=True)
 
 
-def _tensor_of(version: Version, graph: Graph, runner: Runner, blob: Blob) -> torch.Tensor | None:
-    """A version's tensor; None where no pass has recorded it and a later one took its place."""
+def _is_unread(version: Version, start: int) -> bool:
+    """Whether no layer up to `start` reads this version of a blob."""
+    return all(reader > start for reader in version.readers)
+
+
+def _tensor_of(
+    version: Version,
+    graph: Graph,
+    runner: Runner,
+    blob: Blob,
+) -> torch.Tensor | None:
+    """A version's tensor.
+
+    None where no pass has recorded it and a later version took its place.
+    """
     recorded = runner.tops.get((version.layer, version.top))
     if recorded is not None:
         return recorded
-    return blob.tensor if version is graph.last[version.name] else None
+    if version is graph.last[version.name]:
+        return blob.tensor
+    return None
 
 
-def _seed(blob: Blob, tensor: torch.Tensor, users_code: bool) -> torch.Tensor | None:
-    """The gradient to start from at a blob; None for nothing.
+def _seed(
+    blob: Blob,
+    tensor: torch.Tensor,
+    users_code: bool,
+) -> torch.Tensor | None:
+    """The gradient to start from at a blob; None: do not start there.
 
-    users_code: the net has Python layers, whose backward Caffe calls whatever the diff is.
+    users_code: the net has Python layers, whose backward Caffe calls even for a diff of zeros
     """
     seed = blob.seed()
     if seed is None and users_code:

@@ -1,4 +1,4 @@
-"""Any number of rows through a net, in batches of its size: what `Net.forward_all` does."""
+"""Any number of rows through a net, in batches of its size: the work of `Net.forward_all`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def batches_of(arrays: Mapping[str, Any], size: int) -> Iterator[Arrays]:
-    """The arrays' rows in batches of this size, the last one filled up with zeros.
+    """Yield the arrays' rows in batches of this size, the last one filled up with zeros.
 
     Raises CaffeError for arrays of different lengths.
     """
@@ -33,18 +33,21 @@ def _batch(values: Any, start: int, size: int) -> np.ndarray:
 
 
 def copies(found: Mapping[str, np.ndarray]) -> Arrays:
-    """The arrays in memory of their own."""
+    """Copy the arrays into memory of their own."""
     return {name: array.copy() for name, array in found.items()}
 
 
-def rows_of(batches: Iterable[Mapping[str, np.ndarray]], given: Mapping[str, Any]) -> Arrays:
-    """The results of batches in one, without those of the rows that filled up the last batch.
+def rows_of(
+    batches: Iterable[Mapping[str, np.ndarray]],
+    given: Mapping[str, Any],
+) -> Arrays:
+    """Join the results of batches, without the rows that filled up the last batch.
 
-    given: the arrays that the batches were made of.
+    given: the arrays that the batches were made of
     """
     found: dict[str, list[np.ndarray]] = {}
     for batch in batches:
         for name, array in copies(batch).items():
-            found.setdefault(name, []).append(array if array.ndim else array[np.newaxis])
+            found.setdefault(name, []).append(np.atleast_1d(array))
     total = len(next(iter(given.values())))
     return {name: np.concatenate(arrays)[:total] for name, arrays in found.items()}

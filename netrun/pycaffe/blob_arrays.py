@@ -15,13 +15,22 @@ from netrun.engine import blob
 
 
 class HostCopy:
-    """What NumPy sees of a tensor on another device, in C order. It is good for as long as nobody else writes the tensor."""
+    """NumPy's view of a tensor on another device: a copy in C order.
 
-    def __init__(self, tensor: torch.Tensor, array: np.ndarray | None = None) -> None:
+    It is valid as long as nobody else writes the tensor.
+    array: memory for the copy; None: new memory
+    """
+
+    def __init__(
+        self,
+        tensor: torch.Tensor,
+        array: np.ndarray | None = None,
+    ) -> None:
         values = tensor.detach().cpu().contiguous().numpy()
-        self.array = values if array is None else array
+        self.array = values
         if array is not None:
             array[...] = values
+            self.array = array
         self._of = self._state(tensor)
 
     @staticmethod
@@ -29,10 +38,11 @@ class HostCopy:
         return tensor.data_ptr(), tensor._version
 
     def is_of(self, tensor: torch.Tensor) -> bool:
+        """Tell whether the copy holds this tensor's present values."""
         return self._of == self._state(tensor)
 
     def put_back(self, tensor: torch.Tensor) -> None:
-        """Write the copy, which may have been written, to the tensor, unless that has changed since."""
+        """Write the copy to the tensor, unless the tensor has changed since."""
         if self.is_of(tensor):
             with torch.no_grad():
                 tensor.copy_(torch.from_numpy(self.array))
@@ -40,16 +50,19 @@ class HostCopy:
 
 
 class Blob(blob.Blob):
-    """A net's blob: `data` and `diff` are NumPy arrays that may be written.
+    """A net's blob, whose `data` and `diff` are NumPy arrays that may be written.
 
-    On the CPU `data` is the tensor's own memory. On another device it is a copy on the host, put back before the next forward.
-    As in pycaffe, an array that somebody keeps shows the values of the latest `forward`, for as long as the blob keeps its shape.
+    On the CPU, `data` is the tensor's own memory. On another device it is a copy on the host,
+    put back before the next forward. As in pycaffe, an array that somebody keeps shows the
+    values of the latest `forward`, as long as the blob keeps its shape.
     """
 
-    direct = True  # False: what a layer computed may be memory that it needs again, so arrays show memory of the blob's own
+    # False: the layer may need the memory that it computed into, so arrays show other memory.
+    direct = True
     _host: HostCopy | None = None
     _diff: np.ndarray | None = None
-    _shown: tuple[weakref.ref[np.ndarray], torch.Tensor] | None = None  # the array given out, and whose memory it is
+    # The array given out, and whose memory it is.
+    _shown: tuple[weakref.ref[np.ndarray], torch.Tensor] | None = None
 
     def _take(self, value: torch.Tensor) -> None:
         super()._take(value)
@@ -73,27 +86,32 @@ class Blob(blob.Blob):
             self._diff = None
 
     def _widen(self) -> None:
-        """Hold in float32 what layers have passed on in bfloat16, which NumPy has not."""
+        """Hold in float32 what layers passed on in bfloat16, which NumPy lacks."""
         if self.tensor.dtype == torch.bfloat16:
             with torch.enable_grad():
                 self._tensor = self.tensor.float()
 
     @property
     def data(self) -> np.ndarray:
+        """The values, in C order; the net sees what is written to them."""
         self._widen()
-        if self.tensor.device.type == "cpu":
-            if not self.tensor.is_contiguous():  # pycaffe's users rely on C order: reshape and ravel must not copy
-                with torch.enable_grad():
-                    self._tensor = self.tensor.contiguous()
-            shown = self._kept()
-            if shown is None or shown[1].data_ptr() != self.tensor.data_ptr() or shown[0].shape != self.shape:
-                if not self.direct:
-                    self._move(shown[1] if shown and shown[0].shape == self.shape else torch.empty(self.shape))
-                memory = self.tensor.detach()
-                if shown is None or shown[1].data_ptr() != memory.data_ptr() or shown[0].shape != self.shape:
-                    shown = memory.numpy(), memory
-                    self._shown = weakref.ref(shown[0]), memory
-            return shown[0]
+        if self.tensor.device.type != "cpu":
+            return self._host_data()
+        # pycaffe's users rely on C order: reshape and ravel must not copy.
+        if not self.tensor.is_contiguous():
+            with torch.enable_grad():
+                self._tensor = self.tensor.contiguous()
+        array = self._current()
+        if array is None and not self.direct:
+            self._move(self._own_memory())
+            array = self._current()
+        if array is None:
+            memory = self.tensor.detach()
+            array = memory.numpy()
+            self._shown = weakref.ref(array), memory
+        return array
+
+    def _host_data(self) -> np.ndarray:
         if self._host is None or not self._host.is_of(self.tensor):
             self._host = HostCopy(self.tensor)
             self._shown = weakref.ref(self._host.array), self.tensor.detach()
@@ -101,14 +119,34 @@ class Blob(blob.Blob):
 
     def _kept(self) -> tuple[np.ndarray, torch.Tensor] | None:
         """The array given out, and whose memory it is, while somebody keeps it."""
-        array = self._shown[0]() if self._shown else None
-        if array is None or self._shown is None:
+        if self._shown is None:
+            return None
+        reference, memory = self._shown
+        array = reference()
+        if array is None:
             self._shown = None
             return None
-        return array, self._shown[1]
+        return array, memory
+
+    def _current(self) -> np.ndarray | None:
+        """The array given out, where it is the tensor's present memory in the blob's shape."""
+        shown = self._kept()
+        if shown is None:
+            return None
+        array, memory = shown
+        if memory.data_ptr() != self.tensor.data_ptr() or array.shape != self.shape:
+            return None
+        return array
+
+    def _own_memory(self) -> torch.Tensor:
+        """The memory of the array given out, where the shape is the blob's, else new memory."""
+        shown = self._kept()
+        if shown is not None and shown[0].shape == self.shape:
+            return shown[1]
+        return torch.empty(self.shape)
 
     def _move(self, memory: torch.Tensor) -> None:
-        """Have the values in this memory, so that what NumPy writes there counts."""
+        """Move the values to this memory, so that the net sees what NumPy writes there."""
         with torch.no_grad():
             memory.copy_(self.tensor)
         if self.tensor.requires_grad:
@@ -119,9 +157,11 @@ class Blob(blob.Blob):
     def follow(self) -> None:
         """Show the present values in an array that somebody keeps from before."""
         shown = self._kept()
-        if shown is None or shown[1].data_ptr() == self.tensor.data_ptr() or shown[0].shape != self.shape:
+        if shown is None:
             return
         array, memory = shown
+        if memory.data_ptr() == self.tensor.data_ptr() or array.shape != self.shape:
+            return
         self._widen()
         if self.tensor.device.type != "cpu":
             self._host = HostCopy(self.tensor, array)
@@ -130,7 +170,10 @@ class Blob(blob.Blob):
             self._move(memory)
 
     def upload(self, keep: bool = False) -> None:
-        """Put a host copy that may have been written back on the device. keep: the device never writes it, so it stays in use."""
+        """Put a host copy, which may have been written, back on the device.
+
+        keep: the device never writes this blob, so the copy stays in use
+        """
         if self._host is not None:
             self._host.put_back(self.tensor)
             if not keep:
@@ -138,70 +181,93 @@ class Blob(blob.Blob):
 
     @property
     def diff(self) -> np.ndarray:
+        """The gradient, which may be written; at first the loss weight."""
         if self._diff is None:
             self._diff = np.full(self.shape, self.loss_weight, np.float32)
         return self._diff
 
     def set_diff(self, value: torch.Tensor | None) -> None:
         """Make `diff` this gradient; None makes it zeros, or the loss weight, again."""
-        self._diff = None if value is None else value.detach().cpu().contiguous().numpy()
+        self._diff = None
+        if value is not None:
+            self._diff = value.detach().cpu().contiguous().numpy()
 
     def seed(self) -> torch.Tensor | None:
-        """The gradient that backward starts from at an output: what `diff` holds, None where that is nothing."""
-        if self._diff is None:
-            return torch.full(self.shape, self.loss_weight, device=self.device) if self.loss_weight else None
-        return torch.from_numpy(self._diff).to(self.device) if self._diff.any() else None
+        """Return the gradient that backward starts from at an output: `diff`, None for zeros."""
+        if self._diff is not None:
+            if not self._diff.any():
+                return None
+            return torch.from_numpy(self._diff).to(self.device)
+        if not self.loss_weight:
+            return None
+        return torch.full(self.shape, self.loss_weight, device=self.device)
 
-    def _legacy(self, axis: int) -> int:
-        return self.shape[axis] if axis < len(self.shape) else 1
+    def _side(self, axis: int) -> int:
+        """A side of the shape, 1 beyond its last axis."""
+        if axis < len(self.shape):
+            return self.shape[axis]
+        return 1
 
     @property
     def num(self) -> int:
-        return self._legacy(0)
+        """The first side."""
+        return self._side(0)
 
     @property
     def channels(self) -> int:
-        return self._legacy(1)
+        """The second side."""
+        return self._side(1)
 
     @property
     def height(self) -> int:
-        return self._legacy(2)
+        """The third side."""
+        return self._side(2)
 
     @property
     def width(self) -> int:
-        return self._legacy(3)
+        """The fourth side."""
+        return self._side(3)
 
     @property
     def count(self) -> int:
+        """The number of values."""
         return math.prod(self.shape)
 
 
 def use_c_order(tensor: torch.Tensor) -> None:
-    """Lay a tensor on the CPU out in C order, for good: then NumPy's reshape and ravel are views that write to it, as in pycaffe."""
+    """Lay a tensor on the CPU out in C order, for good.
+
+    NumPy's reshape and ravel are then views that write to it, as in pycaffe.
+    """
     if tensor.device.type == "cpu" and not tensor.is_contiguous():
         tensor.data = tensor.data.contiguous()
 
 
 class ParamBlob(Blob):
-    """A parameter: `diff` is the gradient that backward adds to, until somebody clears it. NumPy sees both in C order.
+    """A parameter, in C order for NumPy.
 
-    After a solver's step `diff` is what is left of the gradient; where the solver says snapshot_diff, it is what the weights have lost
-    by the update, as it always is in Caffe. The shape may be another than the tensor's, which then belongs to a layer that shares it.
+    `diff` is the gradient, to which backward adds until somebody clears it. After a solver's
+    step, `diff` is the rest of the gradient; with snapshot_diff it is the amount that the
+    update took off the weights, as it always is in Caffe. The shape may differ from the
+    tensor's, which then belongs to a layer that shares it.
     """
 
     _host_diff: HostCopy | None = None
 
     @property
     def shape(self) -> Shape:
+        """The sides that this layer gives the parameter."""
         return self._shape
 
     @property
     def data(self) -> np.ndarray:
+        """The weights; the net sees what is written to them."""
         use_c_order(self.tensor)
         return super().data.reshape(self._shape)
 
     @property
     def diff(self) -> np.ndarray:
+        """The gradient, which may be written; zeros at first."""
         return self._gradient().reshape(self._shape)
 
     def _gradient(self) -> np.ndarray:
@@ -216,6 +282,10 @@ class ParamBlob(Blob):
         return self._host_diff.array
 
     def upload(self, keep: bool = False) -> None:
+        """Put the host copies of weights and gradient back on the device.
+
+        keep: the device never writes the weights, so their copy stays in use
+        """
         super().upload(keep)
         if self._host_diff is not None and self.tensor.grad is not None:
             self._host_diff.put_back(self.tensor.grad)

@@ -13,7 +13,10 @@ from netrun.pycaffe.net import Net
 
 
 def transformer(net: Net, **settings: Any) -> io.Transformer:
-    """A Transformer for a net's first input and H x W x K images; settings: its set_* methods' values, None for none."""
+    """Make a Transformer for a net's first input and H x W x K images.
+
+    settings: the values of its set_* methods; None: not set
+    """
     name = net.inputs[0]
     made = io.Transformer({name: net.blobs[name].shape})
     made.set_transpose(name, (2, 0, 1))
@@ -24,9 +27,10 @@ def transformer(net: Net, **settings: Any) -> io.Transformer:
 
 
 class Classifier(Net):
-    """A net that classifies images. image_dims: height and width that images are resized to before cropping (default: the input's).
+    """A net that classifies images.
 
-    mean, input_scale, raw_scale, channel_swap: as io.Transformer takes them.
+    image_dims: height and width to resize images to before cropping; None: the input's
+    mean, input_scale, raw_scale, channel_swap: as io.Transformer takes them
     """
 
     def __init__(  # noqa: PLR0917 (the order is pycaffe's)
@@ -40,18 +44,38 @@ class Classifier(Net):
         channel_swap: Sequence[int] | None = None,
     ) -> None:
         super().__init__(model_file, TEST, weights=pretrained_file)
-        self.transformer = transformer(self, mean=mean, input_scale=input_scale, raw_scale=raw_scale, channel_swap=channel_swap)
+        self.transformer = transformer(
+            self,
+            mean=mean,
+            input_scale=input_scale,
+            raw_scale=raw_scale,
+            channel_swap=channel_swap,
+        )
         self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
-        self.image_dims = np.array(self.crop_dims if image_dims is None else image_dims)
+        self.image_dims = self.crop_dims.copy()
+        if image_dims is not None:
+            self.image_dims = np.array(image_dims)
 
-    def predict(self, inputs: Sequence[np.ndarray], oversample: bool = True) -> np.ndarray:
-        """N x C probabilities of H x W x K images: the mean over ten crops, or those of the centre."""
+    def predict(
+        self,
+        inputs: Sequence[np.ndarray],
+        oversample: bool = True,
+    ) -> np.ndarray:
+        """Compute class probabilities of H x W x K images.
+
+        oversample: average over ten crops of each image; False: take the centre
+        Returns (N, C).
+        """
         images = np.array([io.resize_image(image, self.image_dims) for image in inputs])
         if oversample:
-            crops = io.oversample(images, self.crop_dims)
-        else:
-            (y, x), (height, width) = ((self.image_dims - self.crop_dims) / 2.0).astype(int), self.crop_dims
-            crops = images[:, y : y + height, x : x + width]
+            found = self._scores(io.oversample(images, self.crop_dims))
+            return found.reshape(len(found) // 10, 10, -1).mean(1)
+        y, x = ((self.image_dims - self.crop_dims) / 2.0).astype(int)
+        height, width = self.crop_dims
+        return self._scores(images[:, y : y + height, x : x + width])
+
+    def _scores(self, crops: np.ndarray) -> np.ndarray:
+        """The net's first output for crops (M, h, w, K)."""
         name = self.inputs[0]
-        found = self.forward_all(**{name: np.array([self.transformer.preprocess(name, crop) for crop in crops])})[self.outputs[0]]
-        return found.reshape(len(found) // 10, 10, -1).mean(1) if oversample else found
+        inputs = np.array([self.transformer.preprocess(name, crop) for crop in crops])
+        return self.forward_all(**{name: inputs})[self.outputs[0]]

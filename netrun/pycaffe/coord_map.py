@@ -1,11 +1,12 @@
-"""Where a blob's pixels lie in another blob of the same NetSpec: pycaffe's coord_map, which crops one to the other.
+"""Where a blob's pixels lie in another blob of the same NetSpec: pycaffe's coord_map.
 
-A mapping is (axis, scale, shift): from the axis on, coordinate x of the one is scale * x + shift of the other; axis None: all axes.
+Its `crop` cuts one blob to the other. A mapping is (axis, scale, shift): from the axis on,
+coordinate x of the one is scale * x + shift of the other. Axis None means all axes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,28 @@ from netrun.pycaffe.net_spec import Function, Top, layers
 Map = tuple[int | None, Any, Any]
 IDENTITY: Map = (None, 1, 0)
 PASS_THROUGH = (
-    *("AbsVal", "BatchNorm", "Bias", "BNLL", "Dropout", "Eltwise", "ELU", "Log", "LRN", "Exp", "MVN"),
-    *("Power", "ReLU", "PReLU", "Scale", "Sigmoid", "Split", "TanH", "Threshold"),
+    "AbsVal",
+    "BatchNorm",
+    "Bias",
+    "BNLL",
+    "Dropout",
+    "Eltwise",
+    "ELU",
+    "Log",
+    "LRN",
+    "Exp",
+    "MVN",
+    "Power",
+    "ReLU",
+    "PReLU",
+    "Scale",
+    "Sigmoid",
+    "Split",
+    "TanH",
+    "Threshold",
 )
+_WINDOWS = ("Convolution", "Deconvolution", "Im2col", "Pooling")
+_SIZES_BY_AXIS = {"pad_h", "pad_w", "kernel_h", "kernel_w", "stride_h", "stride_w"}
 
 
 class UndefinedMapException(Exception):
@@ -29,54 +49,89 @@ class AxisMismatchException(Exception):
 
 
 def coord_map(fn: Function) -> Map:
-    """From a layer's top to its bottom. Raises UndefinedMapException for a type that has no such mapping."""
-    if fn.type_name in ("Convolution", "Deconvolution", "Im2col", "Pooling"):
-        given = fn.params.get("convolution_param", fn.params)
-        assert not {f"{what}_{side}" for what in ("pad", "kernel", "stride") for side in "hw"} & set(fn.params), "give sizes without _h, _w"
-        stride, pad, dilation = (np.array(given.get(n, d), ndmin=1) for n, d in (("stride", 1), ("pad", 0), ("dilation", 1)))
-        margin = (np.array(given["kernel_size"], ndmin=1) - 1) * dilation / 2
-        if fn.type_name == "Deconvolution":
-            return given.get("axis", 1), stride, margin - pad
-        return given.get("axis", 1), 1 / stride, (pad - margin) / stride
+    """Return the mapping from a layer's top to its bottom.
+
+    Raises UndefinedMapException for a type that has no such mapping.
+    """
+    if fn.type_name in _WINDOWS:
+        return _window_map(fn)
     if fn.type_name == "Crop":
         given = fn.params.get("crop_param", fn.params)
-        return given.get("axis", 2) - 1, 1, -np.array(given.get("offset", 0), ndmin=1)
+        offset = np.array(given.get("offset", 0), ndmin=1)
+        return given.get("axis", 2) - 1, 1, -offset
     if fn.type_name in PASS_THROUGH:
         return IDENTITY
     raise UndefinedMapException(fn.type_name)
 
 
+def _window_map(fn: Function) -> Map:
+    """The mapping of a layer whose window moves over its bottom."""
+    given = fn.params.get("convolution_param", fn.params)
+    assert not _SIZES_BY_AXIS & set(fn.params), "give sizes without _h, _w"
+    stride = _sizes(given, "stride", 1)
+    pad = _sizes(given, "pad", 0)
+    dilation = _sizes(given, "dilation", 1)
+    margin = (np.array(given["kernel_size"], ndmin=1) - 1) * dilation / 2
+    axis = given.get("axis", 1)
+    if fn.type_name == "Deconvolution":
+        return axis, stride, margin - pad
+    return axis, 1 / stride, (pad - margin) / stride
+
+
+def _sizes(given: Mapping[str, Any], field: str, default: int) -> np.ndarray:
+    return np.array(given.get(field, default), ndmin=1)
+
+
 def compose(base: Map, following: Map) -> Map:
-    """First `following`, then `base`. Raises AxisMismatchException."""
-    (ax1, a1, b1), (ax2, a2, b2) = base, following
-    if ax1 is not None and ax2 is not None and ax1 != ax2:
+    """Return the mapping that applies `following` first, then `base`.
+
+    Raises AxisMismatchException where both name an axis, and not the same.
+    """
+    ax1, a1, b1 = base
+    ax2, a2, b2 = following
+    axis = ax1
+    if ax1 is None:
+        axis = ax2
+    elif ax2 is not None and ax1 != ax2:
         raise AxisMismatchException(f"axes {ax1} and {ax2}")
-    return ax2 if ax1 is None else ax1, a1 * a2, a1 * b2 + b1
+    return axis, a1 * a2, a1 * b2 + b1
 
 
 def inverse(mapping: Map) -> Map:
+    """Return the mapping in the other direction."""
     ax, a, b = mapping
     return ax, 1 / a, -b / a
 
 
 def _walk(start: Top, seen: Callable[[Top, Map], bool]) -> bool:
-    """Visit what a top is computed from, with the way there; True as soon as `seen` says so."""
-    open_: list[tuple[Top, Map]] = [(start, IDENTITY)]
-    while open_:
-        top, way = open_.pop()
+    """Visit the tops that a top is computed from, each with the way there.
+
+    Returns True as soon as `seen` says so, else False.
+    """
+    to_visit: list[tuple[Top, Map]] = [(start, IDENTITY)]
+    while to_visit:
+        top, way = to_visit.pop()
         if seen(top, way):
             return True
+        bottoms = top.fn.inputs
+        if not bottoms:
+            continue
         try:
-            step = coord_map(top.fn) if top.fn.inputs else IDENTITY
+            step = coord_map(top.fn)
         except UndefinedMapException:
             continue
-        bottoms = top.fn.inputs[:1] if top.fn.type_name == "Crop" else top.fn.inputs
-        open_ += [(bottom, compose(way, step)) for bottom in bottoms]
+        if top.fn.type_name == "Crop":
+            bottoms = bottoms[:1]
+        to_visit += [(bottom, compose(way, step)) for bottom in bottoms]
     return False
 
 
 def coord_map_from_to(top_from: Top, top_to: Top) -> Map:
-    """From one top's coordinates to another's, over what both are computed from. Raises RuntimeError where there is nothing."""
+    """Return the mapping from one top's coordinates to another's.
+
+    The way goes over a blob that both tops are computed from.
+    Raises RuntimeError where there is none.
+    """
     ways: dict[Top, Map] = {}
     found: list[Map] = []
 
@@ -96,10 +151,14 @@ def coord_map_from_to(top_from: Top, top_to: Top) -> Map:
 
 
 def crop(top_from: Top, top_to: Top) -> Top:
-    """A Crop layer that cuts `top_from` to where `top_to` lies. Asserts equal scales and whole, non-negative offsets."""
+    """Add a Crop layer that cuts `top_from` to where `top_to` lies.
+
+    Asserts equal scales and whole, non-negative offsets.
+    """
     ax, a, b = coord_map_from_to(top_from, top_to)
     assert (np.asarray(a) == 1).all(), f"scale mismatch on crop (a = {a})"
     assert (np.asarray(b) <= 0).all(), f"cannot crop negative offset (b = {b})"
     assert (np.round(b) == b).all(), f"cannot crop noninteger offset (b = {b})"
     offset = [int(n) for n in np.ravel(-np.round(b))]
-    return layers.Crop(top_from, top_to, crop_param={"axis": (0 if ax is None else ax) + 1, "offset": offset})
+    crop_param = {"axis": (ax or 0) + 1, "offset": offset}
+    return layers.Crop(top_from, top_to, crop_param=crop_param)

@@ -1,7 +1,11 @@
-"""Pictures of nets as graphs of layers and blobs: pycaffe's caffe.draw. Needs pydot and, but for `.raw`, Graphviz's program dot."""
+"""Pictures of nets as graphs of layers and blobs: pycaffe's caffe.draw.
+
+It needs pydot and, except for `.raw`, Graphviz's program dot.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from caffe_ir import caffe_ir_pb2 as pb
@@ -9,88 +13,174 @@ from caffe_ir.phase import filter_net
 from ssd_common.errors import CaffeError
 from ssd_common.files import write_atomic
 
-_COLORS = {"Convolution": "#FF5050", "Deconvolution": "#FF5050", "Pooling": "#FF9900", "InnerProduct": "#CC33FF"}
-_IN_PLACE, _OTHERS, _BLOB = "#90EE90", "#6495ED", "#E0E0E0"
+_COLORS = {
+    "Convolution": "#FF5050",
+    "Deconvolution": "#FF5050",
+    "Pooling": "#FF9900",
+    "InnerProduct": "#CC33FF",
+}
+_IN_PLACE = "#90EE90"
+_OTHERS = "#6495ED"
+_BLOB = "#E0E0E0"
 
 
 def get_edge_label(layer: pb.LayerParameter) -> str:
-    """What an arrow from a layer to its top says: images per batch, or channels; for most layers nothing."""
+    """Return the text on an arrow from a layer to its top.
+
+    It is the images of a batch, or the channels; for most layers it is empty.
+    """
     if layer.type in ("Data", "AnnotatedData"):
         return f"Batch {layer.data_param.batch_size}"
     if layer.type in ("Convolution", "Deconvolution"):
         return str(layer.convolution_param.num_output)
-    return str(layer.inner_product_param.num_output) if layer.type == "InnerProduct" else ""
+    if layer.type == "InnerProduct":
+        return str(layer.inner_product_param.num_output)
+    return ""
 
 
 def get_layer_label(layer: pb.LayerParameter, rankdir: str) -> str:
-    """A layer's name, type and window: one behind the other where `rankdir` (TB, BT, LR or RL) lays the net out vertically."""
+    """Return a layer's name, type and window.
+
+    rankdir: where the net's layers go: TB or BT, which makes one line, LR or RL
+    """
     words = [layer.name, f"({layer.type})"]
     if layer.type in ("Convolution", "Deconvolution"):
         words += _window(layer.convolution_param)
     elif layer.type == "Pooling":
-        words[1] = f"({pb.PoolingParameter.PoolMethod.Name(layer.pooling_param.pool)} {layer.type})"
-        words += ["global"] if layer.pooling_param.global_pooling else _window(layer.pooling_param)
-    return (" " if rankdir in ("TB", "BT") else "\n").join(words)
+        method = pb.PoolingParameter.PoolMethod.Name(layer.pooling_param.pool)
+        words[1] = f"({method} {layer.type})"
+        if layer.pooling_param.global_pooling:
+            words.append("global")
+        else:
+            words += _window(layer.pooling_param)
+    separator = "\n"
+    if rankdir in ("TB", "BT"):
+        separator = " "
+    return separator.join(words)
 
 
 def _window(param: Any) -> list[str]:
-    """Kernel, stride and pad of convolution_param or pooling_param, of both axes where they differ."""
-    said = []
+    """Kernel, stride and pad of convolution_param or pooling_param."""
+    texts = []
     for field, default in (("kernel_size", 1), ("stride", 1), ("pad", 0)):
-        stem = field.removesuffix("_size")
-        sides = [getattr(param, f"{stem}_{side}") for side in "hw"]
-        written = getattr(param, field)
-        values = sides if any(sides) else [written] if isinstance(written, int) else list(written) or [default]
-        said.append(f"{field.replace('_', ' ')}: {' x '.join(map(str, values if len(set(values)) > 1 else values[:1]))}")
-    return said
+        sides = _sides(param, field, default)
+        if len(set(sides)) == 1:
+            sides = sides[:1]
+        numbers = " x ".join(str(side) for side in sides)
+        texts.append(f"{field.replace('_', ' ')}: {numbers}")
+    return texts
+
+
+def _sides(param: Any, field: str, default: int) -> Sequence[int]:
+    """A field's value along each axis, or one value for all."""
+    stem = field.removesuffix("_size")
+    sides = [getattr(param, f"{stem}_{side}") for side in "hw"]
+    if any(sides):
+        return sides
+    written = getattr(param, field)
+    if isinstance(written, int):
+        return [written]
+    return list(written) or [default]
 
 
 def choose_color_by_layertype(layertype: str) -> str:
-    """The colour of a layer that does not work in place."""
+    """Return the colour of a layer that does not work in place."""
     return _COLORS.get(layertype, _OTHERS)
 
 
-def get_pydot_graph(caffe_net: pb.NetParameter, rankdir: str, label_edges: bool = True, phase: int | None = None) -> Any:
-    """The net as a pydot.Dot. phase: only the layers of caffe.TRAIN or caffe.TEST. Raises CaffeError without pydot."""
+def get_pydot_graph(
+    caffe_net: pb.NetParameter,
+    rankdir: str,
+    label_edges: bool = True,
+    phase: int | None = None,
+) -> Any:
+    """Make the net a pydot.Dot.
+
+    phase: only the layers of caffe.TRAIN or caffe.TEST; None: all
+    Raises CaffeError without pydot.
+    """
     try:
         import pydot  # noqa: PLC0415 - nothing else needs it
     except ImportError:
-        raise CaffeError("caffe.draw needs pydot: pip install pydot (and Graphviz, https://graphviz.org)") from None
-    graph = pydot.Dot(_quoted(caffe_net.name or "Net"), graph_type="digraph", rankdir=rankdir)
-    layers = caffe_net.layer if phase is None else filter_net(caffe_net, phase).layer
-    for blob in dict.fromkeys(name for layer in layers for name in (*layer.bottom, *layer.top)):
-        graph.add_node(pydot.Node(_quoted(f"{blob} blob"), label=_quoted(blob), shape="octagon", fillcolor=_quoted(_BLOB), style="filled"))
+        raise CaffeError(
+            "caffe.draw needs pydot: pip install pydot (and Graphviz, https://graphviz.org)"
+        ) from None
+    name = _quoted(caffe_net.name or "Net")
+    graph = pydot.Dot(name, graph_type="digraph", rankdir=rankdir)
+    if phase is not None:
+        caffe_net = filter_net(caffe_net, phase)
+    layers = caffe_net.layer
+    blobs = dict.fromkeys(name for layer in layers for name in (*layer.bottom, *layer.top))
+    for blob in blobs:
+        graph.add_node(_node(pydot, f"{blob} blob", blob, "octagon", _BLOB))
     for i, layer in enumerate(layers):
-        node, in_place = f"{i} layer", len(layer.bottom) == 1 and layer.bottom == layer.top
-        color = _IN_PLACE if in_place else choose_color_by_layertype(layer.type)
-        label = _quoted(get_layer_label(layer, rankdir))
-        graph.add_node(pydot.Node(_quoted(node), label=label, shape="box", fillcolor=_quoted(color), style="filled"))
+        node = f"{i} layer"
+        label = get_layer_label(layer, rankdir)
+        graph.add_node(_node(pydot, node, label, "box", _color(layer)))
         for bottom in layer.bottom:
             graph.add_edge(pydot.Edge(_quoted(f"{bottom} blob"), _quoted(node)))
+        text = ""
+        if label_edges:
+            text = get_edge_label(layer)
         for top in layer.top:
-            said = get_edge_label(layer) if label_edges else ""
-            graph.add_edge(pydot.Edge(_quoted(node), _quoted(f"{top} blob"), label=_quoted(said)))
+            to = _quoted(f"{top} blob")
+            graph.add_edge(pydot.Edge(_quoted(node), to, label=_quoted(text)))
     return graph
 
 
+def _node(pydot: Any, name: str, label: str, shape: str, color: str) -> Any:
+    return pydot.Node(
+        _quoted(name),
+        label=_quoted(label),
+        shape=shape,
+        fillcolor=_quoted(color),
+        style="filled",
+    )
+
+
+def _color(layer: pb.LayerParameter) -> str:
+    if len(layer.bottom) == 1 and layer.bottom == layer.top:
+        return _IN_PLACE
+    return choose_color_by_layertype(layer.type)
+
+
 def _quoted(word: str) -> str:
-    """A string of Graphviz's language, in which a name may have any characters."""
-    return '"' + word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    """Write a name, which may have any characters, as a string of Graphviz's language."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
-def draw_net(caffe_net: pb.NetParameter, rankdir: str, ext: str = "png", phase: int | None = None) -> bytes:
-    """The picture in a format of Graphviz's; "raw": the text that Graphviz draws. Raises CaffeError without pydot or Graphviz."""
+def draw_net(
+    caffe_net: pb.NetParameter,
+    rankdir: str,
+    ext: str = "png",
+    phase: int | None = None,
+) -> bytes:
+    """Draw the picture in a format of Graphviz's.
+
+    ext: the format; "raw": the text that Graphviz draws
+    Raises CaffeError without pydot or Graphviz, and for an unknown format.
+    """
     graph = get_pydot_graph(caffe_net, rankdir, phase=phase)
     if ext == "raw":
         return graph.to_string().encode()
     try:
         return graph.create(format=ext)
     except FileNotFoundError:
-        raise CaffeError("caffe.draw needs Graphviz's program dot (https://graphviz.org; pip install pydot alone brings none)") from None
-    except (AssertionError, OSError):  # what pydot makes of dot's own failure
+        raise CaffeError(
+            "caffe.draw needs Graphviz's program dot "
+            "(https://graphviz.org; pip install pydot alone brings none)"
+        ) from None
+    except (AssertionError, OSError):  # pydot raises these where dot fails
         raise CaffeError(f"Graphviz draws no '{ext}'; png, pdf and svg are usual") from None
 
 
-def draw_net_to_file(caffe_net: pb.NetParameter, filename: str, rankdir: str = "LR", phase: int | None = None) -> None:
-    """draw_net() into a file, in the format that its name ends on."""
-    write_atomic(filename, draw_net(caffe_net, rankdir, filename.rpartition(".")[2], phase))
+def draw_net_to_file(
+    caffe_net: pb.NetParameter,
+    filename: str,
+    rankdir: str = "LR",
+    phase: int | None = None,
+) -> None:
+    """Write draw_net()'s picture to a file, in the format that its name ends on."""
+    ext = filename.rpartition(".")[2]
+    write_atomic(filename, draw_net(caffe_net, rankdir, ext, phase))

@@ -1,4 +1,4 @@
-"""`import caffe`, `from caffe.proto import caffe_pb2`: scripts and layers written for pycaffe get netrun's in its place."""
+"""Lets `import caffe` and `from caffe.proto import caffe_pb2` import netrun's modules."""
 
 from __future__ import annotations
 
@@ -21,21 +21,36 @@ ELSEWHERE = {
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds `caffe` and what netrun has of it, as the very modules of netrun: a class is one class by whatever name."""
+    """Finds `caffe` and its modules as the very modules of netrun.
+
+    So a class is one class by whatever name a script imports it.
+    """
 
     def __init__(self) -> None:
         self.specs: dict[str, ModuleSpec | None] = {}
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
         if name.split(".", maxsplit=1)[0] != "caffe":
             return None
         real = ELSEWHERE.get(name, PACKAGE + name.removeprefix("caffe"))
         found = importlib.util.find_spec(real)
-        if found is None and (theirs := _beside_a_fork(name)):
-            return theirs
         if found is None:
-            raise ModuleNotFoundError(f"netrun has no {name}; a fork's own is taken where CAFFE_ROOT is set", name=name)
-        return ModuleSpec(name, self, is_package=found.submodule_search_locations is not None, loader_state=real)
+            beside = _beside_a_fork(name)
+            if beside is not None:
+                return beside
+            message = f"netrun has no {name}; a fork's own is taken where CAFFE_ROOT is set"
+            raise ModuleNotFoundError(message, name=name)
+        return ModuleSpec(
+            name,
+            self,
+            is_package=found.submodule_search_locations is not None,
+            loader_state=real,
+        )
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = importlib.import_module(spec.loader_state)
@@ -49,10 +64,16 @@ class _Finder(MetaPathFinder, Loader):
 
 
 def _beside_a_fork(name: str) -> ModuleSpec | None:
-    """A module `caffe.x` of which netrun has none (the user's own): from a fork's python/caffe on sys.path or in CAFFE_ROOT."""
+    """Find a module `caffe.x` that netrun lacks, such as the user's own.
+
+    Its folder is python/caffe of a fork, on sys.path or in CAFFE_ROOT.
+    """
     if name.count(".") != 1:
         return None
-    folders = [*sys.path, os.path.join(os.environ["CAFFE_ROOT"], "python")] if os.environ.get("CAFFE_ROOT") else sys.path
+    folders = list(sys.path)
+    root = os.environ.get("CAFFE_ROOT")
+    if root:
+        folders.append(os.path.join(root, "python"))
     return PathFinder.find_spec(name, [os.path.join(folder, "caffe") for folder in folders])
 
 
@@ -60,6 +81,9 @@ _FINDER = _Finder()
 
 
 def install() -> None:
-    """From now on `import caffe` in this process is netrun's. Where a real pycaffe has been imported already, that stays."""
+    """Let `import caffe` in this process import netrun's.
+
+    A real pycaffe that has been imported already stays.
+    """
     if "caffe" not in sys.modules and _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)

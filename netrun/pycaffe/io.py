@@ -1,14 +1,17 @@
-"""Images and arrays for nets, as pycaffe's caffe.io: Transformer, load_image, resize_image, and arrays as protocol buffers.
+"""Images and arrays for nets, as pycaffe's caffe.io.
 
-pycaffe resizes with scikit-image, linearly between pixel centres and without smoothing (scikit-image up to 0.13); so does OpenCV's
-INTER_LINEAR, which is used here: on images in [0, 1] they agree to 1e-6. Only where an image is enlarged do pixels within half a
-source pixel of its border differ: there the scikit-image of pycaffe's time mixes in zeros, and here the outermost pixels go on.
+It has Transformer, load_image, resize_image, and arrays as protocol buffers.
+
+pycaffe resizes with scikit-image (up to 0.13): linearly between pixel centres, without
+smoothing. OpenCV's INTER_LINEAR, which this module uses, does the same: on images in [0, 1]
+they agree to 1e-6. Only where an image is enlarged do pixels within half a source pixel of
+its border differ: the scikit-image of pycaffe's time mixes in zeros there, and this module
+repeats the outermost pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,70 +23,114 @@ from ssd_common.suggest import suggest
 
 caffe_pb2 = pb  # many scripts take it from caffe.io
 
-GREY = np.array([0.2125, 0.7154, 0.0721], np.float32)  # of red, green, blue: scikit-image's rgb2gray
+# Weights of red, green and blue in grey: scikit-image's rgb2gray.
+GREY = np.array([0.2125, 0.7154, 0.0721], np.float32)
 
 
 def load_image(filename: PathLike, color: bool = True) -> np.ndarray:
-    """An image file as float32 in [0, 1], H x W x 3 in RGB order, or H x W x 1 in grey. An alpha channel is left away.
+    """Read an image file, without its alpha channel.
 
-    As with pycaffe, a photograph's orientation tag is not heeded. Raises CaffeError for what is no image.
+    As in pycaffe, a photograph's orientation tag has no effect.
+    Returns float32 in [0, 1], H x W x 3 in RGB order, or H x W x 1 in grey.
+    Raises CaffeError for a file that is no image.
     """
     try:
         data = np.fromfile(filename, np.uint8)
     except OSError as error:
         raise CaffeError(f"{filename}: {error.strerror or error}") from None
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    image = None
+    if data.size:
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if image is None:
         raise CaffeError(f"{filename}: not an image that OpenCV can read")
     scale = {"uint8": 255.0, "uint16": 65535.0}.get(image.dtype.name, 1.0)
     image = (image / scale).astype(np.float32)
     if image.ndim == 2:
-        image = image[:, :, np.newaxis]
-        return np.tile(image, (1, 1, 3)) if color else image
+        grey = image[:, :, np.newaxis]
+        if color:
+            return np.tile(grey, (1, 1, 3))
+        return grey
     rgb = image[:, :, 2::-1]
-    return np.ascontiguousarray(rgb) if color else (rgb @ GREY)[:, :, np.newaxis]
+    if color:
+        return np.ascontiguousarray(rgb)
+    return (rgb @ GREY)[:, :, np.newaxis]
 
 
-def resize_image(im: np.ndarray, new_dims: Sequence[int] | np.ndarray, interp_order: int = 1) -> np.ndarray:
-    """Resize an H x W x K array to new_dims, height and width; float32. interp_order: 1 linear, 0 nearest.
+def resize_image(
+    im: np.ndarray,
+    new_dims: Sequence[int] | np.ndarray,
+    interp_order: int = 1,
+) -> np.ndarray:
+    """Resize an H x W x K array.
 
-    One or three channels: between pixel centres (see the module). Other numbers, as pycaffe (which uses SciPy's zoom): corner to corner.
-    Raises CaffeError for other orders: scikit-image's splines have no equal in OpenCV.
+    One or three channels are scaled between pixel centres (see the module), other numbers
+    from corner to corner, as in pycaffe, which uses SciPy's zoom for them.
+    new_dims: height and width
+    interp_order: 1 linear, 0 nearest
+    Returns float32.
+    Raises CaffeError for other orders: OpenCV lacks scikit-image's splines.
     """
     if interp_order not in (0, 1):
         raise CaffeError(f"resize_image: interp_order must be 0 or 1, not {interp_order}")
     height, width = (int(n) for n in new_dims)
     im = np.asarray(im, np.float32)
-    if im.shape[-1] in (1, 3):
-        method = cv2.INTER_LINEAR if interp_order else cv2.INTER_NEAREST_EXACT
-        return cv2.resize(np.ascontiguousarray(im), (width, height), interpolation=method).reshape(height, width, im.shape[-1])
-    for axis, size in enumerate((height, width)):
-        at = np.linspace(0, im.shape[axis] - 1, size)
-        if not interp_order:
-            im = im.take(np.floor(at + 0.5).astype(int), axis)
-            continue
-        low = np.minimum(at.astype(int), max(im.shape[axis] - 2, 0))
-        share = (at - low).astype(np.float32).reshape(-1, *[1] * (im.ndim - 1 - axis))
-        high = np.minimum(low + 1, im.shape[axis] - 1)
-        im = im.take(low, axis) * (1 - share) + im.take(high, axis) * share
-    return im
+    channels = im.shape[-1]
+    if channels in (1, 3):
+        method = cv2.INTER_NEAREST_EXACT
+        if interp_order:
+            method = cv2.INTER_LINEAR
+        image = np.ascontiguousarray(im)
+        resized = cv2.resize(image, (width, height), interpolation=method)
+        return resized.reshape(height, width, channels)
+    im = _zoomed(im, 0, height, interp_order)
+    return _zoomed(im, 1, width, interp_order)
 
 
-def oversample(images: Sequence[np.ndarray] | np.ndarray, crop_dims: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Ten crops of each H x W x K image, (10 N, h, w, K) float32: the four corners and the centre, and then their mirror images."""
-    size, (height, width) = np.array(images[0].shape[:2]), (int(n) for n in crop_dims)
+def _zoomed(
+    im: np.ndarray,
+    axis: int,
+    size: int,
+    interp_order: int,
+) -> np.ndarray:
+    """Scale one axis from corner to corner."""
+    at = np.linspace(0, im.shape[axis] - 1, size)
+    if not interp_order:
+        return im.take(np.floor(at + 0.5).astype(int), axis)
+    low = np.minimum(at.astype(int), max(im.shape[axis] - 2, 0))
+    high = np.minimum(low + 1, im.shape[axis] - 1)
+    share = (at - low).astype(np.float32)
+    share = share.reshape(-1, *[1] * (im.ndim - 1 - axis))
+    return im.take(low, axis) * (1 - share) + im.take(high, axis) * share
+
+
+def oversample(
+    images: Sequence[np.ndarray] | np.ndarray,
+    crop_dims: Sequence[int] | np.ndarray,
+) -> np.ndarray:
+    """Cut ten crops out of each H x W x K image.
+
+    They are the four corners and the centre, then their mirror images.
+    crop_dims: height and width
+    Returns (10 N, h, w, K) float32.
+    """
+    size = np.array(images[0].shape[:2])
+    height, width = (int(n) for n in crop_dims)
     bottom, right = size - (height, width)
     centre = (size / 2.0 - np.array([height, width]) / 2.0).astype(int)
     starts = [(0, 0), (0, right), (bottom, 0), (bottom, right), tuple(centre)]
     crops = []
     for image in images:
         five = [image[y : y + height, x : x + width] for y, x in starts]
-        crops += five + [crop[:, ::-1] for crop in five]
+        crops += five
+        crops += [crop[:, ::-1] for crop in five]
     return np.array(crops, np.float32)
 
 
 class Transformer:
-    """Makes images into what nets take, and back. inputs: the shapes of input blobs by name, N x K x H x W."""
+    """Turns images into the arrays that nets take, and back.
+
+    inputs: the shapes of input blobs by name, N x K x H x W
+    """
 
     def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
         self.inputs = {name: tuple(shape) for name, shape in inputs.items()}
@@ -95,49 +142,73 @@ class Transformer:
 
     def _shape(self, in_: str) -> tuple[int, ...]:
         if in_ not in self.inputs:
-            raise CaffeError(f"Transformer: '{in_}' is not one of the inputs {', '.join(self.inputs)}{suggest(in_, self.inputs)}")
+            known = ", ".join(self.inputs)
+            near = suggest(in_, self.inputs)
+            raise CaffeError(f"Transformer: '{in_}' is not one of the inputs {known}{near}")
         return self.inputs[in_]
 
     def set_transpose(self, in_: str, order: Sequence[int]) -> None:
-        """The order of an image's axes in the blob: (2, 0, 1) for H x W x K."""
-        if len(order) != len(self._shape(in_)) - 1:
-            raise CaffeError(f"set_transpose: '{in_}' has {len(self._shape(in_)) - 1} axes an image, {order} {len(order)}")
+        """Set the order of an image's axes in the blob: (2, 0, 1) for H x W x K.
+
+        Raises CaffeError for another number of axes.
+        """
+        axes = len(self._shape(in_)) - 1
+        if len(order) != axes:
+            raise CaffeError(
+                f"set_transpose: '{in_}' has {axes} axes an image, {order} {len(order)}"
+            )
         self.transpose[in_] = tuple(order)
 
     def set_channel_swap(self, in_: str, order: Sequence[int]) -> None:
-        """The order of channels, after transposing: (2, 1, 0) from RGB to BGR."""
-        if len(order) != self._shape(in_)[1]:
-            raise CaffeError(f"set_channel_swap: '{in_}' has {self._shape(in_)[1]} channels, {order} {len(order)}")
+        """Set the order of channels, after transposing: (2, 1, 0) from RGB to BGR.
+
+        Raises CaffeError for another number of channels.
+        """
+        channels = self._shape(in_)[1]
+        if len(order) != channels:
+            raise CaffeError(
+                f"set_channel_swap: '{in_}' has {channels} channels, {order} {len(order)}"
+            )
         self.channel_swap[in_] = tuple(order)
 
     def set_raw_scale(self, in_: str, scale: float) -> None:
-        """What to multiply with before the mean: 255 for images in [0, 1]."""
+        """Set the factor before the mean: 255 for images in [0, 1]."""
         self._shape(in_)
         self.raw_scale[in_] = scale
 
     def set_mean(self, in_: str, mean: np.ndarray) -> None:
-        """What to subtract: a value per channel, H x W, or K x H x W. Raises CaffeError for another shape."""
+        """Set the values to subtract.
+
+        mean: a value per channel, H x W, or K x H x W
+        Raises CaffeError for another shape.
+        """
         wanted = self._shape(in_)[1:]
         mean = np.asarray(mean)
-        if mean.ndim == 1 and mean.shape[0] == wanted[0]:
-            mean = mean[:, np.newaxis, np.newaxis]
-        elif mean.ndim == 1:
-            raise CaffeError(f"set_mean: {mean.shape[0]} values, but '{in_}' has {wanted[0]} channels")
-        else:
-            mean = mean[np.newaxis] if mean.ndim == 2 else mean
-            if mean.shape != wanted:
-                raise CaffeError(f"set_mean: a mean of shape {mean.shape} does not fit '{in_}', {wanted}")
+        if mean.ndim == 1:
+            if len(mean) != wanted[0]:
+                raise CaffeError(
+                    f"set_mean: {len(mean)} values, but '{in_}' has {wanted[0]} channels"
+                )
+            self.mean[in_] = mean[:, np.newaxis, np.newaxis]
+            return
+        if mean.ndim == 2:
+            mean = mean[np.newaxis]
+        if mean.shape != wanted:
+            raise CaffeError(
+                f"set_mean: a mean of shape {mean.shape} does not fit '{in_}', {wanted}"
+            )
         self.mean[in_] = mean
 
     def set_input_scale(self, in_: str, scale: float) -> None:
-        """What to multiply with after everything else."""
+        """Set the factor that comes last."""
         self._shape(in_)
         self.input_scale[in_] = scale
 
     def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
-        """An H' x W' x K image as K x H x W float32.
+        """Turn an H' x W' x K image into K x H x W float32.
 
-        In this order: resized, transposed, channels swapped, times raw_scale, minus mean, times input_scale.
+        The steps: resize, transpose, swap channels, times raw_scale, minus mean, times
+        input_scale.
         """
         size = self._shape(in_)[2:]
         values = np.array(data, np.float32)
@@ -156,7 +227,10 @@ class Transformer:
         return values
 
     def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
-        """The image of a blob's K x H x W values (axes of size 1 are left away): `preprocess` undone, but for the resizing."""
+        """Turn a blob's K x H x W values into an image: `preprocess` undone, except resizing.
+
+        Axes of size 1 are left out.
+        """
         self._shape(in_)
         values = np.array(data).squeeze()
         if in_ in self.input_scale:
@@ -173,15 +247,21 @@ class Transformer:
 
 
 def blobproto_to_array(blob: pb.BlobProto, return_diff: bool = False) -> np.ndarray:
-    """A stored blob's values, or its diff's, in its shape. Raises ValueError where their number is not the shape's, as pycaffe."""
-    values = np.array(blob.diff if return_diff else blob.data)
+    """Return a stored blob's values, or its diff's, in its shape.
+
+    Raises ValueError where their number is not the shape's, as pycaffe.
+    """
+    stored = blob.data
+    if return_diff:
+        stored = blob.diff
+    values = np.array(stored)
     if any(blob.HasField(name) for name in ("num", "channels", "height", "width")):
         return values.reshape(blob.num, blob.channels, blob.height, blob.width)
     return values.reshape(tuple(blob.shape.dim))
 
 
 def array_to_blobproto(arr: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProto:
-    """An array of any shape, and a diff of the same, as a blob to store."""
+    """Make a blob to store of an array of any shape, and of a diff of the same shape."""
     blob = pb.BlobProto()
     blob.shape.dim.extend(arr.shape)
     blob.data.extend(np.asarray(arr, np.float32).ravel().tolist())
@@ -191,28 +271,45 @@ def array_to_blobproto(arr: np.ndarray, diff: np.ndarray | None = None) -> pb.Bl
 
 
 def arraylist_to_blobprotovector_str(arraylist: Iterable[np.ndarray]) -> bytes:
-    """A serialized BlobProtoVector of arrays."""
-    return pb.BlobProtoVector(blobs=[array_to_blobproto(arr) for arr in arraylist]).SerializeToString()
+    """Serialise arrays as a BlobProtoVector."""
+    blobs = [array_to_blobproto(arr) for arr in arraylist]
+    return pb.BlobProtoVector(blobs=blobs).SerializeToString()
 
 
 def blobprotovector_str_to_arraylist(data: bytes) -> list[np.ndarray]:
-    """The arrays of a serialized BlobProtoVector."""
-    return [blobproto_to_array(blob) for blob in pb.BlobProtoVector.FromString(data).blobs]
+    """Read the arrays of a serialised BlobProtoVector."""
+    vector = pb.BlobProtoVector.FromString(data)
+    return [blobproto_to_array(blob) for blob in vector.blobs]
 
 
 def array_to_datum(arr: np.ndarray, label: int | None = None) -> pb.Datum:
-    """A K x H x W array as a Datum: uint8 as bytes, others as floats. Raises ValueError for another number of axes, as pycaffe."""
+    """Make a Datum of a K x H x W array: uint8 as bytes, others as floats.
+
+    Raises ValueError for another number of axes, as pycaffe.
+    """
     if arr.ndim != 3:
         raise ValueError(f"array_to_datum takes three axes, not {arr.ndim}")
-    fields: dict[str, Any] = {"data": arr.tobytes()} if arr.dtype == np.uint8 else {"float_data": arr.ravel().tolist()}
+    channels, height, width = arr.shape
+    datum = pb.Datum(channels=channels, height=height, width=width)
+    if arr.dtype == np.uint8:
+        datum.data = arr.tobytes()
+    else:
+        datum.float_data.extend(arr.ravel().tolist())
     if label is not None:
-        fields["label"] = int(label)
-    return pb.Datum(channels=arr.shape[0], height=arr.shape[1], width=arr.shape[2], **fields)
+        datum.label = int(label)
+    return datum
 
 
 def datum_to_array(datum: pb.Datum) -> np.ndarray:
-    """A Datum's values, K x H x W, uint8 or float64; its label is datum.label. Raises CaffeError for one that holds an image file."""
+    """Return a Datum's values, K x H x W, uint8 or float64; its label is datum.label.
+
+    Raises CaffeError for a Datum that holds an image file.
+    """
     if datum.encoded:
-        raise CaffeError("datum_to_array: the datum holds an encoded image; decode datum.data with cv2.imdecode")
-    values = np.frombuffer(datum.data, np.uint8).copy() if datum.data else np.array(datum.float_data, np.float64)
+        raise CaffeError(
+            "datum_to_array: the datum holds an encoded image; decode datum.data with cv2.imdecode"
+        )
+    values = np.array(datum.float_data, np.float64)
+    if datum.data:
+        values = np.frombuffer(datum.data, np.uint8).copy()
     return values.reshape(datum.channels, datum.height, datum.width)

@@ -1,8 +1,10 @@
-"""The SSD fork's caffe.model_libs, which its training scripts build nets with: backbones, SSD's heads and its data layer.
+"""The SSD fork's caffe.model_libs: the backbones, heads and data layer of its training scripts.
 
-What scripts use by these names: VGGNetBody, ZFNetBody, ResNet101Body, ResNet152Body, ConvBNLayer, ResBody, CreateMultiBoxHead,
-CreateAnnotatedDataLayer, check_if_exist, make_if_not_exist. Not here: InceptionV3Body. (The fork's own file runs in Python 2 only.)
-New detectors are better written with netgen. Source of the facts: weiliu89/caffe, python/caffe/model_libs.py.
+Scripts find these names: VGGNetBody, ZFNetBody, ResNet101Body, ResNet152Body, ConvBNLayer,
+ResBody, CreateMultiBoxHead, CreateAnnotatedDataLayer, check_if_exist, make_if_not_exist. Not
+here: InceptionV3Body. The fork's own file runs in Python 2 only. Better write new detectors
+with netgen.
+Source: weiliu89/caffe, branch ssd, python/caffe/model_libs.py.
 """
 
 # ruff: noqa: PLR0917 (names and the order of arguments are the fork's)
@@ -14,7 +16,8 @@ from typing import Any
 
 from caffe_ir import caffe_ir_pb2 as caffe_pb2
 from netrun import pycaffe as caffe
-from netrun.pycaffe.net_bodies import ConvBNLayer, ResBody, ResNet101Body, ResNet152Body, UnpackVariable, VGGNetBody, ZFNetBody
+from netrun.pycaffe.net_blocks import ConvBNLayer, ResBody, UnpackVariable
+from netrun.pycaffe.net_bodies import ResNet101Body, ResNet152Body, VGGNetBody, ZFNetBody
 from netrun.pycaffe.net_spec import NetSpec, Top
 from netrun.pycaffe.net_spec import layers as L
 from netrun.pycaffe.net_spec import params as P
@@ -41,10 +44,12 @@ __all__ = [
 
 
 def check_if_exist(path: str) -> bool:
+    """Tell whether a file or folder exists."""
     return os.path.exists(path)
 
 
 def make_if_not_exist(path: str) -> None:
+    """Make a folder, and the folders above it."""
     os.makedirs(path, exist_ok=True)
 
 
@@ -59,24 +64,40 @@ def CreateAnnotatedDataLayer(
     transform_param: Mapping[str, Any] | None = None,
     batch_sampler: Sequence[Mapping[str, Any]] = ({},),
 ) -> Any:
-    """The data layer of a training or test net: images, and boxes with output_label."""
-    annotated: dict[str, Any] = {"label_map_file": label_map_file, "batch_sampler": list(batch_sampler)}
+    """Make the data layer of a training or test net.
+
+    Its tops are the images and, with output_label, the boxes.
+    """
+    annotated: dict[str, Any] = {
+        "label_map_file": label_map_file,
+        "batch_sampler": list(batch_sampler),
+    }
     if anno_type is not None:
         annotated["anno_type"] = anno_type
+    phase = caffe_pb2.TEST
+    if train:
+        phase = caffe_pb2.TRAIN
+    tops = 1
+    if output_label:
+        tops = 2
     return L.AnnotatedData(
         name="data",
         annotated_data_param=annotated,
         data_param={"batch_size": batch_size, "backend": backend, "source": source},
-        include={"phase": caffe_pb2.TRAIN if train else caffe_pb2.TEST},
+        include={"phase": phase},
         transform_param=transform_param or {},
-        ntop=2 if output_label else 1,
+        ntop=tops,
     )
 
 
 def _each(values: Sequence[Any], i: int) -> list:
-    """The i-th of what is given per layer, as a list; empty where nothing is given."""
-    value = values[i] if i < len(values) else []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+    """The i-th of the values given per layer, as a list; empty where none is given."""
+    if i >= len(values):
+        return []
+    value = values[i]
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    return [value]
 
 
 def CreateMultiBoxHead(
@@ -107,9 +128,11 @@ def CreateMultiBoxHead(
     loc_postfix: str = "",
     **bn_param: Any,
 ) -> list[Top]:
-    """Predictions and prior boxes on each of from_layers: the tops mbox_loc, mbox_conf, mbox_priorbox (and mbox_objectness).
+    """Add predictions and prior boxes on each of from_layers.
 
-    normalizations: initial scales of Normalize layers, -1 for none. Sizes are in pixels, one or more per layer.
+    normalizations: initial scales of Normalize layers, -1 for none
+    min_sizes, max_sizes: in pixels, one or more per layer
+    Returns the tops mbox_loc, mbox_conf, mbox_priorbox (and mbox_objectness).
     Raises CaffeError where lists differ in length.
     """
     if not num_classes:
@@ -127,14 +150,19 @@ def CreateMultiBoxHead(
     head = _Head(net, {"kernel_size": kernel_size, "pad": pad, "stride": 1, **convolution})
     common = {"clip": clip, "variance": list(prior_variance), "offset": offset}
     common |= _image_size(img_height, img_width)
-    sides = 2 if flip else 1
-    location_classes = 1 if share_location else num_classes
+    location_classes = num_classes
+    if share_location:
+        location_classes = 1
     for i, layer in enumerate(from_layers):
         bottom = _normalized(net, layer, normalizations[i : i + 1])
         bottom = _with_layer_between(net, bottom, inter_layer_depth[i : i + 1], convolution)
-        smallest, largest = _each(min_sizes, i), _each(max_sizes, i)
+        smallest = _each(min_sizes, i)
+        largest = _each(max_sizes, i)
         ratios = _each(aspect_ratios, i)
-        priors = (1 + bool(largest) + len(ratios) * sides) * len(smallest)
+        shapes = 1 + bool(largest) + len(ratios)
+        if flip:
+            shapes += len(ratios)
+        priors = shapes * len(smallest)
         head.predict(bottom, "mbox_loc", loc_postfix, priors * 4 * location_classes)
         head.predict(bottom, "mbox_conf", conf_postfix, priors * num_classes)
         fields = _prior_fields(largest, ratios, flip, steps[i : i + 1])
@@ -147,7 +175,10 @@ def CreateMultiBoxHead(
 
 
 class _Head:
-    """The tops of a head's layers, by what they are parts of. convolution: ConvBNLayer's arguments."""
+    """A head's layers, whose tops belong to one part each.
+
+    convolution: ConvBNLayer's arguments
+    """
 
     def __init__(self, net: NetSpec, convolution: Mapping[str, Any]) -> None:
         self._net = net
@@ -155,24 +186,37 @@ class _Head:
         names = ("mbox_loc", "mbox_conf", "mbox_priorbox", "mbox_objectness")
         self.parts: dict[str, list[Top]] = {name: [] for name in names}
 
-    def predict(self, bottom: str, part: str, postfix: str, outputs: int) -> None:
-        """Add a convolution of so many outputs, its values in order of place, prior and class."""
-        net, name = self._net, f"{bottom}_{part}{postfix}"
+    def predict(
+        self,
+        bottom: str,
+        part: str,
+        postfix: str,
+        outputs: int,
+    ) -> None:
+        """Add a convolution, its values in order of place, prior and class."""
+        net = self._net
+        name = f"{bottom}_{part}{postfix}"
         ConvBNLayer(net, bottom, name, use_relu=False, num_output=outputs, **self._convolution)
         net[f"{name}_perm"] = L.Permute(net[name], order=[0, 2, 3, 1])
         net[f"{name}_flat"] = L.Flatten(net[f"{name}_perm"], axis=1)
         self.parts[part].append(net[f"{name}_flat"])
 
     def joined(self) -> list[Top]:
-        """The parts of all layers in one top each."""
-        made = {name: tops for name, tops in self.parts.items() if tops}
-        for name, tops in made.items():
-            self._net[name] = L.Concat(*tops, axis=2 if name == "mbox_priorbox" else 1)
-        return [self._net[name] for name in made]
+        """Join each part's tops into one; return those."""
+        joined = []
+        for name, tops in self.parts.items():
+            if not tops:
+                continue
+            axis = 1
+            if name == "mbox_priorbox":
+                axis = 2
+            self._net[name] = L.Concat(*tops, axis=axis)
+            joined.append(self._net[name])
+        return joined
 
 
 def _check_lengths(lists: Mapping[str, Sequence[Any]], layers: int) -> None:
-    """Raises CaffeError for a list, other than an empty one, of another length than from_layers."""
+    """Raise CaffeError for a list that is not empty and not of from_layers' length."""
     for name, values in lists.items():
         if len(values) != layers and (values or name == "min_sizes"):
             counts = f"from_layers has {layers} entries, {name} {len(values)}"
@@ -180,7 +224,10 @@ def _check_lengths(lists: Mapping[str, Sequence[Any]], layers: int) -> None:
 
 
 def _normalized(net: NetSpec, layer: str, scale: Sequence[float]) -> str:
-    """Add a Normalize layer that starts from this scale, where there is one other than -1; the blob behind."""
+    """Add a Normalize layer that starts from this scale; return its blob.
+
+    scale: empty or -1: add nothing
+    """
     if not len(scale) or scale[0] == -1:
         return layer
     name = f"{layer}_norm"
@@ -191,9 +238,15 @@ def _normalized(net: NetSpec, layer: str, scale: Sequence[float]) -> str:
 
 
 def _with_layer_between(
-    net: NetSpec, bottom: str, depth: Sequence[int], convolution: Mapping[str, Any]
+    net: NetSpec,
+    bottom: str,
+    depth: Sequence[int],
+    convolution: Mapping[str, Any],
 ) -> str:
-    """Add a 3x3 convolution of this depth, where there is one; the blob behind."""
+    """Add a 3x3 convolution of this depth; return its blob.
+
+    depth: empty or 0: add nothing
+    """
     if not len(depth) or depth[0] <= 0:
         return bottom
     name = f"{bottom}_inter"
@@ -203,9 +256,12 @@ def _with_layer_between(
 
 
 def _prior_fields(
-    largest: Sequence[Any], ratios: Sequence[Any], flip: bool, step: Sequence[Any]
+    largest: Sequence[Any],
+    ratios: Sequence[Any],
+    flip: bool,
+    step: Sequence[Any],
 ) -> dict[str, Any]:
-    """The fields of a PriorBox that not every layer has."""
+    """A PriorBox's fields that some layers lack."""
     fields: dict[str, Any] = {}
     if largest:
         fields["max_size"] = largest
@@ -217,7 +273,9 @@ def _prior_fields(
 
 
 def _image_size(height: int, width: int) -> dict[str, int]:
-    """The fields of a PriorBox that say the image's size, where it is given."""
+    """A PriorBox's fields for the image's size, where it is given."""
     if not (height and width):
         return {}
-    return {"img_size": height} if height == width else {"img_h": height, "img_w": width}
+    if height == width:
+        return {"img_size": height}
+    return {"img_h": height, "img_w": width}

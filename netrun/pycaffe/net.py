@@ -29,14 +29,14 @@ _RUN_OPTIONS = frozenset(field.name for field in fields(RunOptions))
 class Net(NetNames):
     """An Engine with pycaffe's `blobs`, `params`, `forward` and `backward`, NumPy in and out.
 
-    Its arguments are Engine's; every field of RunOptions is an argument of its own as well.
-    Without device or seed it is built where set_mode_gpu and set_device say, and filled as
-    set_random_seed says.
+    Its arguments are Engine's; each field of RunOptions is an argument as well. A net without
+    a device goes where set_mode_gpu and set_device say; one without a seed takes
+    set_random_seed's.
 
-    Arrays of inputs and parameters stay the same memory for as long as their shapes do. An array
-    of a computed blob that is kept, `forward`'s results too, shows what the latest `forward`
-    computed (copy it to keep the values); after `run` or a solver's step ask for `data` again.
-    A forward in TEST keeps nothing for backward, unless the net says force_backward; calling
+    Arrays of inputs and parameters stay the same memory as long as their shapes do. An array
+    of a computed blob that somebody keeps, `forward`'s results too, shows the values of the
+    latest `forward` (copy it to keep them); after `run` or a solver's step ask for `data`
+    again. A forward in TEST keeps nothing for backward, unless the net says force_backward;
     backward then computes it again. After `run` in TRAIN, backward gives the parameters' diffs
     only.
     """
@@ -51,7 +51,8 @@ class Net(NetNames):
     ) -> None:
         if isinstance(phase, (str, os.PathLike)) and weights is not None:
             phase, weights = weights, phase  # pycaffe's older Net(network_file, weights, phase)
-        elif isinstance(weights, int):  # pycaffe's order: file, phase, level, stages, weights
+        elif isinstance(weights, int):
+            # pycaffe's order: file, phase, level, stages, weights.
             names = ("level", "stages", "weights")
             arguments |= dict(zip(names, (weights, *more), strict=False))
             weights = arguments.pop("weights", None)
@@ -62,11 +63,12 @@ class Net(NetNames):
         self._show_memory_of_layers()
 
     def _show_memory_of_layers(self) -> None:
-        """Have arrays be the memory of those layers whose tops the caller may write."""
+        """Let arrays be the memory of layers whose tops the caller may write."""
         for layer in self.layer_list:
             for name in layer.param.top:
                 self.blobs[name].direct = layer.keeps_top
-            if isinstance(layer, DummyData):  # what is written before the first forward counts, too
+            if isinstance(layer, DummyData):
+                # A caller may write a constant top before the first forward.
                 for i, top in layer.constant.items():
                     self.blobs[layer.param.top[i]].tensor = top
 
@@ -79,20 +81,23 @@ class Net(NetNames):
         end: str | None = None,
         **inputs: np.ndarray,
     ) -> Arrays:
-        """Write `inputs`, compute from layer `start` to layer `end` (both included).
+        """Write inputs and compute from layer `start` to layer `end` (both included).
 
-        Returns the outputs and the blobs named by `blobs`. With `end`, that layer's tops take the
-        outputs' place.
-        Raises CaffeError for inputs that are not the net's, all of them.
+        blobs: names of further blobs to return
+        inputs: an array for each of the net's inputs, or none at all
+        Returns the outputs, or with `end` that layer's tops, and the blobs asked for.
+        Raises CaffeError for other inputs than the net's.
         """
         if inputs and set(inputs) != set(self.inputs):
             known = ", ".join(sorted(self.inputs)) or "none"
-            raise CaffeError(f"forward takes the inputs {known}, not {', '.join(sorted(inputs))}")
+            given = ", ".join(sorted(inputs))
+            raise CaffeError(f"forward takes the inputs {known}, not {given}")
         for name, values in inputs.items():
             _write(name, self.blobs[name].data, values)
-        last = self._position(end) if end else len(self.layer_list) - 1
-        self._forward(self._position(start) if start else 0, last)
-        wanted = list(self.layer_list[last].param.top) if end else self.outputs
+        last = self._position_or(end, len(self.layer_list) - 1)
+        first = self._position_or(start, 0)
+        self._forward(first, last)
+        wanted = self._tops_or(end, self.outputs)
         return {name: self.blobs[name].data for name in [*wanted, *(blobs or ())]}
 
     def backward(
@@ -102,34 +107,51 @@ class Net(NetNames):
         end: str | None = None,
         **tops: np.ndarray,
     ) -> Arrays:
-        """Write `tops` as the outputs' diffs, go back from layer `start` to layer `end`.
+        """Write the outputs' diffs and go back from layer `start` to layer `end`.
 
-        Returns the diffs of the inputs and of the blobs named by `diffs`. With `end`, that layer's
-        tops take the inputs' place. Parameters' diffs are added to. Outputs that are losses start
-        from their weight, others from what their diff holds.
-        Raises CaffeError for `tops` that are not the net's outputs, all of them.
+        Adds to the parameters' diffs. Outputs that are losses start from their weight, others
+        from their diff.
+        diffs: names of further blobs whose diffs to return
+        tops: an array for each of the net's outputs, or none at all
+        Returns the diffs of the inputs, or with `end` of that layer's tops, and those asked
+        for.
+        Raises CaffeError for other tops than the net's outputs.
         """
         if tops and set(tops) != set(self.outputs):
-            known, given = ", ".join(self.outputs), ", ".join(sorted(tops))
+            known = ", ".join(self.outputs)
+            given = ", ".join(sorted(tops))
             raise CaffeError(f"backward takes the outputs {known}, not {given}")
         for name, values in tops.items():
             _write(name, self.blobs[name].diff, values)
-        last = self._position(end) if end else 0
-        self._backward(self._position(start) if start else len(self.layer_list) - 1, last)
-        wanted = list(self.layer_list[last].param.top) if end else self.inputs
+        last = self._position_or(end, 0)
+        first = self._position_or(start, len(self.layer_list) - 1)
+        self._backward(first, last)
+        wanted = self._tops_or(end, self.inputs)
         return {name: self.blobs[name].diff for name in [*wanted, *(diffs or ())]}
+
+    def _position_or(self, layer: str | None, default: int) -> int:
+        if not layer:
+            return default
+        return self._position(layer)
+
+    def _tops_or(self, layer: str | None, default: list[str]) -> list[str]:
+        if not layer:
+            return default
+        return list(self.layer_list[self._position(layer)].param.top)
 
     def forward_all(self, blobs: Iterable[str] | None = None, **inputs: np.ndarray) -> Arrays:
         """Forward over any number of images, in batches of the net's size.
 
-        The last batch is filled up with zeros. Returns outputs and named blobs as `forward` does,
-        a row for each image.
+        Zeros fill up the last batch.
+        Returns outputs and named blobs as `forward` does, a row for each image.
         Raises CaffeError for inputs of different lengths.
         """
         if not inputs:
-            raise CaffeError(f"forward_all takes the inputs {', '.join(self.inputs)}, not none")
+            known = ", ".join(self.inputs)
+            raise CaffeError(f"forward_all takes the inputs {known}, not none")
         batches = batches_of(inputs, self._batch_size)
-        return rows_of((self.forward(blobs, None, None, **batch) for batch in batches), inputs)
+        results = (self.forward(blobs, None, None, **batch) for batch in batches)
+        return rows_of(results, inputs)
 
     def forward_backward_all(
         self,
@@ -139,8 +161,9 @@ class Net(NetNames):
     ) -> tuple[Arrays, Arrays]:
         """Forward and backward over any number of images, as forward_all.
 
-        given: arrays of inputs and, as diffs, of outputs.
-        Returns the blobs as `forward` does, and the diffs as `backward` does, a row for each image.
+        given: arrays of inputs and, as diffs, of outputs
+        Returns the blobs as `forward` does, and the diffs as `backward` does, a row for each
+        image.
         """
         inputs = self._batches_among(given, self.inputs)
         tops = self._batches_among(given, self.outputs)
@@ -153,10 +176,14 @@ class Net(NetNames):
         return rows_of(forwards, given), rows_of(backwards, given)
 
     def _batches_among(
-        self, given: Mapping[str, np.ndarray], names: Iterable[str]
+        self,
+        given: Mapping[str, np.ndarray],
+        names: Iterable[str],
     ) -> Iterable[dict[str, Any]]:
         named = {name: given[name] for name in names if name in given}
-        return batches_of(named, self._batch_size) if named else ()
+        if not named:
+            return ()
+        return batches_of(named, self._batch_size)
 
     @property
     def _batch_size(self) -> int:
@@ -164,7 +191,8 @@ class Net(NetNames):
 
     def _forward(self, start: int, end: int) -> float:
         self._compute(range(start, end + 1), self._trains, record=self._trains)
-        made: dict[str, bool] = {}  # False: from what the blob held before, which backward may need
+        # False: made from the values that the blob held before, which backward may need.
+        made: dict[str, bool] = {}
         for layer in self.layer_list[start : end + 1]:
             for name in layer.param.top:
                 again = layer.keeps_top or name in layer.param.bottom
@@ -175,20 +203,26 @@ class Net(NetNames):
         return float(self.loss.detach())
 
     def _backward(self, start: int, end: int) -> None:
-        if not self.runner.has_graph:  # the data are there still; the rest is computed again
+        if not self.runner.has_graph:
+            # Data layers keep their batch; the other layers compute again.
             self._compute(self._behind_data(), gradients=True, record=True)
         self._upload()
         self.runner.refresh()
         go_back(self, start, end)
         for name in self.inputs:
-            self.blobs[name].tensor.grad = None  # their diff has it
+            self.blobs[name].tensor.grad = None  # the blob's diff holds it
 
-    def _compute(self, positions: Sequence[int], gradients: bool, **how: Any) -> None:
+    def _compute(
+        self,
+        positions: Sequence[int],
+        gradients: bool,
+        **how: Any,
+    ) -> None:
         self._upload()
         super()._compute(positions, gradients, **how)
 
     def _upload(self) -> None:
-        """Put what was written on the host back on the device."""
+        """Put values that were written on the host back on the device."""
         for blob in self.blobs.values():
             blob.upload(keep=True)
         for blobs in self._param_blobs:
@@ -198,10 +232,11 @@ class Net(NetNames):
     # ---- data and weights
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
-        """Have the first layer, a MemoryData, give batches of these arrays.
+        """Let the first layer, a MemoryData, give batches of these arrays.
 
-        data: (M, C, H, W) float32. labels: (M,) float32.
-        Raises CaffeError for others, and for another first layer.
+        data: (M, C, H, W) float32
+        labels: (M,) float32
+        Raises CaffeError for other arrays, and for another first layer.
         """
         first = self.layer_list[0]
         if not isinstance(first, MemoryData):
@@ -217,15 +252,15 @@ class Net(NetNames):
         self.save(path, hdf5=True)
 
     def load_hdf5(self, path: PathLike) -> None:
-        """pycaffe's name for copy_from of a .caffemodel.h5."""
+        """Copy weights from a .caffemodel.h5: pycaffe's name for copy_from."""
         self.copy_from(path)
 
     def share_with(self, other: NetNames) -> None:
-        """pycaffe's name for share_from."""
+        """Share another net's weights: pycaffe's name for share_from."""
         self.share_from(other)
 
     def _take_memory(self, mine: torch.Tensor, source: torch.Tensor) -> None:
-        use_c_order(source)  # now: later it would move to memory of its own
+        use_c_order(source)  # now: later it would move to its own memory
         super()._take_memory(mine, source)
 
     def clear_param_diffs(self) -> None:
@@ -236,10 +271,10 @@ class Net(NetNames):
 
 
 def run_options(arguments: dict[str, Any]) -> RunOptions:
-    """The options among a net's or solver's keyword arguments, which it takes out.
+    """Take the options out of a net's or solver's keyword arguments.
 
-    `options`, where given, says what the others leave open; without it the seed is
-    set_random_seed's.
+    The argument `options` holds the fields that are no arguments of their own; without it the
+    seed is set_random_seed's.
     """
     options = arguments.pop("options", None) or RunOptions(seed=mode.seed())
     named = {name: arguments.pop(name) for name in _RUN_OPTIONS & arguments.keys()}

@@ -1,4 +1,4 @@
-"""What pycaffe shows of a net's layers and blobs: names, numbers, types."""
+"""pycaffe's names for a net's layers and blobs, with their numbers and types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ssd_common.suggest import suggest
 
 
 class NetNames(Engine):
-    """An Engine with pycaffe's names for what it consists of. Blobs are numbered in their order."""
+    """An Engine with pycaffe's names for its parts; blobs are numbered in their order."""
 
     blob_class = Blob
     param_blob_class = ParamBlob
@@ -23,16 +23,18 @@ class NetNames(Engine):
 
     @property
     def layers(self) -> list[LayerView | UserLayer]:
-        """The layers' types and blobs; of a Python layer, the user's own object."""
-        pairs = zip(self.layer_list, self._param_blobs, strict=True)
-        return [
-            layer.user if isinstance(layer, Python) else LayerView(layer.type, blobs)
-            for layer, blobs in pairs
-        ]
+        """The layers' types and blobs; for a Python layer, the user's own object."""
+        found: list[LayerView | UserLayer] = []
+        for layer, blobs in zip(self.layer_list, self._param_blobs, strict=True):
+            if isinstance(layer, Python):
+                found.append(layer.user)
+            else:
+                found.append(LayerView(layer.type, blobs))
+        return found
 
     @property
     def layer_dict(self) -> dict[str, LayerView | UserLayer]:
-        """The same by the layers' names."""
+        """The layers, by name."""
         return dict(zip(self._layer_names, self.layers, strict=True))
 
     @property
@@ -47,7 +49,7 @@ class NetNames(Engine):
 
     @property
     def blob_loss_weights(self) -> dict[str, float]:
-        """By how much each blob counts in the net's loss."""
+        """Each blob's weight in the net's loss."""
         return {name: blob.loss_weight for name, blob in self.blobs.items()}
 
     @property

@@ -1,4 +1,4 @@
-"""Nets written as Python expressions: pycaffe's `layers as L`, `params as P`, NetSpec and to_proto.
+"""Nets as Python expressions: pycaffe's `layers as L`, `params as P`, NetSpec and to_proto.
 
     n = caffe.NetSpec()
     n.data = L.Input(shape=dict(dim=[1, 3, 300, 300]))
@@ -6,7 +6,8 @@
     n.relu1 = L.ReLU(n.conv1, in_place=True)
     n.to_proto()
 
-Keyword arguments are fields of the layer, or of the message of its type; blobs and layers without a name are numbered by type.
+Keyword arguments are fields of the layer, or of the message of its type. Blobs and layers
+without a name are numbered by type.
 """
 
 from __future__ import annotations
@@ -25,30 +26,35 @@ from ssd_common.suggest import suggest
 
 
 def _fields_by_type() -> dict[str, str]:
-    """The field of LayerParameter that holds a type's own message: convolution_param for Convolution and ConvolutionParameter."""
-    fields = pb.LayerParameter.DESCRIPTOR.fields
-    return {f.message_type.name.removesuffix("Parameter"): f.name for f in fields if f.message_type and f.name.endswith("_param")}
+    """The field of LayerParameter that holds a type's own message.
+
+    It is convolution_param for Convolution, whose message is ConvolutionParameter.
+    """
+    found = {}
+    for field in pb.LayerParameter.DESCRIPTOR.fields:
+        if field.message_type and field.name.endswith("_param"):
+            found[field.message_type.name.removesuffix("Parameter")] = field.name
+    return found
 
 
 _FIELDS = _fields_by_type()
+_FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
 
 def assign_proto(proto: Message, name: str, value: Any) -> None:
-    """Set a field: a dict becomes a message (an empty one nothing), a list a repeated field, and one value stands for a list of one.
+    """Set a field of a message.
 
-    A whole float goes into an integer's place: Python 2's scripts divide sizes with `/`. Raises AttributeError for no such field.
+    A dict becomes a message (an empty dict sets nothing), a list a repeated field; one value
+    stands for a list of one. A whole float serves as an integer: Python 2's scripts divide
+    sizes with `/`.
+    Raises AttributeError where the message lacks the field.
     """
     field = proto.DESCRIPTOR.fields_by_name.get(name)
     if field is None:
         raise AttributeError(name)
     holder = getattr(proto, name)
-    repeated = hasattr(holder, "extend")
-    if repeated:
-        for item in value if isinstance(value, (list, tuple, np.ndarray)) else [value]:
-            if isinstance(item, Mapping):
-                _assign_all(holder.add(), item)
-            else:
-                holder.append(_plain(field, item))
+    if hasattr(holder, "extend"):
+        _extend(holder, field, value)
     elif isinstance(value, Mapping):
         _assign_all(holder, value)
     elif isinstance(value, Message):
@@ -57,22 +63,52 @@ def assign_proto(proto: Message, name: str, value: Any) -> None:
         setattr(proto, name, _plain(field, value))
 
 
+def _extend(holder: Any, field: Any, value: Any) -> None:
+    """Add a value, or a list of values, to a repeated field."""
+    items = value
+    if not isinstance(value, (list, tuple, np.ndarray)):
+        items = [value]
+    for item in items:
+        if isinstance(item, Mapping):
+            _assign_all(holder.add(), item)
+        else:
+            holder.append(_plain(field, item))
+
+
 def _assign_all(proto: Message, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         assign_proto(proto, name, value)
 
 
 def _plain(field: Any, value: Any) -> Any:
-    value = value.item() if isinstance(value, np.generic) else value
+    """The value as a plain Python one: an int where a whole float is given for an integer."""
+    if isinstance(value, np.generic):
+        value = value.item()
     whole = isinstance(value, float) and value.is_integer()
-    return int(value) if whole and field.cpp_type not in (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE) else value
+    if whole and field.cpp_type not in _FLOATS:
+        return int(value)
+    return value
 
 
 class Function:
-    """One layer: its type, the tops that it reads, its fields; `ntop` says how many tops it makes, `in_place` that they are its bottoms."""
+    """One layer.
 
-    def __init__(self, type_name: str, inputs: Iterable[Top], params: dict[str, Any]) -> None:
-        self.type_name, self.inputs, self.params = type_name, tuple(inputs), dict(params)
+    type_name: its type
+    inputs: the tops that it reads
+    params: its fields, and two more: `ntop` says how many tops it makes (default 1),
+        `in_place` that its tops are its bottoms
+    Raises LayerError for an input that is no top.
+    """
+
+    def __init__(
+        self,
+        type_name: str,
+        inputs: Iterable[Top],
+        params: dict[str, Any],
+    ) -> None:
+        self.type_name = type_name
+        self.inputs = tuple(inputs)
+        self.params = dict(params)
         self.ntop: int = self.params.pop("ntop", 1)
         self.in_place: bool = self.params.pop("in_place", False)
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
@@ -85,43 +121,62 @@ class Function:
         self.params.update(params)
 
     def write(self, spec: _Writer) -> None:
-        """Add this layer's prototxt, and before it what it reads."""
+        """Add this layer's prototxt, after the layers that it reads.
+
+        Raises LayerError for a field that the layer lacks, or that cannot hold its value.
+        """
         if self in spec.layers:
             return
         bottoms = []
         for bottom in self.inputs:
             bottom.fn.write(spec)
             bottoms.append(spec.layers[bottom.fn].top[bottom.n])
-        tops = bottoms if self.in_place else [spec.name(top, self.type_name) for top in self.tops]
-        name = spec.name(self.tops[0] if self.ntop else self, self.type_name)
+        tops = bottoms
+        if not self.in_place:
+            tops = [spec.name(top, self.type_name) for top in self.tops]
+        named: Top | Function = self
+        if self.ntop:
+            named = self.tops[0]
+        name = spec.name(named, self.type_name)
         layer = pb.LayerParameter(name=name, type=self.type_name, bottom=bottoms, top=tops)
         for key, value in self.params.items():
             self._set(layer, key, value)
         spec.layers[self] = layer
 
     def _set(self, layer: pb.LayerParameter, key: str, value: Any) -> None:
-        own = getattr(layer, _FIELDS[self.type_name]) if self.type_name in _FIELDS else None
-        in_layer = key in layer.DESCRIPTOR.fields_by_name
-        target: Any = layer if key.endswith("param") or own is None or key not in own.DESCRIPTOR.fields_by_name else own
-        if target is layer and not in_layer:
-            known = [*layer.DESCRIPTOR.fields_by_name, *(own.DESCRIPTOR.fields_by_name if own is not None else ())]
-            raise LayerError(layer.name, f"{self.type_name} has no such field{suggest(key, known)}", key)
+        holder = self._holder(layer, key)
         try:
-            assign_proto(target, key, value)
+            assign_proto(holder, key, value)
         except AttributeError as error:
             raise LayerError(layer.name, f"has no field '{error}'", key) from None
         except (TypeError, ValueError) as error:
             raise LayerError(layer.name, f"{value!r}: {error}", key) from None
+
+    def _holder(self, layer: pb.LayerParameter, key: str) -> Message:
+        """The message that has this field: the type's own, or the layer."""
+        own: Any = None
+        own_fields: Iterable[str] = ()
+        if self.type_name in _FIELDS:
+            own = getattr(layer, _FIELDS[self.type_name])
+            own_fields = own.DESCRIPTOR.fields_by_name
+        if key in own_fields and not key.endswith("param"):
+            return own
+        layer_fields = layer.DESCRIPTOR.fields_by_name
+        if key in layer_fields:
+            return layer
+        near = suggest(key, [*layer_fields, *own_fields])
+        raise LayerError(layer.name, f"{self.type_name} has no such field{near}", key)
 
 
 class Top:
     """One of the blobs that a layer makes."""
 
     def __init__(self, fn: Function, n: int) -> None:
-        self.fn, self.n = fn, n
+        self.fn = fn
+        self.n = n
 
     def to_proto(self) -> pb.NetParameter:
-        """The net of all that this blob needs."""
+        """Return the net of the layers that this blob needs."""
         return to_proto(self)
 
     def _update(self, params: Mapping[str, Any]) -> None:
@@ -129,10 +184,11 @@ class Top:
 
 
 class _Writer:
-    """Layers as they are written, and the names of tops and of layers without one."""
+    """Layers in the order of writing, and names for tops and layers that have none."""
 
     def __init__(self, names: dict[Top | Function, str]) -> None:
-        self.names, self.numbers = names, Counter[str]()
+        self.names = names
+        self.numbers = Counter[str]()
         self.layers: dict[Function, pb.LayerParameter] = {}
 
     def name(self, what: Top | Function, type_name: str) -> str:
@@ -143,12 +199,15 @@ class _Writer:
 
     def net(self, tops: Iterable[Top | Function]) -> pb.NetParameter:
         for top in tops:
-            (top.fn if isinstance(top, Top) else top).write(self)
+            if isinstance(top, Top):
+                top.fn.write(self)
+            else:
+                top.write(self)
         return pb.NetParameter(layer=self.layers.values())
 
 
 def to_proto(*tops: Top | Function) -> pb.NetParameter:
-    """The net of all that these blobs need."""
+    """Return the net of the layers that these blobs need."""
     return _Writer({}).net(tops)
 
 
@@ -178,9 +237,11 @@ class NetSpec:
         del self.tops[name]
 
     def keys(self) -> list[str]:
+        """List the blobs' names, in the order of their first assignment."""
         return list(self.tops)
 
     def vals(self) -> list[Top | Function]:
+        """List the blobs, in the order of their names."""
         return list(self.tops.values())
 
     def update(self, name: str, params: Mapping[str, Any]) -> None:
@@ -188,12 +249,16 @@ class NetSpec:
         self.tops[name]._update(params)
 
     def to_proto(self) -> pb.NetParameter:
-        """The net, its layers named as what they make first."""
-        return _Writer({top: name for name, top in self.tops.items()}).net(self.tops.values())
+        """Return the net; a layer has the name of its first top."""
+        names = {top: name for name, top in self.tops.items()}
+        return _Writer(names).net(self.tops.values())
 
 
 class Layers:
-    """`layers.Type(bottom, ..., field=value)` adds a layer: its top, its tops, or with ntop=0 the layer itself."""
+    """`layers.Type(bottom, ..., field=value)` adds a layer.
+
+    It returns the layer's top or tops, or with ntop=0 the layer itself.
+    """
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("__"):
@@ -201,7 +266,11 @@ class Layers:
 
         def make(*bottoms: Top, **fields: Any) -> Any:
             fn = Function(name, bottoms, fields)
-            return fn if fn.ntop == 0 else fn.tops[0] if fn.ntop == 1 else fn.tops
+            if fn.ntop == 0:
+                return fn
+            if fn.ntop == 1:
+                return fn.tops[0]
+            return fn.tops
 
         return make
 
@@ -212,8 +281,10 @@ class Parameters:
     def __getattr__(self, name: str) -> Any:
         message = getattr(pb, f"{name}Parameter", None)
         if message is None:
-            messages = [n.removesuffix("Parameter") for n in pb.DESCRIPTOR.message_types_by_name if n.endswith("Parameter")]
-            raise AttributeError(f"there is no message {name}Parameter{suggest(name, messages)}")
+            names = pb.DESCRIPTOR.message_types_by_name
+            known = [n.removesuffix("Parameter") for n in names if n.endswith("Parameter")]
+            near = suggest(name, known)
+            raise AttributeError(f"there is no message {name}Parameter{near}")
         return message
 
 

@@ -1,4 +1,4 @@
-"""Scripts for Python 2, as most for pycaffe are, in the words of Python 3."""
+"""Translates scripts for Python 2, as most of pycaffe's are, to Python 3."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import tokenize
 from tokenize import TokenInfo
 
-# Python 2's names for what Python 3 has under another.
+# Python 2's names, and the objects that have another name in Python 3.
 RENAMED = {"xrange": range, "raw_input": input, "unicode": str}
 GONE = {
     "basestring": "str",
@@ -25,71 +25,110 @@ GONE = {
     "urllib2": "urllib.request",
 }
 _BETWEEN = (tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
-_OPENING, _CLOSING = "([{", ")]}"
+_OPENING = "([{"
+_CLOSING = ")]}"
+
+Change = tuple[tuple[int, int], tuple[int, int], str]  # from (row, column), to, new text
 
 
 def translate(source: str) -> str:
-    """A script with `print x` and `except Error, e` as Python 3 has them, line for line; the rest as it is.
+    """Rewrite a script's `print x` and `except Error, e` for Python 3, line for line.
 
-    `print >>file, x` and a comma at a print's end, which keeps to the line, mean what they do there. Raises SyntaxError or
-    tokenize.TokenError for what has no words in Python 3.
+    `print >>file, x` keeps its meaning, and so does a comma at a print's end, which continues
+    the line. All other text stays.
+    Raises SyntaxError or tokenize.TokenError for a script that Python 3 cannot tokenize.
     """
     lines = source.splitlines(keepends=True)
-    changes: list[tuple[tuple[int, int], tuple[int, int], str]] = []  # from, to, words
-    for statement in _statements(list(tokenize.generate_tokens(io.StringIO(source).readline))):
+    changes: list[Change] = []
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    for statement in _statements(tokens):
         if statement[0].string == "print":
             changes += _print(statement)
-        elif statement[0].string == "except" and (comma := _outer(statement, ",")):
-            changes.append((comma[0].start, comma[0].end, " as"))
-    for (row, start), (_, end), words in sorted(changes, reverse=True):
+        elif statement[0].string == "except":
+            for comma in _outer(statement, ",")[:1]:
+                changes.append((comma.start, comma.end, " as"))
+    for (row, start), (_, end), text in sorted(changes, reverse=True):
         line = lines[row - 1]
-        lines[row - 1] = line[:start] + words + line[end:]
+        lines[row - 1] = line[:start] + text + line[end:]
     return "".join(lines)
 
 
 def _statements(tokens: list[TokenInfo]) -> list[list[TokenInfo]]:
-    """The tokens of each simple statement, and of each beginning of another up to its colon."""
+    """The tokens of each simple statement, and of each compound one's head up to its colon."""
     found: list[list[TokenInfo]] = [[]]
     depth = 0
     for token in tokens:
-        depth += (token.string in _OPENING) - (token.string in _CLOSING) if token.type == tokenize.OP else 0
-        if token.type in (tokenize.NEWLINE, tokenize.ENDMARKER) or (depth == 0 and token.type == tokenize.OP and token.string in ";:"):
+        depth += _deeper(token)
+        ends = token.type in (tokenize.NEWLINE, tokenize.ENDMARKER)
+        if depth == 0 and token.type == tokenize.OP and token.string in ";:":
+            ends = True
+        if ends:
             found.append([])
         elif token.type not in _BETWEEN:
             found[-1].append(token)
     return [statement for statement in found if statement]
 
 
+def _deeper(token: TokenInfo) -> int:
+    """By how much a token changes the depth of brackets."""
+    if token.type != tokenize.OP:
+        return 0
+    return (token.string in _OPENING) - (token.string in _CLOSING)
+
+
 def _outer(tokens: list[TokenInfo], string: str) -> list[TokenInfo]:
     """The tokens with this text outside of brackets."""
-    found, depth = [], 0
+    found = []
+    depth = 0
     for token in tokens:
-        if token.type == tokenize.OP:
-            depth += (token.string in _OPENING) - (token.string in _CLOSING)
-            if depth == 0 and token.string == string:
-                found.append(token)
+        depth += _deeper(token)
+        if depth == 0 and token.type == tokenize.OP and token.string == string:
+            found.append(token)
     return found
 
 
-def _print(statement: list[TokenInfo]) -> list[tuple[tuple[int, int], tuple[int, int], str]]:
-    """What to change in a statement that begins with print; nothing where it is a call already."""
+def _print(statement: list[TokenInfo]) -> list[Change]:
+    """The changes to a statement that begins with print; none where it is a call already."""
     word, *rest = statement
     if not rest:
         return [(word.end, word.end, "()")]
-    if rest[0].string in ("=", ".") or (rest[0].string == "(" and _outer(rest, ")")[0] is rest[-1]):
+    if _is_python3(rest):
         return []
-    more, first, last = "", rest[0].start, rest[-1]
+    first = rest[0].start
+    last = rest[-1]
+    file = ""
     if rest[0].string == ">>":
         commas = _outer(rest, ",")
-        to = rest[-1].end if not commas else commas[0].start
-        more = f", file={_text(rest[1:], to)}"
         if not commas or commas[0] is last:
-            return [(word.end, last.end, f"({more[2:]})")] if first[0] == last.end[0] else []
+            return _print_nothing(word, rest)
+        file = f", file={_text(rest[1:], commas[0].start)}"
         first = commas[0].end
-    changes = [(word.end, first, "(")] if word.end[0] == first[0] else []
+    changes: list[Change] = []
+    if word.end[0] == first[0]:
+        changes.append((word.end, first, "("))
     if last.string == ",":
-        return [*changes, (last.start, last.end, f', end=" "{more})')]
-    return [*changes, (last.end, last.end, f"{more})")]
+        changes.append((last.start, last.end, f', end=" "{file})'))
+    else:
+        changes.append((last.end, last.end, f"{file})"))
+    return changes
+
+
+def _is_python3(rest: list[TokenInfo]) -> bool:
+    """Whether the tokens behind `print` assign to it, take its attribute or call it."""
+    if rest[0].string in ("=", "."):
+        return True
+    return rest[0].string == "(" and _outer(rest, ")")[0] is rest[-1]
+
+
+def _print_nothing(word: TokenInfo, rest: list[TokenInfo]) -> list[Change]:
+    """The change to `print >>file`, with or without a comma behind it, on one line."""
+    last = rest[-1]
+    if rest[0].start[0] != last.end[0]:
+        return []
+    to = last.end
+    if last.string == ",":
+        to = last.start
+    return [(word.end, last.end, f"(file={_text(rest[1:], to)})")]
 
 
 def _text(tokens: list[TokenInfo], to: tuple[int, int]) -> str:
@@ -97,7 +136,10 @@ def _text(tokens: list[TokenInfo], to: tuple[int, int]) -> str:
 
 
 def hint(error: BaseException) -> str:
-    """What to change in a script that only Python 2 understands; empty for any other error."""
+    """Say what to change in a script that only Python 2 understands.
+
+    Returns "" for any other error.
+    """
     if isinstance(error, SyntaxError):
         return _syntax_hint(error)
     no_integer = "'float' object cannot be interpreted as an integer"

@@ -21,21 +21,30 @@ from netrun.runtime import log
 from ssd_common.errors import CaffeError
 
 
-def run_script(script: str, arguments: Sequence[str] = (), *, module: bool = False) -> int:
+def run_script(
+    script: str,
+    arguments: Sequence[str] = (),
+    *,
+    module: bool = False,
+) -> int:
     """Run a script as `__main__` in this process, with netrun as its `import caffe`.
 
-    arguments: the script's own, its sys.argv[1:]. module: script is a module's name.
-    A script for Python 2 is translated where that is all it needs. NETRUN_TRACEBACK in the
-    environment: show the whole traceback of an error, netrun's own part included.
+    A script for Python 2 is translated where that suffices. NETRUN_TRACEBACK in the
+    environment shows the whole traceback of an error, netrun's part included.
+    arguments: the script's sys.argv[1:]
+    module: whether `script` is a module's name
     Returns 0, or 1 after an error of the script's own, which is shown as Python shows it.
-    Raises CaffeError, with the script's line in front, for an error of netrun's, for what is no
-    Python and for what only Python 2 has; BrokenPipeError; and SystemExit where the script does.
+    Raises CaffeError, with the script's line in front, for an error of netrun's, for a file
+    that is no Python, and for names that only Python 2 has.
+    Raises BrokenPipeError, and SystemExit where the script does.
     """
     log.setup(level=max(log.logger.level, logging.INFO))
     import_hook.install()
     _add_python2_names()
     sys.argv = [script, *arguments]
-    folder = "" if module else os.path.dirname(os.path.abspath(script))
+    folder = ""
+    if not module:
+        folder = os.path.dirname(os.path.abspath(script))
     sys.path.insert(0, folder)
     if not module and not os.path.isfile(script):
         raise CaffeError(f"{script}: no such script")
@@ -46,9 +55,10 @@ def run_script(script: str, arguments: Sequence[str] = (), *, module: bool = Fal
     except Exception as error:
         if os.environ.get("NETRUN_TRACEBACK"):
             traceback.print_exception(error)
-        steps = _theirs(error.__traceback__)
-        if said := _explained(error, steps):
-            raise CaffeError(said) from error
+        steps = _from_script(error.__traceback__)
+        message = _explained(error, steps)
+        if message:
+            raise CaffeError(message) from error
         traceback.print_exception(type(error), error, steps)
         return 1
     return 0
@@ -63,7 +73,9 @@ def _add_python2_names() -> None:
 def _run_main(script: str, module: bool) -> None:
     if module:
         runpy.run_module(script, run_name="__main__", alter_sys=True)
-    elif code := _translated(script):
+        return
+    code = _translated(script)
+    if code:
         log.warning(f"{script} is for Python 2: it is read as Python 3, where 1 / 2 is 0.5")
         with _main_module(script) as names:
             exec(code, names)
@@ -72,9 +84,9 @@ def _run_main(script: str, module: bool) -> None:
 
 
 def _explained(error: Exception, steps: TracebackType | None) -> str:
-    """One line for an error that a user can mend; empty for one that the script must show itself.
+    """One line for an error that a user can correct; empty for an error of the script itself.
 
-    steps: its traceback from the script's first line on.
+    steps: its traceback from the script's first line on
     """
     hint = python2.hint(error)
     if isinstance(error, SyntaxError):
@@ -104,15 +116,19 @@ def _translated(path: str) -> CodeType | None:
             return None
         with suppress(SyntaxError, tokenize.TokenError):
             return compile(python2.translate(source), path, "exec", dont_inherit=True)
-    except ValueError:  # no text
+    except ValueError:  # the file is no text
         pass
     return None
 
 
 @contextmanager
 def _main_module(path: str) -> Iterator[dict[str, object]]:
-    """The names of a new module `__main__`, which lasts as long as the script runs: as with runpy."""
-    module, before = ModuleType("__main__"), sys.modules["__main__"]
+    """Put a new module `__main__` in place while the script runs, as runpy does.
+
+    Yields its names.
+    """
+    module = ModuleType("__main__")
+    before = sys.modules["__main__"]
     module.__file__ = path
     sys.modules["__main__"] = module
     try:
@@ -126,7 +142,7 @@ def _is_user_file(path: str) -> bool:
 
 
 def _own_folders() -> tuple[str, ...]:
-    """The folders of netrun, of the packages that it stands on, and of Python's library."""
+    """The folders of netrun, of the packages below it, and of Python's library."""
     files = (str(Path(__file__).parents[0]), caffe_ir.__file__, ssd_common.__file__, runpy.__file__)
     return tuple(os.path.dirname(os.path.abspath(file)) for file in files)
 
@@ -134,7 +150,7 @@ def _own_folders() -> tuple[str, ...]:
 _OWN_FOLDERS = _own_folders()
 
 
-def _theirs(step: TracebackType | None) -> TracebackType | None:
+def _from_script(step: TracebackType | None) -> TracebackType | None:
     """The traceback from the script's first line on."""
     while step is not None and not _is_user_file(step.tb_frame.f_code.co_filename):
         step = step.tb_next

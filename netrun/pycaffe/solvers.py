@@ -1,7 +1,7 @@
 """pycaffe's solvers: training runs whose nets are pycaffe's.
 
-Solver trains by the prototxt's own rule; each of the others by the rule of its name, whatever
-`type` says there.
+Solver trains by the prototxt's own rule; each of the others trains by the rule of its name,
+whatever the prototxt's `type` is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from netrun.training import solver
 
 @dataclass(frozen=True)
 class _Functions:
-    """A solver's Callback out of two functions that take nothing."""
+    """A solver's Callback that calls two functions without arguments."""
 
     start: Callable[[], object]
     gradients_ready: Callable[[], object]
@@ -36,9 +36,9 @@ class _Functions:
 class Solver(solver.Solver):
     """A training run whose `net` and `test_nets` are pycaffe's.
 
-    param, device, path, options: as of netrun.training.solver.Solver.
-    rank, world: this process among those that train together.
-    more: fields of RunOptions by name, such as precision.
+    param, device, path: as in netrun.training.solver.Solver
+    rank, world: this process among those that train together
+    more: `options`, as in that Solver, and fields of RunOptions by name, such as precision
     Raises CaffeError where the solver, its nets or their data are wrong.
     """
 
@@ -60,19 +60,28 @@ class Solver(solver.Solver):
         super().__init__(param, device, path, options=options, net_class=Net, **more)
 
     def add_callback(
-        self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object]
+        self,
+        on_start: Callable[[], object],
+        on_gradients_ready: Callable[[], object],
     ) -> None:
-        """Have these called in every iteration: before its first pass, and before its update."""
+        """Call two functions in every iteration.
+
+        on_start: before the first pass
+        on_gradients_ready: before the update
+        """
         self.callbacks.append(_Functions(on_start, on_gradients_ready))
 
 
 def get_solver(path: str | Path, device: torch.device | str | None = None) -> Solver:
-    """The solver of a prototxt. Raises CaffeError."""
+    """Make the solver of a prototxt.
+
+    Raises CaffeError where the solver, its nets or their data are wrong.
+    """
     return Solver(path, device)
 
 
 class _Typed(Solver):
-    """A Solver of one type. Its arguments are Solver's."""
+    """A Solver of one type; its arguments are Solver's."""
 
     kind = ""
 

@@ -1,1 +1,1 @@
-"""Log, memory, device, precision: PyTorch and the machine, nothing of nets."""
+"""Log, memory, device and precision: PyTorch and the machine, without any knowledge of nets."""

@@ -11,41 +11,67 @@ from ssd_common.errors import CaffeError, UsageError
 
 
 def parse(gpu: str | None) -> list[int]:
-    """GPU numbers from `0`, `0,1` or `all`; empty without the flag. Raises CaffeError where this machine lacks one of them."""
+    """Read the value of --gpu: `0`, `0,1` or `all`.
+
+    Returns GPU numbers; none without the flag.
+    Raises CaffeError where this machine lacks one of them, UsageError for other words.
+    """
     if not gpu:
         return []
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = _gpu_count()
     if count == 0:
-        raise CaffeError(f"--gpu {gpu}: PyTorch sees no CUDA device here; leave --gpu out to run on the CPU")
+        none = "PyTorch sees no CUDA device here; leave --gpu out to run on the CPU"
+        raise CaffeError(f"--gpu {gpu}: {none}")
     if gpu == "all":
         return list(range(count))
     try:
-        numbers = [int(n) for n in gpu.split(",")]
+        numbers = [int(word) for word in gpu.split(",")]
     except ValueError:
-        raise UsageError(f"--gpu {gpu}: give device numbers separated by commas, or 'all'") from None
-    if missing := [n for n in numbers if not 0 <= n < count]:
-        raise CaffeError(f"--gpu {gpu}: no device {missing[0]}; this machine has 0 to {count - 1}")
+        form = "give device numbers separated by commas, or 'all'"
+        raise UsageError(f"--gpu {gpu}: {form}") from None
+    for number in numbers:
+        if not 0 <= number < count:
+            known = f"this machine has 0 to {count - 1}"
+            raise CaffeError(f"--gpu {gpu}: no device {number}; {known}")
     return numbers
 
 
-def choose(gpu: str | None, cpu: bool = False, default: int | None = None, local: int = 0) -> torch.device:
-    """The device of this process. default: the GPU that the solver prototxt asks for, taken where there is CUDA.
+def _gpu_count() -> int:
+    if not torch.cuda.is_available():
+        return 0
+    return torch.cuda.device_count()
 
-    local: the process's number on its machine, which takes as many-th of the GPUs. Raises CaffeError for a GPU that is not there.
+
+def choose(
+    gpu: str | None,
+    cpu: bool = False,
+    default: int | None = None,
+    local: int = 0,
+) -> torch.device:
+    """Choose the device of this process, and log it.
+
+    gpu: the value of --gpu.
+    cpu: whether --cpu is given.
+    default: the GPU that the solver prototxt asks for, taken where there is CUDA.
+    local: the process's number on its machine; it takes the GPU at that place of the list.
+    Raises UsageError for both flags, CaffeError for a GPU that is not there.
     """
     if cpu and gpu:
         raise UsageError("--cpu and --gpu exclude each other")
     numbers = parse(gpu)
-    if not numbers and not cpu and default is not None and torch.cuda.is_available():
+    by_default = not numbers and not cpu and default is not None
+    if by_default and torch.cuda.is_available():
         numbers = parse("all" if local else str(default))
     if not numbers:
         log.info("Use CPU.", at="caffe.cpp:210")
         return torch.device("cpu")
     if local >= len(numbers):
-        raise CaffeError(f"process {local} of this machine has no GPU: there are {len(numbers)} for it to take; start fewer processes")
+        there = f"there are {len(numbers)} for it to take; start fewer processes"
+        raise CaffeError(f"process {local} of this machine has no GPU: {there}")
     number = numbers[local]
+    name = torch.cuda.get_device_name(number)
     log.info(f"Use GPU with device ID {number}", at="caffe.cpp:270")
-    log.info(f"GPU device name: {torch.cuda.get_device_name(number)}", at="caffe.cpp:274")
+    log.info(f"GPU device name: {name}", at="caffe.cpp:274")
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
 
@@ -53,7 +79,8 @@ def choose(gpu: str | None, cpu: bool = False, default: int | None = None, local
 def describe(gpu: str | None = None) -> list[str]:
     """What this machine computes with, a line each: PyTorch, the CPU, every GPU.
 
-    gpu: only these, as --gpu has them (default: all). Raises CaffeError for one that is not there.
+    gpu: only these, in the form of --gpu (default: all).
+    Raises CaffeError for one that is not there.
     """
     wanted = parse(gpu)
     capability = torch.backends.cpu.get_cpu_capability()
@@ -63,11 +90,14 @@ def describe(gpu: str | None = None) -> list[str]:
     ]
     if not torch.cuda.is_available():
         lines.append("GPU: none that PyTorch sees")
-    return lines + [_describe_gpu(i) for i in wanted or range(torch.cuda.device_count())]
+    for number in wanted or range(torch.cuda.device_count()):
+        lines.append(_describe_gpu(number))
+    return lines
 
 
 def _describe_gpu(number: int) -> str:
     about = torch.cuda.get_device_properties(number)
     memory = f"{about.total_memory / 2**30:.1f} GiB"
     capability = f"compute capability {about.major}.{about.minor}"
-    return f"GPU {number}: {about.name}, {memory}, {capability}, {about.multi_processor_count} SMs"
+    processors = f"{about.multi_processor_count} SMs"
+    return f"GPU {number}: {about.name}, {memory}, {capability}, {processors}"

@@ -1,6 +1,6 @@
-"""What the pycaffe room lends to the rooms below it, so that none of them imports upwards.
+"""What netrun.pycaffe lends to the packages below it, so that none of them imports upwards.
 
-The face of netrun, which Python runs before any other module of the package, fills these places.
+`netrun/__init__.py`, which Python runs before any other module of the package, provides it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _PROVIDED: dict[str, Callable[..., Any]] = {}
 
 
 def provide(python_layer_host: Callable[..., Any], layer_function: Callable[[str], Any]) -> None:
-    """Fill the places.
+    """Set what the two functions below call.
 
     python_layer_host: makes what `python_layer_host` below returns.
     layer_function: makes what `layer_function` below returns.
@@ -24,7 +24,8 @@ def provide(python_layer_host: Callable[..., Any], layer_function: Callable[[str
 def python_layer_host(layer: Any, phase: int) -> Any:
     """The object that runs the user's class of a Python layer on NumPy arrays.
 
-    layer: the layer's prototxt message. phase: TRAIN or TEST.
+    layer: the layer's prototxt message.
+    phase: TRAIN or TEST.
     Raises LayerError where the class cannot be imported or its setup fails.
     """
     return _PROVIDED["python_layer_host"](layer, phase)

@@ -19,38 +19,53 @@ _LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)  # gl
 
 
 def severity(number: str) -> int:
-    """The level of one of glog's numbers, of the nearest beyond them. Raises ValueError."""
-    return _LEVELS[min(max(int(number), 0), 3)]
+    """The logging level of one of glog's numbers, 0 to 3.
+
+    A number beyond them counts as the nearest of them. Raises ValueError for other words.
+    """
+    nearest = min(max(int(number), 0), 3)
+    return _LEVELS[nearest]
 
 
-def asked(name: str, default: str = "") -> str:
-    """What the environment asks of glog."""
+def glog_variable(name: str, default: str = "") -> str:
+    """The environment's value of one of glog's flags, such as GLOG_minloglevel.
+
+    default: in place of an empty or a missing value.
+    """
     return os.environ.get(f"GLOG_{name}") or default
 
 
+# `import netrun as caffe` starts no log, but shows warnings.
 with suppress(ValueError):
-    logger.setLevel(severity(asked("minloglevel")))  # `import netrun as caffe` starts no log, but warnings are seen
+    logger.setLevel(severity(glog_variable("minloglevel")))
 
 
 class GlogFormatter(logging.Formatter):
     """`I1121 02:03:04.000000  1234 solver.cpp:243] message`: level, date, time, thread, place.
 
-    The place is the record's `at` where it has one (Caffe's own file and line for Caffe's own phrases: some parsers
-    look for "solver.cpp"), else the Python file and line.
+    The place is the record's `at` where it has one: Caffe's own file and line for Caffe's own
+    phrases, because some parsers look for "solver.cpp". Else it is the Python file and line.
     """
 
     def format(self, record: logging.LogRecord) -> str:
+        """The record as a line of glog's; a traceback follows it where an error was logged."""
         when = datetime.fromtimestamp(record.created)
         place = getattr(record, "at", None) or f"{record.filename}:{record.lineno}"
         text = record.getMessage()
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
-        level = "F" if record.levelno >= logging.CRITICAL else record.levelname[0]
-        return f"{level}{when:%m%d %H:%M:%S.%f} {threading.get_native_id():5d} {place}] {text}"
+        level = record.levelname[0]
+        if record.levelno >= logging.CRITICAL:
+            level = "F"
+        thread = threading.get_native_id()
+        return f"{level}{when:%m%d %H:%M:%S.%f} {thread:5d} {place}] {text}"
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to the current stderr, above a progress bar if one is drawn there. A terminal that has gone does not end a run."""
+    """Writes to the current stderr, above a progress bar if one is drawn there.
+
+    A terminal that has gone does not end a run.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):
@@ -59,14 +74,19 @@ class _StderrHandler(logging.Handler):
 
 
 class _FileHandler(logging.FileHandler):
-    """Appends to a file. A full disk does not end a run: it is said once on stderr, and what could not be written is tried again."""
+    """Appends to a file.
+
+    A full disk does not end a run: stderr names it once, and the handler tries the lines that it
+    could not write again.
+    """
 
     failed = False
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not self.failed:
             self.failed = True
-            warning(f"the log file {self.baseFilename} cannot be written: {sys.exc_info()[1]}")
+            why = sys.exc_info()[1]
+            warning(f"the log file {self.baseFilename} cannot be written: {why}")
 
     def close(self) -> None:
         with suppress(OSError):
@@ -74,9 +94,12 @@ class _FileHandler(logging.FileHandler):
 
 
 def setup(*paths: str | Path, level: int = logging.INFO, on_stderr: int = logging.INFO) -> None:
-    """Send netrun's log from this level on to the ends of these files (their folders are made), and to stderr from `on_stderr` on.
+    """Send netrun's log to files and to stderr. A second call replaces the targets.
 
-    Calling it again replaces the targets.
+    paths: files to append to; their folders are made.
+    level: lowest level that is logged.
+    on_stderr: lowest level that stderr shows.
+    Raises OSError where a file cannot be opened.
     """
     for old in list(logger.handlers):
         logger.removeHandler(old)
@@ -93,25 +116,45 @@ def setup(*paths: str | Path, level: int = logging.INFO, on_stderr: int = loggin
 
 
 def file_in(folder: str | Path) -> Path:
-    """Where glog would write this process's log in a folder: `<program>.<host>.<user>.log.INFO.<date>-<time>.<pid>`."""
+    """Where glog would write this process's log in a folder.
+
+    Returns `<program>.<host>.<user>.log.INFO.<date>-<time>.<pid>` there.
+    """
     program = Path(sys.argv[0]).name
-    who = f"{'netrun' if program == '__main__.py' else program}.{platform.node()}.{os.environ.get('USER', 'invalid-user')}"
-    return Path(folder, f"{who}.log.INFO.{datetime.now():%Y%m%d-%H%M%S}.{os.getpid()}")
+    if program == "__main__.py":
+        program = "netrun"
+    host = platform.node()
+    user = os.environ.get("USER", "invalid-user")
+    when = f"{datetime.now():%Y%m%d-%H%M%S}"
+    return Path(folder, f"{program}.{host}.{user}.log.INFO.{when}.{os.getpid()}")
 
 
 def info(message: str, at: str | None = None) -> None:
-    """Log a line. at: Caffe's file and line where Caffe prints the same phrase."""
-    logger.info("%s", message, extra={"at": at} if at else None, stacklevel=2)
+    """Log a line.
+
+    at: Caffe's file and line where Caffe prints the same phrase.
+    """
+    logger.info("%s", message, extra=_place(at), stacklevel=2)
 
 
 def warning(message: str, at: str | None = None) -> None:
     """Log a warning, as info()."""
-    logger.warning("%s", message, extra={"at": at} if at else None, stacklevel=2)
+    logger.warning("%s", message, extra=_place(at), stacklevel=2)
 
 
 def error(message: str, at: str | None = None) -> None:
-    """Log an error, as info(). Caffe has one line of this level that is none (net.cpp, the norms of debug_info)."""
-    logger.error("%s", message, extra={"at": at} if at else None, stacklevel=2)
+    """Log an error, as info().
+
+    Caffe logs one line at this level that reports no error: debug_info's norms, in net.cpp.
+    """
+    logger.error("%s", message, extra=_place(at), stacklevel=2)
+
+
+def _place(at: str | None) -> dict[str, str]:
+    """The record's own field that GlogFormatter reads."""
+    if not at:
+        return {}
+    return {"at": at}
 
 
 def number(value: float) -> str:
@@ -120,18 +163,31 @@ def number(value: float) -> str:
 
 
 class Progress:
-    """How far a run is: a bar on a terminal, elsewhere a log line with the time left about once a minute.
+    """How far a run is: a bar on a terminal, elsewhere a log line about once a minute.
 
-    done, total: iterations. show: whether to show anything. Use as a context manager and call step() once an iteration.
+    Use it as a context manager, and call step() once an iteration.
+
+    done, total: iterations.
+    show: whether to show anything.
     """
 
     EVERY_S = 60.0
 
     def __init__(self, done: int, total: int, show: bool = True) -> None:
-        self.first, self.done, self.total, self.show = done, done, total, show
+        self.first = done
+        self.done = done
+        self.total = total
+        self.show = show
         self.started = self.reported = time.monotonic()
-        drawn = show and sys.stderr.isatty()
-        self.bar = tqdm(initial=done, total=total, unit="it", dynamic_ncols=True, leave=False) if drawn else None
+        self.bar: tqdm | None = None
+        if show and sys.stderr.isatty():
+            self.bar = tqdm(
+                initial=done,
+                total=total,
+                unit="it",
+                dynamic_ncols=True,
+                leave=False,
+            )
 
     def __enter__(self) -> Progress:
         return self
@@ -142,6 +198,7 @@ class Progress:
                 self.bar.close()
 
     def step(self) -> None:
+        """Count an iteration, and show it."""
         self.done += 1
         if self.bar is not None:
             with suppress(OSError):
@@ -150,6 +207,14 @@ class Progress:
         now = time.monotonic()
         if self.show and now - self.reported >= self.EVERY_S:
             self.reported = now
-            each = (now - self.started) / (self.done - self.first)
-            left = round(each * (self.total - self.done))
-            info(f"Progress: {self.done} of {self.total}, {each:.3g} s each, {left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left")
+            self._report(now)
+
+    def _report(self, now: float) -> None:
+        """Log how far the run is, and the time left.
+
+        now: by the monotonic clock, in seconds.
+        """
+        each = (now - self.started) / (self.done - self.first)
+        left = round(each * (self.total - self.done))
+        clock = f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d}"
+        info(f"Progress: {self.done} of {self.total}, {each:.3g} s each, {clock} left")

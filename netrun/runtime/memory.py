@@ -11,7 +11,8 @@ import torch
 
 from ssd_common.errors import CaffeError
 
-_SAID = (
+# Words in the messages of PyTorch, OpenCV, oneDNN, C++ and Python.
+_PHRASES = (
     "can't allocate memory",
     "Insufficient memory",
     "could not create a memory",
@@ -19,61 +20,96 @@ _SAID = (
     "can't start new thread",
     "out of memory",
 )
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
+# Options of mallopt(), from malloc.h.
+_TRIM_THRESHOLD = -1
+_MMAP_THRESHOLD = -3
+_CGROUPS = Path("/sys/fs/cgroup")
+# Of cgroups 2 and 1: the limit's file, the usage's file, and memory.stat's word for cached files.
+_CGROUP_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
 def exhausted(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: PyTorch's, NumPy's, OpenCV's, on a CPU or a GPU."""
+    """Whether an error says that memory ran out.
+
+    error: of PyTorch, NumPy, OpenCV or the system, on a CPU or a GPU; a CaffeError never counts.
+    """
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
-    return not isinstance(error, CaffeError) and any(said in str(error) for said in _SAID)
+    if isinstance(error, CaffeError):
+        return False
+    message = str(error)
+    return any(phrase in message for phrase in _PHRASES)
 
 
 def available(device: torch.device) -> int | None:
-    """Bytes that can still be had on a device; None where nothing says so."""
+    """How much memory this process can still take on a device.
+
+    Returns bytes; None where nothing says so.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return min((left for left in (_of_process(), _of_group(), _of_machine()) if left is not None), default=None)
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return free + cached
+    limits = (_left_to_process(), _left_to_group(), _left_to_machine())
+    return min((left for left in limits if left is not None), default=None)
 
 
-def _of_process() -> int | None:
-    """What `ulimit -v` leaves."""
+def _left_to_process() -> int | None:
+    """What `ulimit -v` leaves, in bytes."""
     try:
         import resource  # noqa: PLC0415 - not on every system
 
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        used = pages * os.sysconf("SC_PAGE_SIZE")
     except (ImportError, OSError, ValueError):
         return None
-    return None if limit == resource.RLIM_INFINITY else max(limit - used, 0)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    return max(limit - used, 0)
 
 
-def _of_group() -> int | None:
-    """What a container or a batch system leaves (cgroups, version 2 and 1). Cached files count as free."""
-    for limit, used, cached in (
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
-    ):
-        root = Path("/sys/fs/cgroup")
-        try:
-            statistics = dict(line.split() for line in (root / limit).with_name("memory.stat").read_text().splitlines())
-            return max(int((root / limit).read_text()) - int((root / used).read_text()) + int(statistics[cached]), 0)
-        except (OSError, ValueError, KeyError):
-            continue
+def _left_to_group() -> int | None:
+    """What a container or a batch system leaves (cgroups, version 2 and 1), in bytes."""
+    for files in _CGROUP_FILES:
+        with suppress(OSError, ValueError, KeyError):
+            return _left_in_group(*files)
     return None
 
 
-def _of_machine() -> int | None:
+def _left_in_group(limit: str, used: str, cached: str) -> int:
+    """The limit less the usage; cached files count as free."""
+    statistics = {}
+    for line in (_CGROUPS / limit).with_name("memory.stat").read_text().splitlines():
+        name, value = line.split()
+        statistics[name] = value
+    allowed = int((_CGROUPS / limit).read_text())
+    taken = int((_CGROUPS / used).read_text())
+    return max(allowed - taken + int(statistics[cached]), 0)
+
+
+def _left_to_machine() -> int | None:
+    """Free memory and swap, in bytes."""
+    sizes = {}
     try:
-        words = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        return sum(int(words[name].split()[0]) * 1024 for name in ("MemAvailable", "SwapFree"))
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            name, value = line.split(":")
+            sizes[name] = value
+        kibibytes = int(sizes["MemAvailable"].split()[0]) + int(sizes["SwapFree"].split()[0])
     except (OSError, ValueError, KeyError):
         return None
+    return kibibytes * 1024
 
 
 def hold_freed() -> None:
-    """Have glibc's malloc keep what is freed instead of taking it from the kernel anew, page by page, with every pass; 5 % of its time."""
+    """Have glibc's malloc keep what is freed.
+
+    By default it takes large pieces from the kernel anew, page by page, in every pass: that costs
+    5 % of a pass's time.
+    """
     with suppress(AttributeError, OSError, TypeError):  # another C library
         library = ctypes.CDLL(None)
         library.mallopt(_MMAP_THRESHOLD, 32 << 20)
@@ -81,6 +117,9 @@ def hold_freed() -> None:
 
 
 def give_back_freed() -> None:
-    """Return to the kernel what is free now, after something large that will not be wanted again: a file of weights."""
-    with suppress(AttributeError, OSError, TypeError):
+    """Return free memory to the kernel, after something large that is not wanted again.
+
+    Such a thing is a file of weights that has been read.
+    """
+    with suppress(AttributeError, OSError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

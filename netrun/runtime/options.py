@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# fp32: faithful to Caffe. tf32: float32 whose products an NVIDIA GPU takes with 10 bits of
-# mantissa. bf16: layers that multiply (netrun.layers.bfloat16) round weights and bottoms to
-# bfloat16, 8 bits of mantissa, before they do; parameters, gradients and updates stay float32.
+# fp32: faithful to Caffe.
+# tf32: float32, but an NVIDIA GPU multiplies with 10 bits of mantissa.
+# bf16: layers that multiply (netrun.layers.bfloat16) first round weights and bottoms to bfloat16,
+# 8 bits of mantissa; parameters, gradients and updates stay float32.
 PRECISIONS = ("fp32", "bf16", "tf32")
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a prototxt does not say of a run. A net or solver takes it when it is built.
+    """What a prototxt leaves open. A net or a solver takes it when it is built.
 
     precision: one of PRECISIONS.
     strict: data layers stop at a corrupt record or object instead of leaving it out.
-    keep_blobs: every blob keeps its values after a run. False: a run lets go of a blob once
+    keep_blobs: every blob keeps its values after a pass. False: a pass lets go of a blob once
         no later layer reads it, unless it is an output, a loss or data.
     soft_nms: DetectionOutput lowers the scores of overlapping boxes instead of dropping them.
     sync_batch_norm: BatchNorm takes its statistics over the batches of all processes, not over
-        each one's own as Caffe does; what DSOD and others that train from scratch gain from.
-    seed: of fillers, of data augmentation and of random layers.
+        each one's own as Caffe does. Detectors trained from scratch, such as DSOD, gain from it.
+    seed: of the random numbers of fillers, data augmentation and random layers.
     rank: number of this process among those that share the run, from 0.
     world: how many processes share the run.
     """

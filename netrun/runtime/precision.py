@@ -1,4 +1,7 @@
-"""How exactly a net computes: float32 as Caffe does, or faster with matrix products of fewer bits. Losses and detections stay float32."""
+"""How exactly a net computes: float32 as Caffe does, or faster with products of fewer bits.
+
+Losses and detections stay float32.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,24 @@ from ssd_common.suggest import suggest
 
 
 def prepare(precision: str, device: torch.device) -> None:
-    """Have the device compute so; on a GPU this holds for the whole process, and the latest net decides between fp32 and tf32.
+    """Have the device compute in this precision.
 
-    Raises CaffeError for an unknown precision, and for tf32 on a device without.
+    On a GPU that holds for the whole process: the latest net decides between fp32 and tf32.
+    Raises CaffeError for an unknown precision, and for tf32 on a device that lacks it.
     """
     if precision not in PRECISIONS:
-        raise CaffeError(f"unknown precision '{precision}'{suggest(precision, PRECISIONS)}; there are {', '.join(PRECISIONS)}")
+        known = f"{suggest(precision, PRECISIONS)}; there are {', '.join(PRECISIONS)}"
+        raise CaffeError(f"unknown precision '{precision}'{known}")
     if precision == "tf32" and device.type != "cuda":
         raise CaffeError("precision tf32 is for NVIDIA GPUs; on the CPU take fp32 or bf16")
     if device.type == "cuda":  # PyTorch's own default is TF32 for convolutions
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        tf32 = precision == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        torch.backends.cudnn.allow_tf32 = tf32
 
 
 def wide(x: torch.Tensor) -> torch.Tensor:
-    """The tensor in float32 if it was bfloat16."""
-    return x.float() if x.dtype == torch.bfloat16 else x
+    """The tensor in float32 if it was bfloat16; any other tensor as it is."""
+    if x.dtype == torch.bfloat16:
+        return x.float()
+    return x

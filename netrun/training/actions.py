@@ -1,4 +1,4 @@
-"""What somebody outside, such as a signal handler, can ask of a running solver."""
+"""What a signal handler, or a caller in another thread, can ask of a running solver."""
 
 from __future__ import annotations
 

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import logging
-import os
-import pickle
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,21 +12,31 @@ from google.protobuf.message import Message
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.phase import filter_net
-from netrun.engine.engine import Engine
 from netrun.runtime import log, memory
-from netrun.runtime.options import RunOptions
-from netrun.training.solver import Solver
-from netrun.training.sources import source_of_train, sources_of_tests
+from netrun.training import trials
+from netrun.training.sources import NetSource, source_of_train, sources_of_tests
 from ssd_common.errors import CaffeError
 from ssd_common.words import memory_size
 
-Trial = Callable[[int], tuple[Any, ...]]  # of a batch size: a function of this module and its arguments
 T = TypeVar("T")
-_TOO_LARGE = 3  # exit status of a trial for want of memory
+# Fields of a solver that a trial replaces, or does not need.
+_REPLACED = (
+    "net",
+    "net_param",
+    "train_net",
+    "test_net",
+    "test_net_param",
+    "test_state",
+    "snapshot_prefix",
+)
 
 
 def advised(run: Callable[[], T], advise: Callable[[], str]) -> T:
-    """What run() returns. Raises CaffeError with advise()'s line where run() ran out of memory, of all that it had let go by then."""
+    """What run() returns.
+
+    Raises CaffeError with advise()'s line where run() ran out of memory. It calls advise() only
+    once run() has let go of all its memory.
+    """
     try:
         return run()
     except Exception as error:
@@ -42,82 +45,148 @@ def advised(run: Callable[[], T], advise: Callable[[], str]) -> T:
     raise CaffeError(advise())
 
 
-def advise_training(param: pb.SolverParameter, where: torch.device, path: str | None, precision: str) -> str:
-    """One line: how many images per batch a run that ran out of memory can have, and how to keep its effective batch.
+def advise_training(
+    param: pb.SolverParameter,
+    device: torch.device,
+    path: str | None,
+    precision: str,
+) -> str:
+    """Advise a training run that ran out of memory.
 
-    Tries whole iterations, and a batch of each test net, as the run would do them. path: of the solver file.
+    Tries whole iterations, and a batch of each test net, as the run would do them.
+
+    param: the solver.
+    path: of its file.
+    device, precision: of the run.
+    Returns one line: how many images per batch fit, and how to keep the effective batch.
     """
-    folder = Path(path).parent if path else None
+    folder = None
+    if path:
+        folder = Path(path).parent
     train = source_of_train(param, folder)
     net = filter_net(train.net, pb.TRAIN, train.state.level, train.state.stage)
-    tests = sources_of_tests(param, folder)
+    trial = _trial_solver(param, train.state, sources_of_tests(param, folder))
+
+    def of_size(size: int) -> trials.Trial:
+        trial.train_net_param.CopyFrom(with_batch(net, size))
+        solver = trial.SerializeToString()
+        return trials.train, (solver, str(device), torch.get_num_threads(), precision)
+
+    batch = largest_batch(net)
+    fits = _largest(of_size, batch, device)
+    place = f"out of memory on {_place(device)}"
+    if not fits:
+        return f"{place}, whatever the train net's batch_size"
+    passes = 1
+    while batch % passes or batch // passes > fits:
+        passes += 1
+    same = f"batch_size: {batch // passes} with iter_size: {param.iter_size * passes}"
+    images = batch * param.iter_size
+    effect = f"updates the weights by as many images as before, {images}"
+    return f"{place} with batches of {batch}: up to {fits} fit; {same} {effect}"
+
+
+def _trial_solver(
+    param: pb.SolverParameter, state: pb.NetState, tests: Sequence[NetSource]
+) -> pb.SolverParameter:
+    """A solver that trains three iterations and runs a batch of each test net.
+
+    All iterations but the first hold gradients. The caller adds the train net.
+
+    param: the run's solver.
+    state: of its train net.
+    tests: its test nets.
+    """
     trial = pb.SolverParameter()
     trial.CopyFrom(param)
-    for field in ("net", "net_param", "train_net", "test_net", "test_net_param", "test_state", "snapshot_prefix"):
-        trial.ClearField(field)
-    trial.train_state.CopyFrom(train.state)
+    for name in _REPLACED:
+        trial.ClearField(name)
+    trial.train_state.CopyFrom(state)
     trial.test_net_param.extend(test.net for test in tests)
     trial.test_state.extend(test.state for test in tests)
     trial.test_iter[:] = [1] * len(tests)
-    trial.test_interval, trial.test_initialization = (1, True) if tests else (0, False)
-    trial.iter_size, trial.base_lr, trial.snapshot, trial.display, trial.max_iter = 1, 0, 0, 1, 3  # all but the first with gradients
+    trial.test_interval = int(bool(tests))
+    trial.test_initialization = bool(tests)
+    trial.iter_size = 1
+    trial.base_lr = 0
+    trial.snapshot = 0
+    trial.display = 1
+    trial.max_iter = 3
     trial.snapshot_after_train = False
-
-    def of_size(size: int) -> tuple[Any, ...]:
-        trial.train_net_param.CopyFrom(with_batch(net, size))
-        return train_for_trial, trial.SerializeToString(), str(where), torch.get_num_threads(), precision
-
-    batch, fits = largest_batch(net), _largest(of_size, largest_batch(net), where)
-    if not fits:
-        return f"out of memory on {_place(where)}, whatever the train net's batch_size"
-    passes = next(n for n in range(1, batch + 1) if batch % n == 0 and batch // n <= fits)
-    return (
-        f"out of memory on {_place(where)} with batches of {batch}: up to {fits} fit; batch_size: {batch // passes} with "
-        f"iter_size: {param.iter_size * passes} updates the weights by as many images as before, {batch * param.iter_size}"
-    )
+    return trial
 
 
-def advise_running(path: str, phase: int, *, level: int, stages: Sequence[str], where: torch.device, precision: str) -> str:
-    """The same for a net that is only run, backward too where the phase is TRAIN. path: of its prototxt."""
+def advise_running(
+    path: str,
+    phase: int,
+    *,
+    level: int,
+    stages: Sequence[str],
+    device: torch.device,
+    precision: str,
+) -> str:
+    """Advise a run of a net that ran out of memory; backward too where the phase is TRAIN.
+
+    path: of the net's prototxt.
+    level, stages: for include and exclude rules.
+    device, precision: of the run.
+    Returns one line: how many images per batch fit.
+    """
     net = filter_net(text.read_net(path), phase, level, stages)
 
-    def of_size(size: int) -> tuple[Any, ...]:
+    def of_size(size: int) -> trials.Trial:
         filtered = with_batch(net, size)
-        filtered.state.level, filtered.state.stage[:] = level, stages
-        return run_for_trial, filtered.SerializeToString(), phase, str(where), torch.get_num_threads(), precision
+        filtered.state.level = level
+        filtered.state.stage[:] = stages
+        serialized = filtered.SerializeToString()
+        return trials.run, (serialized, phase, str(device), torch.get_num_threads(), precision)
 
-    batch, fits = largest_batch(net), _largest(of_size, largest_batch(net), where)
-    found = f" with batches of {batch}: up to {fits} fit; lower the net's batch size" if fits else ""
-    return f"out of memory on {_place(where)}{found}"
+    batch = largest_batch(net)
+    fits = _largest(of_size, batch, device)
+    place = f"out of memory on {_place(device)}"
+    if not fits:
+        return place
+    return f"{place} with batches of {batch}: up to {fits} fit; lower the net's batch size"
 
 
-def _place(where: torch.device) -> str:
-    if where.type == "cuda":
-        return f"GPU {where.index} ({memory_size(torch.cuda.get_device_properties(where).total_memory)})"
-    return "the CPU"
+def _place(device: torch.device) -> str:
+    if device.type != "cuda":
+        return "the CPU"
+    size = torch.cuda.get_device_properties(device).total_memory
+    return f"GPU {device.index} ({memory_size(size)})"
 
 
 # ---- Batch sizes of nets
 
 
 def _batches(net: pb.NetParameter) -> Iterator[tuple[Any, str, int]]:
-    """Where a net's sources say how many images they give: a message, its field, and the number."""
+    """Where a net's layers without bottoms name a batch size.
+
+    Yields the message, its field, and the number.
+    """
     for layer in net.layer:
-        for _, value in [] if layer.bottom else layer.ListFields():
-            if isinstance(value, Message) and (size := getattr(value, "batch_size", None)):
-                yield value, "batch_size", size
+        if layer.bottom:
+            continue
+        for _, value in layer.ListFields():
+            if isinstance(value, Message):
+                size = getattr(value, "batch_size", None)
+                if size:
+                    yield value, "batch_size", size
             for shape in getattr(value, "shape", ()):
                 if shape.dim:
                     yield shape, "dim", shape.dim[0]
 
 
 def largest_batch(net: pb.NetParameter) -> int:
-    """Images per batch of a net that is filtered for its phase; 0 where nothing says so."""
+    """Images per batch of a net that is filtered for its phase; 0 where nothing names them."""
     return max((size for _, _, size in _batches(net)), default=0)
 
 
 def with_batch(net: pb.NetParameter, size: int) -> pb.NetParameter:
-    """The net with batches of another size; sources of fewer images than its largest batch keep theirs."""
+    """A copy of the net with batches of another size.
+
+    Layers that give fewer images than the net's largest batch keep their number.
+    """
     changed = pb.NetParameter()
     changed.CopyFrom(net)
     batch = largest_batch(net)
@@ -129,77 +198,25 @@ def with_batch(net: pb.NetParameter, size: int) -> pb.NetParameter:
     return changed
 
 
-# ---- Trials
+def _largest(
+    of_size: Callable[[int], trials.Trial],
+    batch: int,
+    device: torch.device,
+) -> int:
+    """The largest number below `batch` that runs.
 
-
-def _largest(of_size: Trial, batch: int, where: torch.device) -> int:
-    """The largest number below `batch` that runs; 0 where not even 1 does, or something else is wrong."""
-    low, high = 0, batch
+    Returns 0 where not even 1 does, or a trial fails for another reason.
+    """
+    low = 0
+    high = batch
     while high - low > 1:
         middle = (low + high) // 2
         log.warning(f"out of memory; trying batches of {middle}")
-        fits = _in_place(*of_size(middle)) if where.type == "cuda" else _in_a_process(*of_size(middle))
+        fits = trials.fits(of_size(middle), device)
         if fits is None:
             return 0
-        low, high = (middle, high) if fits else (low, middle)
+        if fits:
+            low = middle
+        else:
+            high = middle
     return low
-
-
-def _in_place(function: Callable[..., None], *arguments: Any) -> bool | None:
-    """Whether a trial fits; None where something else is wrong. On a GPU another process would need a context of its own."""
-    gc.collect()
-    torch.cuda.empty_cache()
-    before = log.logger.level
-    log.logger.setLevel(logging.ERROR)
-    try:
-        function(*arguments)
-    except Exception as error:
-        return False if memory.exhausted(error) else None
-    finally:
-        log.logger.setLevel(before)
-    return True
-
-
-def _in_a_process(function: Callable[..., None], *arguments: Any) -> bool | None:
-    """The same in a process of its own, with the limits of this one. What a process once had is never quite free again in it."""
-    gc.collect()
-    command = [sys.executable, "-c", "from netrun.training.batch_size import child; child()"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    for name in ("RANK", "WORLD_SIZE"):
-        environment.pop(name, None)
-    done = subprocess.run(command, input=pickle.dumps((function.__name__, arguments)), env=environment, capture_output=True, check=False)
-    return {0: True, _TOO_LARGE: False, -signal.SIGKILL: False}.get(done.returncode)
-
-
-def child() -> None:
-    """A trial that stdin names; the exit status says how it went."""
-    name, arguments = pickle.load(sys.stdin.buffer)
-    sys.exit({True: 0, False: _TOO_LARGE, None: 1}[_in_place(globals()[name], *arguments)])
-
-
-def train_for_trial(param: bytes, where: str, threads: int, precision: str) -> None:
-    """A run of a serialized SolverParameter."""
-    torch.set_num_threads(threads)
-    options = RunOptions(precision=precision)
-    solver = Solver(pb.SolverParameter.FromString(param), torch.device(where), options=options)
-    try:
-        solver.solve()
-    finally:
-        solver.close()
-
-
-def run_for_trial(net: bytes, phase: int, where: str, threads: int, precision: str) -> None:
-    """Two passes of a serialized NetParameter; backward as well where it trains."""
-    torch.set_num_threads(threads)
-    param = pb.NetParameter.FromString(net)
-    state, options = param.state, RunOptions(precision=precision)
-    trial = Engine(
-        param, phase, level=state.level, stages=list(state.stage), device=torch.device(where), options=options
-    )
-    try:
-        for _ in range(2):
-            trial.run()
-            if trial.loss.requires_grad:
-                trial.loss.backward()
-    finally:
-        trial.close()

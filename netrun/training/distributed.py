@@ -1,6 +1,7 @@
-"""Data parallelism as Caffe means it: a process per GPU, the prototxt's batch on each, gradients averaged before every update.
+"""Data parallelism as Caffe means it: a process per GPU, gradients averaged before every update.
 
-Processes are started by launch(), for `--gpu 0,1`, or by torchrun or Slurm's srun, on one machine or several; all must see the same files.
+Each process computes the prototxt's batch. launch() starts them, for `--gpu 0,1`, or torchrun or
+Slurm's srun does, on one machine or several; all must see the same files.
 NCCL moves the gradients between GPUs, Gloo between CPUs.
 """
 
@@ -13,10 +14,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -28,12 +30,21 @@ from ssd_common.errors import CaffeError
 _LAUNCHER = "NETRUN_LAUNCHER"  # in the environment: the process that started this one by launch()
 _GRACE = 5.0  # seconds
 _PATIENCE = timedelta(days=1)  # the others wait while rank 0 tests and writes snapshots
-_ACTIONS = (Action.NONE, Action.SNAPSHOT, Action.STOP)  # where processes were asked for different things, the last wins
+# Where processes were asked for different actions, all take the last one here.
+_ACTIONS = (Action.NONE, Action.SNAPSHOT, Action.STOP)
+# Names in the environment of rank, world and local.
+_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+_SRUN = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
 
 
 @dataclass(frozen=True)
 class Place:
-    """This process among those of a run. local: its number on this machine."""
+    """This process among those of a run.
+
+    rank: its number, from 0.
+    world: how many there are.
+    local: its number on this machine.
+    """
 
     rank: int = 0
     world: int = 1
@@ -41,159 +52,269 @@ class Place:
 
 
 def place() -> Place | None:
-    """The place that launch(), torchrun or srun gave this process; None in a run of one. Raises CaffeError for half a place.
+    """The place that launch(), torchrun or srun gave this process; None in a run of one.
 
-    srun's processes are also told where to meet, as the others are: on the step's first machine, at a port made of the job's number,
-    unless MASTER_ADDR and MASTER_PORT say otherwise.
+    Processes of srun are also told where to meet: on the step's first machine, at a port made of
+    the job's number, unless MASTER_ADDR and MASTER_PORT say otherwise. torchrun and launch() say
+    that themselves.
+    Raises CaffeError for half a place.
     """
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
-        names, who = ("RANK", "WORLD_SIZE", "LOCAL_RANK"), "torchrun"
-    elif "SLURM_STEP_NUM_TASKS" in os.environ:  # a batch script has SLURM_NTASKS as well, without being one of the tasks
-        names, who = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"), "srun"
+        names = _TORCHRUN
+        launcher = "torchrun"
+    elif "SLURM_STEP_NUM_TASKS" in os.environ:
+        # A batch script has SLURM_NTASKS as well, without being one of the tasks.
+        names = _SRUN
+        launcher = "srun"
     else:
         return None
     try:
-        found = Place(*(int(os.environ.get(name, "0")) for name in names))
-        if who == "srun":
-            os.environ.setdefault("MASTER_ADDR", first_machine(os.environ["SLURM_STEP_NODELIST"]))
-            os.environ.setdefault("MASTER_PORT", str(20000 + int(os.environ["SLURM_JOB_ID"]) % 20000))
+        rank, world, local = (int(os.environ.get(name, "0")) for name in names)
+        if names is _SRUN:
+            _meet_on_first_machine()
     except (ValueError, KeyError):
-        raise CaffeError(f"{', '.join(names)} in the environment must be numbers; {who} sets them") from None
-    return found if found.world > 1 else None
+        wrong = f"{', '.join(names)} in the environment must be numbers"
+        raise CaffeError(f"{wrong}; {launcher} sets them") from None
+    if world <= 1:
+        return None
+    return Place(rank, world, local)
+
+
+def _meet_on_first_machine() -> None:
+    address = first_machine(os.environ["SLURM_STEP_NODELIST"])
+    os.environ.setdefault("MASTER_ADDR", address)
+    port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 20000
+    os.environ.setdefault("MASTER_PORT", str(port))
 
 
 def first_machine(nodes: str) -> str:
-    """The first host of Slurm's short form of a list: `gpu[03-05,9],login` is gpu03, gpu04, gpu05, gpu9, login."""
+    """The first host of Slurm's short form of a list.
+
+    nodes: `gpu[03-05,9],login` stands for gpu03, gpu04, gpu05, gpu9 and login.
+    Raises ValueError where no host begins it.
+    """
     match = re.match(r"([^,\[]+)(?:\[(\d+)[^\]]*\])?([^,\[]*)", nodes)
     if not match:
         raise ValueError(nodes)
-    return "".join(part or "" for part in match.groups())
+    return "".join(match.groups(default=""))
 
 
 def meeting_point(count: int) -> tuple[dist.TCPStore, dict[str, str]]:
-    """Where `count` processes on this machine meet, for as long as it is held, and the environment that leads them there.
+    """Open a place where `count` processes on this machine meet.
 
-    This process keeps the place itself, as torchrun does: a port that is only looked up for rank 0 may be somebody else's by then.
+    This process keeps the place itself, as torchrun does: a port that is only looked up for rank
+    0 may belong to another program when rank 0 opens it.
+    Returns the place, open as long as the caller holds it, and the environment that leads
+    processes there.
     """
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    there = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
-    return store, {**os.environ, **there, "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), _LAUNCHER: str(os.getpid())}
+    store = dist.TCPStore(
+        "127.0.0.1",
+        0,
+        is_master=True,
+        wait_for_workers=False,
+    )
+    environment = {
+        **os.environ,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        _LAUNCHER: str(os.getpid()),
+    }
+    return store, environment
 
 
 def launch(argv: Sequence[str], count: int) -> int:
-    """Run `netrun ARGV` in `count` processes on this machine; their largest exit status: 1 is also that of who only lost the others.
+    """Run `netrun ARGV` in `count` processes on this machine, and pass signals on to them.
 
-    Signals are passed on. When one process fails, the others have _GRACE seconds to notice, and are ended.
+    When one process fails, the others have _GRACE seconds to notice; then they are killed.
+    Returns the largest exit status: a process that only lost its peers exits with 1.
     """
-    _store, common = meeting_point(count)
-    got: list[int] = []
-    before = {n: signal.signal(n, lambda number, _: got.append(number)) for n in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)}
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: while Python starts, Ctrl-C would be a traceback
+    _store, environment = meeting_point(count)
+    received: list[int] = []
+    before = _note_signals(received)
+    # The processes inherit this. While Python starts, Ctrl-C would be a traceback.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     workers: list[subprocess.Popen[bytes]] = []
-    until = float("inf")
     try:
-        for i in range(count):
-            environment = {**common, "RANK": str(i), "LOCAL_RANK": str(i)}
-            # a session of their own: Ctrl-C reaches them once, from here
-            workers.append(subprocess.Popen([sys.executable, "-m", "netrun", *argv], env=environment, start_new_session=True))
+        for rank in range(count):
+            workers.append(_start(argv, rank, environment))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        while None in (codes := [worker.poll() for worker in workers]) and time.monotonic() < until:
-            if any(codes):
-                until = min(until, time.monotonic() + _GRACE)
-            while got:
-                number = got.pop(0)
-                for worker in workers:
-                    worker.send_signal(number)
-            time.sleep(0.1)
-        return max(128 - code if code < 0 else code for code in codes if code is not None)
+        codes = _wait_for(workers, received)
+        return max(_exit_status(code) for code in codes if code is not None)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for worker in workers:
             worker.kill()
             worker.wait()
-        for n, handler in before.items():
-            signal.signal(n, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _note_signals(received: list[int]) -> dict[signal.Signals, Any]:
+    """Have signals append their number to `received`. Returns the handlers before."""
+
+    def note(number: int, _: object) -> None:
+        received.append(number)
+
+    before = {}
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        before[number] = signal.signal(number, note)
+    return before
+
+
+def _start(
+    argv: Sequence[str], rank: int, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a process. It has a session of its own: Ctrl-C reaches it once, from launch()."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "netrun", *argv],
+        env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        start_new_session=True,
+    )
+
+
+def _wait_for(workers: Sequence[subprocess.Popen[bytes]], received: list[int]) -> list[int | None]:
+    """Wait for the end of all processes, or for the end of _GRACE, and pass signals on.
+
+    Returns their exit codes; None for a process that still runs.
+    """
+    until = float("inf")
+    codes = [worker.poll() for worker in workers]
+    while None in codes and time.monotonic() < until:
+        if any(codes):
+            until = min(until, time.monotonic() + _GRACE)
+        while received:
+            number = received.pop(0)
+            for worker in workers:
+                worker.send_signal(number)
+        time.sleep(0.1)
+        codes = [worker.poll() for worker in workers]
+    return codes
+
+
+def _exit_status(code: int) -> int:
+    """A process's exit status as a shell has it; 128 and the signal's number for one killed."""
+    if code < 0:
+        return 128 - code
+    return code
 
 
 @contextmanager
-def _others() -> Iterator[None]:
-    """Talk to the other processes. Raises CaffeError where they cannot be reached: one that failed has said why."""
+def _contact() -> Iterator[None]:
+    """Talk to the other processes.
+
+    Raises CaffeError where they cannot be reached; a process that failed has said why.
+    """
     try:
         yield
     except RuntimeError as error:
-        raise CaffeError(f"lost the other processes of this run: {str(error).splitlines()[0]}") from None
+        why = str(error).splitlines()[0]
+        raise CaffeError(f"lost the other processes of this run: {why}") from None
 
 
 class Averaging:
-    """The solver's callback that makes several processes one run: same weights at first, the mean of all gradients ever after.
+    """The solver's callback that makes several processes one run.
 
-    Makes the process groups, which last until it is left. Its agree() has all processes stop in the same iteration.
+    All start from the same weights and update them by the mean of all gradients. agree() has all
+    processes stop in the same iteration. The process groups last until the object is left, as a
+    context manager.
+
+    solver: this process's.
+    here: its place.
+    Raises CaffeError where the other processes cannot be reached.
     """
 
     def __init__(self, solver: Solver, here: Place) -> None:
-        self.parent = int(os.environ.get(_LAUNCHER, os.getppid()))
+        self._parent = int(os.environ.get(_LAUNCHER, os.getppid()))
         self.on_start(solver)
-        self.talk: dist.ProcessGroup | None = None
-        with _others():
-            backend = "nccl" if solver.net.device.type == "cuda" else "gloo"
-            dist.init_process_group(backend, rank=here.rank, world_size=here.world, timeout=_PATIENCE)
-            atexit.register(self._part)
-            self.talk = dist.new_group(backend="gloo", timeout=_PATIENCE)  # asks nothing of a GPU
-        self.world = here.world
+        self._control: dist.ProcessGroup | None = None  # for messages that need no GPU
+        self._world = here.world
+        backend = "gloo"
+        if solver.net.device.type == "cuda":
+            backend = "nccl"
+        with _contact():
+            dist.init_process_group(
+                backend,
+                rank=here.rank,
+                world_size=here.world,
+                timeout=_PATIENCE,
+            )
+            atexit.register(self._leave)
+            self._control = dist.new_group(backend="gloo", timeout=_PATIENCE)
         solver.callbacks.append(self)
         solver.agree = self.agree
 
     def share(self, solver: Solver) -> None:
-        """Give all processes rank 0's weights and histories. To be called after weights have been loaded."""
-        with _others():
-            for tensor in [*(p.tensor.data for p in solver.net.learnable), *solver.updater.history]:
+        """Give all processes rank 0's weights and histories.
+
+        To be called after weights have been loaded. Raises CaffeError, as agree() does.
+        """
+        weights = [blob.tensor.data for blob in solver.net.learnable]
+        with _contact():
+            for tensor in [*weights, *solver.updater.history]:
                 dist.broadcast(tensor, 0)
 
     def on_start(self, solver: Solver) -> None:
-        if os.getppid() != self.parent:
+        """Raises CaffeError where the process that started this one has ended."""
+        if os.getppid() != self._parent:
             raise CaffeError("the process that started this one is gone")
 
     def on_gradients_ready(self, solver: Solver) -> None:
-        """One message holds all gradients: many small ones would take longer than the sums themselves."""
+        """Put the mean over all processes in the place of each gradient.
+
+        One message holds all gradients: many small ones would take longer than the sums.
+        """
         tensors = [p.tensor for p in solver.net.learnable if p.tensor.requires_grad]
         for tensor in tensors:
             if tensor.grad is None:
                 tensor.grad = torch.zeros_like(tensor)
-        together = torch.cat([t.grad.reshape(-1) for t in tensors if t.grad is not None])
-        with _others():
+        gradients = [t.grad.reshape(-1) for t in tensors if t.grad is not None]
+        together = torch.cat(gradients)
+        with _contact():
             dist.all_reduce(together)
-        together /= self.world
-        for tensor, part in zip(tensors, together.split([t.numel() for t in tensors]), strict=True):
+        together /= self._world
+        parts = together.split([tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
             tensor.grad = part.view_as(tensor)
 
     def agree(self, action: Action) -> Action:
-        """What all processes do now: the weightiest of what they were asked for."""
+        """What all processes do now: the weightiest of the actions that they were asked for.
+
+        action: what this one was asked for.
+        Raises CaffeError where the other processes cannot be reached.
+        """
         wish = torch.tensor(_ACTIONS.index(action))
-        with _others():
-            dist.all_reduce(wish, dist.ReduceOp.MAX, self.talk)
+        with _contact():
+            dist.all_reduce(wish, dist.ReduceOp.MAX, self._control)
         return _ACTIONS[int(wish)]
 
     def __enter__(self) -> Averaging:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """After a good run, part from the others once all are here: rank 0 may still write a snapshot, and the first to end has all ended.
+        """After a good run, wait for the others, then leave them.
 
-        After any other, this process first says what is wrong, and parts at its end: the others notice that at once, and say so.
+        Rank 0 may still write a snapshot, and the first process to end would end them all.
+        After an error, this process first says what is wrong, and leaves at its end: the others
+        notice that at once, and say so.
         """
         if kind is None:
-            with _others():
-                dist.barrier(self.talk)
-            atexit.unregister(self._part)
-            self._part(all_here=True)
+            with _contact():
+                dist.barrier(self._control)
+            atexit.unregister(self._leave)
+            self._leave(all_here=True)
 
-    def _part(self, all_here: bool = False) -> None:
-        """Gloo's threads have to end before Python does: one that then lets go of a tensor aborts the process.
+    def _leave(self, all_here: bool = False) -> None:
+        """End the process groups.
 
-        NCCL has none, and ending it waits for the others, who may be gone.
+        Gloo's threads must end before Python does: a thread that lets go of a tensor after that
+        aborts the process. NCCL has no such threads, and to end it waits for the others, who may
+        be gone.
         """
         if all_here or dist.get_backend() == "gloo":
             dist.destroy_process_group()
-        elif self.talk:
-            dist.destroy_process_group(self.talk)
-        self.talk = None
+        elif self._control:
+            dist.destroy_process_group(self._control)
+        self._control = None

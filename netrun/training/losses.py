@@ -1,4 +1,7 @@
-"""The loss that Caffe shows, averaged over the last average_loss iterations of one Step; where it stops being finite."""
+"""The loss that Caffe shows, averaged over the last average_loss iterations of one Step.
+
+Also names the blob in which a loss stops being finite.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,26 @@ from netrun.engine.engine import Engine
 
 
 class NonFiniteLoss(Exception):
-    """A loss was NaN or infinite. passes_ago: how many passes lie between it and the latest one."""
+    """A loss was NaN or infinite.
+
+    passes_ago: how many passes lie between it and the latest.
+    """
 
     def __init__(self, loss: float, passes_ago: int) -> None:
         super().__init__(loss, passes_ago)
-        self.loss, self.passes_ago = loss, passes_ago
+        self.loss = loss
+        self.passes_ago = passes_ago
 
 
 class LossWindow:
-    """Smoothed loss. Losses stay on their device until somebody asks, so that a GPU need not stop for each of them.
+    """Smoothed loss.
 
-    waiting: losses not read yet; look at value() before they are more than PATIENCE, or a NaN goes unseen for long.
+    Losses stay on their device until value() reads them, so that a GPU need not stop for each.
+
+    size: how many iterations the mean is over.
     """
 
+    # Look at value() before more losses than this wait: else a NaN goes unseen for long.
     PATIENCE = 20
 
     def __init__(self, size: int) -> None:
@@ -35,17 +45,23 @@ class LossWindow:
         self._smoothed = 0.0
 
     def state(self) -> list[float]:
-        """What a resumed run needs to smooth on as if it had never stopped."""
+        """What a resumed run needs to go on as if it had never stopped.
+
+        Returns how many losses have been read, the smoothed loss, and the window.
+        """
         return [self._count, self.value(), *self._window]
 
     def restore(self, state: Sequence[float]) -> None:
-        """Go on from another window's state(), unless that was a longer window's."""
+        """Go on from another window's state(), unless that window was longer."""
         if len(state) - 2 > self.size:
             return
-        self._count, self._smoothed, self._window = int(state[0]), state[1], list(state[2:])
+        self._count = int(state[0])
+        self._smoothed = state[1]
+        self._window = list(state[2:])
 
     @property
     def waiting(self) -> int:
+        """How many losses value() has not read yet."""
         return len(self._pending)
 
     def push(self, loss: Tensor) -> None:
@@ -53,25 +69,31 @@ class LossWindow:
         self._pending.append(loss.detach().reshape(()))
 
     def value(self) -> float:
-        """The smoothed loss. Raises NonFiniteLoss for the first loss since the last call that is not finite."""
-        losses = torch.stack(self._pending).tolist() if self._pending else []
+        """The smoothed loss. Raises NonFiniteLoss for the first new loss that is not finite."""
+        losses: list[float] = []
+        if self._pending:
+            losses = torch.stack(self._pending).tolist()
         self._pending.clear()
         for i, loss in enumerate(losses):
             if not math.isfinite(loss):
                 raise NonFiniteLoss(loss, len(losses) - 1 - i)
-            if len(self._window) < self.size:
-                self._window.append(loss)
-                self._smoothed += (loss - self._smoothed) / len(self._window)
-            else:
-                oldest = self._count % self.size
-                self._smoothed += (loss - self._window[oldest]) / self.size
-                self._window[oldest] = loss
-            self._count += 1
+            self._take(loss)
         return self._smoothed
+
+    def _take(self, loss: float) -> None:
+        """Put a loss into the window, in place of the oldest of a full one."""
+        if len(self._window) < self.size:
+            self._window.append(loss)
+            self._smoothed += (loss - self._smoothed) / len(self._window)
+        else:
+            oldest = self._count % self.size
+            self._smoothed += (loss - self._window[oldest]) / self.size
+            self._window[oldest] = loss
+        self._count += 1
 
 
 def first_non_finite(net: Engine) -> str:
-    """Names the first blob that is not finite after the latest forward, in the order of computing.
+    """Name the first blob that is not finite after the latest forward, in the order of computing.
 
     Returns a layer's parameter or its top, in words.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -12,17 +13,18 @@ _WRITES = os.O_WRONLY | os.O_RDWR
 
 
 def trainer_of(folder: Path, log: Path) -> int | None:
-    """The id of the process that trains the run of this folder; None where there is none.
+    """Find the process that trains the run of this folder.
 
-    It is the one that was started as `netrun train` or `caffe train` with a solver of this
-    folder, else one that has the log open for writing. Other systems than Linux: None.
+    It was started as `netrun train` or `caffe train` with a solver of this folder, else it has
+    the log open for writing. Of several, the one that started the others.
+    Returns its id; None where no process trains the run, and on systems other than Linux.
     """
     pids = list(_processes())
     trainers = [pid for pid in pids if _trains(pid, folder)]
     if not trainers and log.is_file():
-        trainers = [pid for pid in pids if pid != os.getpid() and _writes(pid, log)]
-    children = [pid for pid in trainers if _parent(pid) in trainers]
-    first = [pid for pid in trainers if pid not in children]
+        others = [pid for pid in pids if pid != os.getpid()]
+        trainers = [pid for pid in others if _writes(pid, log)]
+    first = [pid for pid in trainers if _parent(pid) not in trainers]
     return min(first, default=None)
 
 
@@ -35,19 +37,22 @@ def _processes() -> Iterator[int]:
 
 def _trains(pid: int, folder: Path) -> bool:
     """Whether the process's command line is `… train … --solver FILE`, FILE in this folder."""
+    process = _PROC / str(pid)
     try:
-        words = (_PROC / str(pid) / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-        start = Path(os.readlink(_PROC / str(pid) / "cwd"))
+        line = (process / "cmdline").read_bytes().decode("utf-8", "replace")
+        start = Path(os.readlink(process / "cwd"))
     except OSError:
         return False
+    words = line.split("\0")
     if "train" not in words:
         return False
-    return any((start / solver).resolve().parent == folder.resolve() for solver in _solvers(words))
+    folders = [(start / solver).resolve().parent for solver in _solvers(words)]
+    return folder.resolve() in folders
 
 
 def _solvers(words: list[str]) -> Iterator[str]:
     """The values of --solver in gflags' spellings."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         name, _, value = word.partition("=")
         if name in ("-solver", "--solver"):
             yield value or following
@@ -64,24 +69,36 @@ def _writes(pid: int, log: Path) -> bool:
 
 
 def _same(handle: Path, wanted: os.stat_result) -> bool:
+    """Whether an open file of a process is the wanted one."""
     with suppress(OSError):
         return os.path.samestat(handle.stat(), wanted)
     return False
 
 
 def _open_for_writing(pid: int, handle: str) -> bool:
+    """Whether a process has opened a file for writing.
+
+    handle: its number there.
+    """
     with suppress(OSError):
-        for line in (_PROC / str(pid) / "fdinfo" / handle).read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name == "flags":
-                return bool(int(value, 8) & _WRITES)
+        flags = _entry(_PROC / str(pid) / "fdinfo" / handle, "flags")
+        if flags is not None:
+            return bool(int(flags, 8) & _WRITES)
     return False
 
 
 def _parent(pid: int) -> int | None:
     with suppress(OSError):
-        for line in (_PROC / str(pid) / "status").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name == "PPid":
-                return int(value)
+        parent = _entry(_PROC / str(pid) / "status", "PPid")
+        if parent is not None:
+            return int(parent)
+    return None
+
+
+def _entry(path: Path, wanted: str) -> str | None:
+    """The value of a `name: value` line of a file; None without one."""
+    for line in path.read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == wanted:
+            return value
     return None

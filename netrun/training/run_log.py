@@ -43,8 +43,8 @@ class RunLog:
     scores: the same numbers in the log's order, those of the `test` command included.
     latest: the last iteration that the log names; None without one.
 
-    Where a run was resumed, an iteration's later value stands. What a killed run had logged
-    beyond that iteration is gone.
+    Where a run was resumed at an iteration, what the killed run had logged from that iteration on
+    is gone.
     """
 
     loss: Curve = field(default_factory=dict)
@@ -64,7 +64,8 @@ class RunLog:
         elif match := _RATE.search(line):
             self.rate[int(match[1])] = float(match[2])
         elif match := _TESTING.search(line):
-            self._testing, self._test_net = int(match[1]), match[2]
+            self._testing = int(match[1])
+            self._test_net = match[2]
             self._by_command = False
         elif _TEST_COMMAND.search(line):
             self._by_command = True
@@ -72,7 +73,7 @@ class RunLog:
             self._add_score(match[1], float(match[2]))
 
     def _follow(self, line: str) -> None:
-        """Keep `latest` up to date; an earlier iteration than it means that a run was resumed."""
+        """Keep `latest` up to date. An iteration before it means that a run was resumed."""
         match = _ITERATION.search(line)
         if not match:
             return
@@ -86,14 +87,21 @@ class RunLog:
         if self._test_net != "0":
             output = f"#{self._test_net} {blob}"
         self.tests.setdefault(output, {})[self._testing] = value
-        iteration = None if self._by_command else self._testing
+        iteration = None
+        if not self._by_command:
+            iteration = self._testing
         self.scores.append(LoggedScore(output, iteration, value))
 
     def _forget_from(self, iteration: int) -> None:
+        """Forget all values from this iteration on, and scores of the `test` command."""
         for curve in [self.loss, self.rate, *self.tests.values()]:
-            for later in [i for i in curve if i >= iteration]:
-                del curve[later]
-        kept = [s for s in self.scores if s.iteration is not None and s.iteration < iteration]
+            for logged in list(curve):
+                if logged >= iteration:
+                    del curve[logged]
+        kept = []
+        for score in self.scores:
+            if score.iteration is not None and score.iteration < iteration:
+                kept.append(score)
         self.scores[:] = kept
 
 
@@ -104,13 +112,13 @@ def read(path: PathLike) -> RunLog:
     """
     log = read_lines(_text(path).splitlines())
     if not log.loss and not log.tests:
-        said = "no iteration of a training log in it (netrun writes one with --log)"
-        raise CaffeError(f"{path}: {said}")
+        lacks = "no iteration of a training log in it (netrun writes one with --log)"
+        raise CaffeError(f"{path}: {lacks}")
     return log
 
 
 def read_growing(path: PathLike) -> RunLog:
-    """Read a log that a process may be writing: a last line without its end is left out.
+    """Read a log that a process may be writing, without a last line that has no end yet.
 
     Raises CaffeError where the file cannot be read.
     """
@@ -119,7 +127,7 @@ def read_growing(path: PathLike) -> RunLog:
 
 
 def read_lines(lines: list[str]) -> RunLog:
-    """What these lines of a log say; lines of any other kind count for nothing."""
+    """Read lines of a log. Lines of any other kind count for nothing."""
     log = RunLog()
     for line in lines:
         log.read_line(line)

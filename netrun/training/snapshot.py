@@ -1,7 +1,8 @@
-"""A run on disk: `.caffemodel` and `.solverstate` in Caffe's own form, binary or HDF5, and the way back.
+"""A run on disk: `.caffemodel` and `.solverstate` in Caffe's own form, binary or HDF5.
 
-Both files are written beside their final name, flushed to the disk and then renamed, weights first: whatever stops the
-process, a `.solverstate` that exists is whole, and so is the `.caffemodel` that it names.
+Both files are written beside their final name, flushed to the disk and then renamed, weights
+first. So, whatever stops the process, a `.solverstate` that exists is whole, and so is the
+`.caffemodel` that it names.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import math
 import os
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from torch import Tensor
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
 from netrun.engine.engine import Engine
-from netrun.runtime import log
+from netrun.runtime import log, memory
 from netrun.training.losses import LossWindow
 from netrun.training.lr_policy import Schedule
 from netrun.weights import hdf5
@@ -32,7 +34,14 @@ from ssd_common.errors import CaffeError
 
 @dataclass
 class State:
-    """What a `.solverstate` holds. model: path of the weights, or None where the state names none. losses: LossWindow.state(), or []."""
+    """What a `.solverstate` holds.
+
+    iteration: how often the weights have been updated.
+    model: path of the weights; None where the state names none.
+    history: the updater's blobs.
+    current_step, minimum_loss, last_event: as of lr_policy.Schedule.
+    losses: LossWindow.state(), or [].
+    """
 
     iteration: int
     model: str | None
@@ -43,32 +52,61 @@ class State:
     losses: list[float]
 
 
+@dataclass(frozen=True)
+class _Form:
+    """A form of snapshots.
+
+    weights_at, state_at: Caffe's lines that log the two files.
+    """
+
+    name: str
+    suffix: str
+    weights_at: str
+    state_at: str
+
+
+_BINARY = _Form("binary proto", "", "solver.cpp:596", "sgd_solver.cpp:308")
+_HDF5 = _Form("HDF5", ".h5", "solver.cpp:605", "sgd_solver.cpp:317")
+
+
+def _form(param: pb.SolverParameter) -> _Form:
+    if param.snapshot_format == pb.SolverParameter.HDF5:
+        return _HDF5
+    return _BINARY
+
+
 def check(param: pb.SolverParameter) -> None:
-    """Raises CaffeError where the solver asks for snapshots but not where."""
+    """Raises CaffeError where the solver asks for snapshots but names no place for them."""
     if param.snapshot and not param.snapshot_prefix:
         raise CaffeError("solver: snapshot is set but snapshot_prefix is not")
 
 
 def prepare(param: pb.SolverParameter, net: Engine) -> None:
-    """Make the folder of the snapshots, and clear it of what a killed process left half written.
+    """Make the snapshots' folder, and remove what a killed process left half written in it.
 
-    Raises CaffeError where it cannot be written, or HDF5 cannot hold the net's names, before any time is spent on training.
+    Raises CaffeError, before any time goes into training, where the folder cannot be written or
+    HDF5 cannot hold the net's names.
     """
-    if _suffix(param):
+    if _form(param) is _HDF5:
         hdf5.check_names([layer.name for layer in net.layer_list])
-    if param.snapshot_prefix:
-        folder, name = Path(param.snapshot_prefix).parent, Path(param.snapshot_prefix).name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f".{name}_iter_probe.tmp").touch()
-            for left in folder.glob(f".{glob.escape(name)}_iter_*.tmp"):
-                left.unlink()
-        except OSError as error:
-            raise CaffeError(f"solver: cannot write to snapshot_prefix '{param.snapshot_prefix}': {error.strerror}") from None
+    prefix = param.snapshot_prefix
+    if not prefix:
+        return
+    folder = Path(prefix).parent
+    name = Path(prefix).name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f".{name}_iter_probe.tmp").touch()
+        for left in folder.glob(f".{glob.escape(name)}_iter_*.tmp"):
+            left.unlink()
+    except OSError as error:
+        cannot = f"cannot write to snapshot_prefix '{prefix}': {error.strerror}"
+        raise CaffeError(f"solver: {cannot}") from None
 
 
-# A repeated double of netrun's own in the `.solverstate`, number 1000, which Caffe's reader skips: LossWindow.state(). Caffe begins
-# a new window when it resumes; under lr_policy "plateau" with average_loss above 1 the rate would then not be the uninterrupted run's.
+# netrun keeps LossWindow.state() as a repeated double in the `.solverstate`, field 1000, which
+# Caffe's reader skips. Caffe begins a new window when it resumes: under lr_policy "plateau" with
+# average_loss above 1, the rate would then differ from the uninterrupted run's.
 _LOSS = struct.Struct("<2sd")
 _LOSS_TAG = b"\xc1\x3e"  # 1000 << 3 | 1 as a varint
 
@@ -82,17 +120,19 @@ def write(
     *,
     losses: LossWindow | None = None,
 ) -> str:
-    """Write `PREFIX_iter_N.caffemodel` and `.solverstate`, with `.h5` behind for HDF5; the latter's path.
+    """Write `PREFIX_iter_N.caffemodel` and `.solverstate`, with `.h5` behind for HDF5.
 
-    losses: where the schedule goes by them. Raises CaffeError where the disk refuses.
+    losses: where the schedule needs them.
+    Returns the path of the state. Raises CaffeError where the disk refuses.
     """
-    stem, suffix = f"{param.snapshot_prefix}_iter_{iteration}", _suffix(param)
-    kind = "HDF5" if suffix else "binary proto"
-    model, path = f"{stem}.caffemodel{suffix}", f"{stem}.solverstate{suffix}"
-    log.info(f"Snapshotting to {kind} file {model}", at="solver.cpp:605" if suffix else "solver.cpp:596")
+    form = _form(param)
+    stem = f"{param.snapshot_prefix}_iter_{iteration}"
+    model = f"{stem}.caffemodel{form.suffix}"
+    path = f"{stem}.solverstate{form.suffix}"
+    log.info(f"Snapshotting to {form.name} file {model}", at=form.weights_at)
     net.save(model, diffs=param.snapshot_diff)
     _sync(Path(model).parent)
-    log.info(f"Snapshotting solver state to {kind} file {path}", at="sgd_solver.cpp:317" if suffix else "sgd_solver.cpp:308")
+    log.info(f"Snapshotting solver state to {form.name} file {path}", at=form.state_at)
     fields: dict[str, Any] = {
         "iter": iteration,
         "learned_net": model,
@@ -100,24 +140,44 @@ def write(
         "minimum_loss": schedule.minimum_loss,
         "iter_last_event": schedule.last_event,
     }
-    blobs = [h.detach().cpu().numpy() for h in history]
-    window = losses.state() if losses is not None else []
-    if suffix:
+    blobs = [blob.detach().cpu().numpy() for blob in history]
+    window: list[float] = []
+    if losses is not None:
+        window = losses.state()
+    if form is _HDF5:
         hdf5.write_state(path, {**fields, "history": blobs, "losses": window})
     else:
         state = pb.SolverState(**fields, history=[blob_message(blob) for blob in blobs])
-        state.MergeFromString(b"".join(_LOSS.pack(_LOSS_TAG, value) for value in window))
+        state.MergeFromString(b"".join(_LOSS.pack(_LOSS_TAG, loss) for loss in window))
         binary.write(state, path)
     _sync(Path(model).parent)
     return path
 
 
-def _suffix(param: pb.SolverParameter) -> str:
-    return ".h5" if param.snapshot_format == pb.SolverParameter.HDF5 else ""
+@contextmanager
+def errors_named(iteration: int, kept: str) -> Iterator[None]:
+    """Write a snapshot; errors then say which earlier one is there.
+
+    iteration: how often the weights have been updated.
+    kept: the last good snapshot, in words; the end of the message.
+    Raises CaffeError where the disk refuses or memory runs out.
+    """
+    try:
+        yield
+    except CaffeError as error:
+        raise CaffeError(f"{error}{kept}") from None
+    except Exception as error:
+        if not memory.exhausted(error):
+            raise
+        what = "out of memory while writing a snapshot, which is not there"
+        raise CaffeError(f"iteration {iteration}: {what}{kept}") from None
 
 
 def _sync(folder: Path) -> None:
-    """Have the disk know the renames in a folder, so that a power cut cannot keep the later one and lose the earlier."""
+    """Have the disk take in the renames in a folder.
+
+    Else a power cut could keep the later one and lose the earlier.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -126,55 +186,106 @@ def _sync(folder: Path) -> None:
 
 
 def read(path: str | Path) -> State:
-    """The state in a `.solverstate` or `.solverstate.h5` file. Raises CaffeError for a file that is none."""
-    if hdf5.is_hdf5(path):
-        found = hdf5.read_state(path)
-        model, history = found["learned_net"], found["history"]
-    else:
-        state = binary.read_state(path)
-        found = {name: getattr(state, name) for name in ("iter", "current_step", "minimum_loss", "iter_last_event")}
-        model = state.learned_net if state.HasField("learned_net") else None
-        history = [blob_array(blob) for blob in state.history]
-        found["losses"] = _losses(state)
+    """Read a `.solverstate` or `.solverstate.h5` file.
+
+    Raises CaffeError for a file of another kind, and for a corrupt one.
+    """
+    fields = _read_fields(path)
+    model = fields["learned_net"]
+    if model is not None:
+        model = _find_weights(model, Path(path))
+    minimum_loss = fields["minimum_loss"]
+    if math.isnan(minimum_loss):
+        minimum_loss = Schedule.NO_LOSS_YET
     return State(
-        iteration=found["iter"],
-        model=_beside(model, Path(path)) if model is not None else None,
-        history=[torch.from_numpy(blob) for blob in history],
-        current_step=found["current_step"],
-        minimum_loss=found["minimum_loss"] if not math.isnan(found["minimum_loss"]) else Schedule.NO_LOSS_YET,
-        last_event=found["iter_last_event"],
-        losses=found["losses"],
+        iteration=fields["iter"],
+        model=model,
+        history=[torch.from_numpy(blob) for blob in fields["history"]],
+        current_step=fields["current_step"],
+        minimum_loss=minimum_loss,
+        last_event=fields["iter_last_event"],
+        losses=fields["losses"],
     )
 
 
+def _read_fields(path: str | Path) -> dict[str, Any]:
+    """The fields of a state by Caffe's names, and `losses`; history as arrays."""
+    if hdf5.is_hdf5(path):
+        return hdf5.read_state(path)
+    state = binary.read_state(path)
+    fields: dict[str, Any] = {
+        "iter": state.iter,
+        "learned_net": None,
+        "current_step": state.current_step,
+        "minimum_loss": state.minimum_loss,
+        "iter_last_event": state.iter_last_event,
+        "history": [blob_array(blob) for blob in state.history],
+    }
+    if state.HasField("learned_net"):
+        fields["learned_net"] = state.learned_net
+    fields["losses"] = _losses(state)
+    return fields
+
+
 def _losses(state: pb.SolverState) -> list[float]:
-    """netrun's own field: what is left of a state without Caffe's fields. Spends the state."""
+    """netrun's own field 1000: what is left of a state without Caffe's fields.
+
+    Empties the state. Returns [] where other unknown fields are there.
+    """
     for known, _ in state.ListFields():
         state.ClearField(known.name)
     rest = state.SerializeToString()
-    whole = len(rest) % _LOSS.size == 0 and all(tag == _LOSS_TAG for tag, _ in _LOSS.iter_unpack(rest))
-    return [value for _, value in _LOSS.iter_unpack(rest)] if whole else []
+    if len(rest) % _LOSS.size:
+        return []
+    losses = []
+    for tag, loss in _LOSS.iter_unpack(rest):
+        if tag != _LOSS_TAG:
+            return []
+        losses.append(loss)
+    return losses
 
 
-def _beside(model: str | bytes, state: Path) -> str:
-    """The weights that a state names: there, or, where a run's folder has been moved, beside the state itself."""
-    if isinstance(model, bytes) or not model.isprintable():  # protobuf gives bytes where they are no UTF-8
+def _find_weights(model: str | bytes, state: Path) -> str:
+    """The weights that a state names.
+
+    Where a run's folder has been moved, they lie beside the state.
+    """
+    # protobuf gives bytes for a string that is not UTF-8.
+    if isinstance(model, bytes) or not model.isprintable():
         raise CaffeError(f"{state}: is corrupt: its learned_net is no path")
-    moved = state.parent / Path(model).name
-    return str(moved) if not Path(model).exists() and moved.exists() else model
+    beside = state.parent / Path(model).name
+    if not Path(model).exists() and beside.exists():
+        return str(beside)
+    return model
 
 
 def latest(prefix: str) -> str | None:
-    """The state of this snapshot_prefix, binary or HDF5, with the highest iteration that reads, weights included; None without one."""
-    folder, name = Path(prefix).parent, Path(prefix).name
-    pattern = re.compile(re.escape(name) + r"_iter_(\d+)\.solverstate(\.h5)?")
-    found = [(int(m.group(1)), path) for path in folder.glob("*.solverstate*") if (m := pattern.fullmatch(path.name))]
-    for _, path in sorted(found, reverse=True):
+    """The newest state of a snapshot_prefix, binary or HDF5, that reads, weights included.
+
+    A state that does not read is passed over with a warning.
+    Returns its path; None where no state reads.
+    """
+    for path in _states(prefix):
         try:
             model = read(path).model
             if model is not None:
                 stored(model)
-            return str(path)
         except (CaffeError, OSError) as error:
             log.warning(f"passing over {path}: {error}")
+        else:
+            return str(path)
     return None
+
+
+def _states(prefix: str) -> list[Path]:
+    """The states of a snapshot_prefix, highest iteration first."""
+    folder = Path(prefix).parent
+    name = re.escape(Path(prefix).name)
+    pattern = re.compile(name + r"_iter_(\d+)\.solverstate(\.h5)?")
+    found = []
+    for path in folder.glob("*.solverstate*"):
+        match = pattern.fullmatch(path.name)
+        if match:
+            found.append((int(match.group(1)), path))
+    found.sort(reverse=True)
+    return [path for _, path in found]

@@ -1,58 +1,44 @@
-"""Caffe's solver: train a net by its prototxt, test it, snapshot it, resume it (weiliu89/caffe, src/caffe/solver.cpp)."""
+"""Caffe's solver: train a net by its prototxt, test it, snapshot it, resume it.
+
+Source: weiliu89/caffe, src/caffe/solver.cpp.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from netrun.engine.engine import Engine
-from netrun.evaluation import scoring
-from netrun.runtime import log, memory
+from netrun.runtime import log
 from netrun.runtime.options import DEFAULTS, RunOptions
-from netrun.training import snapshot
+from netrun.training import passes, snapshot, sources, testing
 from netrun.training.actions import Action
+from netrun.training.callback import Callback
+from netrun.training.checks import check, check_weights
 from netrun.training.losses import LossWindow, NonFiniteLoss, first_non_finite
 from netrun.training.lr_policy import Schedule
-from netrun.training.sources import NetBuilder, NetSource, source_of_train, sources_of_tests
 from netrun.training.updates import Updater
 from ssd_common.errors import CaffeError
-from ssd_common.suggest import suggest
-
-EVAL_TYPES = ("classification", "detection")
-
-
-class Callback(Protocol):
-    """What a solver calls in every iteration.
-
-    Data parallelism is such a callback (netrun.training.distributed): it averages gradients among
-    the processes.
-    """
-
-    def on_start(self, solver: Solver) -> None:
-        """Called before the iteration's first pass."""
-
-    def on_gradients_ready(self, solver: Solver) -> None:
-        """Called when all gradients are there and no weight has changed."""
 
 
 class Solver:
     """One training run.
 
-    param: a solver prototxt, or its message. path: the file that the message came from.
+    param: a solver prototxt, or its message.
+    path: the file that the message came from.
     device: where to compute (None: where net_class puts a net; Engine: on the CPU).
     options: how the run computes; only rank 0 tests and writes snapshots. The prototxt's
         random_seed goes before the options' seed, so that a resumed run can repeat its draws
         without either (Caffe seeds by the clock).
     net_class: what nets are made of, Engine or a class on top of it.
 
-    net: the train net. test_nets: they use the train net's own tensors.
+    net: the train net.
+    test_nets: the test nets, which use the train net's own tensors.
     iter: how often the weights have been updated.
 
     Raises CaffeError where the solver, its nets or their data are wrong, before anything is
@@ -69,39 +55,56 @@ class Solver:
         net_class: type[Engine] = Engine,
     ) -> None:
         if not isinstance(param, pb.SolverParameter):
-            path, param = param, text.read_solver(param)
-        folder = Path(path).parent if path is not None else None
+            path = param
+            param = text.read_solver(param)
         self.param = param
-        self.root, self.alone = options.rank == 0, options.world == 1
-        _check(param)
+        self.root = options.rank == 0
+        self.alone = options.world == 1
+        check(param)
         self.schedule = Schedule(param)
-        train = source_of_train(param, folder)
-        tests = sources_of_tests(param, folder) if self.root else []
-        if self.root:
-            log.info(f"Initializing solver from parameters:\n{text.dumps(param)}", at="solver.cpp:63")
-
-        if param.random_seed >= 0:
-            options = replace(options, seed=param.random_seed)
-        builder = NetBuilder(net_class, device, options)
-        log.info(f"Creating training net from {train.origin}", at="solver.cpp:107")
-        self.net = builder.build(train, debug_info=train.net.debug_info)
-        self.updater = Updater(param, self.net.learnable)
-        self.test_nets: Sequence[Engine] = self._built(tests, builder)
-        if self.root:
-            snapshot.prepare(param, self.net)  # only now: a net that cannot be built leaves no folder behind
+        self._build_nets(sources.folder_of(path), net_class, device, options)
         log.info("Solver scaffolding done.", at="solver.cpp:75")
         self.iter = 0
         self.callbacks: list[Callback] = []
         self.requested_action: Callable[[], Action] = lambda: Action.NONE
-        self.agree: Callable[[Action], Action] = lambda action: action  # among processes that train together
+        # How the processes of a run settle on one action: a run of one does what it was asked for.
+        self.agree: Callable[[Action], Action] = lambda action: action
         self.last_snapshot: str | None = None
         self._losses = LossWindow(param.average_loss)
-        self._kept_iter: int | None = None
+        self._kept_iter: int | None = None  # of the last snapshot
         self._resumed = False
         self._stopping = False
-        self._asked: list[Action] = []  # during a test, and not for this process to decide alone
+        self._asked: list[Action] = []  # during a test, for all processes to agree on
 
-    def _built(self, tests: Sequence[NetSource], builder: NetBuilder) -> list[Engine]:
+    def _build_nets(
+        self,
+        folder: Path | None,
+        net_class: type[Engine],
+        device: torch.device | str | None,
+        options: RunOptions,
+    ) -> None:
+        """Build the train net, its updater and, in rank 0, the test nets."""
+        param = self.param
+        train = sources.source_of_train(param, folder)
+        tests: list[sources.NetSource] = []
+        if self.root:
+            tests = sources.sources_of_tests(param, folder)
+            parameters = text.dumps(param)
+            log.info(f"Initializing solver from parameters:\n{parameters}", at="solver.cpp:63")
+        if param.random_seed >= 0:
+            options = replace(options, seed=param.random_seed)
+        builder = sources.NetBuilder(net_class, device, options)
+        log.info(f"Creating training net from {train.origin}", at="solver.cpp:107")
+        self.net = builder.build(train, debug_info=train.net.debug_info)
+        self.updater = Updater(param, self.net.learnable)
+        self.test_nets: Sequence[Engine] = self._build_tests(tests, builder)
+        if self.root:
+            # Only now: a net that cannot be built leaves no folder behind.
+            snapshot.prepare(param, self.net)
+
+    def _build_tests(
+        self, tests: Sequence[sources.NetSource], builder: sources.NetBuilder
+    ) -> list[Engine]:
         nets = []
         for i, source in enumerate(tests):
             log.info(f"Creating test net (#{i}) specified by {source.origin}", at="solver.cpp:197")
@@ -111,7 +114,11 @@ class Solver:
     # ---- running
 
     def solve(self, resume_file: str | Path | None = None) -> bool:
-        """Train up to max_iter, with tests, snapshots and the last look at the loss that Caffe takes. False: stopped early."""
+        """Train up to max_iter, with tests, snapshots and Caffe's last look at the loss.
+
+        resume_file: a `.solverstate` to start from.
+        Returns False where the run stopped early. Raises CaffeError, as step() and snapshot() do.
+        """
         log.info(f"Solving {self.net.name}", at="solver.cpp:294")
         log.info(f"Learning Rate Policy: {self.param.lr_policy}", at="solver.cpp:295")
         self._stopping = False
@@ -119,23 +126,30 @@ class Solver:
             self.restore(resume_file)
         with log.Progress(self.iter, self.param.max_iter, show=self.root) as progress:
             self.step(self.param.max_iter - self.iter, progress.step)
-        if self._kept_iter != self.iter and (self._stopping or self.param.snapshot_after_train):
+        keep = self._stopping or self.param.snapshot_after_train
+        if keep and self._kept_iter != self.iter:
             self.snapshot()
         if self._stopping:
             log.info("Optimization stopped early.", at="solver.cpp:316")
             return False
-        if self.param.display and self.iter % self.param.display == 0:
+        if self._displays():
             self.net.run()
             self._losses.push(self.net.loss)
-            log.info(f"Iteration {self.iter}, loss = {log.number(self._smoothed_loss())}", at="solver.cpp:332")
+            loss = log.number(self._smoothed_loss())
+            log.info(f"Iteration {self.iter}, loss = {loss}", at="solver.cpp:332")
         if self._test_due():
             self.test_all()
         log.info("Optimization Done.", at="solver.cpp:337")
         return True
 
-    def step(self, iterations: int, progress: Callable[[], object] = lambda: None) -> None:
-        """Train for so many iterations, or until stopped. progress: called after each of them.
+    def step(
+        self,
+        iterations: int,
+        progress: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Train for so many iterations, or until stopped.
 
+        progress: called after each iteration.
         Raises CaffeError where the loss is not finite any more.
         """
         stop = self.iter + iterations
@@ -149,8 +163,8 @@ class Solver:
                     break
             self._iterate()
             progress()
-            action = self.agree(self._asked.pop() if self._asked else self.requested_action())
-            if action is Action.SNAPSHOT or (self.param.snapshot and self.iter % self.param.snapshot == 0):
+            action = self.agree(self._next_action())
+            if action is Action.SNAPSHOT or self._snapshot_due():
                 self.snapshot()
             if action is Action.STOP:
                 self._stopping = True
@@ -158,70 +172,75 @@ class Solver:
         if self._losses.waiting:
             self._smoothed_loss()
 
+    def _next_action(self) -> Action:
+        if self._asked:
+            return self._asked.pop()
+        return self.requested_action()
+
+    def _snapshot_due(self) -> bool:
+        return bool(self.param.snapshot) and self.iter % self.param.snapshot == 0
+
+    def _displays(self) -> bool:
+        """Whether this iteration is one that the solver displays."""
+        return bool(self.param.display) and self.iter % self.param.display == 0
+
     def _iterate(self) -> None:
         """One iteration: iter_size passes forward and backward, then one update."""
         self.updater.clear()
         for callback in self.callbacks:
             callback.on_start(self)
-        display = bool(self.param.display) and self.iter % self.param.display == 0
+        display = self._displays()
         show = display and self.param.debug_info and self.root
-        total: Tensor | None = None
-        for _ in range(self.param.iter_size):
-            outputs = self.net.run_and_show_both() if show else self._pass()
-            loss = self.net.loss
-            total = loss.detach() if total is None else total + loss.detach()
-        assert total is not None
-        self._losses.push(total / self.param.iter_size)
-        if self._losses.waiting >= LossWindow.PATIENCE or total.device.type == "cpu":
+        outputs, loss = passes.run(self.net, self.param.iter_size, show)
+        self._losses.push(loss)
+        if self._losses.waiting >= LossWindow.PATIENCE or loss.device.type == "cpu":
             self._smoothed_loss()
         if display and self.root:
-            log.info(f"Iteration {self.iter}, loss = {log.number(self._smoothed_loss())}", at="solver.cpp:243")
-            for i, (name, weight, value) in enumerate(scoring.numbers(self.net, outputs)):
-                log.info(f"    Train net output #{i}: {name} = {scoring.weighted(value, weight)}", at="solver.cpp:259")
+            smoothed = log.number(self._smoothed_loss())
+            log.info(f"Iteration {self.iter}, loss = {smoothed}", at="solver.cpp:243")
+            passes.log_outputs(self.net, outputs)
         for callback in self.callbacks:
             callback.on_gradients_ready(self)
-        rate = self.schedule.rate(self.iter, self._smoothed_loss() if self.param.lr_policy == "plateau" else 0.0)
+        plateau_loss = 0.0
+        if self.param.lr_policy == "plateau":
+            plateau_loss = self._smoothed_loss()
+        rate = self.schedule.rate(self.iter, plateau_loss)
         if display and self.root:
             log.info(f"Iteration {self.iter}, lr = {log.number(rate)}", at="sgd_solver.cpp:138")
         self.updater.apply(rate, self.iter)
         self.iter += 1
-
-    def _pass(self) -> dict[str, Tensor]:
-        """A pass forward and backward; the outputs."""
-        outputs = self.net.run(show=False)
-        loss = self.net.loss
-        if loss.requires_grad:
-            loss.backward()
-        return outputs
 
     def _smoothed_loss(self) -> float:
         try:
             return self._losses.value()
         except NonFiniteLoss as error:
             culprit = first_non_finite(self.net)
-            last = self.last_snapshot if self.root else snapshot.latest(self.param.snapshot_prefix)
-            kept = f"the last good snapshot is {last}" if last else "this run has no snapshot yet"
-            at = self.iter - error.passes_ago
-            raise CaffeError(f"iteration {at}: the loss is {error.loss:g}; first non-finite blob: {culprit}; {kept}") from None
+            iteration = self.iter - error.passes_ago
+            found = f"first non-finite blob: {culprit}; {self._newest_snapshot()}"
+            loss = f"the loss is {error.loss:g}"
+            raise CaffeError(f"iteration {iteration}: {loss}; {found}") from None
+
+    def _newest_snapshot(self) -> str:
+        """Which snapshot a failed run can go on from, in words."""
+        last = self.last_snapshot
+        if not self.root:
+            last = snapshot.latest(self.param.snapshot_prefix)
+        if not last:
+            return "this run has no snapshot yet"
+        return f"the last good snapshot is {last}"
 
     # ---- testing
 
     def _test_due(self) -> bool:
-        return self.root and bool(self.param.test_interval) and self.iter % self.param.test_interval == 0
+        interval = self.param.test_interval
+        return self.root and bool(interval) and self.iter % interval == 0
 
     def test_all(self) -> None:
-        """Score every test net with the present weights and log it as Caffe does; a signal in between is obeyed."""
-        for i, (net, iterations) in enumerate(zip(self.test_nets, self.param.test_iter, strict=True)):
-            where = "solver.cpp:433" if self.param.eval_type == "detection" else "solver.cpp:358"
-            log.info(f"Iteration {self.iter}, Testing net (#{i})", at=where)
-            net.share_from(self.net)
-            result = scoring.score(net, iterations, self.param.eval_type, self._obey)
-            if result is None:
-                log.info("Test interrupted.", at="solver.cpp:407")
-                return
-            if self.param.test_compute_loss:
-                log.info(f"Test loss: {log.number(result.loss)}", at="solver.cpp:412")
-            scoring.report(result, self.param)
+        """Score every test net with the present weights, and log the scores as Caffe does.
+
+        A signal during the test is obeyed. Raises CaffeError for outputs that have no score.
+        """
+        testing.score_all(self.test_nets, self.net, self.param, self.iter, self._obey)
 
     def _obey(self) -> bool:
         """Between test batches: do what signals ask for; False to give the test up.
@@ -240,32 +259,43 @@ class Solver:
     # ---- on disk
 
     def snapshot(self) -> str | None:
-        """Write the run to snapshot_prefix; the path of the `.solverstate`, or None in a process that writes none.
+        """Write the run to snapshot_prefix.
 
-        Raises CaffeError, and leaves what is there, where weights are not finite, the disk refuses or memory runs out.
+        Returns the path of the `.solverstate`, or None in a process that writes none.
+        Raises CaffeError where weights are not finite, the disk refuses or memory runs out; the
+        snapshots that are there stay.
         """
         if not self.root:
             return None
         if self._losses.waiting:
             self._smoothed_loss()
-        kept = f" (the last good snapshot is {self.last_snapshot})" if self.last_snapshot else ""
-        if bad := next((p for p in self.net.learnable if not p.tensor.isfinite().all()), None):
-            raise CaffeError(f"iteration {self.iter}: not writing a snapshot: blob {bad.index} of layer '{bad.layer}' is not finite{kept}")
-        try:
-            plateau = self.param.lr_policy == "plateau" and self.param.average_loss > 1
-            losses = self._losses if plateau else None
-            self.last_snapshot = snapshot.write(self.param, self.iter, self.net, self.updater.history, self.schedule, losses=losses)
-        except CaffeError as error:
-            raise CaffeError(f"{error}{kept}") from None
-        except Exception as error:
-            if not memory.exhausted(error):
-                raise
-            raise CaffeError(f"iteration {self.iter}: out of memory while writing a snapshot, which is not there{kept}") from None
+        kept = ""
+        if self.last_snapshot:
+            kept = f" (the last good snapshot is {self.last_snapshot})"
+        check_weights(self.net, self.iter, kept)
+        with snapshot.errors_named(self.iter, kept):
+            self.last_snapshot = self._write_snapshot()
         self._kept_iter = self.iter
         return self.last_snapshot
 
+    def _write_snapshot(self) -> str:
+        losses = None
+        if self.param.lr_policy == "plateau" and self.param.average_loss > 1:
+            losses = self._losses
+        return snapshot.write(
+            self.param,
+            self.iter,
+            self.net,
+            self.updater.history,
+            self.schedule,
+            losses=losses,
+        )
+
     def restore(self, path: str | Path) -> None:
-        """Continue a run from a `.solverstate`, with the data and the random draws that come next. Raises CaffeError."""
+        """Continue a run from a `.solverstate`, with the data and random draws that come next.
+
+        Raises CaffeError where the state or its weights do not read, or belong to another net.
+        """
         log.info(f"Restoring previous solver status from {path}", at="solver.cpp:301")
         state = snapshot.read(path)
         self.updater.restore(state.history)
@@ -273,8 +303,7 @@ class Solver:
             self.net.copy_from(state.model)
         log.info("SGDSolver: restoring history", at="sgd_solver.cpp:356")
         self.iter = state.iteration
-        self.schedule.current_step = state.current_step
-        self.schedule.minimum_loss, self.schedule.last_event = state.minimum_loss, state.last_event
+        self.schedule.restore(state.current_step, state.minimum_loss, state.last_event)
         self._losses = LossWindow(self.param.average_loss)
         if state.losses:
             self._losses.restore(state.losses)
@@ -283,28 +312,18 @@ class Solver:
         self.last_snapshot = str(path)
 
     def copy_from(self, weights: str) -> None:
-        """Start from trained weights: one `.caffemodel`, or several separated by commas. Raises CaffeError."""
+        """Start from trained weights: one `.caffemodel`, or several separated by commas.
+
+        Raises CaffeError for files that do not read or do not fit.
+        """
         for path in weights.split(","):
             log.info(f"Finetuning from {path}", at="caffe.cpp:155")
             for name in self.net.copy_from(path):
                 log.info(f"Ignoring source layer {name}", at="net.cpp:761")
-            for net in self.test_nets:  # they may have layers that the train net has not
+            for net in self.test_nets:  # they may have layers that the train net lacks
                 net.copy_from(path)
 
     def close(self) -> None:
         """Let go of data files and threads."""
         for net in [self.net, *self.test_nets]:
             net.close()
-
-
-def _check(param: pb.SolverParameter) -> None:
-    """Refuse, before a net is built, what would stop the run later."""
-    snapshot.check(param)
-    if param.average_loss < 1:
-        raise CaffeError(f"solver: average_loss must be at least 1, not {param.average_loss}")
-    if param.iter_size < 1:
-        raise CaffeError(f"solver: iter_size must be at least 1, not {param.iter_size}")
-    if param.eval_type not in EVAL_TYPES:
-        raise CaffeError(f"solver: unknown eval_type '{param.eval_type}'{suggest(param.eval_type, EVAL_TYPES)}")
-    if param.eval_type == "detection" and param.ap_version not in scoring.AP_VERSIONS:
-        raise CaffeError(f"solver: unknown ap_version '{param.ap_version}'{suggest(param.ap_version, scoring.AP_VERSIONS)}")

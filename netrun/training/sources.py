@@ -1,4 +1,7 @@
-"""Which nets a solver asks for: train_net, test_net, net, inline or as files, each with the state that filters its layers."""
+"""Which nets a solver asks for: train_net, test_net, net, inline or as files.
+
+Each comes with the state that filters its layers.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,16 @@ from netrun.engine.engine import Engine
 from netrun.runtime.options import RunOptions
 from ssd_common.errors import CaffeError
 
+_TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
+
 
 @dataclass(frozen=True)
 class NetSource:
-    """A net to be built. origin: where the solver names it, in Caffe's words. state: phase, level and stages of its layers."""
+    """A net to be built.
+
+    origin: where the solver names it, in Caffe's words.
+    state: phase, level and stages of its layers.
+    """
 
     net: pb.NetParameter
     origin: str
@@ -27,7 +36,9 @@ class NetSource:
 class NetBuilder:
     """Builds the nets of one solver.
 
-    net_class: what they are made of. device: where they compute. options: of the run.
+    net_class: Engine, or a class on top of it.
+    device: where the nets compute.
+    options: of the run.
     """
 
     net_class: type[Engine]
@@ -35,17 +46,20 @@ class NetBuilder:
     options: RunOptions
 
     def build(self, source: NetSource, *, debug_info: bool) -> Engine:
-        """A net. debug_info: whether its passes log what layers compute.
+        """Build a net.
 
         Rank 0 alone tests: a net in phase TEST sees all test data, and no other process takes
         part in its statistics.
+
+        debug_info: whether its passes log what layers compute.
         Raises CaffeError where the net or its data are wrong.
         """
         net = pb.NetParameter()
         net.CopyFrom(source.net)
-        net.ClearField("state")  # it has gone into source.state
+        net.ClearField("state")  # source.state has it already
         net.debug_info = debug_info
-        state, options = source.state, self.options
+        state = source.state
+        options = self.options
         if state.phase != pb.TRAIN:
             options = replace(options, rank=0, world=1, sync_batch_norm=False)
         return self.net_class(
@@ -58,40 +72,81 @@ class NetBuilder:
         )
 
 
+def folder_of(path: str | Path | None) -> Path | None:
+    """The folder of a solver file; None for a solver that comes from no file."""
+    if path is None:
+        return None
+    return Path(path).parent
+
+
 def locate(path: str, folder: Path | None) -> str:
-    """`path` as Caffe takes it, from the working directory; where nothing is there, from the solver's own folder."""
-    if folder is not None and not Path(path).exists() and (folder / path).exists():
+    """`path` as Caffe takes it, from the working directory.
+
+    Where nothing is there, the file of that name from the solver's own folder, if it exists.
+    """
+    if folder is None or Path(path).exists():
+        return path
+    if (folder / path).exists():
         return str(folder / path)
     return path
 
 
 def source_of_train(param: pb.SolverParameter, folder: Path | None) -> NetSource:
-    """The one train net. folder: of the solver file. Raises CaffeError where there is none, or more than one, or it does not read."""
-    fields = [f for f in ("net", "net_param", "train_net", "train_net_param") if param.HasField(f)]
-    if len(fields) != 1:
-        found = ", ".join(fields) or "none"
-        raise CaffeError(f"solver: a train net must be given in exactly one of net, net_param, train_net, train_net_param (found {found})")
-    net, origin = _read(getattr(param, fields[0]), fields[0], folder)
+    """The one train net.
+
+    folder: of the solver file.
+    Raises CaffeError where there is none, or more than one, or it does not read.
+    """
+    given = [name for name in _TRAIN_FIELDS if param.HasField(name)]
+    if len(given) != 1:
+        fields = f"exactly one of {', '.join(_TRAIN_FIELDS)}"
+        found = ", ".join(given) or "none"
+        raise CaffeError(f"solver: a train net must be given in {fields} (found {found})")
+    field = given[0]
+    net, origin = _read(getattr(param, field), field, folder)
     return NetSource(net, origin, _state(pb.TRAIN, net, param.train_state))
 
 
 def sources_of_tests(param: pb.SolverParameter, folder: Path | None) -> list[NetSource]:
-    """The test nets in Caffe's order: test_net_param, test_net, then net for every test_iter that is left. Raises CaffeError."""
-    nets = [(n, "test_net_param") for n in param.test_net_param] + [_read(n, "test_net", folder) for n in param.test_net]
-    general = [f for f in ("net_param", "net") if param.HasField(f)]
-    iters = len(param.test_iter)
-    if iters < len(nets) or (iters > len(nets) and not general):
-        raise CaffeError(f"solver: {len(nets)} test nets but {iters} test_iter; each test net needs one")
-    nets += [_read(getattr(param, general[0]), general[0], folder) for _ in range(iters - len(nets))]
+    """The test nets in Caffe's order: test_net_param, test_net, then net.
+
+    `net` is taken for every test_iter that is left.
+
+    folder: of the solver file.
+    Raises CaffeError where numbers do not agree, or a net does not read.
+    """
+    nets = _test_nets(param, folder)
     if param.test_state and len(param.test_state) != len(nets):
-        raise CaffeError(f"solver: {len(nets)} test nets but {len(param.test_state)} test_state; give none, or one each")
+        counts = f"{len(nets)} test nets but {len(param.test_state)} test_state"
+        raise CaffeError(f"solver: {counts}; give none, or one each")
     if nets and param.test_interval < 1:
         raise CaffeError("solver: test nets need a test_interval of at least 1")
     states = param.test_state or [pb.NetState()] * len(nets)
-    return [NetSource(net, origin, _state(pb.TEST, net, state)) for (net, origin), state in zip(nets, states, strict=True)]
+    sources = []
+    for (net, origin), state in zip(nets, states, strict=True):
+        sources.append(NetSource(net, origin, _state(pb.TEST, net, state)))
+    return sources
 
 
-def _read(net: str | pb.NetParameter, field: str, folder: Path | None) -> tuple[pb.NetParameter, str]:
+def _test_nets(param: pb.SolverParameter, folder: Path | None) -> list[tuple[pb.NetParameter, str]]:
+    """The test nets, each with where the solver names it."""
+    nets = [(net, "test_net_param") for net in param.test_net_param]
+    nets += [_read(path, "test_net", folder) for path in param.test_net]
+    general = [name for name in ("net_param", "net") if param.HasField(name)]
+    iters = len(param.test_iter)
+    left = iters - len(nets)
+    if left < 0 or (left > 0 and not general):
+        counts = f"{len(nets)} test nets but {iters} test_iter"
+        raise CaffeError(f"solver: {counts}; each test net needs one")
+    for _ in range(left):
+        field = general[0]
+        nets.append(_read(getattr(param, field), field, folder))
+    return nets
+
+
+def _read(
+    net: str | pb.NetParameter, field: str, folder: Path | None
+) -> tuple[pb.NetParameter, str]:
     if isinstance(net, pb.NetParameter):
         return net, field
     path = locate(net, folder)
@@ -99,7 +154,10 @@ def _read(net: str | pb.NetParameter, field: str, folder: Path | None) -> tuple[
 
 
 def _state(phase: int, net: pb.NetParameter, asked: pb.NetState) -> pb.NetState:
-    """Caffe's precedence: the phase's default, then the net's own state, then what the solver asks for."""
+    """The state of a net, by Caffe's precedence.
+
+    First the phase's default, then the net's own state, then what the solver asks for.
+    """
     state = pb.NetState(phase=phase)  # type: ignore[arg-type]
     state.MergeFrom(net.state)
     state.MergeFrom(asked)

@@ -13,13 +13,20 @@ from netrun.training.run_log import Curve, LoggedScore, RunLog
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
-SOLVER, SNAPSHOTS, LOG = "solver.prototxt", "snapshots", "train.log"
+# What a run's folder holds.
+SOLVER = "solver.prototxt"
+SNAPSHOTS = "snapshots"
+LOG = "train.log"
+
 LAST_LOSSES = 10
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A file that training wrote. iteration: after how many updates."""
+    """A file that training wrote.
+
+    iteration: after how many updates.
+    """
 
     path: str
     iteration: int
@@ -30,11 +37,11 @@ class RunStatus:
     """How far a run is.
 
     run: its folder.
-    solver: its solver prototxt, of a schedule of several the last; None without one.
-    newest_weights, newest_state: the .caffemodel and the .solverstate of the highest iteration;
-    None before the first.
+    solver: its solver prototxt; of a schedule of several, the last. None without one.
+    newest_weights: the .caffemodel of the highest iteration; None before the first.
+    newest_state: the .solverstate of the highest iteration; None before the first.
     log: what train.log says; empty without one.
-    pid: the process that trains the run now; None without one, and where the system is not Linux.
+    pid: the process that trains the run now; None without one, and on systems other than Linux.
     """
 
     run: str
@@ -46,33 +53,43 @@ class RunStatus:
 
     @property
     def iteration(self) -> int:
-        """The last that the log names, or that of the newest weights where that is later."""
+        """The last iteration that the log or the newest weights name."""
         return max(self.log.latest or 0, self.weights_iteration or 0)
 
     @property
     def max_iter(self) -> int | None:
         """How many iterations the solver asks for; None without a solver."""
-        return None if self.solver is None else self.solver.max_iter
+        if self.solver is None:
+            return None
+        return self.solver.max_iter
 
     @property
     def ap_version(self) -> str | None:
         """Which average precision the solver asks for; None without a solver."""
-        return None if self.solver is None else self.solver.ap_version
+        if self.solver is None:
+            return None
+        return self.solver.ap_version
 
     @property
     def weights(self) -> str | None:
         """The newest .caffemodel; None before the first."""
-        return None if self.newest_weights is None else self.newest_weights.path
+        if self.newest_weights is None:
+            return None
+        return self.newest_weights.path
 
     @property
     def weights_iteration(self) -> int | None:
         """How far the newest weights are trained; None before the first."""
-        return None if self.newest_weights is None else self.newest_weights.iteration
+        if self.newest_weights is None:
+            return None
+        return self.newest_weights.iteration
 
     @property
     def state(self) -> str | None:
         """The newest .solverstate, from which training resumes; None before the first."""
-        return None if self.newest_state is None else self.newest_state.path
+        if self.newest_state is None:
+            return None
+        return self.newest_state.path
 
     @property
     def first_loss(self) -> float | None:
@@ -97,7 +114,9 @@ class RunStatus:
     @property
     def score(self) -> LoggedScore | None:
         """The last test score, of a detector its mAP; None before the first."""
-        return self.scores[-1] if self.scores else None
+        if not self.scores:
+            return None
+        return self.scores[-1]
 
     @property
     def tested(self) -> bool:
@@ -108,8 +127,9 @@ class RunStatus:
 
 
 def status(run: PathLike) -> RunStatus:
-    """How far the run in this folder is. Parts of it that are not there yet are None or empty.
+    """Find how far the run in this folder is.
 
+    Returns None or empty values for files that are not there yet.
     Raises CaffeError where there is no such folder, where the folder has none of a run's files,
     and where its solver or its log cannot be read.
     """
@@ -121,21 +141,39 @@ def status(run: PathLike) -> RunStatus:
     state = _newest(folder, solver, "solverstate")
     log_file = folder / LOG
     has_log = log_file.is_file()
-    if solver is None and weights is None and state is None and not has_log:
-        raise CaffeError(f"{run}: not a run's folder: it has no {SOLVER}, {SNAPSHOTS}/ or {LOG}")
-    log = run_log.read_growing(log_file) if has_log else RunLog()
-    return RunStatus(str(run), solver, weights, state, log, processes.trainer_of(folder, log_file))
+    empty = solver is None and weights is None and state is None
+    if empty and not has_log:
+        lacks = f"it has no {SOLVER}, {SNAPSHOTS}/ or {LOG}"
+        raise CaffeError(f"{run}: not a run's folder: {lacks}")
+    log = RunLog()
+    if has_log:
+        log = run_log.read_growing(log_file)
+    return RunStatus(
+        run=str(run),
+        solver=solver,
+        newest_weights=weights,
+        newest_state=state,
+        log=log,
+        pid=processes.trainer_of(folder, log_file),
+    )
 
 
 def _solver(folder: Path) -> pb.SolverParameter | None:
     """The solver; of a schedule of several, solver.prototxt is the last."""
     path = folder / SOLVER
-    return text.read_solver(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return text.read_solver(path)
 
 
-def _newest(folder: Path, solver: pb.SolverParameter | None, kind: str) -> Snapshot | None:
+def _newest(
+    folder: Path,
+    solver: pb.SolverParameter | None,
+    kind: str,
+) -> Snapshot | None:
     """The file of the highest iteration in the run's folder, or where its solver puts them."""
-    name, place = ".+", folder / SNAPSHOTS
+    name = ".+"
+    place = folder / SNAPSHOTS
     if solver is not None and solver.snapshot_prefix:
         prefix = Path(solver.snapshot_prefix)
         name = re.escape(prefix.name)
@@ -154,4 +192,6 @@ def _newest(folder: Path, solver: pb.SolverParameter | None, kind: str) -> Snaps
 
 def _existing(place: Path, folder: Path) -> Path:
     """A folder that the solver names: as Caffe takes it, else within the run's own folder."""
-    return place if place.is_dir() else folder / place
+    if place.is_dir():
+        return place
+    return folder / place

@@ -49,26 +49,34 @@ def train(
 ) -> TrainingResult:
     """Train as a solver prototxt says, up to its max_iter.
 
-    solver: its path. weights: files to start from, separated by commas, matched by layer name.
-    resume: a .solverstate to continue; "latest": the newest of snapshot_prefix, or the beginning
-    (or `weights`) where there is none.
+    Processes that torchrun or srun started together are one run.
+
+    solver: its path.
+    weights: files to start from, separated by commas, matched by layer name.
+    resume: a .solverstate to continue; "latest": the newest of snapshot_prefix. Where that has
+        none, training starts from the beginning, or from `weights`.
     level, stages: for include and exclude rules.
-    device: as PyTorch names it (default: what the solver says, the CPU where there is no CUDA).
+    device: as PyTorch names it (default: what the solver says; the CPU where there is no CUDA).
     options: precision, strict and sync_batch_norm count here.
     signals: what signals do to the run (default: what they do to every Python process).
 
-    Where torchrun or srun started several processes, they are one run.
-
-    Raises CaffeError for what is wrong with solver, nets, data or files, where the loss is not
-    finite any more, and, with the batch size that would do, where memory runs out.
+    Raises CaffeError for a solver, nets, data or files that cannot be used, where the loss is not
+    finite any more, and where memory runs out; it then names the batch size that fits.
     """
     if resume and weights and resume != LATEST:
         either = "give a --snapshot to resume training or --weights to finetune"
         raise CaffeError(f"{either}, but not both")
     param = solver_param(solver, level, stages)
     here = distributed.place() or distributed.Place()
-    place = torch.device(device if device is not None else solver_device(param, here.local))
-    chosen = replace(options, keep_blobs=False, rank=here.rank, world=here.world)
+    if device is None:
+        device = solver_device(param, here.local)
+    place = torch.device(device)
+    chosen = replace(
+        options,
+        keep_blobs=False,
+        rank=here.rank,
+        world=here.world,
+    )
 
     def run() -> TrainingResult:
         built = Solver(param, place, str(solver), options=chosen)
@@ -92,7 +100,10 @@ def train(
 def solver_param(
     solver: PathLike, level: int = 0, stages: Iterable[str] = ()
 ) -> pb.SolverParameter:
-    """A solver prototxt with level and stages added to its train net's state. Raises ParseError."""
+    """Read a solver prototxt, and add level and stages to its train net's state.
+
+    Raises ParseError where it does not read.
+    """
     param = text.read_solver(solver)
     param.train_state.level = level
     param.train_state.stage.extend(stages)
@@ -101,11 +112,17 @@ def solver_param(
 
 def wanted_gpu(param: pb.SolverParameter) -> int | None:
     """The GPU that a solver asks for; None where it asks for the CPU."""
-    return param.device_id if param.solver_mode == pb.SolverParameter.GPU else None
+    if param.solver_mode != pb.SolverParameter.GPU:
+        return None
+    return param.device_id
 
 
 def solver_device(param: pb.SolverParameter, local: int = 0) -> torch.device:
-    """Where a solver wants to compute. local: this process's number on its machine."""
+    """Where a solver wants to compute; the CPU where there is no CUDA.
+
+    local: this process's number on its machine.
+    Raises CaffeError for a GPU that is not there.
+    """
     return devices.choose(None, default=wanted_gpu(param), local=local)
 
 
@@ -119,7 +136,7 @@ def _optimize(solver: Solver) -> TrainingResult:
 def _together(
     solver: Solver, here: distributed.Place
 ) -> AbstractContextManager[distributed.Averaging | None]:
-    """What makes the processes of a run one; nothing for a run of one process."""
+    """Joins the processes of a run; does nothing for a run of one process."""
     if here.world == 1:
         return nullcontext()
     return distributed.Averaging(solver, here)
@@ -127,7 +144,9 @@ def _together(
 
 def _start(solver: Solver, weights: str | None, resume: PathLike | None) -> None:
     """Put the solver where `resume` or `weights` says."""
-    state = str(resume) if resume else None
+    state: str | None = None
+    if resume:
+        state = str(resume)
     if state == LATEST:
         prefix = solver.param.snapshot_prefix
         state = snapshot.latest(prefix)

@@ -1,4 +1,4 @@
-"""What files of weights hold, how two of them differ, and from one form to the other."""
+"""Lists what files of weights hold, compares two of them, and converts one form to another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import blob_shape_text
 from netrun.weights import hdf5
-from netrun.weights.files import StoredLayer, blob_message, stored
+from netrun.weights.files import StoredBlob, StoredLayer, blob_message, stored
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
@@ -20,7 +20,9 @@ from ssd_common.files import PathLike
 class LayerWeights:
     """The parameters of a layer in a file.
 
-    type: empty in HDF5 files, which have none. shapes: of its blobs. count: of all their values.
+    type: the layer's; empty for HDF5 files, which do not hold it.
+    shapes: of the blobs.
+    count: how many values all blobs have together.
     """
 
     name: str
@@ -38,12 +40,13 @@ def list_weights(path: PathLike) -> list[LayerWeights]:
     for layer in stored(path):
         shapes = tuple(blob.shape for blob in layer.blobs.values())
         if shapes:
-            found.append(LayerWeights(layer.name, layer.type, shapes, sum(map(prod, shapes))))
+            count = sum(map(prod, shapes))
+            found.append(LayerWeights(layer.name, layer.type, shapes, count))
     return found
 
 
 def convert_weights(path: PathLike, out: PathLike) -> None:
-    """Write weights again: as HDF5 where `out` ends in .h5, else in binary.
+    """Write the weights of a file to another: as HDF5 where `out` ends in .h5, else in binary.
 
     Raises ParseError for what is no file of weights; CaffeError where `out` cannot be written,
     and for an HDF5 file in which layers share parameters: only their net knows which.
@@ -51,7 +54,8 @@ def convert_weights(path: PathLike, out: PathLike) -> None:
     if str(out).endswith(".h5"):
         layers = stored(path)
         hdf5.check_names([layer.name for layer in layers])
-        hdf5.write_weights(str(out), {layer.name: _arrays(layer) for layer in layers})
+        arrays = {layer.name: _arrays(layer) for layer in layers}
+        hdf5.write_weights(str(out), arrays)
     elif hdf5.is_hdf5(path):
         binary.write(_message(path), out)
     else:
@@ -67,26 +71,28 @@ def _message(path: PathLike) -> pb.NetParameter:
     net = pb.NetParameter()
     for layer in stored(path):
         if layer.blobs.keys() != set(range(len(layer.blobs))):
-            said = f"layer '{layer.name}' shares parameters, which only its net knows"
-            raise CaffeError(f"{path}: {said}; use netrun weights fit")
+            what = "shares parameters, which only its net knows; use netrun weights fit"
+            raise CaffeError(f"{path}: layer '{layer.name}' {what}")
         blobs = [blob_message(blob.array()) for blob in layer.blobs.values()]
         net.layer.add(name=layer.name, blobs=blobs)
     return net
 
 
 def compare_weights(one: PathLike, other: PathLike) -> list[str]:
-    """How two files of weights differ: a line for each layer or blob; none where they are equal.
+    """How two files of weights differ: a line for each layer or blob, none where they are equal.
 
     Raises ParseError for what is no file of weights.
     """
-    mine, theirs = _by_name(one), _by_name(other)
+    layers = _by_name(one)
+    others = _by_name(other)
     lines = []
-    for name in sorted(mine.keys() ^ theirs.keys()):
-        holder = one if name in mine else other
+    for name in sorted(layers.keys() ^ others.keys()):
+        holder = one if name in layers else other
         lines.append(f"{name}: only in {holder}")
-    for name, layer in mine.items():
-        if name in theirs:
-            lines += [f"{name}: {said}" for said in _differences(layer, theirs[name])]
+    for name, layer in layers.items():
+        if name in others:
+            differences = _differences(layer, others[name])
+            lines += [f"{name}: {difference}" for difference in differences]
     return lines
 
 
@@ -100,19 +106,22 @@ def _differences(one: StoredLayer, other: StoredLayer) -> list[str]:
         if i not in one.blobs or i not in other.blobs:
             lines.append(f"{len(one.blobs)} blobs against {len(other.blobs)}")
             break
-        if line := _difference(one, other, i):
-            lines.append(line)
+        difference = _difference(one.blobs[i], other.blobs[i])
+        if difference:
+            lines.append(f"blob {i}: {difference}")
     return lines
 
 
-def _difference(one: StoredLayer, other: StoredLayer, blob: int) -> str:
-    """How a blob of two layers differs; empty where it does not."""
-    a, b = one.blobs[blob].array(), other.blobs[blob].array()
-    if not (one.blobs[blob].fits(b.shape) or other.blobs[blob].fits(a.shape)):
-        return f"blob {blob}: {blob_shape_text(a.shape)} against {blob_shape_text(b.shape)}"
+def _difference(one: StoredBlob, other: StoredBlob) -> str:
+    """How two blobs differ; empty where they are equal."""
+    a = one.array()
+    b = other.array()
+    if not (one.fits(b.shape) or other.fits(a.shape)):
+        return f"{blob_shape_text(a.shape)} against {blob_shape_text(b.shape)}"
     gap = np.abs(a.reshape(b.shape) - b)
     if not gap.any():
         return ""
     greatest = np.abs(b).max(initial=0)
-    apart = f"up to {gap.max(initial=0):g} apart, {(gap > 0).mean():.0%} of the values"
-    return f"blob {blob}: {apart}; the greatest is {greatest:g}"
+    share = (gap > 0).mean()
+    apart = f"up to {gap.max(initial=0):g} apart, {share:.0%} of the values"
+    return f"{apart}; the greatest is {greatest:g}"

@@ -1,4 +1,7 @@
-"""Weights between files and arrays: by layer name, as Caffe's CopyTrainedLayersFrom, ToProto and ToHDF5 do it."""
+"""Weights from files into arrays and back, by layer name.
+
+Source: weiliu89/caffe (ssd), CopyTrainedLayersFrom, ToProto and ToHDF5 in src/caffe/net.cpp.
+"""
 
 from __future__ import annotations
 
@@ -18,39 +21,60 @@ from ssd_common.files import PathLike
 
 Arrays = Sequence[Sequence[np.ndarray]]  # of every layer, its blobs
 _LEGACY = ("num", "channels", "height", "width")
+_WAYS_OUT = (
+    "to train it anew, rename it in the net, "
+    "or have `netrun weights fit` write a file of what does fit"
+)
 
 
 @dataclass(frozen=True)
 class StoredBlob:
-    """A parameter blob in a file. legacy: its shape is num, channels, height, width, with ones in front where it has fewer axes."""
+    """A parameter blob in a file.
+
+    legacy: the shape is num, channels, height, width, with ones in front of a blob of fewer axes.
+    source: the blob's values, or Caffe's message of them.
+    """
 
     shape: tuple[int, ...]
     legacy: bool
     source: pb.BlobProto | np.ndarray
 
     def fits(self, wanted: Sequence[int]) -> bool:
-        """Whether it can be copied into a parameter of this shape."""
-        padding = (1,) * (len(self.shape) - len(wanted)) if self.legacy else ()
-        return padding + tuple(wanted) == self.shape
+        """Whether the blob can be copied into a parameter of this shape."""
+        shape = tuple(wanted)
+        if self.legacy:
+            shape = (1,) * (len(self.shape) - len(shape)) + shape
+        return shape == self.shape
 
     def array(self) -> np.ndarray:
-        """Its values, float32 in its shape. Raises CaffeError where their count is not the shape's."""
-        return self.source if isinstance(self.source, np.ndarray) else blob_array(self.source)
+        """The blob's values, float32 in its shape.
+
+        Raises CaffeError where their count is not the shape's.
+        """
+        if isinstance(self.source, np.ndarray):
+            return self.source
+        return blob_array(self.source)
 
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """A layer in a file of weights: its blobs by number. HDF5 knows no types, and leaves out blobs that another layer owns."""
+    """A layer in a file of weights.
+
+    type: empty for HDF5 files, which do not hold it.
+    blobs: by number.
+    sparse: blobs may be missing, as HDF5 files leave out those that another layer owns.
+    """
 
     name: str
     type: str
     blobs: dict[int, StoredBlob]
-    sparse: bool = False  # blobs may be missing
+    sparse: bool = False
 
 
 def blob_array(blob: pb.BlobProto) -> np.ndarray:
-    """The values of a stored blob, float32 in its shape (legacy blobs: the four of num, channels, height, width).
+    """The values of a stored blob, float32 in its shape.
 
+    A legacy blob has the four axes num, channels, height and width.
     Raises CaffeError where the count of values is not the shape's.
     """
     values = np.array(blob.double_data or blob.data, np.float32)
@@ -61,7 +85,7 @@ def blob_array(blob: pb.BlobProto) -> np.ndarray:
 
 
 def blob_message(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProto:
-    """A blob as Caffe stores it: shape and float32 values, and its diff where given."""
+    """A blob as Caffe stores it: shape, float32 values, and `diff` where given."""
     blob = pb.BlobProto.FromString(_packed(pb.BlobProto.DATA_FIELD_NUMBER, array))
     if diff is not None:
         blob.MergeFromString(_packed(pb.BlobProto.DIFF_FIELD_NUMBER, diff))
@@ -70,9 +94,13 @@ def blob_message(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobPr
 
 
 def _packed(field: int, array: np.ndarray) -> bytes:
-    """Tag, length and values as protobuf writes them: fifty times faster than handing it number by number."""
+    """Tag, length and values of a field as protobuf writes them.
+
+    This is fifty times faster than handing protobuf number by number.
+    """
     data = np.ascontiguousarray(array, "<f4").tobytes()
-    size, length = len(data), bytearray()
+    size = len(data)
+    length = bytearray()
     while size > 127:
         length.append(size & 127 | 128)
         size >>= 7
@@ -80,33 +108,58 @@ def _packed(field: int, array: np.ndarray) -> bytes:
 
 
 def stored(path: PathLike) -> list[StoredLayer]:
-    """The layers of a file of weights, binary (whatever form it has) or HDF5. Raises ParseError for what is neither."""
+    """The layers of a file of weights, binary (of any age) or HDF5.
+
+    Raises ParseError for what is neither.
+    """
     if is_hdf5(path):
-        return [
-            StoredLayer(name, "", {i: StoredBlob(blob.shape, legacy=False, source=blob) for i, blob in sorted(blobs.items())}, sparse=True)
-            for name, blobs in read_weights(path).items()
-        ]
-    return [
-        StoredLayer(layer.name, layer.type, {i: _of_message(blob) for i, blob in enumerate(layer.blobs)})
-        for layer in binary.read_weights(path).layer
-    ]
+        layers = read_weights(path).items()
+        return [_of_arrays(name, blobs) for name, blobs in layers]
+    found = []
+    for layer in binary.read_weights(path).layer:
+        messages = map(_of_message, layer.blobs)
+        blobs = dict(enumerate(messages))
+        found.append(StoredLayer(layer.name, layer.type, blobs))
+    return found
+
+
+def _of_arrays(name: str, arrays: Mapping[int, np.ndarray]) -> StoredLayer:
+    """A layer of an HDF5 file."""
+    blobs = {}
+    for i, array in sorted(arrays.items()):
+        blobs[i] = StoredBlob(array.shape, legacy=False, source=array)
+    return StoredLayer(name, "", blobs, sparse=True)
 
 
 def _of_message(blob: pb.BlobProto) -> StoredBlob:
-    return StoredBlob(binary.blob_shape(blob), any(blob.HasField(name) for name in _LEGACY), blob)
+    legacy = any(blob.HasField(name) for name in _LEGACY)
+    return StoredBlob(binary.blob_shape(blob), legacy, blob)
 
 
 def read(path: PathLike) -> dict[str, list[np.ndarray]]:
-    """The parameter blobs of a file of weights by layer name. Raises ParseError for what is no such file."""
-    return {layer.name: [blob.array() for blob in layer.blobs.values()] for layer in stored(path) if layer.blobs}
+    """The parameter blobs of a file of weights, by layer name.
+
+    Raises ParseError for what is no such file.
+    """
+    found = {}
+    for layer in stored(path):
+        if layer.blobs:
+            found[layer.name] = [blob.array() for blob in layer.blobs.values()]
+    return found
 
 
-def copy_into(layers: Mapping[str, Sequence[np.ndarray]], path: PathLike, shared: Collection[tuple[str, int]] = ()) -> list[str]:
-    """Copy a file's blobs into the arrays of layers of the same name; return the file's layers that `layers` has not.
+def copy_into(
+    layers: Mapping[str, Sequence[np.ndarray]],
+    path: PathLike,
+    shared: Collection[tuple[str, int]] = (),
+) -> list[str]:
+    """Copy a file's blobs into the arrays of layers of the same name, all or none.
 
-    shared: blobs, by layer and number, that earlier layers own: an HDF5 file need not hold those. Nothing is copied unless everything
-    fits. Raises ParseError for what is no file of weights, and CaffeError naming file, layer, blob, both shapes and the ways out where
-    counts or shapes differ.
+    layers: each layer's arrays, by its name.
+    shared: blobs, by layer and number, that earlier layers own: an HDF5 file may lack those.
+    Returns the names of the file's other layers.
+    Raises ParseError for what is no file of weights; CaffeError, naming file, layer, blob, both
+    shapes and the ways out, where counts or shapes differ.
     """
     ignored: list[str] = []
     copies: list[tuple[np.ndarray, np.ndarray]] = []
@@ -122,11 +175,15 @@ def copy_into(layers: Mapping[str, Sequence[np.ndarray]], path: PathLike, shared
 
 
 def _copies(
-    source: StoredLayer, targets: Sequence[np.ndarray], shared: set[int], path: PathLike
+    source: StoredLayer,
+    targets: Sequence[np.ndarray],
+    shared: set[int],
+    path: PathLike,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The arrays to write for a stored layer, and what into them.
+    """Pairs of arrays: one to write to for a stored layer, and the values to write.
 
-    shared: the blobs that an earlier layer owns. Raises CaffeError where counts or shapes differ.
+    shared: the blobs that an earlier layer owns.
+    Raises CaffeError where counts or shapes differ.
     """
     where = f"{path}: layer '{source.name}'"
     missing = set(range(len(targets))) - source.blobs.keys()
@@ -135,32 +192,43 @@ def _copies(
     if missing or any(i >= len(targets) for i in source.blobs):
         counts = f"has {len(source.blobs)} blobs, the net's {len(targets)}"
         raise CaffeError(f"{where} {counts}; {_WAYS_OUT}")
-    return [
-        (targets[i], _checked(blob, targets[i].shape, f"{where}, blob {i}"))
-        for i, blob in source.blobs.items()
-    ]
+    copies = []
+    for i, blob in source.blobs.items():
+        values = _checked(blob, targets[i].shape, f"{where}, blob {i}")
+        copies.append((targets[i], values))
+    return copies
 
 
 def _checked(blob: StoredBlob, wanted: Sequence[int], where: str) -> np.ndarray:
-    """A stored blob's values. Raises CaffeError where its shape is another, or a value is not finite."""
+    """A stored blob's values.
+
+    where: file, layer and blob for an error's text.
+    Raises CaffeError where the shape is not the wanted one, or a value is not finite.
+    """
     if not blob.fits(wanted):
-        shapes = f"shape {blob_shape_text(blob.shape)} in the file, {blob_shape_text(wanted)} in the net"
-        raise CaffeError(f"{where}: {shapes}; {_WAYS_OUT}")
+        found = f"shape {blob_shape_text(blob.shape)} in the file"
+        needed = f"{blob_shape_text(wanted)} in the net"
+        raise CaffeError(f"{where}: {found}, {needed}; {_WAYS_OUT}")
     try:
         values = blob.array()
     except CaffeError as error:
         raise CaffeError(f"{where}: {error}") from None
     if not np.isfinite(values).all():
-        what = "holds values that are not finite: the file is corrupt, or of a run that diverged"
-        raise CaffeError(f"{where} {what}")
+        what = "holds values that are not finite"
+        cause = "the file is corrupt, or of a run that diverged"
+        raise CaffeError(f"{where} {what}: {cause}")
     return values
 
 
-_WAYS_OUT = "to train it anew, rename it in the net, or have `netrun weights fit` write a file of what does fit"
+def net_message(
+    net: pb.NetParameter,
+    blobs: Arrays,
+    diffs: Arrays | None = None,
+) -> pb.NetParameter:
+    """The net as Caffe saves it: every layer's prototxt with its blobs.
 
-
-def net_message(net: pb.NetParameter, blobs: Arrays, diffs: Arrays | None = None) -> pb.NetParameter:
-    """The net with its parameters, as Caffe saves it: every layer's prototxt and its blobs, which are given layer by layer."""
+    blobs, diffs: layer by layer.
+    """
     saved = pb.NetParameter(name=net.name)
     for i, (layer, arrays) in enumerate(zip(net.layer, blobs, strict=True)):
         copy = saved.layer.add()
@@ -170,7 +238,9 @@ def net_message(net: pb.NetParameter, blobs: Arrays, diffs: Arrays | None = None
             copy.loss_weight.append(1)
         if not layer.HasField("phase"):
             copy.phase = net.state.phase
-        copy.blobs.extend(blob_message(array, diffs[i][j] if diffs else None) for j, array in enumerate(arrays))
+        for j, array in enumerate(arrays):
+            diff = diffs[i][j] if diffs else None
+            copy.blobs.append(blob_message(array, diff))
     return saved
 
 
@@ -185,15 +255,26 @@ def write(
 ) -> None:
     """Write weights, and diffs where given, whole or not at all, in binary or as HDF5.
 
-    net: its state says the phase. shared: blobs, by layer and number, that earlier layers own. Raises CaffeError where the file cannot
-    be written, or HDF5 cannot hold the names of the net's layers.
+    net: the prototxt; its state says the phase.
+    blobs, diffs: layer by layer.
+    shared: blobs, by layer and number, that earlier layers own; HDF5 leaves them out.
+    Raises CaffeError where the file cannot be written, or HDF5 cannot hold the layers' names.
     """
     if not hdf5:
         binary.write(net_message(net, blobs, diffs), path)
         return
     names = [layer.name for layer in net.layer]
     check_names(names)
-    data = {
-        name: {i: array for i, array in enumerate(arrays) if (name, i) not in shared} for name, arrays in zip(names, blobs, strict=True)
-    }
-    write_weights(path, data, {n: dict(enumerate(a)) for n, a in zip(names, diffs, strict=True)} if diffs else None)
+    data = _by_name(names, blobs)
+    for name, number in shared:
+        data.get(name, {}).pop(number, None)
+    gradients = None
+    if diffs:
+        gradients = _by_name(names, diffs)
+    write_weights(path, data, gradients)
+
+
+def _by_name(names: Sequence[str], arrays: Arrays) -> dict[str, dict[int, np.ndarray]]:
+    """Arrays by layer name and number."""
+    pairs = zip(names, arrays, strict=True)
+    return {name: dict(enumerate(blobs)) for name, blobs in pairs}

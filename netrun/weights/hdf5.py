@@ -1,8 +1,11 @@
-"""HDF5 files as Caffe lays them out: `.caffemodel.h5` (Net::ToHDF5) and `.solverstate.h5` (SGDSolver::SnapshotSolverStateToHDF5).
+"""HDF5 files as Caffe lays them out: `.caffemodel.h5` and `.solverstate.h5`.
 
-Weights: group `data`, in it a group per layer, in that a float32 dataset per parameter blob, named by its number; `diff` likewise.
-A blob that a layer shares with an earlier one is left out. State: datasets `iter`, `learned_net`, `current_step`, `iter_last_event`
-and `minimum_loss`, and group `history` with one dataset per history blob.
+Weights: group `data` holds a group per layer, and that a float32 dataset per parameter blob, named
+by the blob's number; group `diff` likewise. Caffe leaves out a blob that a layer shares with an
+earlier one.
+State: datasets `iter`, `learned_net`, `current_step`, `iter_last_event` and `minimum_loss`, and
+group `history` with one dataset per history blob.
+Source: weiliu89/caffe (ssd), Net::ToHDF5 and SGDSolver::SnapshotSolverStateToHDF5.
 """
 
 from __future__ import annotations
@@ -21,14 +24,30 @@ from ssd_common.errors import CaffeError, ParseError
 from ssd_common.files import PathLike, read_bytes, write_atomic
 
 Blobs = Mapping[str, Mapping[int, np.ndarray]]  # by layer name and number
-# What h5py raises over damaged files: offsets and sizes of any value go through all of its conversions.
-_DAMAGE = (OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, MemoryError, SystemError)
+# What h5py raises over damaged files: their offsets and sizes, of any value, go through all of its
+# conversions.
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    SystemError,
+)
 SIGNATURE = b"\x89HDF"
-_LOSSES = "netrun_losses"  # netrun's own: LossWindow.state(); Caffe asks for its datasets by name and never sees it
+# netrun's own dataset, LossWindow.state(): Caffe asks for datasets by name and never sees it.
+_LOSSES = "netrun_losses"
+_COUNTS = ("iter", "current_step", "iter_last_event")
 
 
 def is_hdf5(path: PathLike) -> bool:
-    """Whether a file is to be read as HDF5: by its first bytes; by its name, as Caffe goes, where it cannot be opened."""
+    """Whether to read a file as HDF5.
+
+    Its first bytes say so; where it cannot be opened its name does, as in Caffe.
+    """
     try:
         with open(path, "rb") as file:
             return file.read(len(SIGNATURE)) == SIGNATURE
@@ -37,55 +56,89 @@ def is_hdf5(path: PathLike) -> bool:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raises CaffeError for layers whose blobs no HDF5 file of Caffe's can hold: two of one name, or a name with a '/'."""
-    seen = set()
+    """Refuse names of layers that Caffe's HDF5 files cannot hold: twice the same, or with a '/'.
+
+    Raises CaffeError.
+    """
+    seen: set[str] = set()
     for name in names:
-        if "/" in name or name in seen or name in ("", "."):
-            why = "contains '/'" if "/" in name else "is the name of two layers" if name in seen else "names no group"
-            raise CaffeError(f"layer '{name}': its name {why}, which Caffe's HDF5 files cannot hold; write the binary form (BINARYPROTO)")
+        fault = _fault(name, seen)
+        if fault:
+            what = f"its name {fault}, which Caffe's HDF5 files cannot hold"
+            remedy = "write the binary form (BINARYPROTO)"
+            raise CaffeError(f"layer '{name}': {what}; {remedy}")
         seen.add(name)
 
 
+def _fault(name: str, seen: set[str]) -> str:
+    """Why a layer of this name cannot be a group beside those seen; empty where it can."""
+    if "/" in name:
+        return "contains '/'"
+    if name in seen:
+        return "is the name of two layers"
+    if name in ("", "."):
+        return "names no group"
+    return ""
+
+
 def read_weights(path: PathLike) -> dict[str, dict[int, np.ndarray]]:
-    """Every layer's blobs by number. Raises ParseError for what is no such file."""
+    """Read every layer's blobs by number, float32.
+
+    Raises ParseError for what is no such file.
+    """
     with _opened(path, "weights (.caffemodel.h5)") as file:
-        return {name: {_number(key): _floats(blob) for key, blob in layer.items()} for name, layer in file["data"].items()}
+        return {name: _blobs(layer) for name, layer in file["data"].items()}
+
+
+def _blobs(group: Any) -> dict[int, np.ndarray]:
+    return {_number(key): _floats(blob) for key, blob in group.items()}
 
 
 def write_weights(path: PathLike, data: Blobs, diffs: Blobs | None = None) -> None:
-    """Write parameters, and their diffs where given, whole or not at all. Raises CaffeError where the disk refuses."""
+    """Write parameters, and their diffs where given, whole or not at all.
+
+    Raises CaffeError where the file cannot be written.
+    """
     with _new(path) as file:
         for group, layers in {"data": data, "diff": diffs}.items():
             for name, blobs in (layers or {}).items():
                 place = file.require_group(group).create_group(name)
                 for number, blob in blobs.items():
-                    place.create_dataset(str(number), data=np.asarray(blob, "<f4"))
+                    values = np.asarray(blob, "<f4")
+                    place.create_dataset(str(number), data=values)
 
 
 def read_state(path: PathLike) -> dict[str, Any]:
-    """A solver state: the numbers, `learned_net` (None where it names none), `history` and `losses`. Raises ParseError."""
+    """Read a solver state.
+
+    Returns the numbers `iter`, `current_step`, `iter_last_event` and `minimum_loss`, the name
+    `learned_net` (None where the file has none), the arrays `history` and the numbers `losses`.
+    Raises ParseError for what is no such file.
+    """
     with _opened(path, "a solver state (.solverstate.h5)") as file:
         history = file["history"]
-        return {
-            **{name: int(_single(file[name])) for name in ("iter", "current_step", "iter_last_event")},
-            "minimum_loss": float(_single(file["minimum_loss"])),
-            "learned_net": bytes(file["learned_net"][()]).rstrip(b"\0").decode() if "learned_net" in file else None,
-            "history": [_floats(history[str(i)]) for i in range(len(history))],
-            "losses": [float(x) for x in file[_LOSSES][()]] if _LOSSES in file else [],
-        }
+        state: dict[str, Any] = {name: int(_single(file[name])) for name in _COUNTS}
+        state["minimum_loss"] = float(_single(file["minimum_loss"]))
+        state["learned_net"] = None
+        if "learned_net" in file:
+            name = bytes(file["learned_net"][()])
+            state["learned_net"] = name.rstrip(b"\0").decode()
+        numbers = map(str, range(len(history)))
+        state["history"] = [_floats(history[number]) for number in numbers]
+        state["losses"] = []
+        if _LOSSES in file:
+            state["losses"] = list(map(float, file[_LOSSES][()]))
+        return state
 
 
 def write_state(path: PathLike, state: Mapping[str, Any]) -> None:
-    """Write what read_state reads, whole or not at all. Raises CaffeError where the disk refuses."""
-    h5py = importlib.import_module("h5py")
+    """Write what read_state reads, whole or not at all.
+
+    Raises CaffeError where the file cannot be written.
+    """
     with _new(path) as file:
         file["iter"] = np.array([state["iter"]], "<i4")
-        # A C string with its end mark inside: h5py's own would lack that, and Caffe reads on until it finds one.
-        words = state["learned_net"].encode() + b"\0"
-        kind = h5py.h5t.C_S1.copy()
-        kind.set_size(len(words))
-        dataset = h5py.h5d.create(file.id, b"learned_net", kind, h5py.h5s.create(h5py.h5s.SCALAR))
-        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(words, f"S{len(words)}"), kind)
+        _write_c_string(file, "learned_net", state["learned_net"])
         for name in ("current_step", "iter_last_event"):
             file[name] = np.array([state[name]], "<i4")
         file["minimum_loss"] = np.array([state["minimum_loss"]], "<f4")
@@ -96,11 +149,33 @@ def write_state(path: PathLike, state: Mapping[str, Any]) -> None:
             history.create_dataset(str(i), data=np.asarray(blob, "<f4"))
 
 
+def _write_c_string(file: Any, name: str, value: str) -> None:
+    """Write a text as C does, with its end mark inside.
+
+    h5py's own strings lack the mark, and Caffe reads on until it finds one.
+    """
+    h5py = importlib.import_module("h5py")
+    encoded = value.encode() + b"\0"
+    kind = h5py.h5t.C_S1.copy()
+    kind.set_size(len(encoded))
+    space = h5py.h5s.create(h5py.h5s.SCALAR)
+    dataset = h5py.h5d.create(file.id, name.encode(), kind, space)
+    every = h5py.h5s.ALL
+    dataset.write(every, every, np.array(encoded, f"S{len(encoded)}"), kind)
+
+
 @contextmanager
 def _new(path: PathLike) -> Iterator[Any]:
     """A file that is made in memory and, once complete, written in one go."""
     h5py = importlib.import_module("h5py")
-    with h5py.File("new", "w", driver="core", backing_store=False, libver="earliest") as file:
+    in_memory = h5py.File(
+        "new",
+        "w",
+        driver="core",
+        backing_store=False,
+        libver="earliest",
+    )
+    with in_memory as file:
         yield file
         file.flush()
         image = file.id.get_file_image()
@@ -109,7 +184,11 @@ def _new(path: PathLike) -> Iterator[Any]:
 
 @contextmanager
 def _opened(path: PathLike, what: str) -> Iterator[Any]:
-    """A file to read; whatever HDF5 says of a damaged or foreign one becomes one ParseError."""
+    """A file to read.
+
+    what: what the file should hold, for an error's text.
+    Raises ParseError in place of whatever h5py raises over a damaged or foreign file.
+    """
     h5py = importlib.import_module("h5py")
     data = read_bytes(path)
     if not data.startswith(SIGNATURE):
@@ -118,15 +197,21 @@ def _opened(path: PathLike, what: str) -> Iterator[Any]:
         with h5py.File(io.BytesIO(data), "r") as file:
             yield file
     except _DAMAGE as error:
-        if missing := re.search(r"object '([^']+)' doesn't exist", str(error)):
-            raise ParseError(str(path), f"is HDF5, but not {what}: it has no '{missing[1]}'") from None
-        # h5py gives None for what is there but does not decode
-        said = (
-            "a group or dataset does not decode"
-            if isinstance(error, (AttributeError, KeyError))
-            else (str(error) or type(error).__name__).splitlines()[0]
-        )
-        raise ParseError(str(path), f"is truncated, damaged or not {what}: {said}") from None
+        missing = re.search(r"object '([^']+)' doesn't exist", str(error))
+        if missing:
+            fault = f"is HDF5, but not {what}: it has no '{missing[1]}'"
+            raise ParseError(str(path), fault) from None
+        fault = f"is truncated, damaged or not {what}: {_reason(error)}"
+        raise ParseError(str(path), fault) from None
+
+
+def _reason(error: Exception) -> str:
+    """What h5py says of a damaged file, in one line."""
+    # h5py gives None for an object that is there but does not decode.
+    if isinstance(error, (AttributeError, KeyError)):
+        return "a group or dataset does not decode"
+    message = str(error) or type(error).__name__
+    return message.splitlines()[0]
 
 
 def _number(key: str) -> int:
@@ -136,9 +221,15 @@ def _number(key: str) -> int:
 
 
 def _floats(dataset: Any) -> np.ndarray:
-    """A dataset's numbers, float32 in its shape; one that claims to hold more than the file does is refused before memory is taken."""
-    if dataset.chunks is None and math.prod(dataset.shape) * dataset.dtype.itemsize > dataset.id.get_storage_size():
-        raise ValueError(f"dataset '{dataset.name}' has shape {dataset.shape}, but not as many numbers")
+    """A dataset's numbers, float32 in its shape.
+
+    Raises ValueError, before it takes memory, where the file holds fewer than the dataset claims,
+    and TypeError where the dataset holds no numbers.
+    """
+    size = math.prod(dataset.shape) * dataset.dtype.itemsize
+    if dataset.chunks is None and size > dataset.id.get_storage_size():
+        what = f"has shape {dataset.shape}, but not as many numbers"
+        raise ValueError(f"dataset '{dataset.name}' {what}")
     if dataset.dtype.kind not in "fiu":
         raise TypeError(f"dataset '{dataset.name}' holds no numbers")
     return np.asarray(dataset[()], np.float32)

@@ -42,12 +42,16 @@ def test_old_weights_are_upgraded(tmp_path: Path) -> None:
 
 
 def test_state_comes_back(tmp_path: Path) -> None:
-    state = pb.SolverState(iter=7, learned_net="net.caffemodel", history=[pb.BlobProto(data=[1, 2])])
+    state = pb.SolverState(
+        iter=7, learned_net="net.caffemodel", history=[pb.BlobProto(data=[1, 2])]
+    )
     binary.write(state, tmp_path / "s.solverstate")
     assert binary.read_state(tmp_path / "s.solverstate") == state
 
 
-@pytest.mark.parametrize("path", golden("solver/**/*.caffemodel") + golden("solver/**/*.solverstate"))
+@pytest.mark.parametrize(
+    "path", golden("solver/**/*.caffemodel") + golden("solver/**/*.solverstate")
+)
 def test_files_that_caffe_wrote(path: Path, tmp_path: Path) -> None:
     if path.suffix == ".caffemodel":
         message: pb.NetParameter | pb.SolverState = binary.read_weights(path)
@@ -70,8 +74,11 @@ WHOLE = weights().SerializeToString()
 def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "w.caffemodel"
     path.write_bytes(WHOLE[:cut])
-    # The first byte alone is a line break; after the 5 bytes of `name` a whole message ends, which has no layers.
-    said = {1: "is empty", 5: "holds no layers"}.get(cut, rf"is truncated or not a binary NetParameter: field '\w+' .* the file at {cut}$")
+    # The first byte alone is a line break; after the 5 bytes of `name` a whole message ends, which
+    # has no layers.
+    said = {1: "is empty", 5: "holds no layers"}.get(
+        cut, rf"is truncated or not a binary NetParameter: field '\w+' .* the file at {cut}$"
+    )
     with pytest.raises(ParseError, match=said) as caught:
         binary.read_weights(path)
     assert str(caught.value).startswith(f"{path}: ")
@@ -87,7 +94,10 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path, cut: int) 
         (b"\xff" * 40, "is not a binary NetParameter: no field can begin at byte 0"),
         (b"\x0a\x01a\x07\x00", "is not a binary NetParameter: no field can begin at byte 3"),
         (b"\xa2\x06\x03\x0a\x05a", "is corrupt: a field inside the NetParameter does not decode"),
-        (pb.SolverState(iter=3, learned_net="x").SerializeToString(), "its field 'name' is of another type"),
+        (
+            pb.SolverState(iter=3, learned_net="x").SerializeToString(),
+            "its field 'name' is of another type",
+        ),
         (pb.SolverState(iter=3).SerializeToString(), "holds no layers"),
     ],
 )

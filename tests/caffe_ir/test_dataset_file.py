@@ -1,4 +1,7 @@
-"""dataset.json: what is written reads back, with the classes of the label map beside it. What is refused: tests/netgen/test_datasets.py."""
+"""dataset.json: what is written reads back, with the classes of the label map beside it.
+
+What is refused: tests/netgen/test_datasets.py.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,9 @@ def test_what_is_written_reads_back(folder: Path) -> None:
     assert dataset_file.dumps(ABOUT) == TEXT
     file = folder / dataset_file.FILE_NAME
     file.write_text(TEXT)
-    assert dataset_file.read(file) == dataset_file.read(str(folder)) == replace(ABOUT, num_classes=4)
+    assert (
+        dataset_file.read(file) == dataset_file.read(str(folder)) == replace(ABOUT, num_classes=4)
+    )
 
 
 def test_force_color_is_written_where_it_is_set(folder: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_nets_label_map_is_the_first_that_is_there(cats: str, tmp_path: Path) 
 
 def test_classes_reach_to_the_highest_label(cats: str, tmp_path: Path) -> None:
     assert label_map.count_classes(cats) == 5
-    for items in ('item { name: "none" label: 0 }', 'item { label: -1 } item { label: 2 }'):
+    for items in ('item { name: "none" label: 0 }', "item { label: -1 } item { label: 2 }"):
         (tmp_path / "bad").write_text(items)
         with pytest.raises(ParseError, match="0 for the background and 1 and up"):
             label_map.count_classes(tmp_path / "bad")

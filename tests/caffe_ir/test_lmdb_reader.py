@@ -16,17 +16,24 @@ def values(count: int, least: int, most: int) -> list[tuple[str, bytes]]:
     return [(f"{i:08d}_a/b.jpg", draw.randbytes(draw.randint(least, most))) for i in range(count)]
 
 
-@pytest.mark.parametrize(("count", "least", "most"), [(1, 0, 0), (3000, 1, 3), (40, 90, 110), (200, 0, 9000), (5, 1_000_000, 2_000_000)])
+@pytest.mark.parametrize(
+    ("count", "least", "most"),
+    [(1, 0, 0), (3000, 1, 3), (40, 90, 110), (200, 0, 9000), (5, 1_000_000, 2_000_000)],
+)
 def test_reads_what_lmdb_reads(tmp_path: Path, count: int, least: int, most: int) -> None:
     source = write(tmp_path / "db", values(count, least, most))
     with lmdb.open(str(source), map_size=1 << 28) as db:
-        with db.begin(write=True) as transaction:  # a second commit: the other header page, and pages freed
+        with db.begin(
+            write=True
+        ) as transaction:  # a second commit: the other header page, and pages freed
             for number in range(0, count - 1, 7):
                 transaction.delete(f"{number:08d}_a/b.jpg".encode())
         with db.begin() as transaction:
             expected = list(transaction.cursor())
     reader = LmdbReader(source)
-    assert list(zip(reader.keys, map(reader.value, range(len(reader))), strict=True)) == [(bytes(k), bytes(v)) for k, v in expected]
+    assert list(zip(reader.keys, map(reader.value, range(len(reader))), strict=True)) == [
+        (bytes(k), bytes(v)) for k, v in expected
+    ]
     assert LmdbReader(source / "data.mdb").keys == reader.keys
 
 
@@ -70,7 +77,10 @@ def test_file_cut_short_in_use(tmp_path: Path) -> None:
 
 
 def test_flipped_bits_never_crash(tmp_path: Path) -> None:
-    """Every outcome is a clean refusal or records of the file; flips in the pages that say where records are must often be noticed."""
+    """Every outcome is a clean refusal or records of the file.
+
+    Flips in the pages that say where records are must often be noticed.
+    """
     whole = (write(tmp_path / "db", values(200, 0, 300)) / "data.mdb").read_bytes()
     draw, refused = random.Random(0), 0
     for _ in range(500):
@@ -103,7 +113,11 @@ def test_shards_are_read_one_after_the_other(tmp_path: Path, how: str) -> None:
     expected = [record for number in range(11) for record in shard(folder, number, 11)]
     names = sorted(p.name for p in folder.iterdir())
     (tmp_path / "list.txt").write_text("".join(f"db/{name}\n" for name in names))
-    source = {"folder": str(folder), "commas": ", ".join(f"{folder}/{n}" for n in names), "list": f"{tmp_path}/list.txt"}[how]
+    source = {
+        "folder": str(folder),
+        "commas": ", ".join(f"{folder}/{n}" for n in names),
+        "list": f"{tmp_path}/list.txt",
+    }[how]
     reader = LmdbReader(source)
     assert [(reader.keys[i].decode(), reader.value(i)) for i in range(len(reader))] == expected
 

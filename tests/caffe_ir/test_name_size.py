@@ -1,4 +1,4 @@
-"""name_size files: read line by line, refused with the line's number, written as Caffe reads them."""
+"""name_size files: read line by line, refused with their line, written as Caffe reads them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,9 @@ from ssd_common.errors import LayerError
 
 
 def kept(rules: str, phase: int = pb.TRAIN, level: int = 0, stages: tuple[str, ...] = ()) -> bool:
-    net = text.parse(f'name: "n" layer {{ name: "a" {rules} }} layer {{ name: "b" }}', pb.NetParameter)
+    net = text.parse(
+        f'name: "n" layer {{ name: "a" {rules} }} layer {{ name: "b" }}', pb.NetParameter
+    )
     before = text.dumps(net)
     names = [layer.name for layer in filter_net(net, phase, level, stages).layer]
     assert text.dumps(net) == before
@@ -47,7 +49,10 @@ def test_rules(rules: str, state: dict, included: bool) -> None:
 
 
 def test_the_nets_own_stages_count() -> None:
-    net = text.parse("state { stage: 'x' } layer { name: 'a' include { stage: 'x' stage: 'y' } }", pb.NetParameter)
+    net = text.parse(
+        "state { stage: 'x' } layer { name: 'a' include { stage: 'x' stage: 'y' } }",
+        pb.NetParameter,
+    )
     assert not filter_net(net, pb.TEST).layer
     assert len(filter_net(net, pb.TEST, stages=["y"]).layer) == 1
 

@@ -1,4 +1,6 @@
-"""How many boxes PriorBox sets around a cell: the rule, the boxes themselves and netgen's heads agree with the fork's float32."""
+"""How many boxes PriorBox sets around a cell: the rule, the boxes themselves and netgen's heads
+agree with the fork's float32.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ def ratios_param(*ratios: float, flip: bool = True) -> pb.PriorBoxParameter:
     )
 
 
-# A ratio and its inverse, as one writes them in text. 24 of the first 84, beginning with 1/26 and 26,
-# differ between a list of doubles and the fork's list of floats.
+# A ratio and its inverse, as one writes them in text. 24 of the first 84, beginning with 1/26 and
+# 26, differ between a list of doubles and the fork's list of floats.
 INVERSES = [(1 / n, n) for n in range(2, 201)]
 
 
@@ -57,9 +59,11 @@ def test_1e_6_is_compared_in_double() -> None:
 
 @pytest.mark.parametrize("direction", [0.0, np.inf])
 def test_no_inverse_falls_within_1e_6_of_1(direction: float) -> None:
-    """Forward leaves out ratios less than 1e-6 from 1, SetUp has counted them: no inverse may be one.
+    """Forward leaves out ratios less than 1e-6 from 1, SetUp has counted them: no inverse may be
+    one.
 
-    By distance from 1 the nearest 100 floats on either side; further away, inverses are further away.
+    By distance from 1 the nearest 100 floats on either side; further away, inverses are further
+    away.
     """
     ratio = np.float32(1)
     for _ in range(100):

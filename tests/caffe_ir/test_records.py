@@ -38,7 +38,8 @@ def test_a_corrupt_record_is_an_error_that_the_user_can_mend() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(b"\x00", "not a Datum"), (pb.Datum(label=1).SerializeToString(), "a Datum without data")]
+    ("value", "said"),
+    [(b"\x00", "not a Datum"), (pb.Datum(label=1).SerializeToString(), "a Datum without data")],
 )
 def test_no_datum(value: bytes, said: str) -> None:
     with pytest.raises(CorruptRecord, match=said):
@@ -59,7 +60,8 @@ def test_raw_pixels_are_channels_then_rows() -> None:
 @pytest.mark.parametrize("shape", [(3, 1, 2), (0, 1, 2), (-1, -1, 6)])
 def test_raw_pixels_fit_their_shape(shape: tuple[int, int, int]) -> None:
     channels, height, width = shape
-    data = b"" if not channels else bytes(5 if channels > 0 else 6)
+    count = {3: 5, 0: 0, -1: 6}[channels]
+    data = bytes(count)
     datum = pb.Datum(channels=channels, height=height, width=width, data=data)
     said = rf"{len(data)} bytes of raw pixels where \({channels}, {height}, {width}\) are declared"
     with pytest.raises(CorruptRecord, match=said):

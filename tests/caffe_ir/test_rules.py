@@ -1,5 +1,6 @@
-"""Layer rules against hand arithmetic, against what Caffe refuses, and against the shapes in every golden case."""
-# ruff: noqa: E501
+"""Layer rules against hand arithmetic, against what Caffe refuses, and against the shapes in every
+golden case.
+"""
 
 from __future__ import annotations
 
@@ -15,44 +16,187 @@ from caffe_ir.rules import Shape, layer_types
 from caffe_ir.rules.detection import aspect_ratios, boxes_per_cell
 from caffe_ir.upgrade import upgrade_net
 from caffe_ir.walk import walk
-from tests.caffe_ir.support import DETECT, EVALUATE, MAP, MULTIBOX, PREDICTIONS, PRIORS, conv, of, pool
+from tests.caffe_ir.support import MAP, assert_facts, conv, of, pool
 from tests.support import golden
 
 # body, bottoms, top shapes, parameter shapes, MACs
 CASES: dict[str, tuple[str, list[Shape], list[Shape], list[Shape], int]] = {
     # VGG's conv1_1: 300 x 300 places, each 64 x 3 x 3 x 3
-    "conv 3x3 pad 1": (conv("num_output: 64 kernel_size: 3 pad: 1"), [(1, 3, 300, 300)], [(1, 64, 300, 300)], [(64, 3, 3, 3), (64,)], 90000 * 1728),
+    "conv 3x3 pad 1": (
+        conv("num_output: 64 kernel_size: 3 pad: 1"),
+        [(1, 3, 300, 300)],
+        [(1, 64, 300, 300)],
+        [(64, 3, 3, 3), (64,)],
+        90000 * 1728,
+    ),
     # floor((9 - 3) / 2) + 1 = 4, floor((11 - 3) / 2) + 1 = 5
-    "conv stride 2": (conv("num_output: 4 kernel_size: 3 stride: 2 bias_term: false"), [MAP], [(2, 4, 4, 5)], [(4, 6, 3, 3)], 2 * 20 * 4 * 6 * 9),
-    "conv floors": (conv("num_output: 4 kernel_size: 2 stride: 2"), [MAP], [(2, 4, 4, 5)], [(4, 6, 2, 2), (4,)], 2 * 20 * 4 * 6 * 4),
+    "conv stride 2": (
+        conv("num_output: 4 kernel_size: 3 stride: 2 bias_term: false"),
+        [MAP],
+        [(2, 4, 4, 5)],
+        [(4, 6, 3, 3)],
+        2 * 20 * 4 * 6 * 9,
+    ),
+    "conv floors": (
+        conv("num_output: 4 kernel_size: 2 stride: 2"),
+        [MAP],
+        [(2, 4, 4, 5)],
+        [(4, 6, 2, 2), (4,)],
+        2 * 20 * 4 * 6 * 4,
+    ),
     # fc6 of the reduced VGG: extent 6 x 2 + 1 = 13, 19 + 12 - 13 + 1 = 19; 361 places
-    "conv dilated": (conv("num_output: 1024 kernel_size: 3 pad: 6 dilation: 6"), [(1, 512, 19, 19)], [(1, 1024, 19, 19)], [(1024, 512, 3, 3), (1024,)], 361 * 1024 * 512 * 9),
-    "conv grouped": (conv("num_output: 4 kernel_size: 1 group: 2"), [MAP], [(2, 4, 9, 11)], [(4, 3, 1, 1), (4,)], 2 * 99 * 4 * 3),
-    "conv depthwise": (conv("num_output: 6 kernel_size: 3 group: 6 pad: 1"), [MAP], [(2, 6, 9, 11)], [(6, 1, 3, 3), (6,)], 2 * 99 * 6 * 9),
-    "conv kernel_h and kernel_w": (conv("num_output: 1 kernel_h: 1 kernel_w: 5 stride_h: 2 stride_w: 1 pad_h: 0 pad_w: 2"), [MAP], [(2, 1, 5, 11)], [(1, 6, 1, 5), (1,)], 2 * 55 * 30),
-    "conv per axis": (conv("num_output: 1 kernel_size: 1 kernel_size: 5 pad: 0 pad: 2"), [MAP], [(2, 1, 9, 11)], [(1, 6, 1, 5), (1,)], 2 * 99 * 30),
-    "conv of three axes": (conv("num_output: 2 kernel_size: 3"), [(1, 4, 5, 6, 7)], [(1, 2, 3, 4, 5)], [(2, 4, 3, 3, 3), (2,)], 60 * 2 * 4 * 27),
-    "conv along axis 2": (conv("num_output: 3 kernel_size: 3 axis: 2"), [(2, 5, 6, 9)], [(2, 5, 3, 7)], [(3, 6, 3), (3,)], 2 * 5 * 7 * 3 * 6 * 3),
-    "conv of two bottoms": (conv("num_output: 4 kernel_size: 1"), [MAP, MAP], [(2, 4, 9, 11)] * 2, [(4, 6, 1, 1), (4,)], 2 * 2 * 99 * 24),
+    "conv dilated": (
+        conv("num_output: 1024 kernel_size: 3 pad: 6 dilation: 6"),
+        [(1, 512, 19, 19)],
+        [(1, 1024, 19, 19)],
+        [(1024, 512, 3, 3), (1024,)],
+        361 * 1024 * 512 * 9,
+    ),
+    "conv grouped": (
+        conv("num_output: 4 kernel_size: 1 group: 2"),
+        [MAP],
+        [(2, 4, 9, 11)],
+        [(4, 3, 1, 1), (4,)],
+        2 * 99 * 4 * 3,
+    ),
+    "conv depthwise": (
+        conv("num_output: 6 kernel_size: 3 group: 6 pad: 1"),
+        [MAP],
+        [(2, 6, 9, 11)],
+        [(6, 1, 3, 3), (6,)],
+        2 * 99 * 6 * 9,
+    ),
+    "conv kernel_h and kernel_w": (
+        conv("num_output: 1 kernel_h: 1 kernel_w: 5 stride_h: 2 stride_w: 1 pad_h: 0 pad_w: 2"),
+        [MAP],
+        [(2, 1, 5, 11)],
+        [(1, 6, 1, 5), (1,)],
+        2 * 55 * 30,
+    ),
+    "conv per axis": (
+        conv("num_output: 1 kernel_size: 1 kernel_size: 5 pad: 0 pad: 2"),
+        [MAP],
+        [(2, 1, 9, 11)],
+        [(1, 6, 1, 5), (1,)],
+        2 * 99 * 30,
+    ),
+    "conv of three axes": (
+        conv("num_output: 2 kernel_size: 3"),
+        [(1, 4, 5, 6, 7)],
+        [(1, 2, 3, 4, 5)],
+        [(2, 4, 3, 3, 3), (2,)],
+        60 * 2 * 4 * 27,
+    ),
+    "conv along axis 2": (
+        conv("num_output: 3 kernel_size: 3 axis: 2"),
+        [(2, 5, 6, 9)],
+        [(2, 5, 3, 7)],
+        [(3, 6, 3), (3,)],
+        2 * 5 * 7 * 3 * 6 * 3,
+    ),
+    "conv of two bottoms": (
+        conv("num_output: 4 kernel_size: 1"),
+        [MAP, MAP],
+        [(2, 4, 9, 11)] * 2,
+        [(4, 6, 1, 1), (4,)],
+        2 * 2 * 99 * 24,
+    ),
     # 2 (9 - 1) + 2 = 18, 2 (11 - 1) + 2 = 22; the kernel is laid on each of the 99 bottom places
-    "deconv": ('type: "Deconvolution" convolution_param { num_output: 4 kernel_size: 2 stride: 2 }', [MAP], [(2, 4, 18, 22)], [(6, 4, 2, 2), (4,)], 2 * 99 * 6 * 4 * 4),
-    "deconv bilinear": ('type: "Deconvolution" convolution_param { num_output: 6 group: 6 kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "bilinear" } }', [MAP], [(2, 6, 18, 22)], [(6, 1, 4, 4)], 2 * 99 * 6 * 16),
-    "inner product": ('type: "InnerProduct" inner_product_param { num_output: 10 }', [MAP], [(2, 10)], [(10, 594), (10,)], 2 * 594 * 10),
-    "inner product along axis 2": ('type: "InnerProduct" inner_product_param { num_output: 10 axis: 2 bias_term: false }', [MAP], [(2, 6, 10)], [(10, 99)], 12 * 99 * 10),
-    "inner product transposed": ('type: "InnerProduct" inner_product_param { num_output: 10 axis: -1 transpose: true }', [(4, 5)], [(4, 10)], [(5, 10), (10,)], 200),
-    "embed": ('type: "Embed" embed_param { num_output: 3 input_dim: 7 }', [(4, 5)], [(4, 5, 3)], [(7, 3), (3,)], 0),
+    "deconv": (
+        'type: "Deconvolution" convolution_param { num_output: 4 kernel_size: 2 stride: 2 }',
+        [MAP],
+        [(2, 4, 18, 22)],
+        [(6, 4, 2, 2), (4,)],
+        2 * 99 * 6 * 4 * 4,
+    ),
+    "deconv bilinear": (
+        (
+            'type: "Deconvolution" convolution_param { num_output: 6 group: 6 kernel_size: 4 '
+            'stride: 2 pad: 1 bias_term: false weight_filler { type: "bilinear" } }'
+        ),
+        [MAP],
+        [(2, 6, 18, 22)],
+        [(6, 1, 4, 4)],
+        2 * 99 * 6 * 16,
+    ),
+    "inner product": (
+        'type: "InnerProduct" inner_product_param { num_output: 10 }',
+        [MAP],
+        [(2, 10)],
+        [(10, 594), (10,)],
+        2 * 594 * 10,
+    ),
+    "inner product along axis 2": (
+        'type: "InnerProduct" inner_product_param { num_output: 10 axis: 2 bias_term: false }',
+        [MAP],
+        [(2, 6, 10)],
+        [(10, 99)],
+        12 * 99 * 10,
+    ),
+    "inner product transposed": (
+        'type: "InnerProduct" inner_product_param { num_output: 10 axis: -1 transpose: true }',
+        [(4, 5)],
+        [(4, 10)],
+        [(5, 10), (10,)],
+        200,
+    ),
+    "embed": (
+        'type: "Embed" embed_param { num_output: 3 input_dim: 7 }',
+        [(4, 5)],
+        [(4, 5, 3)],
+        [(7, 3), (3,)],
+        0,
+    ),
     # ceil((9 - 2) / 2) + 1 = 5, ceil((11 - 2) / 2) + 1 = 6
     "pool ceils": (pool("kernel_size: 2 stride: 2"), [MAP], [(2, 6, 5, 6)], [], 0),
     # VGG's pool5 in SSD keeps 19; ceil((19 + 2 - 3) / 1) + 1 = 19
-    "pool 3x3 stride 1 pad 1": (pool("kernel_size: 3 pad: 1"), [(1, 512, 19, 19)], [(1, 512, 19, 19)], [], 0),
-    # ceil((10 + 2 - 3) / 2) + 1 = 6, whose last window begins at 10 - 1 = 9 < 10: kept. For 9: ceil(8 / 2) + 1 = 5
-    "pool with pad": (pool("kernel_size: 3 stride: 2 pad: 1"), [(1, 1, 10, 9)], [(1, 1, 6, 5)], [], 0),
-    # ceil((4 + 2 - 2) / 2) + 1 = 3: begins at 2 x 2 = 4 < 4 + 1: kept. For 5: ceil(5 / 2) + 1 = 4, begins at 6 >= 5 + 1: left out
-    "pool clips the window in the padding": (pool("kernel_size: 2 stride: 2 pad: 1"), [(1, 1, 4, 5)], [(1, 1, 3, 3)], [], 0),
-    "pool larger than the map": (pool("kernel_size: 3 stride: 2"), [(1, 1, 2, 2)], [(1, 1, 1, 1)], [], 0),
-    "pool kernel_h and kernel_w": (pool("kernel_h: 1 kernel_w: 3 stride_h: 1 stride_w: 2 pool: AVE"), [MAP], [(2, 6, 9, 5)], [], 0),
+    "pool 3x3 stride 1 pad 1": (
+        pool("kernel_size: 3 pad: 1"),
+        [(1, 512, 19, 19)],
+        [(1, 512, 19, 19)],
+        [],
+        0,
+    ),
+    # ceil((10 + 2 - 3) / 2) + 1 = 6, whose last window begins at 10 - 1 = 9 < 10: kept. For 9:
+    # ceil(8 / 2) + 1 = 5
+    "pool with pad": (
+        pool("kernel_size: 3 stride: 2 pad: 1"),
+        [(1, 1, 10, 9)],
+        [(1, 1, 6, 5)],
+        [],
+        0,
+    ),
+    # ceil((4 + 2 - 2) / 2) + 1 = 3: begins at 2 x 2 = 4 < 4 + 1: kept. For 5: ceil(5 / 2) + 1 = 4,
+    # begins at 6 >= 5 + 1: left out
+    "pool clips the window in the padding": (
+        pool("kernel_size: 2 stride: 2 pad: 1"),
+        [(1, 1, 4, 5)],
+        [(1, 1, 3, 3)],
+        [],
+        0,
+    ),
+    "pool larger than the map": (
+        pool("kernel_size: 3 stride: 2"),
+        [(1, 1, 2, 2)],
+        [(1, 1, 1, 1)],
+        [],
+        0,
+    ),
+    "pool kernel_h and kernel_w": (
+        pool("kernel_h: 1 kernel_w: 3 stride_h: 1 stride_w: 2 pool: AVE"),
+        [MAP],
+        [(2, 6, 9, 5)],
+        [],
+        0,
+    ),
     # With kernel_size given, Caffe does not mind one of the pair beside it, and does not read it.
-    "pool kernel_size and kernel_h": (pool("kernel_size: 2 kernel_h: 5 stride: 2"), [MAP], [(2, 6, 5, 6)], [], 0),
+    "pool kernel_size and kernel_h": (
+        pool("kernel_size: 2 kernel_h: 5 stride: 2"),
+        [MAP],
+        [(2, 6, 5, 6)],
+        [],
+        0,
+    ),
     "pool global": (pool("global_pooling: true pool: AVE"), [MAP], [(2, 6, 1, 1)], [], 0),
     "relu": ('type: "ReLU"', [MAP], [MAP], [], 0),
     "prelu": ('type: "PReLU"', [MAP], [MAP], [(6,)], 0),
@@ -60,101 +204,98 @@ CASES: dict[str, tuple[str, list[Shape], list[Shape], list[Shape], int]] = {
     "batch norm": ('type: "BatchNorm"', [MAP], [MAP], [(6,), (6,), (1,)], 0),
     "batch norm of two axes": ('type: "BatchNorm"', [(4, 5)], [(4, 5)], [(5,), (5,), (1,)], 0),
     "scale": ('type: "Scale" scale_param { bias_term: true }', [MAP], [MAP], [(6,), (6,)], 0),
-    "scale over all axes": ('type: "Scale" scale_param { num_axes: -1 }', [MAP], [MAP], [(6, 9, 11)], 0),
-    "scale over two axes": ('type: "Scale" scale_param { axis: 2 num_axes: 2 bias_term: true }', [MAP], [MAP], [(9, 11), (9, 11)], 0),
+    "scale over all axes": (
+        'type: "Scale" scale_param { num_axes: -1 }',
+        [MAP],
+        [MAP],
+        [(6, 9, 11)],
+        0,
+    ),
+    "scale over two axes": (
+        'type: "Scale" scale_param { axis: 2 num_axes: 2 bias_term: true }',
+        [MAP],
+        [MAP],
+        [(9, 11), (9, 11)],
+        0,
+    ),
     "scale by one number": ('type: "Scale" scale_param { num_axes: 0 }', [MAP], [MAP], [()], 0),
-    "scale by a blob": ('type: "Scale" scale_param { axis: 0 bias_term: true }', [MAP, (2, 6)], [MAP], [(2, 6)], 0),
+    "scale by a blob": (
+        'type: "Scale" scale_param { axis: 0 bias_term: true }',
+        [MAP, (2, 6)],
+        [MAP],
+        [(2, 6)],
+        0,
+    ),
     "bias": ('type: "Bias"', [MAP], [MAP], [(6,)], 0),
     "bias from a blob": ('type: "Bias" bias_param { axis: 0 }', [MAP, (2,)], [MAP], [], 0),
-    "normalize": ('type: "Normalize" norm_param { channel_shared: false }', [MAP], [MAP], [(6,)], 0),
-    "normalize of two axes": ('type: "Normalize" norm_param { channel_shared: false }', [(4, 5)], [(4, 5)], [(5,)], 0),
+    "normalize": (
+        'type: "Normalize" norm_param { channel_shared: false }',
+        [MAP],
+        [MAP],
+        [(6,)],
+        0,
+    ),
+    "normalize of two axes": (
+        'type: "Normalize" norm_param { channel_shared: false }',
+        [(4, 5)],
+        [(4, 5)],
+        [(5,)],
+        0,
+    ),
     "normalize shared": ('type: "Normalize"', [MAP], [MAP], [()], 0),
     "mvn has four axes": ('type: "MVN"', [(2, 6)], [(2, 6, 1, 1)], [], 0),
     "eltwise": ('type: "Eltwise"', [MAP, MAP, MAP], [MAP], [], 0),
     "concat": ('type: "Concat"', [MAP, (2, 4, 9, 11)], [(2, 10, 9, 11)], [], 0),
-    "concat from the end": ('type: "Concat" concat_param { axis: -2 }', [(1, 2, 4), (1, 3, 4)], [(1, 5, 4)], [], 0),
-    "concat_dim": ('type: "Concat" concat_param { concat_dim: 0 }', [MAP, MAP], [(4, 6, 9, 11)], [], 0),
-    "slice at points": ('type: "Slice" slice_param { slice_point: 1 slice_point: 3 } top: "a" top: "b" top: "c"', [MAP], [(2, 1, 9, 11), (2, 2, 9, 11), (2, 3, 9, 11)], [], 0),
-    "slice evenly": ('type: "Slice" slice_param { axis: 2 } top: "a" top: "b" top: "c"', [MAP], [(2, 6, 3, 11)] * 3, [], 0),
+    "concat from the end": (
+        'type: "Concat" concat_param { axis: -2 }',
+        [(1, 2, 4), (1, 3, 4)],
+        [(1, 5, 4)],
+        [],
+        0,
+    ),
+    "concat_dim": (
+        'type: "Concat" concat_param { concat_dim: 0 }',
+        [MAP, MAP],
+        [(4, 6, 9, 11)],
+        [],
+        0,
+    ),
+    "slice at points": (
+        'type: "Slice" slice_param { slice_point: 1 slice_point: 3 } top: "a" top: "b" top: "c"',
+        [MAP],
+        [(2, 1, 9, 11), (2, 2, 9, 11), (2, 3, 9, 11)],
+        [],
+        0,
+    ),
+    "slice evenly": (
+        'type: "Slice" slice_param { axis: 2 } top: "a" top: "b" top: "c"',
+        [MAP],
+        [(2, 6, 3, 11)] * 3,
+        [],
+        0,
+    ),
     "split": ('type: "Split" top: "a" top: "b"', [MAP], [MAP, MAP], [], 0),
-    "flatten": ('type: "Flatten"', [MAP], [(2, 594)], [], 0),
-    "flatten the middle": ('type: "Flatten" flatten_param { axis: 1 end_axis: -2 }', [MAP], [(2, 54, 11)], [], 0),
-    # SSD: N x (H W boxes classes) -> N x priors x classes
-    "reshape 0 -1 21": ('type: "Reshape" reshape_param { shape { dim: 0 dim: -1 dim: 21 } }', [(8, 183372)], [(8, 8732, 21)], [], 0),
-    "reshape some axes": ('type: "Reshape" reshape_param { axis: 1 num_axes: 2 shape { dim: -1 } }', [MAP], [(2, 54, 11)], [], 0),
-    "reshape inserts an axis": ('type: "Reshape" reshape_param { axis: -1 num_axes: 0 shape { dim: 1 } }', [MAP], [(*MAP, 1)], [], 0),
-    "permute": ('type: "Permute" permute_param { order: 0 order: 2 order: 3 order: 1 }', [MAP], [(2, 9, 11, 6)], [], 0),
-    "permute names some": ('type: "Permute" permute_param { order: 3 }', [MAP], [(11, 2, 6, 9)], [], 0),
-    # 3 x 3 values of 6 channels; (9 + 2 - 5) / 2 + 1 = 4, (11 + 2 - 5) / 2 + 1 = 5
-    "im2col": ('type: "Im2col" convolution_param { kernel_size: 3 stride: 2 pad: 1 dilation: 2 }', [MAP], [(2, 54, 4, 5)], [], 0),
-    "im2col from axis 2": ('type: "Im2col" convolution_param { kernel_size: 3 axis: 2 }', [(2, 3, 4, 7)], [(2, 3, 12, 5)], [], 0),
-    # 6 channels of 1 + 2 x 2 + 4 x 4 bins
-    "spp": ('type: "SPP" spp_param { pyramid_height: 3 }', [(2, 6, 8, 12)], [(2, 126)], [], 0),
-    "spp of one level": ('type: "SPP" spp_param { pyramid_height: 1 }', [MAP], [(2, 6, 1, 1)], [], 0),
-    # x: 20 rows of 2 values, h: of 5; 4 steps of 3 streams
-    "lstm": ('type: "LSTM" recurrent_param { num_output: 5 }', [(4, 3, 2), (4, 3)], [(4, 3, 5)], [(20, 2), (20,), (20, 5)], 4 * 3 * (40 + 100)),
-    "lstm with a static input": ('type: "LSTM" recurrent_param { num_output: 5 }', [(4, 3, 2, 2), (4, 3), (3, 7)], [(4, 3, 5)], [(20, 4), (20,), (20, 7), (20, 5)], 4 * 3 * (80 + 100) + 3 * 140),
-    "lstm exposed": ('type: "LSTM" recurrent_param { num_output: 5 expose_hidden: true }', [(4, 3, 2), (4, 3), (1, 3, 5), (1, 3, 5)], [(4, 3, 5), (1, 3, 5), (1, 3, 5)], [(20, 2), (20,), (20, 5)], 4 * 3 * (40 + 100)),
-    "rnn": ('type: "RNN" recurrent_param { num_output: 5 }', [(4, 3, 2), (4, 3)], [(4, 3, 5)], [(5, 2), (5,), (5, 5), (5, 5), (5,)], 4 * 3 * (10 + 25 + 25)),
-    "lstm unit": ('type: "LSTMUnit"', [(1, 3, 4), (1, 3, 16), (1, 3)], [(1, 3, 4)] * 2, [], 0),
-    "tile": ('type: "Tile" tile_param { axis: 2 tiles: 3 }', [MAP], [(2, 6, 27, 11)], [], 0),
-    "reduction": ('type: "Reduction" reduction_param { axis: 1 }', [MAP], [(2,)], [], 0),
-    "reduction to a scalar": ('type: "Reduction"', [MAP], [()], [], 0),
-    "argmax": ('type: "ArgMax" argmax_param { top_k: 3 }', [MAP], [(2, 1, 3, 1)], [], 0),
-    "argmax with values": ('type: "ArgMax" argmax_param { out_max_val: true }', [(4, 10)], [(4, 2, 1)], [], 0),
-    "argmax along an axis": ('type: "ArgMax" argmax_param { axis: 1 }', [MAP], [(2, 1, 9, 11)], [], 0),
-    "crop": ('type: "Crop" crop_param { offset: 1 offset: 2 }', [MAP, (1, 1, 8, 9)], [(2, 6, 8, 9)], [], 0),
-    "crop from axis 1": ('type: "Crop" crop_param { axis: 1 offset: 2 }', [MAP, (1, 4, 7, 9)], [(2, 4, 7, 9)], [], 0),
-    "interp to a size": ('type: "Interp" interp_param { height: 38 width: 38 }', [(1, 256, 19, 19)], [(1, 256, 38, 38)], [], 0),
-    # (9 - 1) / 2 + 1 = 5, (11 - 1) / 2 + 1 = 6
-    "interp shrinks": ('type: "Interp" interp_param { shrink_factor: 2 height: 3 width: 3 }', [MAP], [(2, 6, 5, 6)], [], 0),
-    # 9 + 8 = 17, 11 + 10 = 21
-    "interp zooms": ('type: "Interp" interp_param { zoom_factor: 2 }', [MAP], [(2, 6, 17, 21)], [], 0),
-    # to 5 x 6, then 5 + 4 x 2 = 13, 6 + 5 x 2 = 16
-    "interp shrinks and zooms": ('type: "Interp" interp_param { shrink_factor: 2 zoom_factor: 3 }', [MAP], [(2, 6, 13, 16)], [], 0),
-    "interp crops first": ('type: "Interp" interp_param { zoom_factor: 2 pad_beg: -1 pad_end: -2 }', [MAP], [(2, 6, 11, 15)], [], 0),
-    "interp to a blob": ('type: "Interp" interp_param { use_blob_size: true height: 3 width: 3 }', [MAP, (1, 1, 4, 5)], [(2, 6, 4, 5)], [], 0),
-    "axpy": ('type: "Axpy"', [(2, 6), MAP, MAP], [MAP], [], 0),
-    "softmax loss": ('type: "SoftmaxWithLoss" top: "loss" top: "prob"', [MAP, (2, 1, 9, 11)], [(), MAP], [], 0),
-    "accuracy": ('type: "Accuracy" top: "a" top: "b"', [(2, 6), (2,)], [(), (6,)], [], 0),
-    "multinomial loss": ('type: "MultinomialLogisticLoss"', [(2, 6), (2,)], [()], [], 0),
-    "infogain loss": ('type: "InfogainLoss"', [(2, 6), (2,), (1, 1, 6, 6)], [()], [], 0),
-    "infogain loss of a file": ('type: "InfogainLoss" infogain_loss_param { source: "matrix" }', [(2, 6), (2,)], [()], [], 0),
-    "contrastive loss": ('type: "ContrastiveLoss"', [(2, 6), (2, 6), (2,)], [()], [], 0),
-    "hinge loss": ('type: "HingeLoss"', [(2, 6), (2,)], [()], [], 0),
-    "batch reindex": ('type: "BatchReindex"', [MAP, (5,)], [(5, 6, 9, 11)], [], 0),
-    "filter": ('type: "Filter"', [MAP, (2, 3), (2, 1)], [MAP, (2, 3)], [], 0),
-    "silence": ('type: "Silence"', [MAP, (2,)], [], [], 0),
-    "smooth L1": ('type: "SmoothL1Loss"', [(3, 4), (3, 4), (3, 4)], [()], [], 0),
-    # 38 x 38 cells x (1, sqrt, 2, 1/2) = 4 boxes x 4 coordinates
-    "prior box": (PRIORS, [(1, 512, 38, 38), (1, 3, 300, 300)], [(1, 2, 38 * 38 * 4 * 4)], [], 0),
-    "multibox loss": (MULTIBOX, [*PREDICTIONS, (1, 1, 5, 8)], [()], [], 0),
-    "detection output": (DETECT, [*PREDICTIONS], [(1, 1, 1, 7)], [], 0),
-    # 20 classes and 9 detections
-    "detection evaluate": (EVALUATE, [(1, 1, 9, 7), (1, 1, 5, 8)], [(1, 1, 29, 5)], [], 0),
-    "input": ('type: "Input" top: "a" top: "b" input_param { shape { dim: 1 dim: 3 } }', [], [(1, 3), (1, 3)], [], 0),
-    "annotated data": ('type: "AnnotatedData" top: "data" top: "label" data_param { batch_size: 8 } transform_param { resize_param { height: 300 width: 200 } }', [], [(8, 3, 300, 200), (1, 1, 1, 8)], [], 0),
-    "data": ('type: "Data" top: "data" top: "label" data_param { batch_size: 8 } transform_param { crop_size: 227 }', [], [(8, 3, 227, 227), (8,)], [], 0),
-    "image data": ('type: "ImageData" top: "data" top: "label" image_data_param { batch_size: 8 new_height: 9 new_width: 7 is_color: false } transform_param { crop_h: 5 crop_w: 6 }', [], [(8, 1, 5, 6), (8,)], [], 0),
-    "memory data": ('type: "MemoryData" top: "a" top: "b" memory_data_param { batch_size: 4 channels: 3 height: 2 width: 1 }', [], [(4, 3, 2, 1), (4,)], [], 0),
-    "dummy data": ('type: "DummyData" top: "a" top: "b" dummy_data_param { num: 4 num: 5 channels: 3 height: 2 width: 1 }', [], [(4, 3, 2, 1), (5, 3, 2, 1)], [], 0),
-    "parameter": ('type: "Parameter" parameter_param { shape { dim: 3 } }', [], [(3,)], [(3,)], 0),
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize(("body", "bottoms", "tops", "params", "macs"), [pytest.param(*case, id=name) for name, case in CASES.items()])
-def test_by_hand(body: str, bottoms: list[Shape], tops: list[Shape], params: list[Shape], macs: int) -> None:
-    found = of(body, *bottoms, tops=len(tops))
-    assert found.tops == tops
-    assert [param.shape for param in found.params] == params
-    assert found.macs == macs
+@pytest.mark.parametrize(
+    ("body", "bottoms", "tops", "params", "macs"),
+    [pytest.param(*case, id=name) for name, case in CASES.items()],
+)
+def test_by_hand(
+    body: str, bottoms: list[Shape], tops: list[Shape], params: list[Shape], macs: int
+) -> None:
+    assert_facts(body, bottoms, tops, params, macs)
 
 
 def test_what_fills_and_what_learns() -> None:
     found = of(conv('num_output: 1 kernel_size: 1 weight_filler { type: "xavier" }'), MAP)
     assert found.params[0].filler == pb.FillerParameter(type="xavier")
     assert found.params[1].filler is None
-    ones = [of(body, MAP).params[0].filler for body in ('type: "Scale"', 'type: "Normalize"', 'type: "PReLU"')]
+    ones = [
+        of(body, MAP).params[0].filler
+        for body in ('type: "Scale"', 'type: "Normalize"', 'type: "PReLU"')
+    ]
     assert [filler.value for filler in ones if filler] == [1, 1, 0.25]
     assert [param.learnable for param in of('type: "BatchNorm"', MAP).params] == [False] * 3
 
@@ -167,9 +308,17 @@ def test_what_fills_and_what_learns() -> None:
         ("min_size: 30 max_size: 60 aspect_ratio: 2 aspect_ratio: 3", [1, 2, 1 / 2, 3, 1 / 3], 6),
         ("min_size: 30 aspect_ratio: 2 aspect_ratio: 3 flip: false", [1, 2, 3], 3),
         # 1 is there from the start, and 0.5 since 2 was flipped.
-        ("min_size: 30 aspect_ratio: 1 aspect_ratio: 2 aspect_ratio: 0.5 aspect_ratio: 2", [1, 2, 1 / 2], 3),
+        (
+            "min_size: 30 aspect_ratio: 1 aspect_ratio: 2 aspect_ratio: 0.5 aspect_ratio: 2",
+            [1, 2, 1 / 2],
+            3,
+        ),
         ("min_size: 30 aspect_ratio: 2 aspect_ratio: 0.5 flip: false", [1, 2, 0.5], 3),
-        ("min_size: 30 min_size: 40 max_size: 60 max_size: 70 aspect_ratio: 2", [1, 2, 1 / 2], 2 * 3 + 2),
+        (
+            "min_size: 30 min_size: 40 max_size: 60 max_size: 70 aspect_ratio: 2",
+            [1, 2, 1 / 2],
+            2 * 3 + 2,
+        ),
     ],
 )
 def test_boxes_per_cell(fields: str, ratios: list[float], boxes: int) -> None:
@@ -179,7 +328,10 @@ def test_boxes_per_cell(fields: str, ratios: list[float], boxes: int) -> None:
 
 
 def test_every_type_of_the_ssd_nets_has_a_rule() -> None:
-    ssd = "AnnotatedData PriorBox Permute Normalize MultiBoxLoss DetectionOutput DetectionEvaluate VideoData SmoothL1Loss"
+    ssd = (
+        "AnnotatedData PriorBox Permute Normalize MultiBoxLoss DetectionOutput "
+        "DetectionEvaluate VideoData SmoothL1Loss"
+    )
     fssd = "Interp FocalLoss Axpy"
     assert {*ssd.split(), *fssd.split()} <= set(layer_types())
 
@@ -188,7 +340,9 @@ def test_every_type_of_the_ssd_nets_has_a_rule() -> None:
 ROWS_AT_RUN_TIME = {"DetectionOutput", "DetectionEvaluate"}
 
 
-@pytest.mark.parametrize("path", golden("layers/*.npz") + golden("detection/*.npz") + golden("fssd/*.npz"))
+@pytest.mark.parametrize(
+    "path", golden("layers/*.npz") + golden("detection/*.npz") + golden("fssd/*.npz")
+)
 def test_shapes_are_those_that_caffe_made(path: Path) -> None:
     with np.load(path) as case:
         arrays = {key: case[key].shape for key in case.files}
@@ -206,7 +360,11 @@ def test_shapes_are_those_that_caffe_made(path: Path) -> None:
         if last[blob] in ROWS_AT_RUN_TIME:
             shape, recorded = (*shape[:2], shape[3]), (*recorded[:2], recorded[3])
         assert shape == recorded, blob
-    recorded_params = {tuple(key.split(":")[1:]): shape for key, shape in arrays.items() if key.startswith("param:")}
+    recorded_params = {
+        tuple(key.split(":")[1:]): shape
+        for key, shape in arrays.items()
+        if key.startswith("param:")
+    }
     for (layer, index), shape in recorded_params.items():
         assert by_name[layer].facts.params[int(index)].shape == shape, layer
     for name, walked in by_name.items():

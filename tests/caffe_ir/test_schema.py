@@ -14,13 +14,20 @@ from caffe_ir.schema import is_repeated
 from tests.support import ROOT
 
 
-@pytest.mark.parametrize(("name", "repeated"), [("name", False), ("bottom", True), ("blobs", True), ("python_param", False)])
+@pytest.mark.parametrize(
+    ("name", "repeated"),
+    [("name", False), ("bottom", True), ("blobs", True), ("python_param", False)],
+)
 def test_lists_are_told_from_single_fields(name: str, repeated: bool) -> None:
     assert is_repeated(pb.LayerParameter.DESCRIPTOR.fields_by_name[name]) is repeated
 
 
 def test_shapes_in_words() -> None:
-    assert [shape_text(shape) for shape in ((2, 3, 300, 300), (5,), ())] == ["2x3x300x300", "5", "scalar"]
+    assert [shape_text(shape) for shape in ((2, 3, 300, 300), (5,), ())] == [
+        "2x3x300x300",
+        "5",
+        "scalar",
+    ]
 
 
 def test_the_focal_loss_goes_by_module_and_class() -> None:

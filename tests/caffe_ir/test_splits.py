@@ -1,4 +1,6 @@
-"""Split layers: where Caffe adds them and by which names, in nets that Caffe itself saved and in small ones worked out by hand."""
+"""Split layers: where Caffe adds them and by which names, in nets that Caffe itself saved and in
+small ones worked out by hand.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,10 @@ def test_nets_that_caffe_saved(path: Path) -> None:
 
 
 def test_readers_take_turns() -> None:
-    net = split("""layer { name: "l" type: "Input" top: "x" top: "y" } layer { name: "a" bottom: "y" bottom: "y" top: "a" }
-        layer { name: "r" bottom: "a" top: "a" } layer { name: "b" bottom: "a" bottom: "y" top: "b" } layer { name: "c" bottom: "a" }""")
+    net = split("""layer { name: "l" type: "Input" top: "x" top: "y" }
+        layer { name: "a" bottom: "y" bottom: "y" top: "a" }
+        layer { name: "r" bottom: "a" top: "a" }
+        layer { name: "b" bottom: "a" bottom: "y" top: "b" } layer { name: "c" bottom: "a" }""")
     assert wires(net) == [
         ("l", "", "x y"),
         ("y_l_1_split", "y", "y_l_1_split_0 y_l_1_split_1 y_l_1_split_2"),
@@ -45,7 +49,8 @@ def test_readers_take_turns() -> None:
 
 
 def test_a_weighed_blob_that_is_read_gives_its_weight_to_the_split() -> None:
-    net = split("""layer { name: "l" top: "x" top: "y" loss_weight: 2 loss_weight: 0 } layer { name: "a" bottom: "x" }
+    net = split("""layer { name: "l" top: "x" top: "y" loss_weight: 2 loss_weight: 0 }
+        layer { name: "a" bottom: "x" }
         layer { name: "b" bottom: "y" }""")
     assert wires(net) == [
         ("l", "", "x y"),
@@ -55,7 +60,10 @@ def test_a_weighed_blob_that_is_read_gives_its_weight_to_the_split() -> None:
     ]
     assert not net.layer[0].loss_weight
     assert list(net.layer[1].loss_weight) == [2, 0]
-    loss = split('layer { name: "l" type: "HingeLoss" top: "x" loss_weight: 2 } layer { name: "a" bottom: "x" }').layer[0]
+    loss = split(
+        'layer { name: "l" type: "HingeLoss" top: "x" loss_weight: 2 } '
+        'layer { name: "a" bottom: "x" }'
+    ).layer[0]
     assert list(loss.loss_weight) == [0]
 
 
@@ -67,7 +75,10 @@ def test_a_weighed_blob_that_is_read_gives_its_weight_to_the_split() -> None:
             r"layer 'b', bottom: unknown blob 'dat' \(did you mean 'data'",
         ),
         (
-            'layer { name: "a" top: "x" } layer { name: "b" bottom: "x" } layer { name: "c" bottom: "x" top: "x" }',
+            (
+                'layer { name: "a" top: "x" } layer { name: "b" bottom: "x" } '
+                'layer { name: "c" bottom: "x" top: "x" }'
+            ),
             "layer 'c', top: works in",
         ),
     ],

@@ -24,7 +24,10 @@ def _wild() -> list:
     if not WILD.is_dir():
         return [pytest.param(None, "", "", marks=pytest.mark.skip(reason=NO_SHARED))]
     with (WILD / "TRUTH.tsv").open() as file:
-        return [pytest.param(WILD / row[0], row[1], row[2], id=row[0]) for row in list(csv.reader(file, delimiter="\t"))[1:]]
+        return [
+            pytest.param(WILD / row[0], row[1], row[2], id=row[0])
+            for row in list(csv.reader(file, delimiter="\t"))[1:]
+        ]
 
 
 def _reference() -> list:
@@ -47,9 +50,15 @@ def test_published_files_read_as_the_ssd_fork_reads_them(path: Path, kind: str, 
         text.read_net(path)
     lines = path.read_text().split("\n")
     # Layers of Faster R-CNN's own Caffe: the first field that the SSD fork does not know.
-    offending = 1 + next(i for i, line in enumerate(lines) if "roi_pooling_param" in line or "smooth_l1_loss_param" in line)
+    offending = 1 + next(
+        i
+        for i, line in enumerate(lines)
+        if "roi_pooling_param" in line or "smooth_l1_loss_param" in line
+    )
     field = lines[offending - 1].split()[0]
-    assert str(caught.value).startswith(f"{path}:{offending}:3: LayerParameter has no field '{field}'")
+    assert str(caught.value).startswith(
+        f"{path}:{offending}:3: LayerParameter has no field '{field}'"
+    )
     assert (caught.value.line, caught.value.column) == (offending, 3)
 
 
@@ -66,13 +75,24 @@ def test_dumps_is_protobufs_own_text() -> None:
     net = pb.NetParameter(name='a"\n\\é', force_backward=True)
     layer = net.layer.add(type="Pooling", top=["x", "y"])
     layer.pooling_param.pool = pb.PoolingParameter.AVE
-    layer.blobs.add(data=[0.0, -0.0, 0.0, float("nan"), float("-inf"), 1e-30, 0.1, 3], double_data=[-0.0, 0.0, 0.1], diff=[])
+    layer.blobs.add(
+        data=[0.0, -0.0, 0.0, float("nan"), float("-inf"), 1e-30, 0.1, 3],
+        double_data=[-0.0, 0.0, 0.1],
+        diff=[],
+    )
     layer.softmax_param.SetInParent()
     assert text.dumps(net) == text_format.MessageToString(net, as_utf8=True)
 
 
 def test_floats_are_written_as_the_shortest_decimal() -> None:
-    solver = pb.SolverParameter(base_lr=0.1, gamma=1 / 3, momentum=1, weight_decay=5e-4, clip_gradients=1e-12, delta=16777216.0)
+    solver = pb.SolverParameter(
+        base_lr=0.1,
+        gamma=1 / 3,
+        momentum=1,
+        weight_decay=5e-4,
+        clip_gradients=1e-12,
+        delta=16777216.0,
+    )
     written = {line.split(": ")[0]: line.split(": ")[1] for line in text.dumps(solver).splitlines()}
     assert written["base_lr"] == "0.1"
     assert written["gamma"] == "0.33333334"
@@ -86,36 +106,75 @@ def test_caffes_style() -> None:
     net = pb.NetParameter(name="né")
     layer = net.layer.add(name="a", type="ReLU")
     layer.relu_param.negative_slope = 0.5
-    assert text.dumps(net) == 'name: "né"\nlayer {\n  name: "a"\n  type: "ReLU"\n  relu_param {\n    negative_slope: 0.5\n  }\n}\n'
+    assert text.dumps(net) == (
+        'name: "né"\nlayer {\n  name: "a"\n  type: "ReLU"\n  '
+        "relu_param {\n    negative_slope: 0.5\n  }\n}\n"
+    )
 
 
-NO_LAYER = "LayerParameter has no field 'layer' (it is a field of NetParameter: is a '}' missing above?)"
+NO_LAYER = (
+    "LayerParameter has no field 'layer' (it is a field of NetParameter: is a '}' missing above?)"
+)
 NO_OUTPUT = "ConvolutionParameter has no field 'num_ouput' (did you mean 'num_output'?)"
 NO_MAXX = "no PoolingParameter.PoolMethod 'MAXX' (did you mean 'MAX'?)"
 MISTAKES = [
-    ("misspelt field", 'layer {\n  convolution_param {\n    num_ouput: 8 } }', f"3:5: {NO_OUTPUT}"),
-    ("misspelt field of the net", 'nmae: "x"', "1:1: NetParameter has no field 'nmae' (did you mean 'name'?)"),
-    ("field of another file", "base_lr: 0.1", "1:1: NetParameter has no field 'base_lr' (it is a field of SolverParameter)"),
+    ("misspelt field", "layer {\n  convolution_param {\n    num_ouput: 8 } }", f"3:5: {NO_OUTPUT}"),
+    (
+        "misspelt field of the net",
+        'nmae: "x"',
+        "1:1: NetParameter has no field 'nmae' (did you mean 'name'?)",
+    ),
+    (
+        "field of another file",
+        "base_lr: 0.1",
+        "1:1: NetParameter has no field 'base_lr' (it is a field of SolverParameter)",
+    ),
     ("misspelt enum value", "layer { pooling_param { pool: MAXX } }", f"1:31: pool: {NO_MAXX}"),
-    ("enum number", "layer { pooling_param { pool: 7 } }", "1:31: pool: no PoolingParameter.PoolMethod '7' (one of MAX, AVE, STOCHASTIC)"),
-    ("word for a number", "layer { convolution_param { num_output: many } }", "1:41: num_output: couldn't parse integer: many"),
-    ("fraction for a count", "layer { convolution_param { num_output: 8.5 } }", "1:41: num_output: couldn't parse integer: 8.5"),
-    ("negative size", "layer { convolution_param { num_output: -8 } }", "1:41: num_output: value out of range: -8"),
+    (
+        "enum number",
+        "layer { pooling_param { pool: 7 } }",
+        "1:31: pool: no PoolingParameter.PoolMethod '7' (one of MAX, AVE, STOCHASTIC)",
+    ),
+    (
+        "word for a number",
+        "layer { convolution_param { num_output: many } }",
+        "1:41: num_output: couldn't parse integer: many",
+    ),
+    (
+        "fraction for a count",
+        "layer { convolution_param { num_output: 8.5 } }",
+        "1:41: num_output: couldn't parse integer: 8.5",
+    ),
+    (
+        "negative size",
+        "layer { convolution_param { num_output: -8 } }",
+        "1:41: num_output: value out of range: -8",
+    ),
     ("bare word for text", "name: net", "1:7: name: expected string but found: 'net'"),
-    ("neither true nor false", "force_backward: yes", '1:17: force_backward: expected "true" or "false"'),
+    (
+        "neither true nor false",
+        "force_backward: yes",
+        '1:17: force_backward: expected "true" or "false"',
+    ),
     ("field twice", 'name: "a"\nname: "b"', "2:7: NetParameter has 'name' twice, but takes one"),
     ("no colon", 'name "a"', '1:6: expected ":"'),
     ("brace left open", 'layer {\n  name: "}" # }\n', "1:7: '{' is never closed"),
-    ("inner brace left open", 'layer {\n  relu_param {\n', "2:14: '{' is never closed"),
+    ("inner brace left open", "layer {\n  relu_param {\n", "2:14: '{' is never closed"),
     ("brace left open before the next layer", 'layer { name: "a"\nlayer { }', f"2:1: {NO_LAYER}"),
     ("brace too many", "layer { } }", "1:11: '}' without a '{'"),
     ("quote left open", 'name: "a\nlayer { }', "1:7: name: string has no closing quote"),
-    ("no such escape", 'name: "C:\\data"', "1:10: strings have no escape '\\d'; write a backslash as '\\\\'"),
+    (
+        "no such escape",
+        'name: "C:\\data"',
+        "1:10: strings have no escape '\\d'; write a backslash as '\\\\'",
+    ),
     ("web page", "<!DOCTYPE html>", "1:1: expected identifier or number, got <"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("source", "said"), [pytest.param(*case[1:], id=case[0]) for case in MISTAKES])
+@pytest.mark.parametrize(
+    ("source", "said"), [pytest.param(*case[1:], id=case[0]) for case in MISTAKES]
+)
 def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, source: str, said: str) -> None:
     path = tmp_path / "net.prototxt"
     path.write_text(source)
@@ -166,7 +225,9 @@ def test_what_caffe_reads_too(tmp_path: Path, data: bytes) -> None:
 
 def test_modules_load_when_first_named() -> None:
     """In a process of its own: here the other tests have imported them."""
-    code = "import caffe_ir as c; c.text.read_net, c.binary.read_weights, c.walk.walk, c.rules.facts"
+    code = (
+        "import caffe_ir as c; c.text.read_net, c.binary.read_weights, c.walk.walk, c.rules.facts"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
     with pytest.raises(AttributeError, match="'caffe_ir' has no attribute 'texts'"):
         _ = caffe_ir.texts

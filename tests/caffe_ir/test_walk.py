@@ -1,5 +1,6 @@
-"""Whole nets: the figures of the authors' and others' published nets, inputs and outputs, shared parameters, broken nets."""
-# ruff: noqa: E501
+"""Whole nets: the figures of the authors' and others' published nets, inputs and outputs, shared
+parameters, broken nets.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ from tests.support import SHARED, needs_shared
 REFERENCE = SHARED / "reference" / "prototxt"
 WILD = SHARED / "reference" / "wild"
 
-# shared/release_facts.md, section 2: layers of train, test and deploy, learnable, of which frozen, statistics, priors.
-# Our deploy nets have one layer more: their `input` field becomes an Input layer.
+# shared/release_facts.md, section 2: layers of train, test and deploy, learnable, of which frozen,
+# statistics, priors. Our deploy nets have one layer more: their `input` field becomes an Input
+# layer.
 RELEASED = {
     "dsod300_voc0712": (440, 444, 442, 14_715_804, 0, 80_024, 8744),
     "dssd321_voc0712": (718, 722, 720, 172_380_912, 85_250_112, 172_063, 17_080),
@@ -60,7 +62,8 @@ def test_every_released_net_is_listed() -> None:
 @pytest.mark.parametrize(
     ("file", "learnable", "macs"),
     [
-        # The figures everyone prints: VGG-16 has 138 M parameters and 15.5 G multiply-adds for 224 x 224, here for a batch of 10.
+        # The figures everyone prints: VGG-16 has 138 M parameters and 15.5 G multiply-adds for 224
+        # x 224, here for a batch of 10.
         ("netscope_vgg-16.prototxt", 138_357_544, 10 * 15_470_264_320),
         ("caffe_models_bvlc_reference_caffenet_deploy.prototxt", 60_965_224, 10 * 724_406_816),
         ("caffe_models_bvlc_googlenet_deploy.prototxt", 6_998_552, 10 * 1_582_671_872),
@@ -72,21 +75,34 @@ def test_nets_of_others(file: str, learnable: int, macs: int) -> None:
     assert (found.learnable, found.macs) == (learnable, macs)
 
 
+# conv: 4 x 3 x 3 x 3 = 108 weights (frozen), 4 biases; 2 images x 6 x 6 places x 108 = 7776 MACs
 NET = """
 name: "net"
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }
-layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" param { lr_mult: 0 } convolution_param { num_output: 4 kernel_size: 3 } }
+layer { name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" param { lr_mult: 0 }
+  convolution_param { num_output: 4 kernel_size: 3 } }
 layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { global_pooling: true } }
-"""  # conv: 4 x 3 x 3 x 3 = 108 weights (frozen), 4 biases; 2 images x 6 x 6 places x 108 = 7776 MACs
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool"
+  pooling_param { global_pooling: true } }
+"""
 
 
 def test_a_small_net_by_hand() -> None:
     found = walk(text.parse(NET, pb.NetParameter))
     assert found.blobs == {"data": (2, 3, 8, 8), "conv": (2, 4, 6, 6), "pool": (2, 4, 1, 1)}
     assert (found.inputs, found.outputs) == (["data"], ["pool"])
-    assert (found.learnable, found.frozen, found.statistics, found.macs, found.priors) == (112, 108, 0, 7776, 0)
-    assert [(walked.layer.name, walked.bottoms) for walked in found.layers][2] == ("relu", [(2, 4, 6, 6)])
+    assert (found.learnable, found.frozen, found.statistics, found.macs, found.priors) == (
+        112,
+        108,
+        0,
+        7776,
+        0,
+    )
+    assert [(walked.layer.name, walked.bottoms) for walked in found.layers][2] == (
+        "relu",
+        [(2, 4, 6, 6)],
+    )
 
 
 def test_given_inputs() -> None:
@@ -105,16 +121,27 @@ def test_given_inputs() -> None:
 
 def test_a_loss_without_top_is_no_output() -> None:
     layers = 'layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }'
-    layers += 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "pool" bottom: "label" loss_weight: 1 }'
+    layers += (
+        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "pool" bottom: "label" '
+        "loss_weight: 1 }"
+    )
     assert walk(text.parse(NET + layers, pb.NetParameter)).outputs == []
 
 
 def shared(second: str) -> str:
-    """A net of two 1x1 convolutions of 5 channels whose weights have the same name, and what the second one says of them."""
-    net = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 5 dim: 2 dim: 2 } } }'
+    """A net of two 1x1 convolutions of 5 channels whose weights have the same name, and what the
+    second one says of them.
+    """
+    net = (
+        'layer { name: "x" type: "Input" top: "x" '
+        "input_param { shape { dim: 1 dim: 5 dim: 2 dim: 2 } } }"
+    )
     for name, param in (("a", 'param { name: "w" decay_mult: 0 }'), ("b", second)):
         fields = "convolution_param { num_output: 5 kernel_size: 1 bias_term: false }"
-        net += f'layer {{ name: "{name}" type: "Convolution" bottom: "x" top: "{name}" {param} {fields} }}'
+        net += (
+            f'layer {{ name: "{name}" type: "Convolution" bottom: "x" top: "{name}" '
+            f"{param} {fields} }}"
+        )
     return net
 
 
@@ -128,22 +155,50 @@ def test_shared_parameters_count_once() -> None:
 
 
 BROKEN = {
-    "unknown bottom": (NET.replace('bottom: "conv" top: "pool"', 'bottom: "cov" top: "pool"'), "layer 'pool', bottom: unknown blob 'cov' (did you mean 'conv'?)"),
-    "top twice": (NET.replace('bottom: "conv" top: "pool"', 'bottom: "conv" top: "data"'), "layer 'pool', top: blob 'data' is already the top of another layer"),
-    "loss weights": (NET.replace('name: "pool"', 'name: "pool" loss_weight: [1, 2]'), "layer 'pool', loss_weight: must be given 1 times or not at all, found 2"),
-    "propagate_down": (NET.replace('name: "pool"', 'name: "pool" propagate_down: [true, true]'), "layer 'pool', propagate_down: must be given 1 times"),
-    "params": (NET.replace('name: "pool"', 'name: "pool" param { lr_mult: 1 }'), "layer 'pool', param: given 1 times, but Pooling has 0 parameter blobs"),
-    "size": (NET.replace("dim: 2 dim: 3", "dim: 20000000 dim: 3"), "layer 'data', top: blob 'data' cannot have the shape 20000000x3x8x8"),
-    "shared multiplier": (shared('param { name: "w" decay_mult: 1 }'), "layer 'b', param.decay_mult: shared parameter 'w' has decay_mult 1 here, "),
-    "shared shape": (shared('param { name: "w" }').replace("num_output: 5", "num_output: 6", 1), "layer 'b', param: shared parameter 'w' is 5x5x1x1 here, 6x5x1x1 in layer 'a'"),
+    "unknown bottom": (
+        NET.replace('bottom: "conv" top: "pool"', 'bottom: "cov" top: "pool"'),
+        "layer 'pool', bottom: unknown blob 'cov' (did you mean 'conv'?)",
+    ),
+    "top twice": (
+        NET.replace('bottom: "conv" top: "pool"', 'bottom: "conv" top: "data"'),
+        "layer 'pool', top: blob 'data' is already the top of another layer",
+    ),
+    "loss weights": (
+        NET.replace('name: "pool"', 'name: "pool" loss_weight: [1, 2]'),
+        "layer 'pool', loss_weight: must be given 1 times or not at all, found 2",
+    ),
+    "propagate_down": (
+        NET.replace('name: "pool"', 'name: "pool" propagate_down: [true, true]'),
+        "layer 'pool', propagate_down: must be given 1 times",
+    ),
+    "params": (
+        NET.replace('name: "pool"', 'name: "pool" param { lr_mult: 1 }'),
+        "layer 'pool', param: given 1 times, but Pooling has 0 parameter blobs",
+    ),
+    "size": (
+        NET.replace("dim: 2 dim: 3", "dim: 20000000 dim: 3"),
+        "layer 'data', top: blob 'data' cannot have the shape 20000000x3x8x8",
+    ),
+    "shared multiplier": (
+        shared('param { name: "w" decay_mult: 1 }'),
+        "layer 'b', param.decay_mult: shared parameter 'w' has decay_mult 1 here, ",
+    ),
+    "shared shape": (
+        shared('param { name: "w" }').replace("num_output: 5", "num_output: 6", 1),
+        "layer 'b', param: shared parameter 'w' is 5x5x1x1 here, 6x5x1x1 in layer 'a'",
+    ),
     "shared count": (
-        shared('param { name: "w" share_mode: PERMISSIVE }').replace("num_output: 5", "num_output: 6", 1),
+        shared('param { name: "w" share_mode: PERMISSIVE }').replace(
+            "num_output: 5", "num_output: 6", 1
+        ),
         "layer 'b', param: shared parameter 'w' is 5x5x1x1 here",
     ),
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize(("source", "said"), [pytest.param(*case, id=name) for name, case in BROKEN.items()])
+@pytest.mark.parametrize(
+    ("source", "said"), [pytest.param(*case, id=name) for name, case in BROKEN.items()]
+)
 def test_broken_nets(source: str, said: str) -> None:
     with pytest.raises(LayerError) as caught:
         walk(text.parse(source, pb.NetParameter))
@@ -151,9 +206,13 @@ def test_broken_nets(source: str, said: str) -> None:
 
 
 def test_permissive_sharing_compares_counts() -> None:
-    net = shared('param { name: "w" share_mode: PERMISSIVE }').replace("num_output: 5", "num_output: 1 group: 1", 1)
+    net = shared('param { name: "w" share_mode: PERMISSIVE }').replace(
+        "num_output: 5", "num_output: 1 group: 1", 1
+    )
     # 1 x 5 x 1 x 1 against 5 x 1 x 1 x 1: 5 values each
-    net = "group: 5".join(net.rsplit("bias_term: false", 1)).replace("group: 5", "bias_term: false group: 5")
+    net = "group: 5".join(net.rsplit("bias_term: false", 1)).replace(
+        "group: 5", "bias_term: false group: 5"
+    )
     assert walk(text.parse(net, pb.NetParameter)).learnable == 5
 
 

@@ -29,7 +29,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def root(tmp_path: Path, jpeg: bytes) -> Path:
-    """A folder with the images 0.jpg, 1.jpg and 2.jpg, 64x48, in it and in the folders of every layout."""
+    """A folder with the images 0.jpg, 1.jpg and 2.jpg (64x48), also in each layout's folders."""
     for folder in ("", "images", "images/train", "image_2", "train"):
         (tmp_path / folder).mkdir(exist_ok=True)
         for i in range(3):

@@ -1,4 +1,4 @@
-"""What the tests of data_prep share: BCCD, a folder of three drawn images to spoil, and an LMDB as a dict."""
+"""Shared by the tests of data_prep: BCCD, a folder of drawn images to spoil, an LMDB as a dict."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build(folder: Path, out: Path, *more: object) -> dict[bytes, bytes]:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *argv: object, status: int = 1) -> str:
-    """The one line on stderr of a command that fails with this exit status: 2 is for wrong usage."""
+    """The one line on stderr of a command that fails with this exit status (2: wrong usage)."""
     assert run_command("data_prep", main, [str(a) for a in argv]) == status
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1, lines

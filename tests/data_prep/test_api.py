@@ -49,7 +49,8 @@ def test_check_verify_stats_and_show(folder: Path, tmp_path: Path) -> None:
     (part,) = data_prep.build(source, tmp_path / "a/lmdb")
     verified = data_prep.verify(part.lmdb)
     assert (verified.records, verified.objects, verified.report.counts()) == (3, {1: 3}, {})
-    of_lmdb, of_source = data_prep.stats(part.lmdb), data_prep.stats(source)
+    of_lmdb = data_prep.stats(part.lmdb)
+    of_source = data_prep.stats(source)
     assert str(of_lmdb) == str(of_source) == str(data_prep.stats([part.lmdb]))
     of_source.draw(tmp_path / "stats.svg")
     data_prep.show(part.lmdb, tmp_path / "sheet.png", count=2)
@@ -108,10 +109,11 @@ def test_a_set_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_functions_and_rooms_of_one_name() -> None:
-    """data_prep.build is the function whatever was imported before; the room's modules are there, too."""
+    """data_prep.build is the function, whatever was imported before; its modules import, too."""
     script = (
-        "from data_prep.build import dataset; from data_prep.shapes import textures; import data_prep;"
-        "import data_prep.build.workers; assert callable(data_prep.build) and callable(data_prep.shapes)"
+        "from data_prep.build import dataset; from data_prep.shapes import textures;"
+        "import data_prep; import data_prep.build.workers;"
+        "assert callable(data_prep.build) and callable(data_prep.shapes)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 
@@ -127,15 +129,16 @@ def test_everything_that_is_offered_is_there() -> None:
 
 
 def test_help_waits_for_no_library() -> None:
-    """A command's help imports neither OpenCV, NumPy nor protobuf: they take longer than all the rest."""
+    """A command's help imports neither OpenCV, NumPy nor protobuf: they take most of the time."""
     words = [[], *([name] for name in ("voc", "annoset", "paper", "fetch", "show", "verify"))]
     words += [["check", "coco"], ["stats", "lmdb"]]
+    slow = ("cv2", "numpy", "google.protobuf", "lmdb", "tqdm")
     script = (
         "import sys; from data_prep.cli import main\n"
         f"for words in {words}:\n"
         "    try: main([*words, '--help'])\n"
         "    except SystemExit: pass\n"
-        "print([m for m in ('cv2', 'numpy', 'google.protobuf', 'lmdb', 'tqdm') if m in sys.modules])"
+        f"print([m for m in {slow} if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -21,7 +21,8 @@ Case = dict[str, Any]
 def read(name: str) -> dict[str, Case]:
     """The cases of a file of this folder, by name: words as they are, arrays by their key."""
     with np.load(HERE / name) as file:
-        index, values = json.loads(str(file["index"])), file["values"]
+        index = json.loads(str(file["index"]))
+        values = file["values"]
     for case in index.values():
         for key, (shape, start) in case.pop("arrays").items():
             case[key] = values[start : start + math.prod(shape)].reshape(shape)

@@ -1,4 +1,4 @@
-"""Every net of the zoo in a real Caffe, the SSD fork: it sets each of them up, in the phase that it is for, and computes nothing.
+"""A real Caffe, the SSD fork, sets up every net of the zoo in each phase, and computes nothing.
 
 Data layers become inputs and files are not named, so that no data set is needed.
 """
@@ -39,7 +39,8 @@ def without_files(net: pb.NetParameter) -> pb.NetParameter:
 @pytest.mark.parametrize("phase", ["train", "test", "deploy"])
 @pytest.mark.parametrize("zoo_id", list(entries()))
 def test_caffe_sets_it_up(tmp_path: Path, zoo_id: str, phase: str) -> None:
-    text.write(without_files(netgen.build(zoo_id, phase)), tmp_path / "net.prototxt")  # Caffe upgrades `input` in files only
+    # A file, because Caffe upgrades `input` in files only.
+    text.write(without_files(netgen.build(zoo_id, phase)), tmp_path / "net.prototxt")
     solver = pb.SolverParameter(
         train_net=str(tmp_path / "net.prototxt"),
         solver_mode=pb.SolverParameter.CPU,
@@ -49,12 +50,29 @@ def test_caffe_sets_it_up(tmp_path: Path, zoo_id: str, phase: str) -> None:
         snapshot_prefix=str(tmp_path / "none"),
         snapshot_after_train=False,
     )
-    solver.train_state.phase = pb.TRAIN if phase == "train" else pb.TEST
+    solver.train_state.phase = pb.TEST
+    if phase == "train":
+        solver.train_state.phase = pb.TRAIN
     text.write(solver, tmp_path / "solver.prototxt")
     command = [str(CAFFE), "train", f"--solver={tmp_path / 'solver.prototxt'}"]
-    python_layers = [str(ROOT / "netgen/python_layers"), str(CAFFE.parents[2] / "python"), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(python_layers), "GLOG_logtostderr": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    python_layers = [
+        str(ROOT / "netgen/python_layers"),
+        str(CAFFE.parents[2] / "python"),
+        os.environ.get("PYTHONPATH", ""),
+    ]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(python_layers),
+        "GLOG_logtostderr": "1",
+    }
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     if "pycaffe cannot be imported" in done.stderr or "initialization of _caffe" in done.stderr:
         pytest.skip("the focal loss is a Python layer, and this Caffe's pycaffe cannot be imported")
     assert done.returncode == 0, done.stderr[-2000:]

@@ -1,4 +1,4 @@
-"""Schedules that Caffe has no policy for: several solvers, run one after the other by the launch script."""
+"""Schedules without a policy in Caffe: the launch script runs several solvers in turn."""
 
 from __future__ import annotations
 
@@ -22,11 +22,17 @@ from netrun.training.lr_policy import Schedule as Policy
 from ssd_common.errors import CaffeError
 
 # Ten iterations up from 0.1 to 1, ten at 0.5, then 1 down to 0.1 and 0.01 at 30 and 40.
-CHAIN = Schedule(steps=(30, 40), max_iter=50, base_lr=1, segments=(Segment(10, 0.1, 1), Segment(20, 0.5, 0.5)))
+CHAIN = Schedule(
+    steps=(30, 40),
+    max_iter=50,
+    base_lr=1,
+    segments=(Segment(10, 0.1, 1), Segment(20, 0.5, 0.5)),
+)
 
 
 def detector(schedule: Schedule, folder: str = "runs/x") -> Run:
-    return replace(netgen.configure("fssd_tiny"), schedule=replace(schedule, gpus=()), folder=folder)
+    on_cpu = replace(schedule, gpus=())
+    return replace(netgen.configure("fssd_tiny"), schedule=on_cpu, folder=folder)
 
 
 def started_from(weights: str) -> Run:
@@ -35,7 +41,10 @@ def started_from(weights: str) -> Run:
 
 
 def rates(chain: list[pb.SolverParameter]) -> list[float]:
-    """The rate of every iteration, as Caffe has it: a solver begins where the one before ended, with its count of steps."""
+    """The rate of every iteration in Caffe.
+
+    A solver begins at the iteration where the one before ended, with its count of steps.
+    """
     found: list[float] = []
     steps = 0
     for solver in chain:
@@ -53,8 +62,11 @@ def test_rates_of_a_chain() -> None:
 
 
 def test_a_falling_line_that_ends_at_zero() -> None:
-    schedule = Schedule(steps=(), max_iter=30, segments=(Segment(10, 1, 3), Segment(20, 3, 1), Segment(30, 1, 0)))
-    want = [1 + 0.2 * i for i in range(10)] + [3 - 0.2 * i for i in range(10)] + [1 - 0.1 * i for i in range(10)]
+    segments = (Segment(10, 1, 3), Segment(20, 3, 1), Segment(30, 1, 0))
+    schedule = Schedule(steps=(), max_iter=30, segments=segments)
+    want = [1 + 0.2 * i for i in range(10)]
+    want += [3 - 0.2 * i for i in range(10)]
+    want += [1 - 0.1 * i for i in range(10)]
     chain = detector(schedule).solvers()
     assert [solver.max_iter for solver in chain] == [10, 20, 30]
     assert rates(chain) == pytest.approx(want, rel=1e-4)
@@ -94,11 +106,15 @@ echo "$(basename "$solver") ${*:3}"
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
 def test_launcher_runs_the_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Link after link, each from the snapshot of the one before; stopped at any of them, it goes on from there."""
+    """Each link starts from the snapshot of the one before; a stopped chain goes on from there."""
     monkeypatch.chdir(tmp_path)
     written = write(started_from("start.caffemodel"))
-    assert [p.name for p in written if "solver" in p.name] == ["solver_1.prototxt", "solver_2.prototxt", "solver.prototxt"]
-    assert [read_solver(p).lr_policy for p in written if "solver" in p.name] == ["inv", "fixed", "multistep"]
+    solvers = [path for path in written if "solver" in path.name]
+    assert [(path.name, read_solver(path).lr_policy) for path in solvers] == [
+        ("solver_1.prototxt", "inv"),
+        ("solver_2.prototxt", "fixed"),
+        ("solver.prototxt", "multistep"),
+    ]
     engine = tmp_path / "caffe/build/tools/caffe"
     engine.parent.mkdir(parents=True)
     engine.write_text(ENGINE)
@@ -107,15 +123,22 @@ def test_launcher_runs_the_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     state = "--snapshot=runs/m y/snapshots/fssd_tiny_shapes_iter_{}.solverstate --more"
 
     def run(stop_at: int | None = None) -> list[str]:
-        env = os.environ | {"CAFFE_ROOT": str(tmp_path / "caffe")} | ({"STOP_AT": str(stop_at)} if stop_at is not None else {})
-        done = subprocess.run([f"runs/m y/{LAUNCHER}", "--more"], env=env, capture_output=True, text=True, check=True)
+        env = os.environ | {"CAFFE_ROOT": str(tmp_path / "caffe")}
+        if stop_at is not None:
+            env["STOP_AT"] = str(stop_at)
+        command = [f"runs/m y/{LAUNCHER}", "--more"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
         return [*done.stdout.splitlines(), *done.stderr.splitlines()]
 
-    assert run(4) == ["solver_1.prototxt --weights=start.caffemodel --more", "stopped at iteration 4; run this script again to go on"]
+    assert run(4) == [
+        "solver_1.prototxt --weights=start.caffemodel --more",
+        "stopped at iteration 4; run this script again to go on",
+    ]
     assert run(13) == [
         f"solver_1.prototxt {state.format(4)}",
         f"solver_2.prototxt {state.format(10)}",
         "stopped at iteration 13; run this script again to go on",
     ]
     assert run() == [f"solver_2.prototxt {state.format(13)}", f"solver.prototxt {state.format(20)}"]
-    assert run() == [f"solver.prototxt {state.format(50)}"], "finished: the last solver tests once more, as ever"
+    tested_again = [f"solver.prototxt {state.format(50)}"]
+    assert run() == tested_again, "finished: the last solver tests once more"

@@ -20,7 +20,9 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *argv: str
+) -> tuple[int, str, str]:
     from netgen.cli import entry  # noqa: PLC0415
 
     monkeypatch.setattr(sys, "argv", ["netgen", *argv])
@@ -60,7 +62,10 @@ def test_other_options_leave_the_zoo_alone(capsys: pytest.CaptureFixture[str]) -
 
 def test_print_sources(capsys: pytest.CaptureFixture[str]) -> None:
     main(["build", "ssd300_coco", "--data", "/d", "--print-sources"])
-    assert capsys.readouterr().out.split() == ["/d/coco/coco_train_lmdb", "/d/coco/coco_minival_lmdb"]
+    assert capsys.readouterr().out.split() == [
+        "/d/coco/coco_train_lmdb",
+        "/d/coco/coco_minival_lmdb",
+    ]
     assert not list(Path().iterdir())
 
 
@@ -81,11 +86,21 @@ def test_summary(capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_prints_a_line_per_file(capsys: pytest.CaptureFixture[str]) -> None:
     main(["build", "fssd300", "--quiet"])
     folder = Path("prototxt/fssd300_voc0712")
-    assert main(["check", *(f"{folder}/{name}.prototxt" for name in ("train", "deploy", "solver"))]) == 0
+    files = [f"{folder}/{name}.prototxt" for name in ("train", "deploy", "solver")]
+    assert main(["check", *files]) == 0
     heading, train, deploy, solver = capsys.readouterr().out.splitlines()
     assert heading.split()[0] == "file"
-    # Frozen ones: the kernels of the resize, 256 channels each: 2 x 37 for fc7 (19 -> 38), 2 x 37 for conv7_2 (10 -> 38) = 37,888
-    assert train.split()[1:] == ["16x3x300x300", "116", "8,732", "33,835,182", "37,888", "1,537", deploy.split()[-1]]
+    # Frozen: the kernels of the resize, 256 channels each: 2 x 37 for fc7 (19 -> 38), 2 x 37 for
+    # conv7_2 (10 -> 38) = 37,888
+    assert train.split()[1:] == [
+        "16x3x300x300",
+        "116",
+        "8,732",
+        "33,835,182",
+        "37,888",
+        "1,537",
+        deploy.split()[-1],
+    ]
     assert deploy.split()[1] == "1x3x300x300"
     assert "120,000 iterations, lr 0.001 ÷10 at 80,000, 100,000, 120,000" in solver
 
@@ -99,10 +114,20 @@ def test_check_prints_a_line_per_file(capsys: pytest.CaptureFixture[str]) -> Non
         ('type: "Softmax"', 'type: "Sofmax"', ["test.prototxt", "Sofmax", "Softmax"]),
         ("test_iter: 619", "test_iter: 618", ["solver.prototxt", "618", "leaves out"]),
         ("stepvalue: 80000", "stepvalue: 110000", ["solver.prototxt", "rise"]),
-        ("ssd300_voc0712/test.prototxt", "ssd300_voc0712/tset.prototxt", ["solver.prototxt", "tset.prototxt' is not there"]),
+        (
+            "ssd300_voc0712/test.prototxt",
+            "ssd300_voc0712/tset.prototxt",
+            ["solver.prototxt", "tset.prototxt' is not there"],
+        ),
     ],
 )
-def test_check_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], old: str, new: str, words: list[str]) -> None:
+def test_check_refuses(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    old: str,
+    new: str,
+    words: list[str],
+) -> None:
     shutil.copytree(ROOT / "prototxt/ssd300_voc0712", "prototxt/ssd300_voc0712")
     file = Path("prototxt/ssd300_voc0712") / words[0].rstrip(":")
     content = file.read_text()
@@ -127,7 +152,11 @@ def test_check_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     ],
 )
 def test_bad_input_is_one_line(
-    work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], words: list[str]
+    work: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argv: list[str],
+    words: list[str],
 ) -> None:
     one_line(monkeypatch, capsys, argv, words, status=1)
     assert not list(work.iterdir()), "nothing half-written"
@@ -147,13 +176,21 @@ def test_bad_input_is_one_line(
     ],
 )
 def test_wrong_usage_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], words: list[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argv: list[str],
+    words: list[str],
 ) -> None:
     one_line(monkeypatch, capsys, argv, words, status=2)
 
 
 def one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: list[str], words: list[str], *, status: int
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argv: list[str],
+    words: list[str],
+    *,
+    status: int,
 ) -> None:
     """A command ends with this status and one line that has all these words."""
     ended, out, err = run(monkeypatch, capsys, *argv)
@@ -163,7 +200,9 @@ def one_line(
     assert all(word in err for word in words), err
 
 
-def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("file").touch()
     status, _, err = run(monkeypatch, capsys, "build", "ssd300", "--out", "file")
     assert status == 1
@@ -179,6 +218,10 @@ def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_help_loads_no_zoo() -> None:
-    """Importing the command line imports neither protobuf nor the zoo: `--help` and tab completion answer at once."""
-    code = "import sys, netgen.cli; sys.exit(any(m.startswith(('google', 'netgen.zoo', 'caffe_ir.caffe_ir_pb2')) for m in sys.modules))"
+    """The command line imports neither protobuf nor the zoo: `--help` and Tab answer at once."""
+    code = (
+        "import sys, netgen.cli\n"
+        "slow = ('google', 'netgen.zoo', 'caffe_ir.caffe_ir_pb2')\n"
+        "sys.exit(any(module.startswith(slow) for module in sys.modules))\n"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -23,7 +23,10 @@ OWN = {
 
 
 def labelmap(labels: list[int]) -> str:
-    return "".join(f'item {{ name: "c{label}" label: {label} display_name: "c{label}" }}\n' for label in labels)
+    items = []
+    for label in labels:
+        items.append(f'item {{ name: "c{label}" label: {label} display_name: "c{label}" }}\n')
+    return "".join(items)
 
 
 @pytest.fixture
@@ -45,7 +48,8 @@ def test_by_name() -> None:
 def test_another_data_set_changes_what_follows_from_it() -> None:
     test = netgen.build("fssd300", "test", dataset="coco")
     evaluate = test.layer[-1].detection_evaluate_param
-    assert (evaluate.num_classes, evaluate.name_size_file) == (81, "data/coco/minival2014_name_size.txt")
+    assert evaluate.num_classes == 81
+    assert evaluate.name_size_file == "data/coco/minival2014_name_size.txt"
     assert test.layer[0].transform_param.force_color
     sizes = [layer.prior_box_param.min_size[0] for layer in test.layer if layer.type == "PriorBox"]
     assert sizes[0] == 21, "COCO's smaller boxes"
@@ -58,19 +62,25 @@ def test_own(own: Path) -> None:
     data = net.layer[0]
     assert data.data_param.source == f"{own.parent.as_posix()}/test_lmdb"
     assert data.annotated_data_param.label_map_file == f"{own.parent.as_posix()}/labelmap.prototxt"
-    output = next(layer for layer in net.layer if layer.type == "DetectionOutput").detection_output_param
+    layers = {layer.type: layer for layer in net.layer}
+    output = layers["DetectionOutput"].detection_output_param
     assert output.num_classes == 4
     assert output.save_output_param.num_test_image == 61
     assert netgen.configure("ssd300", dataset=str(own)).id == "ssd300_my_shapes"
     assert "save_output_param" not in str(netgen.build("ssd300", "deploy", dataset=str(own)))
     assert netgen.build("ssd300", "test", dataset=str(own.parent)) == net, "its folder will do"
-    assert netgen.build("ssd300", "test", dataset=str(own), data="/elsewhere") == net, "it lies where it lies"
+    elsewhere = netgen.build("ssd300", "test", dataset=str(own), data="/elsewhere")
+    assert elsewhere == net, "`data` moves named data sets only"
     assert not data.transform_param.force_color
     own.write_text(json.dumps(json.loads(own.read_text()) | {"force_color": True}))
-    assert netgen.build("ssd300", "test", dataset=str(own)).layer[0].transform_param.force_color, "some images are grey"
+    data = netgen.build("ssd300", "test", dataset=str(own)).layer[0]
+    assert data.transform_param.force_color, "some images are grey"
 
 
-@pytest.mark.parametrize(("images", "batch", "passes"), [(60, 6, 10), (61, 1, 61), (62, 2, 31), (5, 5, 1)])  # 6 is the largest up to 8
+@pytest.mark.parametrize(
+    ("images", "batch", "passes"),
+    [(60, 6, 10), (61, 1, 61), (62, 2, 31), (5, 5, 1)],  # 6 is 60's largest divisor up to 8
+)
 def test_own_is_tested_image_by_image_once(own: Path, images: int, batch: int, passes: int) -> None:
     own.write_text(json.dumps(OWN | {"test_images": images}))
     assert netgen.build("ssd300", "test", dataset=str(own)).layer[0].data_param.batch_size == batch
@@ -88,8 +98,10 @@ def test_a_released_count_of_tests_is_of_the_released_data(own: Path) -> None:
 def test_own_may_lie_in_several_places(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own.write_text(json.dumps(OWN | {"train_lmdb": "/big disk/train_lmdb"}))
     monkeypatch.chdir(own.parent)
-    assert netgen.build("ssd300", "train", dataset=str(own)).layer[0].data_param.source == "/big disk/train_lmdb"
-    assert netgen.build("ssd300", "train", dataset="dataset.json").layer[0].annotated_data_param.label_map_file == "labelmap.prototxt"
+    data = netgen.build("ssd300", "train", dataset=str(own)).layer[0]
+    assert data.data_param.source == "/big disk/train_lmdb"
+    data = netgen.build("ssd300", "train", dataset="dataset.json").layer[0]
+    assert data.annotated_data_param.label_map_file == "labelmap.prototxt"
 
 
 def test_data_elsewhere() -> None:
@@ -102,7 +114,10 @@ def test_data_elsewhere() -> None:
     [
         ("{", ["dataset.json:1:2: not the dataset.json that data_prep writes: "]),
         ("[]", ["JSON object"]),
-        (json.dumps({k: v for k, v in OWN.items() if k != "train_lmdb"} | {"train_lmbd": "x"}), ["'train_lmdb' is missing", "train_lmbd"]),
+        (
+            json.dumps({k: v for k, v in OWN.items() if k != "train_lmdb"} | {"train_lmbd": "x"}),
+            ["'train_lmdb' is missing", "train_lmbd"],
+        ),
         (json.dumps(OWN | {"train_images": "300"}), ["'train_images' should be a number"]),
         (json.dumps(OWN | {"test_images": 0}), ["at least one image"]),
     ],
@@ -115,7 +130,9 @@ def test_a_broken_description(own: Path, content: str, words: list[str]) -> None
 
 
 @pytest.mark.parametrize(("labels", "classes"), [([0, 1, 2], 3), ([1, 2], 3), ([0, 3], 4)])
-def test_a_net_has_a_class_for_every_label_up_to_the_highest(own: Path, labels: list[int], classes: int) -> None:
+def test_a_net_has_a_class_for_every_label_up_to_the_highest(
+    own: Path, labels: list[int], classes: int
+) -> None:
     (own.parent / "labelmap.prototxt").write_text(labelmap(labels))
     assert find_dataset(str(own)).num_classes == classes
 
@@ -123,7 +140,8 @@ def test_a_net_has_a_class_for_every_label_up_to_the_highest(own: Path, labels: 
 @pytest.mark.parametrize("labels", [[0], [-1, 2]])
 def test_a_labelmap_without_classes(own: Path, labels: list[int]) -> None:
     (own.parent / "labelmap.prototxt").write_text(labelmap(labels))
-    with pytest.raises(CaffeError, match=r"labelmap\.prototxt: labels should be 0 for the background"):
+    message = r"labelmap\.prototxt: labels should be 0 for the background"
+    with pytest.raises(CaffeError, match=message):
         find_dataset(str(own))
 
 

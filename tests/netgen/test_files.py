@@ -1,4 +1,4 @@
-"""The committed files of the zoo, and what is written where."""
+"""The committed files of the zoo, and the places of written files."""
 
 from __future__ import annotations
 
@@ -39,5 +39,6 @@ def test_writes_below_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     solver = Path("runs/mine/solver.prototxt").read_text()
     assert 'train_net: "runs/mine/train.prototxt"' in solver
     assert 'snapshot_prefix: "runs/mine/snapshots/ssd300_voc0712"' in solver
-    assert write(detector) == [], "nothing is touched that has not changed"
-    assert [p.name for p in write(netgen.configure("ssd300", out="runs/mine", gpus=[1]))] == ["solver.prototxt", LAUNCHER]
+    assert write(detector) == [], "unchanged files are not touched"
+    changed = write(netgen.configure("ssd300", out="runs/mine", gpus=[1]))
+    assert [path.name for path in changed] == ["solver.prototxt", LAUNCHER]

@@ -27,10 +27,19 @@ def test_every_blob_knows_its_shape(net: Net) -> None:
 
 
 def test_fields_go_where_caffe_has_them(net: Net) -> None:
-    fields = {"param": {"lr_mult": 2}, "include": {"phase": "TEST"}, "weight_filler": {"type": "xavier"}}
+    fields = {
+        "param": {"lr_mult": 2},
+        "include": {"phase": "TEST"},
+        "weight_filler": {"type": "xavier"},
+    }
     net.add("Convolution", "conv", net.blobs["data"], num_output=4, kernel_size=3, **fields)
     want = pb.LayerParameter(
-        name="conv", type="Convolution", bottom=["data"], top=["conv"], param=[{"lr_mult": 2}], include=[{"phase": "TEST"}]
+        name="conv",
+        type="Convolution",
+        bottom=["data"],
+        top=["conv"],
+        param=[{"lr_mult": 2}],
+        include=[{"phase": "TEST"}],
     )
     want.convolution_param.num_output = 4
     want.convolution_param.kernel_size.append(3)
@@ -66,22 +75,40 @@ CONV = {"num_output": 4, "kernel_size": 3}
 @pytest.mark.parametrize(
     ("type", "fields", "words"),
     [
-        ("Convolution", {"num_ouput": 4}, ["layer 'x'", "num_ouput", "ConvolutionParameter", "did you mean 'num_output'?"]),
-        ("Convolution", CONV | {"weight_filler": {"typ": "xavier"}}, ["layer 'x'", "weight_filler.typ", "FillerParameter", "'type'?"]),
+        (
+            "Convolution",
+            {"num_ouput": 4},
+            ["layer 'x'", "num_ouput", "ConvolutionParameter", "did you mean 'num_output'?"],
+        ),
+        (
+            "Convolution",
+            CONV | {"weight_filler": {"typ": "xavier"}},
+            ["layer 'x'", "weight_filler.typ", "FillerParameter", "'type'?"],
+        ),
         (
             "Convolution",
             CONV | {"weight_filler": "xavier"},
             ["convolution_param.weight_filler: 'xavier'", "FillerParameter", "dict"],
         ),
-        ("Convolution", CONV | {"parm": {"lr_mult": 1}}, ["layer 'x'", "parm", "did you mean 'param'?"]),
-        ("Pooling", {"kernel_size": 2, "pool": "MAXX"}, ["layer 'x'", "pool", "MAXX", "did you mean 'MAX'?"]),
+        (
+            "Convolution",
+            CONV | {"parm": {"lr_mult": 1}},
+            ["layer 'x'", "parm", "did you mean 'param'?"],
+        ),
+        (
+            "Pooling",
+            {"kernel_size": 2, "pool": "MAXX"},
+            ["layer 'x'", "pool", "MAXX", "did you mean 'MAX'?"],
+        ),
         ("Convolution", {"num_output": "four"}, ["layer 'x'", "num_output", "four"]),
         ("Convolution", {"num_output": 4}, ["layer 'x'", "kernel_size"]),
         ("Convolutoin", {}, ["layer 'x'", "Convolutoin", "did you mean 'Convolution'?"]),
         ("ReLU", {"top": "y"}, ["layer 'x'", "top"]),
     ],
 )
-def test_a_mistake_names_layer_field_and_the_nearest(net: Net, type: str, fields: dict, words: list[str]) -> None:
+def test_a_mistake_names_layer_field_and_the_nearest(
+    net: Net, type: str, fields: dict, words: list[str]
+) -> None:
     with pytest.raises(LayerError) as error:
         net.add(type, "x", net.blobs["data"], **fields)
     assert all(word in str(error.value) for word in words), str(error.value)

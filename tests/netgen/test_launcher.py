@@ -1,4 +1,4 @@
-"""The launchers: the shell templates filled in, and run with an engine that only says what it was asked."""
+"""The launchers: shell templates, filled in and run with an engine that prints its arguments."""
 
 from __future__ import annotations
 
@@ -58,12 +58,16 @@ def test_launchers_are_bash(zoo_id: str) -> None:
 
 @needs_bash
 @pytest.mark.parametrize("absolute", [False, True])
-def test_launcher_runs_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absolute: bool) -> None:
-    """From anywhere: with weights if they are there, and from the newest snapshot, counted and not spelt."""
+def test_launcher_runs_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absolute: bool
+) -> None:
+    """From any directory: with weights if they exist, and from the snapshot of most iterations."""
     home = tmp_path / "a home"
     home.mkdir()
     monkeypatch.chdir(home)
-    out = str(home / "runs/m y") if absolute else "runs/m y"
+    out = "runs/m y"
+    if absolute:
+        out = str(home / out)
     write(netgen.configure("ssd300", out=out, gpus=[2, 3]))
     engine = tmp_path / "caffe/build/tools/caffe"
     engine.parent.mkdir(parents=True)
@@ -73,7 +77,12 @@ def test_launcher_runs_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def run() -> list[str]:
         command = [home / "runs/m y" / LAUNCHER, "--more"]
         done = subprocess.run(
-            command, cwd="/", env=os.environ | {"CAFFE_ROOT": str(tmp_path / "caffe")}, capture_output=True, text=True, check=True
+            command,
+            cwd="/",
+            env=os.environ | {"CAFFE_ROOT": str(tmp_path / "caffe")},
+            capture_output=True,
+            text=True,
+            check=True,
         )
         where, *arguments = done.stdout.splitlines()
         assert Path(where) == home.resolve()

@@ -1,4 +1,4 @@
-"""Detectors of other sizes, class counts and backbones than the zoo has."""
+"""Detectors of sizes, class counts and backbones that the zoo does not have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import netgen
 from netgen.cli import main
 from netgen.heads.multibox import MultiBox
 from netgen.heads.priors import SSD300, derive
-from netgen.reports.walks import centres_inside, walk_net
+from netgen.reports.walks import centres_inside, prior_layers, walk_net
 from netgen.zoo.registry import entries
 from ssd_common.errors import CaffeError
 
@@ -19,14 +19,15 @@ from ssd_common.errors import CaffeError
 def sizes(zoo_id: str, **options) -> list[tuple[int, ...]]:
     found = walk_net(netgen.build(zoo_id, "deploy", **options), "deploy")
     assert found.outputs == ["detection_out"]
-    return [w.bottoms[0][2:] for w in found.layers if w.layer.type == "PriorBox"]
+    return [prior.bottoms[0][2:] for prior in prior_layers(found)]
 
 
 @pytest.mark.parametrize("zoo_id", ["ssd300", "fssd300"])
 @pytest.mark.parametrize(
     ("size", "want"),
     [
-        # Strides 8 and 16, then halved and at last without border, each axis by itself (blocks.shrinking).
+        # Strides 8 and 16, then halved and at last without border, each axis by itself
+        # (blocks.shrinking).
         ((512, 320), [(64, 40), (32, 20), (16, 10), (8, 5), (4, 3), (2, 1), (1, 1)]),
         ((320, 512), [(40, 64), (20, 32), (10, 16), (5, 8), (3, 4), (1, 2), (1, 1)]),
         ((96, 640), [(12, 80), (6, 40), (3, 20), (1, 10), (1, 5), (1, 3), (1, 1)]),
@@ -34,13 +35,17 @@ def sizes(zoo_id: str, **options) -> list[tuple[int, ...]]:
         (1000, [(125, 125), (63, 63), (32, 32), (16, 16), (8, 8), (4, 4), (2, 2), (1, 1)]),
     ],
 )
-def test_any_size_and_aspect(zoo_id: str, size: int | tuple[int, int], want: list[tuple[int, int]]) -> None:
+def test_any_size_and_aspect(
+    zoo_id: str, size: int | tuple[int, int], want: list[tuple[int, int]]
+) -> None:
     assert sizes(zoo_id, size=size) == want
 
 
-@pytest.mark.parametrize("family_", sorted({entry.family for entry in entries().values()} - {"shapes"}))
+@pytest.mark.parametrize(
+    "family_", sorted({entry.family for entry in entries().values()} - {"shapes"})
+)
 def test_every_family_takes_images_that_are_not_square(family_: str) -> None:
-    """Heads fit the boxes (`walk_net` refuses them otherwise), and boxes lie in the image as in the square one."""
+    """Heads fit the boxes, or `walk_net` refuses them; boxes lie inside as in the square image."""
     zoo_id = next(entry.id for entry in entries().values() if entry.family == family_)
     for phase in ("train", "deploy"):
         found = walk_net(netgen.build(zoo_id, phase, size=(512, 320), classes=5), phase)
@@ -54,7 +59,8 @@ def test_the_nets_read_images_of_that_size() -> None:
     resize = netgen.build("ssd300", "train", size=(512, 320)).layer[0].transform_param.resize_param
     assert (resize.height, resize.width) == (512, 320)
     assert netgen.configure("ssd300", size=(512, 320)).id == "ssd512x320_voc0712"
-    assert netgen.configure("ssd300", size=(512, 512)).id == netgen.configure("ssd300", size=512).id == "ssd512_voc0712"
+    assert netgen.configure("ssd300", size=(512, 512)).id == "ssd512_voc0712"
+    assert netgen.configure("ssd300", size=512).id == "ssd512_voc0712"
 
 
 def test_another_size_of_the_zoo_is_that_of_the_zoo() -> None:
@@ -78,13 +84,20 @@ def test_prior_boxes_of_their_own_grow_with_the_image() -> None:
     assert isinstance(heads[0], MultiBox)
     assert isinstance(heads[1], MultiBox)
     assert [p.min_size for p in heads[0].priors or ()] == pytest.approx(sides)
-    assert [p.min_size for p in heads[1].priors or ()] == pytest.approx([side * 1.1 for side in sides])
-    with pytest.raises(CaffeError, match=r"7 source maps, .*fea_concat_bn_ds_1 \(75x38\).* but prior boxes for 6"):
+    larger = [side * 1.1 for side in sides]
+    assert [p.min_size for p in heads[1].priors or ()] == pytest.approx(larger)
+    message = r"7 source maps, .*fea_concat_bn_ds_1 \(75x38\).* but prior boxes for 6"
+    with pytest.raises(CaffeError, match=message):
         grown[0].build("deploy")
 
 
 @pytest.mark.parametrize(
-    ("size", "words"), [(8, r"three maps or more, but there are 2"), (0, "at least one pixel, not 0"), (1, "layer|maps")]
+    ("size", "words"),
+    [
+        (8, r"three maps or more, but there are 2"),
+        (0, "at least one pixel, not 0"),
+        (1, "layer|maps"),
+    ],
 )
 def test_sizes_that_cannot_be(size: int, words: str) -> None:
     with pytest.raises(CaffeError, match=words):
@@ -120,13 +133,17 @@ def test_on_resnet101(zoo_id: str) -> None:
     assert "conv4_3" not in names
     assert sizes(zoo_id, backbone="resnet101") == sizes(zoo_id)
     detector = netgen.configure(zoo_id, backbone="resnet101")
-    assert (detector.recipe.name, detector.weights) == (f"{zoo_id}_resnet101", "models/ResNet-101-model.caffemodel")
+    assert detector.recipe.name == f"{zoo_id}_resnet101"
+    assert detector.weights == "models/ResNet-101-model.caffemodel"
     assert netgen.configure("fssd300_voc0712_scratch", backbone="resnet101").weights == ""
     assert netgen.configure(zoo_id, backbone="vgg16") == netgen.configure(zoo_id)
 
 
 def test_dssd_on_vgg16() -> None:
-    """Deconvolution modules over SSD's own maps, strides 8 and 16 in place of conv3_x and conv5_x; the maps have other sizes."""
+    """Deconvolution modules over SSD's own maps, which have other sizes.
+
+    Maps of strides 8 and 16 take the places of conv3_x and conv5_x.
+    """
     maps = sizes("dssd321", size=320, backbone="vgg16")
     assert maps == [(n, n) for n in (40, 20, 10, 5, 3, 1)]
     names = {layer.name for layer in netgen.build("dssd321", "train", backbone="vgg16").layer}
@@ -142,7 +159,9 @@ def test_backbones_that_cannot_be() -> None:
         netgen.build("fssd_tiny", "train", backbone="resnet101")
 
 
-def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     main(["build", "fssd300", "--size", "320x192", "--classes", "4", "--backbone", "resnet101"])
     assert capsys.readouterr().out.startswith("runs/fssd320x192_resnet101_voc0712: wrote")

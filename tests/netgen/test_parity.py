@@ -1,4 +1,7 @@
-"""Nets and solvers equal the authors' released ones, message by message, in everything but the net's name and paths."""
+"""Nets and solvers equal the authors' released ones, message by message.
+
+Only the net's name and paths may differ.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +27,32 @@ RELEASED = {
     "fssd300_coco_release": "fssd",
     "dsod300_voc0712_release": "ssd",
 }
-PATHS = {"source", "label_map_file", "name_size_file", "output_directory", "train_net", "test_net", "snapshot_prefix"}
+PATHS = {
+    "source",
+    "label_map_file",
+    "name_size_file",
+    "output_directory",
+    "train_net",
+    "test_net",
+    "snapshot_prefix",
+}
 
 
 def reference(zoo_id: str, file: str, cls: type) -> Message:
-    return read(SHARED / "reference/prototxt" / zoo_id.removesuffix("_release") / f"{file}.prototxt", cls)
+    folder = SHARED / "reference/prototxt" / zoo_id.removesuffix("_release")
+    return read(folder / f"{file}.prototxt", cls)
 
 
 def without_paths(message: Message) -> Message:
+    """Clear the paths of a message, in place."""
     for field, value in message.ListFields():
         if field.name in PATHS:
             message.ClearField(field.name)
-        elif field.message_type:
-            for part in value if is_repeated(field) else [value]:
+        elif field.message_type and is_repeated(field):
+            for part in value:
                 without_paths(part)
+        elif field.message_type:
+            without_paths(value)
     return message
 
 
@@ -57,15 +72,19 @@ def test_nets_equal_the_released_ones(zoo_id: str, phase: str) -> None:
 @needs_shared
 @pytest.mark.parametrize("zoo_id", RELEASED)
 def test_solvers_equal_the_released_ones(zoo_id: str) -> None:
-    assert without_paths(netgen.solver(zoo_id)) == without_paths(reference(zoo_id, "solver", pb.SolverParameter))
+    want = without_paths(reference(zoo_id, "solver", pb.SolverParameter))
+    assert without_paths(netgen.solver(zoo_id)) == want
 
 
 @needs_shared
 @pytest.mark.parametrize("zoo_id", [i for i, target in RELEASED.items() if target == "fssd"])
 def test_stock_layers_change_only_the_resize(zoo_id: str) -> None:
-    """For target ssd, every layer but the resize is the released one, and downstream of it reads the same blobs."""
-    want = [layer for layer in without_paths(reference(zoo_id, "deploy", pb.NetParameter)).layer if layer.type != "Interp"]
-    got = [
-        layer for layer in without_paths(netgen.build(zoo_id, "deploy", "ssd")).layer if not layer.name.startswith(("fc7_us", "conv7_2_us"))
-    ]
-    assert got == want
+    """For target ssd, every layer but the resize is the released one.
+
+    Layers downstream of it read the same blobs.
+    """
+    released = without_paths(reference(zoo_id, "deploy", pb.NetParameter))
+    stock = without_paths(netgen.build(zoo_id, "deploy", "ssd"))
+    resizes = ("fc7_us", "conv7_2_us")
+    want = [layer for layer in released.layer if layer.type != "Interp"]
+    assert [layer for layer in stock.layer if not layer.name.startswith(resizes)] == want

@@ -1,4 +1,4 @@
-"""Priors, schedules and the spread of a batch, against values worked out by hand."""
+"""Priors, schedules and the spread of a batch, beside values worked out by hand."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ SCHEDULE = Schedule(steps=(800, 1000), max_iter=1000)  # batch 32, at most 8 per
     [
         (SSD300, 300, 6, [30, 60, 111, 162, 213, 264], 315),  # step (90 - 20) // 4 = 17 %
         (SSD300_SMALL, 300, 6, [21, 45, 99, 153, 207, 261], 315),  # (90 - 15) // 4 = 18 %
-        (SSD512, 512, 7, [35.84, 76.8, 153.6, 230.4, 307.2, 384, 460.8], 537.6),  # (90 - 15) // 5 = 15 %
-        (SSD512_SMALL, 512, 7, [20.48, 51.2, 133.12, 215.04, 296.96, 378.88, 460.8], 542.72),  # (90 - 10) // 5 = 16 %
+        # (90 - 15) // 5 = 15 %
+        (SSD512, 512, 7, [35.84, 76.8, 153.6, 230.4, 307.2, 384, 460.8], 537.6),
+        # (90 - 10) // 5 = 16 %
+        (SSD512_SMALL, 512, 7, [20.48, 51.2, 133.12, 215.04, 296.96, 378.88, 460.8], 542.72),
         (Scales((10, 20), 20), 100, 5, [10, 20, 43, 66, 89], 112),  # (90 - 20) // 3 = 23 %
     ],
 )
@@ -71,7 +73,9 @@ def test_a_pyramid_ends_in_one_cell(cells: int) -> None:
         ([0], 1, (1, 1, 32)),
     ],
 )
-def test_the_effective_batch_stays(gpus: list[int], per_gpu: int | None, want: tuple[int, int, int]) -> None:
+def test_the_effective_batch_stays(
+    gpus: list[int], per_gpu: int | None, want: tuple[int, int, int]
+) -> None:
     found = plan(SCHEDULE, list(gpus), per_gpu)
     assert (found.per_gpu, found.devices, found.iter_size) == want
     assert found.effective == 32
@@ -87,7 +91,9 @@ def test_the_effective_batch_stays(gpus: list[int], per_gpu: int | None, want: t
         (range(64), None, 64),
     ],
 )
-def test_a_batch_that_does_not_divide_is_said(gpus: list[int], per_gpu: int | None, effective: int) -> None:
+def test_a_batch_that_does_not_divide_is_said(
+    gpus: list[int], per_gpu: int | None, effective: int
+) -> None:
     found = plan(SCHEDULE, list(gpus), per_gpu)
     assert found.effective == effective
     assert f"= {effective}, not the 32" in str(found)
@@ -114,7 +120,9 @@ def test_impossible_plans_are_refused(gpus: list[int], per_gpu: int | None) -> N
     ("iterations", "steps", "snapshot", "display"),
     [(20, [13, 16, 20], 20, 2), (1, [1], 1, 1), (12_000, [8_000, 10_000, 12_000], 12_000, 10)],
 )
-def test_a_shorter_run_keeps_the_proportions(iterations: int, steps: list[int], snapshot: int, display: int) -> None:
+def test_a_shorter_run_keeps_the_proportions(
+    iterations: int, steps: list[int], snapshot: int, display: int
+) -> None:
     solver = netgen.solver("ssd300", iterations=iterations)
     assert (list(solver.stepvalue), solver.max_iter) == (steps, iterations)
     assert (solver.snapshot, solver.display, solver.average_loss) == (snapshot, display, display)

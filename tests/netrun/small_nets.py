@@ -9,11 +9,18 @@ from caffe_ir import text
 
 def data(name: str, *dims: int) -> str:
     shape = " ".join(f"dim: {d}" for d in dims)
-    return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {shape} }} }} }}\n'
+    return (
+        f'layer {{ name: "{name}" type: "Input" top: "{name}" '
+        f"input_param {{ shape {{ {shape} }} }} }}\n"
+    )
 
 
 def layer(type_: str, bottoms: str, tops: str, fields: str = "", name: str = "") -> str:
-    blobs = " ".join(f'bottom: "{b}"' for b in bottoms.split()) + " " + " ".join(f'top: "{t}"' for t in tops.split())
+    blobs = (
+        " ".join(f'bottom: "{b}"' for b in bottoms.split())
+        + " "
+        + " ".join(f'top: "{t}"' for t in tops.split())
+    )
     return f'layer {{ name: "{name or tops}" type: "{type_}" {blobs} {fields} }}\n'
 
 

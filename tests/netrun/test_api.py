@@ -1,4 +1,4 @@
-"""netrun's functions, as a user's script calls them, on a narrow detector over a few drawn shapes."""
+"""netrun's functions, as a user's script calls them, on a narrow detector of drawn shapes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from ssd_common.errors import CaffeError
 from ssd_common.version import __version__
 from tests.netrun.narrow import deploy_net, train_test_net
 
-SOLVER = """net: "test.prototxt" test_iter: 3 test_interval: 4 test_initialization: false eval_type: "detection"
-ap_version: "11point" base_lr: 0.01 lr_policy: "fixed" momentum: 0.9 max_iter: 8 display: 3 snapshot: 4
+SOLVER = """net: "test.prototxt" test_iter: 3 test_interval: 4 test_initialization: false
+eval_type: "detection"
+ap_version: "11point" base_lr: 0.01 lr_policy: "fixed" momentum: 0.9 max_iter: 8 display: 3
+snapshot: 4
 snapshot_prefix: "snapshots/n" random_seed: 1 solver_mode: CPU
 """
 WEIGHTS = "snapshots/n_iter_8.caffemodel"
@@ -30,14 +32,20 @@ WEIGHTS = "snapshots/n_iter_8.caffemodel"
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder, trained by netrun.train."""
     folder = tmp_path_factory.mktemp("run")
-    data_prep(["shapes", "--out", str(folder / "data"), "--train", "8", "--test", "6", "--size", "96"])
-    (folder / "test.prototxt").write_text(train_test_net("data/train_lmdb", "data/test_lmdb", "data/labelmap.prototxt"))
+    data_prep(
+        ["shapes", "--out", str(folder / "data"), "--train", "8", "--test", "6", "--size", "96"]
+    )
+    (folder / "test.prototxt").write_text(
+        train_test_net("data/train_lmdb", "data/test_lmdb", "data/labelmap.prototxt")
+    )
     (folder / "deploy.prototxt").write_text(deploy_net())
     (folder / "solver.prototxt").write_text(SOLVER)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         result = netrun.train("solver.prototxt")
-    assert result == netrun.TrainingResult(finished=True, iteration=8, snapshot="snapshots/n_iter_8.solverstate")
+    assert result == netrun.TrainingResult(
+        finished=True, iteration=8, snapshot="snapshots/n_iter_8.solverstate"
+    )
     return folder
 
 
@@ -71,7 +79,7 @@ def test_unknown_names_are_refused() -> None:
 
 
 def test_type_checkers_see_the_names_from_the_same_list() -> None:
-    """Each line of the stub is one name; a line in another form would be a name that is not there."""
+    """Each line of the stub is one name; a line in another form would be a missing name."""
     stub = Path(netrun.__file__).with_suffix(".pyi").read_text()
     lines = [line for line in stub.splitlines() if not line.startswith("#")]
     assert [line.split()[-1] for line in lines] == netrun.__all__
@@ -87,12 +95,20 @@ def test_public_functions_say_what_they_do() -> None:
     for function in ours:
         if isinstance(function, types.FunctionType):
             assert function.__doc__
-            assert {*function.__annotations__} == {*inspect.signature(function).parameters, "return"}
+            assert {*function.__annotations__} == {
+                *inspect.signature(function).parameters,
+                "return",
+            }
 
 
 def test_importing_waits_for_no_library() -> None:
-    script = "import sys, netrun; dir(netrun); netrun.__version__; print([m for m in ('torch', 'cv2', 'numpy') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    script = (
+        "import sys, netrun; dir(netrun); netrun.__version__; print([m for m in "
+        "('torch', 'cv2', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout == "[]\n"
 
 
@@ -116,11 +132,14 @@ def test_detect_in_files_arrays_and_lmdbs(here: Path) -> None:
     assert max(max(d.box) for d in first) > 10  # pixels
     path = next(Path("data").rglob(images[0].split("_", 1)[1].split("/")[-1]))
     [from_file, from_array] = (
-        netrun.detect("deploy.prototxt", Path(WEIGHTS), image, threshold=0.05) for image in (path, cv2.imread(str(path)))
+        netrun.detect("deploy.prototxt", Path(WEIGHTS), image, threshold=0.05)
+        for image in (path, cv2.imread(str(path)))
     )
     for other, name in ((from_file, str(path)), (from_array, "0")):
         assert {d.image for d in other} == {name}
-        assert [(d.label, d.name, d.score, d.box) for d in other] == [(d.label, d.name, d.score, d.box) for d in first]
+        assert [(d.label, d.name, d.score, d.box) for d in other] == [
+            (d.label, d.name, d.score, d.box) for d in first
+        ]
 
 
 def test_detect_takes_several_images_at_once_and_options(here: Path) -> None:
@@ -131,8 +150,13 @@ def test_detect_takes_several_images_at_once_and_options(here: Path) -> None:
     assert [(d.image, d.label) for d in one_by_one] == [(d.image, d.label) for d in together]
     np.testing.assert_allclose([d.box for d in one_by_one], [d.box for d in together], atol=1e-2)
     soft = netrun.RunOptions(soft_nms=True)
-    assert netrun.detect("deploy.prototxt", WEIGHTS, images, threshold=0.01, options=soft) != one_by_one
-    other = netrun.detect("deploy.prototxt", WEIGHTS, images, threshold=0.01, mean=(0, 0, 0), scale=0.5)
+    assert (
+        netrun.detect("deploy.prototxt", WEIGHTS, images, threshold=0.01, options=soft)
+        != one_by_one
+    )
+    other = netrun.detect(
+        "deploy.prototxt", WEIGHTS, images, threshold=0.01, mean=(0, 0, 0), scale=0.5
+    )
     assert other != one_by_one
 
 
@@ -140,7 +164,9 @@ def test_detect_refuses(here: Path) -> None:
     with pytest.raises(CaffeError, match=r"^nowhere.jpg: no such image, folder or LMDB$"):
         netrun.detect("deploy.prototxt", WEIGHTS, ["nowhere.jpg"])
     grey = np.zeros((4, 5), np.uint8)
-    with pytest.raises(CaffeError, match=r"^image 1: not \(H, W, 3\) uint8, in BGR, but uint8 of shape \(4, 5\)$"):
+    with pytest.raises(
+        CaffeError, match=r"^image 1: not \(H, W, 3\) uint8, in BGR, but uint8 of shape \(4, 5\)$"
+    ):
         netrun.detect("deploy.prototxt", WEIGHTS, [np.zeros((4, 5, 3), np.uint8), grey])
     with pytest.raises(CaffeError, match="not a deploy net"):
         netrun.detect("test.prototxt", WEIGHTS, "data/test_lmdb")
@@ -154,7 +180,12 @@ def test_test_is_what_training_scored(here: Path) -> None:
     assert score.names[1] == "circle"
     [found] = score.average_precisions
     assert found.output == "detection_eval"
-    assert found.mean == score.mean_ap == found.by_version["11point"] == pytest.approx(np.mean(list(found.per_class.values())))
+    assert (
+        found.mean
+        == score.mean_ap
+        == found.by_version["11point"]
+        == pytest.approx(np.mean(list(found.per_class.values())))
+    )
     assert score.means == []
     assert score.coco is not None
     assert "AP50" in score.coco.figures
@@ -167,14 +198,20 @@ def test_test_is_what_training_scored(here: Path) -> None:
 
 
 def test_test_refuses(here: Path) -> None:
-    Path("bare.prototxt").write_text('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }')
+    Path("bare.prototxt").write_text(
+        'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }'
+    )
     soft = netrun.RunOptions(soft_nms=True)
-    with pytest.raises(CaffeError, match=r"^--soft-nms: bare.prototxt has no DetectionOutput layer$"):
+    with pytest.raises(
+        CaffeError, match=r"^--soft-nms: bare.prototxt has no DetectionOutput layer$"
+    ):
         netrun.test("bare.prototxt", WEIGHTS, options=soft)
 
 
 def test_train_goes_on_and_refuses(here: Path, tmp_path: Path) -> None:
-    Path("longer.prototxt").write_text(SOLVER.replace("max_iter: 8", "max_iter: 9").replace("snapshot: 4", "snapshot: 0"))
+    Path("longer.prototxt").write_text(
+        SOLVER.replace("max_iter: 8", "max_iter: 9").replace("snapshot: 4", "snapshot: 0")
+    )
     with pytest.raises(CaffeError, match="not both"):
         netrun.train("longer.prototxt", weights=WEIGHTS, resume="snapshots/n_iter_8.solverstate")
     result = netrun.train("longer.prototxt", resume="latest", device="cpu")

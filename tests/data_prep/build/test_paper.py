@@ -14,7 +14,10 @@ from data_prep.cli import main
 from netgen import datasets
 from tests.data_prep.support import XML, records, refused
 
-VOC_SETS = {"VOC2007": {"trainval": "000005 000007 000009", "test": "000001 000002"}, "VOC2012": {"trainval": "2008_000002 2008_000003"}}
+VOC_SETS = {
+    "VOC2007": {"trainval": "000005 000007 000009", "test": "000001 000002"},
+    "VOC2012": {"trainval": "2008_000002 2008_000003"},
+}
 
 
 def year(root: Path, jpeg: bytes, sets: dict[str, str], labelled: bool = True) -> None:
@@ -23,7 +26,8 @@ def year(root: Path, jpeg: bytes, sets: dict[str, str], labelled: bool = True) -
     for name, images in sets.items():
         (root / f"ImageSets/Main/{name}.txt").write_text("".join(f"{i}\n" for i in images.split()))
         for image in images.split():
-            (root / f"JPEGImages/{image}.jpg").write_bytes(jpeg + image.encode())  # each another content
+            # Each file has another content.
+            (root / f"JPEGImages/{image}.jpg").write_bytes(jpeg + image.encode())
             if labelled:
                 (root / f"Annotations/{image}.xml").write_text(XML.format(name="dog"))
 
@@ -48,12 +52,26 @@ def test_voc0712(devkit: Path, tmp_path: Path) -> None:
     train, test, labelmap, name_size = paths(datasets.VOC0712, tmp_path / "data")
     listed = train.with_name("trainval.txt").read_text().splitlines()
     assert sorted(listed) == [
-        *(f"VOC2007/JPEGImages/{n}.jpg VOC2007/Annotations/{n}.xml" for n in VOC_SETS["VOC2007"]["trainval"].split()),
-        *(f"VOC2012/JPEGImages/{n}.jpg VOC2012/Annotations/{n}.xml" for n in VOC_SETS["VOC2012"]["trainval"].split()),
+        *(
+            f"VOC2007/JPEGImages/{n}.jpg VOC2007/Annotations/{n}.xml"
+            for n in VOC_SETS["VOC2007"]["trainval"].split()
+        ),
+        *(
+            f"VOC2012/JPEGImages/{n}.jpg VOC2012/Annotations/{n}.xml"
+            for n in VOC_SETS["VOC2012"]["trainval"].split()
+        ),
     ]
-    assert list(records(train)) == [f"{i:08d}_{line.split()[0]}".encode() for i, line in enumerate(listed)]
-    assert list(records(test)) == [b"00000000_VOC2007/JPEGImages/000001.jpg", b"00000001_VOC2007/JPEGImages/000002.jpg"]
-    assert test.with_name("test.txt").read_text().splitlines()[0] == "VOC2007/JPEGImages/000001.jpg VOC2007/Annotations/000001.xml"
+    assert list(records(train)) == [
+        f"{i:08d}_{line.split()[0]}".encode() for i, line in enumerate(listed)
+    ]
+    assert list(records(test)) == [
+        b"00000000_VOC2007/JPEGImages/000001.jpg",
+        b"00000001_VOC2007/JPEGImages/000002.jpg",
+    ]
+    assert (
+        test.with_name("test.txt").read_text().splitlines()[0]
+        == "VOC2007/JPEGImages/000001.jpg VOC2007/Annotations/000001.xml"
+    )
     assert name_size.read_text() == "000001 48 64\n000002 48 64\n"
     assert len(label_maps.read(labelmap).item) == 21
 
@@ -61,7 +79,17 @@ def test_voc0712(devkit: Path, tmp_path: Path) -> None:
 def test_the_seed_decides_the_order(devkit: Path, tmp_path: Path) -> None:
     orders = []
     for i, seed in enumerate((0, 0, 1, 2, 3)):
-        main(["paper", "voc0712", str(devkit / ".."), "--seed", str(seed), "--out", str(tmp_path / str(i))])  # the folder above will do
+        main(
+            [
+                "paper",
+                "voc0712",
+                str(devkit / ".."),  # the folder above will do
+                "--seed",
+                str(seed),
+                "--out",
+                str(tmp_path / str(i)),
+            ]
+        )
         orders.append(names(tmp_path / str(i) / datasets.VOC0712.train_lmdb))
     assert orders[0] == orders[1]
     assert len({tuple(o) for o in orders}) > 2
@@ -72,19 +100,36 @@ def test_voc0712pp_has_unlabelled_test_images(devkit: Path, tmp_path: Path, jpeg
     year(devkit / "VOC2012", jpeg, {"test": "2008_000001"}, labelled=False)
     main(["paper", "voc0712pp", str(devkit), "--out", str(tmp_path / "data")])
     train, test, _, name_size = paths(datasets.VOC0712PP, tmp_path / "data")
-    assert sorted(names(train)) == sorted([*" ".join([*VOC_SETS["VOC2007"].values(), *VOC_SETS["VOC2012"].values()]).split()])
-    record = pb.AnnotatedDatum.FromString(records(test)[b"00000000_VOC2012/JPEGImages/2008_000001.jpg"])
+    assert sorted(names(train)) == sorted(
+        [*" ".join([*VOC_SETS["VOC2007"].values(), *VOC_SETS["VOC2012"].values()]).split()]
+    )
+    record = pb.AnnotatedDatum.FromString(
+        records(test)[b"00000000_VOC2012/JPEGImages/2008_000001.jpg"]
+    )
     assert (record.datum.encoded, len(record.annotation_group)) == (True, 0)
     assert test.with_name("test.txt").read_text() == "VOC2012/JPEGImages/2008_000001.jpg 0\n"
     assert name_size.read_text() == "2008_000001 48 64\n"
 
 
 def coco_json(images: list[str], first: int) -> str:
-    listed = [{"id": first + i, "file_name": name, "width": 64, "height": 48} for i, name in enumerate(images)]
-    objects = [{"id": 10 * i["id"], "image_id": i["id"], "category_id": 18, "bbox": [4, 5, 16, 20], "iscrowd": i["id"] % 2} for i in listed]
+    listed = [
+        {"id": first + i, "file_name": name, "width": 64, "height": 48}
+        for i, name in enumerate(images)
+    ]
+    objects = [
+        {
+            "id": 10 * i["id"],
+            "image_id": i["id"],
+            "category_id": 18,
+            "bbox": [4, 5, 16, 20],
+            "iscrowd": i["id"] % 2,
+        }
+        for i in listed
+    ]
+    # As in COCO, images may come last.
     return json.dumps(
         {"annotations": objects, "categories": [{"id": 18, "name": "dog"}], "images": listed}
-    )  # as COCO: images may come last
+    )
 
 
 @pytest.mark.parametrize("layout", ["2014", "2017"])
@@ -93,10 +138,16 @@ def test_coco(layout: str, name: str, label: int, tmp_path: Path, jpeg: bytes) -
     root = tmp_path / "coco"
     (root / "annotations").mkdir(parents=True)
     splits = {
-        "2014": {"train2014": (["COCO_train2014_000000000009.jpg"], 9), "valminusminival2014": (["COCO_val2014_000000000042.jpg"], 42),
-                 "minival2014": (["COCO_val2014_000000000074.jpg"], 74)},
-        "2017": {"train2017": (["000000000009.jpg", "000000000010.jpg"], 9), "val2017": (["000000000074.jpg"], 74)},
-    }[layout]  # fmt: skip
+        "2014": {
+            "train2014": (["COCO_train2014_000000000009.jpg"], 9),
+            "valminusminival2014": (["COCO_val2014_000000000042.jpg"], 42),
+            "minival2014": (["COCO_val2014_000000000074.jpg"], 74),
+        },
+        "2017": {
+            "train2017": (["000000000009.jpg", "000000000010.jpg"], 9),
+            "val2017": (["000000000074.jpg"], 74),
+        },
+    }[layout]
     for split, (images, first) in splits.items():
         (root / f"annotations/instances_{split}.json").write_text(coco_json(images, first))
         (root / f"annotations/captions_{split}.json").write_text("{}")
@@ -106,14 +157,20 @@ def test_coco(layout: str, name: str, label: int, tmp_path: Path, jpeg: bytes) -
             (folder / image).write_bytes(jpeg + image.encode())
     main(["paper", name, str(root), "--out", str(tmp_path / "data")])
     train, test = (tmp_path / f"data/coco/{name}_{part}_lmdb" for part in ("train", "minival"))
-    assert sorted(names(train)) == sorted(Path(i).stem for images, _ in list(splits.values())[:-1] for i in images)
-    assert (test.with_name("minival2014_name_size.txt")).read_text() == "74 48 64\n"  # COCO's results go by image id
+    assert sorted(names(train)) == sorted(
+        Path(i).stem for images, _ in list(splits.values())[:-1] for i in images
+    )
+    assert (
+        test.with_name("minival2014_name_size.txt")
+    ).read_text() == "74 48 64\n"  # COCO's results go by image id
     (value,) = records(test).values()
     (group,) = pb.AnnotatedDatum.FromString(value).annotation_group
     assert group.group_label == label
     assert (group.annotation[0].bbox.xmax, group.annotation[0].bbox.difficult) == (20 / 64, False)
     crowds = [
-        pb.AnnotatedDatum.FromString(v).annotation_group[0].annotation[0].bbox.difficult for k, v in records(train).items() if b"0009." in k
+        pb.AnnotatedDatum.FromString(v).annotation_group[0].annotation[0].bbox.difficult
+        for k, v in records(train).items()
+        if b"0009." in k
     ]
     assert crowds == [True]
 
@@ -121,7 +178,10 @@ def test_coco(layout: str, name: str, label: int, tmp_path: Path, jpeg: bytes) -
 def test_ilsvrc(tmp_path: Path, jpeg: bytes) -> None:
     root = tmp_path / "ILSVRC"
     listed = {
-        "train": ["ILSVRC2014_train_0000/ILSVRC2014_train_00000001 1", "ILSVRC2014_train_0000/ILSVRC2014_train_00000002 2"],
+        "train": [
+            "ILSVRC2014_train_0000/ILSVRC2014_train_00000001 1",
+            "ILSVRC2014_train_0000/ILSVRC2014_train_00000002 2",
+        ],
         "val1": ["ILSVRC2012_val_00000001 1"],
         "val2": ["ILSVRC2012_val_00000018 3"],
     }
@@ -129,11 +189,18 @@ def test_ilsvrc(tmp_path: Path, jpeg: bytes) -> None:
     for name, lines in listed.items():
         (root / f"ImageSets/DET/{name}.txt").write_text("".join(f"{line}\n" for line in lines))
         for image in (line.split()[0] for line in lines):
-            for part, end, data in (("Data", "JPEG", jpeg), ("Annotations", "xml", XML.format(name="n02084071").encode())):
-                file = root / part / "DET" / ("train" if "train" in name else "val") / f"{image}.{end}"
+            for part, end, data in (
+                ("Data", "JPEG", jpeg),
+                ("Annotations", "xml", XML.format(name="n02084071").encode()),
+            ):
+                file = (
+                    root / part / "DET" / ("train" if "train" in name else "val") / f"{image}.{end}"
+                )
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(data + image.encode() if end == "JPEG" else data)
-    (root / "Annotations/DET/train/ILSVRC2014_train_0000/ILSVRC2014_train_00000002.xml").unlink()  # a negative image
+    (
+        root / "Annotations/DET/train/ILSVRC2014_train_0000/ILSVRC2014_train_00000002.xml"
+    ).unlink()  # a negative image
     main(["paper", "ilsvrc", str(root), "--out", str(tmp_path / "data")])
     train, test, labelmap, name_size = paths(datasets.ILSVRC2016, tmp_path / "data")
     assert sorted(names(train)) == ["ILSVRC2012_val_00000001", "ILSVRC2014_train_00000001"]
@@ -142,8 +209,13 @@ def test_ilsvrc(tmp_path: Path, jpeg: bytes) -> None:
     assert len(label_maps.read(labelmap).item) == 201
 
 
-def test_missing_parts_are_named(devkit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert refused(capsys, "paper", "voc0712p", devkit) == "no data set 'voc0712p' of a paper (did you mean 'voc0712pp'?)"
+def test_missing_parts_are_named(
+    devkit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        refused(capsys, "paper", "voc0712p", devkit)
+        == "no data set 'voc0712p' of a paper (did you mean 'voc0712pp'?)"
+    )
     (devkit / "VOC2012").rename(tmp_path / "elsewhere")
     said = refused(capsys, "paper", "voc0712", devkit, "--out", tmp_path / "data")
     assert said == f"{devkit}/VOC2012: no such folder (data_prep fetch voc2012 gets it)"

@@ -1,4 +1,4 @@
-"""verify: a whole LMDB passes, every kind of damage is told by its key, and no damage ends the process."""
+"""verify: a whole LMDB passes; it names every damage by its key and survives it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def verify(*argv: object) -> int:
 
 def spoil(path: Path, change: Callable[[pb.AnnotatedDatum], object]) -> None:
     """Change the second record of an LMDB."""
-    with lmdb.open(str(path), map_size=1 << 26, lock=False) as db, db.begin(write=True) as transaction:
+    with (
+        lmdb.open(str(path), map_size=1 << 26, lock=False) as db,
+        db.begin(write=True) as transaction,
+    ):
         record = pb.AnnotatedDatum.FromString(transaction.get(KEY.encode()))
         change(record)
         transaction.put(KEY.encode(), record.SerializeToString())
@@ -41,7 +44,9 @@ def test_golden(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_more_records_than_one_thread_takes(folder: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_records_than_one_thread_takes(
+    folder: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     voc_folder(folder, (folder / "JPEGImages/0.jpg").read_bytes(), 150)
     build(folder, out)
     spoil(out, lambda r: r.datum.ClearField("data"))
@@ -56,7 +61,10 @@ def test_more_records_than_one_thread_takes(folder: Path, out: Path, capsys: pyt
 
 
 def box(**corners: float) -> Callable[[pb.AnnotatedDatum], object]:
-    return lambda r: [setattr(r.annotation_group[0].annotation[0].bbox, name, value) for name, value in corners.items()]
+    return lambda r: [
+        setattr(r.annotation_group[0].annotation[0].bbox, name, value)
+        for name, value in corners.items()
+    ]
 
 
 def image(array: np.ndarray, suffix: str = ".png") -> Callable[[pb.AnnotatedDatum], object]:
@@ -65,19 +73,59 @@ def image(array: np.ndarray, suffix: str = ".png") -> Callable[[pb.AnnotatedDatu
 
 GREY = np.zeros((48, 64), np.uint8)
 FAULTS: dict[str, tuple[Callable[[pb.AnnotatedDatum], object], str, str]] = {
-    "cut": (lambda r: setattr(r.datum, "data", r.datum.data[:900]), "error", "a JPEG that is cut short"),
-    "no_image": (lambda r: setattr(r.datum, "data", b"text"), "error", "an image that cannot be decoded"),
+    "cut": (
+        lambda r: setattr(r.datum, "data", r.datum.data[:900]),
+        "error",
+        "a JPEG that is cut short",
+    ),
+    "no_image": (
+        lambda r: setattr(r.datum, "data", b"text"),
+        "error",
+        "an image that cannot be decoded",
+    ),
     "deep": (image(GREY.astype(np.uint16)), "error", "an image of uint16 where Caffe reads bytes"),
     "other_size": (image(GREY[:40]), "error", "the datum says 64x48, but the image is 64x40"),
-    "turned": (image(GREY.T), "warning", "but Caffe decodes 48x64: it does not heed the EXIF orientation that boxes go by"),
-    "raw": (lambda r: setattr(r.datum, "encoded", False), "error", "bytes of raw pixels where 3x64x48 are declared"),
-    "label": (lambda r: setattr(r.annotation_group[0], "group_label", 7), "error", "label 7 is not in the label map"),
-    "background": (lambda r: setattr(r.annotation_group[0], "group_label", 0), "error", "an object of label 0, the background"),
-    "nan": (box(xmin=float("nan")), "error", "box nan 0.104167 0.3125 0.520833 of label 1 is not finite"),
-    "outside": (box(xmax=1.25), "warning", "box 0.0625 0.104167 1.25 0.520833 of label 1 is outside the image"),
-    "inverted": (box(xmin=0.5), "warning", "box 0.5 0.104167 0.3125 0.520833 of label 1 is inverted"),
-    "empty": (box(xmin=0.3125), "warning", "box 0.3125 0.104167 0.3125 0.520833 of label 1 is without area"),
-}  # fmt: skip
+    "turned": (
+        image(GREY.T),
+        "warning",
+        "but Caffe decodes 48x64: it does not heed the EXIF orientation that boxes go by",
+    ),
+    "raw": (
+        lambda r: setattr(r.datum, "encoded", False),
+        "error",
+        "bytes of raw pixels where 3x64x48 are declared",
+    ),
+    "label": (
+        lambda r: setattr(r.annotation_group[0], "group_label", 7),
+        "error",
+        "label 7 is not in the label map",
+    ),
+    "background": (
+        lambda r: setattr(r.annotation_group[0], "group_label", 0),
+        "error",
+        "an object of label 0, the background",
+    ),
+    "nan": (
+        box(xmin=float("nan")),
+        "error",
+        "box nan 0.104167 0.3125 0.520833 of label 1 is not finite",
+    ),
+    "outside": (
+        box(xmax=1.25),
+        "warning",
+        "box 0.0625 0.104167 1.25 0.520833 of label 1 is outside the image",
+    ),
+    "inverted": (
+        box(xmin=0.5),
+        "warning",
+        "box 0.5 0.104167 0.3125 0.520833 of label 1 is inverted",
+    ),
+    "empty": (
+        box(xmin=0.3125),
+        "warning",
+        "box 0.3125 0.104167 0.3125 0.520833 of label 1 is without area",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -93,11 +141,24 @@ def test_bad_record(folder: Path, out: Path, tmp_path: Path, name: str) -> None:
     assert found[0]["message"].endswith(said)
 
 
-def test_what_lies_beside_must_fit(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_lies_beside_must_fit(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "train.txt").write_text("0\n1\n")
     (folder / "test.txt").write_text("2\n")
     out = tmp_path / "own"
-    main(["voc", str(folder), "--train-list", str(folder / "train.txt"), "--test-list", str(folder / "test.txt"), "--out", str(out)])
+    main(
+        [
+            "voc",
+            str(folder),
+            "--train-list",
+            str(folder / "train.txt"),
+            "--test-list",
+            str(folder / "test.txt"),
+            "--out",
+            str(out),
+        ]
+    )
     assert verify(out / "train_lmdb") == verify(out / "test_lmdb") == 0
     about = json.loads((out / "dataset.json").read_text())
     (out / "dataset.json").write_text(json.dumps(about | {"train_images": 3}))
@@ -111,7 +172,10 @@ def test_what_lies_beside_must_fit(folder: Path, tmp_path: Path, capsys: pytest.
         f"    {out}/dataset.json: says 3 images, but train_lmdb has 2 records",
         f"    {out}/train.txt: has 1 lines, but train_lmdb has 2 records",
         "notes:",
-        "  images that are not of the size in the name_size file: 1 (as it is where the build resized them)",
+        (
+            "  images that are not of the size in the name_size file: 1 (as it is where the build "
+            "resized them)"
+        ),
         f"    {KEY}: the name_size file says 48x64, but the image is 64x48",
     ]
 
@@ -133,35 +197,55 @@ def test_a_name_size_file_is_held_to_what_nets_read(
 
 def test_record_that_is_none(folder: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build(folder, out)
-    with lmdb.open(str(out), map_size=1 << 26, lock=False) as db, db.begin(write=True) as transaction:
+    with (
+        lmdb.open(str(out), map_size=1 << 26, lock=False) as db,
+        db.begin(write=True) as transaction,
+    ):
         transaction.put(KEY.encode(), b"\xff\xff")
     assert verify(out) == 1
     assert f"    {KEY}: not an AnnotatedDatum" in capsys.readouterr().out.splitlines()
 
 
-def test_truncated_anywhere(folder: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_truncated_anywhere(
+    folder: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     build(folder, out)
     whole = (out / "data.mdb").read_bytes()
     for size in range(0, len(whole), 4096):
         (tmp_path / "data.mdb").write_bytes(whole[:size])
         for command in (["verify"], ["stats", "lmdb"], ["show", "--out", tmp_path / "x.png"]):
-            assert refused(capsys, *command, tmp_path).startswith(f"{tmp_path}: truncated or damaged LMDB: ")
+            assert refused(capsys, *command, tmp_path).startswith(
+                f"{tmp_path}: truncated or damaged LMDB: "
+            )
 
 
-def test_an_lmdb_is_known_by_a_dot(folder: Path, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_lmdb_is_known_by_a_dot(
+    folder: Path, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     build(folder, out)
     capsys.readouterr()
     monkeypatch.chdir(out)
     assert verify(".") == 0
-    assert capsys.readouterr().out.splitlines() == [f"{out}: 3 records, 3 objects: cat 3", "nothing is wrong"]
-    assert refused(capsys, "verify", "/", status=2) == "argument LMDB: '/' is no LMDB; see data_prep verify --help"
+    assert capsys.readouterr().out.splitlines() == [
+        f"{out}: 3 records, 3 objects: cat 3",
+        "nothing is wrong",
+    ]
+    assert (
+        refused(capsys, "verify", "/", status=2)
+        == "argument LMDB: '/' is no LMDB; see data_prep verify --help"
+    )
 
 
-def test_without_a_label_map_any_label_will_do(folder: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_label_map_any_label_will_do(
+    folder: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     build(folder, out)
     out.with_name("labelmap.prototxt").unlink()
     capsys.readouterr()
     assert verify(out) == 0
-    assert capsys.readouterr().out.splitlines()[0] == f"{out}: 3 records, 3 objects: 1 3 (no label map: any label)"
+    assert (
+        capsys.readouterr().out.splitlines()[0]
+        == f"{out}: 3 records, 3 objects: 1 3 (no label map: any label)"
+    )
     assert verify(out, "--labelmap", "voc") == 0
     assert capsys.readouterr().out.splitlines()[0] == f"{out}: 3 records, 3 objects: aeroplane 3"

@@ -21,7 +21,9 @@ PNG = Encoding("png")
 def colours() -> np.ndarray:
     """H x W x 3, BGR, no two quarters alike."""
     rng = np.random.default_rng(0)
-    return cv2.resize(rng.integers(40, 216, (3, 4, 3), np.uint8), (W, H), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(
+        rng.integers(40, 216, (3, 4, 3), np.uint8), (W, H), interpolation=cv2.INTER_CUBIC
+    )
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -39,9 +41,15 @@ def decoded(data: bytes, flags: int = cv2.IMREAD_UNCHANGED) -> np.ndarray:
 
 PICTURE = Image.fromarray(colours()[:, :, ::-1])
 TURNS = [  # what EXIF's orientations 1 to 8 ask for
-    lambda p: p, lambda p: p[:, ::-1], lambda p: p[::-1, ::-1], lambda p: p[::-1], lambda p: p.swapaxes(0, 1),
-    lambda p: np.rot90(p, -1), lambda p: p.swapaxes(0, 1)[::-1, ::-1], lambda p: np.rot90(p, 1),
-]  # fmt: skip
+    lambda p: p,
+    lambda p: p[:, ::-1],
+    lambda p: p[::-1, ::-1],
+    lambda p: p[::-1],
+    lambda p: p.swapaxes(0, 1),
+    lambda p: np.rot90(p, -1),
+    lambda p: p.swapaxes(0, 1)[::-1, ::-1],
+    lambda p: np.rot90(p, 1),
+]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -55,14 +63,17 @@ def test_exif_turns(tmp_path: Path, orientation: int) -> None:
         image = read_image(file, PNG if kind == "PNG" else COPIED)
         assert (image.height, image.width) == expected.shape[:2]
         assert image.shape == (3, *expected.shape[:2])
-        assert np.abs(decoded(image.data).astype(int) - expected).mean() < (0.1 if kind == "PNG" else 4)
+        tolerance = 0.1 if kind == "PNG" else 4
+        assert np.abs(decoded(image.data).astype(int) - expected).mean() < tolerance
         assert (image.data == file.read_bytes()) == (orientation == 1)
         assert [kind for kind, _ in image.remarks] == (["upright"] if orientation > 1 else [])
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
 @pytest.mark.parametrize(("kind", "name"), [("JPEG", "a.jpg"), ("PNG", "a.png")])
-def test_an_annotation_of_the_size_as_stored_keeps_the_image_so(tmp_path: Path, kind: str, name: str, orientation: int) -> None:
+def test_an_annotation_of_the_size_as_stored_keeps_the_image_so(
+    tmp_path: Path, kind: str, name: str, orientation: int
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     (tmp_path / name).write_bytes(saved(PICTURE, kind, exif=exif))
@@ -71,7 +82,9 @@ def test_an_annotation_of_the_size_as_stored_keeps_the_image_so(tmp_path: Path, 
     assert (image.height, image.width) == (H, W)
     assert np.array_equal(decoded(image.data), decoded(plain)), "not encoded anew"
     assert [kind for kind, _ in image.remarks] == ["unturned"]
-    assert read_image(tmp_path / name, Encoding(name[2:]), (H, W)).height == W, "an annotation of the upright size"
+    assert read_image(tmp_path / name, Encoding(name[2:]), (H, W)).height == W, (
+        "an annotation of the upright size"
+    )
 
 
 WAYS = {
@@ -87,13 +100,21 @@ WAYS = {
     "plain.webp": (saved(PICTURE, "WEBP", lossless=True), 0),
     "alpha.webp": (saved(PICTURE.convert("RGBA"), "WEBP", lossless=True), 0),
     "plain.gif": (saved(PICTURE.quantize(200), "GIF"), 60),
-    "moving.gif": (saved(PICTURE.quantize(200), "GIF", save_all=True, append_images=[PICTURE.rotate(180).quantize(200)]), 60),
+    "moving.gif": (
+        saved(
+            PICTURE.quantize(200),
+            "GIF",
+            save_all=True,
+            append_images=[PICTURE.rotate(180).quantize(200)],
+        ),
+        60,
+    ),
 }
 
 
 @pytest.mark.parametrize("name", WAYS)
 def test_formats(tmp_path: Path, name: str) -> None:
-    """Encoded anew: three channels of bytes, of what is to be seen, and the same bytes each time."""
+    """Encoded anew: three channels of bytes that show the picture, the same bytes each time."""
     data, tolerance = WAYS[name]
     (tmp_path / name).write_bytes(data)
     for encoding, loss in ((Encoding("bmp"), 0), (COPIED, 60)):
@@ -122,7 +143,12 @@ def test_jpegs_of_other_colours_are_copied(tmp_path: Path, mode: str) -> None:
 
 @pytest.mark.parametrize(
     ("picture", "kinds"),
-    [(PICTURE, []), (PICTURE.convert("L"), ["grey"]), (PICTURE.convert("RGBA"), ["alpha"]), (PICTURE.convert("I;16"), ["grey", "deep"])],
+    [
+        (PICTURE, []),
+        (PICTURE.convert("L"), ["grey"]),
+        (PICTURE.convert("RGBA"), ["alpha"]),
+        (PICTURE.convert("I;16"), ["grey", "deep"]),
+    ],
     ids=["plain", "grey", "alpha", "deep"],
 )
 def test_pngs_are_copied_as_pngs(tmp_path: Path, picture: Image.Image, kinds: list[str]) -> None:
@@ -137,7 +163,9 @@ def test_names_of_other_formats(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(saved(PICTURE, "JPEG"))
     (tmp_path / "c.jpg").write_bytes(saved(PICTURE.quantize(64), "GIF"))
     a, b, c = (read_image(tmp_path / name) for name in ("a.jpg", "b.png", "c.jpg"))
-    assert (a.data, a.remarks) == (png, (("extension", "is a PNG file by another name"),)), "copied, as the fork does"
+    assert (a.data, a.remarks) == (png, (("extension", "is a PNG file by another name"),)), (
+        "copied, as the fork does"
+    )
     assert b.data.startswith(b"\xff\xd8")
     assert b.remarks == (("extension", "is a JPEG file by another name"),)
     assert c.data.startswith(b"\xff\xd8"), "Caffe's OpenCV reads no GIF"
@@ -150,7 +178,9 @@ def test_files_cut_short(tmp_path: Path, kind: str, share: float) -> None:
     file = tmp_path / f"a.{kind.lower()}"
     for cut in (data[: int(len(data) * share)], b"", data[:1]):
         file.write_bytes(cut)
-        with pytest.raises(CaffeError, match=f"^{file}: (empty file|(?i:{kind}).*cut short|not an image)"):
+        with pytest.raises(
+            CaffeError, match=f"^{file}: (empty file|(?i:{kind}).*cut short|not an image)"
+        ):
             read_image(file)
 
 
@@ -158,7 +188,13 @@ def test_headers_that_lie_never_crash(tmp_path: Path) -> None:
     """Flipped bytes: an image or one clean refusal."""
     rng = np.random.default_rng(0)
     outcomes = set()
-    for kind, name in (("JPEG", "a.jpg"), ("PNG", "a.png"), ("TIFF", "a.tif"), ("GIF", "a.gif"), ("WEBP", "a.webp")):
+    for kind, name in (
+        ("JPEG", "a.jpg"),
+        ("PNG", "a.png"),
+        ("TIFF", "a.tif"),
+        ("GIF", "a.gif"),
+        ("WEBP", "a.webp"),
+    ):
         whole = saved(PICTURE.quantize(64) if kind == "GIF" else PICTURE, kind)
         for _ in range(60):
             data = bytearray(whole)

@@ -12,7 +12,7 @@ import pytest
 from caffe_ir import label_map as label_maps
 from data_prep.cli import main
 from data_prep.shapes import shapes
-from data_prep.sources.voc import read_annotation
+from data_prep.sources.voc_xml import read_annotation
 from tests.data_prep.support import records, refused
 
 
@@ -27,7 +27,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 def test_same_seed_same_bytes(drawn: Path, tmp_path: Path) -> None:
@@ -51,7 +53,10 @@ def test_every_class_and_difficult_ones(drawn: Path) -> None:
 def test_dataset_is_whole(drawn: Path) -> None:
     about = json.loads((drawn / "dataset.json").read_text())
     assert (about["name"], about["train_images"], about["test_images"]) == ("shapes", 60, 20)
-    assert [i.name for i in label_maps.read(drawn / about["labelmap"]).item] == ["none_of_the_above", *shapes.CLASSES]
+    assert [i.name for i in label_maps.read(drawn / about["labelmap"]).item] == [
+        "none_of_the_above",
+        *shapes.CLASSES,
+    ]
     train, test = (records(drawn / about[part]) for part in ("train_lmdb", "test_lmdb"))
     assert (len(train), len(test)) == (60, 20)
     assert not {k.partition(b"_")[2] for k in train} & {k.partition(b"_")[2] for k in test}
@@ -60,7 +65,8 @@ def test_dataset_is_whole(drawn: Path) -> None:
 
 def test_box_of_what_is_in_sight() -> None:
     seen = np.zeros((100, 100), bool)
-    shape = shapes.Shape("square", np.array([50.0, 50.0]), 20 * 2**0.5, np.pi / 4, 1.0)  # 40 x 40 pixels, upright
+    # 40 x 40 pixels, upright.
+    shape = shapes.Shape("square", np.array([50.0, 50.0]), 20 * 2**0.5, np.pi / 4, 1.0)
     assert shapes.area(shape) == pytest.approx(1600)
     seen[30:70, 30:70] = True
     assert shapes._object(shape, seen) == ("square", False, 30, 30, 70, 70, 0)
@@ -76,21 +82,34 @@ def test_mask_covers_the_outline(kind: str) -> None:
     shape = shapes.Shape(kind, np.array([60.0, 55.0]), 40.0, 0.3, 1.2)
     edge = sum(cv2.arcLength(polygon.astype(np.float32), True) for polygon in shapes.outline(shape))
     covered = (shapes.draw_mask(shape, 128) > 127).sum()
-    assert shapes.area(shape) < covered < shapes.area(shape) + edge  # OpenCV also fills the pixels that the outline runs through
+    # OpenCV also fills the pixels that the outline runs through.
+    assert shapes.area(shape) < covered < shapes.area(shape) + edge
 
 
-def test_other_folders_are_left_alone(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_folders_are_left_alone(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    assert "has other files in it (thesis.txt)" in refused(capsys, "shapes", "--out", tmp_path, "--overwrite")
-    assert refused(capsys, "shapes", "--out", drawn) == f"{drawn}: already there (--overwrite replaces it)"
-    assert refused(capsys, "shapes", "--out", tmp_path / "x", "--size", "20") == "--size must be at least 64"
+    assert "has other files in it (thesis.txt)" in refused(
+        capsys, "shapes", "--out", tmp_path, "--overwrite"
+    )
+    assert (
+        refused(capsys, "shapes", "--out", drawn)
+        == f"{drawn}: already there (--overwrite replaces it)"
+    )
+    assert (
+        refused(capsys, "shapes", "--out", tmp_path / "x", "--size", "20")
+        == "--size must be at least 64"
+    )
 
 
 def test_overwrite_and_empty_folder(tmp_path: Path) -> None:
     out = tmp_path / "s"
     out.mkdir()
     main(["shapes", "--out", str(out), "--train", "2", "--test", "1", "--size", "64"])
-    main(["shapes", "--out", str(out), "--train", "3", "--test", "1", "--size", "64", "--overwrite"])
+    main(
+        ["shapes", "--out", str(out), "--train", "3", "--test", "1", "--size", "64", "--overwrite"]
+    )
     assert len(records(out / "train_lmdb")) == 3
     assert [p.name for p in tmp_path.iterdir()] == ["s"]
 
@@ -99,11 +118,18 @@ def test_sheet(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     main(["show", str(drawn / "test_lmdb"), "--out", str(tmp_path / "sheet.png"), "--count", "7"])
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     assert sheet.shape == (2 * 246 + 6, 6 * 246 + 6, 3)
-    for name, begin in (("sheet.JPG", b"\xff\xd8"), ("sheet.webp", b"RIFF"), ("sheet.png", b"\x89PNG")):
+    for name, begin in (
+        ("sheet.JPG", b"\xff\xd8"),
+        ("sheet.webp", b"RIFF"),
+        ("sheet.png", b"\x89PNG"),
+    ):
         main(["show", str(drawn / "test_lmdb"), "--out", str(tmp_path / name), "--count", "2"])
         assert (tmp_path / name).read_bytes().startswith(begin)
     said = refused(capsys, "show", drawn / "test_lmdb", "--out", tmp_path / "x.gif")
-    assert said == f"--out {tmp_path}/x.gif: no picture's name; use .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff"
+    assert said == (
+        f"--out {tmp_path}/x.gif: no picture's name; use .png, .jpg, .jpeg, .webp, .bmp, "
+        ".tif, .tiff"
+    )
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/data.mdb").write_bytes((drawn / "test_lmdb/data.mdb").read_bytes()[:100])
     said = refused(capsys, "show", tmp_path / "broken", "--out", tmp_path / "x.png")

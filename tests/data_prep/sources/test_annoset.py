@@ -50,14 +50,38 @@ def folder_of(root: Path, image: bytes, annotation: str, kind: str) -> Path:
 
 @needs_shared
 @pytest.mark.parametrize(
-    ("kind", "annotation", "labels", "expected"),  # sha256 of the record that the fork's convert_annoset makes with --encode_type=jpg
-    [("json", JSON, "coco", "32c46a4f369dde9b"), ("txt", TXT, str(GOLDEN / "labelmap.prototxt"), "a1fc306aad0338f9")],
+    # expected: sha256 of the record that the fork's convert_annoset makes with --encode_type=jpg
+    ("kind", "annotation", "labels", "expected"),
+    [
+        ("json", JSON, "coco", "32c46a4f369dde9b"),
+        ("txt", TXT, str(GOLDEN / "labelmap.prototxt"), "a1fc306aad0338f9"),
+    ],
     ids=["json", "txt"],
 )
-def test_records_are_the_forks(tmp_path: Path, kind: str, annotation: str, labels: str, expected: str) -> None:
-    root = folder_of(tmp_path / "set", (BCCD / "JPEGImages/BloodImage_00007.jpg").read_bytes(), annotation, kind)
-    main(["annoset", str(root), "--list", "list.txt", "--label_type", kind, "--labelmap", labels, "--out", str(tmp_path / "out/lmdb")])
-    assert hashlib.sha256(records(tmp_path / "out/lmdb")[b"00000000_a.jpg"]).hexdigest()[:16] == expected
+def test_records_are_the_forks(
+    tmp_path: Path, kind: str, annotation: str, labels: str, expected: str
+) -> None:
+    root = folder_of(
+        tmp_path / "set", (BCCD / "JPEGImages/BloodImage_00007.jpg").read_bytes(), annotation, kind
+    )
+    main(
+        [
+            "annoset",
+            str(root),
+            "--list",
+            "list.txt",
+            "--label_type",
+            kind,
+            "--labelmap",
+            labels,
+            "--out",
+            str(tmp_path / "out/lmdb"),
+        ]
+    )
+    assert (
+        hashlib.sha256(records(tmp_path / "out/lmdb")[b"00000000_a.jpg"]).hexdigest()[:16]
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,48 +89,97 @@ def test_records_are_the_forks(tmp_path: Path, kind: str, annotation: str, label
     [
         ("json", "{", "FILE:1:2: not JSON: Expecting property name"),
         ("json", "[]", "FILE:1: not an object `image` with"),
-        ("json", '{"annotation": [{"bbox": [1, 2, 3, 4]}]}', "FILE:1: annotation[0] is without 'category_id'"),
+        (
+            "json",
+            '{"annotation": [{"bbox": [1, 2, 3, 4]}]}',
+            "FILE:1: annotation[0] is without 'category_id'",
+        ),
         ("json", "{}", "FILE:1: without 'annotation'"),
         ("json", '{"annotation": 5}', "FILE:1: not an object `image` with"),
-        ("json", '{"annotation": [{"category_id": 1, "bbox": [1, 2]}]}', "FILE:1: annotation[0] has no category_id or no bbox of four"),
-        ("json", '{"annotation": [{"category_id": 1, "bbox": [1, 2, NaN, 4]}]}', "FILE:1: annotation[0] has no category_id or no"),
+        (
+            "json",
+            '{"annotation": [{"category_id": 1, "bbox": [1, 2]}]}',
+            "FILE:1: annotation[0] has no category_id or no bbox of four",
+        ),
+        (
+            "json",
+            '{"annotation": [{"category_id": 1, "bbox": [1, 2, NaN, 4]}]}',
+            "FILE:1: annotation[0] has no category_id or no",
+        ),
         ("txt", "1 2 3 4\n", "FILE:1: '1 2 3 4' is not `label xmin ymin xmax ymax`"),
         ("txt", "\n1 2 3 x 4\n", "FILE:2: '1 2 3 x 4' is not `label xmin ymin xmax ymax`"),
         ("txt", "99 2 3 4 5\n", "FILE:1: label 99 is not in the label map"),
     ],
 )
-def test_bad_annotations(*, tmp_path: Path, jpeg: bytes, capsys: pytest.CaptureFixture[str], kind: str, annotation: str, said: str) -> None:
+def test_bad_annotations(
+    *,
+    tmp_path: Path,
+    jpeg: bytes,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    annotation: str,
+    said: str,
+) -> None:
     root = folder_of(tmp_path / "set", jpeg, annotation, kind)
-    argv = ("annoset", root, "--list", "list.txt", "--label-type", kind, "--labelmap", "voc", "--out", tmp_path / "out/lmdb")
+    argv = (
+        "annoset",
+        root,
+        "--list",
+        "list.txt",
+        "--label-type",
+        kind,
+        "--labelmap",
+        "voc",
+        "--out",
+        tmp_path / "out/lmdb",
+    )
     assert refused(capsys, *argv).startswith(said.replace("FILE", f"{root}/a.{kind}"))
 
 
 def test_all_faults_of_a_file_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("1 2 3 x 4\n1 2 3 4 5\n\n99 2 3 4 5\n")
-    (tmp_path / "a.json").write_text('{"annotation": [{"bbox": [1, 2, 3, 4]}, {"category_id": 1, "bbox": [1, 2, 3, 4]}, 5]}')
+    (tmp_path / "a.json").write_text(
+        '{"annotation": [{"bbox": [1, 2, 3, 4]}, {"category_id": 1, "bbox": [1, 2, 3, 4]}, 5]}'
+    )
     said = {}
     for kind in ("txt", "json"):
         with pytest.raises(Unreadable) as caught:
             Annoset(tmp_path, kind, {1: "a"}).read(Item("a.jpg", f"a.{kind}"))
-        said[kind] = [str(error).removeprefix(f"{tmp_path}/a.{kind}:") for error in caught.value.errors]
-    assert said["txt"] == ["1: '1 2 3 x 4' is not `label xmin ymin xmax ymax`", "4: label 99 is not in the label map"]
+        said[kind] = [
+            str(error).removeprefix(f"{tmp_path}/a.{kind}:") for error in caught.value.errors
+        ]
+    assert said["txt"] == [
+        "1: '1 2 3 x 4' is not `label xmin ymin xmax ymax`",
+        "4: label 99 is not in the label map",
+    ]
     assert said["json"] == [
         "1: annotation[0] is without 'category_id'",
         "1: annotation[2] has no category_id or no bbox of four numbers",
     ]
 
 
-def test_what_the_types_need(tmp_path: Path, jpeg: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_types_need(
+    tmp_path: Path, jpeg: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = folder_of(tmp_path / "set", jpeg, TXT, "txt")
     argv = ("annoset", root, "--label-type", "txt", "--out", tmp_path / "out/lmdb")
-    assert refused(capsys, *argv) == "--label-type txt needs --labelmap: annotations have label numbers, not names"
-    assert refused(capsys, *argv, "--labelmap", "voc") == "--label-type txt needs --list, or --train-list and --test-list"
+    assert (
+        refused(capsys, *argv)
+        == "--label-type txt needs --labelmap: annotations have label numbers, not names"
+    )
+    assert (
+        refused(capsys, *argv, "--labelmap", "voc")
+        == "--label-type txt needs --list, or --train-list and --test-list"
+    )
 
 
 @pytest.mark.parametrize(("kind", "annotation"), [("json", JSON), ("txt", TXT)])
 def test_any_file_is_read_or_refused(tmp_path: Path, kind: str, annotation: str) -> None:
-    source, item, file = Annoset(tmp_path, kind, {1: "a", 2: "b"}), Item("a.jpg", f"a.{kind}"), tmp_path / f"a.{kind}"
-    rng, refusals = random.Random(0), 0
+    source = Annoset(tmp_path, kind, {1: "a", 2: "b"})
+    item = Item("a.jpg", f"a.{kind}")
+    file = tmp_path / f"a.{kind}"
+    rng = random.Random(0)
+    refusals = 0
     for _ in range(400):
         data = bytearray(annotation.encode())
         for _ in range(rng.randint(1, 3)):

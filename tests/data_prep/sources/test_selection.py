@@ -28,7 +28,11 @@ def animals(folder: Path) -> Path:
 
 def labels(found: dict[bytes, bytes]) -> dict[str, list[int]]:
     """Image -> label of each group."""
-    return {Path(k.decode()).stem: [g.group_label for g in pb.AnnotatedDatum.FromString(v).annotation_group] for k, v in found.items()}
+    result = {}
+    for key, value in found.items():
+        groups = pb.AnnotatedDatum.FromString(value).annotation_group
+        result[Path(key.decode()).stem] = [group.group_label for group in groups]
+    return result
 
 
 def names(out: Path) -> list[str]:
@@ -40,15 +44,20 @@ def names(out: Path) -> list[str]:
     [
         ([], {"0": [1], "1": [2], "2": []}),
         (["--drop-empty"], {"0": [1], "1": [2]}),
-        (["--classes", "dog"], {"1": [1], "2": []}),  # 2 had no objects before, as in the fork's sets
+        # 2 had no objects before, as in the fork's sets.
+        (["--classes", "dog"], {"1": [1], "2": []}),
         (["--classes", "dog", "--keep-empty"], {"0": [], "1": [1], "2": []}),
         (["--classes", "dog", "--drop-empty"], {"1": [1]}),
         (["--classes", "dog,cat"], {"0": [2], "1": [1], "2": []}),
     ],
 )
-def test_classes(animals: Path, out: Path, flags: list[str], expected: dict[str, list[int]]) -> None:
+def test_classes(
+    animals: Path, out: Path, flags: list[str], expected: dict[str, list[int]]
+) -> None:
     assert labels(build(animals, out, *flags)) == expected
-    assert names(out) == {"dog": ["dog"], "dog,cat": ["dog", "cat"]}.get(flags[1] if len(flags) > 1 else "", ["cat", "dog"])
+    assert names(out) == {"dog": ["dog"], "dog,cat": ["dog", "cat"]}.get(
+        flags[1] if len(flags) > 1 else "", ["cat", "dog"]
+    )
     assert len(out.with_name("train.txt").read_text().splitlines()) == len(expected)
 
 
@@ -58,19 +67,48 @@ def test_map_renames_and_leaves_out(animals: Path, out: Path, tmp_path: Path) ->
     assert names(out) == ["wild", "pet"]
     (tmp_path / "map.txt").write_text("cat,pet\ndog,pet\n")
     other = tmp_path / "other/lmdb"
-    assert labels(build(animals, other, "--map", tmp_path / "map.txt", "--classes", "pet")) == {"0": [1], "1": [1], "2": []}
+    assert labels(build(animals, other, "--map", tmp_path / "map.txt", "--classes", "pet")) == {
+        "0": [1],
+        "1": [1],
+        "2": [],
+    }
 
 
 def test_a_map_by_labels(animals: Path, out: Path, tmp_path: Path) -> None:
-    """As the fork's data/VOC0712/coco_voc_map.txt: `16,8,cat` is COCO's label 16, the cat, not its id 16, the bird."""
+    """As the fork's data/VOC0712/coco_voc_map.txt.
+
+    `16,8,cat` is COCO's label 16, the cat, not its id 16, the bird.
+    """
     root = convert("coco", animals, tmp_path / "coco")  # ids: cat 3, dog 5; labels: cat 1, dog 2
     (tmp_path / "coco_voc_map.txt").write_text("0,0,background\n9,1,aeroplane\n2,2,dog\n")
-    main(["coco", str(root), "--map", str(tmp_path / "coco_voc_map.txt"), "--labelmap", "voc", "--out", str(out)])
+    main(
+        [
+            "coco",
+            str(root),
+            "--map",
+            str(tmp_path / "coco_voc_map.txt"),
+            "--labelmap",
+            "voc",
+            "--out",
+            str(out),
+        ]
+    )
     voc = {i.name: i.label for i in label_maps.read(label_map.find("voc")).item}
     assert labels(records(out)) == {"1": [voc["dog"]], "2": []}
     (tmp_path / "coco_voc_map.txt").write_text("2,1,cat\n")
-    with pytest.raises(CaffeError, match="--map: label 2 is 'dog', and 'cat' is a class of its own"):
-        main(["coco", str(root), "--map", str(tmp_path / "coco_voc_map.txt"), "--out", str(out.with_name("other"))])
+    with pytest.raises(
+        CaffeError, match="--map: label 2 is 'dog', and 'cat' is a class of its own"
+    ):
+        main(
+            [
+                "coco",
+                str(root),
+                "--map",
+                str(tmp_path / "coco_voc_map.txt"),
+                "--out",
+                str(out.with_name("other")),
+            ]
+        )
 
 
 BAD = {
@@ -87,27 +125,48 @@ BAD = {
 @pytest.mark.parametrize("content", BAD)
 def test_bad_map(content: str, tmp_path: Path) -> None:
     (tmp_path / "map.txt").write_text(content)
-    assert said(lambda: read_map(tmp_path / "map.txt")) == BAD[content].replace("FILE", str(tmp_path / "map.txt"))
+    assert said(lambda: read_map(tmp_path / "map.txt")) == BAD[content].replace(
+        "FILE", str(tmp_path / "map.txt")
+    )
 
 
-def test_bad_flags(animals: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_flags(
+    animals: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def told(*flags: object, status: int = 1) -> str:
         return refused(capsys, "voc", animals, "--out", out, *flags, status=status)
 
     assert told("--classes", "cta") == "--classes: no object of class 'cta' (did you mean 'cat'?)"
-    assert told("--classes", "cat,,dog") == "--classes cat,,dog: class names with commas between them, each once"
-    assert told("--classes", "zebra", "--drop-empty") == f"{animals}: no image has an object of zebra (--keep-empty keeps them all)"
+    assert (
+        told("--classes", "cat,,dog")
+        == "--classes cat,,dog: class names with commas between them, each once"
+    )
+    assert (
+        told("--classes", "zebra", "--drop-empty")
+        == f"{animals}: no image has an object of zebra (--keep-empty keeps them all)"
+    )
     (tmp_path / "map.txt").write_text("cat,pet\n")
-    assert told("--map", tmp_path / "map.txt", "--classes", "pets") == "--classes: --map gives no class 'pets' (did you mean 'pet'?)"
-    assert told("--keep-empty", "--drop-empty", status=2).startswith("argument --drop-empty: not allowed with argument --keep-empty")
+    assert (
+        told("--map", tmp_path / "map.txt", "--classes", "pets")
+        == "--classes: --map gives no class 'pets' (did you mean 'pet'?)"
+    )
+    assert told("--keep-empty", "--drop-empty", status=2).startswith(
+        "argument --drop-empty: not allowed with argument --keep-empty"
+    )
     assert not out.parent.exists()
 
 
 def test_voc_classes_of_coco() -> None:
     renaming = read_map(label_map.find_map("coco_voc"))
-    assert list(renaming.values()) == [i.name for i in label_maps.read(label_map.find("voc")).item][1:]
+    assert (
+        list(renaming.values()) == [i.name for i in label_maps.read(label_map.find("voc")).item][1:]
+    )
     assert set(renaming) <= {i.display_name for i in label_maps.read(label_map.find("coco")).item}
     assert {k: v for k, v in renaming.items() if k != v} == {
-        "airplane": "aeroplane", "dining table": "diningtable", "motorcycle": "motorbike", "potted plant": "pottedplant",
-        "couch": "sofa", "tv": "tvmonitor",
-    }  # fmt: skip
+        "airplane": "aeroplane",
+        "dining table": "diningtable",
+        "motorcycle": "motorbike",
+        "potted plant": "pottedplant",
+        "couch": "sofa",
+        "tv": "tvmonitor",
+    }

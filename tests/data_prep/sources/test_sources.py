@@ -21,7 +21,15 @@ def boxes(found: dict[bytes, bytes]) -> dict[str, list[tuple]]:
     for key, value in found.items():
         record = pb.AnnotatedDatum.FromString(value)
         result[Path(key.decode().partition("_")[2]).stem] = [
-            (g.group_label, a.instance_id, a.bbox.xmin, a.bbox.ymin, a.bbox.xmax, a.bbox.ymax, a.bbox.difficult)
+            (
+                g.group_label,
+                a.instance_id,
+                a.bbox.xmin,
+                a.bbox.ymin,
+                a.bbox.xmax,
+                a.bbox.ymax,
+                a.bbox.difficult,
+            )
             for g in record.annotation_group
             for a in g.annotation
         ] + [record.datum.data]
@@ -36,7 +44,9 @@ def test_same_boxes_as_from_voc(kind: str, tmp_path: Path) -> None:
     main([kind, str(root), "--out", str(tmp_path / "out/lmdb"), *MORE.get(kind, [])])
     found = records(tmp_path / "out/lmdb")
     assert boxes(found) == boxes(expected)
-    assert (tmp_path / "out/labelmap.prototxt").read_text() == (tmp_path / "voc/labelmap.prototxt").read_text()
+    assert (tmp_path / "out/labelmap.prototxt").read_text() == (
+        tmp_path / "voc/labelmap.prototxt"
+    ).read_text()
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -45,7 +55,16 @@ def test_the_list_beside_an_lmdb_builds_it_again(kind: str, folder: Path, tmp_pa
     root = convert(kind, folder, tmp_path / kind)
     found = []
     for number, flags in enumerate(([], ["--list", str(tmp_path / "0/train.txt")])):
-        main([kind, str(root), "--out", str(tmp_path / f"{number}/train_lmdb"), *flags, *MORE.get(kind, [])])
+        main(
+            [
+                kind,
+                str(root),
+                "--out",
+                str(tmp_path / f"{number}/train_lmdb"),
+                *flags,
+                *MORE.get(kind, []),
+            ]
+        )
         found.append(records(tmp_path / f"{number}/train_lmdb"))
     assert len(found[0]) == 3
     assert found[0] == found[1]

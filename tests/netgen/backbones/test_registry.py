@@ -20,7 +20,8 @@ from tests.support import ROOT
 
 def tiny(net: Net, image: Blob) -> dict[str, Blob]:
     """Four convolutions, each of which halves the image."""
-    x, maps = image, {}
+    x = image
+    maps = {}
     for number in range(1, 5):
         name = f"half{number}"
         x = net.add("Convolution", name, x, num_output=8, kernel_size=3, pad=1, stride=2)
@@ -47,15 +48,15 @@ def tiny_backbone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Backbone]:
     backbones.cache_clear()
 
 
-def test_every_file_registers_what_it_gives() -> None:
+def test_every_file_registers_its_backbone() -> None:
     assert list(backbones()) == ["zf", "vgg16", "resnet101", "mobilenet"], "the oldest first"
     for name, backbone in backbones().items():
         assert backbone.name == name
 
 
 @pytest.mark.parametrize("name", backbones())
-def test_maps_have_the_strides_that_are_said(name: str) -> None:
-    """At 320 pixels: strides 4, 8 and 16 give 80, 40 and 20 cells; a pooling that rounds up one more."""
+def test_maps_have_the_declared_strides(name: str) -> None:
+    """At 320 pixels strides 4, 8, 16 give 80, 40, 20 cells, or one more if pooling rounds up."""
     backbone = backbones()[name]
     net = Net("n", "deploy")
     maps = backbone.build(net, net.input("data", (1, 3, 320, 320)))

@@ -12,17 +12,35 @@ from netgen.blocks.resize import resize
 from netgen.graph import Net
 from ssd_common.errors import LayerError
 
-SIZES = [(19, 38), (10, 38), (32, 64), (16, 64), (5, 7), (7, 5), (1, 6), (2, 9), (7, 4), (10, 20), (5, 20), (3, 3), (20, 39), (38, 19)]
+SIZES = [
+    (19, 38),
+    (10, 38),
+    (32, 64),
+    (16, 64),
+    (5, 7),
+    (7, 5),
+    (1, 6),
+    (2, 9),
+    (7, 4),
+    (10, 20),
+    (5, 20),
+    (3, 3),
+    (20, 39),
+    (38, 19),
+]
 
 
 def align_corners(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Interp (lzx1413/CAFFE_SSD, interp.cpp): output i reads position i (n - 1) / (m - 1), both corners kept."""
+    """Interp's interpolation: output i reads position i (n - 1) / (m - 1), both corners kept.
+
+    Source: lzx1413/CAFFE_SSD, interp.cpp.
+    """
     for axis, m in enumerate(size):
         n = x.shape[axis]
-        at = np.arange(m) * ((n - 1) / (m - 1) if m > 1 else 0)
+        at = np.linspace(0, n - 1, m)
         low = np.minimum(np.floor(at + 1e-9).astype(int), n - 1)
-        high, part = np.minimum(low + 1, n - 1), at - low
-        part = part[:, None] if axis == 0 else part
+        high = np.minimum(low + 1, n - 1)
+        part = np.expand_dims(at - low, 1 - axis)
         x = np.take(x, low, axis) * (1 - part) + np.take(x, high, axis) * part
     return x
 
@@ -30,19 +48,22 @@ def align_corners(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def deconvolve(x: np.ndarray, param: pb.ConvolutionParameter) -> np.ndarray:
     """Ones, kernel = stride: every value is spread over a block of its own."""
     assert (param.kernel_h, param.kernel_w) == (param.stride_h, param.stride_w)
-    assert (param.weight_filler.type, param.weight_filler.value, param.bias_term) == ("constant", 1, False)
+    assert (param.weight_filler.type, param.weight_filler.value) == ("constant", 1)
+    assert param.bias_term is False
     return np.kron(x, np.ones((param.kernel_h, param.kernel_w)))
 
 
 def average(x: np.ndarray, param: pb.PoolingParameter) -> np.ndarray:
-    """AVE pooling without padding, output sizes rounded up as Caffe does; a window that leaves the map would show as a smaller one."""
-    kernel, stride = (param.kernel_h, param.kernel_w), (param.stride_h, param.stride_w)
-    rows, columns = (math.ceil((n - k) / s) + 1 for n, k, s in zip(x.shape, kernel, stride, strict=True))
+    """AVE pooling without padding; output sizes are rounded up, as Caffe does."""
+    kernel_h = param.kernel_h
+    kernel_w = param.kernel_w
+    rows = math.ceil((x.shape[0] - kernel_h) / param.stride_h) + 1
+    columns = math.ceil((x.shape[1] - kernel_w) / param.stride_w) + 1
     out = np.empty((rows, columns))
     for i in range(rows):
         for j in range(columns):
-            window = x[i * stride[0] :, j * stride[1] :][: kernel[0], : kernel[1]]
-            assert window.shape == kernel, "no window may be cut at the border"
+            window = x[i * param.stride_h :, j * param.stride_w :][:kernel_h, :kernel_w]
+            assert window.shape == (kernel_h, kernel_w), "no window may be cut at the border"
             out[i, j] = window.mean()
     return out
 
@@ -50,7 +71,11 @@ def average(x: np.ndarray, param: pb.PoolingParameter) -> np.ndarray:
 def run(net: pb.NetParameter, x: np.ndarray) -> np.ndarray:
     """The layers of a net one after the other, on one channel."""
     for layer in net.layer:
-        x = deconvolve(x, layer.convolution_param) if layer.type == "Deconvolution" else average(x, layer.pooling_param)
+        if layer.type == "Deconvolution":
+            x = deconvolve(x, layer.convolution_param)
+        else:
+            assert layer.type == "Pooling"
+            x = average(x, layer.pooling_param)
     return x
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 import netrun
 from netgen.blocks.resize import upsample_nearest
@@ -24,9 +25,12 @@ TYPES = {  # layers that it takes, the largest map in between
 }
 
 
-def upsampled(before: tuple[int, int], after: tuple[int, int]) -> tuple[Net, np.ndarray, np.ndarray]:
+def upsampled(
+    before: tuple[int, int], after: tuple[int, int]
+) -> tuple[Net, np.ndarray, np.ndarray]:
     net = Net("n", "deploy")
-    x, like = net.input("x", (2, 3, *before)), net.input("like", (2, 3, *after))
+    x = net.input("x", (2, 3, *before))
+    like = net.input("like", (2, 3, *after))
     y = upsample_nearest(net, "y", x, like)
     assert y.shape == (2, 3, *after)
     if y == x:
@@ -40,18 +44,23 @@ def upsampled(before: tuple[int, int], after: tuple[int, int]) -> tuple[Net, np.
 
 @pytest.mark.parametrize(("before", "after"), [*TYPES, (5, 1), (11, 22), (2, 9), (9, 4)])
 def test_equals_interpolate(before: int, after: int) -> None:
-    """Square maps, against the index arithmetic ⌊t·n/m⌋ and against what the authors' code calls."""
+    """Square maps, beside the index arithmetic ⌊t·n/m⌋ and the function that the authors call."""
     net, x, y = upsampled((before, before), (after, after))
     at = np.arange(after) * before // after
     assert np.array_equal(y, x[:, :, at][..., at])
-    assert np.array_equal(y, torch.nn.functional.interpolate(torch.from_numpy(x), size=(after, after), mode="nearest").numpy())
+    nearest = F.interpolate(torch.from_numpy(x), size=(after, after), mode="nearest")
+    assert np.array_equal(y, nearest.numpy())
     if (before, after) in TYPES:
-        types = [layer.type for layer in net.proto.layer if layer.name.startswith("y") and layer.type != "Power"]
-        assert types == TYPES[before, after]
+        own = [layer.type for layer in net.proto.layer if layer.name.startswith("y")]
+        assert [type for type in own if type != "Power"] == TYPES[before, after]
 
 
-@pytest.mark.parametrize(("before", "after"), [((5, 9), (7, 9)), ((3, 4), (5, 8)), ((1, 5), (3, 7)), ((6, 2), (6, 4)), ((9, 5), (17, 10))])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((5, 9), (7, 9)), ((3, 4), (5, 8)), ((1, 5), (3, 7)), ((6, 2), (6, 4)), ((9, 5), (17, 10))],
+)
 def test_axes_apart(before: tuple[int, int], after: tuple[int, int]) -> None:
     _, x, y = upsampled(before, after)
-    rows, columns = (np.arange(m) * n // m for n, m in zip(before, after, strict=True))
+    rows = np.arange(after[0]) * before[0] // after[0]
+    columns = np.arange(after[1]) * before[1] // after[1]
     assert np.array_equal(y, x[:, :, rows][..., columns])

@@ -1,4 +1,4 @@
-"""`netgen build`: what it prints for a shell, and its flags' values."""
+"""`netgen build`: its answers for a shell, and its flags' values."""
 
 from __future__ import annotations
 
@@ -49,9 +49,8 @@ def test_print_several_of_a_changed_detector(capsys: pytest.CaptureFixture[str])
 
 
 def test_print_sources_is_print_sources(capsys: pytest.CaptureFixture[str]) -> None:
-    assert printed(capsys, "ssd300", "--print-sources") == printed(
-        capsys, "ssd300", "--print", "sources"
-    )
+    sources = printed(capsys, "ssd300", "--print", "sources")
+    assert printed(capsys, "ssd300", "--print-sources") == sources
 
 
 def test_every_key_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,6 +61,6 @@ def test_every_key_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_flags_offer_what_netgen_has() -> None:
-    """The command line knows these by heart, to answer `--help` without loading a net."""
+    """The command line has copies of these, to answer `--help` without loading a net."""
     assert tuple(graph.PHASES) == flags.PHASES
     assert flags.TARGETS == run.TARGETS

@@ -25,7 +25,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def out(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """What a command prints."""
+    """The output of a command."""
     main(argv)
     return capsys.readouterr().out
 
@@ -47,9 +47,8 @@ def test_summary_and_diff(capsys: pytest.CaptureFixture[str], plugin: str) -> No
     # 4 boxes on 38² and on 5² + 10² cells, 6 on 19²
     boxes = f"{4 * 38**2 + 6 * 19**2 + 4 * (10**2 + 5**2):,}"
     assert boxes in out(capsys, "summary", "mydet300", "--plugin", plugin)
-    assert f"boxes: 8,732 -> {boxes}" in out(
-        capsys, "diff", "ssd300", "mydet300", "--plugin", plugin
-    )
+    differences = out(capsys, "diff", "ssd300", "mydet300", "--plugin", plugin)
+    assert f"boxes: 8,732 -> {boxes}" in differences
 
 
 def test_card(capsys: pytest.CaptureFixture[str], plugin: str) -> None:

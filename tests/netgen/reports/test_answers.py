@@ -1,4 +1,4 @@
-"""What `netgen build ID --print KEY` tells a shell."""
+"""The answers of `netgen build ID --print KEY`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `netgen diff` says of two nets."""
+"""The lines of `netgen diff`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from netgen.cli import main
 from netgen.reports.net_diff import diff
 from ssd_common.errors import CaffeError
 
+NET = """name: "n"
+    layer {
+      name: "data" type: "Input" top: "data"
+      input_param { shape { dim: [1, 3, 8, 8] } }
+    }
+    layer {
+      name: "c" type: "Convolution" bottom: "data" top: "c"
+      convolution_param { num_output: 2 kernel_size: 3 }
+    }
+    layer { name: "r" type: "ReLU" bottom: "c" top: "c" }"""
+
 
 def net(change: str = "") -> str:
-    text = """name: "n" layer { name: "data" type: "Input" top: "data" input_param { shape { dim: [1, 3, 8, 8] } } }
-    layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 2 kernel_size: 3 } }
-    layer { name: "r" type: "ReLU" bottom: "c" top: "c" }"""
+    """NET, its first OLD replaced as in "OLD => NEW"."""
     old, _, new = change.partition(" => ")
-    assert old in text
-    return text.replace(old, new, 1)
+    assert old in NET
+    return NET.replace(old, new, 1)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +36,15 @@ def net(change: str = "") -> str:
     [
         ("", []),
         ('"n" => "m"', []),
-        ('"ReLU" => "PReLU"', ["~ PReLU r", "type: ReLU -> PReLU", "parameters: none -> 2", "parameters: 56 -> 58 (+2)"]),
+        (
+            '"ReLU" => "PReLU"',
+            [
+                "~ PReLU r",
+                "type: ReLU -> PReLU",
+                "parameters: none -> 2",
+                "parameters: 56 -> 58 (+2)",
+            ],
+        ),
         # 2 x 3 x 3 x 3 + 2 = 56; 2 x 3 x 5 x 5 + 2 = 152; 6² x 2 x 27 and 4² x 2 x 75 multiply-adds
         (
             "kernel_size: 3 => kernel_size: 5",
@@ -41,13 +58,19 @@ def net(change: str = "") -> str:
             ],
         ),
         ('"r" => "s"', ["- ReLU r 1x2x6x6", "+ ReLU s 1x2x6x6"]),
-        ("1, 3, 8, 8 => 1, 3, 9, 8", ["shape of data: 1x3x8x8 -> 1x3x9x8", "shape of c: 1x2x6x6 -> 1x2x7x6"]),
+        (
+            "1, 3, 8, 8 => 1, 3, 9, 8",
+            ["shape of data: 1x3x8x8 -> 1x3x9x8", "shape of c: 1x2x6x6 -> 1x2x7x6"],
+        ),
     ],
 )
-def test_prototxt(tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, lines: list[str]) -> None:
-    a, b = tmp_path / "a.prototxt", tmp_path / "b.prototxt"
+def test_prototxt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, lines: list[str]
+) -> None:
+    a = tmp_path / "a.prototxt"
+    b = tmp_path / "b.prototxt"
     a.write_text(net())
-    b.write_text(net(change) if change else net())
+    b.write_text(net(change))
     assert main(["diff", str(a), str(b)]) == int(bool(lines)), "exit status as diff's"
     out = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert set(lines) <= set(out)
@@ -58,7 +81,9 @@ def test_another_order(tmp_path: Path) -> None:
     layers = [f'layer {{ name: "{n}" type: "ReLU" bottom: "data" top: "{n}" }}' for n in "xy"]
     for name, order in (("a", layers), ("b", layers[::-1])):
         (tmp_path / name).write_text('input: "data" input_shape { dim: [1, 1] } ' + " ".join(order))
-    assert diff(str(tmp_path / "a"), str(tmp_path / "b")).splitlines() == ["~ another order, from layer x on"]
+    assert diff(str(tmp_path / "a"), str(tmp_path / "b")).splitlines() == [
+        "~ another order, from layer x on"
+    ]
 
 
 def test_ids() -> None:
@@ -84,8 +109,10 @@ def test_caffemodels(tmp_path: Path) -> None:
     a = weights(tmp_path / "a.caffemodel", proto, 1, (2, 3, 3, 3))
     assert diff(a, a) == ""
     assert diff(a, str(tmp_path / "n.prototxt")) == ""
-    assert diff(a, weights(tmp_path / "b.caffemodel", proto, 2, (2, 3, 3, 3))) == "~ c other values"
-    assert diff(a, weights(tmp_path / "c.caffemodel", proto, 1, (2, 27, 1, 1))) == "~ c 2x3x3x3, 2 -> 2x27x1x1, 2"
+    b = weights(tmp_path / "b.caffemodel", proto, 2, (2, 3, 3, 3))
+    assert diff(a, b) == "~ c other values"
+    c = weights(tmp_path / "c.caffemodel", proto, 1, (2, 27, 1, 1))
+    assert diff(a, c) == "~ c 2x3x3x3, 2 -> 2x27x1x1, 2"
     out = diff(a, "ssd300").splitlines()
     assert out[0] == "- c 2x3x3x3, 2"
     assert "+ conv1_1 64x3x3x3, 64" in out

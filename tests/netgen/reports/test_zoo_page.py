@@ -1,4 +1,4 @@
-"""Cards: what they say, and that docs/zoo/ is what netgen writes."""
+"""Cards: their text, and that docs/zoo/ holds what netgen writes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_docs_are_what_netgen_writes(written: dict[str, str]) -> None:
 def test_every_id_has_its_card(written: dict[str, str]) -> None:
     everything = "\n".join(written.values())
     assert sorted(re.findall(r"^## (\S+)$", everything, re.MULTILINE)) == sorted(entries())
-    for zoo_id in entries():
-        folder = "prototxt" if zoo_id in committed_ids() else "runs"
+    folders = dict.fromkeys(entries(), "runs") | dict.fromkeys(committed_ids(), "prototxt")
+    for zoo_id, folder in folders.items():
         assert f"netgen build {zoo_id}\n{folder}/{zoo_id}/train.sh\n" in everything
     assert re.findall(r"\*\*(\w+)\*\*", written[f"{FOLDER}/README.md"]) == committed_ids()
 
@@ -39,10 +39,11 @@ def test_every_id_has_its_card(written: dict[str, str]) -> None:
 def test_a_card(capsys: pytest.CaptureFixture[str]) -> None:
     main(["card", "fssd300"])
     out = capsys.readouterr().out
+    data = "VOC0712: 16,551 images to train on, 4,952 to test on, 21 classes with background"
     for words in (
         "§4.2 and Table 3: 78.8 mAP",
         "GTX 1080Ti",
-        "| data | VOC0712: 16,551 images to train on, 4,952 to test on, 21 classes with background |",
+        f"| data | {data} |",
         "learning rate 0.001, times 0.1 at 80,000, 100,000, 120,000",
         "batch 16 x 2 devices x iter_size 1 = 32, on 2 GPUs, 232 epochs",  # 120,000 x 32 / 16,551
         "| boxes | 8,732 |",
@@ -55,9 +56,19 @@ def test_a_card(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_activation_memory() -> None:
-    """256 images of 4·128² values and as many after a convolution, whose ReLU is in place: 2·2²⁴ values of four bytes, twice."""
-    net = """layer { name: "d" type: "Input" top: "d" input_param { shape { dim: [256, 4, 128, 128] } } }
-    layer { name: "c" type: "Convolution" bottom: "d" top: "c" convolution_param { num_output: 4 kernel_size: 1 } }
+    """Two blobs of 256·4·128² = 2²⁴ values of four bytes, and their gradients.
+
+    The images and a convolution's output; its ReLU works in place.
+    """
+    net = """
+    layer {
+      name: "d" type: "Input" top: "d"
+      input_param { shape { dim: [256, 4, 128, 128] } }
+    }
+    layer {
+      name: "c" type: "Convolution" bottom: "d" top: "c"
+      convolution_param { num_output: 4 kernel_size: 1 }
+    }
     layer { name: "r" type: "ReLU" bottom: "c" top: "c" }"""
     assert memory(walk_net(parse(net, NetParameter))) == "256 MiB"
     assert memory(walk_net(parse(net.replace("256", "1024"), NetParameter))) == "1.0 GiB"

@@ -1,4 +1,4 @@
-"""M2Det against the paper's figures and the authors' code: parameters, maps, boxes, attention, schedule."""
+"""M2Det beside the paper's figures and the authors' code: parameters, maps, boxes, schedule."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from netgen.zoo.m2det import RELEASED_NECK
 from netgen.zoo.m2det_sizes import TABLE_3
 from ssd_common.errors import CaffeError
 
-# zoo.md: millions of parameters of the released code, without and with SFAM, by levels and channels.
+# zoo.md: millions of parameters of the released code by levels and channels, without and with SFAM.
 RELEASED = {
     (2, 256): (49.0, 49.0),
     (4, 256): (76.9, 77.0),
@@ -50,21 +50,32 @@ def unit(inputs: int, outputs: int, kernel: int) -> int:
     return kernel**2 * inputs * outputs + 2 * outputs
 
 
-def by_hand(levels: int, channels: int, *, sfam: bool, shared: bool, smooth: bool = True, base: bool = True) -> int:
+def by_hand(
+    levels: int, channels: int, *, sfam: bool, shared: bool, smooth: bool = True, base: bool = True
+) -> int:
     """Parameters with VGG16 and 81 classes."""
     # conv1_1 … conv5_3, then fc6 3×3×512×1024, fc7 1024×1024, all with biases.
     widths = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
     total = sum(9 * a * b + b for a, b in pairwise(widths)) + (9 * 512 + 1024) * 1024 + 2 * 1024
     total += unit(512, 256, 3) + unit(1024, 512, 1)  # FFMv1
-    half, c = channels // 2, channels
-    total += (1 if shared or not base else levels) * unit(256 + 512, half, 1)  # FFMv2's base convolution
-    for level in range(levels):
-        inputs = half if level == 0 else c + half * base
-        # Down: from the input, and four more; laterals: of the input, and four more; top; five smoothings.
-        total += 2 * unit(inputs, c, 3) + 2 * 4 * unit(c, c, 3) + (1 + 5 * smooth) * unit(c, c, 1)
+    half = channels // 2
+    c = channels
+    bases = levels  # FFMv2's base convolutions
+    attentions = 6  # pairs of full connections
+    if shared or not base:
+        bases = 1
+    if shared:
+        attentions = 1
+    total += bases * unit(256 + 512, half, 1)
+    inputs = half
+    for _ in range(levels):
+        # Down: from the input, and four more. Laterals: of the input, and four more.
+        total += 2 * unit(inputs, c, 3) + 2 * 4 * unit(c, c, 3)
+        total += (1 + 5 * smooth) * unit(c, c, 1)  # top, five smoothings
+        inputs = c + half * base
     wide = levels * channels
     if sfam:
-        total += (1 if shared else 6) * (2 * wide * wide // 16 + wide // 16 + wide)
+        total += attentions * (2 * wide * wide // 16 + wide // 16 + wide)
     if shared:
         total += 2 * wide  # Scale of the largest map's BatchNorm
     return total + 6 * (9 * wide + 1) * 6 * (4 + 81)  # heads on 6 maps, 6 boxes each
@@ -76,15 +87,20 @@ def test_parameters_of_the_released_code(levels: int, channels: int, sfam: bool)
     neck = replace(RELEASED_NECK, sfam=sfam, levels=levels, channels=channels)
     count = parameters(with_neck(neck).build("deploy"))
     assert count == by_hand(levels, channels, sfam=sfam, shared=True)
-    assert count / 1e6 == pytest.approx(RELEASED[levels, channels][sfam], rel=0.005)
-    assert round(count / 1e6, 1) == pytest.approx(RELEASED[levels, channels][sfam], abs=0.051), "all printed figures"
+    millions = RELEASED[levels, channels][sfam]
+    assert count / 1e6 == pytest.approx(millions, rel=0.005)
+    assert round(count / 1e6, 1) == pytest.approx(millions, abs=0.051), "all printed figures"
 
 
 def test_table_3_is_not_what_the_code_gives() -> None:
-    """By how much the card says: 98.9M against 132.6M or 133.2M for 8 levels of 256 channels; no printed row is within 3 %."""
+    """98.9M are printed, 132.6M or 133.2M counted for 8 levels of 256 channels, as the card says.
+
+    No printed row is within 3 %.
+    """
     assert by_hand(8, 256, sfam=True, shared=True) / 98.9e6 == pytest.approx(1.346, abs=0.001)
     for row in TABLE_3:
-        assert all(abs(figure / row.millions - 1) > 0.03 for figure in RELEASED[row.levels, row.channels])
+        for figure in RELEASED[row.levels, row.channels]:
+            assert abs(figure / row.millions - 1) > 0.03
 
 
 @pytest.mark.parametrize(
@@ -93,7 +109,10 @@ def test_table_3_is_not_what_the_code_gives() -> None:
         ("m2det320_vgg_coco", by_hand(8, 256, sfam=True, shared=False)),  # 136,477,748
         ("m2det320_vgg_coco_nosfam", by_hand(8, 256, sfam=False, shared=False)),
         ("m2det320_vgg_coco_tum8", by_hand(8, 256, sfam=False, shared=False, base=False)),
-        ("m2det320_vgg_coco_stum8", by_hand(8, 256, sfam=False, shared=False, base=False, smooth=False)),
+        (
+            "m2det320_vgg_coco_stum8",
+            by_hand(8, 256, sfam=False, shared=False, base=False, smooth=False),
+        ),
         ("m2det320_vgg_coco_stum1", by_hand(1, 256, sfam=False, shared=False, smooth=False)),
         ("m2det320_vgg_coco_l2_c512", by_hand(2, 512, sfam=True, shared=False)),
         ("m2det704_vgg_coco_release", by_hand(8, 256, sfam=False, shared=True)),
@@ -103,7 +122,9 @@ def test_parameters_of_entries(zoo_id: str, want: int) -> None:
     assert parameters(netgen.build(zoo_id, "deploy")) == want
 
 
-MAPS = {  # data/anchors.py of qijiezhao/M2Det: halves, rounded up, from stride 8 on; the last map is two cells less than the one before
+# data/anchors.py of qijiezhao/M2Det: halves, rounded up, from stride 8 on; the last map has two
+# cells less than the one before.
+MAPS = {
     320: [40, 20, 10, 5, 3, 1],
     512: [64, 32, 16, 8, 4, 2],
     704: [88, 44, 22, 11, 6, 4],
@@ -125,7 +146,13 @@ def test_maps_and_boxes(zoo_id: str, size: int) -> None:
     found = walk_net(netgen.build(zoo_id, "deploy"))
     shapes = [found.blobs[f"mlfpn_{i}"] for i in range(1, 7)]
     assert shapes == [(1, 2048, cells, cells) for cells in MAPS[size]]
-    assert found.priors == 6 * sum(cells**2 for cells in MAPS[size])  # 12,810, 32,760, 62,022, 80,208
+    cells_of_all = sum(cells**2 for cells in MAPS[size])
+    assert found.priors == 6 * cells_of_all  # 12,810, 32,760, 62,022, 80,208
+
+
+def priors(zoo_id: str) -> list[pb.PriorBoxParameter]:
+    layers = netgen.build(zoo_id, "deploy").layer
+    return [layer.prior_box_param for layer in layers if layer.type == "PriorBox"]
 
 
 @pytest.mark.parametrize(
@@ -133,14 +160,22 @@ def test_maps_and_boxes(zoo_id: str, size: int) -> None:
     [
         # 0.08, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05 of 320
         ("m2det320_vgg_coco", [25.6, 48, 105.6, 163.2, 220.8, 278.4, 336], [0] * 6),
-        ("m2det320_vgg_coco_release", [25.6, 48, 105.6, 163.2, 220.8, 278.4, 336], [8, 16, 32, 64, 107, 320]),
+        (
+            "m2det320_vgg_coco_release",
+            [25.6, 48, 105.6, 163.2, 220.8, 278.4, 336],
+            [8, 16, 32, 64, 107, 320],
+        ),
         ("m2det512_vgg_coco", [30.72, 76.8, 168.96, 261.12, 353.28, 445.44, 537.6], [0] * 6),
-        ("m2det704_vgg_coco_release", [28.16, 77.44, 161.92, 274.56, 408.32, 563.2, 739.2], [8, 16, 32, 64, 117, 176]),
+        (
+            "m2det704_vgg_coco_release",
+            [28.16, 77.44, 161.92, 274.56, 408.32, 563.2, 739.2],
+            [8, 16, 32, 64, 117, 176],
+        ),
         ("m2det800_vgg_coco", [32, 120, 264, 408, 552, 696, 840], [0] * 6),
     ],
 )
 def test_prior_boxes(zoo_id: str, sides: list[float], steps: list[float]) -> None:
-    boxes = [layer.prior_box_param for layer in netgen.build(zoo_id, "deploy").layer if layer.type == "PriorBox"]
+    boxes = priors(zoo_id)
     assert [p.min_size[0] for p in boxes] == pytest.approx(sides[:-1])
     assert [p.max_size[0] for p in boxes] == pytest.approx(sides[1:])
     assert [list(p.aspect_ratio) for p in boxes] == [[2, 3]] * 6
@@ -148,10 +183,14 @@ def test_prior_boxes(zoo_id: str, sides: list[float], steps: list[float]) -> Non
 
 
 def test_boxes_that_the_release_clamps() -> None:
-    """Wider or higher than the image: ratio 3 on 3×3 cells (0.69·√3 = 1.20), ratios 2 and 3 on the last (0.87·√2 = 1.23): 9·2 + 4 = 22."""
+    """Boxes wider or higher than the image: 9·2 + 4 = 22.
+
+    Ratio 3 on 3×3 cells (0.69·√3 = 1.20), ratios 2 and 3 on the last cell (0.87·√2 = 1.23).
+    """
     count = 0
-    for layer, cells in zip([x for x in netgen.build("m2det320_vgg_coco", "deploy").layer if x.type == "PriorBox"], MAPS[320], strict=True):
-        low, high = layer.prior_box_param.min_size[0], layer.prior_box_param.max_size[0]
+    for prior, cells in zip(priors("m2det320_vgg_coco"), MAPS[320], strict=True):
+        low = prior.min_size[0]
+        high = prior.max_size[0]
         sides = [low, (low * high) ** 0.5, *(low * ratio**0.5 for ratio in (2, 2, 3, 3))]
         count += cells**2 * sum(side > 320 for side in sides)
     assert count == 22
@@ -159,8 +198,9 @@ def test_boxes_that_the_release_clamps() -> None:
 
 def test_another_backbone() -> None:
     """The same neck on ResNet-101 is the paper's own net on it."""
-    there = netgen.configure("m2det320_vgg_coco", backbone="resnet101").build("deploy")
-    assert there.layer[:-1] == netgen.build("m2det320_resnet101_coco", "deploy").layer[:-1]  # the last says where detections go
+    ours = netgen.configure("m2det320_vgg_coco", backbone="resnet101").build("deploy")
+    papers = netgen.build("m2det320_resnet101_coco", "deploy")
+    assert ours.layer[:-1] == papers.layer[:-1]  # the last one names the place of detections
 
 
 def test_another_size_has_boxes_of_its_own() -> None:
@@ -168,34 +208,52 @@ def test_another_size_has_boxes_of_its_own() -> None:
     net = Net("n", "deploy")
     features = netgen.configure("m2det320_vgg_coco_release").recipe.features
     sources = features(net, net.input("data", (1, 3, 352, 352)))
-    assert [(source.blob.size, source.step) for source in sources][:2] == [((44, 44), 0), ((22, 22), 0)]
+    assert [(source.blob.size, source.step) for source in sources][:2] == [
+        ((44, 44), 0),
+        ((22, 22), 0),
+    ]
 
 
 def test_the_release_shares_its_connections() -> None:
-    """One pair of full connections over the six scales, by name; one base convolution. The paper's net shares nothing."""
-    names = {layer.name: [p.name for p in layer.param] for layer in with_neck(replace(RELEASED_NECK, sfam=True)).build("train").layer}
-    for layer in ("fc1", "fc2"):
-        assert all(names[f"sfam_{scale}_{layer}"] == [f"sfam_{layer}_w", f"sfam_{layer}_b"] for scale in range(1, 7))
+    """One pair of full connections over the six scales, by name; one base convolution.
+
+    The paper's net shares nothing.
+    """
+    names = {}
+    for layer in with_neck(replace(RELEASED_NECK, sfam=True)).build("train").layer:
+        names[layer.name] = [param.name for param in layer.param]
+    for scale in range(1, 7):
+        assert names[f"sfam_{scale}_fc1"] == ["sfam_fc1_w", "sfam_fc1_b"]
+        assert names[f"sfam_{scale}_fc2"] == ["sfam_fc2_w", "sfam_fc2_b"]
     assert "leach" in names
     assert "leach1" not in names
     paper = netgen.build("m2det320_vgg_coco", "train").layer
-    assert not any(p.name for layer in paper for p in layer.param)
+    for layer in paper:
+        assert not any(param.name for param in layer.param)
     assert {f"leach{level}" for level in range(1, 9)} < {layer.name for layer in paper}
 
 
 def test_released_resnet() -> None:
-    """layers/resnet.py of qijiezhao/M2Det: conv4 keeps 40×40 cells, conv5 halves them and is not dilated."""
+    """conv4 keeps 40×40 cells, conv5 halves them and is not dilated.
+
+    Source: layers/resnet.py of qijiezhao/M2Det.
+    """
     net = netgen.build("m2det320_resnet101_coco_release", "deploy")
     found = walk_net(net)
     assert [found.blobs[name][2] for name in ("res3b3", "res4b22", "res5c")] == [40, 40, 20]
-    assert not any(d > 1 for layer in net.layer for d in layer.convolution_param.dilation)
-    assert [walk_net(netgen.build("m2det320_resnet101_coco", "deploy")).blobs[n][2] for n in ("res4b22", "res5c")] == [20, 20]
+    for layer in net.layer:
+        assert set(layer.convolution_param.dilation) <= {1}
+    paper = walk_net(netgen.build("m2det320_resnet101_coco", "deploy"))
+    assert [paper.blobs[name][2] for name in ("res4b22", "res5c")] == [20, 20]
 
 
 def test_rows_of_table_2_differ_in_what_they_say() -> None:
-    nets = {n: netgen.build(f"m2det320_vgg_coco{n}", "train") for n in ("", "_nosfam", "_tum8", "_stum8")}
-    layers = {n: {layer.name for layer in net.layer} for n, net in nets.items()}
-    sfam, base, smooth = (layers[a] - layers[b] for a, b in (("", "_nosfam"), ("_nosfam", "_tum8"), ("_tum8", "_stum8")))
+    def layers(row: str) -> set[str]:
+        return {layer.name for layer in netgen.build(f"m2det320_vgg_coco{row}", "train").layer}
+
+    sfam = layers("") - layers("_nosfam")
+    base = layers("_nosfam") - layers("_tum8")
+    smooth = layers("_tum8") - layers("_stum8")
     assert all(name.startswith("sfam_") or name.endswith("_levels") for name in sfam)
     assert {name.split("_")[0].rstrip("12345678") for name in base} == {"leach", "unet"}
     assert all("_smooth" in name for name in smooth)
@@ -209,7 +267,12 @@ def test_rows_of_table_2_differ_in_what_they_say() -> None:
         # // 16 = 7,392: 5, 90, 110, then 130, 150 and 160.
         (
             "m2det320_vgg_coco_release",
-            [("inv", 36_960, []), ("fixed", 665_280, []), ("fixed", 813_120, []), ("multistep", 1_182_720, [960_960, 1_108_800])],
+            [
+                ("inv", 36_960, []),
+                ("fixed", 665_280, []),
+                ("fixed", 813_120, []),
+                ("multistep", 1_182_720, [960_960, 1_108_800]),
+            ],
         ),
     ],
 )
@@ -223,9 +286,10 @@ def test_schedules(zoo_id: str, want: list) -> None:
 
 
 def test_detections() -> None:
-    output = next(layer for layer in netgen.build("m2det320_vgg_coco", "test").layer if layer.type == "DetectionOutput")
-    assert output.detection_output_param.confidence_threshold == pytest.approx(0.05)
-    assert output.detection_output_param.nms_param.nms_threshold == pytest.approx(0.45)
+    layers = {layer.type: layer for layer in netgen.build("m2det320_vgg_coco", "test").layer}
+    output = layers["DetectionOutput"].detection_output_param
+    assert output.confidence_threshold == pytest.approx(0.05)
+    assert output.nms_param.nms_threshold == pytest.approx(0.45)
 
 
 @pytest.mark.parametrize("size", [(320, 512), (352, 384)])

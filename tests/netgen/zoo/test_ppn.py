@@ -1,4 +1,4 @@
-"""PPN: its size, what its maps share, its schedule, and the files that it takes."""
+"""PPN: its size, its shared predictor, its schedule, and its files."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ def loss(detector: Run) -> pb.LayerParameter:
 
 @pytest.mark.parametrize("zoo_id", IDS)
 def test_size_is_the_published_one(zoo_id: str) -> None:
-    last = STAGES[11:]  # conv12 and conv13, which PPN does without
+    last = STAGES[11:]  # conv12 and conv13, which PPN lacks
     to_conv11 = BACKBONE - sum(9 * i + i * o + 2 * i + 2 * o for i, o in last)
     assert to_conv11 == 1_613_120
     shared = 512 * 512
     normalised = 6 * 2 * 512  # BatchNorm's factors and terms, for each map
-    boxes, classes = 513 * 6 * 4, 513 * 6 * 91
+    boxes = 513 * 6 * 4
+    classes = 513 * 6 * 91
     found = walked(zoo_id)
     assert found.learnable == to_conv11 + shared + normalised + boxes + classes == 2_173_818
     assert found.learnable == pytest.approx(2.18e6, rel=0.01)
@@ -56,8 +57,12 @@ def test_size_is_the_published_one(zoo_id: str) -> None:
 @pytest.mark.parametrize("phase", ["train", "test", "deploy"])
 def test_maps_share_one_predictor(phase: str) -> None:
     found = walked("ppn300_coco", phase)
-    assert [found.blobs[f"predictor{i}"][1:] for i in range(1, 7)] == [(512, s, s) for s in (19, 10, 5, 3, 2, 1)]
-    names = {w.layer.name: [p.name for p in w.layer.param] for w in found.layers if w.layer.name.startswith("predictor")}
+    for number, cells in enumerate((19, 10, 5, 3, 2, 1), 1):
+        assert found.blobs[f"predictor{number}"][1:] == (512, cells, cells)
+    names = {}
+    for walked_layer in found.layers:
+        layer = walked_layer.layer
+        names[layer.name] = [param.name for param in layer.param]
     for number in range(1, 7):
         assert names[f"predictor{number}"] == ["predictor_w"]
         assert names[f"predictor{number}_mbox_loc"] == ["predictor_loc_w", "predictor_loc_b"]
@@ -76,9 +81,13 @@ def test_scales_are_evenly_spread() -> None:
 
 
 def test_the_loss_is_the_paper_s_and_the_release_s() -> None:
-    options = [json.loads(loss(netgen.configure(zoo_id)).python_param.param_str) for zoo_id in IDS]
+    layers = [loss(netgen.configure(zoo_id)) for zoo_id in IDS]
+    options = [json.loads(layer.python_param.param_str) for layer in layers]
     common = {"num_classes": 91, "gamma": 2, "use_difficult_gt": False}
-    assert options == [common | {"alpha": 0.25, "loc_weight": 1}, common | {"alpha": 0.75, "loc_weight": 1.5 / 4}]
+    assert options == [
+        common | {"alpha": 0.25, "loc_weight": 1},
+        common | {"alpha": 0.75, "loc_weight": 1.5 / 4},
+    ]
     assert list(loss(netgen.configure(IDS[0])).loss_weight) == [1]
 
 
@@ -87,7 +96,8 @@ def test_a_cosine_is_drawn_in_straight_lines() -> None:
     schedule = netgen.configure("ppn300_coco_release").schedule
     solvers = solver_chain(schedule, pb.SolverParameter(max_iter=schedule.max_iter))
     assert len(solvers) == 13
-    start, worst = 0, 0.0
+    start = 0
+    worst = 0.0
     for solver in solvers:
         for iteration in range(start, solver.max_iter, 50):
             rate = solver.base_lr * (1 + solver.gamma * iteration) ** -solver.power
@@ -108,19 +118,24 @@ def test_pieces_follow_each_other() -> None:
     assert [segment.until for segment in segments] == list(range(10, 131, 10))
     assert (segments[0].start, segments[0].end) == (0.1, 1)
     # (1 + cos 45°) / 2, then of 60°, 90°, 120° and 135°, the starts of pieces 3, 4, 6, 8 and 9.
+    half = math.sqrt(0.5)
     starts = [segments[1 + piece].start for piece in (0, 3, 4, 6, 8, 9)]
-    assert starts == pytest.approx([1, (1 + math.sqrt(0.5)) / 2, 0.75, 0.5, 0.25, (1 - math.sqrt(0.5)) / 2])
+    assert starts == pytest.approx([1, (1 + half) / 2, 0.75, 0.5, 0.25, (1 - half) / 2])
     assert all(one.end == other.start for one, other in pairwise(segments))
     assert segments[-1].end == 0
-    assert Schedule(steps=(), max_iter=130, segments=segments).shortened(65).segments[-1].until == 65
+    shorter = Schedule(steps=(), max_iter=130, segments=segments).shortened(65)
+    assert shorter.segments[-1].until == 65
 
 
 @pytest.mark.parametrize("zoo_id", IDS)
 def test_the_python_layer_comes_with_the_nets(zoo_id: str) -> None:
     files = texts(netgen.configure(zoo_id))
-    assert files["ssd_focal_loss.py"] == (ROOT / "netgen/python_layers/ssd_focal_loss.py").read_text()
-    assert f"export PYTHONPATH=prototxt/{zoo_id}:$CAFFE_ROOT/python" in files[LAUNCHER]
-    assert "--gpu=0\n" in files[LAUNCHER] or "--gpu=0)" in files[LAUNCHER], "Caffe runs Python layers on one GPU"
+    source = ROOT / "netgen/python_layers/ssd_focal_loss.py"
+    assert files["ssd_focal_loss.py"] == source.read_text()
+    script = files[LAUNCHER]
+    assert f"export PYTHONPATH=prototxt/{zoo_id}:$CAFFE_ROOT/python" in script
+    one_gpu = "--gpu=0\n" in script or "--gpu=0)" in script
+    assert one_gpu, "Caffe runs Python layers on one GPU"
 
 
 def test_other_nets_need_no_python() -> None:

@@ -50,7 +50,7 @@ def sizes(row):
 
 @pytest.fixture(autouse=True)
 def unchanged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The registry is after each test what it was before."""
+    """Restore the registry after each test."""
     monkeypatch.setattr(registry, "_ENTRIES", dict(entries()))
     known = set(sys.modules)
     yield
@@ -81,7 +81,8 @@ def test_a_plugin_adds_detectors_after_the_zoo(tmp_path: Path) -> None:
 
 def test_a_plugins_detectors_are_built_like_others(tmp_path: Path) -> None:
     load_plugin(plugin(tmp_path))
-    ours, ssd = netgen.build("mynet512", "train"), netgen.build("ssd300", "train", size=512)
+    ours = netgen.build("mynet512", "train")
+    ssd = netgen.build("ssd300", "train", size=512)
     ours.name = ssd.name
     assert ours == ssd
     assert netgen.solver("mynet512").snapshot_prefix.startswith("runs/mynet512_voc0712/")
@@ -146,12 +147,8 @@ def listed(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
 def test_an_installed_distribution_adds_detectors(tmp_path: Path) -> None:
     done = listed(distribution(tmp_path, PLUGIN))
     assert done.returncode == 0, done.stderr
-    last = done.stdout.splitlines()[-3:]
-    assert [line.split()[0] for line in last] == [
-        "mynet_coco",
-        "mynet300_voc0712",
-        "mynet512_voc0712",
-    ]
+    last = [line.split()[0] for line in done.stdout.splitlines()[-3:]]
+    assert last == ["mynet_coco", "mynet300_voc0712", "mynet512_voc0712"]
 
 
 def test_a_broken_distribution_is_named(tmp_path: Path) -> None:
@@ -173,7 +170,8 @@ def test_patterns(pattern: str, count: int, first: str) -> None:
 
 
 def test_a_pattern_that_nothing_matches() -> None:
-    with pytest.raises(CaffeError, match=r"no detector matches 'ddsd321\*' \(did you mean 'dssd321"):
+    message = r"no detector matches 'ddsd321\*' \(did you mean 'dssd321"
+    with pytest.raises(CaffeError, match=message):
         matching("ddsd321*")
     with pytest.raises(CaffeError, match=r"no detector matches 'xyz'; `netgen list`"):
         matching("xyz")

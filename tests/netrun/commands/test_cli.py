@@ -15,63 +15,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from data_prep.cli import main as data_prep
 from netrun import cli
 from netrun.cli import entry
 from netrun.training import run_log
-from tests.netrun.narrow import deploy_net, train_test_net
+from tests.netrun.commands.support import SOLVER, netrun
 from tests.support import ROOT, needs_caffe
-
-SOLVER = """net: "test.prototxt" test_iter: 3 test_interval: 4 test_initialization: false
-eval_type: "detection" ap_version: "11point" show_per_class_result: true
-base_lr: 0.01 lr_policy: "fixed" momentum: 0.9 max_iter: 8 display: 3 snapshot: 4 snapshot_prefix: "snap/n" random_seed: 1
-solver_mode: CPU
-"""
-
-
-USAGE = (" --help", "no command", "not both", "exclude each other", "separated by commas")  # of errors that exit with 2
-
-
-@pytest.fixture(scope="module")
-def run_folder(tmp_path_factory) -> Path:
-    """A folder with data, nets and a solver, trained for 8 iterations by `netrun train`."""
-    folder = tmp_path_factory.mktemp("run")
-    data_prep(["shapes", "--out", str(folder / "data"), "--train", "8", "--test", "6", "--size", "96"])
-    (folder / "test.prototxt").write_text(train_test_net("data/train_lmdb", "data/test_lmdb", "data/labelmap.prototxt"))
-    (folder / "deploy.prototxt").write_text(deploy_net())
-    (folder / "solver.prototxt").write_text(SOLVER)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        assert netrun("train", "-solver", "solver.prototxt", "--log=logs/train.log") == 0
-    finally:
-        os.chdir(before)
-    return folder
-
-
-@pytest.fixture
-def here(run_folder: Path, monkeypatch) -> Path:
-    monkeypatch.chdir(run_folder)
-    return run_folder
-
-
-def netrun(*argv: str) -> int:
-    """Exit status of a command, run in this process."""
-    before, sys.argv = sys.argv, ["netrun", *argv]
-    try:
-        return entry()
-    finally:
-        sys.argv = before
-
-
-def refusal(capsys, *argv: str) -> str:
-    """The one line that a command refuses with; exit status 2 where it says how to use it."""
-    status = netrun(*argv)
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("netrun: error: ")]
-    assert len(lines) == 1
-    usage = any(words in lines[0] for words in USAGE)
-    assert status == 1 + usage
-    return lines[0].removeprefix("netrun: error: ")
 
 
 def test_training_leaves_snapshots_and_a_log_that_plots(here: Path, capsys) -> None:
@@ -89,9 +37,11 @@ def test_training_leaves_snapshots_and_a_log_that_plots(here: Path, capsys) -> N
 
 
 def test_scores_are_the_solvers(here: Path, capsys) -> None:
-    """`netrun test` on the last snapshot finds the mAP that training logged last, over all six images by default.
+    """`netrun test` on the last snapshot finds the mAP that training logged last, over all six
+    images by default.
 
-    No display falls on the last iteration: its extra forward, Caffe's too, moves BatchNorm's averages after the snapshot.
+    No display falls on the last iteration: its extra forward, Caffe's too, moves BatchNorm's
+    averages after the snapshot.
     """
     assert netrun("test", "--model", "test.prototxt", "--weights", "snap/n_iter_8.caffemodel") == 0
     said = capsys.readouterr()
@@ -106,19 +56,44 @@ def test_scores_are_the_solvers(here: Path, capsys) -> None:
 def test_caffes_own_parser_reads_the_log(here: Path, tmp_path: Path) -> None:
     for name in ("parse_log.py", "extract_seconds.py"):
         script = (Path(os.environ["CAFFE_ROOT"]) / "tools/extra" / name).read_text()
-        (tmp_path / name).write_text(re.sub(r"\bprint ('.*)", r"print(\1)", script))  # as Python 3 has it
-    subprocess.run([sys.executable, "-W", "ignore", "parse_log.py", here / "logs/train.log", "."], cwd=tmp_path, check=True)
-    with (tmp_path / "train.log.train").open() as train, (tmp_path / "train.log.test").open() as test:
+        (tmp_path / name).write_text(
+            re.sub(r"\bprint ('.*)", r"print(\1)", script)
+        )  # as Python 3 has it
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "parse_log.py", here / "logs/train.log", "."],
+        cwd=tmp_path,
+        check=True,
+    )
+    with (
+        (tmp_path / "train.log.train").open() as train,
+        (tmp_path / "train.log.test").open() as test,
+    ):
         rows, tests = list(csv.DictReader(train)), list(csv.DictReader(test))
     read = run_log.read("logs/train.log")
     assert {int(float(row["NumIters"])): float(row["mbox_loss"]) for row in rows} == read.loss
     assert {int(float(row["NumIters"])): float(row["LearningRate"]) for row in rows} == read.rate
-    assert {int(float(row["NumIters"])): float(row["detection_eval"]) for row in tests} == read.tests["detection_eval"]
+    assert {
+        int(float(row["NumIters"])): float(row["detection_eval"]) for row in tests
+    } == read.tests["detection_eval"]
 
 
 def test_a_net_without_data_is_no_test(here: Path, capsys) -> None:
-    assert netrun("test", "--model", "deploy.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--iterations", "1") == 0
-    assert "deploy.prototxt has no data: its input 'data' stays as it is (netrun detect takes images)" in capsys.readouterr().err
+    assert (
+        netrun(
+            "test",
+            "--model",
+            "deploy.prototxt",
+            "--weights",
+            "snap/n_iter_8.caffemodel",
+            "--iterations",
+            "1",
+        )
+        == 0
+    )
+    assert (
+        "deploy.prototxt has no data: its input 'data' stays as it is (netrun detect takes images)"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("command", [c for c in cli.PROGRAM.commands if c != "device_query"])
@@ -129,7 +104,17 @@ def test_help_has_an_example(command: str, capsys) -> None:
 
 
 def test_detections_are_drawn_and_listed(here: Path, capsys) -> None:
-    argv = ["detect", "--model", "deploy.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--threshold", "0.05", "--out", "seen"]
+    argv = [
+        "detect",
+        "--model",
+        "deploy.prototxt",
+        "--weights",
+        "snap/n_iter_8.caffemodel",
+        "--threshold",
+        "0.05",
+        "--out",
+        "seen",
+    ]
     assert netrun(*argv, "--sheet", "sheet.png", "--batch", "4", "data/test_lmdb") == 0
     out = capsys.readouterr().out.splitlines()
     listed = json.loads(Path("seen/detections.json").read_text())
@@ -150,43 +135,91 @@ def test_detections_are_drawn_and_listed(here: Path, capsys) -> None:
 
 
 def test_soft_suppression_drops_no_box(here: Path, capsys) -> None:
-    Path("all.prototxt").write_text(Path("deploy.prototxt").read_text().replace("keep_top_k: 20", "keep_top_k: 900"))
-    argv = ["detect", "--model", "all.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--threshold", "0.02", "data/test_lmdb"]
+    Path("all.prototxt").write_text(
+        Path("deploy.prototxt").read_text().replace("keep_top_k: 20", "keep_top_k: 900")
+    )
+    argv = [
+        "detect",
+        "--model",
+        "all.prototxt",
+        "--weights",
+        "snap/n_iter_8.caffemodel",
+        "--threshold",
+        "0.02",
+        "data/test_lmdb",
+    ]
     found = []
     for folder, flag in (("hard", []), ("soft", ["--soft-nms"])):
         assert netrun(*argv, "--out", folder, *flag) == 0
-        found.append([entry["detections"] for entry in json.loads(Path(f"{folder}/detections.json").read_text())])
-    best = [[image[0] for image in kind if image] for kind in found]
-    assert best[0] == best[1], "the surest box of an image is not touched"
+        listed = json.loads(Path(f"{folder}/detections.json").read_text())
+        found.append([image["detections"] for image in listed])
+    hard, soft = found
+    best = [image[0] for image in hard if image]
+    assert best == [image[0] for image in soft if image], "the surest box is not touched"
     assert sum(map(len, found[1])) > sum(map(len, found[0]))
-    assert netrun("test", "--model", "test.prototxt", "--weights", "snap/n_iter_8.caffemodel", "--soft-nms") == 0
+    assert (
+        netrun(
+            "test",
+            "--model",
+            "test.prototxt",
+            "--weights",
+            "snap/n_iter_8.caffemodel",
+            "--soft-nms",
+        )
+        == 0
+    )
     assert "mAP" in capsys.readouterr().out
 
 
 def test_time_and_device_query(here: Path, capsys) -> None:
     assert netrun("time", "-model", "test.prototxt", "-iterations", "2") == 0
     said = capsys.readouterr().err
-    for phrase in ("conv1\tforward: ", "Average Forward pass: ", "Average Backward pass: ", "*** Benchmark ends ***"):
+    for phrase in (
+        "conv1\tforward: ",
+        "Average Forward pass: ",
+        "Average Backward pass: ",
+        "*** Benchmark ends ***",
+    ):
         assert phrase in said
-    each = {(name, way): float(ms) for name, way, ms in re.findall(r"\] +(\S+)\t(forward|backward): (\S+) ms\.", said)}
+    each = {
+        (name, way): float(ms)
+        for name, way, ms in re.findall(r"\] +(\S+)\t(forward|backward): (\S+) ms\.", said)
+    }
     assert each["conv1", "forward"] > 0
     assert each["conv1", "backward"] > 0
     assert each["prior", "backward"] == 0  # no gradient passes through it
     for way in ("forward", "backward"):
         whole = float(re.search(rf"Average {way.title()} pass: (\S+) ms", said)[1])
-        assert sum(ms for (_, kind), ms in each.items() if kind == way) <= whole * 1.001  # six digits each
+        assert (
+            sum(ms for (_, kind), ms in each.items() if kind == way) <= whole * 1.001
+        )  # six digits each
     assert netrun("device_query", "-logtostderr", "--minloglevel=1", "-v", "1") == 0
     assert "CPU: " in capsys.readouterr().out
 
 
 def test_latest_resumes_and_weights_start_anew(here: Path, capsys) -> None:
-    Path("longer.prototxt").write_text(SOLVER.replace("max_iter: 8", "max_iter: 9").replace("snapshot: 4", "snapshot: 0"))
-    assert netrun("train", "--solver=longer.prototxt", "--snapshot=latest", "--sigint_effect=stop") == 0
+    Path("longer.prototxt").write_text(
+        SOLVER.replace("max_iter: 8", "max_iter: 9").replace("snapshot: 4", "snapshot: 0")
+    )
+    assert (
+        netrun("train", "--solver=longer.prototxt", "--snapshot=latest", "--sigint_effect=stop")
+        == 0
+    )
     said = capsys.readouterr().err
     assert "Resuming from snap/n_iter_8.solverstate" in said
     assert "Snapshotting to binary proto file snap/n_iter_9.caffemodel" in said
-    Path("anew.prototxt").write_text(SOLVER.replace("snap/n", "anew/n").replace("max_iter: 8", "max_iter: 1"))
-    assert netrun("train", "--solver=anew.prototxt", "--snapshot=latest", "--weights=snap/n_iter_8.caffemodel") == 0
+    Path("anew.prototxt").write_text(
+        SOLVER.replace("snap/n", "anew/n").replace("max_iter: 8", "max_iter: 1")
+    )
+    assert (
+        netrun(
+            "train",
+            "--solver=anew.prototxt",
+            "--snapshot=latest",
+            "--weights=snap/n_iter_8.caffemodel",
+        )
+        == 0
+    )
     said = capsys.readouterr().err
     assert "No snapshot of anew/n yet" in said
     assert "Finetuning from snap/n_iter_8.caffemodel" in said
@@ -194,14 +227,36 @@ def test_latest_resumes_and_weights_start_anew(here: Path, capsys) -> None:
         path.unlink()
 
 
-@pytest.mark.parametrize(("number", "ends"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, None)])
+@pytest.mark.parametrize(
+    ("number", "ends"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, None)]
+)
 def test_signals(here: Path, number: signal.Signals, ends: int | None) -> None:
-    """SIGINT: snapshot and stop, exit 0 as Caffe. SIGTERM: the same, but no cluster takes the run for done. SIGHUP: snapshot and go on."""
+    """SIGINT: snapshot and stop, exit 0 as Caffe.
+
+    SIGTERM: the same, but no cluster takes the run for done. SIGHUP: snapshot and go on.
+    """
     name = f"sig{number}"
-    text = SOLVER.replace("snap/n", f"{name}/n").replace("max_iter: 8", "max_iter: 1000000").replace("snapshot: 4", "snapshot: 0")
+    text = (
+        SOLVER.replace("snap/n", f"{name}/n")
+        .replace("max_iter: 8", "max_iter: 1000000")
+        .replace("snapshot: 4", "snapshot: 0")
+    )
     Path(f"{name}.prototxt").write_text(text.replace("test_interval: 4", "test_interval: 500000"))
-    command = [sys.executable, "-m", "netrun", "train", "--solver", f"{name}.prototxt", "--threads", "1", "--log", f"{name}.log"]
-    run = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+    command = [
+        sys.executable,
+        "-m",
+        "netrun",
+        "train",
+        "--solver",
+        f"{name}.prototxt",
+        "--threads",
+        "1",
+        "--log",
+        f"{name}.log",
+    ]
+    run = subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL
+    )
 
     def wait_for(done) -> None:
         until = time.monotonic() + 600  # seconds: no busy machine takes so long
@@ -224,81 +279,6 @@ def test_signals(here: Path, number: signal.Signals, ends: int | None) -> None:
     finally:
         run.kill()
         run.wait()
-
-
-@pytest.mark.parametrize(
-    ("argv", "message"),
-    [
-        ("tran", "did you mean 'train'"),
-        ("train --solvr x", "did you mean '--solver'"),
-        ("train", "--solver"),
-        ("train --solver nowhere.prototxt", "nowhere.prototxt"),
-        ("train --solver solver.prototxt --snapshot a.solverstate --weights b", "not both"),
-        ("train --solver solver.prototxt --gpu 0 --cpu", "exclude each other"),
-        ("train --solver solver.prototxt --weights nowhere.caffemodel", "nowhere.caffemodel"),
-        ("train --solver solver.prototxt --snapshot nowhere.solverstate", "nowhere.solverstate"),
-        ("train --solver solver.prototxt --precision bf61", "'bf61' is not one of fp32, bf16, tf32 .did you mean 'bf16'"),
-        ("train --solver solver.prototxt --threads 0", "positive whole number"),
-        ("train --solver misspelt.prototxt", "misspelt.prototxt:1:1: .*did you mean 'base_lr'"),
-        ("train --solver no_lmdb.prototxt", "nowhere_lmdb"),
-        ("train --solver solver.prototxt --weights other.caffemodel", r"layer 'conf'.*\(20 4 3 3\).*\(24 4 3 3\)"),
-        ("test --model test.prototxt --weights cut.caffemodel", "cut.caffemodel: .*truncated"),
-        ("test --model nowhere.prototxt --weights snap/n_iter_8.caffemodel", "nowhere.prototxt"),
-        ("detect --model deploy.prototxt --weights snap/n_iter_8.caffemodel nowhere.jpg", "nowhere.jpg: no such image"),
-        ("detect --model deploy.prototxt --weights snap/n_iter_8.caffemodel solver.prototxt", "not an image"),
-        ("detect --model test.prototxt --weights snap/n_iter_8.caffemodel data/test_lmdb", "not a deploy net"),
-        ("test --model bare.prototxt --weights snap/n_iter_8.caffemodel --soft-nms", "--soft-nms: bare.prototxt has no DetectionOutput"),
-        ("plot solver.prototxt", "no iteration"),
-        ("plot logs/train.log --out a.pong", "pong"),
-    ],
-)
-def test_refuses_in_one_line(argv: str, message: str, here: Path, capsys) -> None:
-    Path("misspelt.prototxt").write_text("base_lrr: 0.1")
-    Path("bare.prototxt").write_text('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }')
-    net = Path("test.prototxt").read_text()
-    Path("no_lmdb_net.prototxt").write_text(net.replace("data/train_lmdb", "nowhere_lmdb"))
-    Path("no_lmdb.prototxt").write_text(SOLVER.replace("test.prototxt", "no_lmdb_net.prototxt").replace("snap/n", "new/n"))
-    weights = Path("snap/n_iter_8.caffemodel").read_bytes()
-    Path("cut.caffemodel").write_bytes(weights[: len(weights) // 2])
-    if "other.caffemodel" in argv:
-        _five_classes_to_four(Path("other.caffemodel"))
-    before = sorted(here.rglob("*"))
-    assert re.search(message, refusal(capsys, *argv.split()))
-    assert sorted(here.rglob("*")) == before
-
-
-def _five_classes_to_four(path: Path) -> None:
-    """Weights of the same detector for one class less."""
-    from netrun import Net
-
-    other = path.with_suffix(".prototxt")
-    fewer = {"num_output: 24": "num_output: 20", "dim: 6 }": "dim: 5 }", "classes: 6": "classes: 5"}
-    text = deploy_net()
-    for six, five in fewer.items():
-        text = text.replace(six, five)
-    other.write_text(text)
-    Net(str(other), 1).save(str(path))
-
-
-def test_gpu_without_cuda_is_one_line(here: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert "no CUDA device here" in refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "0")
-
-
-def test_a_gpu_that_is_not_there_is_refused(here: Path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    assert "no device 7; this machine has 0 to 1" in refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "0,7")
-    assert "separated by commas" in refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "zero")
-
-
-def test_several_gpus_are_several_processes(here: Path, monkeypatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
-    started = []
-    monkeypatch.setattr("netrun.training.distributed.launch", lambda argv, count: started.append((argv, count)) or 0)
-    assert netrun("train", "-solver", "solver.prototxt", "-gpu=all") == 0
-    assert started == [(["train", "-solver", "solver.prototxt", "-gpu=all"], 4)]
 
 
 def test_help_lists_every_command(capsys) -> None:

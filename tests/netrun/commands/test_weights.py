@@ -1,4 +1,6 @@
-"""`netrun weights`: what it shows of files, what it makes of them, and what it says where that cannot be."""
+"""`netrun weights`: what it shows of files, what it makes of them, and what it says where that
+cannot be.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,16 @@ from tests.netrun.small_nets import build, data, layer
 from tests.support import SHARED, needs_shared
 
 CONV = 'convolution_param { num_output: %d kernel_size: 3 weight_filler { type: "%s" } }'
-OLD = data("x", 1, 2, 8, 8) + layer("Convolution", "x", "c", CONV % (4, "xavier")) + layer("ReLU", "c", "r")
-HEADS = layer("Convolution", "r", "loc", CONV % (6, "xavier")) + layer("Convolution", "r", "conf", CONV % (21, "msra"))
-DATA = """layer { name: "data" type: "AnnotatedData" top: "x" top: "label" data_param { source: "nowhere" batch_size: 2 }
+OLD = (
+    data("x", 1, 2, 8, 8)
+    + layer("Convolution", "x", "c", CONV % (4, "xavier"))
+    + layer("ReLU", "c", "r")
+)
+HEADS = layer("Convolution", "r", "loc", CONV % (6, "xavier")) + layer(
+    "Convolution", "r", "conf", CONV % (21, "msra")
+)
+DATA = """layer { name: "data" type: "AnnotatedData" top: "x" top: "label"
+  data_param { source: "nowhere" batch_size: 2 }
   transform_param { resize_param { prob: 1 height: 8 width: 8 } } }
 """
 NEW = (
@@ -28,7 +37,9 @@ NEW = (
     + layer("Silence", "one label", "", name="hush").replace('top: ""', "")
 )
 NEW += layer("Convolution", "two", "stem", CONV % (4, "xavier")) + layer("ReLU", "stem", "r")
-NEW += HEADS.replace("num_output: 21", "num_output: 9") + layer("Convolution", "r", "extra", CONV % (3, "gaussian"))
+NEW += HEADS.replace("num_output: 21", "num_output: 9") + layer(
+    "Convolution", "r", "extra", CONV % (3, "gaussian")
+)
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +60,20 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_fit_copies_what_fits_and_names_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
-    """For another number of classes, under other names, and without the data that the net is for."""
+    """For another number of classes, under other names, and without the net's own data."""
     status = main(
-        ["weights", "fit", "--model", "new.prototxt", "--weights", "old.caffemodel", "--rename", "c=stem", "--out", "new.caffemodel"]
+        [
+            "weights",
+            "fit",
+            "--model",
+            "new.prototxt",
+            "--weights",
+            "old.caffemodel",
+            "--rename",
+            "c=stem",
+            "--out",
+            "new.caffemodel",
+        ]
     )
     assert (status, capsys.readouterr().out.splitlines()) == (
         0,
@@ -73,32 +95,71 @@ def test_fit_copies_what_fits_and_names_the_rest(capsys: pytest.CaptureFixture[s
 def test_fit_takes_layers_from_several_files(capsys: pytest.CaptureFixture[str]) -> None:
     changed = build(OLD.replace('"c"', '"other"') + HEADS, netrun.TEST, seed=1)
     changed.save("late.caffemodel.h5")
-    main(["weights", "fit", "--model", "new.prototxt", "--weights", "old.caffemodel,late.caffemodel.h5", "--out", "new.caffemodel.h5"])
+    main(
+        [
+            "weights",
+            "fit",
+            "--model",
+            "new.prototxt",
+            "--weights",
+            "old.caffemodel,late.caffemodel.h5",
+            "--out",
+            "new.caffemodel.h5",
+        ]
+    )
     said = capsys.readouterr().out
     assert "not in the net: c, other\n" in said
     assert "stem: filled anew: is in none of the files" in said
-    np.testing.assert_array_equal(files.read("new.caffemodel.h5")["loc"][0], changed.params["loc"][0].data)
+    np.testing.assert_array_equal(
+        files.read("new.caffemodel.h5")["loc"][0], changed.params["loc"][0].data
+    )
 
 
 @pytest.mark.parametrize(
     ("command", "said"),
     [
         ("fit --model new.prototxt --weights old.caffemodel", "weights fit needs --out"),
-        ("fit --model new.prototxt --weights old.caffemodel --out o --rename d=stem", "no file has a layer 'd'"),
-        ("fit --model new.prototxt --weights old.caffemodel --out o --rename c=stm", r"no layer 'stm' of the net .*did you mean 'stem'"),
-        ("fit --model new.prototxt --weights strange.caffemodel --out o", "no layer fits new.prototxt; nothing written"),
-        ("fit --model lmdb.prototxt --weights old.caffemodel --out o", "lmdb.prototxt: layer 'd'.*such as deploy.prototxt, will do"),
+        (
+            "fit --model new.prototxt --weights old.caffemodel --out o --rename d=stem",
+            "no file has a layer 'd'",
+        ),
+        (
+            "fit --model new.prototxt --weights old.caffemodel --out o --rename c=stm",
+            r"no layer 'stm' of the net .*did you mean 'stem'",
+        ),
+        (
+            "fit --model new.prototxt --weights strange.caffemodel --out o",
+            "no layer fits new.prototxt; nothing written",
+        ),
+        (
+            "fit --model lmdb.prototxt --weights old.caffemodel --out o",
+            "lmdb.prototxt: layer 'd'.*such as deploy.prototxt, will do",
+        ),
         ("diff old.caffemodel", "takes 2 files, not 1"),
         ("list none.caffemodel", "none.caffemodel: No such file"),
-        ("convert shared.h5 --out o.caffemodel", "layer 'b' shares parameters, which only its net knows"),
+        (
+            "convert shared.h5 --out o.caffemodel",
+            "layer 'b' shares parameters, which only its net knows",
+        ),
         ("lst old.caffemodel", "'lst' is not one of list, fit"),
     ],
 )
 def test_what_cannot_be_is_said(command: str, said: str) -> None:
-    binary.write(pb.NetParameter(layer=[pb.LayerParameter(name="z", blobs=[files.blob_message(np.zeros(3))])]), "strange.caffemodel")
-    Path("lmdb.prototxt").write_text('layer { name: "d" type: "Data" top: "x" data_param { source: "nowhere" batch_size: 2 } }')
+    binary.write(
+        pb.NetParameter(
+            layer=[pb.LayerParameter(name="z", blobs=[files.blob_message(np.zeros(3))])]
+        ),
+        "strange.caffemodel",
+    )
+    Path("lmdb.prototxt").write_text(
+        'layer { name: "d" type: "Data" top: "x" data_param { source: "nowhere" batch_size: 2 } }'
+    )
     named = 'param { name: "w" } inner_product_param { num_output: 3 }'
-    build(data("x", 1, 3) + layer("InnerProduct", "x", "a", named) + layer("InnerProduct", "a", "b", named)).save("shared.h5")
+    build(
+        data("x", 1, 3)
+        + layer("InnerProduct", "x", "a", named)
+        + layer("InnerProduct", "a", "b", named)
+    ).save("shared.h5")
     with pytest.raises(CaffeError, match=said):
         main(["weights", *command.split()])
     assert not Path("o").exists()
@@ -118,7 +179,10 @@ def test_convert_there_and_back_is_the_same(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_diff(capsys: pytest.CaptureFixture[str]) -> None:
-    net = build(OLD + HEADS.replace("num_output: 21", "num_output: 9").replace('"loc"', '"place"'), netrun.TEST)
+    net = build(
+        OLD + HEADS.replace("num_output: 21", "num_output: 9").replace('"loc"', '"place"'),
+        netrun.TEST,
+    )
     net.params["c"][0].data[...] = files.read("old.caffemodel")["c"][0]
     net.params["c"][1].data[1] = 0.5
     net.save("other.caffemodel")

@@ -1,4 +1,4 @@
-"""LMDBs for these tests, made with nothing but lmdb and the schema, and the layers that read them."""
+"""LMDBs for these tests, made with only lmdb and the schema, and the layers that read them."""
 
 from __future__ import annotations
 
@@ -33,9 +33,17 @@ def write(folder: Path, records: Iterable[tuple[str, bytes]]) -> Path:
     return folder
 
 
-def record(image: bytes, boxes: Iterable[tuple[int, tuple[float, float, float, float], bool]], label: int = -1) -> bytes:
-    """An AnnotatedDatum as convert_annoset writes it: an encoded image, (label, corners, difficult) grouped by label."""
-    out = pb.AnnotatedDatum(type=pb.AnnotatedDatum.BBOX, datum=pb.Datum(data=image, encoded=True, label=label))
+def record(
+    image: bytes,
+    boxes: Iterable[tuple[int, tuple[float, float, float, float], bool]],
+    label: int = -1,
+) -> bytes:
+    """An AnnotatedDatum as convert_annoset writes it: an encoded image, (label, corners, difficult)
+    grouped by label.
+    """
+    out = pb.AnnotatedDatum(
+        type=pb.AnnotatedDatum.BBOX, datum=pb.Datum(data=image, encoded=True, label=label)
+    )
     groups: dict[int, pb.AnnotationGroup] = {}
     for of, corners, difficult in boxes:
         if of not in groups:
@@ -55,9 +63,23 @@ def bccd(folder: Path, split: str, count: int | None = None) -> Path:
         width, height = (np.float32(root.findtext(f"size/{side}")) for side in ("width", "height"))
         boxes = []
         for obj in root.iter("object"):
-            xmin, ymin, xmax, ymax = (np.float32(obj.findtext(f"bndbox/{kind}")) for kind in ("xmin", "ymin", "xmax", "ymax"))
-            corners = (float(xmin / width), float(ymin / height), float(xmax / width), float(ymax / height))
-            boxes.append((LABELS.index(obj.findtext("name") or ""), corners, obj.findtext("difficult") == "1"))
+            xmin, ymin, xmax, ymax = (
+                np.float32(obj.findtext(f"bndbox/{kind}"))
+                for kind in ("xmin", "ymin", "xmax", "ymax")
+            )
+            corners = (
+                float(xmin / width),
+                float(ymin / height),
+                float(xmax / width),
+                float(ymax / height),
+            )
+            boxes.append(
+                (
+                    LABELS.index(obj.findtext("name") or ""),
+                    corners,
+                    obj.findtext("difficult") == "1",
+                )
+            )
         value = record((BCCD / f"JPEGImages/{name}.jpg").read_bytes(), boxes)
         records.append((f"{number:08d}_JPEGImages/{name}.jpg", value))
     return write(folder, records)
@@ -74,12 +96,23 @@ def coded(image: np.ndarray, kind: str = ".png") -> bytes:
 
 
 def layer(
-    source: object, batch: int, transform: str = "", annotated: str = "", *, phase: int = pb.TRAIN, backend: str = "LMDB", **options: Any
+    source: object,
+    batch: int,
+    transform: str = "",
+    annotated: str = "",
+    *,
+    phase: int = pb.TRAIN,
+    backend: str = "LMDB",
+    **options: Any,
 ) -> AnnotatedData:
     """An AnnotatedData layer on the CPU. options: fields of RunOptions."""
     prototxt = (
-        f'name: "data" type: "AnnotatedData" top: "data" top: "label" transform_param {{ {transform} }} '
-        f'data_param {{ source: "{source}" batch_size: {batch} backend: {backend} }} annotated_data_param {{ {annotated} }}'
+        f'name: "data" type: "AnnotatedData" top: "data" top: "label" '
+        f"transform_param {{ {transform} }} "
+        f'data_param {{ source: "{source}" batch_size: {batch} backend: {backend} }} '
+        f"annotated_data_param {{ {annotated} }}"
     )
     param = text.parse(prototxt, pb.LayerParameter)
-    return AnnotatedData(param, Facts([]), Context(phase, torch.device("cpu"), RunOptions(**options)))
+    return AnnotatedData(
+        param, Facts([]), Context(phase, torch.device("cpu"), RunOptions(**options))
+    )

@@ -20,11 +20,15 @@ LABELMAP = f'label_map_file: "{DATA}/labelmap.prototxt"'
 @pytest.mark.parametrize("case", golden("data/plain_*.npz"))
 def test_without_augmentation(case: Path) -> None:
     expected = np.load(case)
-    data, label = layer(DATA / "lmdb", 8, str(expected["transform"]), LABELMAP, phase=pb.TEST).forward([])
+    data, label = layer(
+        DATA / "lmdb", 8, str(expected["transform"]), LABELMAP, phase=pb.TEST
+    ).forward([])
     assert data.shape == expected["data"].shape
     difference = np.abs(data.numpy() - expected["data"])
     assert difference.max() <= 2
-    assert (difference > 0).mean() < 0.06  # cubic: one level in one of twenty values, another OpenCV; the others have none
+    assert (
+        (difference > 0).mean() < 0.06
+    )  # cubic: one level in one of twenty values, another OpenCV; the others have none
     np.testing.assert_allclose(label.numpy(), expected["label"], rtol=0, atol=1e-6)
 
 
@@ -42,9 +46,11 @@ def test_our_records_are_the_forks(tmp_path: Path) -> None:
 
 @needs_shared
 def test_distribution_of_the_augmentation(tmp_path: Path) -> None:
-    """Kolmogorov-Smirnov distance below 0.05 in every column, with as many samples as were recorded, 4,100.
+    """Kolmogorov-Smirnov distance below 0.05 in every column, with as many samples as were
+    recorded, 4,100.
 
-    Two samples of that size from one distribution lie less than 1.63 * sqrt(2 / 4100) = 0.036 apart 99 times of 100.
+    Two samples of that size from one distribution lie less than 1.63 * sqrt(2 / 4100) = 0.036 apart
+    99 times of 100.
     """
     distances = statistics.distances(statistics.sample(bccd(tmp_path / "db", "train"), 4100))
     assert {name: d for name, d in distances.items() if d >= 0.05} == {}

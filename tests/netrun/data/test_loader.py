@@ -30,7 +30,8 @@ def source(tmp_path: Path) -> Path:
 
 
 def loader(source: Path, batch: int, **plan: object) -> Loader:
-    return Loader(LmdbReader(source), transformer(AUGMENTED, SAMPLERS), Plan(batch, **plan))  # type: ignore[arg-type]
+    how = Plan(batch, **plan)  # type: ignore[arg-type]
+    return Loader(LmdbReader(source), transformer(AUGMENTED, SAMPLERS), how)
 
 
 def same(a: tuple[torch.Tensor, ...], b: tuple[torch.Tensor, ...]) -> bool:
@@ -46,7 +47,9 @@ def test_rows_and_order(source: Path) -> None:
         expected = []
         for item in range(4):
             number = (batch * 4 + item) % 7
-            np.testing.assert_array_equal(data[item].numpy(), pixels(seed=number).transpose(2, 0, 1))
+            np.testing.assert_array_equal(
+                data[item].numpy(), pixels(seed=number).transpose(2, 0, 1)
+            )
             expected += [[item, number % 3 + 1, instance, *BOX, 1] for instance in range(number)]
         assert label.tolist() == [[expected]]
     data_layer.close()
@@ -70,10 +73,18 @@ def test_a_generator_kept_draws_as_a_new_one() -> None:
 
 
 def test_raw_pixels_can_be_distorted(tmp_path: Path) -> None:
-    """In place, though the record's bytes are not to be written to; a colour image of one pixel is laid out as they are."""
-    raw = pb.AnnotatedDatum(datum=pb.Datum(channels=3, height=1, width=1, data=bytes((10, 20, 30)), label=1))
+    """In place, though the record's bytes are not to be written to; a colour image of one pixel is
+    laid out as they are.
+    """
+    raw = pb.AnnotatedDatum(
+        datum=pb.Datum(channels=3, height=1, width=1, data=bytes((10, 20, 30)), label=1)
+    )
     source = write(tmp_path / "db", [("a", raw.SerializeToString())])
-    made = Loader(LmdbReader(source), transformer("distort_param { brightness_prob: 1 brightness_delta: 0 }"), Plan(1))
+    made = Loader(
+        LmdbReader(source),
+        transformer("distort_param { brightness_prob: 1 brightness_delta: 0 }"),
+        Plan(1),
+    )
     assert next(made)[0].ravel().tolist() == [10, 20, 30]
     made.close()
 
@@ -81,7 +92,9 @@ def test_raw_pixels_can_be_distorted(tmp_path: Path) -> None:
 def test_any_batch_can_be_sought(source: Path) -> None:
     straight = loader(source, 3)
     batches = [next(straight) for _ in range(8)]
-    assert not same(batches[0], batches[7])  # the same records, seven batches on, differently augmented
+    assert not same(
+        batches[0], batches[7]
+    )  # the same records, seven batches on, differently augmented
     for number in (5, 0, 7, 7, 2):
         straight.seek(number)
         assert same(next(straight), batches[number])
@@ -148,20 +161,29 @@ DAMAGE = {
     "a truncated JPEG": record(JPEG[: len(JPEG) // 2], []),
     "cannot be decoded": record(b"\x89PNG and nothing else", []),
     "an image of uint16": record(coded(pixels().astype(np.uint16)), []),
-    "0 bytes of raw pixels": pb.AnnotatedDatum(datum=pb.Datum(channels=3, height=2, width=2)).SerializeToString(),
+    "0 bytes of raw pixels": pb.AnnotatedDatum(
+        datum=pb.Datum(channels=3, height=2, width=2)
+    ).SerializeToString(),
 }
 
 
 @pytest.mark.parametrize("what", DAMAGE)
 def test_unreadable_record(tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str) -> None:
-    """The next readable one takes its place, with one warning that names its key; a strict layer stops."""
-    source = write(tmp_path / "db", [("a", value(1)), ("b", DAMAGE[what]), ("c", DAMAGE[what]), ("d", value(4))])
+    """The next readable one takes its place, with one warning that names its key; a strict layer
+    stops.
+    """
+    source = write(
+        tmp_path / "db",
+        [("a", value(1)), ("b", DAMAGE[what]), ("c", DAMAGE[what]), ("d", value(4))],
+    )
     data_layer = layer(source, 4, phase=pb.TEST)
     with caplog.at_level(logging.WARNING, "netrun"):
         for _ in range(2):
             data, _ = data_layer.forward([])
             for item, number in enumerate((1, 4, 4, 4)):
-                np.testing.assert_array_equal(data[item].numpy(), pixels(seed=number).transpose(2, 0, 1))
+                np.testing.assert_array_equal(
+                    data[item].numpy(), pixels(seed=number).transpose(2, 0, 1)
+                )
     data_layer.close()
     *messages, last = (r.getMessage() for r in caplog.records)
     assert last.endswith("skipped 2 corrupt records and 0 corrupt objects of others")
@@ -193,9 +215,19 @@ NAN, INF = float("nan"), float("inf")
         ((0.1, -0.4, 0.5, -0.1), "outside the image"),
     ],
 )
-def test_corrupt_box(tmp_path: Path, caplog: pytest.LogCaptureFixture, corners: tuple[float, float, float, float], what: str) -> None:
-    """It is left out, with one warning that names its record, and counted at the end; a strict layer stops."""
-    source = write(tmp_path / "db", [("the_key", record(JPEG, [(1, BOX, False), (2, corners, False), (3, corners, False)]))])
+def test_corrupt_box(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    corners: tuple[float, float, float, float],
+    what: str,
+) -> None:
+    """It is left out, with one warning that names its record, and counted at the end; a strict
+    layer stops.
+    """
+    source = write(
+        tmp_path / "db",
+        [("the_key", record(JPEG, [(1, BOX, False), (2, corners, False), (3, corners, False)]))],
+    )
     data_layer = layer(source, 1, phase=pb.TEST)
     with caplog.at_level(logging.WARNING, "netrun"):
         for _ in range(2):
@@ -221,9 +253,13 @@ def test_box_that_reaches_beyond_the_image_is_clipped(tmp_path: Path) -> None:
 
 def test_label_that_the_labelmap_lacks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = write(tmp_path / "db", [("first", value(0)), ("second", value(1))])  # labels 1 and 2
-    (tmp_path / "map.prototxt").write_text('item { name: "none" label: 0 } item { name: "one" label: 1 }')
+    (tmp_path / "map.prototxt").write_text(
+        'item { name: "none" label: 0 } item { name: "one" label: 1 }'
+    )
     with caplog.at_level(logging.WARNING, "netrun"):
-        _, label = layer(source, 2, annotated=f'label_map_file: "{tmp_path}/map.prototxt"').forward([])
+        _, label = layer(source, 2, annotated=f'label_map_file: "{tmp_path}/map.prototxt"').forward(
+            []
+        )
     assert set(label[0, 0, :, 1].tolist()) == {1}
     assert "record 'second' has label 2, which the labelmap has not" in caplog.text
     strict = layer(source, 2, annotated=f'label_map_file: "{tmp_path}/map.prototxt"', strict=True)
@@ -241,28 +277,46 @@ def test_an_error_does_not_end_the_loader(tmp_path: Path) -> None:
     data_layer = layer(source, 2)
     data_layer.forward([])
     for _ in range(2):
-        with pytest.raises(CaffeError, match=r"record 'c': its data are \(3, 30, 30\).*resize_param"):
+        with pytest.raises(
+            CaffeError, match=r"record 'c': its data are \(3, 30, 30\).*resize_param"
+        ):
             data_layer.forward([])
     data_layer.seek(2)
-    np.testing.assert_array_equal(data_layer.forward([])[0][0].numpy(), pixels(seed=4).transpose(2, 0, 1))
+    np.testing.assert_array_equal(
+        data_layer.forward([])[0][0].numpy(), pixels(seed=4).transpose(2, 0, 1)
+    )
     data_layer.close()
 
 
 def test_a_batch_of_one_has_its_images_size(tmp_path: Path) -> None:
     source = write(tmp_path / "db", [("a", value(0)), ("b", record(coded(pixels(30, 40)), []))])
     data_layer = layer(source, 1, phase=pb.TEST)
-    assert [tuple(data_layer.forward([])[0].shape) for _ in range(3)] == [(1, 3, 60, 80), (1, 3, 30, 40), (1, 3, 60, 80)]
+    assert [tuple(data_layer.forward([])[0].shape) for _ in range(3)] == [
+        (1, 3, 60, 80),
+        (1, 3, 30, 40),
+        (1, 3, 60, 80),
+    ]
 
 
 def test_classification_records(tmp_path: Path) -> None:
-    """Records without an annotation type carry a label of the whole image; raw pixels are channels first."""
+    """Records without an annotation type carry a label of the whole image.
+
+    Raw pixels are channels first.
+    """
     image = pixels(4, 5)
-    datum = pb.Datum(channels=3, height=4, width=5, data=image.transpose(2, 0, 1).tobytes(), label=7)
+    datum = pb.Datum(
+        channels=3, height=4, width=5, data=image.transpose(2, 0, 1).tobytes(), label=7
+    )
     records = [("a", pb.AnnotatedDatum(datum=datum).SerializeToString())]
     data, label = layer(write(tmp_path / "db", records), 2, phase=pb.TEST).forward([])
     np.testing.assert_array_equal(data[1].numpy(), image.transpose(2, 0, 1))
     assert label.tolist() == [7, 7]
-    assert layer(tmp_path / "db", 2, annotated="anno_type: BBOX").forward([])[1].shape == (1, 1, 1, 8)
+    assert layer(tmp_path / "db", 2, annotated="anno_type: BBOX").forward([])[1].shape == (
+        1,
+        1,
+        1,
+        8,
+    )
     datum.ClearField("label")
     records = [("a", pb.AnnotatedDatum(datum=datum).SerializeToString())]
     with pytest.raises(CaffeError, match="neither annotations nor a label"):
@@ -270,21 +324,32 @@ def test_classification_records(tmp_path: Path) -> None:
 
 
 def test_fit_small_size_takes_each_image_as_it_is(tmp_path: Path) -> None:
-    source = write(tmp_path / "db", [("a", record(coded(pixels(60, 80)), [])), ("b", record(coded(pixels(80, 40)), []))])
+    source = write(
+        tmp_path / "db",
+        [("a", record(coded(pixels(60, 80)), [])), ("b", record(coded(pixels(80, 40)), []))],
+    )
     prototxt = "resize_param { resize_mode: FIT_SMALL_SIZE width: 30 height: 30 }"
     data_layer = layer(source, 1, prototxt)
-    assert [tuple(data_layer.forward([])[0].shape) for _ in range(3)] == [(1, 3, 30, 40), (1, 3, 60, 30), (1, 3, 30, 40)]
+    assert [tuple(data_layer.forward([])[0].shape) for _ in range(3)] == [
+        (1, 3, 30, 40),
+        (1, 3, 60, 30),
+        (1, 3, 30, 40),
+    ]
     data_layer.close()
     with pytest.raises(CaffeError, match="batch_size must be 1, is 2"):
         layer(source, 2, prototxt).forward([])
 
 
-@pytest.mark.parametrize(("force", "channels"), [("", 1), ("force_color: true", 3), ("force_gray: true", 1)])
+@pytest.mark.parametrize(
+    ("force", "channels"), [("", 1), ("force_color: true", 3), ("force_gray: true", 1)]
+)
 def test_channels(tmp_path: Path, force: str, channels: int) -> None:
     source = write(tmp_path / "db", [("a", record(coded(pixels(channels=1), ".jpg"), []))])
     assert layer(source, 1, force).forward([])[0].shape == (1, channels, 60, 80)
     if channels == 1:
-        with pytest.raises(CaffeError, match="record 'a': distort_param needs a colour image; set force_color"):
+        with pytest.raises(
+            CaffeError, match="record 'a': distort_param needs a colour image; set force_color"
+        ):
             layer(source, 1, f"{force} distort_param {{ hue_prob: 1 }}").forward([])
 
 

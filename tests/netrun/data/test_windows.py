@@ -27,9 +27,26 @@ def source(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def windows(source: str, fields: str = "", transform: str = "crop_size: 10", batch: int = 4, **options: object) -> netrun.Net:
-    param = f'source: "{source}/windows" root_folder: "{source}/" batch_size: {batch} fg_threshold: 0.6 bg_threshold: 0.4 {fields}'
-    return build(layer("WindowData", "", "x l", f"window_data_param {{ {param} }} transform_param {{ {transform} }}"), **options)
+def windows(
+    source: str,
+    fields: str = "",
+    transform: str = "crop_size: 10",
+    batch: int = 4,
+    **options: object,
+) -> netrun.Net:
+    param = (
+        f'source: "{source}/windows" root_folder: "{source}/" batch_size: {batch} '
+        f"fg_threshold: 0.6 bg_threshold: 0.4 {fields}"
+    )
+    return build(
+        layer(
+            "WindowData",
+            "",
+            "x l",
+            f"window_data_param {{ {param} }} transform_param {{ {transform} }}",
+        ),
+        **options,
+    )
 
 
 def cut(box: tuple[int, int, int, int]) -> np.ndarray:
@@ -58,12 +75,18 @@ def test_mirrored_windows(source: str) -> None:
     found = set()
     for _ in range(4):
         for image in net.forward()["x"][:6]:
-            found |= {side for side in (1, -1) for box in BACKGROUND if np.array_equal(image[:, :, ::side], cut(box))}
+            found |= {
+                side
+                for side in (1, -1)
+                for box in BACKGROUND
+                if np.array_equal(image[:, :, ::side], cut(box))
+            }
     assert found == {1, -1}
 
 
 def test_context_beyond_the_image_is_zero(source: str) -> None:
-    # 10 pixels are to fill 6 of the canvas's 10: 5 - 5 x 10 / 6 rounds to -3, so that 3 of 17 pixels, 2 of the canvas, lie outside
+    # 10 pixels are to fill 6 of the canvas's 10: 5 - 5 x 10 / 6 rounds to -3, so that 3 of 17
+    # pixels, 2 of the canvas, lie outside
     net = windows(source, "context_pad: 2 fg_fraction: 0 crop_mode: 'square'", "crop_size: 10")
     for _ in range(8):
         for image in net.forward()["x"]:
@@ -82,10 +105,19 @@ def test_what_window_data_refuses(source: str) -> None:
     for wrong, message in (
         (good.replace("a.png", "b.png"), "none of the 5 records can be read"),
         (good.replace("0.75", "0.5"), "no window is foreground by fg_threshold and bg_threshold"),
-        (good.replace("\n6\n", "\n7\n"), "image 0 is not '# index path channels height width count'"),
+        (
+            good.replace("\n6\n", "\n7\n"),
+            "image 0 is not '# index path channels height width count'",
+        ),
         (good.replace("3 20", "1 20"), "image 0 has not 3 channels"),
-        (good.replace("1 0.75", "0 0.75"), "image 0 has a foreground window of class 0; classes start at 1"),
-        (good.replace("9 9", "9 99").replace("14 14", "99 14").replace("19 19", "99 9"), r"does not lie in its image, 30 x 20 pixels"),
+        (
+            good.replace("1 0.75", "0 0.75"),
+            "image 0 has a foreground window of class 0; classes start at 1",
+        ),
+        (
+            good.replace("9 9", "9 99").replace("14 14", "99 14").replace("19 19", "99 9"),
+            r"does not lie in its image, 30 x 20 pixels",
+        ),
     ):
         file.write_text(wrong)
         with pytest.raises(CaffeError, match=message):
@@ -97,5 +129,7 @@ def test_a_file_that_ends_too_early_is_refused(source: str, words: int) -> None:
     """Cut in the header of its image, in its count, and within a row."""
     file = Path(source) / "windows"
     file.write_text(" ".join(file.read_text().split()[:words]))
-    with pytest.raises(CaffeError, match="image 0 is not '# index path channels height width count'"):
+    with pytest.raises(
+        CaffeError, match="image 0 is not '# index path channels height width count'"
+    ):
         windows(source)

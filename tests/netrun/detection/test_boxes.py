@@ -1,4 +1,4 @@
-"""Boxes by hand: IoU, coding, suppression; and that every way of suppressing keeps the same boxes."""
+"""Boxes by hand: IoU, coding, suppression. Every way of suppressing keeps the same boxes."""
 
 from __future__ import annotations
 
@@ -49,19 +49,25 @@ def test_encode_and_decode(code_type, code):
 
 
 STRIPS = torch.tensor([[0.0, 0, 0.5, 1], [0.1, 0, 0.6, 1], [0.3, 0, 0.8, 1], [0.5, 0, 1.0, 1]])
-# Strips .5 long at 0, .1, .3, .5. IoU at distance d: (.5 - d) / (.5 + d): .1: .667, .2: .429, .3: .25, .4: .111.
+# Strips .5 long at 0, .1, .3, .5. IoU at distance d: (.5 - d) / (.5 + d): .1: .667, .2: .429, .3:
+# .25, .4: .111.
 
 
 @pytest.mark.parametrize(
     ("scores", "options", "kept"),
     [
-        ([0.9, 0.8, 0.7, 0.6], {}, [0, 2, 3]),  # 1 falls to 0 by .667; 2 stays (.25 with 0); 3 stays (.429 with 2)
+        (
+            [0.9, 0.8, 0.7, 0.6],
+            {},
+            [0, 2, 3],
+        ),  # 1 falls to 0 by .667; 2 stays (.25 with 0); 3 stays (.429 with 2)
         ([0.6, 0.9, 0.7, 0.6], {}, [1, 2, 3]),  # 0 falls to 1
         ([0.5, 0.5, 0.5, 0.5], {}, [0, 2, 3]),  # equal scores: in order
         ([0.9, 0.8, 0.7, 0.6], {"threshold": 0.4}, [0, 2]),  # 3 falls to 2 by .429
         ([0.9, 0.8, 0.7, 0.6], {"top_k": 2}, [0]),
         ([0.9, 0.8, 0.7, 0.6], {"top_k": 0}, []),
-        # .7 lets 1 stay; only after it, at .7 * .7 = .49 and then .49 still, does anything fall: eta counts from the first box kept.
+        # .7 lets 1 stay; only after it, at .7 * .7 = .49 and then .49 still, does anything fall:
+        # eta counts from the first box kept.
         ([0.9, 0.8, 0.7, 0.6], {"threshold": 0.7}, [0, 1, 2, 3]),
         ([0.9, 0.8, 0.7, 0.6], {"threshold": 0.7, "eta": 0.7}, [0, 2, 3]),
         ([0.9, 0.8, 0.7, 0.6], {"threshold": 0.7, "eta": 0.6}, [0, 2]),  # .7 * .6 = .42 < .429
@@ -85,18 +91,24 @@ def plain_nms(ranked: torch.Tensor, threshold: float) -> list[int]:
 def test_every_way_of_suppressing_agrees(count):
     generator = torch.Generator().manual_seed(count)
     corner = torch.rand(2, count, 2, generator=generator) * 0.6
-    ranked = torch.cat([corner, corner + 0.1 + 0.3 * torch.rand(2, count, 2, generator=generator)], 2)
+    ranked = torch.cat(
+        [corner, corner + 0.1 + 0.3 * torch.rand(2, count, 2, generator=generator)], 2
+    )
     valid = torch.arange(count) < torch.tensor([[count], [count * 2 // 3]])
     keep = boxes.greedy_keep(ranked, valid, 0.3)
     for row, own, ok in zip(keep, ranked, valid, strict=True):
         assert row.nonzero()[:, 0].tolist() == plain_nms(own[ok], 0.3)
     assert torch.equal(boxes._keep_by_rounds(ranked, valid, 0.3), keep)
-    np.testing.assert_array_equal(boxes._keep_adaptive(ranked[0], 0.3, 1.0), keep[0].numpy().nonzero()[0])
+    np.testing.assert_array_equal(
+        boxes._keep_adaptive(ranked[0], 0.3, 1.0), keep[0].numpy().nonzero()[0]
+    )
 
 
 @pytest.mark.parametrize("limit", [1, 40, 120])
 def test_the_best_kept_are_the_same_where_only_they_are_looked_for(limit):
-    """Four lists of 500 boxes whose scores fall at different rates, in steps, so that there are equal ones."""
+    """Four lists of 500 boxes whose scores fall at different rates, in steps, so that there are
+    equal ones.
+    """
     generator = torch.Generator().manual_seed(0)
     corner = torch.rand(4, 500, 2, generator=generator) * 0.6
     ranked = torch.cat([corner, corner + 0.1 + 0.3 * torch.rand(4, 500, 2, generator=generator)], 2)

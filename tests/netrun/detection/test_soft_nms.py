@@ -15,15 +15,22 @@ A, B, C, D = [0.0, 0, 0.5, 0.2], [0.1, 0, 0.6, 0.2], [0.2, 0, 0.7, 0.2], [0.8, 0
 
 
 def test_by_hand() -> None:
-    """a (0.9) takes 2/3 off b: 0.6 / 3 = 0.2; its 3/7 with c is above 0.3 too: 0.7 · 4/7 = 0.4; c then takes 2/3 off b: 0.2 / 3."""
+    """a (0.9) takes 2/3 off b: 0.6 / 3 = 0.2.
+
+    Its 3/7 with c is above 0.3 too: 0.7 · 4/7 = 0.4; c then takes 2/3 off b: 0.2 / 3.
+    """
     boxes = torch.tensor([A, B, C, D])
     # a and b share 0.4 of 0.5 + 0.1: 2/3; a and c 0.3 of 0.7: 3/7; b and c 2/3.
     assert iou(boxes, boxes)[0].tolist() == pytest.approx([1, 2 / 3, 3 / 7, 0])
     left = soft_nms(boxes, torch.tensor([0.9, 0.6, 0.7, 0.1]))
     assert left.tolist() == pytest.approx([0.9, 0.2 / 3, 0.4, 0.1])
     # At 0.5, 3/7 is no overlap: c keeps 0.7 and takes 2/3 of b first after a.
-    assert soft_nms(boxes, torch.tensor([0.9, 0.6, 0.7, 0.1]), 0.5).tolist() == pytest.approx([0.9, 0.2 / 3, 0.7, 0.1])
-    assert soft_nms(boxes, torch.tensor([0.9, 0.6, 0.7, 0.1]), lowest=0.15).tolist() == pytest.approx([0.9, 0, 0.4, 0])
+    assert soft_nms(boxes, torch.tensor([0.9, 0.6, 0.7, 0.1]), 0.5).tolist() == pytest.approx(
+        [0.9, 0.2 / 3, 0.7, 0.1]
+    )
+    assert soft_nms(
+        boxes, torch.tensor([0.9, 0.6, 0.7, 0.1]), lowest=0.15
+    ).tolist() == pytest.approx([0.9, 0, 0.4, 0])
 
 
 def plain(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
@@ -57,7 +64,9 @@ def test_many_lists_at_once() -> None:
 
 def test_nothing_to_suppress() -> None:
     assert soft_nms(torch.zeros(2, 0, 4), torch.zeros(2, 0)).shape == (2, 0)
-    assert soft_nms(torch.tensor([A, A]), torch.tensor([0.5, 0.5])).tolist() == [0.5, 0], "of equals the first stays"
+    assert soft_nms(torch.tensor([A, A]), torch.tensor([0.5, 0.5])).tolist() == [0.5, 0], (
+        "of equals the first stays"
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +78,8 @@ def test_nothing_to_suppress() -> None:
 )
 def test_detections(soft: bool, rows: list) -> None:
     layer = make_layer(
-        'layer { name: "d" type: "DetectionOutput" detection_output_param { num_classes: 2 nms_param { nms_threshold: 0.45 top_k: 400 } '
+        'layer { name: "d" type: "DetectionOutput" '
+        "detection_output_param { num_classes: 2 nms_param { nms_threshold: 0.45 top_k: 400 } "
         "code_type: CENTER_SIZE keep_top_k: 200 confidence_threshold: 0.05 } }",
         soft_nms=soft,
     )

@@ -1,4 +1,6 @@
-"""Engine: a net of plain blobs, whose options are given when it is built; pycaffe's Net computes the same."""
+"""Engine: a net of plain blobs, whose options are given when it is built; pycaffe's Net computes
+the same.
+"""
 
 from __future__ import annotations
 
@@ -97,13 +99,19 @@ def test_a_blob_is_given_a_shape() -> None:
 
 
 def test_what_passes_save_is_planned() -> None:
-    """ReLU in place overwrites a bottom that it alone reads; a Scale is BatchNorm's where nobody sees between them."""
-    words = data("x", 2, 3, 4, 4) + layer("Power", "x", "p") + layer("BatchNorm", "p", "p", name="bn")
+    """ReLU in place overwrites a bottom that it alone reads; a Scale is BatchNorm's where nobody
+    sees between them.
+    """
+    words = (
+        data("x", 2, 3, 4, 4) + layer("Power", "x", "p") + layer("BatchNorm", "p", "p", name="bn")
+    )
     words += layer("Scale", "p", "p", name="scale") + layer("ReLU", "p", "p", name="relu")
     plan = Engine(message(words), pb.TEST).runner.plan
     assert plan.scales == {2: 3}
     assert plan.overwrite[4]
-    assert plan.released == {1: []}  # what is read behind its maker is the last version of `p`, an output
+    assert plan.released == {
+        1: []
+    }  # what is read behind its maker is the last version of `p`, an output
 
 
 def test_one_process_has_no_others_to_share_statistics_with() -> None:
@@ -118,6 +126,11 @@ def test_one_process_has_no_others_to_share_statistics_with() -> None:
 
 
 def test_pycaffe_stays_out_of_runs_that_do_not_ask_for_it() -> None:
-    code = "import sys, netrun.training.distributed, netrun.evaluation.coco; print([m for m in sys.modules if 'pycaffe' in m])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    code = (
+        "import sys, netrun.training.distributed, netrun.evaluation.coco; print([m for m "
+        "in sys.modules if 'pycaffe' in m])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert done.stdout == "[]\n"

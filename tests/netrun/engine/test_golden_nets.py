@@ -1,4 +1,6 @@
-"""Whole detectors against the reference Caffe, with weights by the formula of shared/golden/how/record_nets.py."""
+"""Whole detectors against the reference Caffe, with weights by the formula of
+shared/golden/how/record_nets.py.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,28 @@ from tests.support import SHARED, golden
 
 
 def remake_weights(net: netrun.Net, head_divisor: float) -> None:
-    """Fill the net as record_nets.py does: every value follows from the layer's name and the blob's number."""
+    """Fill the net as record_nets.py does: every value follows from the layer's name and the blob's
+    number.
+    """
     for name, blobs in net.params.items():
         kind = net.layer_dict[name].type
         for i, blob in enumerate(blobs):
             r, shape = np.random.RandomState(zlib.crc32(f"{name}/{i}".encode())), blob.data.shape
             if kind in ("Convolution", "Deconvolution", "InnerProduct"):
                 if i == 0:
-                    values = r.standard_normal(shape) * np.sqrt(float(len(blobs)) / np.prod(shape[1:]))
+                    values = r.standard_normal(shape) * np.sqrt(
+                        float(len(blobs)) / np.prod(shape[1:])
+                    )
                     if name.replace("new", "").endswith(("mbox_conf", "mbox_loc")):
                         values = values / head_divisor
                 else:
                     values = r.standard_normal(shape) * 0.01
             elif kind == "BatchNorm":
-                values = [r.standard_normal(shape) * 0.1, r.uniform(0.5, 1.5, shape), np.ones(shape)][i]
+                values = [
+                    r.standard_normal(shape) * 0.1,
+                    r.uniform(0.5, 1.5, shape),
+                    np.ones(shape),
+                ][i]
             elif kind == "Scale":
                 values = r.uniform(0.3, 0.6, shape) if i == 0 else r.standard_normal(shape) * 0.1
             else:
@@ -67,7 +77,9 @@ def check(path: Path, proto: pb.NetParameter) -> None:
             layer.detection_output_param.ClearField("save_output_param")
     net = netrun.Net(proto, netrun.TEST)
     remake_weights(net, float(case["head_divisor"]))
-    image = case["image"].astype(np.float32) - np.array([104, 117, 123], np.float32).reshape(1, 3, 1, 1)
+    image = case["image"].astype(np.float32) - np.array([104, 117, 123], np.float32).reshape(
+        1, 3, 1, 1
+    )
     net.blobs["data"].reshape(*image.shape)
     net.forward(data=image)
     for key in case.files:

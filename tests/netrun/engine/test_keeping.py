@@ -13,10 +13,13 @@ from netrun.training.losses import first_non_finite
 
 NET = """
 force_backward: true
-layer { name: "in" type: "Input" top: "data" top: "label" input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }
-layer { name: "one" type: "InnerProduct" bottom: "data" top: "one" inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+layer { name: "in" type: "Input" top: "data" top: "label"
+  input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }
+layer { name: "one" type: "InnerProduct" bottom: "data" top: "one"
+  inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
 layer { name: "relu" type: "ReLU" bottom: "one" top: "one" }
-layer { name: "two" type: "InnerProduct" bottom: "one" top: "two" inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+layer { name: "two" type: "InnerProduct" bottom: "one" top: "two"
+  inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
 layer { name: "sum" type: "Eltwise" bottom: "one" bottom: "two" top: "sum" }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "sum" bottom: "label" top: "loss" }
 layer { name: "double" type: "Power" bottom: "loss" top: "double" power_param { scale: 2 } }

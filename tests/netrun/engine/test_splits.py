@@ -1,4 +1,6 @@
-"""Split layers in a running net: what pycaffe shows of them, the gradient of each reader, and that they cost nothing."""
+"""Split layers in a running net: what pycaffe shows of them, the gradient of each reader, and that
+they cost nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,16 @@ from caffe_ir import binary
 from tests.netrun.small_nets import build, data, layer
 
 POWER = "power_param { scale: %g }"
-NET = data("x", 2, 3) + layer("Power", "x", "a", POWER % 2) + layer("Power", "x", "b", POWER % -1) + layer("Power", "x", "c", POWER % 5)
-SUMS = "".join(layer("Reduction", n, f"{n}_sum", f"loss_weight: {w}") for n, w in (("a", 1), ("b", 10), ("c", 0)))
+NET = (
+    data("x", 2, 3)
+    + layer("Power", "x", "a", POWER % 2)
+    + layer("Power", "x", "b", POWER % -1)
+    + layer("Power", "x", "c", POWER % 5)
+)
+SUMS = "".join(
+    layer("Reduction", n, f"{n}_sum", f"loss_weight: {w}")
+    for n, w in (("a", 1), ("b", 10), ("c", 0))
+)
 
 
 def test_pycaffe_shows_them() -> None:
@@ -47,7 +57,12 @@ def test_each_reader_has_its_own_gradient() -> None:
 
 def test_a_weighed_blob_with_a_reader_counts_once() -> None:
     """Its weight is the split's; the output that shows it is called as in Caffe."""
-    words = data("x", 2, 3) + data("y", 2, 3) + layer("EuclideanLoss", "x y", "l", "loss_weight: 3") + layer("Power", "l", "p", POWER % 2)
+    words = (
+        data("x", 2, 3)
+        + data("y", 2, 3)
+        + layer("EuclideanLoss", "x y", "l", "loss_weight: 3")
+        + layer("Power", "l", "p", POWER % 2)
+    )
     net = build("force_backward: true " + words)
     net.blobs["x"].data[...] = 2
     net.forward()
@@ -60,10 +75,19 @@ def test_a_weighed_blob_with_a_reader_counts_once() -> None:
 
 def test_a_model_that_has_them_is_loaded_whole(tmp_path: Path) -> None:
     dense = "inner_product_param { num_output: 3 }"
-    words = data("x", 2, 3) + layer("InnerProduct", "x", "f", dense) + layer("InnerProduct", "x", "g", dense)
+    words = (
+        data("x", 2, 3)
+        + layer("InnerProduct", "x", "f", dense)
+        + layer("InnerProduct", "x", "g", dense)
+    )
     net, path = build(words), tmp_path / "w.caffemodel"
     net.save(path)
-    assert [known.name for known in binary.read_weights(path).layer] == ["x", "x_x_0_split", "f", "g"]
+    assert [known.name for known in binary.read_weights(path).layer] == [
+        "x",
+        "x_x_0_split",
+        "f",
+        "g",
+    ]
     assert build(words, netrun.TEST).copy_from(path) == []
     alone = build(data("x", 2, 3) + layer("InnerProduct", "x", "f", dense))
     assert alone.copy_from(path) == ["x_x_0_split", "g"]  # as Caffe lists them
@@ -73,5 +97,9 @@ def test_a_model_that_has_them_is_loaded_whole(tmp_path: Path) -> None:
 def test_they_take_no_memory(phase: int) -> None:
     net = build("force_backward: true " + NET + SUMS, phase)
     net.run()
-    storage = {blob.tensor.untyped_storage().data_ptr() for name, blob in net.blobs.items() if name.startswith("x")}
+    storage = {
+        blob.tensor.untyped_storage().data_ptr()
+        for name, blob in net.blobs.items()
+        if name.startswith("x")
+    }
     assert storage == {net.blobs["x"].tensor.untyped_storage().data_ptr()}

@@ -1,4 +1,6 @@
-"""DSOD and GRP-DSOD run and train: the recorded detections, a step at reduced size, and the gates by hand."""
+"""DSOD and GRP-DSOD run and train: the recorded detections, a step at reduced size, and the gates
+by hand.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ SMALL = Structure(8, 8, 4, blocks=(1, 1, 1, 1))
 @needs_shared
 def test_the_generated_net_computes_what_is_recorded() -> None:
     """Weights by a formula of the layers' names, detections by the reference Caffe."""
-    check(SHARED / "golden/nets/dsod300_voc0712.npz", netgen.build("dsod300_voc0712_release", "deploy"))
+    check(
+        SHARED / "golden/nets/dsod300_voc0712.npz",
+        netgen.build("dsod300_voc0712_release", "deploy"),
+    )
 
 
 def small(zoo_id: str, features: Features | None = None) -> Run:
@@ -45,7 +50,9 @@ def small(zoo_id: str, features: Features | None = None) -> Run:
         pytest.param(small("dsod300_voc0712", dense(SMALL)), id="dense"),
         pytest.param(small("dsod300_voc0712_release", dense(SMALL, released=True)), id="released"),
         pytest.param(small("dsod300_voc0712_plain", plain(SMALL)), id="plain"),
-        pytest.param(small("dsod300_voc0712_plain", plain(replace(SMALL, stem=False))), id="no stem"),
+        pytest.param(
+            small("dsod300_voc0712_plain", plain(replace(SMALL, stem=False))), id="no stem"
+        ),
         pytest.param(small("ssd300_voc0712_dense"), id="VGG16"),
         pytest.param(small("grp_dsod320_voc0712_release"), id="GRP"),
     ],
@@ -53,7 +60,11 @@ def small(zoo_id: str, features: Features | None = None) -> Run:
 def test_trains(detector: Run) -> None:
     net = detector.build("train")
     solver = solver_on(net, np.random.default_rng(0).normal(0, 50, (2, 3, SIDE, SIDE)))
-    learns = {layer.name: layer.type for layer in net.layer if layer.type in ("Convolution", "Deconvolution", "Normalize")}
+    learns = {
+        layer.name: layer.type
+        for layer in net.layer
+        if layer.type in ("Convolution", "Deconvolution", "Normalize")
+    }
     before = {name: solver.net.params[name][0].data.copy() for name in learns}
     solver.step(1)
     assert np.isfinite(solver.net.loss.item())
@@ -64,7 +75,9 @@ def test_trains(detector: Run) -> None:
 
 
 def test_a_released_gate_is_a_constant() -> None:
-    """Weights start at zero: both sigmoids give 1/2, and x becomes x + max(x / 2, 0) / 2, 5/4 of what is positive."""
+    """Weights start at zero: both sigmoids give 1/2, and x becomes x + max(x / 2, 0) / 2, 5/4 of
+    what is positive.
+    """
     net = Net("gate", "deploy")
     gate(NumberedLayers(net), net.input("x", (2, 32, 3, 3)))
     engine = netrun.Net(net.proto, netrun.TEST)
@@ -75,7 +88,10 @@ def test_a_released_gate_is_a_constant() -> None:
 
 
 def test_a_gate_weighs_channels_and_maps() -> None:
-    """Sixteen channels, one hidden value h, the mean of channel 0; factors σ(h·w) by channel and σ(h·v) as a whole."""
+    """Sixteen channels, one hidden value h, the mean of channel 0.
+
+    Factors σ(h·w) by channel and σ(h·v) as a whole.
+    """
     net = Net("gate", "deploy")
     gate(NumberedLayers(net), net.input("x", (2, 16, 1, 2)))
     engine = netrun.Net(net.proto, netrun.TEST)

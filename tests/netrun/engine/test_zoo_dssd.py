@@ -1,4 +1,6 @@
-"""SSD on ResNet-101 and DSSD run: the generated release detects what the reference Caffe does, and narrow ones train."""
+"""SSD on ResNet-101 and DSSD run: the generated release detects what the reference Caffe does, and
+narrow ones train.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,14 @@ SIDE = 97  # pixels: maps of 12, 6, 3 and 1 cells
 
 @needs_shared
 def test_the_generated_release_detects_as_recorded() -> None:
-    check(SHARED / "golden/nets/dssd321_voc0712.npz", netgen.build("dssd321_voc0712_release", "deploy"))
+    check(
+        SHARED / "golden/nets/dssd321_voc0712.npz",
+        netgen.build("dssd321_voc0712_release", "deploy"),
+    )
 
 
 def narrow(zoo_id: str, features: NeckOnBackbone) -> pb.NetParameter:
-    """A detector's training net for small images, with a sixteenth of the channels below its heads."""
+    """A detector's training net for small images, with 1/16 of the channels below its heads."""
     run = netgen.configure(zoo_id, size=SIDE, gpus=[], batch_per_gpu=2)
     net = replace(run, recipe=replace(run.recipe, features=features)).build("train")
     for layer in net.layer:
@@ -40,14 +45,22 @@ def narrow(zoo_id: str, features: NeckOnBackbone) -> pb.NetParameter:
 
 
 def train_once(net: pb.NetParameter) -> tuple[Solver, dict[str, np.ndarray]]:
-    """One update on two random images with an object each; and every blob that learning may change, as it was before."""
+    """One update on two random images with an object each.
+
+    Also returns every blob that learning may change, as it was before.
+    """
     solver = solver_on(net, np.random.default_rng(0).normal(0, 50, (2, 3, SIDE, SIDE)))
-    # Statistics that a trained net would have: those of a new one, variance 0, would make every map 30 times larger.
+    # Statistics that a trained net would have: those of a new one, variance 0, would make every map
+    # 30 times larger.
     for layer in net.layer:
         if layer.type == "BatchNorm":
             for blob, value in zip(solver.net.params[layer.name], (0, 0.01, 1), strict=True):
                 blob.data[...] = value
-    before = {f"{name}/{i}": blob.data.copy() for name, blobs in solver.net.params.items() for i, blob in enumerate(blobs)}
+    before = {
+        f"{name}/{i}": blob.data.copy()
+        for name, blobs in solver.net.params.items()
+        for i, blob in enumerate(blobs)
+    }
     solver.step(1)
     return solver, before
 
@@ -61,11 +74,16 @@ def train_once(net: pb.NetParameter) -> tuple[Solver, dict[str, np.ndarray]]:
         ("dssd513_voc0712_ft", LEARNING, LEARNING, "product", "c"),
     ],
 )
-def test_dssd_trains(zoo_id: str, encoder: Learning, decoder: Learning, method: str, module: str) -> None:
+def test_dssd_trains(
+    zoo_id: str, encoder: Learning, decoder: Learning, method: str, module: str
+) -> None:
     """What learns has moved, what is frozen has not, and nothing has become infinite."""
     neck = Decoder(module, method, encoder, decoder)
     backbone = replace(RESNET101, build=partial(resnet101, learning=encoder))
-    assert_trains(narrow(zoo_id, NeckOnBackbone(neck, backbone)), frozen=("conv1", "res6_branch1") if encoder == FROZEN else ())
+    assert_trains(
+        narrow(zoo_id, NeckOnBackbone(neck, backbone)),
+        frozen=("conv1", "res6_branch1") if encoder == FROZEN else (),
+    )
 
 
 @pytest.mark.parametrize("module", ["a", "c"])
@@ -75,11 +93,20 @@ def test_ssd_trains(module: str) -> None:
 
 
 def assert_trains(net: pb.NetParameter, frozen: Sequence[str] = ()) -> None:
-    rates = {f"{layer.name}/{i}": param.lr_mult for layer in net.layer for i, param in enumerate(layer.param) if layer.type != "BatchNorm"}
+    rates = {
+        f"{layer.name}/{i}": param.lr_mult
+        for layer in net.layer
+        for i, param in enumerate(layer.param)
+        if layer.type != "BatchNorm"
+    }
     solver, before = train_once(net)
     assert np.isfinite(solver.net.loss.item())
     assert solver.net.loss.item() > 0
-    after = {f"{name}/{i}": blob.data for name, blobs in solver.net.params.items() for i, blob in enumerate(blobs)}
+    after = {
+        f"{name}/{i}": blob.data
+        for name, blobs in solver.net.params.items()
+        for i, blob in enumerate(blobs)
+    }
     assert all(np.isfinite(blob).all() for blob in after.values())
     moved = {name for name in rates if not np.array_equal(before[name], after[name])}
     assert not {name for name in moved if not rates[name]}

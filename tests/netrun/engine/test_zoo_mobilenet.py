@@ -1,4 +1,6 @@
-"""MobileNet-SSD, Light FSSD and PPN train and detect: forward, backward and an update at reduced size, and a test net's detections."""
+"""MobileNet-SSD, Light FSSD and PPN train and detect: forward, backward and an update at reduced
+size, and a test net's detections.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from tests.netrun.solvers_on import solver_on
 
 # Inputs in pixels whose last map still has a cell, and layers that must learn.
 SIDES = {
-    "mobilenet_ssd300_voc0712_release": (160, ("conv0", "conv14_2", "conv11_mbox_conf", "conv17_2_mbox_conf")),
+    "mobilenet_ssd300_voc0712_release": (
+        160,
+        ("conv0", "conv14_2", "conv11_mbox_conf", "conv17_2_mbox_conf"),
+    ),
     "mobilenet_ssd300_coco_release": (96, ("conv0", "conv13/dw", "conv11_mbox_conf")),
     "light_fssd300_coco": (300, ("conv0", "conv13", "conv13_reduce", "fea_concat_bn_ds_32")),
     "ppn300_coco": (272, ("conv0", "conv11", "predictor1", "predictor4_mbox_conf")),
@@ -40,11 +45,17 @@ def test_trains(zoo_id: str) -> None:
         assert not np.array_equal(new, old), f"{name} has not learned"
     if zoo_id.startswith("ppn"):
         for layer in ("predictor{}", "predictor{}_mbox_loc", "predictor{}_mbox_conf"):
-            np.testing.assert_array_equal(solver.net.params[layer.format(1)][0].data, solver.net.params[layer.format(4)][0].data)
+            np.testing.assert_array_equal(
+                solver.net.params[layer.format(1)][0].data,
+                solver.net.params[layer.format(4)][0].data,
+            )
 
 
 def test_scores_are_sigmoids() -> None:
-    """With weights of zero, PPN gives every class what its biases start from, σ(−4.6) = 0.01; the background is not shown."""
+    """With weights of zero, PPN gives every class what its biases start from, σ(−4.6) = 0.01.
+
+    The background is not shown.
+    """
     net, side = small("ppn300_coco_release", "deploy")
     engine = netrun.Net(net, netrun.TEST)
     engine.params["predictor1_mbox_conf"][0].data[...] = 0  # those of all six maps
@@ -54,4 +65,6 @@ def test_scores_are_sigmoids() -> None:
     assert len(rows) == 100, "the best of an image"
     assert rows[0, 1] == 7
     assert rows[:, 1].min() >= 1
-    np.testing.assert_allclose(rows[:, 2], np.where(rows[:, 1] == 7, 0.5, 1 / (1 + np.exp(4.6))), rtol=1e-5)
+    np.testing.assert_allclose(
+        rows[:, 2], np.where(rows[:, 1] == 7, 0.5, 1 / (1 + np.exp(4.6))), rtol=1e-5
+    )

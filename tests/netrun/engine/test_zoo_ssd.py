@@ -29,7 +29,11 @@ def test_trains(zoo_id: str, options: dict) -> None:
     detector = netgen.configure(zoo_id, **options, gpus=[], batch_per_gpu=1)
     net = detector.build("train")
     solver = solver_on(net, np.random.default_rng(0).normal(0, 50, (1, 3, *detector.image_size)))
-    weights = {layer.name: layer.param[0].lr_mult for layer in net.layer if layer.type in ("Convolution", "Deconvolution")}
+    weights = {
+        layer.name: layer.param[0].lr_mult
+        for layer in net.layer
+        if layer.type in ("Convolution", "Deconvolution")
+    }
     before = {name: solver.net.params[name][0].data.copy() for name in weights}
     solver.step(1)
     assert np.isfinite(solver.net.loss.item())

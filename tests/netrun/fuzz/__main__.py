@@ -1,6 +1,8 @@
-"""`python -m tests.netrun.fuzz --seed N --cases N`: spoilt files against netrun, each must be refused in one line or be what it says.
+"""`python -m tests.netrun.fuzz --seed N --cases N`: spoilt files against netrun, each must be
+refused in one line or be what it says.
 
-A case that hangs ends the process with every thread's traceback, one that crashes it leaves its number in the file `case`.
+A case that hangs ends the process with every thread's traceback, one that crashes it leaves its
+number in the file `case`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""One case: a spoilt file, handed to what reads it. It must be refused in one line (CaffeError), or be what it says."""
+"""One case: a spoilt file, handed to what reads it.
+
+It must be refused in one line (CaffeError), or be what it says.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,16 @@ from tests.netrun.narrow import deploy_net, train_test_net
 from tests.support import ROOT, SHARED
 
 SMALL = 1 << 21  # values or multiply-adds: more are walked over, but not computed
-DATA_DEPENDENT = ("DetectionOutput", "DetectionEvaluate", "AnnotatedData", "Data", "ImageData", "HDF5Data", "Filter", "Python")
+DATA_DEPENDENT = (
+    "DetectionOutput",
+    "DetectionEvaluate",
+    "AnnotatedData",
+    "Data",
+    "ImageData",
+    "HDF5Data",
+    "Filter",
+    "Python",
+)
 
 
 @cache
@@ -46,13 +58,21 @@ def nets() -> list[str]:
 @cache
 def prototxts() -> list[str]:
     """Nets of every size and age, which are walked."""
-    wild = [path for path in sorted((SHARED / "reference" / "wild").glob("*.p*t*")) if path.stat().st_size < 30000]
-    own = sorted((ROOT / "prototxt").glob("mobilenet_ssd*/*.prototxt")) + sorted((ROOT / "prototxt").glob("ssd300_voc0712/*.prototxt"))
+    wild = [
+        path
+        for path in sorted((SHARED / "reference" / "wild").glob("*.p*t*"))
+        if path.stat().st_size < 30000
+    ]
+    own = sorted((ROOT / "prototxt").glob("mobilenet_ssd*/*.prototxt")) + sorted(
+        (ROOT / "prototxt").glob("ssd300_voc0712/*.prototxt")
+    )
     return [path.read_bytes().decode("utf-8", "surrogateescape") for path in [*wild, *own]]
 
 
 def image(height: int = 40, width: int = 48, seed: int = 0) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 255, (height // 8, width // 8, 3)).astype(np.uint8)
+    pixels = (
+        np.random.default_rng(seed).integers(0, 255, (height // 8, width // 8, 3)).astype(np.uint8)
+    )
     return cv2.imencode(".jpg", cv2.resize(pixels, (width, height)))[1].tobytes()
 
 
@@ -61,9 +81,13 @@ BOXES = [(1, (0.1, 0.2, 0.6, 0.7), False), (2, (0.5, 0.1, 0.9, 0.9), True)]
 
 def set_up() -> None:
     """In the present folder: the good files that cases spoil."""
-    records.write(Path("lmdb"), [(f"{i:04d}", records.record(image(seed=i), BOXES)) for i in range(5)])
+    records.write(
+        Path("lmdb"), [(f"{i:04d}", records.record(image(seed=i), BOXES)) for i in range(5)]
+    )
     records.write(Path("spoilt"), [("k", b"v")])
-    Path("labelmap.prototxt").write_text("".join(f'item {{ name: "n{i}" label: {i} display_name: "n{i}" }}\n' for i in range(6)))
+    Path("labelmap.prototxt").write_text(
+        "".join(f'item {{ name: "n{i}" label: {i} display_name: "n{i}" }}\n' for i in range(6))
+    )
     for form in ("BINARYPROTO", "HDF5"):
         Solver(text.parse(f"{SOLVER} snapshot_format: {form}", pb.SolverParameter)).step(2)
 
@@ -80,10 +104,17 @@ def run_net(net: pb.NetParameter) -> None:
         try:
             assert params < 1 << 31, "so many parameters fit no memory"
             engine.run()
-            dependent = {top for layer in engine.param.layer if layer.type in DATA_DEPENDENT for top in layer.top}
+            dependent = {
+                top
+                for layer in engine.param.layer
+                if layer.type in DATA_DEPENDENT
+                for top in layer.top
+            }
             for name, shape in walked.blobs.items():
                 found = tuple(engine.blobs[name].shape)
-                assert found == tuple(shape) or dependent, f"blob {name} is {found}, its walk says {shape}"
+                assert found == tuple(shape) or dependent, (
+                    f"blob {name} is {found}, its walk says {shape}"
+                )
             if phase == pb.TRAIN and engine.loss.requires_grad:
                 engine.loss.backward()
         finally:
@@ -91,7 +122,9 @@ def run_net(net: pb.NetParameter) -> None:
 
 
 def net_text(draw: random.Random) -> None:
-    Path("net.prototxt").write_bytes(spoil_text(draw, draw.choice(nets()), nets()).encode("utf-8", "surrogateescape"))
+    Path("net.prototxt").write_bytes(
+        spoil_text(draw, draw.choice(nets()), nets()).encode("utf-8", "surrogateescape")
+    )
     run_net(text.read_net("net.prototxt"))
 
 
@@ -102,19 +135,27 @@ def net_message(draw: random.Random) -> None:
     Path("net.prototxt").write_text(text.dumps(net))
     again = text.read_net("net.prototxt")
     upgrade.upgrade_net(net, "net.prototxt")
-    assert again.SerializeToString(deterministic=True) == net.SerializeToString(deterministic=True) or "nan" in text.dumps(net)
+    assert again.SerializeToString(deterministic=True) == net.SerializeToString(
+        deterministic=True
+    ) or "nan" in text.dumps(net)
     run_net(again)
 
 
 def large_net(draw: random.Random) -> None:
-    Path("net.prototxt").write_bytes(spoil_text(draw, draw.choice(prototxts()), prototxts()).encode("utf-8", "surrogateescape"))
+    Path("net.prototxt").write_bytes(
+        spoil_text(draw, draw.choice(prototxts()), prototxts()).encode("utf-8", "surrogateescape")
+    )
     net = text.read_net("net.prototxt")
     for phase in (pb.TRAIN, pb.TEST):
         walk(filter_net(net, phase))
 
 
 def solver(draw: random.Random) -> None:
-    words = SOLVER if draw.random() < 0.8 else draw.choice([p for p in prototxts() if "base_lr" in p] or [SOLVER])
+    words = (
+        SOLVER
+        if draw.random() < 0.8
+        else draw.choice([p for p in prototxts() if "base_lr" in p] or [SOLVER])
+    )
     if draw.random() < 0.5:
         param = text.parse(words, pb.SolverParameter)
         for _ in range(draw.choice((1, 1, 3))):
@@ -124,7 +165,10 @@ def solver(draw: random.Random) -> None:
         words = spoil_text(draw, words, [SOLVER, *nets()])
     Path("solver.prototxt").write_bytes(words.encode("utf-8", "surrogateescape"))
     param = text.read_solver("solver.prototxt")
-    for field, most in (("iter_size", 3), ("average_loss", 100)):  # a user may want to wait for more
+    for field, most in (
+        ("iter_size", 3),
+        ("average_loss", 100),
+    ):  # a user may want to wait for more
         setattr(param, field, min(getattr(param, field), most))
     param.test_iter[:] = [min(n, 2) for n in param.test_iter]
     for net in (param.net_param, param.train_net_param, *param.test_net_param):
@@ -162,7 +206,11 @@ class _Records(LmdbReader):
     """Records that come from no file."""
 
     def __init__(self, values: list[bytes]) -> None:
-        self.source, self.values, self.keys = "records", values, [b"k%d" % i for i in range(len(values))]
+        self.source, self.values, self.keys = (
+            "records",
+            values,
+            [b"k%d" % i for i in range(len(values))],
+        )
 
     def __len__(self) -> int:
         return len(self.values)
@@ -175,13 +223,19 @@ class _Records(LmdbReader):
 
 @cache
 def _data_layer() -> pb.LayerParameter:
-    return filter_net(text.parse(train_test_net("lmdb", "lmdb"), pb.NetParameter), pb.TRAIN).layer[0]
+    return filter_net(text.parse(train_test_net("lmdb", "lmdb"), pb.NetParameter), pb.TRAIN).layer[
+        0
+    ]
 
 
 def _load(reader, seed: int) -> None:
     layer = _data_layer()
-    transformer = Transformer(layer.transform_param, layer.annotated_data_param.batch_sampler, pb.TRAIN, None)
-    loader = Loader(reader, transformer, Plan(2, seed, labels=frozenset(range(6)), threads=1, ahead=0), True)
+    transformer = Transformer(
+        layer.transform_param, layer.annotated_data_param.batch_sampler, pb.TRAIN, None
+    )
+    loader = Loader(
+        reader, transformer, Plan(2, seed, labels=frozenset(range(6)), threads=1, ahead=0), True
+    )
     try:
         for _ in range(2):
             data, labels = next(loader)
@@ -220,11 +274,15 @@ def lmdb(draw: random.Random) -> None:
 
 def labelmap(draw: random.Random) -> None:
     good = Path("labelmap.prototxt").read_text()
-    Path("spoilt_map.prototxt").write_bytes(spoil_text(draw, good, [good, *NETS]).encode("utf-8", "surrogateescape"))
+    Path("spoilt_map.prototxt").write_bytes(
+        spoil_text(draw, good, [good, *NETS]).encode("utf-8", "surrogateescape")
+    )
     label_map.read("spoilt_map.prototxt")
 
 
-KINDS: dict[str, tuple[int, Callable[[random.Random], None]]] = {  # how often among all, and the case
+KINDS: dict[
+    str, tuple[int, Callable[[random.Random], None]]
+] = {  # how often among all, and the case
     "net_text": (24, net_text),
     "net_message": (30, net_message),
     "large_net": (3, large_net),
@@ -240,7 +298,9 @@ KINDS: dict[str, tuple[int, Callable[[random.Random], None]]] = {  # how often a
 }
 
 
-def drawn(seed: int, first: int, count: int, only: str | None = None) -> Iterator[tuple[int, str, random.Random]]:
+def drawn(
+    seed: int, first: int, count: int, only: str | None = None
+) -> Iterator[tuple[int, str, random.Random]]:
     """Numbers, kinds and generators of cases; each depends on nothing but its seed and number."""
     names, weights = list(KINDS), [weight for weight, _ in KINDS.values()]
     for number in range(first, first + count):
@@ -259,7 +319,9 @@ def outcome(kind: str, draw: random.Random) -> str:
             raise AssertionError(f"not one line: {str(error)!r}") from error
         return "refused"
     except Exception as error:
-        if not memory.exhausted(error):  # netrun's commands make one line of it, with a batch that fits
+        if not memory.exhausted(
+            error
+        ):  # netrun's commands make one line of it, with a batch that fits
             raise
         return "refused"
     return "accepted"

@@ -11,7 +11,22 @@ from google.protobuf.message import Message
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.schema import is_repeated
 
-NUMBERS = ("0", "-1", "1", "2", "3", "7", "255", "65536", "2147483647", "2147483648", "-2147483648", "4294967295", "4294967296", "1e9")
+NUMBERS = (
+    "0",
+    "-1",
+    "1",
+    "2",
+    "3",
+    "7",
+    "255",
+    "65536",
+    "2147483647",
+    "2147483648",
+    "-2147483648",
+    "4294967295",
+    "4294967296",
+    "1e9",
+)
 ODD = (
     "1e38",
     "1e39",
@@ -30,54 +45,90 @@ ODD = (
     '"x"',
 )
 _TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|-?\d[\w.+-]*|[{}:]|\s+|.', re.DOTALL)
-_FIELDS = sorted({field.name for message in pb.DESCRIPTOR.message_types_by_name.values() for field in message.fields})
+_FIELDS = sorted(
+    {
+        field.name
+        for message in pb.DESCRIPTOR.message_types_by_name.values()
+        for field in message.fields
+    }
+)
 
 
 def spoil_text(draw: random.Random, text: str, others: Sequence[str]) -> str:
-    """The text after one to four changes to its tokens, blocks or characters. others: texts to borrow words and layers from."""
+    """The text after one to four changes to its tokens, blocks or characters.
+
+    others: texts to borrow words and layers from.
+    """
     for _ in range(draw.choice((1, 1, 1, 2, 4))):
         tokens = _TOKEN.findall(text)
         if not tokens:
             return text
         at = draw.randrange(len(tokens))
         kind = draw.randrange(11)
-        if kind <= 2:
-            places = [i for i, token in enumerate(tokens) if re.fullmatch(r"-?\d[\w.+-]*", token)]
-            if places:
-                tokens[draw.choice(places)] = draw.choice(NUMBERS if kind else ODD)
-        elif kind == 3:
-            del tokens[at : at + draw.choice((1, 1, 5))]
-        elif kind == 4:
-            tokens[at:at] = tokens[at : at + draw.choice((1, 4, 12))]
-        elif kind == 5:
-            places = [i for i, token in enumerate(tokens) if token[0].isalpha()]
-            if places:
-                tokens[draw.choice(places)] = draw.choice(_FIELDS if draw.random() < 0.5 else _TOKEN.findall(draw.choice(others)))
-        elif kind == 6:
-            strings = [i for i, token in enumerate(tokens) if token[0] == '"']
-            if strings:  # another blob, type or name; or no end
-                tokens[draw.choice(strings)] = draw.choice([*(tokens[i] for i in strings), '""', '"\\', '"x', "'", '"\\377"', '"é"'])
-        elif kind == 7:
-            tokens = tokens[:at]
-        elif kind == 8:
-            tokens[at] = draw.choice(("\0", "\x80", "{" * draw.choice((1, 200)), "}", "#", "<", ">", "[", "]", ":", "\n", "layer {", "'"))
-        else:
-            blocks = _blocks(text)
-            if not blocks:
-                continue
-            start, end = draw.choice(blocks)
-            block = text[start:end]
-            if kind == 9:
-                text = text[:start] + text[end:]
-            elif draw.random() < 0.5:
-                text = text[:end] + block + text[end:]
-            else:
-                foreign = _blocks(other := draw.choice(others))
-                a, b = draw.choice(foreign) if foreign else (0, 0)
-                text = text[:end] + other[a:b] + text[end:]
+        if kind > 8:
+            text = _spoil_blocks(draw, text, kind, others)
             continue
-        text = "".join(tokens)
+        text = "".join(_spoil_tokens(draw, tokens, at, kind, others))
     return text
+
+
+def _spoil_tokens(
+    draw: random.Random, tokens: list[str], at: int, kind: int, others: Sequence[str]
+) -> list[str]:
+    """The tokens after one change of a kind from 0 to 8. at: the token that some kinds change."""
+    if kind <= 2:
+        places = [i for i, token in enumerate(tokens) if re.fullmatch(r"-?\d[\w.+-]*", token)]
+        if places:
+            tokens[draw.choice(places)] = draw.choice(NUMBERS if kind else ODD)
+    elif kind == 3:
+        del tokens[at : at + draw.choice((1, 1, 5))]
+    elif kind == 4:
+        tokens[at:at] = tokens[at : at + draw.choice((1, 4, 12))]
+    elif kind == 5:
+        _spoil_word(draw, tokens, others)
+    elif kind == 6:
+        strings = [i for i, token in enumerate(tokens) if token[0] == '"']
+        if strings:  # another blob, type or name; or no end
+            tokens[draw.choice(strings)] = draw.choice(
+                [*(tokens[i] for i in strings), '""', '"\\', '"x', "'", '"\\377"', '"é"']
+            )
+    elif kind == 7:
+        return tokens[:at]
+    else:
+        tokens[at] = _odd_character(draw)
+    return tokens
+
+
+def _spoil_word(draw: random.Random, tokens: list[str], others: Sequence[str]) -> None:
+    """Put another word in place of one, in place: a field's name, or any token of another text."""
+    places = [i for i, token in enumerate(tokens) if token[0].isalpha()]
+    if places:
+        tokens[draw.choice(places)] = draw.choice(
+            _FIELDS if draw.random() < 0.5 else _TOKEN.findall(draw.choice(others))
+        )
+
+
+def _odd_character(draw: random.Random) -> str:
+    many = "{" * draw.choice((1, 200))
+    return draw.choice(
+        ("\0", "\x80", many, "}", "#", "<", ">", "[", "]", ":", "\n", "layer {", "'")
+    )
+
+
+def _spoil_blocks(draw: random.Random, text: str, kind: int, others: Sequence[str]) -> str:
+    """The text without a block (kind 9), or with one more, its own or another text's (kind 10)."""
+    blocks = _blocks(text)
+    if not blocks:
+        return text
+    start, end = draw.choice(blocks)
+    if kind == 9:
+        return text[:start] + text[end:]
+    if draw.random() < 0.5:
+        return text[:end] + text[start:end] + text[end:]
+    other = draw.choice(others)
+    foreign = _blocks(other)
+    a, b = draw.choice(foreign) if foreign else (0, 0)
+    return text[:end] + other[a:b] + text[end:]
 
 
 def _blocks(text: str) -> list[tuple[int, int]]:
@@ -96,7 +147,9 @@ def _blocks(text: str) -> list[tuple[int, int]]:
 
 
 def spoil_message(draw: random.Random, message: Message) -> None:
-    """Set, repeat, swap or clear one field, somewhere inside; a present submessage is more likely gone into than made."""
+    """Set, repeat, swap or clear one field, somewhere inside; a present submessage is more likely
+    gone into than made.
+    """
     present = [(field, value) for field, value in message.ListFields() if field.message_type]
     if present and draw.random() < 0.8:
         field, value = draw.choice(present)
@@ -134,7 +187,22 @@ def spoil_message(draw: random.Random, message: Message) -> None:
 def _value(draw: random.Random, field, message: Message) -> object:
     kind = field.cpp_type
     if kind in (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE):
-        return draw.choice((0.0, -1.0, 1.0, 0.5, 1e-30, 1e30, -1e30, float("nan"), float("inf"), float("-inf"), 3.0, 1e6))
+        return draw.choice(
+            (
+                0.0,
+                -1.0,
+                1.0,
+                0.5,
+                1e-30,
+                1e30,
+                -1e30,
+                float("nan"),
+                float("inf"),
+                float("-inf"),
+                3.0,
+                1e6,
+            )
+        )
     if kind == field.CPPTYPE_BOOL:
         return draw.random() < 0.5
     if kind == field.CPPTYPE_ENUM:
@@ -142,11 +210,29 @@ def _value(draw: random.Random, field, message: Message) -> object:
     if field.type == field.TYPE_BYTES:
         return draw.randbytes(draw.choice((0, 1, 30)))
     if kind == field.CPPTYPE_STRING:
-        return draw.choice(("", "x", "data", "label", "conv1", "é", "a/b", "../x", "y" * 300, "Python", "AUTO", "lmdb"))
-    low, high = {field.CPPTYPE_INT32: (-(1 << 31), (1 << 31) - 1), field.CPPTYPE_UINT32: (0, (1 << 32) - 1)}.get(
-        kind, (-(1 << 63), (1 << 63) - 1)
+        return draw.choice(
+            (
+                "",
+                "x",
+                "data",
+                "label",
+                "conv1",
+                "é",
+                "a/b",
+                "../x",
+                "y" * 300,
+                "Python",
+                "AUTO",
+                "lmdb",
+            )
+        )
+    low, high = {
+        field.CPPTYPE_INT32: (-(1 << 31), (1 << 31) - 1),
+        field.CPPTYPE_UINT32: (0, (1 << 32) - 1),
+    }.get(kind, (-(1 << 63), (1 << 63) - 1))
+    choice = draw.choice(
+        (0, 1, 2, 3, 4, 7, 31, 100, 255, 4096, 65536, 1 << 20, high, high // 2, -1, -2, low)
     )
-    choice = draw.choice((0, 1, 2, 3, 4, 7, 31, 100, 255, 4096, 65536, 1 << 20, high, high // 2, -1, -2, low))
     return min(max(choice, low), high)
 
 
@@ -156,13 +242,17 @@ def spoil_bytes(draw: random.Random, data: bytes) -> bytes:
     kind = draw.randrange(7)
     if not out:
         return bytes(out)
-    at = draw.randrange(min(len(out), draw.choice((64, 1024, len(out)))))  # most of what says how to read stands in front
+    at = draw.randrange(
+        min(len(out), draw.choice((64, 1024, len(out))))
+    )  # most of what says how to read stands in front
     length = min(draw.choice((1, 4, 16, 300)), len(out) - at)
     if kind == 0:
         del out[at:]
     elif kind <= 3:
         for _ in range(draw.choice((1, 1, 2, 8))):
-            out[draw.randrange(at, len(out)) if draw.random() < 0.3 else at] ^= 1 << draw.randrange(8)
+            out[draw.randrange(at, len(out)) if draw.random() < 0.3 else at] ^= 1 << draw.randrange(
+                8
+            )
     elif kind == 4:
         out[at : at + length] = draw.choice((b"\0", b"\xff", b"\x7f", draw.randbytes(1))) * length
     elif kind == 5:

@@ -1,4 +1,7 @@
-"""Spoilt and absurd files, 2,000 of them: each is refused in one line, or is what it says. More: `python -m tests.netrun.fuzz --help`."""
+"""Spoilt and absurd files, 2,000 of them: each is refused in one line, or is what it says.
+
+More: `python -m tests.netrun.fuzz --help`.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,30 @@ CASES = 2000
 
 
 def test_spoilt_files_are_refused_or_right(tmp_path: Path) -> None:
-    """In a process of its own with a limit of memory: a crash, a hang or a huge allocation ends that one, and names the case."""
-    command = [sys.executable, "-m", "tests.netrun.fuzz", "--seed", "1", "--cases", str(CASES), "--folder", str(tmp_path / "files")]
+    """In a process of its own with a limit of memory: a crash, a hang or a huge allocation ends
+    that one, and names the case.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "tests.netrun.fuzz",
+        "--seed",
+        "1",
+        "--cases",
+        str(CASES),
+        "--folder",
+        str(tmp_path / "files"),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False, cwd=ROOT)
+    done = subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        cwd=ROOT,
+    )
     last = (tmp_path / "files" / "case").read_text()
     assert done.returncode == 0, f"python -m tests.netrun.fuzz {last}\n{done.stderr[-4000:]}"
     found = json.loads(done.stdout.splitlines()[-1])

@@ -32,19 +32,32 @@ def run_golden(path: Path) -> Replayed:
 
 
 def run_case(case: Mapping[str, Any]) -> Replayed:
-    """Top got and wanted, and the pairs of bottom gradients got and wanted, of a golden case with one layer under test."""
-    layer = make_layer(str(case["prototxt"]), pb.TRAIN if str(case["phase"]) == "TRAIN" else pb.TEST)
+    """Top got and wanted, and the pairs of bottom gradients got and wanted, of a golden case with
+    one layer under test.
+    """
+    layer = make_layer(
+        str(case["prototxt"]), pb.TRAIN if str(case["phase"]) == "TRAIN" else pb.TEST
+    )
     names = list(layer.param.bottom)
-    bottoms = [torch.from_numpy(case[f"in:{name}"]).requires_grad_(f"indiff:{name}" in case) for name in names]
+    bottoms = [
+        torch.from_numpy(case[f"in:{name}"]).requires_grad_(f"indiff:{name}" in case)
+        for name in names
+    ]
     [top] = layer.forward(bottoms)
     pairs = []
     if top.requires_grad:
         (top * (layer.param.loss_weight[0] if layer.param.loss_weight else 1)).backward()
-        pairs = [(b.grad.numpy(), case[f"indiff:{n}"]) for b, n in zip(bottoms, names, strict=True) if b.grad is not None]
+        pairs = [
+            (b.grad.numpy(), case[f"indiff:{n}"])
+            for b, n in zip(bottoms, names, strict=True)
+            if b.grad is not None
+        ]
         assert len(pairs) == sum(key.startswith("indiff:") for key in case)
     return top.detach().numpy(), case[f"out:{layer.param.top[0]}"], pairs
 
 
 def close(got: np.ndarray, wanted: np.ndarray, tolerance: float = 1e-5) -> bool:
     """Whether shapes agree, and values to `tolerance` of the greatest wanted."""
-    return got.shape == wanted.shape and float(np.abs(got - wanted).max(initial=0)) <= tolerance * float(np.abs(wanted).max(initial=1e-30))
+    return got.shape == wanted.shape and float(
+        np.abs(got - wanted).max(initial=0)
+    ) <= tolerance * float(np.abs(wanted).max(initial=1e-30))

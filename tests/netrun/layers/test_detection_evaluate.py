@@ -18,10 +18,15 @@ def test_golden(path):
 
 
 def evaluator(options: str = ""):
-    layer = make_layer(f'layer {{ name: "e" type: "DetectionEvaluate" detection_evaluate_param {{ num_classes: 3 {options} }} }}')
+    layer = make_layer(
+        f'layer {{ name: "e" type: "DetectionEvaluate" '
+        f"detection_evaluate_param {{ num_classes: 3 {options} }} }}"
+    )
 
     def evaluate(found: list[list[float]], truth: list[list[float]]) -> list[list[float]]:
-        return layer.forward([torch.tensor(found)[None, None], torch.tensor(truth)[None, None]])[0][0, 0].tolist()
+        return layer.forward([torch.tensor(found)[None, None], torch.tensor(truth)[None, None]])[0][
+            0, 0
+        ].tolist()
 
     return evaluate
 
@@ -30,20 +35,42 @@ OBJECT = [0, 1, 0, 0.2, 0.2, 0.6, 0.6, 0]
 
 
 def test_second_detection_of_an_object_is_false_and_order_is_by_score():
-    rows = evaluator()([[0, 1, 0.5, 0.2, 0.2, 0.6, 0.6], [0, 1, 0.75, 0.2, 0.2, 0.6, 0.5], [0, 2, 0.25, 0.2, 0.2, 0.6, 0.6]], [OBJECT])
-    # The detection of score .75 comes first, IoU .4 * .3 / (.4 * .4) = .75: it takes the object from the exact one.
-    assert rows == [[-1, 1, 1, -1, -1], [-1, 2, 0, -1, -1], [0, 1, 0.75, 1, 0], [0, 1, 0.5, 0, 1], [0, 2, 0.25, 0, 1]]
+    rows = evaluator()(
+        [
+            [0, 1, 0.5, 0.2, 0.2, 0.6, 0.6],
+            [0, 1, 0.75, 0.2, 0.2, 0.6, 0.5],
+            [0, 2, 0.25, 0.2, 0.2, 0.6, 0.6],
+        ],
+        [OBJECT],
+    )
+    # The detection of score .75 comes first, IoU .4 * .3 / (.4 * .4) = .75: it takes the object
+    # from the exact one.
+    assert rows == [
+        [-1, 1, 1, -1, -1],
+        [-1, 2, 0, -1, -1],
+        [0, 1, 0.75, 1, 0],
+        [0, 1, 0.5, 0, 1],
+        [0, 2, 0.25, 0, 1],
+    ]
 
 
 def test_difficult_objects():
     found = [[0, 1, 0.5, 0.2, 0.2, 0.6, 0.6]]
     difficult = [[*OBJECT[:7], 1]]
-    assert evaluator("evaluate_difficult_gt: false")(found, difficult)[0::2] == [[-1, 1, 0, -1, -1], [0, 1, 0.5, 0, 0]]
-    assert evaluator("evaluate_difficult_gt: true")(found, difficult)[0::2] == [[-1, 1, 1, -1, -1], [0, 1, 0.5, 1, 0]]
+    assert evaluator("evaluate_difficult_gt: false")(found, difficult)[0::2] == [
+        [-1, 1, 0, -1, -1],
+        [0, 1, 0.5, 0, 0],
+    ]
+    assert evaluator("evaluate_difficult_gt: true")(found, difficult)[0::2] == [
+        [-1, 1, 1, -1, -1],
+        [0, 1, 0.5, 1, 0],
+    ]
 
 
 def test_without_a_background_every_class_has_its_row():
-    rows = evaluator("background_label_id: 4294967295")([[0, 0, 0.5, 0.2, 0.2, 0.6, 0.6]], [[0, 0, *OBJECT[2:]]])
+    rows = evaluator("background_label_id: 4294967295")(
+        [[0, 0, 0.5, 0.2, 0.2, 0.6, 0.6]], [[0, 0, *OBJECT[2:]]]
+    )
     assert rows == [[-1, 0, 1, -1, -1], [-1, 1, 0, -1, -1], [-1, 2, 0, -1, -1], [0, 0, 0.5, 1, 0]]
 
 
@@ -58,7 +85,8 @@ def test_sizes_compare_pixels_image_by_image(tmp_path):
     evaluate = evaluator(f'name_size_file: "{tmp_path}/sizes.txt" overlap_threshold: 0.55')
     found = [[0, 1, 0.5, 0.0, 0.0, 0.5, 1.0]]
     truth = [[0, 1, 0, 0.0, 0.0, 1.0, 1.0, 0]]
-    # Normalised the IoU is .5. In 10 x 10 both edges count: (5 + 1) * 11 / (11 * 11) = .545; in 1000 x 1000 501 / 1001 = .5005.
+    # Normalised the IoU is .5. In 10 x 10 both edges count: (5 + 1) * 11 / (11 * 11) = .545; in
+    # 1000 x 1000 501 / 1001 = .5005.
     assert evaluate(found, truth)[2][3:] == [0, 1]
     evaluate = evaluator(f'name_size_file: "{tmp_path}/sizes.txt" overlap_threshold: 0.54')
     assert [evaluate(found, truth)[2][3] for _ in range(4)] == [1, 0, 1, 0]  # a, b, a, b
@@ -70,8 +98,9 @@ def test_boxes_are_moved_out_of_the_padding(tmp_path):
         f'name_size_file: "{tmp_path}/sizes.txt" overlap_threshold: 0.6 '
         "resize_param { resize_mode: FIT_LARGE_SIZE_AND_PAD height: 300 width: 300 }"
     )
-    # 1000 x 500 fills the middle half of the square, y from .25 to .75. The detection reaches up into the padding, which is cut off:
-    # (0, 0, 1, .5) -> y from -.5 cut to 0, to .5, exactly the object (0, .25, 1, .5). In the square the IoU would be .5.
+    # 1000 x 500 fills the middle half of the square, y from .25 to .75. The detection reaches up
+    # into the padding, which is cut off: (0, 0, 1, .5) -> y from -.5 cut to 0, to .5, exactly the
+    # object (0, .25, 1, .5). In the square the IoU would be .5.
     assert evaluate([[0, 1, 0.5, 0, 0, 1, 0.5]], [[0, 1, 0, 0, 0.25, 1, 0.5, 0]])[2][3:] == [1, 0]
 
 

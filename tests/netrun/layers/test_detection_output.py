@@ -21,12 +21,17 @@ def test_golden(path):
     assert close(top, wanted)
 
 
-PRIORS = torch.tensor([[0.1, 0.1, 0.5, 0.5, 0.5, 0.5, 0.9, 0.9, 0.1, 0.1, 0.5, 0.6], [0.1] * 12])[None]
+PRIORS = torch.tensor([[0.1, 0.1, 0.5, 0.5, 0.5, 0.5, 0.9, 0.9, 0.1, 0.1, 0.5, 0.6], [0.1] * 12])[
+    None
+]
 
 
 def run(options: str, scores: list[list[list[float]]]) -> np.ndarray:
-    """Rows for scores [image][prior][class] over PRIORS, locations zero: the boxes are the priors."""
-    layer = make_layer(f'layer {{ name: "d" type: "DetectionOutput" detection_output_param {{ num_classes: 3 {options} }} }}')
+    """Rows for scores [image][prior][class] over PRIORS; locations are 0: boxes are the priors."""
+    layer = make_layer(
+        f'layer {{ name: "d" type: "DetectionOutput" '
+        f"detection_output_param {{ num_classes: 3 {options} }} }}"
+    )
     conf = torch.tensor(scores)
     return layer.forward([torch.zeros(len(conf), 12), conf.flatten(1), PRIORS])[0].numpy()
 
@@ -36,59 +41,91 @@ TWO_IMAGES = [[[0.2, 0.8, 0.0], [0.3, 0.1, 0.6], [0.1, 0.85, 0.05]], [[0.9, 0.05
 
 def test_rows_by_hand():
     rows = run("nms_param { nms_threshold: 0.5 } confidence_threshold: 0.09", TWO_IMAGES)
-    # Image 0, class 1: prior 2 (.85) beats prior 0 (IoU .16 / .2 = .8), prior 1 (.1) lies apart; class 2: prior 1. Image 1: nothing.
+    # Image 0, class 1: prior 2 (.85) beats prior 0 (IoU .16 / .2 = .8), prior 1 (.1) lies apart;
+    # class 2: prior 1. Image 1: nothing.
     assert rows.shape == (1, 1, 3, 7)
-    expected = [[0, 1, 0.85, 0.1, 0.1, 0.5, 0.6], [0, 1, 0.1, 0.5, 0.5, 0.9, 0.9], [0, 2, 0.6, 0.5, 0.5, 0.9, 0.9]]
+    expected = [
+        [0, 1, 0.85, 0.1, 0.1, 0.5, 0.6],
+        [0, 1, 0.1, 0.5, 0.5, 0.9, 0.9],
+        [0, 2, 0.6, 0.5, 0.5, 0.9, 0.9],
+    ]
     np.testing.assert_allclose(rows[0, 0], expected, rtol=1e-6)
 
 
 def test_keep_top_k_counts_over_classes():
-    rows = run("nms_param { nms_threshold: 0.5 } confidence_threshold: 0.09 keep_top_k: 2", TWO_IMAGES)
+    rows = run(
+        "nms_param { nms_threshold: 0.5 } confidence_threshold: 0.09 keep_top_k: 2", TWO_IMAGES
+    )
     np.testing.assert_allclose(rows[0, 0, :, 2], [0.85, 0.6], rtol=1e-6)
 
 
-@pytest.mark.parametrize("options", ["confidence_threshold: 0.99", "nms_param { top_k: 0 }", "keep_top_k: 0"])
+@pytest.mark.parametrize(
+    "options", ["confidence_threshold: 0.99", "nms_param { top_k: 0 }", "keep_top_k: 0"]
+)
 def test_nothing_found_is_one_row_an_image(options):
     assert run(options, TWO_IMAGES).tolist() == [[[[0] + [-1] * 6, [1] + [-1] * 6]]]
 
 
-def saving(tmp_path, output_format: str, more: str = "", names: str = "a 200 100\nb 50 50\n") -> str:
-    label = ("none_of_the_above", "10", "20") if output_format == "COCO" else ("none_of_the_above", "cat", "dog")
-    items = "".join(f'item {{ name: "{name}" label: {i} display_name: "{name}" }}\n' for i, name in enumerate(label))
+def saving(
+    tmp_path, output_format: str, more: str = "", names: str = "a 200 100\nb 50 50\n"
+) -> str:
+    label = (
+        ("none_of_the_above", "10", "20")
+        if output_format == "COCO"
+        else ("none_of_the_above", "cat", "dog")
+    )
+    items = "".join(
+        f'item {{ name: "{name}" label: {i} display_name: "{name}" }}\n'
+        for i, name in enumerate(label)
+    )
     (tmp_path / "map.prototxt").write_text(items)
     (tmp_path / "sizes.txt").write_text(names)
     return (
         "nms_param { nms_threshold: 0.5 } confidence_threshold: 0.09 save_output_param { "
-        f'output_directory: "{tmp_path}/out" output_name_prefix: "det_" output_format: "{output_format}" '
-        f'label_map_file: "{tmp_path}/map.prototxt" name_size_file: "{tmp_path}/sizes.txt" {more} }}'
+        f'output_directory: "{tmp_path}/out" output_name_prefix: "det_" '
+        f'output_format: "{output_format}" '
+        f'label_map_file: "{tmp_path}/map.prototxt" '
+        f'name_size_file: "{tmp_path}/sizes.txt" {more} }}'
     )
 
 
 def test_voc_files(tmp_path):
     run(saving(tmp_path, "VOC"), TWO_IMAGES)
-    # Image a is 100 wide, 200 high: (.1, .1, .5, .6) is (10, 20, 50, 120), (.5, .5, .9, .9) is (50, 100, 90, 180).
-    assert (tmp_path / "out/det_cat.txt").read_text() == "a 0.85 10 20 50 120\na 0.1 50 100 90 180\n"
+    # Image a is 100 wide, 200 high: (.1, .1, .5, .6) is (10, 20, 50, 120), (.5, .5, .9, .9) is (50,
+    # 100, 90, 180).
+    assert (
+        tmp_path / "out/det_cat.txt"
+    ).read_text() == "a 0.85 10 20 50 120\na 0.1 50 100 90 180\n"
     assert (tmp_path / "out/det_dog.txt").read_text() == "a 0.6 50 100 90 180\n"
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["det_cat.txt", "det_dog.txt"]
 
 
 def test_ilsvrc_file(tmp_path):
     run(saving(tmp_path, "ILSVRC"), TWO_IMAGES)
-    assert (tmp_path / "out/det_.txt").read_text() == "a 1 0.85 10 20 50 120\na 1 0.1 50 100 90 180\na 2 0.6 50 100 90 180\n"
+    assert (
+        tmp_path / "out/det_.txt"
+    ).read_text() == "a 1 0.85 10 20 50 120\na 1 0.1 50 100 90 180\na 2 0.6 50 100 90 180\n"
 
 
 def test_coco_file_has_numbers_where_names_are_numbers(tmp_path):
     run(saving(tmp_path, "COCO", names="7 200 100\nx8 50 50\n"), [TWO_IMAGES[0], TWO_IMAGES[0]])
     records = json.loads((tmp_path / "out/det_.json").read_text())
     assert len(records) == 6
-    assert records[0] == {"image_id": 7, "category_id": 10, "bbox": [10, 20, 40, 100], "score": pytest.approx(0.85)}
+    assert records[0] == {
+        "image_id": 7,
+        "category_id": 10,
+        "bbox": [10, 20, 40, 100],
+        "score": pytest.approx(0.85),
+    }
     assert records[3]["image_id"] == "x8"
     assert np.float32(records[0]["score"]) == np.float32(0.85)
 
 
 def test_files_come_after_num_test_image_images_and_begin_anew(tmp_path):
     options = saving(tmp_path, "VOC", "num_test_image: 1")
-    run(options, TWO_IMAGES)  # image 0 fills the first round, image 1, again as 'a', the second: nothing found
+    run(
+        options, TWO_IMAGES
+    )  # image 0 fills the first round, image 1, again as 'a', the second: nothing found
     assert (tmp_path / "out/det_cat.txt").read_text() == ""
     layer_options = saving(tmp_path, "VOC")
     run(layer_options, TWO_IMAGES[:1])  # one of two images: not yet
@@ -122,7 +159,9 @@ def test_refuses_files_that_do_not_serve(tmp_path):
         run(saving(tmp_path, "VOCC"), TWO_IMAGES)
     with pytest.raises(LayerError, match=r"num_test_image is 3, but .*sizes\.txt names 2 images"):
         run(saving(tmp_path, "VOC", "num_test_image: 3"), TWO_IMAGES)
-    with pytest.raises(LayerError, match=r"sizes\.txt:2: expected 'name height width', found 'b 50'"):
+    with pytest.raises(
+        LayerError, match=r"sizes\.txt:2: expected 'name height width', found 'b 50'"
+    ):
         run(saving(tmp_path, "VOC", names="a 1 2\nb 50\n"), TWO_IMAGES)
     options = saving(tmp_path, "VOC")
     (tmp_path / "map.prototxt").write_text('item { name: "cat" label: 1 }')

@@ -1,4 +1,6 @@
-"""Fillers: ranges, spreads and kernels by their formulas, and numbers that depend on nothing but seed and key."""
+"""Fillers: ranges, spreads and kernels by their formulas, and numbers that depend on nothing but
+seed and key.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,10 @@ def test_fans(norm: str, fan: int) -> None:
 
 def test_gaussian_and_uniform() -> None:
     values = fill(filler('type: "gaussian" mean: 3 std: 0.5'), (100, 100))
-    assert (values.mean(), values.std()) == (pytest.approx(3, abs=0.02), pytest.approx(0.5, rel=0.02))
+    assert (values.mean(), values.std()) == (
+        pytest.approx(3, abs=0.02),
+        pytest.approx(0.5, rel=0.02),
+    )
     values = fill(filler('type: "uniform" min: 2 max: 4'), (100, 100))
     assert 2 <= values.min() < 2.01
     assert 3.99 < values.max() < 4.01
@@ -64,7 +69,9 @@ def test_bilinear_by_hand() -> None:
 @pytest.mark.parametrize("case", ["deconv_bilinear_x2", "deconv_bilinear_x4"])
 def test_bilinear_as_caffe_fills(case: str) -> None:
     reference = np.load(SHARED / "golden" / "layers" / f"{case}.npz")["param:y:0"]
-    np.testing.assert_allclose(fill(filler('type: "bilinear"'), reference.shape), reference, rtol=1e-6)
+    np.testing.assert_allclose(
+        fill(filler('type: "bilinear"'), reference.shape), reference, rtol=1e-6
+    )
 
 
 def test_numbers_follow_from_seed_and_key_alone() -> None:
@@ -85,5 +92,7 @@ def test_numbers_follow_from_seed_and_key_alone() -> None:
     ],
 )
 def test_refusals(words: str, shape: tuple[int, ...], message: str) -> None:
-    with pytest.raises(CaffeError, match=message.replace("(", r"\(").replace(")", r"\)").replace("?", r"\?")):
+    with pytest.raises(
+        CaffeError, match=message.replace("(", r"\(").replace(")", r"\)").replace("?", r"\?")
+    ):
         fill(filler(words), shape)

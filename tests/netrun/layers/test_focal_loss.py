@@ -1,4 +1,6 @@
-"""The focal loss: the NumPy layer that Caffe runs, netrun's own, and the formulas, against each other."""
+"""The focal loss: the NumPy layer that Caffe runs, netrun's own, and the formulas, against each
+other.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ CLASSES = 5
 
 def numpy_layer() -> ModuleType:
     """The file that netgen ships, imported as pycaffe would, alone."""
-    spec = importlib.util.spec_from_file_location("ssd_focal_loss", ROOT / "netgen/python_layers/ssd_focal_loss.py")
+    spec = importlib.util.spec_from_file_location(
+        "ssd_focal_loss", ROOT / "netgen/python_layers/ssd_focal_loss.py"
+    )
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -40,7 +44,10 @@ LAYER = numpy_layer()
 
 
 def scene(seed: int, images: int = 3, boxes: int = 60, objects: int = 5) -> dict[str, np.ndarray]:
-    """Predictions, prior boxes and objects, drawn; the last image has none, and some objects are copies of prior boxes or of each other."""
+    """Predictions, prior boxes and objects, drawn.
+
+    The last image has none, and some objects are copies of prior boxes or of each other.
+    """
     rng = np.random.default_rng(seed)
 
     def draw(count: int) -> np.ndarray:
@@ -66,17 +73,23 @@ def scene(seed: int, images: int = 3, boxes: int = 60, objects: int = 5) -> dict
 def net(blobs: dict[str, np.ndarray], **options: float | bool) -> pb.NetParameter:
     found = Net("n", "train")
     loc, conf, priors, label = (found.input(name, values.shape) for name, values in blobs.items())
-    focal_loss(found, Predictions(loc, conf, priors), label, CLASSES, **options)  # type: ignore[arg-type]
+    predictions = Predictions(loc, conf, priors)
+    focal_loss(found, predictions, label, CLASSES, **options)  # type: ignore[arg-type]
     found.proto.force_backward = True
     return found.proto
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("options", [{}, {"alpha": 0.75, "loc_weight": 0.375, "train_on_difficult": False}, {"gamma": 0.5}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"alpha": 0.75, "loc_weight": 0.375, "train_on_difficult": False}, {"gamma": 0.5}],
+)
 def test_both_layers_agree(seed: int, options: dict) -> None:
     blobs = scene(seed)
     proto = net(blobs, **options)
-    loss, gradients = LAYER.focal_loss(*blobs.values(), **LAYER.read_options(proto.layer[-1].python_param.param_str))
+    loss, gradients = LAYER.focal_loss(
+        *blobs.values(), **LAYER.read_options(proto.layer[-1].python_param.param_str)
+    )
     engine = netrun.Net(proto, netrun.TRAIN)
     for name, values in blobs.items():
         engine.blobs[name].data[...] = values
@@ -84,11 +97,15 @@ def test_both_layers_agree(seed: int, options: dict) -> None:
     engine.backward()
     assert engine.blobs["mbox_loss"].data.item() == pytest.approx(loss, rel=1e-5)
     for name, gradient in zip(("loc", "conf"), gradients, strict=True):
-        np.testing.assert_allclose(gradient, engine.blobs[name].diff, rtol=1e-5, atol=1e-5 * np.abs(gradient).max())
+        np.testing.assert_allclose(
+            gradient, engine.blobs[name].diff, rtol=1e-5, atol=1e-5 * np.abs(gradient).max()
+        )
         assert np.abs(gradient).max() > 0
 
 
-def test_the_file_under_another_name_runs_as_a_layer_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_under_another_name_runs_as_a_layer_of_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """netrun then does not know it, and calls its NumPy code as pycaffe would."""
     shutil.copy(ROOT / "netgen/python_layers/ssd_focal_loss.py", tmp_path / "focal_of_mine.py")
     monkeypatch.syspath_prepend(tmp_path)
@@ -103,10 +120,14 @@ def test_the_file_under_another_name_runs_as_a_layer_of_the_users(tmp_path: Path
         engine.forward()
         engine.backward()
     assert type(users.layers[-1]).__module__ == "focal_of_mine"
-    assert users.blobs["mbox_loss"].data.item() == pytest.approx(native.blobs["mbox_loss"].data.item(), rel=1e-5)
+    assert users.blobs["mbox_loss"].data.item() == pytest.approx(
+        native.blobs["mbox_loss"].data.item(), rel=1e-5
+    )
     for name in ("loc", "conf"):
         wanted = native.blobs[name].diff
-        np.testing.assert_allclose(users.blobs[name].diff, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max())
+        np.testing.assert_allclose(
+            users.blobs[name].diff, wanted, rtol=1e-5, atol=1e-5 * np.abs(wanted).max()
+        )
     sys.modules.pop("focal_of_mine")
 
 
@@ -123,19 +144,25 @@ def test_gradients_are_the_loss_s() -> None:
                 moved = {**blobs, name: blobs[name].copy()}
                 moved[name][place] += sign * step
                 losses.append(LAYER.focal_loss(*moved.values(), num_classes=CLASSES)[0])
-            assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(gradient[place], abs=2e-3 * float(np.abs(gradient).max()))
+            assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(
+                gradient[place], abs=2e-3 * float(np.abs(gradient).max())
+            )
 
 
 def test_by_hand() -> None:
-    """One box that is the object, of two classes: its own at σ(0) = 1/2, the background's at σ(ln 3) = 3/4; an offset 2 too far.
+    """One box that is the object, of two classes: its own at σ(0) = 1/2, the background's at σ(ln
+    3) = 3/4; an offset 2 too far.
 
-    0.25·(1/2)²·ln 2 + 0.75·(3/4)²·ln 4 + (2 − 1/2), over one match; slopes by (1 − p)ᵞ(γ p ln p − (1 − p)).
+    0.25·(1/2)²·ln 2 + 0.75·(3/4)²·ln 4 + (2 − 1/2), over one match; slopes by (1 − p)ᵞ(γ p ln p −
+    (1 − p)).
     """
     box = np.array([0.1, 0.1, 0.5, 0.5])
     priors = np.stack([box, [0.1, 0.1, 0.2, 0.2]])[None]
     label = np.array([0, 1, 0, *box, 0]).reshape(1, 1, 1, 8)
     logits = np.array([[math.log(3), 0]])
-    loss, (by_loc, by_logits) = LAYER.focal_loss(np.array([[2, 0, 0, 0]]), logits, priors.reshape(1, 2, 4), label, num_classes=2)
+    loss, (by_loc, by_logits) = LAYER.focal_loss(
+        np.array([[2, 0, 0, 0]]), logits, priors.reshape(1, 2, 4), label, num_classes=2
+    )
     assert loss == pytest.approx(0.25 / 4 * math.log(2) + 0.75 * 9 / 16 * math.log(4) + 1.5)
     assert by_loc == pytest.approx(np.array([[1, 0, 0, 0]]))
     own = 0.25 / 4 * (2 / 2 * math.log(1 / 2) - 1 / 2)
@@ -167,11 +194,20 @@ class Blobs:
 
 
 def test_pycaffe_s_calls() -> None:
-    """setup, reshape, forward and backward as Caffe makes them, on blobs with data and diff; the weight of the loss counts."""
+    """setup, reshape, forward and backward as Caffe makes them, on blobs with data and diff.
+
+    The weight of the loss counts.
+    """
     blobs = scene(5)
-    bottom = Blobs(*(SimpleNamespace(data=values, diff=np.full_like(values, 9)) for values in blobs.values()))
+    bottom = Blobs(
+        *(SimpleNamespace(data=values, diff=np.full_like(values, 9)) for values in blobs.values())
+    )
     shapes = []
-    top = Blobs(SimpleNamespace(data=np.zeros(()), diff=np.full((), 2.0), reshape=lambda *shape: shapes.append(shape)))
+    top = Blobs(
+        SimpleNamespace(
+            data=np.zeros(()), diff=np.full((), 2.0), reshape=lambda *shape: shapes.append(shape)
+        )
+    )
     layer = LAYER.SSDFocalLoss()
     layer.param_str = json.dumps({"num_classes": CLASSES, "alpha": 0.5})
     layer.setup(bottom, top)
@@ -211,19 +247,32 @@ def test_labels_are_checked(label: int) -> None:
 def test_a_python_layer_without_its_code_is_refused_by_name() -> None:
     text = """
     input: "x" input_shape { dim: 1 }
-    layer { name: "p" type: "Python" bottom: "x" top: "y" python_param { module: "no_such_file" layer: "Thing" } }
+    layer { name: "p" type: "Python" bottom: "x" top: "y"
+      python_param { module: "no_such_file" layer: "Thing" } }
     """
-    with pytest.raises(LayerError, match=r"layer 'p', python_param.module: cannot import 'no_such_file'.*PYTHONPATH"):
+    with pytest.raises(
+        LayerError,
+        match=r"layer 'p', python_param.module: cannot import 'no_such_file'.*PYTHONPATH",
+    ):
         netrun.Net(parse(text, pb.NetParameter), netrun.TEST)
 
 
 def test_relu6_is_exact() -> None:
-    """min(max(x, 0), 6) and its slope; to the last bit up to 12, and above but for the rounding of x − 6."""
-    x = np.concatenate([np.random.default_rng(0).uniform(-3, 12, 500), [-1, 0, 6, 12, 1000.3]]).astype(np.float32).reshape(1, 5, 1, 101)
+    """min(max(x, 0), 6) and its slope.
+
+    Exact to the last bit up to 12, and above but for the rounding of x − 6.
+    """
+    x = (
+        np.concatenate([np.random.default_rng(0).uniform(-3, 12, 500), [-1, 0, 6, 12, 1000.3]])
+        .astype(np.float32)
+        .reshape(1, 5, 1, 101)
+    )
     built = Net("n", "train")
     activation(built, "a", built.input("x", x.shape), Style(relu6=True))
     built.proto.force_backward = True
-    built.proto.layer[0].top[0] = built.proto.layer[1].bottom[0] = built.proto.layer[3].bottom[0] = "positive"  # x itself stays to be read
+    built.proto.layer[0].top[0] = built.proto.layer[1].bottom[0] = built.proto.layer[3].bottom[
+        0
+    ] = "positive"  # x itself stays to be read
     engine = netrun.Net(built.proto, netrun.TRAIN)
     engine.blobs["x"].data[...] = x
     engine.forward()

@@ -1,4 +1,6 @@
-"""Layers and options that shared/golden does not have, against small cases recorded with the CPU build of weiliu89/caffe (ssd)."""
+"""Layers and options that shared/golden does not have, against small cases recorded with the CPU
+build of weiliu89/caffe (ssd).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from tests.golden.packed import read
 from tests.netrun.goldens import replay_case
 from tests.netrun.small_nets import build, data, layer
 
-# What src/caffe/layers/*.cpp of that fork gave for each net: seeded inputs and parameters, outputs, fed and resulting gradients.
+# What src/caffe/layers/*.cpp of that fork gave for each net: seeded inputs and parameters, outputs,
+# fed and resulting gradients.
 CASES = read("fork_layers.npz")
 
 
@@ -21,7 +24,9 @@ def test_recorded(name: str) -> None:
 
 def stochastic(x: np.ndarray, phase: int, seed: int = 0, **fields: int) -> netrun.Net:
     size = " ".join(f"{name}: {value}" for name, value in fields.items())
-    words = data("x", *x.shape) + layer("Pooling", "x", "y", f"pooling_param {{ pool: STOCHASTIC {size} }}")
+    words = data("x", *x.shape) + layer(
+        "Pooling", "x", "y", f"pooling_param {{ pool: STOCHASTIC {size} }}"
+    )
     net = build("force_backward: true " + words, phase, seed=seed)
     net.blobs["x"].data[...] = x
     return net
@@ -29,7 +34,12 @@ def stochastic(x: np.ndarray, phase: int, seed: int = 0, **fields: int) -> netru
 
 def test_stochastic_pooling_draws_by_activation() -> None:
     # two windows, of 1, 2, 3, 4 and of 0, 5, 0, 0
-    net = stochastic(np.tile(np.array([[1.0, 2, 0, 5], [3, 4, 0, 0]]), (1, 4000, 1, 1)), netrun.TRAIN, kernel_size=2, stride=2)
+    net = stochastic(
+        np.tile(np.array([[1.0, 2, 0, 5], [3, 4, 0, 0]]), (1, 4000, 1, 1)),
+        netrun.TRAIN,
+        kernel_size=2,
+        stride=2,
+    )
     drawn = net.forward()["y"][0, :, 0].copy()
     assert (drawn[:, 1] == 5).all()
     shares = [(drawn[:, 0] == value).mean() for value in (1, 2, 3, 4)]
@@ -45,21 +55,29 @@ def test_stochastic_pooling_draws_by_activation() -> None:
 def test_stochastic_pooling_means_in_test() -> None:
     x = np.array([[[[1.0, 2, 0, 5, 6], [3, 4, 0, 0, 2]]]])
     (row,) = stochastic(x, netrun.TEST, kernel_size=2, stride=2).forward()["y"][0, 0]
-    np.testing.assert_allclose(row, [30 / 10, 5, 40 / 8], rtol=1e-6)  # squares over sums; the last window is cut off
+    np.testing.assert_allclose(
+        row, [30 / 10, 5, 40 / 8], rtol=1e-6
+    )  # squares over sums; the last window is cut off
     zeros = stochastic(np.zeros((1, 1, 2, 2)), netrun.TEST, kernel_size=2)
     assert zeros.forward()["y"].tolist() == [[[[0]]]]
 
 
 def test_stochastic_pyramid() -> None:
     x = np.random.default_rng(2).random((1, 3, 4, 4))
-    words = data("x", *x.shape) + layer("SPP", "x", "y", "spp_param { pyramid_height: 3 pool: STOCHASTIC }")
+    words = data("x", *x.shape) + layer(
+        "SPP", "x", "y", "spp_param { pyramid_height: 3 pool: STOCHASTIC }"
+    )
     train, test = build(words), build(words, netrun.TEST)
     for net in (train, test):
         net.blobs["x"].data[...] = x
     y = train.forward()["y"].reshape(-1)
     assert np.isin(y, x.astype(np.float32)).all()
-    np.testing.assert_allclose(y[15:], x.reshape(-1), rtol=1e-6)  # the finest level has a bin for each value
-    np.testing.assert_allclose(test.forward()["y"][0, :3], (x**2).sum((0, 2, 3)) / x.sum((0, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(
+        y[15:], x.reshape(-1), rtol=1e-6
+    )  # the finest level has a bin for each value
+    np.testing.assert_allclose(
+        test.forward()["y"][0, :3], (x**2).sum((0, 2, 3)) / x.sum((0, 2, 3)), rtol=1e-5
+    )
 
 
 def test_a_sought_batch_starts_from_a_zero_state() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,14 +28,25 @@ def files(folder: Path, *rows: int) -> str:
     return str(folder / "list.txt")
 
 
-def net_of(source: str, batch: int, more: str = "", tops: str = "x l", **options: object) -> netrun.Net:
-    return build(layer("HDF5Data", "", tops, f'hdf5_data_param {{ source: "{source}" batch_size: {batch} {more} }}', name="h"), **options)
+def net_of(
+    source: str, batch: int, more: str = "", tops: str = "x l", **options: object
+) -> netrun.Net:
+    return build(
+        layer(
+            "HDF5Data",
+            "",
+            tops,
+            f'hdf5_data_param {{ source: "{source}" batch_size: {batch} {more} }}',
+            name="h",
+        ),
+        **options,
+    )
 
 
 def test_rows_go_on_from_file_to_file(tmp_path: Path) -> None:
     net = net_of(files(tmp_path, 3, 2), 4)
     assert net.blobs["x"].shape == (4, 2, 3)
-    out = [{name: values.copy() for name, values in net.forward().items()} for _ in range(3)]
+    out = [deepcopy(net.forward()) for _ in range(3)]
     assert [o["l"].tolist() for o in out] == [[0, 1, 2, 3], [4, 0, 1, 2], [3, 4, 0, 1]]
     for o in out:
         assert (o["x"] == o["l"].reshape(4, 1, 1)).all()
@@ -49,11 +61,14 @@ def test_shuffling_keeps_files_together(tmp_path: Path) -> None:
     assert len({tuple(one) for one in passes}) == 5
     for one in passes:
         assert sorted(one) == list(range(9))
-        owners = [0 if row < 4 else 1 if row < 7 else 2 for row in one]
+        owners = [(row >= 4) + (row >= 7) for row in one]
         assert sum(a != b for a, b in pairwise(owners)) == 2  # three stretches
     net.seek(3)
     assert net.forward()["l"].astype(int).tolist() == passes[3]
-    halves = [net_of(source, 3, "shuffle: true", "l", rank=rank, world=3).forward()["l"] for rank in range(3)]
+    halves = [
+        net_of(source, 3, "shuffle: true", "l", rank=rank, world=3).forward()["l"]
+        for rank in range(3)
+    ]
     assert np.concatenate(halves).astype(int).tolist() == passes[0]
 
 
@@ -73,12 +88,17 @@ def test_what_hdf5_data_refuses(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "1.h5", "a") as file:
         del file["x"]
         file["x"] = np.zeros((2, 5))
-    with pytest.raises(CaffeError, match=r"1.h5: an item of 'x' is \(5,\), in .*0.h5 it is \(2, 3\)"):
+    with pytest.raises(
+        CaffeError, match=r"1.h5: an item of 'x' is \(5,\), in .*0.h5 it is \(2, 3\)"
+    ):
         net_of(source, 2)
     with h5py.File(tmp_path / "1.h5", "a") as file:
         del file["x"]
         file["x"] = np.zeros((3, 2, 3))
-    with pytest.raises(CaffeError, match=r"1.h5: datasets x, l should have the same number of rows, and some, found \[2, 3\]"):
+    with pytest.raises(
+        CaffeError,
+        match=r"1.h5: datasets x, l should have the same number of rows, and some, found \[2, 3\]",
+    ):
         net_of(source, 2)
     (tmp_path / "1.h5").write_bytes(b"no HDF5 at all")
     with pytest.raises(CaffeError, match=r"1.h5: cannot be read as HDF5"):
@@ -91,7 +111,15 @@ def test_what_hdf5_data_refuses(tmp_path: Path) -> None:
 
 def test_output_gathers_the_rows_of_every_pass(tmp_path: Path) -> None:
     words = (
-        data("x", 2, 3) + data("l", 2) + layer("HDF5Output", "x l", "", f'hdf5_output_param {{ file_name: "{tmp_path}/o.h5" }}', name="o")
+        data("x", 2, 3)
+        + data("l", 2)
+        + layer(
+            "HDF5Output",
+            "x l",
+            "",
+            f'hdf5_output_param {{ file_name: "{tmp_path}/o.h5" }}',
+            name="o",
+        )
     )
     net = build(words)
     for number in (1, 2):
@@ -103,8 +131,13 @@ def test_output_gathers_the_rows_of_every_pass(tmp_path: Path) -> None:
         assert file["label"][:].ravel().tolist() == [-1, -1, -2, -2]
     assert [f.name for f in tmp_path.iterdir()] == ["o.h5"]
     (tmp_path / "list.txt").write_text(f"{tmp_path}/o.h5")
-    assert net_of(str(tmp_path / "list.txt"), 4, tops="data label").forward()["data"][:, 0, 0, 0].tolist() == [1, 1, 2, 2]
+    assert net_of(str(tmp_path / "list.txt"), 4, tops="data label").forward()["data"][
+        :, 0, 0, 0
+    ].tolist() == [1, 1, 2, 2]
     with pytest.raises(CaffeError, match=r"layer 'o'.*nowhere/o.h5 cannot be written"):
         build(words.replace("o.h5", "nowhere/o.h5"))
-    with pytest.raises(CaffeError, match=r"layer 'o', hdf5_output_param.file_name: all processes would write one file"):
+    with pytest.raises(
+        CaffeError,
+        match=r"layer 'o', hdf5_output_param.file_name: all processes would write one file",
+    ):
         build(words, world=2)

@@ -1,4 +1,6 @@
-"""MultiBoxLoss against the golden cases of both forks, matching and mining by hand, and its refusals."""
+"""MultiBoxLoss against the golden cases of both forks, matching and mining by hand, and its
+refusals.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from tests.netrun.layers.detection_support import close, make_layer, run_golden
 from tests.support import golden
 
 
-@pytest.mark.parametrize("path", golden("detection/multibox_*.npz") + golden("fssd/multibox_focal_*.npz"))
+@pytest.mark.parametrize(
+    "path", golden("detection/multibox_*.npz") + golden("fssd/multibox_focal_*.npz")
+)
 def test_golden(path):
     top, wanted, gradients = run_golden(path)
     assert close(top, wanted)
@@ -31,8 +35,9 @@ UNIT = (0.0, 0.0, 1.0, 1.0)
 
 
 def test_objects_take_candidates_greatest_overlap_first():
-    # Strips of one height, so IoU is one of lengths. Object 0 is [0, .4]: IoU with candidate 0, [0, .4], 1 and candidate 1, [0, .5], .8.
-    # Object 1 is [0, .45]: with candidate 0 .4 / .45 = .889, candidate 1 .45 / .5 = .9. Greatest first: (0, 0) at 1, then (1, 1).
+    # Strips of one height, so IoU is one of lengths. Object 0 is [0, .4]: IoU with candidate 0, [0,
+    # .4], 1 and candidate 1, [0, .5], .8. Object 1 is [0, .45]: with candidate 0 .4 / .45 = .889,
+    # candidate 1 .45 / .5 = .9. Greatest first: (0, 0) at 1, then (1, 1).
     candidates = boxes((0, 0, 0.4, 1), (0, 0, 0.5, 1), (0.3, 0, 1, 1))
     objects = boxes((0, 0, 0.4, 1), (0, 0, 0.45, 1))
     index, best = match(candidates[None], objects[None], per_prediction=False, threshold=0.5)
@@ -41,7 +46,8 @@ def test_objects_take_candidates_greatest_overlap_first():
 
 
 def test_an_object_whose_best_candidate_is_taken_gets_its_next():
-    # Both objects like candidate 0 best: object 0 by 1, object 1, [0, .5], by .4 / .5 = .8; candidate 1, [.4, 1], it meets by .1 / 1.
+    # Both objects like candidate 0 best: object 0 by 1, object 1, [0, .5], by .4 / .5 = .8;
+    # candidate 1, [.4, 1], it meets by .1 / 1.
     candidates = boxes((0, 0, 0.4, 1), (0.4, 0, 1, 1))
     objects = boxes((0, 0, 0.4, 1), (0, 0, 0.5, 1))
     index, _ = match(candidates[None], objects[None], per_prediction=True, threshold=0.5)
@@ -58,24 +64,44 @@ def test_ties_go_to_the_earlier_candidate_then_the_earlier_object():
 
 def test_images_of_one_batch_do_not_meet_and_padding_matches_nothing():
     candidates = boxes((0, 0, 0.5, 1), (0.5, 0, 1, 1))[None]
-    objects = torch.tensor([[(0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)], [(0.5, 0.0, 1.0, 1.0), (0.0,) * 4], [(0.0,) * 4] * 2])
+    objects = torch.tensor(
+        [
+            [(0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)],
+            [(0.5, 0.0, 1.0, 1.0), (0.0,) * 4],
+            [(0.0,) * 4] * 2,
+        ]
+    )
     index, _ = match(candidates, objects, per_prediction=True, threshold=0.0)
     assert index.tolist() == [[0, 1], [UNMATCHED, 0], [UNMATCHED, UNMATCHED]]
 
 
 def test_candidates_over_the_border_are_ignored():
     candidates = boxes((-0.1, 0, 0.5, 1), (0, 0, 0.5, 1))[None]
-    index, best = match(candidates, boxes((0, 0, 0.5, 1))[None], per_prediction=True, threshold=0.5, ignore_cross_boundary=True)
+    index, best = match(
+        candidates,
+        boxes((0, 0, 0.5, 1))[None],
+        per_prediction=True,
+        threshold=0.5,
+        ignore_cross_boundary=True,
+    )
     assert index.tolist() == [[IGNORED, 0]]
     assert best.tolist() == [[0, 1]]
 
 
 def reference_match(overlaps: torch.Tensor, threshold: float) -> list[int]:
-    """The greedy assignment written plainly: candidates outer, objects inner, only a greater overlap replaces the best so far."""
+    """The greedy assignment written plainly: candidates outer, objects inner, only a greater
+    overlap replaces the best so far.
+    """
     objects, count = overlaps.shape
     index, pool = [UNMATCHED] * count, list(range(objects))
     while pool:
-        pairs = [(overlaps[g, p].item(), p, g) for p in range(count) if index[p] == UNMATCHED for g in pool if overlaps[g, p] > 1e-6]
+        pairs = [
+            (overlaps[g, p].item(), p, g)
+            for p in range(count)
+            if index[p] == UNMATCHED
+            for g in pool
+            if overlaps[g, p] > 1e-6
+        ]
         if not pairs:
             break
         top = max(value for value, _, _ in pairs)
@@ -99,24 +125,31 @@ def test_matching_agrees_with_the_plain_greedy_loop_on_a_coarse_grid_full_of_tie
 
 
 def test_ground_truth_is_sorted_into_images():
-    rows = torch.tensor([[1, 3, 0, 0, 0, 1, 1, 0], [0, 2, 0, 0, 0, 0.5, 1, 1], [-1] * 8, [1, 4, 1, 0, 0, 0.2, 1, 0]])[None, None]
+    rows = torch.tensor(
+        [[1, 3, 0, 0, 0, 1, 1, 0], [0, 2, 0, 0, 0, 0.5, 1, 1], [-1] * 8, [1, 4, 1, 0, 0, 0.2, 1, 0]]
+    )[None, None]
     truth = ground_truth(rows, 3, torch.device("cpu"), classes=5)
     assert truth.labels.tolist() == [[2, 0], [3, 4], [0, 0]]
     assert truth.boxes[1].tolist() == boxes(UNIT, (0, 0, 0.2, 1)).tolist()
     assert truth.present.tolist() == [True, True, False]
-    assert ground_truth(rows, 3, torch.device("cpu"), classes=5, difficult=False).present.tolist() == [False, True, False]
+    assert ground_truth(
+        rows, 3, torch.device("cpu"), classes=5, difficult=False
+    ).present.tolist() == [False, True, False]
 
 
 def test_max_negative_takes_three_for_one_by_loss_and_ties_in_order():
     index = torch.tensor([[0, -1, -1, -1, -1, -1, -2]])
     overlap = torch.tensor([[0.9, 0.1, 0.1, 0.6, 0.1, 0.1, 0.0]])
     loss = torch.tensor([[9.0, 1.0, 2.0, 8.0, 1.0, 1.0, 9.0]])
-    # One match allows int(1 * 2.9) = 2. Candidate 3 overlaps too much and 6 is ignored: 2 (loss 2), then the earliest of loss 1.
+    # One match allows int(1 * 2.9) = 2. Candidate 3 overlaps too much and 6 is ignored: 2 (loss 2),
+    # then the earliest of loss 1.
     assert max_negative(index, overlap, loss, 2.9, 0.5).nonzero()[:, 1].tolist() == [1, 2]
     assert not max_negative(torch.full((1, 7), -1), overlap, loss, 3, 0.5).any()
     # Thinned by boxes of which 1, 2, 4 and 5 are one and the same, 2 stands for all.
     same = Thinning(boxes(*[UNIT] * 7)[None], 0.7)
-    assert max_negative(index, overlap, loss, 2.9, 0.5, thinning=same).nonzero()[:, 1].tolist() == [2]
+    assert max_negative(index, overlap, loss, 2.9, 0.5, thinning=same).nonzero()[:, 1].tolist() == [
+        2
+    ]
 
 
 def test_hard_examples_thins_by_nms_and_skips_images_without_objects():
@@ -125,50 +158,89 @@ def test_hard_examples_thins_by_nms_and_skips_images_without_objects():
     assert hard_examples(loss, present, 2).tolist() == [[False, True, False, True], [False] * 4]
     # Loss 5 has no area and is no example; loss 4 beats its double of loss 3; loss 2 lies apart.
     places = boxes((0, 0, 0.5, 1), (0, 0, 0.5, 1), (0.5, 0, 1, 1), (0.2, 0, 0.2, 1))
-    assert hard_examples(loss, present, 2, Thinning(places[None], 0.7))[0].tolist() == [False, True, True, False]
+    assert hard_examples(loss, present, 2, Thinning(places[None], 0.7))[0].tolist() == [
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 LAYER = (
-    'layer {{ name: "loss" type: "MultiBoxLoss" bottom: "loc" bottom: "conf" bottom: "prior" bottom: "gt" top: "loss" '
+    'layer {{ name: "loss" type: "MultiBoxLoss" bottom: "loc" bottom: "conf" '
+    'bottom: "prior" bottom: "gt" top: "loss" '
     "multibox_loss_param {{ {} }} {} }}"
 )
 
 
 def inputs(label: float = 1, classes: int = 2) -> list[torch.Tensor]:
     prior = torch.tensor([[*UNIT, 0, 0, 0.5, 1], [0.1] * 8])[None]
-    return [torch.zeros(1, 8), torch.zeros(1, 2 * classes), prior, torch.tensor([[[[0, label, 0, *UNIT, 0]]]])]
+    return [
+        torch.zeros(1, 8),
+        torch.zeros(1, 2 * classes),
+        prior,
+        torch.tensor([[[[0, label, 0, *UNIT, 0]]]]),
+    ]
 
 
 def test_loss_by_hand():
-    layer = make_layer(LAYER.format("num_classes: 2 code_type: CORNER neg_overlap: 0.6", ""), pb.TRAIN)
-    # The object is prior 0 itself (IoU 1): code 0, localisation loss 0. Prior 1 has IoU .5 >= .5 and matches too: its xmax is off by
-    # .5 / .1 = 5, smooth L1 4.5. Both confidences are even: 2 ln 2. Two matches: (4.5 + 2 ln 2) / 2.
+    layer = make_layer(
+        LAYER.format("num_classes: 2 code_type: CORNER neg_overlap: 0.6", ""), pb.TRAIN
+    )
+    # The object is prior 0 itself (IoU 1): code 0, localisation loss 0. Prior 1 has IoU .5 >= .5
+    # and matches too: its xmax is off by .5 / .1 = 5, smooth L1 4.5. Both confidences are even: 2
+    # ln 2. Two matches: (4.5 + 2 ln 2) / 2.
     [top] = layer.forward(inputs())
     assert top.shape == ()
     assert top.item() == pytest.approx((4.5 + 2 * math.log(2)) / 2, rel=1e-6)
 
 
 def test_propagate_down_leaves_terms_out():
-    only_conf = LAYER.format("num_classes: 2 code_type: CORNER", "propagate_down: [false, true, false, false]")
-    assert make_layer(only_conf, pb.TRAIN).forward(inputs())[0].item() == pytest.approx(math.log(2), rel=1e-6)
+    only_conf = LAYER.format(
+        "num_classes: 2 code_type: CORNER", "propagate_down: [false, true, false, false]"
+    )
+    assert make_layer(only_conf, pb.TRAIN).forward(inputs())[0].item() == pytest.approx(
+        math.log(2), rel=1e-6
+    )
 
 
 def test_agnostic_maps_every_label_to_object():
-    layer = make_layer(LAYER.format("num_classes: 2 code_type: CORNER map_object_to_agnostic: true", ""), pb.TRAIN)
+    layer = make_layer(
+        LAYER.format("num_classes: 2 code_type: CORNER map_object_to_agnostic: true", ""), pb.TRAIN
+    )
     assert layer.forward(inputs())[0].item() == pytest.approx((4.5 + 2 * math.log(2)) / 2, rel=1e-6)
 
 
 def test_logistic_without_mining_lays_ones_out_as_the_fork_does():
-    layer = make_layer(LAYER.format("num_classes: 2 conf_loss_type: LOGISTIC mining_type: NONE", ""), pb.TRAIN)
+    layer = make_layer(
+        LAYER.format("num_classes: 2 conf_loss_type: LOGISTIC mining_type: NONE", ""), pb.TRAIN
+    )
     index = torch.tensor([[[0, -1]], [[-1, 0]]])
     label = torch.tensor([[1, 0], [0, 1]])
-    # Image 0, prior 0: place 0 * 2 + 0 * 2 + 1 = 1. Image 1, prior 1: 1 * 2 + 1 * 2 + 1 = 5, which is image 1's prior 0, class 1.
-    assert layer._logistic_targets(index, label, None).flatten().tolist() == [0, 1, 0, 0, 0, 1, 0, 0]  # type: ignore[attr-defined]
+    # Image 0, prior 0: place 0 * 2 + 0 * 2 + 1 = 1. Image 1, prior 1: 1 * 2 + 1 * 2 + 1 = 5, which
+    # is image 1's prior 0, class 1.
+    assert layer._logistic_targets(index, label, None).flatten().tolist() == [
+        0,
+        1,
+        0,
+        0,
+        0,
+        1,
+        0,
+        0,
+    ]  # type: ignore[attr-defined]
 
 
 def test_per_class_locations_match_objects_of_their_class_only():
     layer = make_layer(
-        LAYER.format("num_classes: 3 code_type: CORNER share_location: false mining_type: NONE use_prior_for_matching: false", ""), pb.TRAIN
+        LAYER.format(
+            (
+                "num_classes: 3 code_type: CORNER share_location: false mining_type: NONE "
+                "use_prior_for_matching: false"
+            ),
+            "",
+        ),
+        pb.TRAIN,
     )
     _, conf, prior, gt = inputs(label=2, classes=3)
     loc = torch.zeros(1, 2, 3, 4, requires_grad=True)
@@ -183,10 +255,16 @@ def test_per_class_locations_match_objects_of_their_class_only():
     ("options", "said"),
     [
         ("", "num_classes: must say"),
-        ("num_classes: 2 background_label_id: 2", "background_label_id: 2 is not one of the 2 classes"),
+        (
+            "num_classes: 2 background_label_id: 2",
+            "background_label_id: 2 is not one of the 2 classes",
+        ),
         ("num_classes: 2 share_location: false", "mining_type: NONE"),
         ("num_classes: 2 conf_loss_type: FOCALLOSS", "FOCALLOSS defines no loss to mine by"),
-        ("num_classes: 2 mining_type: HARD_EXAMPLE sample_size: 0", "sample_size: must be positive"),
+        (
+            "num_classes: 2 mining_type: HARD_EXAMPLE sample_size: 0",
+            "sample_size: must be positive",
+        ),
         ("num_classes: 3 map_object_to_agnostic: true", "needs num_classes: 2"),
         ("num_classes: 2 do_neg_mining: false", "do_neg_mining: contradicts mining_type"),
     ],
@@ -196,7 +274,9 @@ def test_refuses(options, said):
         make_layer(LAYER.format(options, ""), pb.TRAIN)
 
 
-@pytest.mark.parametrize(("label", "said"), [(0, "background label 0"), (2, "label 2, outside the 2 classes")])
+@pytest.mark.parametrize(
+    ("label", "said"), [(0, "background label 0"), (2, "label 2, outside the 2 classes")]
+)
 def test_refuses_ground_truth_that_the_classes_do_not_have(label, said):
     with pytest.raises(LayerError, match=f"layer 'loss'.*{said}"):
         make_layer(LAYER.format("num_classes: 2", ""), pb.TRAIN).forward(inputs(label))
@@ -205,4 +285,6 @@ def test_refuses_ground_truth_that_the_classes_do_not_have(label, said):
 def test_refuses_predictions_that_do_not_fit_the_priors():
     loc, conf, prior, gt = inputs()
     with pytest.raises(LayerError, match="2 priors need 8 location predictions an image, not 4"):
-        make_layer(LAYER.format("num_classes: 2", ""), pb.TRAIN).forward([loc[:, :4], conf, prior, gt])
+        make_layer(LAYER.format("num_classes: 2", ""), pb.TRAIN).forward(
+            [loc[:, :4], conf, prior, gt]
+        )

@@ -20,9 +20,17 @@ from tests.support import ROOT, needs_caffe
 NET = (
     'name: "a net: \\"x\\""\n'
     + data("d:1", 1, 3, 8, 8)
-    + layer("Convolution", "d:1", "c", "convolution_param { num_output: 4 kernel_h: 3 kernel_w: 1 pad: 1 }", name="conv")
+    + layer(
+        "Convolution",
+        "d:1",
+        "c",
+        "convolution_param { num_output: 4 kernel_h: 3 kernel_w: 1 pad: 1 }",
+        name="conv",
+    )
     + layer("ReLU", "c", "c", name="relu")
-    + layer("Pooling", "c", "p", "pooling_param { pool: AVE kernel_size: 2 stride: 2 }", name="pool")
+    + layer(
+        "Pooling", "c", "p", "pooling_param { pool: AVE kernel_size: 2 stride: 2 }", name="pool"
+    )
     + layer("Accuracy", "p d:1", "a", "include { phase: TEST }", name="accuracy")
 )
 DOT = """#!/bin/sh
@@ -45,12 +53,18 @@ def test_layers_and_blobs_are_nodes(net: pb.NetParameter) -> None:
         r'"relu\n(ReLU)"',
         r'"pool\n(AVE Pooling)\nkernel size: 2\nstride: 2\npad: 0"',
     ]
-    edges = [(edge.get_source(), edge.get_destination(), edge.get("label")) for edge in graph.get_edges()]
+    edges = [
+        (edge.get_source(), edge.get_destination(), edge.get("label")) for edge in graph.get_edges()
+    ]
     assert ('"1 layer"', '"c blob"', '"4"') in edges
-    assert {('"c blob"', '"2 layer"', None), ('"2 layer"', '"c blob"', '""')} <= set(edges)  # in place
+    assert {('"c blob"', '"2 layer"', None), ('"2 layer"', '"c blob"', '""')} <= set(
+        edges
+    )  # in place
     trained = draw.get_pydot_graph(net, "TB", label_edges=False, phase=netrun.TRAIN)
     assert len(trained.get_nodes()) == len(labels) - 2
-    assert '"pool (AVE Pooling) kernel size: 2 stride: 2 pad: 0"' in [node.get("label") for node in trained.get_nodes()]
+    assert '"pool (AVE Pooling) kernel size: 2 stride: 2 pad: 0"' in [
+        node.get("label") for node in trained.get_nodes()
+    ]
 
 
 def test_files(net: pb.NetParameter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +84,9 @@ def test_files(net: pb.NetParameter, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert sorted(os.listdir()) == ["dot", "net.png", "net.raw"]
 
 
-def test_without_pydot_one_line_names_it(net: pb.NetParameter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pydot_one_line_names_it(
+    net: pb.NetParameter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pydot", None)
     with pytest.raises(CaffeError, match=r"caffe.draw needs pydot: pip install pydot"):
         draw.draw_net(net, "LR")
@@ -81,6 +97,16 @@ def test_the_forks_draw_net_runs(tmp_path: Path) -> None:
     pytest.importorskip("pydot", reason="caffe.draw needs pydot")
     (tmp_path / "net.prototxt").write_text(NET)
     script = Path(os.environ["CAFFE_ROOT"], "python/draw_net.py")
-    command = [sys.executable, "-m", "netrun", "python", str(script), "net.prototxt", "net.raw", "--phase", "TEST"]
+    command = [
+        sys.executable,
+        "-m",
+        "netrun",
+        "python",
+        str(script),
+        "net.prototxt",
+        "net.raw",
+        "--phase",
+        "TEST",
+    ]
     subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
     assert "(Accuracy)" in (tmp_path / "net.raw").read_text()

@@ -16,7 +16,10 @@ RNG = np.random.default_rng(7)
 
 
 def between_centres(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Linear interpolation written out: target pixel i lies at (i + 1/2) * source / target - 1/2; the border goes on outside."""
+    """Linear interpolation written out: target pixel i lies at (i + 1/2) * source / target - 1/2.
+
+    The border goes on outside.
+    """
     found = np.empty((*size, image.shape[2]))
     (height, width), image = image.shape[:2], image.astype(np.float64)
     for i in range(size[0]):
@@ -25,7 +28,10 @@ def between_centres(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         for j in range(size[1]):
             x = min(max((j + 0.5) * width / size[1] - 0.5, 0), width - 1)
             left, right = int(x), min(int(x) + 1, width - 1)
-            rows = [image[row, left] * (1 - x + left) + image[row, right] * (x - left) for row in (top, down)]
+            rows = [
+                image[row, left] * (1 - x + left) + image[row, right] * (x - left)
+                for row in (top, down)
+            ]
             found[i, j] = rows[0] * (1 - y + top) + rows[1] * (y - top)
     return found
 
@@ -43,7 +49,17 @@ def test_resizing_other_channels_goes_from_corner_to_corner() -> None:
     ramp = np.arange(5, dtype=np.float32)[:, None, None] * np.ones((1, 3, 2), np.float32)
     found = io.resize_image(ramp, (9, 3))
     np.testing.assert_allclose(found[:, 1, 0], np.arange(9) / 2, atol=1e-6)
-    assert io.resize_image(ramp, (9, 3), interp_order=0)[:, 0, 0].tolist() == [0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert io.resize_image(ramp, (9, 3), interp_order=0)[:, 0, 0].tolist() == [
+        0,
+        1,
+        1,
+        2,
+        2,
+        3,
+        3,
+        4,
+        4,
+    ]
     assert io.resize_image(np.ones((1, 1, 2)), (3, 4)).tolist() == np.ones((3, 4, 2)).tolist()
     with pytest.raises(CaffeError, match="interp_order must be 0 or 1"):
         io.resize_image(ramp, (9, 3), interp_order=3)
@@ -65,7 +81,9 @@ def test_the_transformer_does_what_ssd_detect_asks_for() -> None:
     assert found.dtype == np.float32
     np.testing.assert_allclose(t.deprocess("data", found[None]), image, atol=1e-5)
     large = RNG.random((33, 44, 3))
-    wanted = (between_centres(large, (20, 30))[:, :, ::-1] * 255 - [104, 117, 123]).transpose(2, 0, 1) * 0.5
+    wanted = (between_centres(large, (20, 30))[:, :, ::-1] * 255 - [104, 117, 123]).transpose(
+        2, 0, 1
+    ) * 0.5
     np.testing.assert_allclose(t.preprocess("data", large), wanted, rtol=1e-4, atol=1e-3)
 
 
@@ -76,7 +94,8 @@ def test_means_of_every_form() -> None:
     for mean in (np.array([1, 2]), whole):
         t.set_mean("data", mean)
         np.testing.assert_array_equal(
-            t.deprocess("data", values), np.broadcast_to(mean if mean.ndim > 1 else mean[:, None, None], (2, 2, 3))
+            t.deprocess("data", values),
+            np.broadcast_to(mean if mean.ndim > 1 else mean[:, None, None], (2, 2, 3)),
         )
     grey = io.Transformer({"data": (1, 1, 2, 3)})
     grey.set_mean("data", flat)
@@ -86,7 +105,10 @@ def test_means_of_every_form() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda t: t.set_mean("dat", 1), r"'dat' is not one of the inputs data \(did you mean 'data'\?\)"),
+        (
+            lambda t: t.set_mean("dat", 1),
+            r"'dat' is not one of the inputs data \(did you mean 'data'\?\)",
+        ),
         (lambda t: t.set_mean("data", np.zeros(2)), "2 values, but 'data' has 3 channels"),
         (lambda t: t.set_mean("data", np.zeros((3, 9, 9))), "does not fit"),
         (lambda t: t.set_transpose("data", (0, 1)), "has 3 axes"),
@@ -111,14 +133,22 @@ def test_images_of_every_kind_are_floats_of_rgb(tmp_path: Path) -> None:
     for name, image in files.items():
         cv2.imwrite(str(tmp_path / name), image)
         np.testing.assert_allclose(io.load_image(tmp_path / name), rgb, atol=1e-6)
-        np.testing.assert_allclose(io.load_image(str(tmp_path / name), color=False), grey[:, :, None], atol=1e-6)
+        np.testing.assert_allclose(
+            io.load_image(str(tmp_path / name), color=False), grey[:, :, None], atol=1e-6
+        )
         assert io.load_image(tmp_path / name).dtype == np.float32
     cv2.imwrite(str(tmp_path / "grey.png"), bgr[:, :, 0])
     assert io.load_image(tmp_path / "grey.png", color=False).shape == (4, 5, 1)
-    np.testing.assert_allclose(io.load_image(tmp_path / "grey.png"), np.repeat(rgb[:, :, 2:], 3, 2), atol=1e-6)
+    np.testing.assert_allclose(
+        io.load_image(tmp_path / "grey.png"), np.repeat(rgb[:, :, 2:], 3, 2), atol=1e-6
+    )
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty.png").touch()
-    for name, message in (("text.png", "not an image"), ("empty.png", "not an image"), ("none.png", "No such file")):
+    for name, message in (
+        ("text.png", "not an image"),
+        ("empty.png", "not an image"),
+        ("none.png", "No such file"),
+    ):
         with pytest.raises(CaffeError, match=f"{name}: {message}"):
             io.load_image(tmp_path / name)
 
@@ -141,7 +171,9 @@ def test_arrays_go_through_messages() -> None:
     assert io.blobproto_to_array(legacy).shape == (1, 2, 3, 4)
     with pytest.raises(ValueError, match="reshape"):
         io.blobproto_to_array(pb.BlobProto(data=[1, 2]))
-    several = io.blobprotovector_str_to_arraylist(io.arraylist_to_blobprotovector_str([array, array[0]]))
+    several = io.blobprotovector_str_to_arraylist(
+        io.arraylist_to_blobprotovector_str([array, array[0]])
+    )
     assert [a.shape for a in several] == [(2, 3, 4), (3, 4)]
     for values, label in ((RNG.integers(0, 256, (3, 4, 5), np.uint8), 7), (array, None)):
         datum = io.array_to_datum(values, label)

@@ -23,7 +23,9 @@ def dense(bottom: str, top: str, outputs: int, fields: str = "") -> str:
     return layer("InnerProduct", bottom, top, f"{param} {fields}")
 
 
-CHAIN = data("x", 2, 3) + dense("x", "a", 4) + layer("ReLU", "a", "a", name="relu") + dense("a", "y", 2)
+CHAIN = (
+    data("x", 2, 3) + dense("x", "a", 4) + layer("ReLU", "a", "a", name="relu") + dense("a", "y", 2)
+)
 
 
 def test_names_and_shapes() -> None:
@@ -43,7 +45,8 @@ def test_names_and_shapes() -> None:
 def test_forward_and_backward_by_hand() -> None:
     net = build("force_backward: true " + CHAIN)
     x, d = RNG.standard_normal((2, 3)).astype("f"), RNG.standard_normal((2, 2)).astype("f")
-    (w1, b1), (w2, b2) = ([p.data.copy() for p in net.params[name]] for name in "ay")
+    w1, b1 = [p.data.copy() for p in net.params["a"]]
+    w2, b2 = [p.data.copy() for p in net.params["y"]]
     hidden = x @ w1.T + b1
     out = net.forward(x=x, blobs=["a"])
     assert set(out) == {"y", "a"}
@@ -56,7 +59,9 @@ def test_forward_and_backward_by_hand() -> None:
     once = net.params["a"][0].diff.copy()
     np.testing.assert_allclose(once, gradient.T @ x, rtol=1e-5, atol=1e-6)
     net.backward(y=d)
-    np.testing.assert_allclose(net.params["a"][0].diff, 2 * once, rtol=1e-5)  # parameters' diffs add up until cleared
+    np.testing.assert_allclose(
+        net.params["a"][0].diff, 2 * once, rtol=1e-5
+    )  # parameters' diffs add up until cleared
     net.clear_param_diffs()
     assert not net.params["a"][0].diff.any()
 
@@ -91,7 +96,9 @@ def test_part_of_a_net() -> None:
     np.testing.assert_array_equal(net.blobs["a"].data, np.maximum(hidden, 0))
     net.blobs["a"].diff[...] = 1
     diff = net.backward(start="a")["x"]  # from the InnerProduct's top, before ReLU
-    np.testing.assert_allclose(diff, np.ones((2, 4)) @ net.params["a"][0].data, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        diff, np.ones((2, 4)) @ net.params["a"][0].data, rtol=1e-5, atol=1e-6
+    )
     assert not net.params["y"][0].diff.any()
     net.clear_param_diffs()
     net.backward(y=np.ones((2, 2)), end="relu")
@@ -118,8 +125,14 @@ def test_loss_weights() -> None:
 def test_run_gives_the_same_gradients_while_overwriting() -> None:
     param = 'convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "msra" } }'
     words = data("x", 2, 3, 6, 6) + layer("Convolution", "x", "c", param)
-    words += layer("BatchNorm", "c", "c", name="bn") + layer("Scale", "c", "c", "scale_param { bias_term: true }", name="s")
-    words += layer("ReLU", "c", "c", name="r") + data("l", 2, 4, 4, 4) + layer("EuclideanLoss", "c l", "loss")
+    words += layer("BatchNorm", "c", "c", name="bn") + layer(
+        "Scale", "c", "c", "scale_param { bias_term: true }", name="s"
+    )
+    words += (
+        layer("ReLU", "c", "c", name="r")
+        + data("l", 2, 4, 4, 4)
+        + layer("EuclideanLoss", "c l", "loss")
+    )
     kept, overwritten = build(words), build(words)
     for net in (kept, overwritten):
         net.blobs["x"].data[...] = np.arange(216).reshape(2, 3, 6, 6) % 7
@@ -141,14 +154,26 @@ def test_run_gives_the_same_gradients_while_overwriting() -> None:
 
 
 def test_nothing_is_overwritten_that_another_layer_reads() -> None:
-    words = data("x", 1, 3) + dense("x", "a", 4) + layer("Power", "a", "p") + layer("ReLU", "a", "a", name="relu")
-    with pytest.raises(CaffeError, match="layer 'relu', top: works in place on blob 'a', which others use as well"):
+    words = (
+        data("x", 1, 3)
+        + dense("x", "a", 4)
+        + layer("Power", "a", "p")
+        + layer("ReLU", "a", "a", name="relu")
+    )
+    with pytest.raises(
+        CaffeError, match="layer 'relu', top: works in place on blob 'a', which others use as well"
+    ):
         build(words, netrun.TEST)
 
 
 def test_gradients_go_where_they_should() -> None:
     frozen = "param { lr_mult: 0 } param { lr_mult: 0 }"
-    words = data("x", 2, 3) + dense("x", "a", 4, frozen) + dense("a", "y", 2) + loss("propagate_down: true propagate_down: false")
+    words = (
+        data("x", 2, 3)
+        + dense("x", "a", 4, frozen)
+        + dense("a", "y", 2)
+        + loss("propagate_down: true propagate_down: false")
+    )
     net = build(words)
     net.blobs["x"].data[...] = 1
     net.forward()
@@ -167,7 +192,9 @@ def test_gradients_go_where_they_should() -> None:
 
 
 def test_propagate_down_stops_a_gradient() -> None:
-    net = build(data("x", 2, 3) + dense("x", "a", 4) + dense("a", "y", 2, "propagate_down: false") + loss())
+    net = build(
+        data("x", 2, 3) + dense("x", "a", 4) + dense("a", "y", 2, "propagate_down: false") + loss()
+    )
     net.blobs["x"].data[...] = 1
     net.forward()
     net.backward()
@@ -184,14 +211,22 @@ def test_shared_parameters_are_one() -> None:
 
 
 def test_layers_are_filtered_by_phase_and_stage() -> None:
-    words = CHAIN + layer("Softmax", "y", "p", "include { phase: TEST }") + layer("Power", "y", "q", 'include { stage: "s" }')
+    words = (
+        CHAIN
+        + layer("Softmax", "y", "p", "include { phase: TEST }")
+        + layer("Power", "y", "q", 'include { stage: "s" }')
+    )
     assert build(words).outputs == ["y"]
     assert build(words, netrun.TEST).outputs == ["p"]
     assert build(words, netrun.TEST, stages=["s"]).outputs == ["p", "q"]
 
 
 def test_shapes_follow_the_inputs() -> None:
-    words = data("x", 1, 2, 8, 8) + layer("Pooling", "x", "p", "pooling_param { kernel_size: 3 stride: 2 }") + layer("Flatten", "p", "f")
+    words = (
+        data("x", 1, 2, 8, 8)
+        + layer("Pooling", "x", "p", "pooling_param { kernel_size: 3 stride: 2 }")
+        + layer("Flatten", "p", "f")
+    )
     net = build(words, netrun.TEST)
     assert net.blobs["f"].shape == (1, 32)  # ceil((8 - 3) / 2) + 1 = 4
     net.blobs["x"].reshape(3, 2, 9, 5)
@@ -203,11 +238,17 @@ def test_shapes_follow_the_inputs() -> None:
 
 
 def test_parameters_are_shared_by_layer_name() -> None:
-    train, test = build(CHAIN, seed=1), build(data("x", 5, 3) + dense("x", "a", 4) + dense("a", "z", 9), netrun.TEST, seed=2)
+    train, test = (
+        build(CHAIN, seed=1),
+        build(data("x", 5, 3) + dense("x", "a", 4) + dense("a", "z", 9), netrun.TEST, seed=2),
+    )
     test.share_from(train)
     train.params["a"][0].data[...] = 3
     assert (test.params["a"][0].data == 3).all()
-    with pytest.raises(LayerError, match=r"layer 'a': cannot share weights: shapes \(7 3\) \(7\) here, \(4 3\) \(4\)"):
+    with pytest.raises(
+        LayerError,
+        match=r"layer 'a': cannot share weights: shapes \(7 3\) \(7\) here, \(4 3\) \(4\)",
+    ):
         build(data("x", 5, 3) + dense("x", "a", 7), netrun.TEST).share_with(train)
 
 
@@ -240,15 +281,28 @@ def test_older_order_of_arguments(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (data("x", 1, 3) + layer("Inerproduct", "x", "y"), "layer 'y', type: .*'Inerproduct' .did you mean 'InnerProduct'"),
+        (
+            data("x", 1, 3) + layer("Inerproduct", "x", "y"),
+            "layer 'y', type: .*'Inerproduct' .did you mean 'InnerProduct'",
+        ),
         (data("x", 1, 3) + layer("ReLU", "z", "y"), "layer 'y', bottom: unknown blob 'z'"),
         (
-            data("x", 1, 3).replace("type:", "include { phase: TEST } type:") + layer("ReLU", "x", "y"),
-            "layer 'y', bottom: unknown blob 'x': only a layer of another phase, level or stage makes it",
+            data("x", 1, 3).replace("type:", "include { phase: TEST } type:")
+            + layer("ReLU", "x", "y"),
+            (
+                "layer 'y', bottom: unknown blob 'x': only a layer of another phase, level "
+                "or stage makes it"
+            ),
         ),
         (layer("ReLU", "x", "y") + data("x", 1, 3), "layer 'y', bottom: unknown blob 'x'$"),
-        (data("x", 1, 3) + dense("x", "y", 2).replace("xavier", "xaver"), "layer 'y'.*did you mean 'xavier'"),
-        (data("x", 1, 3) + layer("Log", "x", "x", name="y"), "layer 'y', top: Caffe's gradient reads what the layer has overwritten"),
+        (
+            data("x", 1, 3) + dense("x", "y", 2).replace("xavier", "xaver"),
+            "layer 'y'.*did you mean 'xavier'",
+        ),
+        (
+            data("x", 1, 3) + layer("Log", "x", "x", name="y"),
+            "layer 'y', top: Caffe's gradient reads what the layer has overwritten",
+        ),
     ],
 )
 def test_nets_that_are_refused(words: str, message: str) -> None:
@@ -260,7 +314,9 @@ def test_calls_that_are_refused() -> None:
     net = build(CHAIN)
     with pytest.raises(CaffeError, match="forward takes the inputs x, not z"):
         net.forward(z=np.zeros((2, 3)))
-    with pytest.raises(CaffeError, match=r"blob 'x' has shape \(2, 3\), not \(4, 3\): reshape it first"):
+    with pytest.raises(
+        CaffeError, match=r"blob 'x' has shape \(2, 3\), not \(4, 3\): reshape it first"
+    ):
         net.forward(x=np.zeros((4, 3)))
     with pytest.raises(CaffeError, match="backward takes the outputs y, not a"):
         net.backward(a=np.zeros((2, 4)))
@@ -269,7 +325,9 @@ def test_calls_that_are_refused() -> None:
     with pytest.raises(CaffeError, match=r"phase must be netrun\.TRAIN or netrun\.TEST, not 7"):
         build(CHAIN, 7)
     net.blobs["x"].reshape(2, 5)
-    with pytest.raises(LayerError, match=r"layer 'a', bottom: parameter 0 has shape \(4 3\); .* would need \(4 5\)"):
+    with pytest.raises(
+        LayerError, match=r"layer 'a', bottom: parameter 0 has shape \(4 3\); .* would need \(4 5\)"
+    ):
         net.forward()
 
 
@@ -296,7 +354,9 @@ def test_host_copies_go_back_unless_the_tensor_has_changed() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_computes_what_the_cpu_does() -> None:
-    nets = [build("force_backward: true " + CHAIN, device=device, seed=5) for device in ("cpu", "cuda")]
+    nets = [
+        build("force_backward: true " + CHAIN, device=device, seed=5) for device in ("cpu", "cuda")
+    ]
     x, d = RNG.standard_normal((2, 3)), np.ones((2, 2))
     for net in nets:
         net.params["a"][1].data[...] = [1, 2, 3, 4]
@@ -304,12 +364,18 @@ def test_cuda_computes_what_the_cpu_does() -> None:
         net.forward()
         net.backward(y=d)
     for name in ("x", "a", "y"):
-        np.testing.assert_allclose(nets[0].blobs[name].data, nets[1].blobs[name].data, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(nets[0].blobs[name].diff, nets[1].blobs[name].diff, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            nets[0].blobs[name].data, nets[1].blobs[name].data, rtol=1e-4, atol=1e-5
+        )
+        np.testing.assert_allclose(
+            nets[0].blobs[name].diff, nets[1].blobs[name].diff, rtol=1e-4, atol=1e-5
+        )
     for name in "ay":
         for cpu, cuda in zip(nets[0].params[name], nets[1].params[name], strict=True):
             np.testing.assert_allclose(cpu.diff, cuda.diff, rtol=1e-4, atol=1e-5)
     nets[1].clear_param_diffs()
     nets[1].forward()
     nets[1].backward(y=d)
-    np.testing.assert_allclose(nets[0].params["a"][0].diff, nets[1].params["a"][0].diff, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        nets[0].params["a"][0].diff, nets[1].params["a"][0].diff, rtol=1e-4, atol=1e-5
+    )

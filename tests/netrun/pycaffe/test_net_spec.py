@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import numpy as np
 import pytest
 
@@ -22,21 +24,34 @@ def parsed(words: str) -> pb.NetParameter:
 
 def test_a_net_by_names() -> None:
     n = NetSpec()
-    n.data, n.label = L.DummyData(shape=[{"dim": [2, 1, 8, 8]}, {"dim": 2}], transform_param={"scale": 0.5}, ntop=2)
-    n.conv = L.Convolution(n.data, kernel_size=5, num_output=20, weight_filler={"type": "xavier"}, param=[{"lr_mult": 1}, {"lr_mult": 2}])
+    n.data, n.label = L.DummyData(
+        shape=[{"dim": [2, 1, 8, 8]}, {"dim": 2}], transform_param={"scale": 0.5}, ntop=2
+    )
+    n.conv = L.Convolution(
+        n.data,
+        kernel_size=5,
+        num_output=20,
+        weight_filler={"type": "xavier"},
+        param=[{"lr_mult": 1}, {"lr_mult": 2}],
+    )
     n["pool"] = L.Pooling(n.conv, kernel_size=2, stride=2, pool=P.Pooling.AVE)
     n.relu = L.ReLU(n.pool, in_place=True)
     n.both = L.Concat(n.relu, n.conv, name="joined", include={"phase": pb.TRAIN})
     n.quiet = L.Silence(n.label, ntop=0)
     n.update("conv", {"dilation": 2.0})
     assert n.to_proto() == parsed("""
-        layer { name: "data" type: "DummyData" top: "data" top: "label" transform_param { scale: 0.5 }
+        layer { name: "data" type: "DummyData" top: "data" top: "label"
+          transform_param { scale: 0.5 }
           dummy_data_param { shape { dim: 2 dim: 1 dim: 8 dim: 8 } shape { dim: 2 } } }
-        layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" param { lr_mult: 1 } param { lr_mult: 2 }
-          convolution_param { num_output: 20 kernel_size: 5 dilation: 2 weight_filler { type: "xavier" } } }
-        layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { pool: AVE kernel_size: 2 stride: 2 } }
+        layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" param { lr_mult: 1 }
+          param { lr_mult: 2 }
+          convolution_param { num_output: 20 kernel_size: 5 dilation: 2
+            weight_filler { type: "xavier" } } }
+        layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool"
+          pooling_param { pool: AVE kernel_size: 2 stride: 2 } }
         layer { name: "relu" type: "ReLU" bottom: "pool" top: "pool" }
-        layer { name: "joined" type: "Concat" bottom: "pool" bottom: "conv" top: "both" include { phase: TRAIN } }
+        layer { name: "joined" type: "Concat" bottom: "pool" bottom: "conv" top: "both"
+          include { phase: TRAIN } }
         layer { name: "quiet" type: "Silence" bottom: "label" }
     """)
     assert n.keys() == ["data", "label", "conv", "pool", "relu", "both", "quiet"]
@@ -63,7 +78,13 @@ def test_a_net_without_names_is_numbered_by_type() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"num_outputs": 3}, r"layer 'c', num_outputs: Convolution has no such field \(did you mean 'num_output'\?\)"),
+        (
+            {"num_outputs": 3},
+            (
+                r"layer 'c', num_outputs: Convolution has no such field \(did you mean "
+                r"'num_output'\?\)"
+            ),
+        ),
         ({"num_output": 3.5}, r"layer 'c', num_output: .*3\.5"),
         ({"weight_filler": {"kind": "xavier"}}, r"layer 'c', weight_filler: has no field 'kind'"),
         ({"num_output": "many"}, r"layer 'c', num_output"),
@@ -98,7 +119,9 @@ def ssd300() -> NetSpec:
     n.data = L.Input(shape={"dim": [1, 3, 300, 300]})
     model_libs.VGGNetBody(n, "data", fully_conv=True, reduced=True, dilated=True, dropout=False)
     bottom = n.keys()[-1]
-    for i, (thin, wide, pad, stride) in enumerate(((256, 512, 1, 2), (128, 256, 1, 2), (128, 256, 0, 1), (128, 256, 0, 1)), start=6):
+    for i, (thin, wide, pad, stride) in enumerate(
+        ((256, 512, 1, 2), (128, 256, 1, 2), (128, 256, 0, 1), (128, 256, 0, 1)), start=6
+    ):
         model_libs.ConvBNLayer(n, bottom, f"conv{i}_1", False, True, thin, 1, 0, 1)
         model_libs.ConvBNLayer(n, f"conv{i}_1", f"conv{i}_2", False, True, wide, 3, pad, stride)
         bottom = f"conv{i}_2"
@@ -121,8 +144,13 @@ def ssd300() -> NetSpec:
 
 
 def test_model_libs_builds_the_released_ssd300() -> None:
-    """Layer by layer what prototxt/ has of it, which is checked against the authors' files elsewhere."""
-    known = {layer.name: layer for layer in text.read_net(ROOT / "prototxt/ssd300_voc0712/deploy.prototxt").layer}
+    """Layer by layer what prototxt/ has of it, which is checked against the authors' files
+    elsewhere.
+    """
+    known = {
+        layer.name: layer
+        for layer in text.read_net(ROOT / "prototxt/ssd300_voc0712/deploy.prototxt").layer
+    }
     built = ssd300().to_proto().layer[1:]
     assert len(built) == 97
     for layer in built:
@@ -132,9 +160,13 @@ def test_model_libs_builds_the_released_ssd300() -> None:
 def test_batch_normalised_blocks_and_frozen_layers() -> None:
     n = NetSpec()
     n.data = L.Input(shape={"dim": [1, 3, 64, 64]})
-    model_libs.ResNet101Body(n, "data", use_pool5=False, use_dilation_conv5=True, use_global_stats=True)
+    model_libs.ResNet101Body(
+        n, "data", use_pool5=False, use_dilation_conv5=True, use_global_stats=True
+    )
     found = {layer.name: layer for layer in n.to_proto().layer}
-    assert sum(layer.type == "Convolution" for layer in found.values()) == 104  # 100 of the paper's 101, and 4 on shortcuts
+    assert (
+        sum(layer.type == "Convolution" for layer in found.values()) == 104
+    )  # 100 of the paper's 101, and 4 on shortcuts
     assert list(found["res5b_branch2b"].convolution_param.dilation) == [2]
     assert found["bn5c_branch2c"].batch_norm_param.use_global_stats
     assert [p.lr_mult for p in found["scale_conv1"].param] == [0, 0]
@@ -142,14 +174,23 @@ def test_batch_normalised_blocks_and_frozen_layers() -> None:
     assert shapes["res5c"].shape == (1, 2048, 4, 4)  # dilated: 1/16 of the image
     z = NetSpec()
     z.data = L.Input(shape={"dim": [1, 3, 64, 64]})
-    model_libs.ZFNetBody(z, "data", fully_conv=True, reduced=True, dilated=True, freeze_layers=["conv1", "nothing"])
-    frozen = [layer.name for layer in z.to_proto().layer if layer.param and not any(p.lr_mult for p in layer.param)]
+    model_libs.ZFNetBody(
+        z, "data", fully_conv=True, reduced=True, dilated=True, freeze_layers=["conv1", "nothing"]
+    )
+    frozen = [
+        layer.name
+        for layer in z.to_proto().layer
+        if layer.param and max(map(attrgetter("lr_mult"), layer.param)) == 0
+    ]
     assert frozen == ["conv1"]
 
 
 def test_heads_refuse_lists_of_other_lengths() -> None:
     n = ssd300()
-    for wrong, message in (({"min_sizes": [1, 2]}, "min_sizes 2"), ({"min_sizes": [1], "steps": [8, 8]}, "steps 2")):
+    for wrong, message in (
+        ({"min_sizes": [1, 2]}, "min_sizes 2"),
+        ({"min_sizes": [1], "steps": [8, 8]}, "steps 2"),
+    ):
         with pytest.raises(CaffeError, match=f"from_layers has 1 entries, {message}"):
             model_libs.CreateMultiBoxHead(n, num_classes=2, from_layers=["fc7"], **wrong)
     with pytest.raises(CaffeError, match="num_classes"):
@@ -161,7 +202,12 @@ def test_data_layers_of_both_phases() -> None:
         "lmdb", 4, label_map_file="map", train=False, transform_param={"mean_value": [1, 2, 3]}
     )
     layer = to_proto(images, labels).layer[0]
-    assert (layer.type, layer.data_param.source, layer.data_param.batch_size, layer.include[0].phase) == (
+    assert (
+        layer.type,
+        layer.data_param.source,
+        layer.data_param.batch_size,
+        layer.include[0].phase,
+    ) == (
         "AnnotatedData",
         "lmdb",
         4,
@@ -178,7 +224,9 @@ def fcn(pad: int) -> NetSpec:
     n.conv1 = L.Convolution(n.data, num_output=4, kernel_size=3, pad=pad)
     n.pool1 = L.Pooling(L.ReLU(n.conv1, in_place=True), pool=P.Pooling.MAX, kernel_size=2, stride=2)
     n.conv2 = L.Convolution(n.pool1, num_output=4, kernel_size=7, stride=4)
-    n.up = L.Deconvolution(n.conv2, convolution_param={"num_output": 4, "kernel_size": 16, "stride": 8})
+    n.up = L.Deconvolution(
+        n.conv2, convolution_param={"num_output": 4, "kernel_size": 16, "stride": 8}
+    )
     return n
 
 
@@ -187,7 +235,8 @@ def test_crops_align_coordinates() -> None:
     n = fcn(10)
     axis, scale, shift = coord_map.coord_map_from_to(n.up, n.data)
     assert (axis, list(np.ravel(scale))) == (1, [1])
-    # x of data -> x + 10 - 1 of conv1 -> pool1 (x + 9 - 1/2) / 2 -> conv2 ((x + 8.5) / 2 - 3) / 4 -> up 8 * that + 7.5 = x + 10
+    # x of data -> x + 10 - 1 of conv1 -> pool1 (x + 9 - 1/2) / 2 -> conv2 ((x + 8.5) / 2 - 3) / 4
+    # -> up 8 * that + 7.5 = x + 10
     n.cropped = coord_map.crop(n.up, n.data)
     assert list(n.to_proto().layer[-1].crop_param.offset) == [10] == list(-np.ravel(shift))
     assert netrun.Net(n.to_proto(), netrun.TEST).blobs["cropped"].shape == (1, 4, 64, 64)

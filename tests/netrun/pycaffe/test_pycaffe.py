@@ -15,7 +15,12 @@ from tests.netrun.small_nets import build, data, layer
 
 RNG = np.random.default_rng(3)
 CONV = 'convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } }'
-NET = "force_backward: true " + data("x", 2, 3, 6, 6) + layer("Convolution", "x", "c", CONV) + layer("ReLU", "c", "r")
+NET = (
+    "force_backward: true "
+    + data("x", 2, 3, 6, 6)
+    + layer("Convolution", "x", "c", CONV)
+    + layer("ReLU", "c", "r")
+)
 
 
 @pytest.mark.parametrize("phase", [netrun.TRAIN, netrun.TEST])
@@ -34,7 +39,9 @@ def test_filters_and_blobs_are_in_c_order(phase: int) -> None:
     assert np.array_equal(weight.data.ravel(), values.ravel())
     assert (weight.diff == 2).all()
     patch = net.blobs["x"].data[1, :, 2:5, 1:4].ravel()
-    np.testing.assert_allclose(net.forward(blobs=["c"])["c"][1, :, 2, 1], values @ patch, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        net.forward(blobs=["c"])["c"][1, :, 2, 1], values @ patch, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_looking_at_a_blob_cuts_no_gradient() -> None:
@@ -66,7 +73,10 @@ def test_forward_all_cuts_what_it_filled_up() -> None:
     net = build(NET, netrun.TEST)
     images = RNG.standard_normal((5, 3, 6, 6)).astype("f")
     found = net.forward_all(x=images, blobs=["c"])
-    assert {name: rows.shape for name, rows in found.items()} == {"r": (5, 4, 4, 4), "c": (5, 4, 4, 4)}
+    assert {name: rows.shape for name, rows in found.items()} == {
+        "r": (5, 4, 4, 4),
+        "c": (5, 4, 4, 4),
+    }
     for i in range(0, 4, 2):
         np.testing.assert_array_equal(found["r"][i : i + 2], net.forward(x=images[i : i + 2])["r"])
     with pytest.raises(CaffeError, match="takes the inputs x"):
@@ -75,10 +85,14 @@ def test_forward_all_cuts_what_it_filled_up() -> None:
 
 def test_layers_of_one_name_keep_their_own_weights(tmp_path: Path) -> None:
     """Caffe saves every layer's, and loads the first of a name."""
-    words = NET + layer("Convolution", "r", "d", CONV.replace("num_output: 4", "num_output: 2"), name="c")
+    words = NET + layer(
+        "Convolution", "r", "d", CONV.replace("num_output: 4", "num_output: 2"), name="c"
+    )
     net, path = build(words), tmp_path / "w.caffemodel"
     net.save(path)
-    assert [list(layer.blobs[0].shape.dim) for layer in binary.read_weights(path).layer if layer.blobs] == [[4, 3, 3, 3], [2, 4, 3, 3]]
+    assert [
+        list(layer.blobs[0].shape.dim) for layer in binary.read_weights(path).layer if layer.blobs
+    ] == [[4, 3, 3, 3], [2, 4, 3, 3]]
     build(NET, seed=1).save(path)
     net.copy_from(path)
     assert np.array_equal(net.layers[1].blobs[0].data, build(NET, seed=1).params["c"][0].data)
@@ -87,14 +101,25 @@ def test_layers_of_one_name_keep_their_own_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize("phase", [netrun.TRAIN, netrun.TEST])
 @pytest.mark.parametrize("fields", ["scale_param { bias_term: true }", "", "param { lr_mult: 0 }"])
 def test_a_scale_done_with_its_normalization_is_the_same(phase: int, fields: str) -> None:
-    """`run` does BatchNorm and Scale in one, `forward` of a net that keeps all gradients one by one."""
-    words = data("x", 4, 3, 5, 5) + layer("BatchNorm", "x", "y", name="bn") + layer("Scale", "y", "y", fields, name="s")
-    words += layer("ReLU", "y", "z") + layer("Reduction", "z", "loss", "loss_weight: 2 reduction_param { operation: SUMSQ }")
+    """`run` does BatchNorm and Scale in one, `forward` of a net that keeps all gradients one by
+    one.
+    """
+    words = (
+        data("x", 4, 3, 5, 5)
+        + layer("BatchNorm", "x", "y", name="bn")
+        + layer("Scale", "y", "y", fields, name="s")
+    )
+    words += layer("ReLU", "y", "z") + layer(
+        "Reduction", "z", "loss", "loss_weight: 2 reduction_param { operation: SUMSQ }"
+    )
     both, apart = build(words, phase), build("force_backward: true " + words, phase)
     values = RNG.standard_normal((4, 3, 5, 5))
     for net in (both, apart):
         net.blobs["x"].data[...] = values
-        for name, blobs in (("bn", ([0.1, 0.2, 0.3], [1, 2, 3], [2])), ("s", ([2, -1, 0.5], [0.3, 0.2, 0.1]))):
+        for name, blobs in (
+            ("bn", ([0.1, 0.2, 0.3], [1, 2, 3], [2])),
+            ("s", ([2, -1, 0.5], [0.3, 0.2, 0.1])),
+        ):
             for blob, numbers in zip(net.params[name], blobs, strict=False):
                 blob.data[...] = numbers
     both.run()
@@ -112,7 +137,11 @@ def test_a_scale_done_with_its_normalization_is_the_same(phase: int, fields: str
 
 
 def test_a_scale_that_others_see_around_is_done_apart() -> None:
-    words = data("x", 4, 3, 5, 5) + layer("BatchNorm", "x", "y", name="bn") + layer("Scale", "y", "z", name="s")
+    words = (
+        data("x", 4, 3, 5, 5)
+        + layer("BatchNorm", "x", "y", name="bn")
+        + layer("Scale", "y", "z", name="s")
+    )
     net = build(words, netrun.TEST)
     net.params["s"][0].data[...] = 3
     net.params["bn"][1].data[...] = net.params["bn"][2].data[...] = 1
@@ -122,7 +151,9 @@ def test_a_scale_that_others_see_around_is_done_apart() -> None:
 
 
 def test_solvers_by_name(tmp_path: Path) -> None:
-    words = NET + layer("Reduction", "r", "loss", "loss_weight: 1 reduction_param { operation: SUMSQ }")
+    words = NET + layer(
+        "Reduction", "r", "loss", "loss_weight: 1 reduction_param { operation: SUMSQ }"
+    )
     (tmp_path / "net.prototxt").write_text(words)
     file = tmp_path / "solver.prototxt"
     file.write_text('net: "net.prototxt" base_lr: 0.001 lr_policy: "fixed" type: "AdaDelta"')
@@ -139,7 +170,9 @@ def test_solvers_by_name(tmp_path: Path) -> None:
     assert not hasattr(netrun, "SGDSolvers")
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((2, 3, 7, 7)), np.zeros((3, 3, 6, 6)), "image.jpg", [[1], [2, 3]]])
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((2, 3, 7, 7)), np.zeros((3, 3, 6, 6)), "image.jpg", [[1], [2, 3]]]
+)
 def test_values_that_do_not_fit_name_the_blob(wrong: object) -> None:
     with pytest.raises(CaffeError, match="blob 'x'"):
         build(NET).forward(x=wrong)  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""pycaffe's calls beyond forward and backward of one batch: modes, seeds, index lists, many images, kept arrays, Classifier, Detector."""
+"""pycaffe's calls beyond forward and backward of one batch: modes, seeds, index lists, many images,
+kept arrays, Classifier, Detector.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,18 @@ from tests.netrun.small_nets import build, data, layer
 
 RNG = np.random.default_rng(11)
 CONV = 'convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } }'
-NET = "force_backward: true " + data("x", 2, 3, 6, 6) + layer("Convolution", "x", "c", CONV) + layer("ReLU", "c", "c", name="r")
-SCORES = layer("InnerProduct", "x", "s", 'inner_product_param { num_output: 3 weight_filler { type: "xavier" } }') + layer(
-    "Softmax", "s", "prob"
+NET = (
+    "force_backward: true "
+    + data("x", 2, 3, 6, 6)
+    + layer("Convolution", "x", "c", CONV)
+    + layer("ReLU", "c", "c", name="r")
 )
+SCORES = layer(
+    "InnerProduct",
+    "x",
+    "s",
+    'inner_product_param { num_output: 3 weight_filler { type: "xavier" } }',
+) + layer("Softmax", "s", "prob")
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +77,9 @@ def test_seeds(tmp_path: Path) -> None:
 
 def test_callbacks() -> None:
     param = pb.SolverParameter(base_lr=0.5, lr_policy="fixed", iter_size=2)
-    param.net_param.CopyFrom(text.parse(NET + layer("Reduction", "c", "l", "loss_weight: 1"), pb.NetParameter))
+    param.net_param.CopyFrom(
+        text.parse(NET + layer("Reduction", "c", "l", "loss_weight: 1"), pb.NetParameter)
+    )
     solver = netrun.Solver(param)
     bias = solver.net.params["c"][1]
     seen: list[tuple[str, bool, float]] = []
@@ -75,9 +87,15 @@ def test_callbacks() -> None:
         lambda: seen.append(("start", bool(bias.diff.any()), float(bias.data[0]))),
         lambda: seen.append(("ready", bool(bias.diff.any()), float(bias.data[0]))),
     )
-    bias.data[...] = 100  # what the images of zeros become at all of 2 x 16 places, so that the bias loses 0.5 * 32 a step
+    # Images of zeros become 100 at all of 2 x 16 places, so that the bias loses 0.5 * 32 a step.
+    bias.data[...] = 100
     solver.step(2)
-    assert seen == [("start", False, 100), ("ready", True, 100), ("start", False, 84), ("ready", True, 84)]
+    assert seen == [
+        ("start", False, 100),
+        ("ready", True, 100),
+        ("start", False, 84),
+        ("ready", True, 84),
+    ]
 
 
 def test_arguments_in_every_order(tmp_path: Path) -> None:
@@ -101,7 +119,9 @@ def test_arguments_in_every_order(tmp_path: Path) -> None:
 
 
 def test_index_lists() -> None:
-    net = build(NET + layer("Power", "c", "p") + layer("Reduction", "x", "l", "loss_weight: 3"), netrun.TEST)
+    net = build(
+        NET + layer("Power", "c", "p") + layer("Reduction", "x", "l", "loss_weight: 3"), netrun.TEST
+    )
     names = net._blob_names
     assert names == list(net.blobs)
     assert [names[i] for i in net._inputs] == net.inputs == ["x"]
@@ -116,7 +136,10 @@ def test_index_lists() -> None:
 
 def test_forward_and_backward_over_many_images() -> None:
     net = build(NET)
-    x, d = RNG.standard_normal((5, 3, 6, 6)).astype("f"), RNG.standard_normal((5, 4, 4, 4)).astype("f")
+    x, d = (
+        RNG.standard_normal((5, 3, 6, 6)).astype("f"),
+        RNG.standard_normal((5, 4, 4, 4)).astype("f"),
+    )
     blobs, diffs = net.forward_backward_all(blobs=["x"], diffs=["c"], x=x, c=d)
     np.testing.assert_array_equal(blobs["x"], x)
     assert {name: values.shape for name, values in diffs.items()} == {"x": x.shape, "c": d.shape}
@@ -130,7 +153,10 @@ def test_forward_and_backward_over_many_images() -> None:
 @pytest.mark.parametrize("phase", [netrun.TRAIN, netrun.TEST])
 def test_kept_arrays_show_the_latest_forward(phase: int) -> None:
     """The net surgery notebook keeps `net.blobs["conv"].data[0, 0]` over a forward."""
-    net, other = build(NET + layer("PReLU", "c", "c", name="p"), phase), build(NET + layer("PReLU", "c", "c", name="p"), phase)
+    net, other = (
+        build(NET + layer("PReLU", "c", "c", name="p"), phase),
+        build(NET + layer("PReLU", "c", "c", name="p"), phase),
+    )
     other.share_with(net)
     given = net.blobs["x"].data
     given[...] = other.blobs["x"].data[...] = RNG.standard_normal(given.shape)
@@ -166,7 +192,12 @@ def classifier(tmp_path: Path) -> tuple[str, str]:
 
 @pytest.mark.parametrize("oversample", [True, False])
 def test_classifier(classifier: tuple[str, str], oversample: bool) -> None:
-    settings = {"mean": np.array([0.1, 0.2, 0.3]), "raw_scale": 2.0, "channel_swap": (2, 1, 0), "input_scale": 0.5}
+    settings = {
+        "mean": np.array([0.1, 0.2, 0.3]),
+        "raw_scale": 2.0,
+        "channel_swap": (2, 1, 0),
+        "input_scale": 0.5,
+    }
     net = netrun.Classifier(*classifier, image_dims=(10, 12), **settings)
     images = [RNG.random((20, 24, 3)), RNG.random((10, 12, 3)), RNG.random((10, 12, 3))]
     found = net.predict(images, oversample=oversample)
@@ -186,18 +217,29 @@ def test_detector(classifier: tuple[str, str], tmp_path: Path) -> None:
     file = str(tmp_path / "image.png")
     image = RNG.integers(0, 256, (30, 40, 3), np.uint8)
     cv2.imwrite(file, image[:, :, ::-1])
-    net = netrun.Detector(*classifier, mean=np.array([10, 20, 30]), raw_scale=255, channel_swap=(2, 1, 0))
+    net = netrun.Detector(
+        *classifier, mean=np.array([10, 20, 30]), raw_scale=255, channel_swap=(2, 1, 0)
+    )
     windows = np.array([[5, 6, 13, 14], [0, 0, 30, 40], [2, 3, 10, 30]])
     found = net.detect_windows([(file, windows)])
     assert [list(d["window"]) for d in found] == windows.tolist()
     values = (image[5:13, 6:14, ::-1] - np.array([10, 20, 30.0])).transpose(2, 0, 1)
     wanted = netrun.Net(*classifier, netrun.TEST).forward(x=np.stack([values] * 2))["prob"][0]
     np.testing.assert_allclose(found[0]["prediction"], wanted, rtol=1e-4)
-    padded = netrun.Detector(*classifier, mean=np.array([10, 20, 30]), raw_scale=255, channel_swap=(2, 1, 0), context_pad=2)
-    # 8 - 2 * 2 pixels of the input show the window of 8 x 8, so 16 x 16 of the image, here 4 beyond its corner: the mean in RGB
+    padded = netrun.Detector(
+        *classifier,
+        mean=np.array([10, 20, 30]),
+        raw_scale=255,
+        channel_swap=(2, 1, 0),
+        context_pad=2,
+    )
+    # 8 - 2 * 2 pixels of the input show the window of 8 x 8, so 16 x 16 of the image, here 4 beyond
+    # its corner: the mean in RGB
     crop = padded.crop(image / np.float32(255), np.array([0, 0, 7, 7]))
     assert crop.shape == (8, 8, 3)
-    np.testing.assert_allclose(crop[:2], np.broadcast_to(np.array([30, 20, 10]) / np.float32(255), (2, 8, 3)), rtol=1e-6)
+    np.testing.assert_allclose(
+        crop[:2], np.broadcast_to(np.array([30, 20, 10]) / np.float32(255), (2, 8, 3)), rtol=1e-6
+    )
     assert not np.allclose(crop[2:, 2:], crop[0, 0])
     with pytest.raises(CaffeError, match="MATLAB"):
         net.detect_selective_search([file])
@@ -214,9 +256,15 @@ def test_kept_arrays_never_write_to_what_layers_keep() -> None:
         assert np.array_equal(found.setdefault(size, kept.copy()), kept)
         kept[...] = 9
     assert not np.array_equal(found[8], found[16])
-    memory = 'layer { name: "d" type: "MemoryData" top: "x" top: "l" memory_data_param { batch_size: 1 channels: 1 height: 1 width: 2 } }'
+    memory = (
+        'layer { name: "d" type: "MemoryData" top: "x" top: "l" '
+        "memory_data_param { batch_size: 1 channels: 1 height: 1 width: 2 } }"
+    )
     net = build(memory, netrun.TEST)
-    values, labels = np.arange(6, dtype=np.float32).reshape(3, 1, 1, 2), np.arange(3, dtype=np.float32)
+    values, labels = (
+        np.arange(6, dtype=np.float32).reshape(3, 1, 1, 2),
+        np.arange(3, dtype=np.float32),
+    )
     net.set_input_arrays(values, labels)
     kept = net.forward()["x"]
     for row in (1, 2, 0):
@@ -227,11 +275,18 @@ def test_kept_arrays_never_write_to_what_layers_keep() -> None:
 
 def test_what_is_written_to_constant_dummy_data_stays() -> None:
     fields = (
-        'dummy_data_param { shape { dim: 3 } shape { dim: 2 } data_filler { type: "constant" value: 4 } data_filler { type: "gaussian" } }'
+        "dummy_data_param { shape { dim: 3 } shape { dim: 2 } "
+        'data_filler { type: "constant" value: 4 } data_filler { type: "gaussian" } }'
     )
-    net = build(layer("DummyData", "", "l g", fields, name="d") + layer("Power", "l", "p"), netrun.TEST)
+    net = build(
+        layer("DummyData", "", "l g", fields, name="d") + layer("Power", "l", "p"), netrun.TEST
+    )
     assert net.blobs["l"].data.tolist() == [4, 4, 4]
-    net.blobs["l"].data[...] = [1, 2, 3]  # as in Caffe's own tests: labels, before the first forward
+    net.blobs["l"].data[...] = [
+        1,
+        2,
+        3,
+    ]  # as in Caffe's own tests: labels, before the first forward
     drawn = net.forward(blobs=["l", "g"])["g"].copy()
     assert net.blobs["p"].data.tolist() == [1, 2, 3]
     net.blobs["l"].data[0] = 7

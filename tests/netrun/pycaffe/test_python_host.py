@@ -41,9 +41,9 @@ class Loss(caffe.Layer):  # half the squared distance over the batch size: Caffe
 
     def backward(self, top, propagate_down, bottom):
         self.asked = list(propagate_down)
-        for i in range(2):
+        for i, sign in enumerate((1, -1)):
             if propagate_down[i]:
-                bottom[i].diff[...] = (1 if i == 0 else -1) * top[0].diff * self.diff / bottom[i].num
+                bottom[i].diff[...] = sign * top[0].diff * self.diff / bottom[i].num
 
 class Affine(caffe.Layer):  # x * a + b, in place or not; param_str is what a starts from
     def setup(self, bottom, top):
@@ -99,7 +99,9 @@ class NotALayer(object):
 
 
 @pytest.fixture(autouse=True)
-def mine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def mine(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("layers")
     (folder / "mine.py").write_text(MINE)
     (folder / "old.py").write_text("print 'Python 2'\n")
@@ -111,7 +113,12 @@ def mine(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 
 def python(name: str, bottoms: str, tops: str, fields: str = "", param_str: str = "") -> str:
-    return layer("Python", bottoms, tops, f'python_param {{ module: "mine" layer: "{name}" param_str: "{param_str}" }} {fields}')
+    return layer(
+        "Python",
+        bottoms,
+        tops,
+        f'python_param {{ module: "mine" layer: "{name}" param_str: "{param_str}" }} {fields}',
+    )
 
 
 def test_a_loss_is_the_native_one() -> None:
@@ -131,7 +138,10 @@ def test_a_loss_is_the_native_one() -> None:
 
 def test_propagate_down_is_what_the_net_wants() -> None:
     net = build(
-        data("x", 3, 4) + data("y", 3, 4) + layer("Power", "x", "p", "propagate_down: true") + python("Loss", "p y", "l", "loss_weight: 1")
+        data("x", 3, 4)
+        + data("y", 3, 4)
+        + layer("Power", "x", "p", "propagate_down: true")
+        + python("Loss", "p y", "l", "loss_weight: 1")
     )
     net.forward(x=np.ones((3, 4)), y=np.zeros((3, 4)))
     net.backward()
@@ -141,7 +151,11 @@ def test_propagate_down_is_what_the_net_wants() -> None:
 
 @pytest.mark.parametrize("top", ["y", "x"])
 def test_parameters_learn_save_and_share(top: str, tmp_path: Path) -> None:
-    words = "force_backward: true " + data("x", 2, 3) + python("Affine", "x", top, param_str="3").replace('name: "x"', 'name: "y"')
+    words = (
+        "force_backward: true "
+        + data("x", 2, 3)
+        + python("Affine", "x", top, param_str="3").replace('name: "x"', 'name: "y"')
+    )
     net, other = build(words), build(words)
     x = RNG.standard_normal((2, 3)).astype("f")
     net.forward(x=x)
@@ -164,11 +178,22 @@ def test_parameters_learn_save_and_share(top: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"))]
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+        ),
+    ],
 )
 def test_a_solver_trains_it(device: str) -> None:
     """One step of gradient descent by hand: d loss / da = mean over rows of (a x + b - y) x."""
-    net = python("Count", "", "x") + python("Affine", "x", "y", param_str="2") + layer("Power", "x", "t", "power_param { scale: 5 }")
+    net = (
+        python("Count", "", "x")
+        + python("Affine", "x", "y", param_str="2")
+        + layer("Power", "x", "t", "power_param { scale: 5 }")
+    )
     words = net + python("Loss", "y t", "loss", "loss_weight: 1")
     param = pb.SolverParameter(base_lr=0.01, lr_policy="fixed", max_iter=9)
     param.train_net_param.CopyFrom(text.parse(words, pb.NetParameter))
@@ -184,7 +209,9 @@ def test_a_solver_trains_it(device: str) -> None:
 
 @pytest.mark.parametrize("phase", [netrun.TRAIN, netrun.TEST])
 def test_tops_take_the_shape_that_forward_gives(phase: int) -> None:
-    net = build(python("Count", "", "x") + layer("Power", "x", "y", "power_param { scale: 2 }"), phase)
+    net = build(
+        python("Count", "", "x") + layer("Power", "x", "y", "power_param { scale: 2 }"), phase
+    )
     assert net.blobs["x"].shape == (1, 2)
     for n in (1, 2, 3):
         value = 2 * n if phase == netrun.TRAIN else -2 * n
@@ -192,7 +219,10 @@ def test_tops_take_the_shape_that_forward_gives(phase: int) -> None:
 
 
 def test_reshape_goes_through() -> None:
-    net = build(data("x", 2, 3) + python("Affine", "x", "y", param_str="1") + layer("Power", "y", "z"), netrun.TEST)
+    net = build(
+        data("x", 2, 3) + python("Affine", "x", "y", param_str="1") + layer("Power", "y", "z"),
+        netrun.TEST,
+    )
     net.blobs["x"].reshape(4, 1, 5)
     net.reshape()
     assert net.blobs["z"].shape == (4, 1, 5)
@@ -200,15 +230,36 @@ def test_reshape_goes_through() -> None:
 
 
 def test_two_nets_keep_apart() -> None:
-    nets = [build(data("x", 1) + python("Affine", "x", "y", param_str=str(n)), netrun.TEST) for n in (2, 3)]
+    nets = [
+        build(data("x", 1) + python("Affine", "x", "y", param_str=str(n)), netrun.TEST)
+        for n in (2, 3)
+    ]
     assert [float(net.forward(x=np.ones(1))["y"][0]) for net in nets] == [2, 3]
 
 
 WRONG = [
-    (python("Wrong", "x", "y"), r"layer 'y': Wrong\.forward failed at .*mine\.py:71: ValueError: could not broadcast.*NETRUN_TRACEBACK=1"),
-    (python("Loss", "x", "y"), r"layer 'y': Loss\.setup failed at .*mine\.py:8: Exception: Need two inputs"),
-    (python("Los", "x", "y"), r"layer 'y', python_param\.layer: module 'mine' has no class 'Los' \(did you mean 'Loss'\?\)"),
-    (python("NotALayer", "x", "y"), r"layer 'y', python_param\.layer: mine\.NotALayer is not derived"),
+    (
+        python("Wrong", "x", "y"),
+        (
+            r"layer 'y': Wrong\.forward failed at .*mine\.py:71: ValueError: could not "
+            r"broadcast.*NETRUN_TRACEBACK=1"
+        ),
+    ),
+    (
+        python("Loss", "x", "y"),
+        r"layer 'y': Loss\.setup failed at .*mine\.py:8: Exception: Need two inputs",
+    ),
+    (
+        python("Los", "x", "y"),
+        (
+            r"layer 'y', python_param\.layer: module 'mine' has no class 'Los' \(did you mean "
+            r"'Loss'\?\)"
+        ),
+    ),
+    (
+        python("NotALayer", "x", "y"),
+        r"layer 'y', python_param\.layer: mine\.NotALayer is not derived",
+    ),
     (
         python("Loss", "x", "y").replace('"mine"', '"old"'),
         r"layer 'y', python_param\.module: cannot import 'old' at .*old\.py:1: SyntaxError",
@@ -217,7 +268,10 @@ WRONG = [
         python("Loss", "x", "y").replace('"mine"', '"needs"'),
         r"cannot import 'needs' at .*needs\.py:2: ModuleNotFoundError.*no_such_package",
     ),
-    (python("Loss", "x", "y").replace('"mine"', '"my"'), r"cannot import 'my': ModuleNotFoundError.*put its folder on PYTHONPATH"),
+    (
+        python("Loss", "x", "y").replace('"mine"', '"my"'),
+        r"cannot import 'my': ModuleNotFoundError.*put its folder on PYTHONPATH",
+    ),
 ]
 
 
@@ -249,18 +303,26 @@ def test_a_layer_without_backward_says_so_when_it_is_asked() -> None:
         net.backward(y=np.ones((2, 3)))
 
 
-def test_training_stops_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_stops_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = python("Count", "", "x") + python("Wrong", "x", "y", "loss_weight: 1")
     (tmp_path / "net.prototxt").write_text(words)
-    (tmp_path / "solver.prototxt").write_text('net: "net.prototxt" base_lr: 1 lr_policy: "fixed" max_iter: 3')
-    monkeypatch.setattr(sys, "argv", ["netrun", "train", "--solver", str(tmp_path / "solver.prototxt")])
+    (tmp_path / "solver.prototxt").write_text(
+        'net: "net.prototxt" base_lr: 1 lr_policy: "fixed" max_iter: 3'
+    )
+    monkeypatch.setattr(
+        sys, "argv", ["netrun", "train", "--solver", str(tmp_path / "solver.prototxt")]
+    )
     assert entry() == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("netrun: error: layer 'y': Wrong.forward failed at")
 
 
 def test_the_alias_gives_the_very_modules() -> None:
-    build(data("x", 1) + python("Affine", "x", "y", param_str="1"), netrun.TEST)  # a layer's `import caffe` puts it in place
+    build(
+        data("x", 1) + python("Affine", "x", "y", param_str="1"), netrun.TEST
+    )  # a layer's `import caffe` puts it in place
     import caffe  # noqa: PLC0415 (as a script does)
     import caffe.io  # noqa: PLC0415
     from caffe.proto import caffe_pb2  # noqa: PLC0415

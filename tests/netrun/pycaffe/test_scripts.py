@@ -61,18 +61,23 @@ class CaffeDetection:
         conf = detections[0, 0, :, 2]
         top = [i for i, c in enumerate(conf) if c >= 0.2]
         labels = detections[0, 0, :, 1][top].tolist()
-        return [(get_labelname(self.labelmap, l), float(conf[i]), detections[0, 0, i, 3:].tolist()) for i, l in zip(top, labels)]
+        boxes = detections[0, 0, :, 3:].tolist()
+        return [(get_labelname(self.labelmap, l), float(conf[i]), boxes[i])
+                for i, l in zip(top, labels)]
 
 if __name__ == '__main__':
     found = CaffeDetection(*sys.argv[1:4]).detect(sys.argv[4])
-    json.dump([found, os.path.basename(__file__), type(caffe.Layer).__name__], open(sys.argv[5], 'w'))
+    script = os.path.basename(__file__)
+    json.dump([found, script, type(caffe.Layer).__name__], open(sys.argv[5], 'w'))
     sys.exit(7)
 """
 
 
 def test_a_detection_script(tmp_path: Path) -> None:
     (tmp_path / "deploy.prototxt").write_text(deploy_net())
-    (tmp_path / "map.prototxt").write_text("".join(f'item {{ name: "n{i}" label: {i} display_name: "thing {i}" }}\n' for i in range(9)))
+    (tmp_path / "map.prototxt").write_text(
+        "".join(f'item {{ name: "n{i}" label: {i} display_name: "thing {i}" }}\n' for i in range(9))
+    )
     (tmp_path / "detect.py").write_text(DETECT)
     image = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "image.png"), image)
@@ -84,7 +89,9 @@ def test_a_detection_script(tmp_path: Path) -> None:
     assert done.returncode == 7, done.stderr
     found, file, kind = json.loads((tmp_path / "found.json").read_text())
     assert (file, kind) == ("detect.py", "type")
-    rows = net.forward(data=(image - np.array([104.0, 117, 123])).transpose(2, 0, 1)[None])["detection_out"][0, 0]
+    rows = net.forward(data=(image - np.array([104.0, 117, 123])).transpose(2, 0, 1)[None])[
+        "detection_out"
+    ][0, 0]
     rows = rows[rows[:, 2] >= 0.2]
     assert len(rows) == len(found) > 0
     for (name, score, box), row in zip(found, rows, strict=True):
@@ -117,17 +124,37 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("x = 1\nprint x\ny = `x`\n", r"script.py:2: Missing parentheses.*this is Python 2: write print\(...\)"),
-        ("try:\n    pass\nexcept ValueError, e:\n    pass\ny = `1`\n", "script.py:3: .*this is Python 2: write `except Error as e`"),
+        (
+            "x = 1\nprint x\ny = `x`\n",
+            r"script.py:2: Missing parentheses.*this is Python 2: write print\(...\)",
+        ),
+        (
+            "try:\n    pass\nexcept ValueError, e:\n    pass\ny = `1`\n",
+            "script.py:3: .*this is Python 2: write `except Error as e`",
+        ),
         ("x = (1\n", "script.py:1: '\\(' was never closed"),
-        ("d = {}\nfor k, v in d.iteritems(): pass\n", "script.py:2: .*this is Python 2: write items for iteritems"),
+        (
+            "d = {}\nfor k, v in d.iteritems(): pass\n",
+            "script.py:2: .*this is Python 2: write items for iteritems",
+        ),
         ("import cPickle\n", "script.py:1: .*this is Python 2: write pickle for cPickle"),
-        ("from caffe.proto import caffe_pb2\ncaffe_pb2.SolverParameter(max_iter=9 / 2)\n", "script.py:2: .*write // for a division"),
-        ("import caffe\n\ncaffe.Net('none.prototxt', caffe.TEST)\n", "script.py:3: none.prototxt: No such file"),
-        ("from caffe import layers as L\nL.ReLU(L.Input(), negative_slop=1).to_proto()\n", "script.py:2: .*did you mean 'negative_slope'"),
+        (
+            "from caffe.proto import caffe_pb2\ncaffe_pb2.SolverParameter(max_iter=9 / 2)\n",
+            "script.py:2: .*write // for a division",
+        ),
+        (
+            "import caffe\n\ncaffe.Net('none.prototxt', caffe.TEST)\n",
+            "script.py:3: none.prototxt: No such file",
+        ),
+        (
+            "from caffe import layers as L\nL.ReLU(L.Input(), negative_slop=1).to_proto()\n",
+            "script.py:2: .*did you mean 'negative_slope'",
+        ),
     ],
 )
-def test_errors_are_one_line(run: Run, capsys: pytest.CaptureFixture[str], lines: str, message: str) -> None:
+def test_errors_are_one_line(
+    run: Run, capsys: pytest.CaptureFixture[str], lines: str, message: str
+) -> None:
     assert run(lines) == 1
     found = capsys.readouterr().err
     assert found.count("\n") == 1
@@ -170,21 +197,35 @@ def test_a_script_for_python_2(run: Run, capsys: pytest.CaptureFixture[str]) -> 
 @needs_caffe
 def test_the_forks_ssd_detect_draws_what_is_found(tmp_path: Path) -> None:
     (tmp_path / "deploy.prototxt").write_text(deploy_net())
-    (tmp_path / "map.prototxt").write_text("".join(f'item {{ name: "n{i}" label: {i} display_name: "thing {i}" }}\n' for i in range(9)))
-    cv2.imwrite(str(tmp_path / "image.png"), np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8))
+    (tmp_path / "map.prototxt").write_text(
+        "".join(f'item {{ name: "n{i}" label: {i} display_name: "thing {i}" }}\n' for i in range(9))
+    )
+    cv2.imwrite(
+        str(tmp_path / "image.png"),
+        np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8),
+    )
     net = netrun.Net(str(tmp_path / "deploy.prototxt"), netrun.TEST, seed=4)
     net.params["loc"][0].data[...] = 0  # boxes are the prior boxes
     net.save(tmp_path / "w.caffemodel")
-    files = {"model_def": "deploy.prototxt", "model_weights": "w.caffemodel", "labelmap_file": "map.prototxt", "image_file": "image.png"}
+    files = {
+        "model_def": "deploy.prototxt",
+        "model_weights": "w.caffemodel",
+        "labelmap_file": "map.prototxt",
+        "image_file": "image.png",
+    }
     flags = [word for name, file in files.items() for word in (f"--{name}", file)]
-    done = netrun_python(str(FORK / "examples/ssd/ssd_detect.py"), *flags, "--image_resize", "64", cwd=tmp_path)
+    done = netrun_python(
+        str(FORK / "examples/ssd/ssd_detect.py"), *flags, "--image_resize", "64", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert "64 64\n" in done.stdout
     assert re.search(r"^\[-?\d+, -?\d+\] thing \d$", done.stdout, re.MULTILINE)
     assert cv2.imread(str(tmp_path / "detect_result.jpg")).shape == (64, 64, 3)
 
 
-def test_a_scripts_own_error_is_shown_from_its_first_line_on(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_scripts_own_error_is_shown_from_its_first_line_on(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("def f():\n    raise KeyError('mine')\n\nf()\n") == 1
     err = capsys.readouterr().err.splitlines()
     assert err[0] == "Traceback (most recent call last):"
@@ -212,9 +253,15 @@ def test_command_lines(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_forks_own_modules_are_found(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = "import caffe.mine, caffe.io\nfrom caffe.mine import WHO\nprint(WHO, caffe.mine.L is caffe.layers, caffe.io.__name__)\n"
+    script = (
+        "import caffe.mine, caffe.io\nfrom caffe.mine import WHO\nprint(WHO, "
+        "caffe.mine.L is caffe.layers, caffe.io.__name__)\n"
+    )
     assert run(script) == 1
-    assert "netrun has no caffe.mine; a fork's own is taken where CAFFE_ROOT is set" in capsys.readouterr().err
+    assert (
+        "netrun has no caffe.mine; a fork's own is taken where CAFFE_ROOT is set"
+        in capsys.readouterr().err
+    )
     folder = tmp_path / "fork/python/caffe"
     folder.mkdir(parents=True)
     (folder / "mine.py").write_text("from caffe import layers as L\nWHO = 'fork'\n")
@@ -226,14 +273,22 @@ def test_a_forks_own_modules_are_found(
 
 
 def netrun_python(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "netrun", "python", *argv], cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "netrun", "python", *argv],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @needs_caffe
 def test_the_forks_own_tests_of_pycaffe_pass(tmp_path: Path) -> None:
     pytest.importorskip("six", reason="the fork's tests import six")
     for file in (FORK / "python/caffe/test").glob("test_*.py"):
-        if sys.version_info < (3, 12) or "assertEquals" not in file.read_text():  # gone from unittest
+        if (
+            sys.version_info < (3, 12) or "assertEquals" not in file.read_text()
+        ):  # gone from unittest
             shutil.copy(file, tmp_path)
     done = netrun_python("-m", "unittest", "discover", cwd=tmp_path)
     assert re.search(r"Ran (2[5-9]|[34]\d) tests", done.stderr), done.stderr
@@ -243,13 +298,27 @@ def test_the_forks_own_tests_of_pycaffe_pass(tmp_path: Path) -> None:
 @needs_caffe
 @needs_shared
 def test_the_forks_ssd_pascal_writes_the_released_nets(tmp_path: Path) -> None:
-    """Its paths to results begin with the home folder, which the reference leaves away. A link stands for the Caffe that it starts."""
+    """Its paths to results begin with the home folder, which the reference leaves away.
+
+    A link stands for the Caffe that it starts.
+    """
     (tmp_path / "build/tools").mkdir(parents=True)
     (tmp_path / "build/tools/caffe").symlink_to("/bin/echo")
     done = netrun_python(str(FORK / "examples/ssd/ssd_pascal.py"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folder = "models/VGGNet/VOC0712/SSD_300x300"
     assert f"train --solver={folder}/solver.prototxt" in done.stdout.replace('"', "")
-    for name, kind in (("train", pb.NetParameter), ("test", pb.NetParameter), ("deploy", pb.NetParameter), ("solver", pb.SolverParameter)):
-        found = (tmp_path / folder / f"{name}.prototxt").read_text().replace(f"{Path.home()}/data", "data")
-        assert text.parse(found, kind) == text.parse((SHARED / f"reference/prototxt/ssd300_voc0712/{name}.prototxt").read_text(), kind)
+    for name, kind in (
+        ("train", pb.NetParameter),
+        ("test", pb.NetParameter),
+        ("deploy", pb.NetParameter),
+        ("solver", pb.SolverParameter),
+    ):
+        found = (
+            (tmp_path / folder / f"{name}.prototxt")
+            .read_text()
+            .replace(f"{Path.home()}/data", "data")
+        )
+        assert text.parse(found, kind) == text.parse(
+            (SHARED / f"reference/prototxt/ssd300_voc0712/{name}.prototxt").read_text(), kind
+        )

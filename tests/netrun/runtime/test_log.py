@@ -89,7 +89,9 @@ def test_a_second_run_appends(log_file) -> None:
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_glogs_flags_do_what_they_do_there(words: str, stderr: str, file: str | None, capsys, monkeypatch) -> None:
+def test_glogs_flags_do_what_they_do_there(
+    words: str, stderr: str, file: str | None, capsys, monkeypatch
+) -> None:
     environment, given = words.split("caffe")
     for name, value in (word.split("=") for word in environment.split()):
         monkeypatch.setenv(name, value)
@@ -104,18 +106,27 @@ def test_glogs_flags_do_what_they_do_there(words: str, stderr: str, file: str | 
     found = list(Path().glob("logs/*"))
     assert len(found) == (file is not None)
     if file is not None:
-        assert re.fullmatch(rf"caffe\..+\.me\.log\.INFO\.\d{{8}}-\d{{6}}\.{os.getpid()}", found[0].name)
+        assert re.fullmatch(
+            rf"caffe\..+\.me\.log\.INFO\.\d{{8}}-\d{{6}}\.{os.getpid()}", found[0].name
+        )
         assert "".join(line[0] for line in found[0].read_text().splitlines()) == file
 
 
 def test_a_script_is_as_silent_as_glog_is_asked_to_be() -> None:
-    script = "import netrun as caffe; from netrun.runtime import log; log.warning('two'); log.error('three')"
+    script = (
+        "import netrun as caffe; from netrun.runtime import log; log.warning('two'); "
+        "log.error('three')"
+    )
     environment = {**os.environ, "GLOG_minloglevel": "2", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stderr == "three\n"
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.001, "0.001"), (1e-5, "1e-05"), (5.12345678, "5.12346"), (12.0, "12")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.001, "0.001"), (1e-5, "1e-05"), (5.12345678, "5.12346"), (12.0, "12")]
+)
 def test_numbers_are_cpps(value: float, text: str) -> None:
     assert log.number(value) == text
 
@@ -128,7 +139,9 @@ def test_progress_speaks_on_no_terminal_only_now_and_then(log_file, monkeypatch)
             progress.step()
     lines = log_file.read_text().splitlines()
     assert len(lines) == 1
-    assert "12 of 100, 45 s each, 1:06:00 left" in lines[0]  # 2 iterations in 90 s; 88 to go: 3960 s
+    assert (
+        "12 of 100, 45 s each, 1:06:00 left" in lines[0]
+    )  # 2 iterations in 90 s; 88 to go: 3960 s
 
 
 def test_smoothed_loss_is_the_mean_of_the_last() -> None:

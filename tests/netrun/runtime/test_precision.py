@@ -15,14 +15,18 @@ from netrun.engine.engine import Engine
 from ssd_common.errors import CaffeError
 
 NET = """
-layer { name: "in" type: "Input" top: "data" top: "label" input_param { shape { dim: 2 dim: 3 dim: 9 dim: 9 } shape { dim: 2 } } }
+layer { name: "in" type: "Input" top: "data" top: "label"
+  input_param { shape { dim: 2 dim: 3 dim: 9 dim: 9 } shape { dim: 2 } } }
 layer {
   name: "conv" type: "Convolution" bottom: "data" top: "conv"
-  convolution_param { num_output: 8 kernel_size: 3 weight_filler { type: "xavier" } bias_filler { type: "uniform" } }
+  convolution_param { num_output: 8 kernel_size: 3 weight_filler { type: "xavier" }
+    bias_filler { type: "uniform" } }
 }
 layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { kernel_size: 2 stride: 2 } }
-layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip" inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool"
+  pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip"
+  inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
 """
 
@@ -42,7 +46,12 @@ def test_products_are_rounded_and_losses_are_not():
     made = net("bf16")
     made.run()
     kinds = {name: made.blobs[name].tensor.dtype for name in ("conv", "pool", "ip", "loss")}
-    assert kinds == {"conv": torch.bfloat16, "pool": torch.bfloat16, "ip": torch.bfloat16, "loss": torch.float32}
+    assert kinds == {
+        "conv": torch.bfloat16,
+        "pool": torch.bfloat16,
+        "ip": torch.bfloat16,
+        "loss": torch.float32,
+    }
     weight, bias = (rounded(blob.detach()) for blob in made.layer_list[1].blobs)
     conv = torch.relu(F.conv2d(rounded(made.blobs["data"].tensor), weight, bias))
     logits = made.blobs["ip"].tensor.float()
@@ -59,7 +68,11 @@ def test_parameters_and_gradients_stay_float32():
         made.run()
         made.loss.backward()
         gradients[precision] = torch.cat([p.tensor.grad.flatten() for p in made.learnable])
-        assert {p.tensor.dtype for p in made.learnable} == {gradients[precision].dtype} == {torch.float32}
+        assert (
+            {p.tensor.dtype for p in made.learnable}
+            == {gradients[precision].dtype}
+            == {torch.float32}
+        )
     exact, near = gradients.values()
     assert 0 < (near - exact).norm() / exact.norm() < 0.03
 
@@ -81,7 +94,10 @@ def test_solver_trains_in_it(tmp_path):
     losses = {}
     for precision in ("fp32", "bf16"):
         param = text.parse(
-            f'base_lr: 0.1 lr_policy: "fixed" max_iter: 3 momentum: 0.9 snapshot_after_train: false snapshot_prefix: "{tmp_path}/s"',
+            (
+                f'base_lr: 0.1 lr_policy: "fixed" max_iter: 3 momentum: 0.9 '
+                f'snapshot_after_train: false snapshot_prefix: "{tmp_path}/s"'
+            ),
             pb.SolverParameter,
         )
         param.train_net_param.CopyFrom(text.parse(NET, pb.NetParameter))
@@ -94,7 +110,9 @@ def test_solver_trains_in_it(tmp_path):
     assert losses["bf16"] != losses["fp32"]
 
 
-@pytest.mark.parametrize(("precision", "says"), [("tf32", "for NVIDIA GPUs"), ("bf61", "did you mean 'bf16'")])
+@pytest.mark.parametrize(
+    ("precision", "says"), [("tf32", "for NVIDIA GPUs"), ("bf61", "did you mean 'bf16'")]
+)
 def test_refuses(precision, says):
     with pytest.raises(CaffeError, match=says):
         net(precision)
@@ -103,7 +121,10 @@ def test_refuses(precision, says):
 def test_commands_take_it(tmp_path, monkeypatch):
     (tmp_path / "net.prototxt").write_text(NET)
     made = []
-    monkeypatch.setattr("netrun.evaluation.timing.Engine", lambda *args, **options: made.append(Engine(*args, **options)) or made[-1])
+    monkeypatch.setattr(
+        "netrun.evaluation.timing.Engine",
+        lambda *args, **options: made.append(Engine(*args, **options)) or made[-1],
+    )
     command = ["time", "--model", str(tmp_path / "net.prototxt"), "--iterations", "1"]
     for options in ([], ["--precision", "bf16"]):
         assert main([*command, *options]) == 0

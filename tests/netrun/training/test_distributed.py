@@ -22,15 +22,18 @@ from ssd_common.errors import CaffeError
 from tests.netrun.narrow import train_test_net
 from tests.support import ROOT
 
-SOLVER = """net: "{net}.prototxt" base_lr: 0.0001 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.0005
+SOLVER = """net: "{net}.prototxt" base_lr: 0.0001 lr_policy: "fixed" momentum: 0.9
+weight_decay: 0.0005
 max_iter: 4 display: 1 random_seed: 2
-test_iter: 3 test_interval: 2 eval_type: "detection" test_initialization: false snapshot_prefix: "{net}/n" solver_mode: CPU
+test_iter: 3 test_interval: 2 eval_type: "detection" test_initialization: false
+snapshot_prefix: "{net}/n" solver_mode: CPU
 """
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch) -> Path:
-    """Solvers `two` (batch 2) and `four` (batch 4) of a net without what sees a batch as a whole: BatchNorm, Dropout, VALID.
+    """Solvers `two` (batch 2) and `four` (batch 4) of a net without what sees a batch as a whole:
+    BatchNorm, Dropout, VALID.
 
     `two_bn` and `four_bn` are the same with BatchNorm.
     """
@@ -38,9 +41,13 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", str(Path(distributed.__file__).parents[1]))
     data_prep(["shapes", "--out", "data", "--train", "10", "--test", "6", "--size", "96"])
-    whole = train_test_net("data/train_lmdb", "data/test_lmdb").replace("normalization: VALID", "normalization: BATCH_SIZE")
+    whole = train_test_net("data/train_lmdb", "data/test_lmdb").replace(
+        "normalization: VALID", "normalization: BATCH_SIZE"
+    )
     for left_out, suffix in (({"Dropout", "BatchNorm"}, ""), ({"Dropout"}, "_bn")):
-        net = "\n".join(line for line in whole.splitlines() if not any(word in line for word in left_out))
+        net = whole
+        for type_ in left_out:  # a layer's further lines are indented
+            net = re.sub(rf'layer {{ name: "\w+" type: "{type_}".*\n(  .*\n)*', "", net)
         assert ("BatchNorm" in net) == bool(suffix)
         for name, batch in {"two": 2, "four": 4}.items():
             text = net.replace("batch_size: 2", f"batch_size: {batch}", 1)
@@ -51,12 +58,25 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
 
 
 def weights(path: str) -> dict[str, np.ndarray]:
-    return {f"{layer.name}/{i}": blob_array(b) for layer in binary.read_weights(path).layer for i, b in enumerate(layer.blobs)}
+    return {
+        f"{layer.name}/{i}": blob_array(b)
+        for layer in binary.read_weights(path).layer
+        for i, b in enumerate(layer.blobs)
+    }
 
 
 def with_torchrun(argv: list[str]) -> int:
     """As somebody on one of several machines would start it."""
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "netrun"]
+    start = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "netrun",
+    ]
     return subprocess.run([*start, *argv], check=False).returncode
 
 
@@ -81,7 +101,11 @@ def with_srun(argv: list[str]) -> int:
     environment = {**there, "PATH": f"bin:{os.environ['PATH']}"}
     for name in ("WORLD_SIZE", "MASTER_ADDR", "NETRUN_LAUNCHER"):
         environment.pop(name)
-    return subprocess.run([ROOT / "scripts/slurm.sh", sys.executable, "-m", "netrun", *argv], env=environment, check=False).returncode
+    return subprocess.run(
+        [ROOT / "scripts/slurm.sh", sys.executable, "-m", "netrun", *argv],
+        env=environment,
+        check=False,
+    ).returncode
 
 
 def with_launch(argv: list[str]) -> int:
@@ -90,12 +114,21 @@ def with_launch(argv: list[str]) -> int:
 
 @pytest.mark.parametrize(
     ("start", "net", "flags"),
-    [(with_launch, "", []), (with_torchrun, "", []), (with_srun, "", []), (with_launch, "_bn", ["--sync-bn"])],
+    [
+        (with_launch, "", []),
+        (with_torchrun, "", []),
+        (with_srun, "", []),
+        (with_launch, "_bn", ["--sync-bn"]),
+    ],
     ids=["launch", "torchrun", "srun", "sync-bn"],
 )
-def test_two_processes_are_one_of_double_batch(folder: Path, capfd, start, net: str, flags: list[str]) -> None:
+def test_two_processes_are_one_of_double_batch(
+    folder: Path, capfd, start, net: str, flags: list[str]
+) -> None:
     single = Solver(f"four{net}_solver.prototxt")
-    start_from = {f"{p.layer}/{p.index}": p.tensor.detach().numpy().copy() for p in single.net.learnable}
+    start_from = {
+        f"{p.layer}/{p.index}": p.tensor.detach().numpy().copy() for p in single.net.learnable
+    }
     single.solve()
     single.close()
     capfd.readouterr()  # an earlier test may have left the log on
@@ -111,7 +144,20 @@ def test_two_processes_are_one_of_double_batch(folder: Path, capfd, start, net: 
 
 
 def test_one_that_fails_ends_all(folder: Path, capfd) -> None:
-    assert distributed.launch(["train", "--solver", "two_solver.prototxt", "--cpu", "--weights", "nowhere.caffemodel"], 2) == 1
+    assert (
+        distributed.launch(
+            [
+                "train",
+                "--solver",
+                "two_solver.prototxt",
+                "--cpu",
+                "--weights",
+                "nowhere.caffemodel",
+            ],
+            2,
+        )
+        == 1
+    )
     assert "nowhere.caffemodel" in capfd.readouterr().err
     assert not list(folder.glob("two/*"))
 
@@ -138,13 +184,20 @@ except KeyboardInterrupt:
     ],
     ids=["good", "the cause is told later", "one is stuck", "Ctrl-C while Python starts"],
 )
-def test_exit_status_is_the_causes(program: str, grace: float, status: int, tmp_path: Path, monkeypatch) -> None:
-    """Of processes that run this program in netrun's place. Ctrl-C reaches all, and each only when it is ready."""
+def test_exit_status_is_the_causes(
+    program: str, grace: float, status: int, tmp_path: Path, monkeypatch
+) -> None:
+    """Of processes that run this program in netrun's place.
+
+    Ctrl-C reaches all, and each only when it is ready.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(distributed, "_GRACE", grace)
     Path("netrun").mkdir()
     Path("netrun/__init__.py").touch()
-    Path("netrun/__main__.py").write_text(f"import os, signal, sys, time\nrank = int(os.environ['RANK'])\n{program}\n")
+    Path("netrun/__main__.py").write_text(
+        f"import os, signal, sys, time\nrank = int(os.environ['RANK'])\n{program}\n"
+    )
     assert distributed.launch([], 2) == status
 
 
@@ -153,13 +206,16 @@ from ssd_common.command import run_command
 from netrun.cli import main
 @atexit.register  # the first to be registered is the last to be called
 def tell():
-    sys.stderr.write(f"{[path.read_text().strip() for path in pathlib.Path('/proc/self/task').glob('*/comm')]}\\n")
+    names = pathlib.Path('/proc/self/task').glob('*/comm')
+    sys.stderr.write(f"{[path.read_text().strip() for path in names]}\\n")
 sys.exit(run_command("netrun", main))
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
-@pytest.mark.parametrize("weights", [[], ["--weights", "nowhere.caffemodel"]], ids=["good run", "rank 1 fails"])
+@pytest.mark.parametrize(
+    "weights", [[], ["--weights", "nowhere.caffemodel"]], ids=["good run", "rank 1 fails"]
+)
 def test_threads_of_gloo_end_before_python_does(folder: Path, weights: list[str]) -> None:
     """One that then lets go of a tensor would abort the process: exit status 134 in place of ours.
 
@@ -170,7 +226,10 @@ def test_threads_of_gloo_end_before_python_does(folder: Path, weights: list[str]
     train = [sys.executable, "tells.py", "train", "--solver", "two_solver.prototxt", "--cpu"]
     flags = [[], weights]
     with open("said.txt", "wb") as out:
-        both = [subprocess.Popen([*train, *flags[i]], env={**there, "RANK": str(i)}, stderr=out) for i in range(2)]
+        both = [
+            subprocess.Popen([*train, *flags[i]], env={**there, "RANK": str(i)}, stderr=out)
+            for i in range(2)
+        ]
         status = [run.wait() for run in both]
     said = Path("said.txt").read_text()
     assert status == [bool(weights)] * 2, said
@@ -181,13 +240,23 @@ def test_threads_of_gloo_end_before_python_does(folder: Path, weights: list[str]
     assert said.find("nowhere.caffemodel") <= said.find("lost the other processes")
 
 
-@pytest.mark.skipif(not Path("/proc/thread-self/children").exists(), reason="needs Linux's /proc with lists of children")
+@pytest.mark.skipif(
+    not Path("/proc/thread-self/children").exists(),
+    reason="needs Linux's /proc with lists of children",
+)
 @pytest.mark.parametrize("late", [False, True], ids=["at once", "in training"])
 def test_who_started_them_is_gone(folder: Path, late: bool) -> None:
     """Killed with -9, launch() leaves no process that trains for ever."""
-    solver = SOLVER.format(net="two").replace("max_iter: 4", "max_iter: 10000000").replace("test_interval: 2", "test_interval: 20000000")
+    solver = (
+        SOLVER.format(net="two")
+        .replace("max_iter: 4", "max_iter: 10000000")
+        .replace("test_interval: 2", "test_interval: 20000000")
+    )
     Path("long_solver.prototxt").write_text(solver)
-    script = "from netrun.training.distributed import launch; launch(['train', '--solver', 'long_solver.prototxt', '--cpu'], 2)"
+    script = (
+        "from netrun.training.distributed import launch; launch(['train', '--solver', "
+        "'long_solver.prototxt', '--cpu'], 2)"
+    )
     with open("said.txt", "wb") as out:
         starter = subprocess.Popen([sys.executable, "-c", script], stderr=out)
     children = Path(f"/proc/{starter.pid}/task/{starter.pid}/children")
@@ -197,7 +266,10 @@ def test_who_started_them_is_gone(folder: Path, late: bool) -> None:
     starter.kill()
     starter.wait()
     _wait_for(lambda: not any(map(_is_running, workers)))
-    assert re.search("the process that started this one is gone|lost the other processes", Path("said.txt").read_text())
+    assert re.search(
+        "the process that started this one is gone|lost the other processes",
+        Path("said.txt").read_text(),
+    )
 
 
 def _wait_for(done: Callable[[], bool]) -> None:
@@ -209,7 +281,9 @@ def _wait_for(done: Callable[[], bool]) -> None:
 
 def _is_running(process: str) -> bool:
     try:
-        return bool(Path(f"/proc/{process}/cmdline").read_bytes())  # empty where nobody has yet asked how it ended
+        return bool(
+            Path(f"/proc/{process}/cmdline").read_bytes()
+        )  # empty where nobody has yet asked how it ended
     except OSError:
         return False
 
@@ -222,12 +296,20 @@ SRUN = {
     "SLURM_STEP_NODELIST": "gpu[03-04]",
     "SLURM_JOB_ID": "41234",
 }
-BATCH_SCRIPT = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_LOCALID": "0", "SLURM_JOB_ID": "41234"}
+BATCH_SCRIPT = {
+    "SLURM_PROCID": "0",
+    "SLURM_NTASKS": "8",
+    "SLURM_LOCALID": "0",
+    "SLURM_JOB_ID": "41234",
+}
 
 
 @pytest.fixture
 def nowhere(monkeypatch) -> None:
-    """An environment that gives this process no place among others; what place() adds to it goes, too."""
+    """An environment that gives this process no place among others.
+
+    What place() adds to it goes, too.
+    """
     for name in {*TORCHRUN, *SRUN, *BATCH_SCRIPT, "MASTER_ADDR", "MASTER_PORT"}:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -244,7 +326,9 @@ def nowhere(monkeypatch) -> None:
         (BATCH_SCRIPT, None),
     ],
 )
-def test_place_is_that_of_torchrun_or_srun(environment: dict[str, str], expected, nowhere: None, monkeypatch) -> None:
+def test_place_is_that_of_torchrun_or_srun(
+    environment: dict[str, str], expected, nowhere: None, monkeypatch
+) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert distributed.place() == expected
@@ -254,7 +338,13 @@ def test_place_is_that_of_torchrun_or_srun(environment: dict[str, str], expected
 
 @pytest.mark.parametrize(
     ("nodes", "first"),
-    [("gpu[03-05,9],login", "gpu03"), ("a", "a"), ("a,b", "a"), ("n7-ib[1-2]", "n7-ib1"), ("rack2[10,12]-x", "rack210-x")],
+    [
+        ("gpu[03-05,9],login", "gpu03"),
+        ("a", "a"),
+        ("a,b", "a"),
+        ("n7-ib[1-2]", "n7-ib1"),
+        ("rack2[10,12]-x", "rack210-x"),
+    ],
 )
 def test_first_machine_of_slurms_list(nodes: str, first: str) -> None:
     assert distributed.first_machine(nodes) == first
@@ -262,9 +352,14 @@ def test_first_machine_of_slurms_list(nodes: str, first: str) -> None:
 
 @pytest.mark.parametrize(
     ("environment", "who"),
-    [({"RANK": "zero", "WORLD_SIZE": "2"}, "torchrun"), ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}, "srun")],
+    [
+        ({"RANK": "zero", "WORLD_SIZE": "2"}, "torchrun"),
+        ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}, "srun"),
+    ],
 )
-def test_a_broken_place_is_refused(environment: dict[str, str], who: str, nowhere: None, monkeypatch) -> None:
+def test_a_broken_place_is_refused(
+    environment: dict[str, str], who: str, nowhere: None, monkeypatch
+) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(CaffeError, match=who):

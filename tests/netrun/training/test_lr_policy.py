@@ -40,14 +40,21 @@ def test_multistep_takes_one_step_an_iteration() -> None:
     s = schedule('lr_policy: "multistep" gamma: 0.5 stepvalue: 2 stepvalue: 3')
     assert [s.rate(i, 0.0) for i in range(5)] == [0.5, 0.5, 0.25, 0.125, 0.125]
     late = schedule('lr_policy: "multistep" gamma: 0.5 stepvalue: 2 stepvalue: 3')
-    assert [late.rate(i, 0.0) for i in (10, 11, 12)] == [0.25, 0.125, 0.125]  # as Caffe, whose test is an if, no while
+    assert [late.rate(i, 0.0) for i in (10, 11, 12)] == [
+        0.25,
+        0.125,
+        0.125,
+    ]  # as Caffe, whose test is an if, no while
 
 
 def test_plateau_counts_from_the_last_minimum() -> None:
     s = schedule('lr_policy: "plateau" gamma: 0.5 plateau_winsize: 2 plateau_winsize: 3')
     losses = [4, 3, 3, 3, 3, 2, 2, 2, 2, 2]
-    # minimum at 1; two iterations on, at 3, the first lowering; minimum at 5; three on, at 8, the second
-    assert [s.rate(i, loss) for i, loss in enumerate(losses)] == [0.5] * 3 + [0.25] * 5 + [0.125] * 2
+    # minimum at 1; two iterations on, at 3, the first lowering; minimum at 5; three on, at 8, the
+    # second
+    assert [s.rate(i, loss) for i, loss in enumerate(losses)] == [0.5] * 3 + [0.25] * 5 + [
+        0.125
+    ] * 2
     assert (s.current_step, s.minimum_loss, s.last_event) == (2, 2, 8)
 
 

@@ -1,4 +1,6 @@
-"""What may happen to a run: killed at any moment, stopped by a cluster, diverging, interrupted before it began."""
+"""What may happen to a run: killed at any moment, stopped by a cluster, diverging, interrupted
+before it began.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,16 @@ from tests.netrun.narrow import train_test_net
 from tests.support import ROOT
 
 NET = """name: "small"
-layer { name: "d" type: "DummyData" top: "x" top: "y" dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 }
+layer { name: "d" type: "DummyData" top: "x" top: "y"
+  dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 }
   data_filler { type: "gaussian" std: 1 } data_filler { type: "gaussian" std: 1 } } }
-layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
 layer { name: "drop" type: "Dropout" bottom: "ip" top: "ip" }
 layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "y" top: "loss" }
 """
-SOLVER = """net: "net.prototxt" lr_policy: "step" stepsize: 50 gamma: 0.9 momentum: 0.9 momentum2: 0.99
+SOLVER = """net: "net.prototxt" lr_policy: "step" stepsize: 50 gamma: 0.9 momentum: 0.9
+momentum2: 0.99
 random_seed: 3 iter_size: 2 solver_mode: CPU """
 
 PATIENCE = 600  # seconds: no busy machine takes so long
@@ -56,7 +61,10 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
 def solver(**fields: object) -> list[str]:
     """Write solver.prototxt with these fields; the command that trains it."""
     chosen = {"base_lr": 0.01, "type": "Adam", "snapshot_prefix": "snap/n"} | fields
-    words = " ".join(f'{name}: "{value}"' if isinstance(value, str) else f"{name}: {value}" for name, value in chosen.items())
+    words = " ".join(
+        f'{name}: "{value}"' if isinstance(value, str) else f"{name}: {value}"
+        for name, value in chosen.items()
+    )
     Path("solver.prototxt").write_text(SOLVER + words)
     return ["train", "--solver", "solver.prototxt", "--threads", "1"]
 
@@ -85,7 +93,9 @@ def iterations() -> list[int]:
 
 
 def test_kill_9_at_any_moment_changes_nothing() -> None:
-    """Killed in the midst of writing weights, of writing the state, and of iterating, resumed, it ends with the same bytes."""
+    """Killed in the midst of writing weights, of writing the state, and of iterating, resumed, it
+    ends with the same bytes.
+    """
     command = solver(max_iter=10000000, snapshot=1)  # killed before its end, however late that is
     draw = random.Random(4)
     moments: list[Callable[[], object]] = [
@@ -112,7 +122,9 @@ def test_kill_9_at_any_moment_changes_nothing() -> None:
     assert main(solver(max_iter=last, snapshot_prefix="full/n")) == 0
     for kind in ("caffemodel", "solverstate"):
         whole = Path(f"full/n_iter_{last}.{kind}").read_bytes()
-        assert Path(f"snap/n_iter_{last}.{kind}").read_bytes() == whole.replace(b"full/n", b"snap/n")
+        assert Path(f"snap/n_iter_{last}.{kind}").read_bytes() == whole.replace(
+            b"full/n", b"snap/n"
+        )
 
 
 def test_sigterm_stops_all_processes_with_a_snapshot() -> None:
@@ -127,13 +139,18 @@ def test_sigterm_stops_all_processes_with_a_snapshot() -> None:
 
 
 @pytest.mark.parametrize("begin", [start, start_two])
-def test_a_diverging_run_stops_all_its_processes(begin: Callable[[list[str]], subprocess.Popen[bytes]]) -> None:
-    """The message names iteration, blob and the snapshot to go back to: the newest, but that rank 0 may write another just then."""
+def test_a_diverging_run_stops_all_its_processes(
+    begin: Callable[[list[str]], subprocess.Popen[bytes]],
+) -> None:
+    """The message names iteration, blob and the snapshot to go back to: the newest, but that rank 0
+    may write another just then.
+    """
     assert begin(solver(max_iter=100000, snapshot=1, base_lr=1e6, type="SGD")).wait(PATIENCE) == 1
     said = Path("error.txt").read_text()
     assert "Traceback" not in said
     error = (
-        r"netrun: error: iteration (\d+): the loss is (?:inf|nan); first non-finite blob: .*layer '(.*)'.*; the last good snapshot is (.*)"
+        r"netrun: error: iteration (\d+): the loss is (?:inf|nan); first non-finite "
+        r"blob: .*layer '(.*)'.*; the last good snapshot is (.*)"
     )
     found = re.search(error, said)
     assert found, said
@@ -146,12 +163,16 @@ def test_a_diverging_run_stops_all_its_processes(begin: Callable[[list[str]], su
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
 def test_ctrl_c_before_training_is_one_line() -> None:
-    """Whatever is being imported, opened or built: no traceback, and 130 where no snapshot tells of the run."""
+    """Whatever is being imported, opened or built: no traceback, and 130 where no snapshot tells of
+    the run.
+    """
     command = solver(max_iter=10000000)
     draw = random.Random(1)
     for begin in (start, start, start, start_two):
         run = begin(command)
-        wait_for(run, lambda run=run: "/torch/" in Path(f"/proc/{run.pid}/maps").read_text())  # before that, Python itself is starting
+        wait_for(
+            run, lambda run=run: "/torch/" in Path(f"/proc/{run.pid}/maps").read_text()
+        )  # before that, Python itself is starting
         time.sleep(draw.random() * 1.2)
         run.send_signal(signal.SIGINT)
         status = run.wait(PATIENCE)
@@ -161,17 +182,35 @@ def test_ctrl_c_before_training_is_one_line() -> None:
 
 
 def test_nothing_is_imported_once_ctrl_c_is_an_exception() -> None:
-    """Between loading and training it is a KeyboardInterrupt, which extension modules that are being loaded swallow."""
-    script = "import sys, netrun.training.train; old = {*sys.modules, 'resource'}; from netrun.cli import main; main(sys.argv[1:]); "
-    script += "print([name for name in {*sys.modules} - old if getattr(sys.modules[name], '__file__', '').endswith('.so')])"
-    done = subprocess.run([sys.executable, "-c", script, *solver(max_iter=1)], capture_output=True, text=True, check=True)
+    """Between loading and training it is a KeyboardInterrupt, which extension modules that are
+    being loaded swallow.
+    """
+    script = (
+        "import sys, netrun.training.train; old = {*sys.modules, 'resource'}; from "
+        "netrun.cli import main; main(sys.argv[1:]); "
+    )
+    script += (
+        "print([name for name in {*sys.modules} - old if getattr(sys.modules[name], "
+        "'__file__', '').endswith('.so')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *solver(max_iter=1)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == "[]\n"
 
 
-def test_corrupt_records_are_passed_over_or_with_strict_stop(capsys: pytest.CaptureFixture[str]) -> None:
+def test_corrupt_records_are_passed_over_or_with_strict_stop(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     data_prep(["shapes", "--out", "data", "--train", "6", "--test", "4", "--size", "64"])
     for part in ("train", "test"):
-        with lmdb.open(f"data/{part}_lmdb", map_size=1 << 26) as db, db.begin(write=True) as transaction:
+        with (
+            lmdb.open(f"data/{part}_lmdb", map_size=1 << 26) as db,
+            db.begin(write=True) as transaction,
+        ):
             transaction.put(b"00000000_bad", b"\xff")
     Path("net.prototxt").write_text(train_test_net("data/train_lmdb", "data/test_lmdb"))
     train = solver(max_iter=4)
@@ -179,7 +218,15 @@ def test_corrupt_records_are_passed_over_or_with_strict_stop(capsys: pytest.Capt
     said = capsys.readouterr().err
     assert said.count("record '00000000_bad' cannot be read: not an AnnotatedDatum") == 1
     assert "data/train_lmdb: skipped 1 corrupt records" in said
-    test = ["test", "--model", "net.prototxt", "--weights", "snap/n_iter_4.caffemodel", "--threads", "1"]
+    test = [
+        "test",
+        "--model",
+        "net.prototxt",
+        "--weights",
+        "snap/n_iter_4.caffemodel",
+        "--threads",
+        "1",
+    ]
     assert main(test) == 0
     assert "data/test_lmdb: skipped 1 corrupt records" in capsys.readouterr().err
     for command in (train, test):

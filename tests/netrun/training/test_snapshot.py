@@ -21,7 +21,8 @@ from tests.netrun.narrow import train_test_net
 from tests.netrun.training.test_solver import TINY
 from tests.support import SHARED, needs_shared
 
-FIELDS = """base_lr: 0.001 lr_policy: "multistep" gamma: 0.1 stepvalue: 3 stepvalue: 5 momentum: 0.9 weight_decay: 0.0005
+FIELDS = """base_lr: 0.001 lr_policy: "multistep" gamma: 0.1 stepvalue: 3 stepvalue: 5 momentum: 0.9
+weight_decay: 0.0005
 iter_size: 2 max_iter: 6 random_seed: 3 snapshot: 2 snapshot_prefix: "snap/n" """
 
 
@@ -51,19 +52,33 @@ def test_a_resumed_run_is_the_uninterrupted_one(detector: str, kept: int) -> Non
     whole = Solver(detector)
     whole.solve()
     whole.close()
-    reference = [Path(f"snap/n_iter_6.{kind}").read_bytes() for kind in ("caffemodel", "solverstate")]
+    reference = [
+        Path(f"snap/n_iter_6.{kind}").read_bytes() for kind in ("caffemodel", "solverstate")
+    ]
     for file in Path("snap").glob("n_iter_6.*"):
         file.unlink()
     resumed = Solver(detector)
     resumed.solve(f"snap/n_iter_{kept}.solverstate")
     resumed.close()
-    assert [Path(f"snap/n_iter_6.{kind}").read_bytes() for kind in ("caffemodel", "solverstate")] == reference
+    assert [
+        Path(f"snap/n_iter_6.{kind}").read_bytes() for kind in ("caffemodel", "solverstate")
+    ] == reference
 
 
 def test_plateau_resumes_with_its_window_of_losses(tiny: str, tmp_path: Path) -> None:
-    """The smoothed loss steers the rate, so it must not start anew; Caffe's reader skips the field that holds it."""
-    fields = FIELDS.replace("multistep", "plateau").replace("stepvalue", "plateau_winsize").replace("max_iter: 6", "max_iter: 20")
-    solver_file(tmp_path, TINY, fields.replace("plateau_winsize: 5", "plateau_winsize: 2") + "average_loss: 4")
+    """The smoothed loss steers the rate, so it must not start anew; Caffe's reader skips the field
+    that holds it.
+    """
+    fields = (
+        FIELDS.replace("multistep", "plateau")
+        .replace("stepvalue", "plateau_winsize")
+        .replace("max_iter: 6", "max_iter: 20")
+    )
+    solver_file(
+        tmp_path,
+        TINY,
+        fields.replace("plateau_winsize: 5", "plateau_winsize: 2") + "average_loss: 4",
+    )
     whole = Solver(tiny)
     whole.solve()
     reference = Path("snap/n_iter_20.solverstate").read_bytes()
@@ -107,7 +122,10 @@ def test_latest_passes_over_what_does_not_read(tiny: str) -> None:
 
 
 def test_a_moved_run_resumes(tiny: str) -> None:
-    """The state names its weights by the path that they were written to; beside the state they are found as well."""
+    """The state names its weights by the path that they were written to.
+
+    Beside the state they are found as well.
+    """
     Solver(tiny).step(2)
     Path("snap").rename("elsewhere")
     solver = Solver(tiny)
@@ -129,7 +147,11 @@ def _other_shape(path: Path) -> None:
 
 
 def _no_path(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b"snap/n_iter_2.caffemodel", b"snap/n_iter_2.caf\xff\xfemodel"[:24]))
+    path.write_bytes(
+        path.read_bytes().replace(
+            b"snap/n_iter_2.caffemodel", b"snap/n_iter_2.caf\xff\xfemodel"[:24]
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,7 +185,9 @@ def test_left_overs_of_a_killed_run_are_cleared(tiny: str) -> None:
     assert [p.name for p in Path("snap").iterdir()] == [".other_iter_4.caffemodel.1234.tmp"]
 
 
-def test_no_memory_for_a_snapshot_is_no_matter_of_the_batch(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_memory_for_a_snapshot_is_no_matter_of_the_batch(
+    tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def save(net: Engine, path: str, **options: bool) -> None:
         if "iter_4" in path:
             raise MemoryError
@@ -171,7 +195,10 @@ def test_no_memory_for_a_snapshot_is_no_matter_of_the_batch(tiny: str, monkeypat
 
     whole = Engine.save
     monkeypatch.setattr(Engine, "save", save)
-    said = "iteration 4: out of memory while writing a snapshot, which is not there (the last good snapshot is snap/n_iter_2.solverstate)"
+    said = (
+        "iteration 4: out of memory while writing a snapshot, which is not there (the "
+        "last good snapshot is snap/n_iter_2.solverstate)"
+    )
     with pytest.raises(CaffeError, match=re.escape(said)):
         main(["train", "--solver", tiny, "--threads", "1"])
     assert snapshot.latest("snap/n") == "snap/n_iter_2.solverstate"

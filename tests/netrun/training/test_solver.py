@@ -21,17 +21,24 @@ from tests.support import golden
 
 TINY = """name: "tiny"
 layer { name: "x" type: "DummyData" top: "x" top: "y" dummy_data_param {
-  shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } data_filler { type: "gaussian" std: 1 } data_filler { type: "gaussian" std: 1 } } }
+  shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } data_filler { type: "gaussian" std: 1 }
+  data_filler { type: "gaussian" std: 1 } } }
 layer { name: "drop" type: "Dropout" bottom: "x" top: "x" include { phase: TRAIN } }
-layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" param { lr_mult: 1 }
+  param { lr_mult: 2 decay_mult: 0 }
   inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "y" top: "loss" }
 """
 
 
 def tiny(fields: str = "", net: str = TINY) -> Solver:
-    """A solver of a net so small that a test can count along: 2x3 weights, 2 biases, random data by batch number."""
-    param = text.parse(f'base_lr: 0.1 lr_policy: "fixed" max_iter: 6 snapshot_after_train: false {fields}', pb.SolverParameter)
+    """A solver of a net so small that a test can count along: 2x3 weights, 2 biases, random data by
+    batch number.
+    """
+    param = text.parse(
+        f'base_lr: 0.1 lr_policy: "fixed" max_iter: 6 snapshot_after_train: false {fields}',
+        pb.SolverParameter,
+    )
     if not (param.net or param.train_net):
         param.net_param.CopyFrom(text.parse(net, pb.NetParameter))
     return Solver(param)
@@ -43,7 +50,9 @@ def weights(solver: Solver) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("file", golden("solver/*/trajectory.npz"))
 def test_trajectory_is_caffes(file: Path, monkeypatch) -> None:
-    """Loss of each of 20 iterations, final weights and every history blob; how: shared/golden/how/record_solver.py."""
+    """Loss of each of 20 iterations, final weights and every history blob; how:
+    shared/golden/how/record_solver.py.
+    """
     folder = file.parent
     monkeypatch.chdir(folder)
     solver = Solver("solver.prototxt")
@@ -59,7 +68,11 @@ def test_trajectory_is_caffes(file: Path, monkeypatch) -> None:
         losses.append(float(solver.net.blobs["mbox_loss"].data))
     np.testing.assert_allclose(losses, np.load(file)["loss"], rtol=1e-4)
 
-    wanted = {layer.name: layer.blobs for layer in binary.read_weights("final.caffemodel").layer if layer.blobs}
+    wanted = {
+        layer.name: layer.blobs
+        for layer in binary.read_weights("final.caffemodel").layer
+        if layer.blobs
+    }
     for name, blobs in wanted.items():
         for i, blob in enumerate(blobs):
             close(solver.net.params[name][i].data, blob_array(blob), f"weights {name}[{i}]")
@@ -79,7 +92,9 @@ def close(mine: np.ndarray, theirs: np.ndarray, what: str) -> None:
 
 
 def test_sgd_by_hand() -> None:
-    """Two updates of w with gradients 1 and 2: h = 0.1, w -= 0.1; h = 0.9 * 0.1 + 0.1 * 2 = 0.29, w -= 0.29; the bias twice as fast."""
+    """Two updates of w with gradients 1 and 2: h = 0.1, w -= 0.1; h = 0.9 * 0.1 + 0.1 * 2 = 0.29, w
+    -= 0.29; the bias twice as fast.
+    """
     solver = tiny("momentum: 0.9")
     start = weights(solver)
     for gradient in (1.0, 2.0):
@@ -112,7 +127,9 @@ def test_clipping_takes_the_norm_of_all_gradients() -> None:
 
 
 def test_iter_size_averages_over_its_passes() -> None:
-    """Batches 0 and 1 in one iteration of iter_size 2 move the weights as the mean of their two gradients does."""
+    """Batches 0 and 1 in one iteration of iter_size 2 move the weights as the mean of their two
+    gradients does.
+    """
     net = TINY.replace("include { phase: TRAIN } }", "include { phase: TEST } }")
     apart = [tiny(net=net), tiny(net=net)]
     apart[1].net.seek(1)
@@ -129,7 +146,10 @@ def test_iter_size_averages_over_its_passes() -> None:
 
 
 def test_frozen_weights_stay() -> None:
-    solver = tiny("weight_decay: 0.1 momentum: 0.9", TINY.replace("lr_mult: 1", "lr_mult: 0").replace("lr_mult: 2", "lr_mult: 0"))
+    solver = tiny(
+        "weight_decay: 0.1 momentum: 0.9",
+        TINY.replace("lr_mult: 1", "lr_mult: 0").replace("lr_mult: 2", "lr_mult: 0"),
+    )
     start = weights(solver)
     solver.step(3)
     for before, after in zip(start, weights(solver), strict=True):
@@ -168,8 +188,13 @@ def test_log_has_caffes_phrases(caplog) -> None:
     for i in (0, 2, 4, 6):
         assert any(line.startswith(f"Iteration {i}, loss = ") for line in lines)
     assert "Iteration 2, lr = 0.1" in lines
-    assert [line for line in lines if "Testing" in line] == [f"Iteration {i}, Testing net (#0)" for i in (0, 3, 6)]
-    assert any(line.startswith("    Train net output #0: loss = ") and line.endswith(" loss)") for line in lines)
+    assert [line for line in lines if "Testing" in line] == [
+        f"Iteration {i}, Testing net (#0)" for i in (0, 3, 6)
+    ]
+    assert any(
+        line.startswith("    Train net output #0: loss = ") and line.endswith(" loss)")
+        for line in lines
+    )
     assert sum(line.startswith("    Test net output #0: loss = ") for line in lines) == 3
     assert lines[-1] == "Optimization Done."
 
@@ -178,17 +203,25 @@ def test_stop_request_ends_the_run_with_a_snapshot(tmp_path) -> None:
     solver = tiny(f'snapshot_prefix: "{tmp_path}/a"')
     solver.requested_action = lambda: Action.STOP if solver.iter == 2 else Action.NONE
     assert not solver.solve()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a_iter_2.caffemodel", "a_iter_2.solverstate"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "a_iter_2.caffemodel",
+        "a_iter_2.solverstate",
+    ]
 
 
 def test_non_finite_loss_names_the_first_blob(tmp_path) -> None:
     solver = tiny(f'snapshot: 2 snapshot_prefix: "{tmp_path}/a"')
     solver.step(2)
     solver.net.params["ip"][1].data[0] = np.inf
-    said = r"iteration 2: the loss is (inf|nan); first non-finite blob: blob 1 of layer 'ip'.*a_iter_2.solverstate"
+    said = (
+        r"iteration 2: the loss is (inf|nan); first non-finite blob: blob 1 of layer "
+        r"'ip'.*a_iter_2.solverstate"
+    )
     with pytest.raises(CaffeError, match=said):
         solver.step(1)
-    with pytest.raises(CaffeError, match="not writing a snapshot: blob 1 of layer 'ip' is not finite"):
+    with pytest.raises(
+        CaffeError, match="not writing a snapshot: blob 1 of layer 'ip' is not finite"
+    ):
         solver.snapshot()
 
 
@@ -219,7 +252,10 @@ def test_refuses(fields: str, message: str, tmp_path, monkeypatch) -> None:
 
 def test_nets_are_engines_or_what_the_caller_says() -> None:
     """pycaffe's solvers say Net."""
-    param = text.parse('base_lr: 0.1 lr_policy: "fixed" max_iter: 1 test_iter: 1 test_interval: 1', pb.SolverParameter)
+    param = text.parse(
+        'base_lr: 0.1 lr_policy: "fixed" max_iter: 1 test_iter: 1 test_interval: 1',
+        pb.SolverParameter,
+    )
     param.net_param.CopyFrom(text.parse(TINY, pb.NetParameter))
     plain, pycaffes = TrainingRun(param), Solver(param)
     assert {type(net) for net in (plain.net, *plain.test_nets)} == {Engine}
@@ -229,13 +265,22 @@ def test_nets_are_engines_or_what_the_caller_says() -> None:
 
 
 def test_options_reach_the_nets() -> None:
-    """A test net sees all test data, and takes no part in what processes share; random_seed goes before the options' seed."""
-    param = text.parse('base_lr: 0.1 lr_policy: "fixed" max_iter: 1 test_iter: 1 test_interval: 1', pb.SolverParameter)
+    """A test net sees all test data, and takes no part in what processes share; random_seed goes
+    before the options' seed.
+    """
+    param = text.parse(
+        'base_lr: 0.1 lr_policy: "fixed" max_iter: 1 test_iter: 1 test_interval: 1',
+        pb.SolverParameter,
+    )
     param.net_param.CopyFrom(text.parse(TINY, pb.NetParameter))
     given = RunOptions(strict=True, keep_blobs=False, sync_batch_norm=True, seed=4, world=2)
     run = TrainingRun(param, options=given)
     assert run.net.options == given
-    assert [net.options for net in run.test_nets] == [RunOptions(strict=True, keep_blobs=False, seed=4)]
+    assert [net.options for net in run.test_nets] == [
+        RunOptions(strict=True, keep_blobs=False, seed=4)
+    ]
     param.random_seed = 9
     assert TrainingRun(param, options=given).net.options.seed == 9
-    assert Solver(param, rank=0, world=2, strict=True).net.options == RunOptions(strict=True, seed=9, world=2)
+    assert Solver(param, rank=0, world=2, strict=True).net.options == RunOptions(
+        strict=True, seed=9, world=2
+    )

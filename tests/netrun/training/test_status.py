@@ -1,4 +1,4 @@
-"""How far a run is, read from its folder: whole, half there, moved, foreign, and while it trains."""
+"""How far a run is, read from its folder: whole, half there, moved, foreign, and in training."""
 
 from __future__ import annotations
 
@@ -49,10 +49,20 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for kind in ("caffemodel", "solverstate"):
             (snapshots / f"net_iter_{i}.{kind}").touch()
     (snapshots / "net_iter_20.solverstate").unlink()
-    for foreign in ("other_iter_40.caffemodel", "net_iter_x.caffemodel", ".net_iter_50.caffemodel.1.tmp"):
+    for foreign in (
+        "other_iter_40.caffemodel",
+        "net_iter_x.caffemodel",
+        ".net_iter_50.caffemodel.1.tmp",
+    ):
         (snapshots / foreign).touch()
     (snapshots / "net_iter_60.caffemodel").mkdir()
-    said = [trained(9.5, 0), trained(5.25, 10), *scored(0.25, 10), trained(3.125, 20), *scored(0.5, 20)]
+    said = [
+        trained(9.5, 0),
+        trained(5.25, 10),
+        *scored(0.25, 10),
+        trained(3.125, 20),
+        *scored(0.5, 20),
+    ]
     (folder / "train.log").write_text(lines(*said))
     return folder
 
@@ -60,10 +70,20 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_whole(run: Path) -> None:
     found = status(run)
     assert (found.run, found.iteration, found.max_iter) == ("runs/mine", 20, 30)
-    assert (found.weights, found.weights_iteration) == ("runs/mine/snapshots/net_iter_20.caffemodel", 20)
+    assert (found.weights, found.weights_iteration) == (
+        "runs/mine/snapshots/net_iter_20.caffemodel",
+        20,
+    )
     assert found.state == "runs/mine/snapshots/net_iter_10.solverstate"
-    assert (found.first_loss, found.loss, found.losses) == (9.5, 3.125, {0: 9.5, 10: 5.25, 20: 3.125})
-    assert found.scores == (LoggedScore("detection_eval", 10, 0.25), LoggedScore("detection_eval", 20, 0.5))
+    assert (found.first_loss, found.loss, found.losses) == (
+        9.5,
+        3.125,
+        {0: 9.5, 10: 5.25, 20: 3.125},
+    )
+    assert found.scores == (
+        LoggedScore("detection_eval", 10, 0.25),
+        LoggedScore("detection_eval", 20, 0.5),
+    )
     assert (found.score, found.tested) == (found.scores[1], True)
     assert found.ap_version == "MaxIntegral"
     assert found.pid is None
@@ -142,7 +162,9 @@ def test_a_torn_last_line_counts_for_nothing(run: Path, torn: str) -> None:
 
 
 def test_a_log_of_anything_else_is_passed_over(run: Path) -> None:
-    (run / "train.log").write_bytes(b"\xff\x00\n" + lines(trained(2, 4)).encode() + b"Traceback (most recent call last):\n\n")
+    (run / "train.log").write_bytes(
+        b"\xff\x00\n" + lines(trained(2, 4)).encode() + b"Traceback (most recent call last):\n\n"
+    )
     assert status(run).losses == {4: 2}
 
 
@@ -156,7 +178,9 @@ def test_the_scores_of_the_test_command_have_no_iteration(run: Path) -> None:
 
 def test_what_a_resumed_run_does_again_is_forgotten(run: Path) -> None:
     with (run / "train.log").open("a") as file:
-        file.write(lines("caffe.cpp:285] Running for 3 iterations.", scored(0.75, 0)[1], trained(5, 10)))
+        file.write(
+            lines("caffe.cpp:285] Running for 3 iterations.", scored(0.75, 0)[1], trained(5, 10))
+        )
     found = status(run)
     assert found.losses == {0: 9.5, 10: 5}
     assert found.scores == ()
@@ -211,7 +235,9 @@ def test_json(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("pid", ""),
     ],
 )
-def test_one_value_for_a_shell(run: Path, key: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_value_for_a_shell(
+    run: Path, key: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["status", str(run), "--print", key]) == 0
     assert capsys.readouterr().out == said + "\n"
 
@@ -232,14 +258,21 @@ def test_for_people(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_refusals(run: Path) -> None:
     with pytest.raises(CaffeError, match=r"^runs/none: no such folder$"):
         status("runs/none")
-    with pytest.raises(CaffeError, match=r"^runs: not a run's folder: it has no solver.prototxt, snapshots/ or train.log$"):
+    with pytest.raises(
+        CaffeError,
+        match=r"^runs: not a run's folder: it has no solver.prototxt, snapshots/ or train.log$",
+    ):
         status("runs")
     (run / "solver.prototxt").write_text("max_itr: 3")
-    with pytest.raises(CaffeError, match=r"runs/mine/solver.prototxt:1:1: .*did you mean 'max_iter'"):
+    with pytest.raises(
+        CaffeError, match=r"runs/mine/solver.prototxt:1:1: .*did you mean 'max_iter'"
+    ):
         status(run)
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="processes are found by Linux's /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="processes are found by Linux's /proc"
+)
 @pytest.mark.parametrize(
     "words",
     [
@@ -251,7 +284,10 @@ def test_refusals(run: Path) -> None:
 def test_the_process_that_trains(run: Path, words: list[str]) -> None:
     """A process by its command line, or, where a script trains, by the log that it writes."""
     log = run / "train.log"
-    code = "import sys, time; kept = [open(sys.argv[1], 'a')] if sys.argv[2] == 'log' else []; print(flush=True); time.sleep(600)"
+    code = (
+        "import sys, time; kept = [open(sys.argv[1], 'a')] if sys.argv[2] == 'log' else "
+        "[]; print(flush=True); time.sleep(600)"
+    )
     child = subprocess.Popen([sys.executable, "-c", code, str(log), *words], stdout=subprocess.PIPE)
     try:
         assert child.stdout is not None
@@ -266,12 +302,16 @@ def test_the_process_that_trains(run: Path, words: list[str]) -> None:
     assert status(run).pid is None
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="processes are found by Linux's /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").is_dir(), reason="processes are found by Linux's /proc"
+)
 def test_of_several_processes_it_is_the_one_that_started_the_others(run: Path) -> None:
     words = ["train", "--solver=runs/mine/solver.prototxt"]
     child = [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)", *words]
     code = f"import subprocess, time; subprocess.Popen({child!r}); time.sleep(600)"
-    parent = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, start_new_session=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, start_new_session=True
+    )
     try:
         assert parent.stdout is not None
         parent.stdout.readline()

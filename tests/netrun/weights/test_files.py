@@ -19,7 +19,8 @@ layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 dim
 layer { name: "c" type: "Convolution" bottom: "x" top: "c"
   convolution_param { num_output: 3 kernel_size: 3 weight_filler { type: "xavier" } } }
 layer { name: "r" type: "ReLU" bottom: "c" top: "c" }
-layer { name: "f" type: "InnerProduct" bottom: "c" top: "f" inner_product_param { num_output: 2 bias_term: false } }
+layer { name: "f" type: "InnerProduct" bottom: "c" top: "f"
+  inner_product_param { num_output: 2 bias_term: false } }
 """
 
 
@@ -28,13 +29,23 @@ def build(words: str = NET) -> netrun.Net:
 
 
 def model(**blobs: list[pb.BlobProto]) -> pb.NetParameter:
-    return pb.NetParameter(layer=[pb.LayerParameter(name=name, type="Convolution", blobs=b) for name, b in blobs.items()])
+    return pb.NetParameter(
+        layer=[
+            pb.LayerParameter(name=name, type="Convolution", blobs=b) for name, b in blobs.items()
+        ]
+    )
 
 
 def legacy(array: np.ndarray) -> pb.BlobProto:
     """A blob as files from before 2015 have it: four sizes, ones in front."""
     shape = (1,) * (4 - array.ndim) + array.shape
-    return pb.BlobProto(num=shape[0], channels=shape[1], height=shape[2], width=shape[3], data=array.ravel().tolist())
+    return pb.BlobProto(
+        num=shape[0],
+        channels=shape[1],
+        height=shape[2],
+        width=shape[3],
+        data=array.ravel().tolist(),
+    )
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -70,7 +81,10 @@ def test_file_that_caffe_wrote() -> None:
 
 def test_legacy_shapes_doubles_and_strangers(tmp_path: Path) -> None:
     rng, path = np.random.default_rng(1), tmp_path / "old.caffemodel"
-    w, b = rng.standard_normal((3, 2, 3, 3)).astype(np.float32), rng.standard_normal(3).astype(np.float32)
+    w, b = (
+        rng.standard_normal((3, 2, 3, 3)).astype(np.float32),
+        rng.standard_normal(3).astype(np.float32),
+    )
     f = rng.standard_normal((2, 12))
     doubles = pb.BlobProto(shape=pb.BlobShape(dim=f.shape), double_data=f.ravel().tolist())
     binary.write(model(c=[legacy(w), legacy(b)], f=[doubles], stranger=[legacy(b)]), path)
@@ -85,14 +99,25 @@ def test_legacy_shapes_doubles_and_strangers(tmp_path: Path) -> None:
     ("blobs", "message"),
     [
         ([np.zeros((3, 2, 3, 3))], "layer 'c' has 1 blobs, the net's 2"),
-        ([np.zeros((4, 2, 3, 3)), np.zeros(3)], "layer 'c', blob 0: shape (4 2 3 3) in the file, (3 2 3 3) in the net"),
-        ([np.zeros((3, 2, 3, 3)), np.zeros((1, 1, 1, 3))], "layer 'c', blob 1: shape (1 1 1 3) in the file, (3) in the net"),
+        (
+            [np.zeros((4, 2, 3, 3)), np.zeros(3)],
+            "layer 'c', blob 0: shape (4 2 3 3) in the file, (3 2 3 3) in the net",
+        ),
+        (
+            [np.zeros((3, 2, 3, 3)), np.zeros((1, 1, 1, 3))],
+            "layer 'c', blob 1: shape (1 1 1 3) in the file, (3) in the net",
+        ),
     ],
 )
-def test_what_does_not_fit_changes_nothing(tmp_path: Path, blobs: list[np.ndarray], message: str) -> None:
+def test_what_does_not_fit_changes_nothing(
+    tmp_path: Path, blobs: list[np.ndarray], message: str
+) -> None:
     path, net = tmp_path / "w.caffemodel", build()
     before = net.params["f"][0].data.copy()
-    binary.write(model(f=[files.blob_message(np.ones((2, 12)))], c=[files.blob_message(b) for b in blobs]), path)
+    binary.write(
+        model(f=[files.blob_message(np.ones((2, 12)))], c=[files.blob_message(b) for b in blobs]),
+        path,
+    )
     with pytest.raises(CaffeError) as error:
         net.copy_from(path)
     assert str(error.value).startswith(str(path))
@@ -109,7 +134,9 @@ def test_count_of_values_must_be_the_shapes(tmp_path: Path) -> None:
         build().copy_from(path)
 
 
-@pytest.mark.parametrize("array", [np.float32(3.5), np.zeros((0, 4)), np.arange(300.0).reshape(3, 100)])
+@pytest.mark.parametrize(
+    "array", [np.float32(3.5), np.zeros((0, 4)), np.arange(300.0).reshape(3, 100)]
+)
 def test_blob_message_is_what_protobuf_writes(array: np.ndarray) -> None:
     expected = pb.BlobProto(shape=pb.BlobShape(dim=np.shape(array)), data=np.ravel(array).tolist())
     assert files.blob_message(array) == expected

@@ -1,7 +1,8 @@
-"""HDF5 weights and states: files that the SSD fork wrote, files in its layout, resumed runs, and files that are none.
+"""HDF5 weights and states: files that the SSD fork wrote, files in its layout, resumed runs, and
+files that are none.
 
-fixtures/caffe_iter_3.*.h5 are what the fork's own `caffe train` made of NET in three steps (base_lr 0.1, halved every 2, momentum 0.9,
-snapshot_diff).
+fixtures/caffe_iter_3.*.h5 are what the fork's own `caffe train` made of NET in three steps (base_lr
+0.1, halved every 2, momentum 0.9, snapshot_diff).
 """
 
 from __future__ import annotations
@@ -27,13 +28,20 @@ FIXTURES = Path(__file__).parent / "fixtures"
 MODEL, STATE = FIXTURES / "caffe_iter_3.caffemodel.h5", FIXTURES / "caffe_iter_3.solverstate.h5"
 DENSE = "inner_product_param { num_output: 2 %s }"
 NET = (
-    'layer { name: "x" type: "DummyData" top: "x" top: "y" dummy_data_param { shape { dim: 2 dim: 2 } shape { dim: 2 dim: 2 }'
+    'layer { name: "x" type: "DummyData" top: "x" top: "y" '
+    "dummy_data_param { shape { dim: 2 dim: 2 } shape { dim: 2 dim: 2 }"
     " data_filler { value: 0.5 } data_filler { value: 1 } } }\n"
-    + layer("InnerProduct", "x", "f", 'param { name: "w" } ' + DENSE % 'weight_filler { type: "xavier" }')
+    + layer(
+        "InnerProduct",
+        "x",
+        "f",
+        'param { name: "w" } ' + DENSE % 'weight_filler { type: "xavier" }',
+    )
     + layer("InnerProduct", "f", "g", 'param { name: "w" } ' + DENSE % "bias_term: false")
     + layer("EuclideanLoss", "g y", "loss")
 )
-FIELDS = """base_lr: 0.1 lr_policy: "step" stepsize: 2 gamma: 0.5 momentum: 0.9 max_iter: 3 snapshot_prefix: "s/n" snapshot_format: HDF5 """
+FIELDS = """base_lr: 0.1 lr_policy: "step" stepsize: 2 gamma: 0.5 momentum: 0.9 max_iter: 3
+snapshot_prefix: "s/n" snapshot_format: HDF5 """
 
 
 def solver(fields: str = "", net: str = NET) -> Solver:
@@ -56,7 +64,15 @@ def layout(path: Path | str) -> list[tuple]:
             found.append((name,))
         else:
             size = None if name == "learned_net" else node.dtype
-            found.append((name, node.shape, size, node.id.get_type().get_class(), node.id.get_space().get_simple_extent_type()))
+            found.append(
+                (
+                    name,
+                    node.shape,
+                    size,
+                    node.id.get_type().get_class(),
+                    node.id.get_space().get_simple_extent_type(),
+                )
+            )
 
     with h5py.File(path) as file:
         file.visititems(add)
@@ -67,13 +83,17 @@ def test_caffes_weights_and_state_are_read() -> None:
     """What a layer shares with an earlier one is not in the file."""
     net = build(NET)
     assert net.copy_from(MODEL) == []
-    np.testing.assert_allclose(net.params["f"][0].data, [[-0.1923299, 1.2478819], [0.5206178, 1.0237548]], rtol=1e-6)
+    np.testing.assert_allclose(
+        net.params["f"][0].data, [[-0.1923299, 1.2478819], [0.5206178, 1.0237548]], rtol=1e-6
+    )
     np.testing.assert_allclose(net.params["f"][1].data, [-0.04375777, 0.01936414], rtol=1e-6)
     np.testing.assert_array_equal(net.params["g"][0].data, net.params["f"][0].data)
     state = snapshot.read(STATE)
     assert (state.iteration, state.current_step, state.last_event, state.losses) == (3, 1, 0, [])
     assert state.minimum_loss == np.finfo(np.float32).max
-    assert state.model == str(MODEL)  # the state says "caffe_iter_3.caffemodel.h5", which lies beside it
+    assert state.model == str(
+        MODEL
+    )  # the state says "caffe_iter_3.caffemodel.h5", which lies beside it
     assert [tuple(h.shape) for h in state.history] == [(2, 2), (2,)]
     np.testing.assert_allclose(state.history[1], [0.018155206, -0.009369426], rtol=1e-6)
 
@@ -84,13 +104,18 @@ def test_what_netrun_writes_has_caffes_layout() -> None:
     assert layout("s/n_iter_3.caffemodel.h5") == layout(MODEL)
     assert layout("s/n_iter_3.solverstate.h5") == layout(STATE)
     with h5py.File("s/n_iter_3.solverstate.h5") as file:
-        assert file["learned_net"].dtype.itemsize == len("s/n_iter_3.caffemodel.h5") + 1  # Caffe reads up to the zero
+        assert (
+            file["learned_net"].dtype.itemsize == len("s/n_iter_3.caffemodel.h5") + 1
+        )  # Caffe reads up to the zero
         assert file["learned_net"][()] == b"s/n_iter_3.caffemodel.h5"
 
 
 @pytest.mark.parametrize("wanted", ["HDF5", "BINARYPROTO"])
 def test_a_resumed_run_is_the_uninterrupted_one(wanted: str) -> None:
-    """Halfway through in HDF5; plateau with a window of losses, which only netrun's own dataset carries over."""
+    """Halfway through in HDF5, also with plateau.
+
+    Its window of losses is carried over by netrun's own dataset alone.
+    """
     fields = 'lr_policy: "plateau" plateau_winsize: 2 average_loss: 3 max_iter: 12 snapshot: 6 '
     fields = FIELDS.replace('lr_policy: "step" ', "").replace("max_iter: 3", "") + fields
     for resume in (None, "s/n_iter_6.solverstate.h5"):
@@ -99,12 +124,22 @@ def test_a_resumed_run_is_the_uninterrupted_one(wanted: str) -> None:
         param.net_param.CopyFrom(text.parse(NET, pb.NetParameter))
         Solver(param).solve(resume)
     suffix = ".h5" if wanted == "HDF5" else ""
-    whole, again = snapshot.read("s/n_iter_12.solverstate.h5"), snapshot.read(f"s/again_iter_12.solverstate{suffix}")
+    whole, again = (
+        snapshot.read("s/n_iter_12.solverstate.h5"),
+        snapshot.read(f"s/again_iter_12.solverstate{suffix}"),
+    )
     assert whole.losses
-    assert (whole.losses, whole.current_step, whole.minimum_loss) == (again.losses, again.current_step, again.minimum_loss)
+    assert (whole.losses, whole.current_step, whole.minimum_loss) == (
+        again.losses,
+        again.current_step,
+        again.minimum_loss,
+    )
     for mine, theirs in zip(whole.history, again.history, strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    first, second = files.read("s/n_iter_12.caffemodel.h5"), files.read(f"s/again_iter_12.caffemodel{suffix}")
+    first, second = (
+        files.read("s/n_iter_12.caffemodel.h5"),
+        files.read(f"s/again_iter_12.caffemodel{suffix}"),
+    )
     np.testing.assert_array_equal(first["f"][0], second["f"][0])
     assert not list(Path("s").glob(".*"))
 
@@ -146,10 +181,19 @@ def damaged(path: str, change: str) -> None:
     [
         ("del file['data']", "is HDF5, but not weights .*: it has no 'data'"),
         ("file['data'].move('f/0', 'f/weights')", "'weights' is no number of a blob"),
-        ("del file['data/f/1']", r"layer 'f' has 1 blobs, the net's 2; to train it anew, rename .* `netrun weights fit`"),
-        ("del file['data/f/1']; file['data/f/1'] = np.zeros(3)", r"layer 'f', blob 1: shape \(3\) in the file, \(2\) in the net"),
+        (
+            "del file['data/f/1']",
+            r"layer 'f' has 1 blobs, the net's 2; to train it anew, rename .* `netrun weights fit`",
+        ),
+        (
+            "del file['data/f/1']; file['data/f/1'] = np.zeros(3)",
+            r"layer 'f', blob 1: shape \(3\) in the file, \(2\) in the net",
+        ),
         ("del file['data/f/1']; file['data/f/1'] = b'text'", "holds no numbers"),
-        ("file['data'].create_dataset('f/2', (1 << 40,), 'f4')", "has shape .*, but not as many numbers"),
+        (
+            "file['data'].create_dataset('f/2', (1 << 40,), 'f4')",
+            "has shape .*, but not as many numbers",
+        ),
         ("del file['data']; file['data'] = 3", "not weights"),
     ],
 )
@@ -207,7 +251,11 @@ def test_flipped_bits_are_read_or_refused(file: Path, read: Callable) -> None:
 
 
 def test_a_binary_file_by_the_name_of_an_hdf5_file_is_read_for_what_it_is() -> None:
-    net = build(data("x", 1, 3) + layer("InnerProduct", "x", "f", DENSE % 'weight_filler { type: "xavier" }'), netrun.TEST)
+    net = build(
+        data("x", 1, 3)
+        + layer("InnerProduct", "x", "f", DENSE % 'weight_filler { type: "xavier" }'),
+        netrun.TEST,
+    )
     net.save("w.caffemodel")
     Path("w.caffemodel").rename("w.h5")
     np.testing.assert_array_equal(files.read("w.h5")["f"][0], net.params["f"][0].data)

@@ -1,7 +1,8 @@
-"""Files of weights in the forms that Caffe has left behind: all of them load as if they were of today.
+"""Files of weights in the forms that Caffe has left behind: all of them load as if they were of
+today.
 
-NET has what such files hold: convolutions (grouped too), inner products, whose weights were once 1x1xNxK and biases 1x1x1xN, and
-BatchNorm, whose three blobs have been both (C) and 1xCx1x1's like.
+NET has what such files hold: convolutions (grouped too), inner products, whose weights were once
+1x1xNxK and biases 1x1x1xN, and BatchNorm, whose three blobs have been both (C) and 1xCx1x1's like.
 """
 
 from __future__ import annotations
@@ -25,8 +26,15 @@ NET = (
     + layer("Convolution", "c", "g", CONV % 2)
     + layer("InnerProduct", "g", "f", "inner_product_param { num_output: 5 }")
 )
-NORM = data("x", 2, 3, 4, 4) + layer("BatchNorm", "x", "b") + layer("Scale", "b", "s", "scale_param { bias_term: true }")
-V1_TYPES = {"Convolution": pb.V1LayerParameter.CONVOLUTION, "InnerProduct": pb.V1LayerParameter.INNER_PRODUCT}
+NORM = (
+    data("x", 2, 3, 4, 4)
+    + layer("BatchNorm", "x", "b")
+    + layer("Scale", "b", "s", "scale_param { bias_term: true }")
+)
+V1_TYPES = {
+    "Convolution": pb.V1LayerParameter.CONVOLUTION,
+    "InnerProduct": pb.V1LayerParameter.INNER_PRODUCT,
+}
 V0_TYPES = {"Convolution": "conv", "InnerProduct": "innerproduct"}
 Arrays = dict[str, list[np.ndarray]]
 
@@ -56,16 +64,25 @@ def v2(net: pb.NetParameter, name: str, kind: str, blobs: list[pb.BlobProto]) ->
 
 
 def v1(net: pb.NetParameter, name: str, kind: str, blobs: list[pb.BlobProto]) -> None:
-    net.layers.add(name=name, type=V1_TYPES[kind], blobs=blobs, blobs_lr=[1, 2], bottom=["x"], top=[name])
+    net.layers.add(
+        name=name, type=V1_TYPES[kind], blobs=blobs, blobs_lr=[1, 2], bottom=["x"], top=[name]
+    )
 
 
 def v0(net: pb.NetParameter, name: str, kind: str, blobs: list[pb.BlobProto]) -> None:
-    net.layers.add(layer=pb.V0LayerParameter(name=name, type=V0_TYPES[kind], blobs=blobs, blobs_lr=[1, 2]), bottom=["x"], top=[name])
+    net.layers.add(
+        layer=pb.V0LayerParameter(name=name, type=V0_TYPES[kind], blobs=blobs, blobs_lr=[1, 2]),
+        bottom=["x"],
+        top=[name],
+    )
 
 
 def values(net: netrun.Net) -> Arrays:
     rng = np.random.default_rng(4)
-    return {name: [rng.standard_normal(blob.shape).astype(np.float32) for blob in blobs] for name, blobs in net.params.items()}
+    found = {}
+    for name, blobs in net.params.items():
+        found[name] = [rng.standard_normal(blob.shape).astype(np.float32) for blob in blobs]
+    return found
 
 
 def write(net: netrun.Net, arrays: Arrays, form: Callable, blob: Callable, path: Path) -> None:
@@ -93,7 +110,11 @@ def test_statistics_load_in_every_shape(blob: Callable, tmp_path: Path) -> None:
     """And normalise: the two first blobs count divided by the third."""
     net, path = build(NORM, netrun.TEST), tmp_path / "old.caffemodel"
     arrays = {
-        "b": [np.array([2, 4, 6], np.float32), np.array([8, 18, 32], np.float32), np.array([2], np.float32)],
+        "b": [
+            np.array([2, 4, 6], np.float32),
+            np.array([8, 18, 32], np.float32),
+            np.array([2], np.float32),
+        ],
         "s": [np.array([1, 2, 3], np.float32), np.array([0, 1, 2], np.float32)],
     }
     write(net, arrays, v2, blob, path)
@@ -101,7 +122,9 @@ def test_statistics_load_in_every_shape(blob: Callable, tmp_path: Path) -> None:
     net.blobs["x"].data[...] = 5
     out = net.forward()["s"][0, :, 0, 0]
     mean, variance = np.array([1, 2, 3], np.float32), np.array([4, 9, 16], np.float32)
-    np.testing.assert_allclose(out, (5 - mean) / np.sqrt(variance + 1e-5) * [1, 2, 3] + [0, 1, 2], rtol=1e-5)
+    np.testing.assert_allclose(
+        out, (5 - mean) / np.sqrt(variance + 1e-5) * [1, 2, 3] + [0, 1, 2], rtol=1e-5
+    )
 
 
 def test_four_sizes_are_no_other_four(tmp_path: Path) -> None:
@@ -110,5 +133,7 @@ def test_four_sizes_are_no_other_four(tmp_path: Path) -> None:
     arrays = values(net)
     arrays["f"][1] = arrays["f"][1].reshape(5, 1, 1, 1)
     write(net, arrays, v1, legacy, path)
-    with pytest.raises(CaffeError, match=r"layer 'f', blob 1: shape \(5 1 1 1\) in the file, \(5\) in the net"):
+    with pytest.raises(
+        CaffeError, match=r"layer 'f', blob 1: shape \(5 1 1 1\) in the file, \(5\) in the net"
+    ):
         net.copy_from(path)

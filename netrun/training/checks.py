@@ -1,0 +1,41 @@
+"""What must hold before a solver builds its nets, and before it writes a snapshot."""
+
+from __future__ import annotations
+
+from caffe_ir import caffe_ir_pb2 as pb
+from netrun.engine.engine import Engine
+from netrun.evaluation.ap_versions import AP_VERSIONS
+from netrun.training import snapshot
+from ssd_common.errors import CaffeError
+from ssd_common.suggest import suggest
+
+EVAL_TYPES = ("classification", "detection")
+
+
+def check(param: pb.SolverParameter) -> None:
+    """Refuse, before a net is built, what would stop the run later. Raises CaffeError."""
+    snapshot.check(param)
+    if param.average_loss < 1:
+        raise CaffeError(f"solver: average_loss must be at least 1, not {param.average_loss}")
+    if param.iter_size < 1:
+        raise CaffeError(f"solver: iter_size must be at least 1, not {param.iter_size}")
+    kind = param.eval_type
+    if kind not in EVAL_TYPES:
+        raise CaffeError(f"solver: unknown eval_type '{kind}'{suggest(kind, EVAL_TYPES)}")
+    version = param.ap_version
+    if kind == "detection" and version not in AP_VERSIONS:
+        near = suggest(version, AP_VERSIONS)
+        raise CaffeError(f"solver: unknown ap_version '{version}'{near}")
+
+
+def check_weights(net: Engine, iteration: int, kept: str) -> None:
+    """Refuse a snapshot of weights that are not finite.
+
+    iteration: how often the weights have been updated.
+    kept: which snapshot is the last good one; the end of the message.
+    Raises CaffeError with the blob's layer and number.
+    """
+    for blob in net.learnable:
+        if not blob.tensor.isfinite().all():
+            bad = f"blob {blob.index} of layer '{blob.layer}' is not finite"
+            raise CaffeError(f"iteration {iteration}: not writing a snapshot: {bad}{kept}")

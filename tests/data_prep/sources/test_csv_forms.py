@@ -1,0 +1,154 @@
+"""The forms that tables come in: headers, orders of columns, lists; and errors for all others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_prep.sources import csv_columns
+from data_prep.sources.csv import Csv
+from tests.data_prep.conversions import CAT, read, said
+from tests.data_prep.support import refused
+
+TABLES = {
+    "tensorflow": "filename,width,height,class,xmin,ymin,xmax,ymax\n0.jpg,64,48,cat,4,5,20,25\n",
+    "keras-retinanet": "0.jpg,4,5,20,25,cat\n1.jpg,,,,,\n",
+    "keras-retinanet, empty first": "1.jpg,,,,,\n0.jpg,4,5,20,25,cat\n",
+    "class second": "0.jpg,cat,4,5,20,25\n",
+    "no header, tensorflow": "0.jpg,64,48,cat,4,5,20,25\n",
+    "semicolons": "image;label;x1;y1;x2;y2\n0.jpg;cat;4;5;20;25\n",
+    "tabs, quotes, spaces": (
+        '"File Name"\tX Min\tY Min\tX Max\tY Max\tClass\n"0.jpg"\t 4\t5 \t20\t25\tcat\n'
+    ),
+    "corner and sides": "image_path,x,y,w,h,category\n./0.jpg,4,5,16,20,cat\n",
+    "corner, width, height": "image,x,y,width,height,label\n0.jpg,4,5,16,20,cat\n",
+    "bbox_x": (
+        "image_name,bbox_x,bbox_y,bbox_width,bbox_height,image_width,image_height,label_name\n"
+        "0.jpg,4,5,16,20,64,48,cat\n"
+    ),
+    "open images": (
+        "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf\n"
+        "0,xclick,cat,1,0.0625,0.3125,0.10416666666666667,0.5208333333333334,0\n"
+    ),
+    "byte order mark, windows": (
+        "\ufefffilename,class,xmin,ymin,xmax,ymax\r\n0.jpg,cat,4,5,20,25\r\n"
+    ),
+    "floats that are whole": "filename,class,xmin,ymin,xmax,ymax\n0.jpg,cat,4.0,5.0,20.0,25.0\n",
+}
+
+
+@pytest.mark.parametrize("form", TABLES)
+def test_table(form: str, root: Path) -> None:
+    (root / "boxes.csv").write_text(TABLES[form], newline="")
+    found = read(Csv(root))
+    assert found.pop("0.jpg") == [pytest.approx(CAT)]
+    assert found in ({}, {"1.jpg": []})
+
+
+def test_rows_of_an_image_need_not_follow_each_other(root: Path) -> None:
+    (root / "boxes.csv").write_text("0.jpg,4,5,20,25,cat\n1.jpg,1,2,3,4,dog\n0.jpg,5,6,7,8,dog\n")
+    assert read(Csv(root / "boxes.csv")) == {
+        "0.jpg": [CAT, ("dog", False, 5, 6, 7, 8)],
+        "1.jpg": [("dog", False, 1, 2, 3, 4)],
+    }
+
+
+def test_groups_of_open_images_are_difficult_and_fractions_need_the_image(root: Path) -> None:
+    (root / "train.csv").write_text(
+        "ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf\n0,/m/1,0,0.5,0,1,1\n9,/m/1,0,0.5,0,1,1\n"
+    )
+    # There is no 9.jpg; the error comes with its image.
+    assert read(Csv(root)) == {"0.jpg": [("/m/1", True, 0, 0, 32, 48)], "9.jpg": []}
+
+
+BAD_TABLES = {
+    "": "FILE: is empty",
+    "a,b\n": (
+        "FILE:1: a header such as filename,xmin,ymin,xmax,ymax,class is missing, and these 2 "
+        "columns are not known without"
+    ),
+    "filename,xmin,ymin,xmax,ymax\n": (
+        "FILE:1: no column 'class'; there are filename, xmin, ymin, xmax, ymax"
+    ),
+    "filename,xmni,ymin,xmax,ymax,class\n": "FILE:1: no column 'xmin' (there is 'xmni'?)",
+    "filename,xmin,ymin,xmax,ymax,class\n": "FILE: a table without a row",
+    "filename,xmin,ymin,xmax,ymax,class\n,1,2,3,4,cat\n": "FILE:2: an image without a name",
+    "filename,xmin,ymin,xmax,ymax,class\n0.jpg,1,two,3,4,cat\n": (
+        "FILE:2: ymin is 'two', not a number"
+    ),
+    "filename,xmin,ymin,xmax,ymax,class\n0.jpg,1,2,3,4,cat\n0.jpg,1,2,3\n": (
+        "FILE:3: ymax is '', not a number"
+    ),
+    "filename,xmin,ymin,xmax,ymax,class\n0.jpg,1,2,3,4,\n": "FILE:2: a class without a name",
+    "filename;xmin;ymin;xmax;ymax;class\n0.jpg;1,5;2;3;4;cat\n": (
+        "FILE:2: xmin is '1,5', not a number"
+    ),
+}
+
+
+@pytest.mark.parametrize("content", BAD_TABLES)
+def test_bad_table(content: str, root: Path) -> None:
+    file = root / "boxes.csv"
+    file.write_text(content)
+    assert said(lambda: read(Csv(root))) == BAD_TABLES[content].replace("FILE", str(file))
+
+
+@pytest.mark.parametrize("name", ["9.jpg", "0.jpg/1.jpg", "images"])
+def test_images_that_are_none(
+    name: str, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "boxes.csv").write_text(f"0.jpg,4,5,20,25,cat\n{name},4,5,20,25,cat\n")
+    for other in ("1.jpg", "2.jpg"):
+        (root / other).unlink()  # else a note says that they have no annotation
+    assert (
+        refused(capsys, "csv", root, "--out", tmp_path / "out/lmdb")
+        == f"{root / name}: no such image"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_encodings_of_tables(encoding: str, root: Path) -> None:
+    begin = "\ufeff" if encoding.endswith("e") else ""  # Python writes it for the others
+    (root / "boxes.csv").write_text(
+        f"{begin}filename,xmin,ymin,xmax,ymax,class\n0.jpg,4,5,20,25,Käse\n", encoding=encoding
+    )
+    assert read(Csv(root)) == {"0.jpg": [("Käse", *CAT[1:])]}
+
+
+def test_other_encodings_are_refused_with_a_remedy(root: Path) -> None:
+    file = root / "boxes.csv"
+    file.write_text("0.jpg,4,5,20,25,Käse\n", encoding="cp1252")
+    remedy = "it is neither UTF-8 nor UTF-16 text (save it as UTF-8, or: iconv -f CP1252 -t UTF-8)"
+    assert said(lambda: read(Csv(root))) == f"{file}: not a table: {remedy}"
+
+
+@pytest.mark.parametrize("name", ["/nowhere/at all/1.jpg", r"C:\Users\me\1.jpg", "D:/1.jpg"])
+def test_paths_of_another_machine(name: str, root: Path) -> None:
+    file = root / "boxes.csv"
+    file.write_text(f"{root}/0.jpg,4,5,20,25,cat\n")
+    assert read(Csv(root)) == {f"{root}/0.jpg": [CAT]}
+    file.write_text(f"0.jpg,4,5,20,25,cat\n{name},4,5,20,25,cat\n{name}2,4,5,20,25,cat\n")
+    shown = name.replace("\\", "/")
+    remedy = "write names without folders in this column, or with those in DIR"
+    assert (
+        said(lambda: read(Csv(root)))
+        == f"{file}:2: '{shown}' is a path of another machine, whose folder is not here: {remedy}"
+    )
+
+
+def test_several_tables_are_lists(root: Path) -> None:
+    for name in ("train", "test"):
+        (root / f"{name}.csv").write_text("0.jpg,4,5,20,25,cat\n")
+    assert Csv(root).sets() == ["test", "train"]
+    assert read(Csv(root), "train") == {"0.jpg": [CAT]}
+    assert (
+        said(lambda: read(Csv(root)))
+        == f"{root}: several annotation files; choose with --list: test, train"
+    )
+    assert said(lambda: read(Csv(root), "tset")) == "tset: no such list (did you mean 'test'?)"
+
+
+def test_every_column_has_one_meaning() -> None:
+    known = [name for names in csv_columns.COLUMNS.values() for name in names]
+    assert len(known) == len(set(known))
