@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netgen.zoo.configuration import configure as configure
     from netgen.zoo.configuration import solver as solver
     from netgen.zoo.configuration import write as write
+    from netgen.zoo.registry import detectors as detectors
 
 __project__ = "ssd-zoo"  # data_prep and netrun tell by it that this netgen is ours
 
@@ -32,6 +33,7 @@ _HOMES = {
     "card": "netgen.reports.zoo_page",
     "check": "netgen.reports.checks",
     "configure": "netgen.zoo.configuration",
+    "detectors": "netgen.zoo.registry",
     "diff": "netgen.reports.net_diff",
     "find_dataset": "netgen.datasets",
     "solver": "netgen.zoo.configuration",

@@ -18,7 +18,7 @@ netgen list 'dssd*' '*_coco'
 def add_flags(parser: Parser) -> None:
     """Add the patterns and --plugin."""
     what = "list only matching ids, such as 'dssd*' (default: all)"
-    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help=what)
+    parser.add_argument("patterns", nargs="*", default=[], metavar="PATTERN", help=what)
     flags.add_plugin(parser)
 
 
@@ -28,15 +28,11 @@ def run(args: argparse.Namespace) -> None:
     Raises CaffeError for a pattern that matches no id.
     """
     from caffe_ir.rules import shape_text
-    from netgen.zoo.registry import entries, matching
+    from netgen.zoo.registry import detectors
 
     flags.load_plugins(args)
-    wanted: set[str] = set()
-    for pattern in args.patterns or ["*"]:
-        wanted.update(matching(pattern))
     rows = [("id", "input", "what")]
-    for zoo_id, entry in entries().items():
-        if zoo_id in wanted:
-            size = shape_text(entry.recipe().image_size)
-            rows.append((zoo_id, size, entry.title))
+    for entry in detectors(*args.patterns):
+        size = shape_text(entry.recipe().image_size)
+        rows.append((entry.id, size, entry.title))
     print(*aligned(rows, left=3), sep="\n")

@@ -243,6 +243,18 @@ def matching(pattern: str) -> list[str]:
     return found
 
 
+def detectors(*patterns: str) -> list[Entry]:
+    """Return the detectors whose ids match one of the patterns, in the order of the papers.
+
+    patterns: such as "dssd*"; none for all detectors.
+    Raises CaffeError with the nearest id for a pattern that matches none.
+    """
+    wanted: set[str] = set()
+    for pattern in patterns or ("*",):
+        wanted.update(matching(pattern))
+    return [entry for zoo_id, entry in entries().items() if zoo_id in wanted]
+
+
 def resolve(name: str) -> str:
     """Return the zoo id that a name means, see `full_id`.
 

@@ -9,6 +9,7 @@ import pytest
 
 import netgen
 from netgen.reports.checks import CheckedNet, CheckedSolver
+from netgen.zoo.registry import entries
 from ssd_common.errors import CaffeError
 from tests.support import ROOT
 
@@ -60,3 +61,12 @@ def test_check(monkeypatch: pytest.MonkeyPatch) -> None:
     solver = netgen.check("prototxt/ssd300_voc0712/solver.prototxt")
     assert isinstance(solver, CheckedSolver)
     assert (solver.max_iter, solver.steps) == (120000, (80000, 100000, 120000))
+
+
+def test_detectors() -> None:
+    assert netgen.detectors() == list(entries().values())
+    found = netgen.detectors("ppn300_coco", "ssd300_coco", "ssd30?_coco")
+    assert [detector.id for detector in found] == ["ssd300_coco", "ppn300_coco"]
+    assert found[0].title.startswith("SSD300")
+    with pytest.raises(CaffeError, match=r"no detector matches 'fsd300\*' \(did you mean"):
+        netgen.detectors("ssd*", "fsd300*")
