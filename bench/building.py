@@ -1,6 +1,6 @@
-"""Print how long netgen takes: the whole zoo, one id, `--help`. Standard library and netgen only.
+"""Print how long netgen takes: the whole zoo, one id, `--help`.
 
-usage: python -m bench.building    (`make bench-netgen` calls it)
+usage: python -m bench.building    (`make bench-netgen` calls it; needs what netgen needs)
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
+
+from ssd_common.arguments import Parser
+from ssd_common.command import run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {"all": 15.0, "one": 0.7, "help": 0.3}  # seconds, on one core
@@ -51,8 +55,12 @@ def seconds(*arguments: str, folder: str, runs: int = 3) -> tuple[float, str]:
     return best, printed
 
 
-def main() -> int:
-    """Print the times beside their targets. Returns 1 if one is missed, else 0."""
+def main(argv: Sequence[str]) -> int:
+    """Print the times beside their targets. Returns 1 if one is missed, else 0.
+
+    Raises UsageError for any argument but --help.
+    """
+    Parser(prog="python -m bench.building", description=__doc__).parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         whole, printed = seconds("-c", EVERYTHING, folder=folder, runs=1)
         one, _ = seconds("-m", "netgen", "build", "dssd513_coco", folder=folder)
@@ -75,4 +83,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command("bench.building", main))

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import report
+from bench import building, report
 from bench.__main__ import Measured, compare
 from bench.nets import ROOT
+from ssd_common.errors import UsageError
 
 
 def test_two_contenders_and_a_report(tmp_path: Path) -> None:
@@ -64,3 +65,13 @@ def test_targets(seconds: float, met: bool) -> None:
         (0.1, False),
         (1.25, True),
     ]
+
+
+def test_the_measurement_of_netgen_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """It takes no argument, and measures nothing for a wrong one."""
+    with pytest.raises(SystemExit) as end:
+        building.main(["--help"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: python -m bench.building [-h]\n")
+    with pytest.raises(UsageError, match=r"--runs; see python -m bench\.building --help"):
+        building.main(["--runs"])
