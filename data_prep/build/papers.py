@@ -13,9 +13,9 @@ from data_prep.checks.boxes import Fix
 from data_prep.checks.report import Report
 from data_prep.sources.source import UNLABELLED, Item, Source
 from data_prep.sources.voc import Folder
-from netgen import find_dataset
-from ssd_common.errors import CaffeError
+from ssd_common.errors import CaffeError, UsageError
 from ssd_common.files import PathLike
+from ssd_common.installation import require_own_netgen
 from ssd_common.suggest import suggest
 
 
@@ -72,11 +72,11 @@ def paper(
     Raises CaffeError, with nothing written, if anything is wrong.
     """
     found = find(name)
+    paths, labelled = _paths(name, found)
     source = _source(found, Path(folder))
     out = Path(out)
     train = [item for split in found.train for item in source.read_list(split)]
     test = [item for split in found.test for item in source.read_list(split)]
-    paths, labelled = _paths(name, found)
     if not labelled:
         test = [item._replace(annotation=UNLABELLED) for item in test]
     train_stem = Path(paths.train_lmdb).name.removesuffix("_lmdb").rpartition("_")[2]
@@ -98,17 +98,23 @@ def _source(found: PaperSet, folder: Path) -> Source:
 
 
 def find(name: str) -> PaperSet:
-    """Return a paper's data set by name. Raises CaffeError with the nearest name."""
+    """Return a paper's data set by name. Raises UsageError with the nearest name."""
     if name not in PAPER_SETS:
         known = suggest(name, PAPER_SETS) or f" (one of {', '.join(PAPER_SETS)})"
-        raise CaffeError(f"no data set '{name}' of a paper{known}")
+        raise UsageError(f"no data set '{name}' of a paper{known}")
     return PAPER_SETS[name]
 
 
 def _paths(name: str, found: PaperSet) -> tuple[Paths, bool]:
-    """Return where a data set is written, and whether the labels of its test images are public."""
+    """Return where a data set is written, and whether the labels of its test images are public.
+
+    Raises CaffeError where netgen is another project's.
+    """
     if found.paths:
         return found.paths, True
+    require_own_netgen()
+    from netgen import find_dataset  # noqa: PLC0415  (not before it is known to be ours)
+
     dataset = find_dataset(name)
     paths = Paths(dataset.train_lmdb, dataset.test_lmdb, dataset.labelmap, dataset.name_size)
     return paths, dataset.test_labels

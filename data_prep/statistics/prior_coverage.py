@@ -16,8 +16,8 @@ from caffe_ir import text
 from caffe_ir.phase import filter_net
 from caffe_ir.prior_boxes import prior_boxes
 from caffe_ir.walk import walk
-from netgen import build
 from ssd_common.errors import CaffeError
+from ssd_common.installation import require_own_netgen
 
 CHUNK = 1 << 22  # overlaps to compute at a time
 MATCHED = 0.5  # overlap_threshold of MultiBoxLoss in all nets of the zoo
@@ -92,9 +92,13 @@ def _net(name: str) -> pb.NetParameter:
     """Read a net in the phase that has its prior boxes.
 
     name: a zoo id, or a prototxt of any phase
+    Raises CaffeError for an unknown id, and for any id where netgen is another project's.
     """
     is_file = Path(name).suffix == ".prototxt" or Path(name).is_file()
     if not is_file:
+        require_own_netgen()
+        from netgen import build  # noqa: PLC0415  (not before it is known to be ours)
+
         return filter_net(build(name, "train"), pb.TRAIN)
     whole = text.read_net(name)
     net = filter_net(whole, pb.TRAIN)

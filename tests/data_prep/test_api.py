@@ -17,6 +17,7 @@ from data_prep.sources import KINDS
 from ssd_common.errors import CaffeError
 from ssd_common.version import __version__
 from tests.data_prep.support import records
+from tests.support import ROOT
 
 
 def test_build_writes_what_the_command_writes(folder: Path, tmp_path: Path) -> None:
@@ -106,6 +107,26 @@ def test_a_set_that_does_not_exist(tmp_path: Path) -> None:
         CaffeError, match=r"no data set 'voc071' of a paper \(did you mean 'voc0712'"
     ):
         data_prep.paper("voc071", tmp_path)
+
+
+def test_anothers_netgen_is_named(tmp_path: Path) -> None:
+    """netgen-mesher installs a package of the same name: no bare ImportError comes of it."""
+    (tmp_path / "netgen").mkdir()
+    (tmp_path / "netgen/__init__.py").write_text("raise ImportError('libngcore')")
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import data_prep\n"
+        "from ssd_common.errors import CaffeError\n"
+        "def stats(): data_prep.stats(sys.argv[1], nets=['ssd300'])\n"
+        "def paper(): data_prep.paper('voc0712', sys.argv[1])\n"
+        "for call in (stats, paper):\n"
+        "    try: call()\n"
+        "    except CaffeError as error: print(error)\n"
+    )
+    argv = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    stats, paper = done.stdout.splitlines()
+    assert stats == paper
+    assert stats.startswith(f"{tmp_path}/netgen/__init__.py is not ssd-zoo's netgen: ")
 
 
 def test_functions_and_rooms_of_one_name() -> None:
