@@ -6,7 +6,6 @@ import argparse
 
 from netrun.commands import flags
 from netrun.training.actions import EFFECTS
-from ssd_common.errors import UsageError
 
 HELP = "train or finetune a model as its solver prototxt says, or resume training from a snapshot"
 EXAMPLES = """
@@ -60,11 +59,9 @@ def run(args: argparse.Namespace) -> int:
     from netrun.runtime.device import parse
     from netrun.training import distributed
     from netrun.training.signals import TERMINATED, Signals
-    from netrun.training.train import LATEST, solver_param, train, wanted_gpu
+    from netrun.training.train import refuse_two_starts, solver_param, train, wanted_gpu
 
-    if args.snapshot and args.weights and args.snapshot != LATEST:
-        either = "give a --snapshot to resume training or --weights to finetune"
-        raise UsageError(f"{either}, but not both")
+    refuse_two_starts(args.weights, args.snapshot)
     stages = flags.stages(args)
     param = solver_param(args.solver, args.level, stages)
     here = distributed.place()

@@ -16,7 +16,7 @@ from netrun.runtime.options import DEFAULTS, RunOptions
 from netrun.training import batch_size, distributed, snapshot
 from netrun.training.signals import Signals
 from netrun.training.solver import Solver
-from ssd_common.errors import CaffeError
+from ssd_common.errors import UsageError
 from ssd_common.files import PathLike
 
 LATEST = "latest"
@@ -57,15 +57,15 @@ def train(
         none, training starts from the beginning, or from `weights`.
     level, stages: for include and exclude rules.
     device: as PyTorch names it (default: what the solver says; the CPU where there is no CUDA).
-    options: precision, strict and sync_batch_norm count here.
+    options: precision, strict, sync_batch_norm and seed count here; a solver's random_seed goes
+        before the seed.
     signals: what signals do to the run (default: what they do to every Python process).
 
-    Raises CaffeError for a solver, nets, data or files that cannot be used, where the loss is not
-    finite any more, and where memory runs out; it then names the batch size that fits.
+    Raises UsageError for both weights and a snapshot; CaffeError for a solver, nets, data or files
+    that cannot be used, where the loss is not finite any more, and where memory runs out; it then
+    names the batch size that fits.
     """
-    if resume and weights and resume != LATEST:
-        either = "give a --snapshot to resume training or --weights to finetune"
-        raise CaffeError(f"{either}, but not both")
+    refuse_two_starts(weights, resume)
     param = solver_param(solver, level, stages)
     here = distributed.place() or distributed.Place()
     if device is None:
@@ -95,6 +95,16 @@ def train(
         return batch_size.advise_training(param, place, str(solver), options.precision)
 
     return batch_size.advised(run, advise)
+
+
+def refuse_two_starts(weights: str | None, resume: PathLike | None) -> None:
+    """Raise UsageError for weights beside a snapshot, which has weights of its own.
+
+    weights, resume: as `train` takes them; weights go with "latest", which may find no snapshot.
+    """
+    if resume and weights and resume != LATEST:
+        either = "give a --snapshot to resume training or --weights to finetune"
+        raise UsageError(f"{either}, but not both")
 
 
 def solver_param(

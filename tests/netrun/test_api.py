@@ -15,7 +15,7 @@ import pytest
 import netrun
 from data_prep.cli import main as data_prep
 from netrun import pycaffe
-from ssd_common.errors import CaffeError
+from ssd_common.errors import CaffeError, UsageError
 from ssd_common.version import __version__
 from tests.netrun.narrow import deploy_net, train_test_net
 
@@ -212,7 +212,7 @@ def test_train_goes_on_and_refuses(here: Path, tmp_path: Path) -> None:
     Path("longer.prototxt").write_text(
         SOLVER.replace("max_iter: 8", "max_iter: 9").replace("snapshot: 4", "snapshot: 0")
     )
-    with pytest.raises(CaffeError, match="not both"):
+    with pytest.raises(UsageError, match="not both"):
         netrun.train("longer.prototxt", weights=WEIGHTS, resume="snapshots/n_iter_8.solverstate")
     result = netrun.train("longer.prototxt", resume="latest", device="cpu")
     assert (result.finished, result.iteration) == (True, 9)
