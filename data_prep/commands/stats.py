@@ -66,13 +66,24 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the tables, and draw them where --out asks for a picture."""
+    """Print the tables, and draw them where --out asks for a picture.
+
+    Raises UsageError for another picture's name and CaffeError for a net that cannot be read,
+    both before it reads any data; CaffeError for data that cannot be read.
+    """
+    from data_prep.statistics.prior_coverage import read_net
     from data_prep.statistics.stats import stats
 
+    if args.out:
+        # Only a picture needs matplotlib, which takes half a second to import.
+        from data_prep.statistics.figure import format_of
+
+        format_of(args.out)
+    nets = [read_net(name) for name in args.net]
     if args.kind == "lmdb":
-        found = stats(args.lmdb, labelmap=args.labelmap, nets=args.net)
+        found = stats(args.lmdb, labelmap=args.labelmap, nets=nets)
     else:
-        found = stats(kinds.opened(args, args.kind), image_list=args.list, nets=args.net)
+        found = stats(kinds.opened(args, args.kind), image_list=args.list, nets=nets)
     print(found)
     if args.out:
         found.draw(args.out)

@@ -17,7 +17,7 @@ from caffe_ir.lmdb_reader import LmdbReader, key_text
 from data_prep.images.encoding import PICTURE_NAMES
 from data_prep.sources import label_map
 from ssd_common import pictures
-from ssd_common.errors import CaffeError
+from ssd_common.errors import CaffeError, UsageError
 from ssd_common.files import PathLike, write_atomic
 
 TILE = 240  # side of an image's place, in pixels
@@ -76,9 +76,9 @@ def show(
 
 
 def _check_name(out: Path, suffixes: tuple[str, ...], when: str = "") -> None:
-    """Raise CaffeError for a name that is no picture's."""
+    """Raise UsageError for a name that is no picture's."""
     if out.suffix.lower() not in suffixes:
-        raise CaffeError(f"--out {out}: no picture's name; use {', '.join(suffixes)}{when}")
+        raise UsageError(f"--out {out}: no picture's name; use {', '.join(suffixes)}{when}")
 
 
 def _run_netrun_show(options: dict[str, object]) -> None:

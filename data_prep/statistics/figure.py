@@ -18,7 +18,7 @@ from data_prep.statistics import clusters, tables
 from data_prep.statistics.object_table import ObjectTable
 from data_prep.statistics.prior_coverage import MATCHED, NetPriors
 from data_prep.statistics.sample import sample
-from ssd_common.errors import CaffeError
+from ssd_common.errors import UsageError
 from ssd_common.files import write_atomic
 
 BLUE = "#3b6ea8"
@@ -39,15 +39,21 @@ SETTINGS: dict[Any, Any] = {
 }
 
 
+def format_of(path: Path) -> str:
+    """Return "png", "svg" or "pdf", by a file's name. Raises UsageError for other names."""
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in ("png", "svg", "pdf"):
+        raise UsageError(f"{path}: no picture's name; use .png, .svg or .pdf")
+    return kind
+
+
 def write(path: Path, objects: ObjectTable, covered: Sequence[tables.Covered] = ()) -> None:
     """Draw statistics of objects, and how nets cover them, as one picture.
 
     path: ends in .png, .svg or .pdf
-    Raises CaffeError for other names.
+    Raises UsageError for other names.
     """
-    kind = path.suffix.lower().lstrip(".")
-    if kind not in ("png", "svg", "pdf"):
-        raise CaffeError(f"{path}: no picture's name; use .png, .svg or .pdf")
+    kind = format_of(path)
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(13, 7.5), dpi=110, layout="constrained")
         axes = figure.subplots(2, 3).ravel()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from data_prep.sources.source import Source
 from data_prep.statistics import object_table, prior_coverage, tables
 from data_prep.statistics.object_table import ObjectTable
+from data_prep.statistics.prior_coverage import NetPriors
 from data_prep.statistics.tables import Covered, Table
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
@@ -39,7 +40,7 @@ class Statistics(NamedTuple):
         """Draw everything as one picture.
 
         path: ends in .png, .svg or .pdf
-        Raises CaffeError for other names.
+        Raises UsageError for other names.
         """
         # matplotlib takes half a second to import.
         from data_prep.statistics import figure  # noqa: PLC0415
@@ -52,24 +53,31 @@ def stats(
     *,
     image_list: str | None = None,
     labelmap: str | None = None,
-    nets: Sequence[str] = (),
+    nets: Sequence[str | NetPriors] = (),
 ) -> Statistics:
     """Gather statistics of an LMDB, of several together, or of a data set that is not yet built.
 
     data: an annotated LMDB, several LMDBs, or a data set, see data_prep.open_source
     image_list: the images of a data set to read; None for all
     labelmap: names the classes of LMDBs; None for the labelmap.prototxt beside each
-    nets: zoo ids or prototxts, whose prior boxes are compared with the objects
+    nets: zoo ids or prototxts, whose prior boxes are compared with the objects; or what
+      prior_coverage.read_net has read of them
     Raises CaffeError for data without an object, for damaged data, and for a net without prior
       boxes.
     """
-    priors = [prior_coverage.read_net(name) for name in nets]
+    priors = [_priors(net) for net in nets]
     objects = _objects(data, image_list, labelmap)
     if not len(objects):
         unread = tables.left_out(objects)
         raise CaffeError(f"{len(objects.images)} images, and not one object{unread}")
     covered = [tables.covered(objects, net) for net in priors]
     return Statistics(objects, tables.tables(objects), tables.advice(objects), covered)
+
+
+def _priors(net: str | NetPriors) -> NetPriors:
+    if isinstance(net, str):
+        return prior_coverage.read_net(net)
+    return net
 
 
 def _objects(

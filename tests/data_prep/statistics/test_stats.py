@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+import data_prep
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.phase import filter_net
 from caffe_ir.walk import walk
 from data_prep.cli import main
 from data_prep.statistics import clusters, object_table, prior_coverage, tables
+from data_prep.statistics.stats import stats
 from netrun import Net
 from netrun.data.boxes import Annotations
 from netrun.data.resize import Resize
@@ -190,9 +192,22 @@ def test_bad_flags(three: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     capsys.readouterr()
     assert (
-        refused(capsys, "stats", "voc", three, "--out", "x.bmp")
-        == "x.bmp: no picture's name; use .png, .svg or .pdf"
+        refused(capsys, "stats", "voc", three, "--out", "x.bmp", status=2)
+        == "x.bmp: no picture's name; use .png, .svg or .pdf; see data_prep stats voc --help"
     )
+
+
+def test_a_net_is_refused_before_data_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in (("voc", "nowhere"), ("lmdb", "nowhere")):
+        said = refused(capsys, "stats", *argv, "--net", "ssd300_voc071")
+        assert said.startswith("no detector 'ssd300_voc071'")
+
+
+def test_nets_may_be_read_before(three: Path) -> None:
+    source = data_prep.open_source("voc", three)
+    name = "ssd300_voc0712"
+    read = prior_coverage.read_net(name)
+    assert str(stats(source, nets=[read])) == str(stats(source, nets=[name]))
 
 
 # ---- Clusters
