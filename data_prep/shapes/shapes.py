@@ -24,7 +24,7 @@ from data_prep.checks.report import Report
 from data_prep.shapes import textures
 from data_prep.sources.source import Object
 from data_prep.sources.voc import ANNOTATIONS, IMAGES, SETS, Folder
-from ssd_common.errors import CaffeError
+from ssd_common.errors import CaffeError, UsageError
 from ssd_common.files import PathLike
 
 CLASSES = ("circle", "ring", "square", "star", "triangle")
@@ -251,12 +251,13 @@ def shapes(
     seed: another seed, other images; not negative
     overwrite: replace the data set that is there
     Returns what train_lmdb and test_lmdb hold.
-    Raises CaffeError if out has anything else in it, or is there already and overwrite is not set.
+    Raises UsageError for a size or seed that cannot be, CaffeError if out has anything else in it,
+      or is there already and overwrite is not set.
     """
     if size < SMALLEST_SIZE:
-        raise CaffeError(f"--size must be at least {SMALLEST_SIZE}")
+        raise UsageError(f"--size must be at least {SMALLEST_SIZE}")
     if seed < 0:
-        raise CaffeError("--seed must not be negative")
+        raise UsageError("--seed must not be negative")
     out = Path(out).resolve()
     _check_out(out, overwrite)
     clear_leftovers(out)
@@ -273,7 +274,18 @@ def shapes(
         replace_folder(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return [replace(part, lmdb=out / part.lmdb.name) for part in parts]
+    return [_moved(part, folder, out) for part in parts]
+
+
+def _moved(part: Part, old: Path, new: Path) -> Part:
+    """Return a part of a data set whose folder has been renamed."""
+    items = []
+    for item in part.items:
+        place = item.place
+        if place:
+            place = place.replace(str(old), str(new), 1)
+        items.append(item._replace(place=place))
+    return replace(part, lmdb=new / part.lmdb.name, items=items)
 
 
 def _check_out(out: Path, overwrite: bool) -> None:

@@ -86,6 +86,13 @@ def test_mask_covers_the_outline(kind: str) -> None:
     assert shapes.area(shape) < covered < shapes.area(shape) + edge
 
 
+def test_parts_name_the_lists_where_they_lie_at_last(tmp_path: Path) -> None:
+    parts = shapes.shapes(tmp_path / "s", train=2, test=1, size=64)
+    places = [item.place for part in parts for item in part.items]
+    lists = tmp_path / "s" / "ImageSets/Main"
+    assert places == [f"{lists}/train.txt:1", f"{lists}/train.txt:2", f"{lists}/test.txt:1"]
+
+
 def test_other_folders_are_left_alone(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,8 +105,8 @@ def test_other_folders_are_left_alone(
         == f"{drawn}: already there (--overwrite replaces it)"
     )
     assert (
-        refused(capsys, "shapes", "--out", tmp_path / "x", "--size", "20")
-        == "--size must be at least 64"
+        refused(capsys, "shapes", "--out", tmp_path / "x", "--size", "20", status=2)
+        == "--size must be at least 64; see data_prep shapes --help"
     )
 
 
@@ -125,10 +132,10 @@ def test_sheet(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     ):
         main(["show", str(drawn / "test_lmdb"), "--out", str(tmp_path / name), "--count", "2"])
         assert (tmp_path / name).read_bytes().startswith(begin)
-    said = refused(capsys, "show", drawn / "test_lmdb", "--out", tmp_path / "x.gif")
+    said = refused(capsys, "show", drawn / "test_lmdb", "--out", tmp_path / "x.gif", status=2)
     assert said == (
         f"--out {tmp_path}/x.gif: no picture's name; use .png, .jpg, .jpeg, .webp, .bmp, "
-        ".tif, .tiff"
+        ".tif, .tiff; see data_prep show --help"
     )
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/data.mdb").write_bytes((drawn / "test_lmdb/data.mdb").read_bytes()[:100])
