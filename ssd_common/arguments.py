@@ -22,6 +22,7 @@ _FALSE = ("false", "f", "no", "n", "0")
 class Parser(argparse.ArgumentParser):
     """A parser that raises UsageError instead of exiting.
 
+    The arguments that it finds have one more, `prog`: the program and the command, "tool paint".
     It knows Caffe's spellings too: `-solver=x`, `--sigint_effect=x`, a bare `--gray`, `--nogray`.
     """
 
@@ -34,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError with the message and where to read more."""
-        raise UsageError(f"{message}; see {self.prog} --help")
+        raise UsageError(with_help(message, self.prog))
 
     def parse_known_args(self, args=None, namespace=None):
         """Refuse unknown flags before argparse does, which would not name the nearest flag.
@@ -50,6 +51,7 @@ class Parser(argparse.ArgumentParser):
         found, rest = super().parse_known_args(words, namespace)
         if rest:
             self.error(f"unexpected argument '{rest[0]}'")
+        found.prog = self.prog
         return found, rest
 
     def _refuse_unknown(self, words: Sequence[str]) -> None:
@@ -94,6 +96,16 @@ class Parser(argparse.ArgumentParser):
     def _is_switch(self, flag: str) -> bool:
         action = self._option_string_actions.get(flag)
         return action is not None and action.nargs == "?"
+
+
+def with_help(message: str, prog: str) -> str:
+    """Return an error of usage with the place that tells more, unless it has it already.
+
+    prog: the program and its command, "tool paint"
+    """
+    if message.endswith(" --help"):
+        return message
+    return f"{message}; see {prog} --help"
 
 
 def offer(action: argparse.Action, words: Callable[[], Iterable[str]]) -> None:
@@ -155,6 +167,22 @@ def positive(word: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"'{word}' is not a positive whole number")
     return value
+
+
+def at_least(least: int, about: str = "") -> Callable[[str], int]:
+    """Return the type of an argument that takes a whole number from `least` on.
+
+    about: what the error says after the number
+    """
+
+    def parse(word: str) -> int:
+        value = whole(word)
+        if value < least:
+            wanted = f"a whole number of at least {least}{about}"
+            raise argparse.ArgumentTypeError(f"'{word}' is not {wanted}")
+        return value
+
+    return parse
 
 
 def number(word: str) -> float:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ssd_common.arguments import Parser, unknown_argument, unknown_command
+from ssd_common.arguments import Parser, unknown_argument, unknown_command, with_help
 from ssd_common.errors import CaffeError, UsageError
 from ssd_common.installation import missing_package
 from ssd_common.tables import aligned
@@ -43,7 +43,8 @@ class Program:
       NOTES         a text between its flags and its examples
       HEAVY         names of modules that take long to import: imported just before run
       split         (argv) returns the command's own words, and those for args.rest
-    run also finds in args: command, its name; argv, its words as typed; program, this object.
+    run also finds in args: command, its name; argv, its words as typed; program, this object;
+    prog, how users call it. A UsageError of run gets the words "; see PROG --help".
     """
 
     name: str
@@ -115,7 +116,7 @@ class Program:
         if word.startswith("-"):
             flag = word.split("=", maxsplit=1)[0]
             message = unknown_argument(flag, ("--help", "--version"))
-            raise UsageError(f"{message}; see {self.name} --help")
+            raise UsageError(with_help(message, self.name))
         raise UsageError(unknown_command("command", word, list(self.commands)))
 
     def _command(self, name: str) -> Any:
@@ -146,7 +147,10 @@ class Program:
         with self.loading():
             for heavy in getattr(command, "HEAVY", ()):
                 importlib.import_module(heavy)
-        status = command.run(args)
+        try:
+            status = command.run(args)
+        except UsageError as error:
+            raise UsageError(with_help(str(error), args.prog)) from error
         return int(status or 0)
 
 

@@ -16,8 +16,8 @@ SHELLS = ("bash", "zsh", "fish")
 FOLDERS = ("DIR", "LMDB", "RUN", "PHOTOS")
 
 HELP = (
-    "Print a script that lets a shell complete commands, flags and their choices: of this program,"
-    " and of the others that were installed with it."
+    "print a script that lets a shell complete commands, flags and their choices: of this program,"
+    " and of the others that were installed with it"
 )
 NOTES = "Write the line into ~/.bashrc, ~/.zshrc (after compinit) or ~/.config/fish/config.fish."
 

@@ -71,6 +71,18 @@ def test_help_explains_no_flag_of_another_command(program, name: str) -> None:
         assert set(re.findall(r"--[a-z][\w-]*", said)) <= known, parser.prog
 
 
+@pytest.mark.parametrize(
+    ("program", "name"), COMMANDS, ids=[f"{program.name}-{name}" for program, name in COMMANDS]
+)
+def test_help_says_first_what_a_command_does(program, name: str) -> None:
+    """In words that could go on: no capital but of a name, nothing at the end, and nothing cut."""
+    for parser in with_those_below(program.parser(name)):
+        said = parser.description
+        assert said[-1].isalnum() or said[-1] == ")", said
+        first = said.split()[0]
+        assert first == first.lower() or first == "COCO's", said
+
+
 def with_those_below(parser: Parser) -> Iterator[Parser]:
     """A command's parser, and those of its kinds."""
     yield parser

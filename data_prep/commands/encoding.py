@@ -9,6 +9,7 @@ from data_prep.commands import flags
 from data_prep.images.encoding import ENCODE_TYPES, Encoding
 from ssd_common.arguments import positive, switch
 from ssd_common.errors import UsageError
+from ssd_common.suggest import suggest
 
 BOUND = 65500  # pixels; a JPEG has at most 65,535 a side
 
@@ -147,7 +148,9 @@ def _check_flags(args: argparse.Namespace, encode_type: str) -> None:
             " netrun reads nothing else, and Caffe reads it, too"
         )
     if encode_type and encode_type.lower() not in ENCODE_TYPES:
-        raise UsageError(f"--encode-type {encode_type}: not one of {', '.join(ENCODE_TYPES)}")
+        near = suggest(encode_type, ENCODE_TYPES)
+        known = ", ".join(ENCODE_TYPES)
+        raise UsageError(f"--encode-type {encode_type}: not one of {known}{near}")
     if bool(args.resize_width) != bool(args.resize_height):
         raise UsageError(
             "--resize-width and --resize-height go together (the fork's tool ignores one alone)"

@@ -8,7 +8,7 @@ from pathlib import Path
 from data_prep.checks.report import Report
 from data_prep.sources.choice import Choice
 from ssd_common.arguments import positive
-from ssd_common.errors import CaffeError, UsageError
+from ssd_common.errors import CaffeError
 from ssd_common.words import counted
 
 
@@ -62,10 +62,7 @@ def choice(args: argparse.Namespace) -> Choice:
     Raises UsageError where they contradict each other.
     """
     found = Choice(args.list, args.train_list, args.test_list, args.test_share, args.seed)
-    try:
-        found.check()
-    except CaffeError as error:
-        raise UsageError(str(error)) from None
+    found.check()
     return found
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from data_prep.sources import KINDS, open_source
-from data_prep.sources.selection import select
+from data_prep.sources.selection import class_names, select
 from data_prep.sources.source import Source
 
 
@@ -61,9 +61,10 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 def opened(args: argparse.Namespace, kind: str) -> Source:
     """Open the data set that the flags of add_source and add_selection name.
 
-    Raises CaffeError where it cannot be read.
+    Raises UsageError for names of classes that cannot be, CaffeError where it cannot be read.
     """
+    classes = class_names(args.classes)
     options = {option.name: getattr(args, option.name) for option in KINDS[kind].options}
     labelmap = getattr(args, "labelmap", None)
     source = open_source(kind, args.folder, labelmap=labelmap, **options)
-    return select(source, classes=args.classes, class_map=args.map, empty=args.empty)
+    return select(source, classes=classes, class_map=args.map, empty=args.empty)

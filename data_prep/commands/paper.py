@@ -27,7 +27,8 @@ data_prep paper coco ~/data/coco --out /ssd/data
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add flags for the data set, its folder, and what to write where."""
-    parser.add_argument("name", metavar="NAME", help=", ".join(PAPER_SETS))
+    names = list(PAPER_SETS)
+    parser.add_argument("name", metavar="NAME", choices=names, help=", ".join(names))
     parser.add_argument("folder", metavar="DIR", type=Path, help="where the data set lies")
     parser.add_argument(
         "--out",

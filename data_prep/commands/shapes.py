@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from data_prep.commands import flags
-from ssd_common.arguments import positive
+from ssd_common.arguments import at_least, positive
 
 HELP = "draw a small data set of shapes and build its LMDBs"
 EXAMPLES = "data_prep shapes --out data/shapes"
@@ -24,7 +24,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="side of an image, at least 64 (default: 300)",
     )
-    add("--seed", type=int, default=0, help="another seed, other images (default: 0)")
+    add("--seed", type=at_least(0), default=0, help="another seed, other images (default: 0)")
     flags.add_overwrite(parser)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ssd_common.errors import CaffeError
+from ssd_common.errors import CaffeError, UsageError
 from ssd_common.suggest import suggest
 
 
@@ -158,7 +158,7 @@ SETS: Mapping[str, tuple[Archive, ...]] = {
 def archives_of(names: Iterable[str]) -> list[Archive]:
     """List the archives that make up some sets, each once.
 
-    Raises CaffeError for a set that does not exist or needs a registration.
+    Raises UsageError for a set that does not exist, CaffeError for one that needs a registration.
     """
     found: dict[Archive, None] = {}
     for name in names:
@@ -169,6 +169,6 @@ def archives_of(names: Iterable[str]) -> list[Archive]:
             )
         if name not in SETS:
             near = suggest(name, SETS) or f" (one of {', '.join(SETS)})"
-            raise CaffeError(f"no data set '{name}'{near}")
+            raise UsageError(f"no data set '{name}'{near}")
         found |= dict.fromkeys(SETS[name])
     return list(found)

@@ -14,7 +14,7 @@ from data_prep.sources import fields, image_lists, label_map
 from data_prep.sources.kind import Kind, Option
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
 from data_prep.sources.voc import Folder
-from ssd_common.errors import CaffeError, ParseError
+from ssd_common.errors import ParseError, UsageError
 
 TYPES = ("xml", "json", "txt")
 
@@ -37,9 +37,9 @@ class Annoset(Folder):
         self._names = names
 
     def items(self) -> list[Item]:
-        """Raises CaffeError: only a list says which images there are."""
+        """Raises UsageError: only a list says which images there are."""
         needed = "--list, or --train-list and --test-list"
-        raise CaffeError(f"--label-type {self._type} needs {needed}")
+        raise UsageError(f"--label-type {self._type} needs {needed}")
 
     def read(self, item: Item) -> Annotation:
         """The annotation of an image. Raises ParseError with the file and, for text, the line."""
@@ -117,12 +117,13 @@ def _open(folder: Path, label_type: str = "xml", labelmap: str | None = None) ->
 
     label_type: one of TYPES
     labelmap: names the labels of text files
+    Raises UsageError for text files without it.
     """
     if label_type == "xml":
         return Folder(folder)
     if label_type == "txt" and not labelmap:
         reason = "annotations have label numbers, not names"
-        raise CaffeError(f"--label-type txt needs --labelmap: {reason}")
+        raise UsageError(f"--label-type txt needs --labelmap: {reason}")
     names = {}
     if labelmap:
         names = _names_by_label(label_map.find(labelmap))
@@ -138,7 +139,7 @@ def _names_by_label(path: Path) -> dict[int, str]:
 
 
 KIND = Kind(
-    title="a list of images and annotation files, as the fork has them,",
+    title="a list of images and annotation files, as the fork has them",
     notes="""
 A LIST has lines `image annotation`, relative to DIR. --label-type says what the annotations are:
 xml, as in VOC; json, as the fork's scripts split COCO, an object `image` and a list `annotation`

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from data_prep.sources import image_lists
 from data_prep.sources.source import Item, Source
-from ssd_common.errors import CaffeError
+from ssd_common.errors import UsageError
 
 
 class Choice(NamedTuple):
@@ -27,15 +27,15 @@ class Choice(NamedTuple):
     seed: int = 0
 
     def check(self) -> None:
-        """Raise CaffeError where its parts contradict each other."""
+        """Raise UsageError where its parts contradict each other."""
         if self.test_share and self.train_list:
             remedy = "leave it out with --train-list and --test-list"
-            raise CaffeError(f"--test-share draws the test images; {remedy}")
+            raise UsageError(f"--test-share draws the test images; {remedy}")
         if bool(self.train_list) != bool(self.test_list):
-            raise CaffeError("--train-list and --test-list go together (--list for a single LMDB)")
+            raise UsageError("--train-list and --test-list go together (--list for a single LMDB)")
         if self.image_list and self.train_list:
             remedy = "leave it out with --train-list and --test-list"
-            raise CaffeError(f"--list is for a single LMDB; {remedy}")
+            raise UsageError(f"--list is for a single LMDB; {remedy}")
 
     def items(self, source: Source) -> tuple[list[Item], ...]:
         """The images: one list, or those for training and those for testing. Raises CaffeError."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from data_prep.sources import fields, image_lists, label_map
 from data_prep.sources.source import Annotation, Item, Object, Source
-from ssd_common.errors import CaffeError, ParseError
+from ssd_common.errors import CaffeError, ParseError, UsageError
 from ssd_common.suggest import suggest
 
 Empty = Literal["keep", "drop"] | None
@@ -30,7 +30,7 @@ def select(
       the start
     Raises CaffeError for a name given twice or not there, and for a file that is no map of classes.
     """
-    names = _class_names(classes)
+    names = class_names(classes)
     renaming = None
     if class_map:
         renaming = read_map(label_map.find_map(class_map))
@@ -39,8 +39,11 @@ def select(
     return source
 
 
-def _class_names(classes: str | Sequence[str] | None) -> list[str] | None:
-    """Names of classes as users give them, each once. Raises CaffeError."""
+def class_names(classes: str | Sequence[str] | None) -> list[str] | None:
+    """Names of classes as users give them, each once.
+
+    Returns None where there are none. Raises UsageError for an empty name and for one given twice.
+    """
     if not classes:
         return None
     words: Sequence[str]
@@ -52,7 +55,7 @@ def _class_names(classes: str | Sequence[str] | None) -> list[str] | None:
         words = classes
     names = [word.strip() for word in words]
     if not all(names) or len(set(names)) < len(names):
-        raise CaffeError(f"--classes {given}: class names with commas between them, each once")
+        raise UsageError(f"--classes {given}: class names with commas between them, each once")
     return names
 
 

@@ -16,7 +16,7 @@ from netgen.data_layer import VGG_PIXELS, Pixels
 from netgen.graph import Blob, Net
 from netgen.run import Run
 from netgen.sources import Source
-from ssd_common.errors import CaffeError
+from ssd_common.errors import CaffeError, UsageError
 from ssd_common.suggest import suggest
 
 Maps = dict[str, Blob]  # by layer name
@@ -98,13 +98,13 @@ class NeckOnBackbone:
     def on(self, name: str) -> NeckOnBackbone:
         """Return the same neck on another backbone, over the maps of the same strides.
 
-        Raises CaffeError with the nearest name for an unknown backbone.
+        Raises UsageError with the nearest name for an unknown backbone.
         """
         choices = interchangeable(self.backbone)
         if name not in choices:
             known = ", ".join(choices)
             near = suggest(name, choices)
-            raise CaffeError(f"no backbone '{name}'{near}; there are {known}")
+            raise UsageError(f"no backbone '{name}'{near}; there are {known}")
         if name == self.backbone.name:
             return replace(self, replacement=None)
         return replace(self, replacement=choices[name])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netgen.commands import flags
 from netgen.reports.answers import KEYS
-from ssd_common.arguments import Parser
+from ssd_common.arguments import Parser, at_least, positive
 
 if TYPE_CHECKING:
     from netgen.run import Run
@@ -53,7 +53,7 @@ def _add_data_flags(parser: Parser) -> None:
     )
     add(
         "--classes",
-        type=int,
+        type=at_least(2, ", background included"),
         metavar="N",
         help="number of classes, background included (default: the data set's)",
     )
@@ -75,17 +75,22 @@ def _add_batch_flags(parser: Parser) -> None:
     )
     add(
         "--batch-per-gpu",
-        type=int,
+        type=positive,
         metavar="N",
         help="images per GPU and pass; iter_size makes up for the rest",
     )
     add(
         "--batch",
-        type=int,
+        type=positive,
         metavar="N",
         help="another effective batch, for a trial run; the learning rate is scaled alike",
     )
-    add("--iters", type=int, metavar="N", help="a run of N iterations, the schedule in proportion")
+    add(
+        "--iters",
+        type=positive,
+        metavar="N",
+        help="a run of N iterations, the schedule in proportion",
+    )
 
 
 def _add_print_flags(parser: Parser) -> None:
@@ -114,12 +119,15 @@ def _gpus(text: str) -> list[int]:
         return []
     if not re.fullmatch(r"\d+(,\d+)*", text):
         raise argparse.ArgumentTypeError(f"'{text}' should be numbers such as 0,1, or cpu")
-    return [int(gpu) for gpu in text.split(",")]
+    gpus = [int(gpu) for gpu in text.split(",")]
+    if len(set(gpus)) < len(gpus):
+        raise argparse.ArgumentTypeError(f"'{text}' should name each GPU once")
+    return gpus
 
 
 def _size(text: str) -> int | tuple[int, int]:
     """ "300" → 300; "512x320" → (512, 320), height first."""
-    if not re.fullmatch(r"\d+(x\d+)?", text):
+    if not re.fullmatch(r"0*[1-9]\d*(x0*[1-9]\d*)?", text):
         raise argparse.ArgumentTypeError(
             f"'{text}' should be a number of pixels such as 300,"
             " or height and width such as 512x320"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from netrun.commands import flags
 from ssd_common.arguments import positive
-from ssd_common.errors import UsageError
 
 if TYPE_CHECKING:
     from ssd_common.pictures import Box
@@ -58,6 +57,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--mean-value",
+        type=_mean,
         metavar="B,G,R",
         help="default: the test net's beside the model, else 104,117,123",
     )
@@ -79,6 +79,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_glog(parser)
 
 
+def _mean(words: str) -> list[float] | None:
+    """ "104,117,123" → [104.0, 117.0, 123.0]; "" → None."""
+    if not words:
+        return None
+    try:
+        return [float(word) for word in words.split(",")]
+    except ValueError:
+        what = "should be numbers separated by commas"
+        raise argparse.ArgumentTypeError(f"'{words}' {what}") from None
+
+
 def run(args: argparse.Namespace) -> int:
     """Detect, draw and list. Raises CaffeError."""
     from netrun.data.pictures import pictures_in, sources_of
@@ -86,12 +97,13 @@ def run(args: argparse.Namespace) -> int:
     from netrun.plots.detections import DrawnDetections, write_sheet
 
     sources = sources_of(args.images)
+    flags.refuse_unreadable(args.model, args.labelmap)
     flags.set_up(args)
     detector = ImageDetector(
         args.model,
         args.weights,
         labelmap=args.labelmap,
-        mean=_mean(args.mean_value),
+        mean=args.mean_value,
         scale=args.scale,
         device=flags.device(args),
         options=flags.options(args),
@@ -111,16 +123,6 @@ def run(args: argparse.Namespace) -> int:
             line += ", truth beside detections"
         print(line)
     return 0
-
-
-def _mean(words: str | None) -> list[float] | None:
-    """The numbers of --mean-value; None without it."""
-    if not words:
-        return None
-    try:
-        return [float(word) for word in words.split(",")]
-    except ValueError:
-        raise UsageError(f"--mean-value {words}: give numbers separated by commas") from None
 
 
 def _line(boxes: list[Box]) -> str:

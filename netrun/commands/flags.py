@@ -66,7 +66,7 @@ def add_glog(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group(title).add_argument
     add(
         "--minloglevel",
-        type=log.severity,
+        type=_severity,
         default=log.glog_variable("minloglevel", "0"),
         metavar="0-3",
         help="1: only warnings and errors, 2: only errors",
@@ -88,7 +88,7 @@ def add_glog(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--stderrthreshold",
-        type=log.severity,
+        type=_severity,
         default=log.glog_variable("stderrthreshold", "2"),
         metavar="0-3",
         help="with --noalsologtostderr (default: 2)",
@@ -110,6 +110,13 @@ def add_glog(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _severity(word: str) -> int:
+    try:
+        return log.severity(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a whole number") from None
+
+
 def add_strict(parser: argparse.ArgumentParser) -> None:
     """Add --strict."""
     parser.add_argument(
@@ -127,6 +134,18 @@ def add_suppression(parser: argparse.ArgumentParser) -> None:
         help="lower the scores of overlapping boxes, linearly and from the net's nms_threshold on,"
         " instead of dropping them",
     )
+
+
+def refuse_unreadable(model: str, labelmap: str | None) -> None:
+    """Read a net and a label map, so that a wrong name is told before anything is logged.
+
+    Raises ParseError.
+    """
+    from caffe_ir import label_map, text
+
+    text.read_net(model)
+    if labelmap:
+        label_map.read(labelmap)
 
 
 def set_up(args: argparse.Namespace, quiet: bool = False) -> None:

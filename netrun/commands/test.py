@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from netrun.evaluation.model_score import test
     from netrun.training import batch_size
 
+    flags.refuse_unreadable(args.model, args.labelmap)
     flags.set_up(args)
     device = flags.device(args)
     state = {"level": args.level, "stages": flags.stages(args)}

@@ -6,6 +6,7 @@ import argparse
 
 from ssd_common.errors import UsageError
 from ssd_common.tables import aligned
+from ssd_common.words import counted
 
 HELP = (
     "look at files of weights (.caffemodel, binary or .h5), compare or convert them,"
@@ -28,13 +29,15 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
     parser.add_argument(
         "action",
+        metavar="ACTION",
         choices=FILES,
-        help="list layers; fit to a net; convert between binary and HDF5; show how two files"
-        " differ",
+        help="list: a file's layers; fit: to a net; convert: between binary and HDF5; diff: how two"
+        " files differ",
     )
     parser.add_argument(
         "files",
         nargs="*",
+        default=[],
         metavar="FILE",
         help="weights to list, convert or compare",
     )
@@ -57,6 +60,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rename",
         action="append",
+        type=_rename,
         default=[],
         metavar="OLD=NEW",
         help="fit: the files' layer OLD is the net's NEW",
@@ -68,16 +72,23 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _rename(word: str) -> tuple[str, str]:
+    """ "fc6=fc6_conv" → ("fc6", "fc6_conv")."""
+    old, _, new = word.partition("=")
+    if not old or not new:
+        raise argparse.ArgumentTypeError(f"'{word}' should be OLD=NEW")
+    return old, new
+
+
 def run(args: argparse.Namespace) -> int:
-    """Do what args.action says. Raises CaffeError."""
+    """Do what args.action says. Raises UsageError where it needs other words, CaffeError."""
     action = args.action
-    see = "(see netrun weights --help)"
     missing = [f"--{name}" for name in NEEDED[action] if not getattr(args, name)]
     if missing:
-        raise UsageError(f"weights {action} needs {', '.join(missing)} {see}")
+        raise UsageError(f"weights {action} needs {', '.join(missing)}")
     if len(args.files) != FILES[action]:
-        counts = f"{FILES[action]} files, not {len(args.files)}"
-        raise UsageError(f"weights {action} takes {counts} {see}")
+        wanted = counted(FILES[action], "file")
+        raise UsageError(f"weights {action} takes {wanted}, not {len(args.files)}")
     return _ACTIONS[action](args)
 
 
@@ -101,10 +112,6 @@ def _fit(args: argparse.Namespace) -> int:
     from caffe_ir import caffe_ir_pb2 as pb
     from netrun.engine.transfer import fit_weights
 
-    renames = {}
-    for pair in args.rename:
-        old, _, new = pair.partition("=")
-        renames[old] = new
     phase = pb.Phase.Value(args.phase)
     files = args.weights.split(",")
     found = fit_weights(
@@ -112,7 +119,7 @@ def _fit(args: argparse.Namespace) -> int:
         files,
         args.out,
         phase=phase,
-        renames=renames,
+        renames=dict(args.rename),
     )
     for name, why in found.anew.items():
         print(f"{name}: filled anew: {why}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from netrun.data.pictures import SUFFIXES
 from netrun.evaluation.detect import DetectedPicture, Detection
-from ssd_common.errors import CaffeError
+from ssd_common.errors import UsageError
 from ssd_common.files import PathLike, write_atomic
 from ssd_common.pictures import contact_sheet, draw, encode
 
@@ -92,9 +92,9 @@ def write_sheet(path: PathLike, pictures: Sequence[DetectedPicture]) -> bool:
 def save_image(path: Path, image: np.ndarray) -> None:
     """Write an image, whole or not at all, in the format that the path's suffix says.
 
-    Raises CaffeError for a suffix that no format has, and where the file cannot be written.
+    Raises UsageError for a suffix that no format has, CaffeError where the file cannot be written.
     """
     data = encode(image, path.suffix or ".png")
     if data is None:
-        raise CaffeError(f"{path}: no image format has this suffix; use .png or .jpg")
+        raise UsageError(f"{path}: no image format has this suffix; use .png or .jpg")
     write_atomic(path, data)

@@ -8,7 +8,7 @@ from typing import Any
 
 from netrun.training import run_log
 from netrun.training.run_log import RunLog
-from ssd_common.errors import CaffeError
+from ssd_common.errors import UsageError
 from ssd_common.files import PathLike, write_atomic
 
 
@@ -32,7 +32,7 @@ def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
 
     path: png, pdf or svg; written whole or not at all.
     title: a line above the curves.
-    Raises CaffeError for a suffix that no format has, and where the file cannot be written.
+    Raises UsageError for a suffix that no format has, CaffeError where the file cannot be written.
     """
     import matplotlib  # noqa: PLC0415 - slow to import, and needed nowhere else
 
@@ -60,7 +60,7 @@ def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
     try:
         figure.savefig(buffer, format=kind, dpi=120)
     except ValueError as error:
-        raise CaffeError(f"{path}: {error}") from None
+        raise UsageError(f"{path}: {error}") from None
     finally:
         pyplot.close(figure)
     write_atomic(path, buffer.getvalue())

@@ -18,22 +18,29 @@ def parse(gpu: str | None) -> list[int]:
     """
     if not gpu:
         return []
+    numbers = _numbers(gpu)
     count = _gpu_count()
     if count == 0:
         none = "PyTorch sees no CUDA device here; leave --gpu out to run on the CPU"
         raise CaffeError(f"--gpu {gpu}: {none}")
-    if gpu == "all":
+    if numbers is None:
         return list(range(count))
-    try:
-        numbers = [int(word) for word in gpu.split(",")]
-    except ValueError:
-        form = "give device numbers separated by commas, or 'all'"
-        raise UsageError(f"--gpu {gpu}: {form}") from None
     for number in numbers:
         if not 0 <= number < count:
             known = f"this machine has 0 to {count - 1}"
             raise CaffeError(f"--gpu {gpu}: no device {number}; {known}")
     return numbers
+
+
+def _numbers(gpu: str) -> list[int] | None:
+    """The numbers in the value of --gpu; None for `all`. Raises UsageError for other words."""
+    if gpu == "all":
+        return None
+    try:
+        return [int(word) for word in gpu.split(",")]
+    except ValueError:
+        form = "give device numbers separated by commas, or 'all'"
+        raise UsageError(f"--gpu {gpu}: {form}") from None
 
 
 def _gpu_count() -> int:

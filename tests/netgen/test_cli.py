@@ -143,8 +143,6 @@ def test_check_refuses(
     ("argv", "words"),
     [
         (["build", "fsd300"], ["no detector 'fsd300'", "fssd300"]),
-        (["build", "ssd300", "--gpus", "0,0"], ["once"]),
-        (["build", "ssd300", "--iters", "0"], ["at least 1"]),
         (["build", "ssd300", "--dataset", "nowhere.json"], ["nowhere.json"]),
         (["summary", "nowhere.prototxt"], ["nowhere.prototxt"]),
         (["summary", "sdd300"], ["sdd300", "ssd300"]),
@@ -169,6 +167,9 @@ def test_bad_input_is_one_line(
         (["build", "ssd300", "--datset", "coco"], ["--datset", "did you mean '--dataset'"]),
         (["build", "ssd300", "--target", "sssd"], ["sssd", "did you mean 'ssd'"]),
         (["build", "ssd300", "--gpus", "0;1"], ["0;1"]),
+        (["build", "ssd300", "--gpus", "0,0"], ["'0,0' should name each GPU once"]),
+        (["build", "ssd300", "--iters", "0"], ["'0' is not a positive whole number"]),
+        (["build", "ssd300", "--classes", "1"], ["at least 2, background included"]),
         (["check"], ["FILE"]),
         (["build"], ["ID", "netgen build --help"]),
         (["card"], ["ID", "netgen card --help"]),

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from ssd_common.arguments import Parser, positive, switch
+from ssd_common.arguments import Parser, at_least, positive, switch, with_help
 from ssd_common.errors import UsageError
 
 
@@ -19,6 +19,7 @@ def parser() -> Parser:
     parser.add_argument("--count", type=int, choices=(1, 20))
     parser.add_argument("--scale", type=float)
     parser.add_argument_group("work").add_argument("--batch", type=positive)
+    parser.add_argument("--classes", type=at_least(2, ", background included"))
     parser.add_argument("files", nargs="*")
     return parser
 
@@ -37,6 +38,8 @@ def parser() -> Parser:
         ("-- --max", {"files": ["--max"]}),
         ("--scale 0.5 --batch 2", {"scale": 0.5, "batch": 2}),
         ("--count 20", {"count": 20}),
+        ("--classes 2", {"classes": 2}),
+        ("", {"prog": "tool"}),
     ],
 )
 def test_spellings(parser: Parser, words: str, found: dict[str, object]) -> None:
@@ -60,6 +63,12 @@ def test_spellings(parser: Parser, words: str, found: dict[str, object]) -> None
         ("--scale x", "argument --scale: 'x' is not a number; see tool --help"),
         ("--batch 0", "argument --batch: '0' is not a positive whole number; see tool --help"),
         ("--batch x", "argument --batch: 'x' is not a positive whole number; see tool --help"),
+        (
+            "--classes 1",
+            "argument --classes: '1' is not a whole number of at least 2, background included;"
+            " see tool --help",
+        ),
+        ("--classes x", "argument --classes: 'x' is not a whole number; see tool --help"),
         ("--gray=maybe", "argument --gray: 'maybe' is neither true nor false; see tool --help"),
     ],
 )
@@ -88,6 +97,18 @@ def test_kinds_of_a_command(words: str, said: str) -> None:
     with pytest.raises(UsageError) as error:
         parser.parse_args(words.split())
     assert str(error.value) == said
+
+
+def test_a_kind_is_part_of_the_command() -> None:
+    parser = Parser(prog="tool paint")
+    parser.add_subparsers(dest="kind", metavar="KIND").add_parser("wall")
+    assert parser.parse_args(["wall"]).prog == "tool paint wall"
+
+
+def test_where_to_read_more_is_said_once() -> None:
+    said = with_help("--red excludes --blue", "tool paint")
+    assert said == "--red excludes --blue; see tool paint --help"
+    assert with_help(said, "tool") == said
 
 
 def test_words_come_from_the_command_line(parser: Parser, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ EXAMPLES = """
 NOTES = "A wall is painted once."
 HEAVY = ("tool_heavy",)
 
+from ssd_common.errors import UsageError
+
 
 def add_flags(parser):
     parser.add_argument("wall", choices=("north", "south"))
@@ -26,6 +28,8 @@ def add_flags(parser):
 
 
 def run(args):
+    if args.colour == "none":
+        raise UsageError("--colour none: leave it out")
     print(args.command, args.argv, args.wall, args.colour, args.rest)
 '''
 HAND_ON = """
@@ -163,6 +167,7 @@ def test_a_family_of_commands(tool: Program, capsys) -> None:
             " see tool paint --help",
         ),
         ("paint", "the following arguments are required: wall; see tool paint --help"),
+        ("paint north --colour none", "--colour none: leave it out; see tool paint --help"),
         ("paint north west", "unexpected argument 'west'; see tool paint --help"),
     ],
 )

@@ -170,22 +170,24 @@ def test_sizes_that_differ_are_refused_when_asked(
             "--backend leveldb",
             (
                 "--backend leveldb: only lmdb is written; netrun reads nothing else, and Caffe "
-                "reads it, too"
+                "reads it, too; see data_prep voc --help"
             ),
         ),
         (
             "--encode-type jpe",
-            "--encode-type jpe: not one of bmp, jpeg, jpg, pgm, png, ppm, tif, tiff, webp",
+            "--encode-type jpe: not one of bmp, jpeg, jpg, pgm, png, ppm, tif, tiff, webp"
+            " (did you mean 'jpeg'?); see data_prep voc --help",
         ),
         (
             "--resize-width 300",
-            "--resize-width and --resize-height go together (the fork's tool ignores one alone)",
+            "--resize-width and --resize-height go together (the fork's tool ignores one alone);"
+            " see data_prep voc --help",
         ),
         (
             "--resize-width 3 --resize-height 3 --min-dim 4",
             (
                 "--min-dim and --max-dim exclude --resize-width and --resize-height (the fork's "
-                "tool ignores the latter)"
+                "tool ignores the latter); see data_prep voc --help"
             ),
         ),
         (
@@ -203,7 +205,7 @@ def test_sizes_that_differ_are_refused_when_asked(
             "--anno-type classification",
             (
                 "--anno-type classification needs --list, or --train-list and --test-list, with "
-                "lines `image label`"
+                "lines `image label`; see data_prep voc --help"
             ),
         ),
         ("--shards 4", "OUT: 4 shards are more than its 3 images"),

@@ -213,8 +213,9 @@ def test_missing_parts_are_named(
     devkit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
-        refused(capsys, "paper", "voc0712p", devkit)
-        == "no data set 'voc0712p' of a paper (did you mean 'voc0712pp'?)"
+        refused(capsys, "paper", "voc0712p", devkit, status=2)
+        == "argument NAME: 'voc0712p' is not one of voc2007, voc2012, voc0712, voc0712pp, coco,"
+        " ilsvrc, coco_ids (did you mean 'voc0712pp'?); see data_prep paper --help"
     )
     (devkit / "VOC2012").rename(tmp_path / "elsewhere")
     said = refused(capsys, "paper", "voc0712", devkit, "--out", tmp_path / "data")

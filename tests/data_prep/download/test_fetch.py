@@ -279,7 +279,10 @@ def test_two_at_once(archive: Archive, tmp_path: Path) -> None:
 
 
 def test_unknown_sets(capsys: pytest.CaptureFixture[str]) -> None:
-    assert refused(capsys, "fetch", "voc2070") == "no data set 'voc2070' (did you mean 'voc2007'?)"
+    assert (
+        refused(capsys, "fetch", "voc2070", status=2)
+        == "no data set 'voc2070' (did you mean 'voc2007'?); see data_prep fetch --help"
+    )
     assert refused(capsys, "fetch", "ilsvrc").startswith(
         "ilsvrc is to be had after registering only: https://image-net.org/"
     )

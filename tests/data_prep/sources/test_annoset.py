@@ -164,12 +164,14 @@ def test_what_the_types_need(
     root = folder_of(tmp_path / "set", jpeg, TXT, "txt")
     argv = ("annoset", root, "--label-type", "txt", "--out", tmp_path / "out/lmdb")
     assert (
-        refused(capsys, *argv)
-        == "--label-type txt needs --labelmap: annotations have label numbers, not names"
+        refused(capsys, *argv, status=2)
+        == "--label-type txt needs --labelmap: annotations have label numbers, not names;"
+        " see data_prep annoset --help"
     )
     assert (
-        refused(capsys, *argv, "--labelmap", "voc")
-        == "--label-type txt needs --list, or --train-list and --test-list"
+        refused(capsys, *argv, "--labelmap", "voc", status=2)
+        == "--label-type txt needs --list, or --train-list and --test-list;"
+        " see data_prep annoset --help"
     )
 
 

@@ -138,8 +138,9 @@ def test_bad_flags(
 
     assert told("--classes", "cta") == "--classes: no object of class 'cta' (did you mean 'cat'?)"
     assert (
-        told("--classes", "cat,,dog")
-        == "--classes cat,,dog: class names with commas between them, each once"
+        told("--classes", "cat,,dog", status=2)
+        == "--classes cat,,dog: class names with commas between them, each once;"
+        " see data_prep voc --help"
     )
     assert (
         told("--classes", "zebra", "--drop-empty")

@@ -14,13 +14,7 @@ solver_mode: CPU
 """
 
 
-USAGE = (
-    " --help",
-    "no command",
-    "not both",
-    "exclude each other",
-    "separated by commas",
-)  # of errors that exit with 2
+USAGE = (" --help", "no command")  # of errors that exit with 2
 
 
 def netrun(*argv: str) -> int:

@@ -94,6 +94,27 @@ def test_gpu_without_cuda_is_one_line(here: Path, capsys, monkeypatch) -> None:
     )
 
 
+def test_a_gpu_that_is_no_number_is_wrong_usage(here: Path, capsys, monkeypatch) -> None:
+    """Also where there is no GPU at all."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    said = refusal(capsys, "train", "--solver", "solver.prototxt", "--gpu", "0;1")
+    form = "give device numbers separated by commas, or 'all'"
+    assert said == f"--gpu 0;1: {form}; see netrun train --help"
+
+
+@pytest.mark.parametrize("command", ["test --weights x", "detect --weights x data/test_lmdb"])
+@pytest.mark.parametrize(
+    "files", ["--model nowhere.prototxt", "--model test.prototxt --labelmap nowhere.prototxt"]
+)
+def test_a_missing_file_is_told_before_the_device(
+    command: str, files: str, here: Path, capsys
+) -> None:
+    for device in ([], ["--gpu", "99"]):
+        assert netrun(*command.split(), *files.split(), *device) == 1
+        said = "netrun: error: nowhere.prototxt: No such file or directory\n"
+        assert capsys.readouterr().err == said
+
+
 def test_a_gpu_that_is_not_there_is_refused(here: Path, capsys, monkeypatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
