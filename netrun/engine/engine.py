@@ -14,7 +14,7 @@ from netrun.engine import debug_info, layer_weights
 from netrun.engine.assembly import assemble, sources_of_facts
 from netrun.engine.blob import Blob, ParamBlob
 from netrun.engine.preparation import prepared_net, without_automatic_tops
-from netrun.engine.runner import Runner
+from netrun.engine.runner import Forward, Runner
 from netrun.layers import Context, Layer
 from netrun.runtime.options import DEFAULTS, RunOptions
 from netrun.runtime.precision import prepare
@@ -174,6 +174,10 @@ class Engine:
     def keep(self, *names: str) -> None:
         """Keep these blobs after every run, even where `options.keep_blobs` is False."""
         self.runner.keep(names)
+
+    def watch(self, forward: Forward) -> None:
+        """Have every pass compute layers by `forward`, which calls the layer's own forward."""
+        self.runner.watch(forward)
 
     def recompute(self) -> None:
         """Fill blobs that a run has released: compute all layers but the data's again."""

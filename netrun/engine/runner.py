@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from netrun.layers.registry import Context, Tensors
 from netrun.runtime.memory import exhausted
 from netrun.runtime.precision import wide
 from ssd_common.errors import CaffeError
+
+# Computes a layer's tops from its bottoms.
+Forward = Callable[[Layer, Tensors], Tensors]
 
 
 class Runner:
@@ -49,6 +52,7 @@ class Runner:
         self._released = parts.plan.released
         self._blobs = blobs
         self._context = context
+        self._layer_forward: Forward = lambda layer, bottoms: layer.forward(bottoms)
 
     def keep(self, names: Collection[str]) -> None:
         """Have no pass release these blobs."""
@@ -56,6 +60,10 @@ class Runner:
         for position, candidates in self._released.items():
             released[position] = [name for name in candidates if name not in names]
         self._released = released
+
+    def watch(self, forward: Forward) -> None:
+        """Have every pass compute layers by `forward`, which calls the layer's own."""
+        self._layer_forward = forward
 
     def refresh(self) -> None:
         """Renew layers' views of parameters that they share in another shape."""
@@ -197,9 +205,10 @@ class Runner:
     def _call(self, layer: Layer, bottoms: Tensors) -> Tensors:
         """A layer's forward, in the precision of the run."""
         if self._context.options.precision != "bf16":
-            return layer.forward(bottoms)
+            return self._layer_forward(layer, bottoms)
         with arithmetic(layer.param, self._context.device):
-            return layer.forward(bottoms_for(layer.param, bottoms))
+            rounded = bottoms_for(layer.param, bottoms)
+            return self._layer_forward(layer, rounded)
 
     def _refit(self, position: int, layer: Layer, shapes: list[Shape]) -> None:
         """Update a layer's facts for bottoms of other shapes.

@@ -79,9 +79,7 @@ def time(
     watch = _Stopwatch(device)
     try:
         _warm_up(net)
-        for layer in net.layer_list:
-            if layer.type != "Input":  # nothing is computed there
-                watch.follow(layer)
+        net.watch(watch.layer_forward)
         total = _measure(net, watch, iterations)
     finally:
         net.close()
@@ -109,7 +107,7 @@ class _Stopwatch:
 
     device: whose work is timed.
     passes: of whole passes.
-    forward, backward: of each layer that it follows.
+    forward, backward: of each layer.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -137,22 +135,17 @@ class _Stopwatch:
         call()
         times[name] = times.get(name, 0.0) + self.now() - start
 
-    def follow(self, layer: Layer) -> None:
-        """Time this layer from now on.
+    def layer_forward(self, layer: Layer, bottoms: list[Tensor]) -> list[Tensor]:
+        """Compute a layer's tops, and time its forward and backward.
 
         Its backward begins when a top's gradient is there, and ends when the next layer's begins.
         """
-        forward = layer.forward
-
-        def followed(bottoms: list[Tensor]) -> list[Tensor]:
-            tops: list[Tensor] = []
-            self.timed(layer.name, lambda: tops.extend(forward(bottoms)), self.forward)
-            for top in tops:
-                if top.requires_grad:
-                    top.register_hook(lambda _: self._begin_backward(layer.name))
-            return tops
-
-        layer.forward = followed  # type: ignore[method-assign]
+        tops: list[Tensor] = []
+        self.timed(layer.name, lambda: tops.extend(layer.forward(bottoms)), self.forward)
+        for top in tops:
+            if top.requires_grad:
+                top.register_hook(lambda _: self._begin_backward(layer.name))
+        return tops
 
     def _begin_backward(self, name: str) -> None:
         """A layer's backward begins, and the one under way ends."""

@@ -69,7 +69,7 @@ class Solver(solver.Solver):
         on_start: before the first pass
         on_gradients_ready: before the update
         """
-        self.callbacks.append(_Functions(on_start, on_gradients_ready))
+        self.call(_Functions(on_start, on_gradients_ready))
 
 
 def get_solver(path: str | Path, device: torch.device | str | None = None) -> Solver:

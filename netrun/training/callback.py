@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from netrun.training.actions import Action
+
 if TYPE_CHECKING:
     from netrun.training.solver import Solver
 
 
 class Callback(Protocol):
-    """What a solver calls in every iteration.
-
-    Data parallelism is such a callback (netrun.training.distributed): it averages gradients among
-    the processes.
-    """
+    """What a solver calls in every iteration."""
 
     def on_start(self, solver: Solver) -> None:
         """The solver calls this before the iteration's first pass."""
 
     def on_gradients_ready(self, solver: Solver) -> None:
         """The solver calls this when it has all gradients and has changed no weight yet."""
+
+
+class Processes(Callback, Protocol):
+    """The processes of a run, as the solver of one of them sees them.
+
+    As a callback it makes their gradients one. Source: netrun.training.distributed.
+    """
+
+    def agree(self, action: Action) -> Action:
+        """What all processes do now. action: what this one was asked for."""

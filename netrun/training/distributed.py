@@ -243,8 +243,7 @@ class Averaging:
             )
             atexit.register(self._leave)
             self._control = dist.new_group(backend="gloo", timeout=_PATIENCE)
-        solver.callbacks.append(self)
-        solver.agree = self.agree
+        solver.join(self)
 
     def share(self, solver: Solver) -> None:
         """Give all processes rank 0's weights and histories.

@@ -18,7 +18,7 @@ from netrun.runtime import log
 from netrun.runtime.options import DEFAULTS, RunOptions
 from netrun.training import passes, snapshot, sources, testing
 from netrun.training.actions import Action
-from netrun.training.callback import Callback
+from netrun.training.callback import Callback, Processes
 from netrun.training.checks import check, check_weights
 from netrun.training.losses import LossWindow, NonFiniteLoss, first_non_finite
 from netrun.training.lr_policy import Schedule
@@ -65,10 +65,9 @@ class Solver:
         self._build_nets(sources.folder_of(path), net_class, device, options)
         log.info("Solver scaffolding done.", at="solver.cpp:75")
         self.iter = 0
-        self.callbacks: list[Callback] = []
-        self.requested_action: Callable[[], Action] = lambda: Action.NONE
-        # How the processes of a run settle on one action: a run of one does what it was asked for.
-        self.agree: Callable[[Action], Action] = lambda action: action
+        self._callbacks: list[Callback] = []
+        self._requested_action: Callable[[], Action] = lambda: Action.NONE
+        self._processes: Processes | None = None
         self.last_snapshot: str | None = None
         self._losses = LossWindow(param.average_loss)
         self._kept_iter: int | None = None  # of the last snapshot
@@ -110,6 +109,21 @@ class Solver:
             log.info(f"Creating test net (#{i}) specified by {source.origin}", at="solver.cpp:197")
             nets.append(builder.build(source, debug_info=self.param.debug_info))
         return nets
+
+    # ---- who takes part
+
+    def call(self, callback: Callback) -> None:
+        """Call `callback` in every iteration."""
+        self._callbacks.append(callback)
+
+    def listen(self, requested_action: Callable[[], Action]) -> None:
+        """Ask `requested_action` what to do, after each iteration and each batch of a test."""
+        self._requested_action = requested_action
+
+    def join(self, processes: Processes) -> None:
+        """Be one of several processes, which average gradients and agree on actions."""
+        self.call(processes)
+        self._processes = processes
 
     # ---- running
 
@@ -163,7 +177,7 @@ class Solver:
                     break
             self._iterate()
             progress()
-            action = self.agree(self._next_action())
+            action = self._next_action()
             if action is Action.SNAPSHOT or self._snapshot_due():
                 self.snapshot()
             if action is Action.STOP:
@@ -173,9 +187,17 @@ class Solver:
             self._smoothed_loss()
 
     def _next_action(self) -> Action:
+        """What to do after this iteration: several processes agree on one action."""
+        action = self._own_action()
+        if self._processes is None:
+            return action
+        return self._processes.agree(action)
+
+    def _own_action(self) -> Action:
+        """What this process was asked for."""
         if self._asked:
             return self._asked.pop()
-        return self.requested_action()
+        return self._requested_action()
 
     def _snapshot_due(self) -> bool:
         return bool(self.param.snapshot) and self.iter % self.param.snapshot == 0
@@ -187,7 +209,7 @@ class Solver:
     def _iterate(self) -> None:
         """One iteration: iter_size passes forward and backward, then one update."""
         self.updater.clear()
-        for callback in self.callbacks:
+        for callback in self._callbacks:
             callback.on_start(self)
         display = self._displays()
         show = display and self.param.debug_info and self.root
@@ -199,7 +221,7 @@ class Solver:
             smoothed = log.number(self._smoothed_loss())
             log.info(f"Iteration {self.iter}, loss = {smoothed}", at="solver.cpp:243")
             passes.log_outputs(self.net, outputs)
-        for callback in self.callbacks:
+        for callback in self._callbacks:
             callback.on_gradients_ready(self)
         plateau_loss = 0.0
         if self.param.lr_policy == "plateau":
@@ -247,7 +269,7 @@ class Solver:
 
         Other processes wait for the next update: with them the run stops after it.
         """
-        while (action := self.requested_action()) is not Action.NONE:
+        while (action := self._requested_action()) is not Action.NONE:
             if action is Action.SNAPSHOT:
                 self.snapshot()
             elif self.alone:

@@ -83,7 +83,7 @@ def train(
         with signals or nullcontext(), _together(built, here) as together:
             try:
                 if signals is not None:
-                    built.requested_action = signals.action
+                    built.listen(signals.action)
                 _start(built, weights, resume)
                 if together:
                     together.share(built)

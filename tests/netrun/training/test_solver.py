@@ -172,7 +172,7 @@ def test_callbacks_see_gradients_before_the_update() -> None:
             self.seen += 1
 
     solver, zero = tiny(), Zero()
-    solver.callbacks.append(zero)
+    solver.call(zero)
     start = weights(solver)
     solver.step(2)
     assert zero.seen == 2
@@ -201,12 +201,38 @@ def test_log_has_caffes_phrases(caplog) -> None:
 
 def test_stop_request_ends_the_run_with_a_snapshot(tmp_path) -> None:
     solver = tiny(f'snapshot_prefix: "{tmp_path}/a"')
-    solver.requested_action = lambda: Action.STOP if solver.iter == 2 else Action.NONE
+    solver.listen(lambda: Action.STOP if solver.iter == 2 else Action.NONE)
     assert not solver.solve()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "a_iter_2.caffemodel",
         "a_iter_2.solverstate",
     ]
+
+
+def test_processes_agree_on_what_each_was_asked_for(tmp_path) -> None:
+    class Peers:
+        heard: list[Action] = []
+        averaged = 0
+
+        def on_start(self, solver: Solver) -> None:
+            pass
+
+        def on_gradients_ready(self, solver: Solver) -> None:
+            self.averaged += 1
+
+        def agree(self, action: Action) -> Action:
+            self.heard.append(action)
+            return Action.STOP if len(self.heard) == 3 else Action.NONE
+
+    solver = tiny(f'snapshot_prefix: "{tmp_path}/a"')
+    solver.listen(lambda: Action.SNAPSHOT)
+    peers = Peers()
+    solver.join(peers)
+    assert not solver.solve()
+    assert peers.heard == [Action.SNAPSHOT] * 3
+    assert peers.averaged == solver.iter == 3
+    assert (tmp_path / "a_iter_3.solverstate").exists()
+    assert not (tmp_path / "a_iter_1.solverstate").exists()
 
 
 def test_non_finite_loss_names_the_first_blob(tmp_path) -> None:
