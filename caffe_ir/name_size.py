@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ssd_common.errors import ParseError
 from ssd_common.files import PathLike
 
+_MOST_DIGITS = 20  # of height and width together; Python refuses to read thousands
 SUFFIX = "_name_size.txt"  # follows the name of a list, as in test_name_size.txt
 
 
@@ -58,6 +59,8 @@ def parse_line(line: str) -> NameSize | None:
         return None
     name, height, width = words
     if not (height.isdecimal() and width.isdecimal()):
+        return None
+    if len(height + width) > _MOST_DIGITS:
         return None
     return NameSize(name, int(height), int(width))
 

@@ -90,13 +90,21 @@ def walk(
         _count_params(layer, layer_facts.params, shared, found)
         found.macs += layer_facts.macs
         if layer.type == "PriorBox":
-            found.priors += layer_facts.tops[0][2] // 4
+            found.priors += _prior_count(layer, layer_facts.tops[0])
         found.layers.append(WalkedLayer(layer, bottoms, layer_facts))
     found.outputs = sorted(unread)
     for named in shared.values():
         if named.param.learnable and named.spec.lr_mult == 0:
             found.frozen += prod(named.param.shape)
     return found
+
+
+def _prior_count(layer: Layer, top: Shape) -> int:
+    """Count the boxes in a PriorBox's top. Raises LayerError for a given shape that is none."""
+    if len(top) < 3:
+        message = f"the boxes of PriorBox are 1x2x4P, not {shape_text(top)}"
+        raise LayerError(layer.name, message, "top")
+    return top[2] // 4
 
 
 def _add_tops(

@@ -56,7 +56,7 @@ class Annoset(Folder):
         """The object of a line of a text file. Raises ParseError."""
         try:
             label, *box = line.split()
-            if len(box) != 4 or not label.isdecimal():
+            if len(box) != 4 or not fields.is_whole(label):
                 raise ValueError(line)
             corners = [fields.float32(fields.number(word)) for word in box]
         except ValueError:

@@ -12,6 +12,7 @@ LARGEST = 1e9  # pixels
 LONGEST = 1000  # characters of an image's path
 # By how much a box in rounded fractions may leave its image.
 SLACK = 1e-4
+DIGITS = 300  # of a whole number; Python refuses to read thousands
 QUOTED = 60  # characters of a file that a message quotes
 
 
@@ -48,6 +49,11 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number, without sign, that is small enough for int() to read."""
+    return text.isdecimal() and len(text) <= DIGITS
 
 
 def _int_if_whole(value: float) -> float:

@@ -93,8 +93,8 @@ def read_map(path: Path) -> dict[str, str]:
 
 def _label(path: Path, word: str, line: int) -> int:
     """The label in a line of a map of classes. Raises ParseError."""
-    if not word.isdecimal():
-        raise ParseError(str(path), f"label '{word}' is not a number", line)
+    if not fields.is_whole(word):
+        raise ParseError(str(path), f"label '{fields.excerpt(word)}' is not a number", line)
     return int(word)
 
 

@@ -78,8 +78,9 @@ def _add(values: dict[str, Value], key: str, text: str, path: Path, number: int)
         entries = values[key] or {}
         if pair and isinstance(entries, dict):
             name = pair[1] or pair[2] or pair[3]
-            values[key] = {**entries, name: _scalar(pair[4] or "")}
-            return
+            if name:
+                values[key] = {**entries, name: _scalar(pair[4] or "")}
+                return
     given = fields.excerpt(text)
     fault = f"'{given}' is neither '- item' nor '0: item'"
     raise ParseError(str(path), fault, number)

@@ -131,7 +131,7 @@ def _from_yaml(path: Path) -> Names:
 
 def _by_number(names: Mapping[str, str], path: Path) -> list[str]:
     """Class names in the order of their numbers. Raises ParseError for numbers with gaps."""
-    numbered = {int(key): name for key, name in names.items() if key.isdecimal()}
+    numbered = {int(key): name for key, name in names.items() if fields.is_whole(key)}
     wanted = list(range(len(numbered)))
     if len(numbered) != len(names) or sorted(numbered) != wanted:
         given = fields.excerpt(", ".join(names))

@@ -43,7 +43,7 @@ class DetectionOutput(Layer):
         p = self.options = self.param.detection_output_param
         self._check_options()
         labels = [c for c in range(p.num_classes) if c != p.background_label_id]
-        self.labels = torch.tensor(labels, device=self.context.device)
+        self.labels = torch.tensor(labels, dtype=torch.long, device=self.context.device)
         self.files = self._result_files()
 
     def _check_options(self) -> None:

@@ -51,6 +51,15 @@ class LossWindow:
         """
         return [self._count, self.value(), *self._window]
 
+    @staticmethod
+    def is_state(numbers: Sequence[float]) -> bool:
+        """Whether these numbers can be a window's state()."""
+        if len(numbers) < 2 or not all(map(math.isfinite, numbers)):
+            return False
+        count = numbers[0]
+        window = numbers[2:]
+        return count.is_integer() and count >= len(window)
+
     def restore(self, state: Sequence[float]) -> None:
         """Go on from another window's state(), unless that window was longer."""
         if len(state) - 2 > self.size:

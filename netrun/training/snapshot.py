@@ -12,7 +12,7 @@ import math
 import os
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +191,7 @@ def read(path: str | Path) -> State:
     Raises CaffeError for a file of another kind, and for a corrupt one.
     """
     fields = _read_fields(path)
+    _check_fields(path, fields)
     model = fields["learned_net"]
     if model is not None:
         model = _find_weights(model, Path(path))
@@ -225,6 +226,16 @@ def _read_fields(path: str | Path) -> dict[str, Any]:
         fields["learned_net"] = state.learned_net
     fields["losses"] = _losses(state)
     return fields
+
+
+def _check_fields(path: str | Path, fields: Mapping[str, Any]) -> None:
+    """Raises CaffeError for numbers that no solver writes."""
+    for name in ("iter", "current_step"):
+        if fields[name] < 0:
+            raise CaffeError(f"{path}: is corrupt: its {name} is {fields[name]}")
+    losses = fields["losses"]
+    if losses and not LossWindow.is_state(losses):
+        raise CaffeError(f"{path}: is corrupt: its losses are no window of losses")
 
 
 def _losses(state: pb.SolverState) -> list[float]:

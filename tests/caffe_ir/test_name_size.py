@@ -19,7 +19,12 @@ def test_lines_read_back_as_they_were_written(tmp_path: Path) -> None:
     assert name_size.read(str(file))[0].height == 500
 
 
-@pytest.mark.parametrize("line", ["a 1", "a 1 2 3", "a b 1 2", "a -1 2", "a 1.0 2", "1 2", ""])
+MANY = "a 1 " + "9" * 5000  # digits, which int() refuses
+
+
+@pytest.mark.parametrize(
+    "line", ["a 1", "a 1 2 3", "a b 1 2", "a -1 2", "a 1.0 2", "1 2", "", MANY]
+)
 def test_a_line_is_three_words(line: str) -> None:
     assert name_size.parse_line(line) is None
 

@@ -119,6 +119,14 @@ def test_given_inputs() -> None:
         walk(text.parse(NET, pb.NetParameter), {"conv": (1, 4, 18, 8)})
 
 
+def test_a_given_shape_that_no_boxes_have() -> None:
+    net = text.parse('layer { name: "boxes" type: "PriorBox" top: "t" }', pb.NetParameter)
+    with pytest.raises(LayerError) as caught:
+        walk(net, {"t": (2, 3)})
+    assert str(caught.value) == "layer 'boxes', top: the boxes of PriorBox are 1x2x4P, not 2x3"
+    assert walk(net, {"t": (1, 2, 24)}).priors == 6
+
+
 def test_a_loss_without_top_is_no_output() -> None:
     layers = 'layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }'
     layers += (

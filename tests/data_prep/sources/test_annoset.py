@@ -109,6 +109,7 @@ def test_records_are_the_forks(
         ("txt", "1 2 3 4\n", "FILE:1: '1 2 3 4' is not `label xmin ymin xmax ymax`"),
         ("txt", "\n1 2 3 x 4\n", "FILE:2: '1 2 3 x 4' is not `label xmin ymin xmax ymax`"),
         ("txt", "99 2 3 4 5\n", "FILE:1: label 99 is not in the label map"),
+        ("txt", "9" * 5000 + " 2 3 4 5\n", f"FILE:1: '{'9' * 60}…' is not `label xmin ymin"),
     ],
 )
 def test_bad_annotations(

@@ -105,6 +105,15 @@ def test_coco_images_without_annotations_and_lists(root: Path) -> None:
     )
 
 
+def test_coco_ids_of_any_length_are_in_order(root: Path) -> None:
+    ids = ["9" * 5000, "10", "9"]
+    categories = [{"id": number, "name": f"c{len(number)}"} for number in ids]
+    coco(root, categories=categories, annotations=box(category_id="10"))
+    source = Coco(root)
+    source.read_list("train")
+    assert source.classes == ["c1", "c2", "c5000"]
+
+
 def test_coco_splits_that_are_not_there(root: Path) -> None:
     assert (
         said(lambda: Coco(root).read_list("minival"))

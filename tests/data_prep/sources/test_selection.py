@@ -114,6 +114,7 @@ def test_a_map_by_labels(animals: Path, out: Path, tmp_path: Path) -> None:
 BAD = {
     "a,b,c,d\n": "FILE:1: 'a,b,c,d' where 'name,label,new name' or 'name,new name' should be",
     "a,one,b\n": "FILE:1: label 'one' is not a number",
+    f"a,{'9' * 5000},b\n": f"FILE:1: label '{'9' * 60}…' is not a number",
     "a,1,b\na,1,b\n": "FILE:2: 'a' is there twice",
     "a,1,b\nc,2,b\n": "FILE:2: 'b' as label 2 contradicts a line above",
     "a,1,b\nc,1,d\n": "FILE:2: 'd' as label 1 contradicts a line above",

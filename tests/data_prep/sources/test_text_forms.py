@@ -126,6 +126,11 @@ BAD_NAMES = {
     "names: [a, b\n": "FILE: names: '[' is never closed",
     "names:\n  - a\n  b c\n": "FILE:3: 'b c' is neither '- item' nor '0: item'",
     "hello\n": "FILE:1: 'hello' where 'key: value' should be",
+    "names:\n  '': cat\n": "FILE:2: ''': cat' is neither '- item' nor '0: item'",
+    'names:\n  "": cat\n': "FILE:2: '\"\": cat' is neither '- item' nor '0: item'",
+    f"names: {{{'9' * 5000}: cat}}\n": (
+        f"FILE: names should be numbered from 0 without gaps, not {'9' * 60}…"
+    ),
 }
 
 

@@ -52,6 +52,18 @@ def test_rows_by_hand():
     np.testing.assert_allclose(rows[0, 0], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("options", ["", "keep_top_k: 2", "share_location: false"])
+@pytest.mark.parametrize("soft_nms", [False, True])
+def test_with_the_background_as_only_class_nothing_is_found(options, soft_nms):
+    layer = make_layer(
+        f'layer {{ name: "d" type: "DetectionOutput" '
+        f"detection_output_param {{ num_classes: 1 {options} }} }}",
+        soft_nms=soft_nms,
+    )
+    [rows] = layer.forward([torch.zeros(2, 12), torch.ones(2, 3), PRIORS])
+    assert rows.tolist() == [[[[0] + [-1] * 6, [1] + [-1] * 6]]]
+
+
 def test_keep_top_k_counts_over_classes():
     rows = run(
         "nms_param { nms_threshold: 0.5 } confidence_threshold: 0.09 keep_top_k: 2", TWO_IMAGES

@@ -195,6 +195,41 @@ def test_loss_by_hand():
     assert top.item() == pytest.approx((4.5 + 2 * math.log(2)) / 2, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("options", "expected", "learning"),
+    [
+        # Priors 0 and 2 have the greatest losses. Prior 0 takes its place among the two, but
+        # teaches nothing; prior 1, the match, is not among them: no match divides by 1.
+        ("sample_size: 2 ignore_cross_boundary_bbox: true", math.log(1 + math.e), [2]),
+        # Now prior 1 is, too, and learns: one match.
+        (
+            "sample_size: 3 ignore_cross_boundary_bbox: true",
+            math.log(1 + math.e) + math.log(2),
+            [1, 2],
+        ),
+        # Where the border does not count, prior 0 is background.
+        ("sample_size: 2", math.log(1 + math.e**3) + math.log(1 + math.e), [0, 2]),
+    ],
+)
+def test_hard_examples_over_the_border_take_a_place_and_teach_nothing(options, expected, learning):
+    # Source: IsEligibleMining and MineHardExamples in util/bbox_util.cpp of weiliu89/caffe: every
+    # prior is eligible, match -2 becomes neither a match nor a negative.
+    layer = make_layer(
+        LAYER.format(f"num_classes: 2 code_type: CORNER mining_type: HARD_EXAMPLE {options}", ""),
+        pb.TRAIN,
+    )
+    # IoU with the object, the whole image: .5 / 1.1 (reaches over the left border), 1, .25.
+    priors = [-0.1, 0, 0.5, 1, *UNIT, 0, 0, 0.25, 1]
+    # Losses: background's ln(1 + e^3) = 3.05, the object's ln 2 = .69, background's ln(1 + e).
+    conf = torch.tensor([[0.0, 3, 0, 0, 0, 1]], requires_grad=True)
+    prior = torch.tensor([priors, [0.1] * 12])[None]
+    loss = layer.forward([torch.zeros(1, 12), conf, prior, inputs()[3]])[0]
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+    loss.backward()
+    assert conf.grad is not None
+    assert conf.grad.view(3, 2).any(1).nonzero()[:, 0].tolist() == learning
+
+
 def test_propagate_down_leaves_terms_out():
     only_conf = LAYER.format(
         "num_classes: 2 code_type: CORNER", "propagate_down: [false, true, false, false]"

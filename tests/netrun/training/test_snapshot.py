@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from netrun import Solver
 from netrun.cli import main
 from netrun.engine.engine import Engine
 from netrun.training import snapshot
+from netrun.weights import hdf5
 from netrun.weights.files import blob_array
 from ssd_common.errors import CaffeError
 from tests.netrun.narrow import train_test_net
@@ -87,6 +91,64 @@ def test_plateau_resumes_with_its_window_of_losses(tiny: str, tmp_path: Path) ->
     assert Path("snap/n_iter_20.solverstate").read_bytes() == reference
     assert resumed.schedule.current_step > 0
     assert len(snapshot.read("snap/n_iter_20.solverstate").losses) == 2 + 4
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [3.0],  # no smoothed loss
+        [1.0, 0.5, 0.5, 0.5],  # more losses in the window than there were
+        [-1.0, 0.5],
+        [2.5, 0.5, 0.5],
+        [math.nan, 0.5, 0.5],
+        [math.inf, 0.5, 0.5],
+        [1.0, math.nan, 0.5],
+    ],
+)
+@pytest.mark.parametrize("form", ["binary", "hdf5"])
+def test_a_window_of_losses_that_is_none_names_the_file(
+    tiny: str, losses: list[float], form: str
+) -> None:
+    solver = Solver(tiny)
+    solver.step(2)
+    path = "snap/n_iter_2.solverstate"
+    if form == "hdf5":
+        state = hdf5_state(path, losses=losses)
+        path += ".h5"
+        hdf5.write_state(path, state)
+    else:
+        field = struct.Struct("<2sd")
+        more = b"".join(field.pack(b"\xc1\x3e", loss) for loss in losses)
+        Path(path).write_bytes(Path(path).read_bytes() + more)
+    with pytest.raises(CaffeError, match=f"^{path}: is corrupt: its losses"):
+        solver.restore(path)
+    assert snapshot.latest("snap/n") != path
+
+
+@pytest.mark.parametrize("field", ["iter", "current_step"])
+def test_a_negative_count_names_the_file(tiny: str, field: str) -> None:
+    solver = Solver(tiny)
+    solver.step(2)
+    path = "snap/n_iter_2.solverstate"
+    state = binary.read_state(path)
+    setattr(state, field, -5)
+    Path(path).write_bytes(state.SerializeToString())
+    with pytest.raises(CaffeError, match=f"^{path}: is corrupt: its {field} is -5$"):
+        solver.restore(path)
+
+
+def hdf5_state(path: str, losses: list[float]) -> dict[str, Any]:
+    """What hdf5.write_state takes, of a binary state with other losses."""
+    state = snapshot.read(path)
+    return {
+        "iter": state.iteration,
+        "learned_net": state.model,
+        "current_step": state.current_step,
+        "minimum_loss": state.minimum_loss,
+        "iter_last_event": state.last_event,
+        "history": [blob.numpy() for blob in state.history],
+        "losses": losses,
+    }
 
 
 def test_state_is_caffes(tiny: str) -> None:
