@@ -79,27 +79,24 @@ def _best(rows: np.ndarray) -> list[float]:
 def _by_type(net: Net, rounds: int = 5) -> dict[str, float]:
     """Seconds of a forward pass by layer type, medians of several passes."""
     passes: list[dict[str, float]] = []
-    for layer in net.layer_list:
-        layer.forward = _timed(layer, net.device, passes)  # type: ignore[method-assign]
+    net.watch(_timed(net.device, passes))
     for _ in range(rounds):
         passes.append(defaultdict(float))
         net.run()
-    for layer in net.layer_list:
-        del layer.forward
+    net.watch(None)
     medians = {}
     for kind in passes[0]:
-        seconds = [spent[kind] for spent in passes]
+        seconds = [by_type[kind] for by_type in passes]
         medians[kind] = float(np.median(seconds))
     return medians
 
 
-def _timed(layer: Layer, device: torch.device, passes: list[dict[str, float]]) -> Forward:
-    """A layer's forward that adds its seconds to the last of `passes`, under the layer's type."""
-    forward = layer.forward
+def _timed(device: torch.device, passes: list[dict[str, float]]) -> Forward:
+    """Layers' forward, which adds its seconds to the last of `passes`, under the layer's type."""
 
-    def timed(bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+    def timed(layer: Layer, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         start = _now(device)
-        tops = forward(bottoms)
+        tops = layer.forward(bottoms)
         passes[-1][layer.type] += _now(device) - start
         return tops
 

@@ -175,8 +175,12 @@ class Engine:
         """Keep these blobs after every run, even where `options.keep_blobs` is False."""
         self.runner.keep(names)
 
-    def watch(self, forward: Forward) -> None:
-        """Have every pass compute layers by `forward`, which calls the layer's own forward."""
+    def watch(self, forward: Forward | None) -> None:
+        """Have passes compute layers by `forward`, to time them or to look at their tops.
+
+        forward: takes a layer and its bottoms, calls the layer's own forward and returns the tops;
+        None: the layers' own again.
+        """
         self.runner.watch(forward)
 
     def recompute(self) -> None:

@@ -23,6 +23,10 @@ from ssd_common.errors import CaffeError
 Forward = Callable[[Layer, Tensors], Tensors]
 
 
+def _own_forward(layer: Layer, bottoms: Tensors) -> Tensors:
+    return layer.forward(bottoms)
+
+
 class Runner:
     """Computes the layers of one net.
 
@@ -52,7 +56,7 @@ class Runner:
         self._released = parts.plan.released
         self._blobs = blobs
         self._context = context
-        self._layer_forward: Forward = lambda layer, bottoms: layer.forward(bottoms)
+        self._layer_forward: Forward = _own_forward
 
     def keep(self, names: Collection[str]) -> None:
         """Have no pass release these blobs."""
@@ -61,9 +65,9 @@ class Runner:
             released[position] = [name for name in candidates if name not in names]
         self._released = released
 
-    def watch(self, forward: Forward) -> None:
-        """Have every pass compute layers by `forward`, which calls the layer's own."""
-        self._layer_forward = forward
+    def watch(self, forward: Forward | None) -> None:
+        """Have passes compute layers by `forward`, which calls the layer's own; None ends that."""
+        self._layer_forward = forward or _own_forward
 
     def refresh(self) -> None:
         """Renew layers' views of parameters that they share in another shape."""

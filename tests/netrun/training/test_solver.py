@@ -211,8 +211,9 @@ def test_stop_request_ends_the_run_with_a_snapshot(tmp_path) -> None:
 
 def test_processes_agree_on_what_each_was_asked_for(tmp_path) -> None:
     class Peers:
-        heard: list[Action] = []
-        averaged = 0
+        def __init__(self) -> None:
+            self.heard: list[Action] = []
+            self.averaged = 0
 
         def on_start(self, solver: Solver) -> None:
             pass
