@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from netrun.detection.boxes import iou
-from netrun.detection.stable_topk import place_of, ranking_keys
+from netrun.detection.stable_topk import place_of, sortable_keys
 from ssd_common.errors import CaffeError
 
 UNMATCHED = -1
@@ -142,7 +142,7 @@ def _bipartite(overlaps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     Returns `index` with these candidates changed.
     """
     objects, count = overlaps.shape[1:]
-    keys = ranking_keys(overlaps).topk(min(objects, count)).values  # (N, G, K)
+    keys = sortable_keys(overlaps).topk(min(objects, count)).values  # (N, G, K)
     places = place_of(keys, count)
     keys = torch.where(keys >> 32 > 0, keys, 0)
     depth = keys.shape[2]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 
-def ranking_keys(values: torch.Tensor) -> torch.Tensor:
+def sortable_keys(values: torch.Tensor) -> torch.Tensor:
     """Make int64 keys that rank greater values, and earlier ones among equals, higher.
 
     The upper half of a key is the float32's bits made monotone; the lower half is the
@@ -25,7 +25,7 @@ def ranking_keys(values: torch.Tensor) -> torch.Tensor:
 
 
 def place_of(keys: torch.Tensor, length: int) -> torch.Tensor:
-    """Read the places (0-based) out of keys that `ranking_keys` made over `length` values."""
+    """Read the places (0-based) out of keys that `sortable_keys` made over `length` values."""
     return length - 1 - (keys & 0xFFFFFFFF)
 
 
@@ -36,6 +36,6 @@ def stable_topk(values: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tenso
     Returns (values, places), each (..., k), falling; equal values keep their order.
     """
     length = values.shape[-1]
-    keys = ranking_keys(values).topk(k).values
+    keys = sortable_keys(values).topk(k).values
     places = place_of(keys, length)
     return values.gather(-1, places), places

@@ -27,7 +27,7 @@ def plot(log: PathLike, out: PathLike = "loss.png", title: str = "") -> RunLog:
     return found
 
 
-def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
+def draw(log: RunLog, path: PathLike, title: str = "") -> None:
     """Draw loss, learning rate and test scores over the iterations into an image file.
 
     path: png, pdf or svg; written whole or not at all.
@@ -41,7 +41,7 @@ def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
 
     rows = 1
     height = 4.5  # inches
-    if curves.tests:
+    if log.tests:
         rows = 2
         height = 7.0
     figure, axes = pyplot.subplots(
@@ -50,9 +50,9 @@ def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
         figsize=(8, height),
         squeeze=False,
     )
-    _draw_training(axes[0, 0], curves, title)
-    if curves.tests:
-        _draw_tests(axes[1, 0], curves)
+    _draw_training(axes[0, 0], log, title)
+    if log.tests:
+        _draw_tests(axes[1, 0], log)
     axes[-1, 0].set_xlabel("iteration")
     figure.tight_layout()
     buffer = io.BytesIO()
@@ -66,10 +66,10 @@ def draw(curves: RunLog, path: PathLike, title: str = "") -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def _draw_training(axes: Any, curves: RunLog, title: str) -> None:
-    losses = list(curves.loss.values())
+def _draw_training(axes: Any, log: RunLog, title: str) -> None:
+    losses = list(log.loss.values())
     axes.plot(
-        list(curves.loss),
+        list(log.loss),
         losses,
         color="tab:blue",
         linewidth=1.2,
@@ -79,12 +79,12 @@ def _draw_training(axes: Any, curves: RunLog, title: str) -> None:
     axes.grid(alpha=0.3)
     if title:
         axes.set_title(title)
-    if not curves.rate:
+    if not log.rate:
         return
     right = axes.twinx()
-    rates = list(curves.rate.values())
+    rates = list(log.rate.values())
     right.step(
-        list(curves.rate),
+        list(log.rate),
         rates,
         where="post",
         color="tab:orange",
@@ -95,8 +95,8 @@ def _draw_training(axes: Any, curves: RunLog, title: str) -> None:
         right.set_yscale("log")
 
 
-def _draw_tests(axes: Any, curves: RunLog) -> None:
-    for name, curve in curves.tests.items():
+def _draw_tests(axes: Any, log: RunLog) -> None:
+    for name, curve in log.tests.items():
         axes.plot(
             list(curve),
             list(curve.values()),
@@ -105,7 +105,7 @@ def _draw_tests(axes: Any, curves: RunLog) -> None:
             label=name,
         )
     score = "test score"
-    if len(curves.tests) == 1 and "eval" in next(iter(curves.tests)):
+    if len(log.tests) == 1 and "eval" in next(iter(log.tests)):
         score = "mAP"  # the output of DetectionEvaluate
     axes.set_ylabel(score)
     axes.legend(loc="best", fontsize="small")
