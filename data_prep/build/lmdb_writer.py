@@ -12,7 +12,7 @@ COMMIT_RECORDS = 1000
 # The pages of a larger commit would not fit a cache, and the system would clear fresh memory for
 # them, at half the speed.
 COMMIT_BYTES = 1 << 20
-MAP_SIZE = 64 << 20  # bytes to start with
+MAP_SIZE = 64 << 20  # bytes to start with; doubled whenever they are used up
 
 
 class LmdbWriter:
@@ -24,25 +24,24 @@ class LmdbWriter:
 
     folder: the LMDB
     name: what errors call it
-    map_size: bytes to start with; doubled whenever they are used up
     Raises CaffeError if the disk refuses.
     """
 
-    def __init__(self, folder: Path, name: Path, map_size: int = MAP_SIZE) -> None:
+    def __init__(self, folder: Path, name: Path) -> None:
         self._folder = folder
         self._name = name
-        self._map_size = map_size
+        self._map_size = MAP_SIZE
         folder.mkdir(parents=True, exist_ok=True)
-        with self._open(map_size) as env:
+        with self._open() as env:
             self.committed = env.stat()["entries"]
         self._pending: list[tuple[bytes, bytes]] = []
         self._pending_bytes = 0
 
-    def _open(self, map_size: int) -> lmdb.Environment:
+    def _open(self) -> lmdb.Environment:
         try:
             return lmdb.open(
                 str(self._folder),
-                map_size=map_size,
+                map_size=self._map_size,
                 lock=False,  # nobody else sees the folder before it is renamed
                 sync=False,  # the last commit syncs
                 mode=0o644,
@@ -76,7 +75,7 @@ class LmdbWriter:
 
     def _write_pending(self, last: bool) -> bool:
         """Write the pending records in one transaction; False where they do not fit the map."""
-        with self._open(self._map_size) as env:
+        with self._open() as env:
             try:
                 with env.begin(write=True) as transaction:
                     for key, value in self._pending:

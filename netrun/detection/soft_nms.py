@@ -18,22 +18,21 @@ def soft_nms(
     boxes: torch.Tensor,
     scores: torch.Tensor,
     threshold: float = 0.3,
-    lowest: float = LOWEST,
 ) -> torch.Tensor:
     """Lower the scores of boxes by linear soft suppression.
 
+    A score that falls below LOWEST becomes 0.
     Each step takes the best box left of a list (the first among equals). Every other box
     left whose IoU with it exceeds the threshold has its score multiplied by 1 − IoU.
     boxes: (..., K, 4)
     scores: (..., K); -inf stands for no box
     threshold: IoU; the default is that of the authors' code
-    lowest: a score that falls below becomes 0
     Returns the scores left, (..., K).
     Source: equation 3 of the paper.
     """
     count = scores.shape[:-1].numel()
     length = scores.shape[-1]
-    left = torch.where(scores >= lowest, scores, -torch.inf).reshape(count, length)
+    left = torch.where(scores >= LOWEST, scores, -torch.inf).reshape(count, length)
     lists = boxes.reshape(count, length, 4)
     taken = torch.zeros_like(left)
     rows = torch.arange(len(left), device=left.device)
@@ -44,7 +43,7 @@ def soft_nms(
         left[rows, best] = -torch.inf
         overlap = iou(lists[rows, best][:, None], lists)[:, 0]
         left = torch.where(overlap > threshold, left * (1 - overlap), left)
-        left = torch.where(left >= lowest, left, -torch.inf)
+        left = torch.where(left >= LOWEST, left, -torch.inf)
     return taken.reshape(scores.shape)
 
 

@@ -108,8 +108,3 @@ RULES: dict[str, Callable[[Work], None]] = {
     "Adam": _adam,
 }
 TWO_HISTORIES = ("AdaDelta", "Adam")
-
-
-def solver_types() -> list[str]:
-    """The solver types that netrun has, by Caffe's names."""
-    return list(RULES)

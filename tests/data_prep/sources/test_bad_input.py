@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep.build.lmdb_writer import LmdbWriter
+from data_prep.build import lmdb_writer
 from data_prep.cli import main
 from tests.data_prep.support import XML, build, records, refused
 
@@ -305,9 +305,10 @@ def test_leftovers_of_a_killed_run_go(folder: Path, out: Path) -> None:
     ]
 
 
-def test_map_grows_by_itself(tmp_path: Path) -> None:
+def test_map_grows_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lmdb_writer, "MAP_SIZE", 1 << 16)
     values = {f"{i:08d}".encode(): bytes([i % 251]) * 5000 for i in range(2500)}
-    writer = LmdbWriter(tmp_path / "db", tmp_path / "db", map_size=1 << 16)
+    writer = lmdb_writer.LmdbWriter(tmp_path / "db", tmp_path / "db")
     for key, value in values.items():
         writer.put(key, value)
     writer.commit(last=True)

@@ -28,9 +28,9 @@ def test_by_hand() -> None:
     assert soft_nms(boxes, torch.tensor([0.9, 0.6, 0.7, 0.1]), 0.5).tolist() == pytest.approx(
         [0.9, 0.2 / 3, 0.7, 0.1]
     )
-    assert soft_nms(
-        boxes, torch.tensor([0.9, 0.6, 0.7, 0.1]), lowest=0.15
-    ).tolist() == pytest.approx([0.9, 0, 0.4, 0])
+    # Below 0.001 a score becomes 0: a leaves b 0.002 / 3 and c 0.7 / 300 · 4/7 = 0.4 / 300.
+    left = soft_nms(boxes, torch.tensor([0.9, 0.002, 0.7 / 300, 0.0009]))
+    assert left.tolist() == pytest.approx([0.9, 0, 0.4 / 300, 0])
 
 
 def plain(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
