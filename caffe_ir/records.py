@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from caffe_ir import caffe_ir_pb2 as pb
 from ssd_common.errors import CaffeError
+from ssd_common.files import PathLike
 
 Corners = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax
 
@@ -33,6 +34,18 @@ def parse(value: bytes) -> pb.AnnotatedDatum:
     if not record.HasField("datum"):
         raise CorruptRecord("an AnnotatedDatum without a datum")
     return record
+
+
+def parse_named(value: bytes, source: PathLike, name: object) -> pb.AnnotatedDatum:
+    """Read a record as `parse` does.
+
+    source, name: the LMDB and its record's key or number, for the error
+    Raises CaffeError that names both.
+    """
+    try:
+        return parse(value)
+    except CorruptRecord:
+        raise CaffeError(f"{source}: record {name} is no AnnotatedDatum") from None
 
 
 def parse_datum(value: bytes) -> pb.Datum:

@@ -212,6 +212,7 @@ def _caption(
 
 def bright_colour(label: int) -> tuple[int, int, int]:
     """Return a bright BGR colour for a class, for thumbnails, where lines are thin."""
+    # `colour` cannot serve here: data_prep's contact sheets must stay the same byte for byte.
     return _from_hsv(label * 67 % 180, 230, 255)
 
 

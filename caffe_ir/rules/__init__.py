@@ -5,19 +5,9 @@ One function per layer type says it; `facts` finds the function.
 
 from __future__ import annotations
 
-from caffe_ir.rules import (
-    combination,
-    convolution,
-    data,
-    detection,
-    elementwise,
-    loss,
-    normalization,
-    pooling,
-    recurrent,
-    resize,
-    shape,
-)
+import importlib
+import pkgutil
+
 from caffe_ir.rules.registry import (
     VALUE_BYTES,
     Facts,
@@ -47,16 +37,5 @@ __all__ = [
 ]
 
 # Importing a module registers its rules.
-_MODULES = (
-    combination,
-    convolution,
-    data,
-    detection,
-    elementwise,
-    loss,
-    normalization,
-    pooling,
-    recurrent,
-    resize,
-    shape,
-)
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from caffe_ir import dataset_file
 from caffe_ir import label_map as label_maps
 from caffe_ir.dataset_file import DatasetFile
+from caffe_ir.rules import shape_text
 from data_prep.build.class_map import ClassMap, class_map
 from data_prep.build.convert import Converted, Job, Outcome, convert, stamps
 from data_prep.build.output import ONE_LMDB, Output
@@ -287,8 +288,8 @@ class _Filling(NamedTuple):
         self.report.add(self.dataset_checks.add(self.part.name, item, key, outcome.classes))
         self.part.add(item, outcome)
         if self.check_size and outcome.shape != self.part.shape:
-            shape = "x".join(map(str, outcome.shape))
-            first = "x".join(map(str, self.part.shape or ()))
+            shape = shape_text(outcome.shape)
+            first = shape_text(self.part.shape or ())
             message = f"{item.image} is {shape} where the first record is {first}"
             self.report.add([Fault("unequal", item.place or "", message)])
 

@@ -110,10 +110,7 @@ def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
     reader = LmdbReader(path)
     found = []
     for number, key in enumerate(reader.keys[:count]):
-        try:
-            record = records.parse(reader.value(number))
-        except records.CorruptRecord:
-            raise CaffeError(f"{path}: record {number} is no AnnotatedDatum") from None
+        record = records.parse_named(reader.value(number), path, number)
         found.append((key_text(key), record))
     return found
 

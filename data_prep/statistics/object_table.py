@@ -20,7 +20,6 @@ from data_prep.checks.item_checks import Rules, inspect
 from data_prep.images.image import read_image
 from data_prep.sources import label_map
 from data_prep.sources.source import Item, Source
-from ssd_common.errors import CaffeError
 
 Row = tuple[str, records.Corners]  # class; xmin, ymin, xmax, ymax, normalised
 
@@ -112,11 +111,8 @@ def _records(path: Path, names: dict[int, str]) -> Iterator[tuple[int, int, list
     reader = LmdbReader(path)
     numbers = range(len(reader))
     for number in tqdm(numbers, desc=path.name, unit=" records", disable=None, leave=False):
-        try:
-            record = records.parse(reader.value(number))
-        except records.CorruptRecord:
-            key = key_text(reader.keys[number])
-            raise CaffeError(f"{path}: record {key} is no AnnotatedDatum") from None
+        key = key_text(reader.keys[number])
+        record = records.parse_named(reader.value(number), path, key)
         rows: list[Row] = []
         for group in record.annotation_group:
             name = names.get(group.group_label, str(group.group_label))

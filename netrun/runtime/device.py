@@ -8,6 +8,7 @@ import torch
 
 from netrun.runtime import log
 from ssd_common.errors import CaffeError, UsageError
+from ssd_common.words import memory_size
 
 
 def parse(gpu: str | None) -> list[int]:
@@ -104,7 +105,7 @@ def describe(gpu: str | None = None) -> list[str]:
 
 def _describe_gpu(number: int) -> str:
     about = torch.cuda.get_device_properties(number)
-    memory = f"{about.total_memory / 2**30:.1f} GiB"
+    memory = memory_size(about.total_memory)
     capability = f"compute capability {about.major}.{about.minor}"
     processors = f"{about.multi_processor_count} SMs"
     return f"GPU {number}: {about.name}, {memory}, {capability}, {processors}"
