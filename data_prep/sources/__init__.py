@@ -1,30 +1,26 @@
 """The kinds of data sets that data_prep reads.
 
-The module of a kind has KIND, which describes it.
+Importing this package registers every kind: a new one is one file here.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data_prep.sources import annoset, coco, csv, ilsvrc, kitti, voc, yolo
-from data_prep.sources.kind import Kind
+from data_prep.sources.kind import Kind, registered
 from data_prep.sources.source import Source
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 from ssd_common.suggest import suggest
 
-KINDS: Mapping[str, Kind] = {
-    "voc": voc.KIND,
-    "coco": coco.KIND,
-    "csv": csv.KIND,
-    "yolo": yolo.KIND,
-    "kitti": kitti.KIND,
-    "ilsvrc": ilsvrc.KIND,
-    "annoset": annoset.KIND,
-}
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+KINDS: Mapping[str, Kind] = registered()
 
 
 def open_source(
@@ -32,7 +28,7 @@ def open_source(
 ) -> Source:
     """Open a data set, whatever its form.
 
-    kind: "voc", "coco", "csv", "yolo", "kitti", "ilsvrc" or "annoset"
+    kind: a name in KINDS, such as "voc" or "coco"
     path: its folder, or its only file
     labelmap: a label map's file or built-in name; only annoset's text files need it
     options: those of one kind: yolo's names (a file), kitti's level and dont_care, annoset's

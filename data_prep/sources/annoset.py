@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.sources import fields, image_lists, label_map
-from data_prep.sources.kind import Kind, Option
+from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
 from data_prep.sources.voc import Folder
 from ssd_common.errors import ParseError, UsageError
@@ -139,6 +139,8 @@ def _names_by_label(path: Path) -> dict[int, str]:
 
 
 KIND = Kind(
+    name="annoset",
+    position=7,
     title="a list of images and annotation files, as the fork has them",
     notes="""
 A LIST has lines `image annotation`, relative to DIR. --label-type says what the annotations are:
@@ -160,3 +162,4 @@ data_prep annoset coco --list minival.txt --label-type json --labelmap coco --ou
     ),
     needs_labelmap=True,
 )
+register(KIND)

@@ -10,7 +10,7 @@ from typing import Any
 from data_prep.sources import fields, image_lists
 from data_prep.sources.bundle import Bundle
 from data_prep.sources.coco_records import Records, read_records
-from data_prep.sources.kind import Kind
+from data_prep.sources.kind import Kind, register
 from data_prep.sources.source import Annotation, Item, Object, read_each
 from ssd_common.errors import ParseError
 
@@ -175,6 +175,8 @@ def _prefix(name: str) -> str:
 
 
 KIND = Kind(
+    name="coco",
+    position=2,
     title="a folder with COCO-style JSON",
     notes="""
 DIR holds annotations/instances_NAME.json and the images in NAME/ or images/NAME/, or
@@ -191,3 +193,4 @@ data_prep coco mine/export.json --out data/mine/train_lmdb
     folder="folder with JSON files and images, or one JSON file",
     open=Coco,
 )
+register(KIND)

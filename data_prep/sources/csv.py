@@ -11,7 +11,7 @@ from typing import Any
 from data_prep.sources import fields, image_lists
 from data_prep.sources.bundle import Bundle
 from data_prep.sources.csv_rows import read_rows
-from data_prep.sources.kind import Kind
+from data_prep.sources.kind import Kind, register
 from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, read_each
 from ssd_common.errors import ParseError
 
@@ -116,6 +116,8 @@ def _check_place(path: Path, name: str, line: int) -> None:
 
 
 KIND = Kind(
+    name="csv",
+    position=3,
     title="a table of boxes (CSV)",
     notes="""
 DIR holds one or more tables NAME.csv (comma, semicolon or tab) and the images, or
@@ -134,3 +136,4 @@ data_prep csv boxes.csv --out data/mine/train_lmdb
     folder="folder with tables and images, or one table",
     open=Csv,
 )
+register(KIND)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data_prep.sources import image_lists
-from data_prep.sources.kind import Kind
+from data_prep.sources.kind import Kind, register
 from data_prep.sources.source import UNLABELLED, Item
 from data_prep.sources.voc import Folder
 from ssd_common.errors import CaffeError
@@ -78,6 +78,8 @@ def _subset(image: str, place: str) -> str:
 
 
 KIND = Kind(
+    name="ilsvrc",
+    position=6,
     title="a folder of ILSVRC DET",
     notes="""
 DIR holds Data/DET, Annotations/DET, ImageSets/DET. A LIST is train, val, val1, val2, trainval1
@@ -92,3 +94,4 @@ data_prep ilsvrc ILSVRC --train-list trainval1 --test-list val2 --labelmap ilsvr
     folder="folder with Data/DET, Annotations/DET and ImageSets/DET",
     open=Ilsvrc,
 )
+register(KIND)

@@ -1,11 +1,15 @@
-"""A kind of data set, as its module in this folder describes it."""
+"""Kinds of data sets.
+
+A kind is one file of this folder, which registers itself with `register`; no list names it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from data_prep.sources.source import Source
+from ssd_common.errors import CaffeError
 
 
 class Option(NamedTuple):
@@ -30,6 +34,8 @@ class Option(NamedTuple):
 class Kind(NamedTuple):
     """A kind of data set.
 
+    name: as commands and open_source take it
+    position: its place in help, by rising numbers
     title: what it is, in a few words
     notes: which files and folders it has, and what names a list of its images
     examples: commands that build it
@@ -40,6 +46,8 @@ class Kind(NamedTuple):
     needs_labelmap: whether open also takes `labelmap`, a label map's file or built-in name
     """
 
+    name: str
+    position: int
     title: str
     notes: str
     examples: str
@@ -47,3 +55,22 @@ class Kind(NamedTuple):
     open: Callable[..., Source]
     options: tuple[Option, ...] = ()
     needs_labelmap: bool = False
+
+
+_REGISTERED: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> None:
+    """Register a kind of data set under its name.
+
+    Raises CaffeError for a name that is taken.
+    """
+    if kind.name in _REGISTERED:
+        raise CaffeError(f"kind '{kind.name}' of data sets is registered twice")
+    _REGISTERED[kind.name] = kind
+
+
+def registered() -> Mapping[str, Kind]:
+    """Every kind by name, in the order of help."""
+    in_order = sorted(_REGISTERED.values(), key=lambda kind: (kind.position, kind.name))
+    return {kind.name: kind for kind in in_order}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from data_prep.images.encoding import IMAGE_NAMES
 from data_prep.sources import fields, image_lists
-from data_prep.sources.kind import Kind, Option
+from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, read_each
 from ssd_common.errors import CaffeError, ParseError
 
@@ -162,6 +162,8 @@ def _open(folder: Path, level: str = "hard", dont_care: str = "drop") -> Kitti:
 
 
 KIND = Kind(
+    name="kitti",
+    position=5,
     title="a folder of KITTI's object benchmark",
     notes="""
 DIR, or DIR/training, has image_2/000000.png and label_2/000000.txt. A LIST is a file of such
@@ -190,3 +192,4 @@ data_prep kitti KITTI --level moderate --out data/kitti/train_lmdb
         ),
     ),
 )
+register(KIND)

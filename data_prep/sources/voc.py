@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_prep.sources import image_lists
-from data_prep.sources.kind import Kind
+from data_prep.sources.kind import Kind, register
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item
 from data_prep.sources.voc_xml import read_annotation
 from ssd_common.errors import CaffeError
@@ -227,6 +227,8 @@ def _xml_files(base: Path, folder: str) -> list[Path]:
 
 
 KIND = Kind(
+    name="voc",
+    position=1,
     title="a VOC-style folder",
     notes="""
 DIR has JPEGImages and Annotations, or images and annotations; or photographs with their XML files
@@ -244,3 +246,4 @@ data_prep voc VOC2007 --train-list trainval --test-list test --labelmap voc --ou
     folder="folder with images and their XML files",
     open=Folder,
 )
+register(KIND)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_prep.sources import fields, image_lists, yolo_names
-from data_prep.sources.kind import Kind, Option
+from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.source import NO_ALIASES, Annotation, Item, read_each
 from ssd_common.errors import CaffeError, ParseError
 
@@ -221,6 +221,8 @@ def _open(folder: Path, names: Path | str | None = None) -> Yolo:
 
 
 KIND = Kind(
+    name="yolo",
+    position=4,
     title="a folder of YOLO text files",
     notes="""
 DIR has images/…/NAME.jpg and labels/…/NAME.txt, or both side by side. Class names come from
@@ -245,3 +247,4 @@ data_prep yolo PHOTOS --names coco.names --out data/mine/train_lmdb
         ),
     ),
 )
+register(KIND)
