@@ -12,7 +12,9 @@ from data_prep.statistics.sample import sample
 
 # Clusters: another is added while it lowers the error by more than this share.
 GAIN = 0.2
+LEAST = 2
 MOST = 20
+ROUNDS = 300  # of k-means, unless it stands still before
 # Aspect ratios: combinations of at most three candidates are tried on so many boxes, and another
 # ratio is added while it raises the mean overlap by at least the gain.
 CANDIDATES = [round(1.2 + i / 10, 1) for i in range(29)]  # up to 4
@@ -46,7 +48,7 @@ class Ratios(NamedTuple):
     fit: float
 
 
-def kmeans(values: np.ndarray, count: int, rounds: int = 300) -> tuple[np.ndarray, float]:
+def kmeans(values: np.ndarray, count: int) -> tuple[np.ndarray, float]:
     """Cluster numbers by Lloyd's algorithm, which starts from evenly spread quantiles.
 
     values: (n,) sorted
@@ -56,7 +58,7 @@ def kmeans(values: np.ndarray, count: int, rounds: int = 300) -> tuple[np.ndarra
     squares = _running_sums(values**2)
     edges = np.linspace(0, len(values), count + 1).round().astype(int)
     centres = np.empty(count)
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         sizes = np.diff(edges)
         means = np.diff(sums[edges]) / np.maximum(sizes, 1)
         firsts = values[np.minimum(edges[:-1], len(values) - 1)]
@@ -78,16 +80,15 @@ def _running_sums(values: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(values)])
 
 
-def grow(values: np.ndarray, least: int = 2) -> np.ndarray:
+def grow(values: np.ndarray) -> np.ndarray:
     """Add clusters while each lowers the error of k-means by more than 20 % (DSSD's rule).
 
     values: (n,)
-    least: number of clusters to begin with
     Returns the centres.
     """
     values = np.sort(values)
     most = min(MOST, len(np.unique(values)))
-    centres, error = kmeans(values, min(least, most))
+    centres, error = kmeans(values, min(LEAST, most))
     while len(centres) < most:
         more, less = kmeans(values, len(centres) + 1)
         if less > (1 - GAIN) * error:

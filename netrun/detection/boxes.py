@@ -124,25 +124,18 @@ def nms(
     boxes: torch.Tensor,
     scores: torch.Tensor,
     threshold: float,
-    top_k: int = -1,
-    eta: float = 1.0,
 ) -> torch.Tensor:
     """Suppress, greedily, every box that overlaps a better one.
 
     boxes: (K, 4)
     scores: (K,)
     threshold: a box falls where its IoU with a better one exceeds it
-    top_k: how many of the best boxes to look at (-1: all)
-    eta: below 1, each box kept multiplies the threshold by it while that is above 0.5
     Returns the places (int64) of the boxes kept: best score first, equal scores in order.
     """
-    k = len(scores)
-    if top_k >= 0:
-        k = min(top_k, k)
-    _, order = stable_topk(scores, k)
+    _, order = stable_topk(scores, len(scores))
     ranked = boxes[order][None]
     valid = torch.ones_like(order, dtype=torch.bool)[None]
-    keep = greedy_keep(ranked, valid, threshold, eta)[0]
+    keep = greedy_keep(ranked, valid, threshold)[0]
     return order[keep]
 
 
@@ -159,7 +152,8 @@ def greedy_keep(
 
     boxes: (B, K, 4), best first
     valid: bool (B, K), true for the boxes of each list, which come before its padding
-    threshold, eta: as in `nms`
+    threshold: a box falls where its IoU with a better one exceeds it
+    eta: below 1, each box kept multiplies the threshold by it while that is above 0.5
     scores: (B, K), or None; with `limit`, lets suppression stop early
     limit: the caller wants only the `limit` best boxes kept over all lists (0: every one)
     Returns bool (B, K).

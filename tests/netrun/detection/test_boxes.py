@@ -64,18 +64,29 @@ STRIPS = torch.tensor([[0.0, 0, 0.5, 1], [0.1, 0, 0.6, 1], [0.3, 0, 0.8, 1], [0.
         ([0.6, 0.9, 0.7, 0.6], {}, [1, 2, 3]),  # 0 falls to 1
         ([0.5, 0.5, 0.5, 0.5], {}, [0, 2, 3]),  # equal scores: in order
         ([0.9, 0.8, 0.7, 0.6], {"threshold": 0.4}, [0, 2]),  # 3 falls to 2 by .429
-        ([0.9, 0.8, 0.7, 0.6], {"top_k": 2}, [0]),
-        ([0.9, 0.8, 0.7, 0.6], {"top_k": 0}, []),
-        # .7 lets 1 stay; only after it, at .7 * .7 = .49 and then .49 still, does anything fall:
-        # eta counts from the first box kept.
         ([0.9, 0.8, 0.7, 0.6], {"threshold": 0.7}, [0, 1, 2, 3]),
-        ([0.9, 0.8, 0.7, 0.6], {"threshold": 0.7, "eta": 0.7}, [0, 2, 3]),
-        ([0.9, 0.8, 0.7, 0.6], {"threshold": 0.7, "eta": 0.6}, [0, 2]),  # .7 * .6 = .42 < .429
+        ([], {}, []),
     ],
 )
 def test_nms(scores, options, kept):
     options = {"threshold": 0.5, **options}
-    assert boxes.nms(STRIPS, torch.tensor(scores), **options).tolist() == kept
+    strips = STRIPS[: len(scores)]
+    assert boxes.nms(strips, torch.tensor(scores), **options).tolist() == kept
+
+
+@pytest.mark.parametrize(
+    ("eta", "kept"),
+    [
+        (1, [0, 1, 2, 3]),
+        # .7 lets 1 stay; only after it, at .7 * .7 = .49 and then .49 still, does anything fall:
+        # eta counts from the first box kept.
+        (0.7, [0, 2, 3]),
+        (0.6, [0, 2]),  # .7 * .6 = .42 < .429
+    ],
+)
+def test_eta_lowers_the_threshold_with_each_box_kept(eta, kept):
+    found = boxes.greedy_keep(STRIPS[None], torch.ones(1, 4, dtype=torch.bool), 0.7, eta)
+    assert found[0].nonzero()[:, 0].tolist() == kept
 
 
 def plain_nms(ranked: torch.Tensor, threshold: float) -> list[int]:
