@@ -17,6 +17,7 @@ from caffe_ir import text
 from netrun import Net
 from netrun.engine import blob
 from netrun.engine.engine import Engine
+from netrun.layers import Layer
 from netrun.pycaffe import blob_arrays
 from netrun.runtime.options import RunOptions
 from ssd_common.errors import CaffeError
@@ -123,6 +124,24 @@ def test_one_process_has_no_others_to_share_statistics_with() -> None:
         net.blobs["x"].tensor.copy_(torch.arange(12.0).reshape(4, 3))
         tops.append(net.run()["y"].detach())
     assert torch.equal(*tops)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_watched_pass_computes_the_same(precision: str) -> None:
+    net = engine(seed=5, precision=precision)
+    wanted = net.run()["y"].clone()
+    seen = []
+
+    def forward(layer: Layer, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
+        seen.append(layer.name)
+        return layer.forward(bottoms)
+
+    net.watch(forward)
+    assert torch.equal(net.run()["y"], wanted)
+    assert seen == ["f", "r", "y"]
+    net.watch(None)
+    net.run()
+    assert seen == ["f", "r", "y"]
 
 
 def test_pycaffe_stays_out_of_runs_that_do_not_ask_for_it() -> None:
