@@ -21,16 +21,10 @@ from netrun.training import solver
 
 @dataclass(frozen=True)
 class _Functions:
-    """A solver's Callback that calls two functions without arguments."""
+    """A solver's Callback of two functions."""
 
-    start: Callable[[], object]
-    gradients_ready: Callable[[], object]
-
-    def on_start(self, solver: solver.Solver) -> None:
-        self.start()
-
-    def on_gradients_ready(self, solver: solver.Solver) -> None:
-        self.gradients_ready()
+    on_start: Callable[[], object]
+    on_gradients_ready: Callable[[], object]
 
 
 class Solver(solver.Solver):

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from netrun.training.actions import Action
-
-if TYPE_CHECKING:
-    from netrun.training.solver import Solver
 
 
 class Callback(Protocol):
     """What a solver calls in every iteration."""
 
-    def on_start(self, solver: Solver) -> None:
+    def on_start(self) -> object:
         """The solver calls this before the iteration's first pass."""
 
-    def on_gradients_ready(self, solver: Solver) -> None:
+    def on_gradients_ready(self) -> object:
         """The solver calls this when it has all gradients and has changed no weight yet."""
 
 

@@ -228,7 +228,8 @@ class Averaging:
 
     def __init__(self, solver: Solver, here: Place) -> None:
         self._parent = int(os.environ.get(_LAUNCHER, os.getppid()))
-        self.on_start(solver)
+        self._learnable = solver.net.learnable
+        self.on_start()
         self._control: dist.ProcessGroup | None = None  # for messages that need no GPU
         self._world = here.world
         backend = "gloo"
@@ -255,17 +256,17 @@ class Averaging:
             for tensor in [*weights, *solver.updater.history]:
                 dist.broadcast(tensor, 0)
 
-    def on_start(self, solver: Solver) -> None:
+    def on_start(self) -> None:
         """Raises CaffeError where the process that started this one has ended."""
         if os.getppid() != self._parent:
             raise CaffeError("the process that started this one is gone")
 
-    def on_gradients_ready(self, solver: Solver) -> None:
+    def on_gradients_ready(self) -> None:
         """Put the mean over all processes in the place of each gradient.
 
         One message holds all gradients: many small ones would take longer than the sums.
         """
-        tensors = [p.tensor for p in solver.net.learnable if p.tensor.requires_grad]
+        tensors = [p.tensor for p in self._learnable if p.tensor.requires_grad]
         for tensor in tensors:
             if tensor.grad is None:
                 tensor.grad = torch.zeros_like(tensor)

@@ -210,7 +210,7 @@ class Solver:
         """One iteration: iter_size passes forward and backward, then one update."""
         self.updater.clear()
         for callback in self._callbacks:
-            callback.on_start(self)
+            callback.on_start()
         display = self._displays()
         show = display and self.param.debug_info and self.root
         outputs, loss = passes.run(self.net, self.param.iter_size, show)
@@ -222,7 +222,7 @@ class Solver:
             log.info(f"Iteration {self.iter}, loss = {smoothed}", at="solver.cpp:243")
             passes.log_outputs(self.net, outputs)
         for callback in self._callbacks:
-            callback.on_gradients_ready(self)
+            callback.on_gradients_ready()
         plateau_loss = 0.0
         if self.param.lr_policy == "plateau":
             plateau_loss = self._smoothed_loss()

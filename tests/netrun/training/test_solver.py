@@ -162,10 +162,10 @@ def test_callbacks_see_gradients_before_the_update() -> None:
     class Zero:
         seen = 0
 
-        def on_start(self, solver: Solver) -> None:
+        def on_start(self) -> None:
             assert all(p.tensor.grad is None for p in solver.net.learnable)
 
-        def on_gradients_ready(self, solver: Solver) -> None:
+        def on_gradients_ready(self) -> None:
             for p in solver.net.learnable:
                 assert p.tensor.grad.any()
                 p.tensor.grad.zero_()
@@ -215,10 +215,10 @@ def test_processes_agree_on_what_each_was_asked_for(tmp_path) -> None:
             self.heard: list[Action] = []
             self.averaged = 0
 
-        def on_start(self, solver: Solver) -> None:
+        def on_start(self) -> None:
             pass
 
-        def on_gradients_ready(self, solver: Solver) -> None:
+        def on_gradients_ready(self) -> None:
             self.averaged += 1
 
         def agree(self, action: Action) -> Action:
