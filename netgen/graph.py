@@ -22,7 +22,6 @@ _BORROWED = {"Deconvolution": "convolution_param", "Normalize": "norm_param"}
 _LAYER_FIELDS = pb.LayerParameter.DESCRIPTOR.fields_by_name
 # Fields that are no keyword of `Net.add`: it writes the first four, and "blobs" holds weights.
 _FIXED = ("name", "type", "bottom", "top", "blobs")
-PHASES = {"train": pb.TRAIN, "test": pb.TEST, "deploy": pb.TEST}
 
 
 @dataclass(frozen=True)

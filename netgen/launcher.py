@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import string
+import textwrap
 from pathlib import Path
 from shlex import quote
 
@@ -12,6 +13,7 @@ from netgen.run import Run
 LAUNCHER = "train.sh"
 _TEMPLATES = Path(__file__).with_name("templates")
 _CONDITION = "  #: "
+_INCLUDE = "@@include "
 
 
 class _Template(string.Template):
@@ -41,13 +43,23 @@ def launcher(run: Run, *, python_layers: bool = False) -> str:
     body = "train.sh"
     if len(run.solvers()) > 1:
         body = "chain.sh"
-    template = _template("head.sh") + _template(body)
-    script = keep_lines(template, _conditions(run, python_layers))
+    script = keep_lines(template(body), _conditions(run, python_layers))
     return _Template(script).substitute(_values(run))
 
 
-def _template(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
+def template(name: str) -> str:
+    """Return a template's text.
+
+    A line `@@include NAME` stands for the template of that name, and indents it as the line is.
+    """
+    text = ""
+    for line in (_TEMPLATES / name).read_text(encoding="utf-8").splitlines(keepends=True):
+        indent, included, part = line.partition(_INCLUDE)
+        if included:
+            text += textwrap.indent(template(part.strip()), indent)
+        else:
+            text += line
+    return text
 
 
 def keep_lines(script: str, conditions: set[str]) -> str:

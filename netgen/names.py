@@ -1,7 +1,7 @@
-"""Short names of zoo ids.
+"""Names that users type: zoo ids and their short forms, phases, targets.
 
 This file imports nothing beyond the standard library and ssd_common: `make` runs it before
-anything is installed.
+anything is installed, and `--help` waits for no library.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from collections.abc import Iterable
 
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
+
+PHASES = ("train", "test", "deploy")
+# Caffe builds that a net is written for: "ssd" has stock layers, "fssd" has Interp, too.
+TARGETS = ("ssd", "fssd")
 
 
 def full_id(

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from caffe_ir import caffe_ir_pb2 as pb
 from netgen.data_layer import annotated_data
 from netgen.datasets import Dataset
-from netgen.graph import PHASES, Blob, Net
+from netgen.graph import Blob, Net
+from netgen.names import PHASES, TARGETS
 from netgen.recipe import Recipe, Size
 from netgen.schedules import Plan, Schedule, plan
 from netgen.solvers import solver_chain, solver_message, tests_alone, without_tests
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
-
-TARGETS = ("ssd", "fssd")
 
 
 @dataclass(frozen=True)

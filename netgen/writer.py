@@ -7,8 +7,8 @@ from pathlib import Path
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from netgen.graph import PHASES
 from netgen.launcher import LAUNCHER, launcher, solver_names
+from netgen.names import PHASES
 from netgen.run import Run
 from ssd_common.errors import CaffeError
 from ssd_common.files import write_atomic

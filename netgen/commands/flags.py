@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from netgen.names import PHASES, TARGETS
 from ssd_common.arguments import Parser, offer
-
-PHASES = ("train", "test", "deploy")
-TARGETS = ("ssd", "fssd")
 
 
 def add_detector(parser: Parser, name: str, what: str, metavar: str = "ID") -> None:

@@ -1,14 +1,7 @@
+@@include head.sh
 command=("$engine" train --solver=@@solver@@gpus)
 
 mkdir -p "$(dirname "$prefix")"
-latest=$(find "$(dirname "$prefix")" -maxdepth 1 -name "$(basename "$prefix")_iter_*.solverstate" | sort -V | tail -n 1)
-if [[ -n $latest ]]; then
-  command+=("--snapshot=$latest")
-elif [[ -f $weights ]]; then  #: weights
-  command+=("--weights=$weights")  #: weights
-else  #: weights
-  echo "no $weights@@source: training starts from random weights" >&2  #: optional_weights
-  echo "no $weights, of which a part stays as it is: train that first" >&2  #: needed_weights
-  exit 1  #: needed_weights
-fi
+@@include latest.sh
+@@include start.sh
 exec "${command[@]}" "$@"

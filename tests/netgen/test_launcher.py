@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import netgen
-from netgen.launcher import LAUNCHER, keep_lines, launcher
+from netgen.launcher import LAUNCHER, keep_lines, launcher, template
 from netgen.writer import texts, write
 from netgen.zoo.registry import committed_ids
 from tests.support import ROOT, needs_shellcheck, shellcheck
@@ -24,11 +24,21 @@ def test_lines_under_a_condition() -> None:
     assert keep_lines(script, {"this", "that"}) == "always\nonly so\nor so\n"
 
 
+@pytest.mark.parametrize("indent", ["", "  "])
+def test_included_templates_are_indented(
+    indent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netgen.launcher._TEMPLATES", tmp_path)
+    (tmp_path / "whole.sh").write_text(f"for x in 1; do\n{indent}@@include part.sh\ndone\n")
+    (tmp_path / "part.sh").write_text("if a; then\n  b\nfi\n")
+    part = f"{indent}if a; then\n{indent}  b\n{indent}fi\n"
+    assert template("whole.sh") == f"for x in 1; do\n{part}done\n"
+
+
 @needs_shellcheck
 @pytest.mark.parametrize("body", ["train.sh", "chain.sh"])
 def test_templates_are_clean(body: str) -> None:
-    folder = ROOT / "netgen/templates"
-    shellcheck((folder / "head.sh").read_text() + (folder / body).read_text())
+    shellcheck(template(body))
 
 
 @needs_shellcheck

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netgen import graph, run
 from netgen.cli import main
-from netgen.commands import flags
 from netgen.reports.answers import KEYS
 
 
@@ -58,9 +56,3 @@ def test_every_key_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
         main(["build", "--help"])
     out = " ".join(capsys.readouterr().out.split())
     assert all(f"{key} ({answer.what})" in out for key, answer in KEYS.items())
-
-
-def test_flags_offer_what_netgen_has() -> None:
-    """The command line has copies of these, to answer `--help` without loading a net."""
-    assert tuple(graph.PHASES) == flags.PHASES
-    assert flags.TARGETS == run.TARGETS
