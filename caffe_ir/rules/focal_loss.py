@@ -10,11 +10,12 @@ from caffe_ir import caffe_ir_pb2 as pb
 MODULE = "ssd_focal_loss"
 CLASS = "SSDFocalLoss"
 # The layer's options, which param_str gives as JSON; num_classes has no default. The layer's own
-# file repeats these values, because Caffe runs that file without this package.
+# file repeats these values, because Caffe runs that file without this package. netgen writes gamma
+# and loc_weight as they stand here, without a point.
 DEFAULTS = {
     "alpha": 0.25,
-    "gamma": 2.0,
-    "loc_weight": 1.0,
+    "gamma": 2,
+    "loc_weight": 1,
     "overlap_threshold": 0.5,
     "background_label_id": 0,
     "use_difficult_gt": True,

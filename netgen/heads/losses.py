@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from caffe_ir.rules.focal_loss import CLASS, MODULE
+from caffe_ir.rules.focal_loss import CLASS, DEFAULTS, MODULE
 from netgen.graph import Blob, Net
 from netgen.heads.predictions import Predictions
 
@@ -60,9 +60,9 @@ def focal_loss(
     num_classes: int,
     *,
     train_on_difficult: bool = True,
-    alpha: float = 0.25,
-    gamma: float = 2,
-    loc_weight: float = 1,
+    alpha: float = DEFAULTS["alpha"],
+    gamma: float = DEFAULTS["gamma"],
+    loc_weight: float = DEFAULTS["loc_weight"],
 ) -> Blob:
     """Add the sigmoid focal loss of every box and class, plus smooth L1 over matched boxes.
 

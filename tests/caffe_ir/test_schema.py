@@ -48,6 +48,12 @@ def test_the_file_beside_nets_has_the_names_and_options_that_the_rooms_know() ->
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DEFAULTS"
     ]
     assert options == [DEFAULTS]
+    (function,) = [
+        node for node in written if isinstance(node, ast.FunctionDef) and node.name == "focal_loss"
+    ]
+    names = [argument.arg for argument in function.args.args]
+    values = [ast.literal_eval(node) for node in function.args.defaults]
+    assert dict(zip(names[-len(values) :], values, strict=True)) == DEFAULTS
 
 
 def test_every_module_of_the_package_loads_when_it_is_named() -> None:
