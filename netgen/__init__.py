@@ -15,10 +15,10 @@ from ssd_common.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from netgen.datasets import find_dataset as find_dataset
+    from netgen.reports.card import card as card
     from netgen.reports.checks import check as check
     from netgen.reports.net_diff import diff as diff
     from netgen.reports.summary import summary as summary
-    from netgen.reports.zoo_page import card as card
     from netgen.zoo.configuration import build as build
     from netgen.zoo.configuration import configure as configure
     from netgen.zoo.configuration import solver as solver
@@ -30,7 +30,7 @@ __project__ = "ssd-zoo"  # data_prep and netrun tell by it that this netgen is o
 # What a user imports, and its module, loaded when it is first asked for: `--help` answers at once.
 _HOMES = {
     "build": "netgen.zoo.configuration",
-    "card": "netgen.reports.zoo_page",
+    "card": "netgen.reports.card",
     "check": "netgen.reports.checks",
     "configure": "netgen.zoo.configuration",
     "detectors": "netgen.zoo.registry",

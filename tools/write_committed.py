@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from netgen import writer
-from netgen.reports import zoo_page
 from netgen.zoo.configuration import configure
 from netgen.zoo.registry import committed_ids
 from ssd_common.arguments import Parser
 from ssd_common.command import run_command
 from ssd_common.files import write_atomic
+from tools import zoo_pages
 
 
 def stale_nets(zoo_ids: Iterable[str]) -> list[Path]:
@@ -30,7 +30,7 @@ def stale_nets(zoo_ids: Iterable[str]) -> list[Path]:
 def stale_pages() -> dict[Path, str]:
     """Return the stale files of docs/zoo/, path → the text that each should hold."""
     found: dict[Path, str] = {}
-    for name, content in zoo_page.pages().items():
+    for name, content in zoo_pages.pages().items():
         path = Path(name)
         if not writer.holds(path, content):
             found[path] = content

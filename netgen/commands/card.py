@@ -19,7 +19,7 @@ def add_flags(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the card. Raises CaffeError for an unknown id."""
-    from netgen.reports.zoo_page import card
+    from netgen.reports.card import card
 
     flags.load_plugins(args)
     print(card(args.id))

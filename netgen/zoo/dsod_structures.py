@@ -53,7 +53,7 @@ class AblationRow:
     number: of the row.
     mAP: on VOC2007 test.
     printed: number of parameters, as printed.
-    note: end of the card, with a space before it.
+    note: end of the description, with a space before it.
     """
 
     number: int
@@ -61,15 +61,6 @@ class AblationRow:
     mAP: float
     printed: str
     note: str = ""
-
-    @property
-    def card(self) -> str:
-        """Text of the card: the structure and its figures."""
-        return (
-            f"{self.structure}{self.left_out}, plain prediction layers, "
-            f"Table 3 row {self.number}: {self.mAP} mAP on VOC2007 test, "
-            f"{self.printed} parameters.{self.note}"
-        )
 
     @property
     def left_out(self) -> str:

@@ -213,13 +213,13 @@ def dssd513_coco() -> Recipe:
 
 
 @dataclass(frozen=True)
-class VariantRow:
-    """A variant of stage 1 on VOC 07+12.
+class DecoderRow:
+    """Stage 1 on VOC 07+12 with another decoder.
 
     ssd: zoo id of the SSD that it starts from.
     suffix: end of the zoo id.
-    neck: how it differs.
-    what: the difference in words.
+    neck: the decoder.
+    what: how it differs from the paper's, in words.
     """
 
     ssd: str
@@ -243,18 +243,18 @@ MODULE_B = "prediction module (b) of Figure 2; the paper prints (c) only"
 MODULE_D = "prediction module (d) of Figure 2; the paper prints (c) only"
 # Table 4's row of the sum, for which the text prints no figure, and the prediction modules that the
 # paper tries on SSD only.
-VARIANTS = (
-    VariantRow("ssd321_resnet101_voc0712", "_sum", Decoder(method="sum"), SUM),
-    VariantRow("ssd321_resnet101_voc0712_pm_b", "_pm_b", Decoder(module="b"), MODULE_B),
-    VariantRow("ssd321_resnet101_voc0712_pm_d", "_pm_d", Decoder(module="d"), MODULE_D),
-    VariantRow("ssd513_resnet101_voc0712", "_sum", Decoder(method="sum"), SUM),
-    VariantRow("ssd513_resnet101_voc0712_pm_b", "_pm_b", Decoder(module="b"), MODULE_B),
-    VariantRow("ssd513_resnet101_voc0712_pm_d", "_pm_d", Decoder(module="d"), MODULE_D),
+OTHER_DECODERS = (
+    DecoderRow("ssd321_resnet101_voc0712", "_sum", Decoder(method="sum"), SUM),
+    DecoderRow("ssd321_resnet101_voc0712_pm_b", "_pm_b", Decoder(module="b"), MODULE_B),
+    DecoderRow("ssd321_resnet101_voc0712_pm_d", "_pm_d", Decoder(module="d"), MODULE_D),
+    DecoderRow("ssd513_resnet101_voc0712", "_sum", Decoder(method="sum"), SUM),
+    DecoderRow("ssd513_resnet101_voc0712_pm_b", "_pm_b", Decoder(module="b"), MODULE_B),
+    DecoderRow("ssd513_resnet101_voc0712_pm_d", "_pm_d", Decoder(module="d"), MODULE_D),
 )
 
 
-@detector(rows=VARIANTS)
-def variant(row: VariantRow) -> Recipe:
+@detector(rows=OTHER_DECODERS)
+def other_decoder(row: DecoderRow) -> Recipe:
     """DSSD{row.size} on VOC 07+12 with {row.what}."""
     return stage_1(
         row.ssd,

@@ -47,22 +47,22 @@ Maker = Callable[..., Recipe]
 class Entry:
     """A registered detector.
 
-    card: text of its docstring; the first paragraph stands in `netgen list`.
+    description: text of its docstring; the first paragraph stands in `netgen list`.
     committed: its files are committed in prototxt/.
     module: name of the module that defines it, whose docstring is about the paper.
     make: makes its recipe.
     """
 
     id: str
-    card: str
+    description: str
     committed: bool
     module: str
     make: Callable[[], Recipe]
 
     @property
     def title(self) -> str:
-        """The card's first paragraph, on one line."""
-        return " ".join(self.card.partition("\n\n")[0].split("\n"))
+        """The description's first paragraph, on one line."""
+        return " ".join(self.description.partition("\n\n")[0].split("\n"))
 
     @property
     def family(self) -> str:
@@ -92,7 +92,8 @@ _ENTRIES: dict[str, Entry] = {}
 def detector(*, committed: bool = False, rows: Sequence[Any] = ()) -> Callable[[Maker], Maker]:
     """Return a decorator that registers a function's recipe.
 
-    Without rows the function takes no arguments, its name is the zoo id and its docstring the card.
+    Without rows the function takes no arguments, its name is the zoo id and its docstring the
+    description.
 
     committed: the detector's files are committed in prototxt/.
     rows: rows of a table, each with an `id`. The function takes a row and is registered once for
@@ -102,30 +103,30 @@ def detector(*, committed: bool = False, rows: Sequence[Any] = ()) -> Callable[[
     """
 
     def register(function: Maker) -> Maker:
-        card = inspect.getdoc(function) or ""
+        docstring = inspect.getdoc(function) or ""
         if not rows:
-            _add(_entry(function, committed, card))
+            _add(_entry(function, committed, docstring))
         for row in rows:
-            _add(_row_entry(function, row, card))
+            _add(_row_entry(function, row, docstring))
         return function
 
     return register
 
 
-def _entry(function: Maker, committed: bool, card: str) -> Entry:
+def _entry(function: Maker, committed: bool, docstring: str) -> Entry:
     return Entry(
         id=function.__name__,
-        card=card_text(card),
+        description=card_text(docstring),
         committed=committed,
         module=function.__module__,
         make=function,
     )
 
 
-def _row_entry(function: Maker, row: Any, card: str) -> Entry:
+def _row_entry(function: Maker, row: Any, docstring: str) -> Entry:
     return Entry(
         id=row.id,
-        card=card_text(card.format(row=row)),
+        description=card_text(docstring.format(row=row)),
         committed=False,
         module=function.__module__,
         make=lambda: function(row),

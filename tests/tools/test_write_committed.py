@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from netgen.reports import zoo_page
 from ssd_common.command import run_command
 from ssd_common.errors import CaffeError
-from tools import write_committed
+from tools import write_committed, zoo_pages
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +19,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_committed, "committed_ids", lambda: ["fssd_tiny_shapes", "ssd300_coco"]
     )
     pages = {"docs/zoo/README.md": "# The zoo\n", "docs/zoo/ssd.md": "# ssd\n"}
-    monkeypatch.setattr(zoo_page, "pages", lambda: pages)
+    monkeypatch.setattr(zoo_pages, "pages", lambda: pages)
     return tmp_path
 
 

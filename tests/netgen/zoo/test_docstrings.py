@@ -37,5 +37,5 @@ def test_how_to_run_one_is_for_the_source_alone() -> None:
 
 def test_every_card_of_the_zoo_fits() -> None:
     for entry in entries().values():
-        lines = [*entry.card.splitlines(), *entry.paper.splitlines()]
+        lines = [*entry.description.splitlines(), *entry.paper.splitlines()]
         assert max(map(len, lines)) <= WIDTH, entry.id

@@ -68,7 +68,7 @@ def test_parameters_and_boxes(zoo_id: str) -> None:
 
 def test_every_row_of_tables_1_and_2() -> None:
     """Nine detectors: Table 2 has seven rows, Table 1 three; (b) is in both."""
-    cards = "\n".join(entries()[zoo_id].card for zoo_id in WANT)
+    cards = "\n".join(entries()[zoo_id].description for zoo_id in WANT)
     for printed in ("72.7", "78.6", "78.8", "78.1", "76.3", "78.2", "78.4"):
         assert f"{printed} mAP" in cards
     for row in range(1, 8):

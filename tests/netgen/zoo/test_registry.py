@@ -75,7 +75,7 @@ def test_a_plugin_adds_detectors_after_the_zoo(tmp_path: Path) -> None:
     entry = entries()["mynet_coco"]
     assert entry.title == "MyNet on COCO: as large as SSD300."
     assert (entry.family, entry.paper) == ("mynet", "MyNet (Nobody et al. 2026).")
-    assert entries()["mynet512_voc0712"].card == "MyNet512 on VOC 07+12."
+    assert entries()["mynet512_voc0712"].description == "MyNet512 on VOC 07+12."
     assert not set(added) & set(committed_ids())
 
 

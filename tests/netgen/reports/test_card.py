@@ -1,4 +1,4 @@
-"""Cards: their text, and that docs/zoo/ holds what netgen writes."""
+"""Cards: their text."""
 
 from __future__ import annotations
 
@@ -10,30 +10,8 @@ import netgen
 from caffe_ir.caffe_ir_pb2 import NetParameter
 from caffe_ir.text import parse
 from netgen.cli import main
+from netgen.reports.card import card, memory, rates
 from netgen.reports.walks import walk_net
-from netgen.reports.zoo_page import FOLDER, card, memory, pages, rates
-from netgen.zoo.registry import committed_ids, entries
-from tests.support import ROOT
-
-
-@pytest.fixture(scope="module")
-def written() -> dict[str, str]:
-    return pages()
-
-
-def test_docs_are_what_netgen_writes(written: dict[str, str]) -> None:
-    assert {str(path.relative_to(ROOT)) for path in (ROOT / FOLDER).iterdir()} == set(written)
-    for path, content in written.items():
-        assert (ROOT / path).read_text(encoding="utf-8") == content, f"{path}: run make prototxt"
-
-
-def test_every_id_has_its_card(written: dict[str, str]) -> None:
-    everything = "\n".join(written.values())
-    assert sorted(re.findall(r"^## (\S+)$", everything, re.MULTILINE)) == sorted(entries())
-    folders = dict.fromkeys(entries(), "runs") | dict.fromkeys(committed_ids(), "prototxt")
-    for zoo_id, folder in folders.items():
-        assert f"netgen build {zoo_id}\n{folder}/{zoo_id}/train.sh\n" in everything
-    assert re.findall(r"\*\*(\w+)\*\*", written[f"{FOLDER}/README.md"]) == committed_ids()
 
 
 def test_a_card(capsys: pytest.CaptureFixture[str]) -> None:
