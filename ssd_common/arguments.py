@@ -54,6 +54,19 @@ class Parser(argparse.ArgumentParser):
         found.prog = self.prog
         return found, rest
 
+    def format_help(self) -> str:
+        """Return the help; arguments that `offer` words there end with them."""
+        plain = {}
+        for action in self._actions:
+            if getattr(action, "lists_words", False):
+                plain[action] = action.help
+                action.help = f"{action.help}: {', '.join(offered(action))}"
+        try:
+            return super().format_help()
+        finally:
+            for action, text in plain.items():
+                action.help = text
+
     def _refuse_unknown(self, words: Sequence[str]) -> None:
         known = self._option_string_actions
         for word in words:
@@ -108,12 +121,19 @@ def with_help(message: str, prog: str) -> str:
     return f"{message}; see {prog} --help"
 
 
-def offer(action: argparse.Action, words: Callable[[], Iterable[str]]) -> None:
+def offer(
+    action: argparse.Action,
+    words: Callable[[], Iterable[str]],
+    *,
+    in_help: bool = False,
+) -> None:
     """Let shells complete an argument to these words; the argument may be any other, too.
 
-    words: returns them; called only when a completion script is written
+    words: returns them; called only when a completion script or help is written
+    in_help: the argument's help ends with the words
     """
     action.offered = words  # type: ignore[attr-defined]
+    action.lists_words = in_help  # type: ignore[attr-defined]
 
 
 def offered(action: argparse.Action) -> list[str]:

@@ -123,7 +123,7 @@ def on_backbone(run: Run, name: str) -> Run:
     """
     recipe = run.recipe
     if not isinstance(recipe.features, NeckOnBackbone):
-        known = ", ".join(_with_all_strides())
+        known = ", ".join(with_all_strides())
         raise CaffeError(f"{run.id}: this neck is made for its own backbone; others take {known}")
     features = recipe.features.on(name)
     if features == recipe.features:
@@ -144,7 +144,7 @@ def on_backbone(run: Run, name: str) -> Run:
     return replace(run, recipe=other)
 
 
-def _with_all_strides() -> list[str]:
+def with_all_strides() -> list[str]:
     """Return the names of the backbones with a map of every stride that any backbone has."""
     found = backbones().values()
     strides = set().union(*(backbone.maps for backbone in found))

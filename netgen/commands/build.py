@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netgen.commands import flags
 from netgen.reports.answers import KEYS
-from ssd_common.arguments import Parser, at_least, positive
+from ssd_common.arguments import Parser, at_least, offer, positive
 
 if TYPE_CHECKING:
     from netgen.run import Run
@@ -57,12 +57,15 @@ def _add_data_flags(parser: Parser) -> None:
         metavar="N",
         help="number of classes, background included (default: the data set's)",
     )
-    add(
-        "--backbone",
-        metavar="NAME",
-        help="another backbone below the same neck: vgg16, resnet101, mobilenet",
-    )
+    backbone = add("--backbone", metavar="NAME", help="another backbone below the same neck")
+    offer(backbone, _backbones, in_help=True)
     add("--data", metavar="DIR", help="folder of the data sets (default: data)")
+
+
+def _backbones() -> list[str]:
+    from netgen.backbones.registry import with_all_strides
+
+    return with_all_strides()
 
 
 def _add_batch_flags(parser: Parser) -> None:

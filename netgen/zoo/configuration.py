@@ -42,7 +42,7 @@ def configure(
     iterations: another number of iterations; the schedule's steps move in proportion.
     size: side of the input, or its (height, width), in pixels.
     classes: number of classes, background included, in place of the data set's.
-    backbone: another backbone below the same neck: "vgg16", "resnet101", "mobilenet".
+    backbone: another backbone below the same neck, such as "resnet101".
     out: folder for the files; "" for prototxt/<zoo id> and runs/<zoo id>.
     target: the Caffe build, "ssd" (stock layers) or "fssd" (has Interp).
 

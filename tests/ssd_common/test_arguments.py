@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from ssd_common.arguments import Parser, at_least, positive, switch, with_help
+from ssd_common.arguments import Parser, at_least, offer, positive, switch, with_help
 from ssd_common.errors import UsageError
 
 
@@ -119,3 +119,15 @@ def test_words_come_from_the_command_line(parser: Parser, monkeypatch: pytest.Mo
 def test_the_hook_is_argparses() -> None:
     """Parser overrides a private method of argparse: should a Python rename it, this fails."""
     assert callable(argparse.ArgumentParser._check_value)  # type: ignore[attr-defined]
+
+
+def test_help_lists_offered_words_when_it_is_written() -> None:
+    words: list[str] = []
+    parser = Parser(prog="p")
+    offer(parser.add_argument("--colour", help="of the net"), lambda: words, in_help=True)
+    offer(parser.add_argument("--shape", help="of the input"), lambda: ["round"])
+    words += ["red", "blue"]
+    for _ in range(2):
+        text = parser.format_help()
+        assert "of the net: red, blue\n" in text
+        assert "of the input\n" in text

@@ -42,6 +42,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("netrun completion f", ["fish"]),
         ("netgen build ssd300 --tar", ["--target"]),
         ("netgen build dssd321_c", ["dssd321_coco"]),
+        ("netgen build ssd300 --backbone r", ["resnet101"]),
         ("netgen summary x --phase de", ["deploy"]),
         ("data_prep check yo", ["yolo"]),
         ("data_prep check voc --train", ["--train-list"]),

@@ -12,6 +12,7 @@ from netgen.backbones import registry
 from netgen.backbones.registry import Backbone, backbones, interchangeable, register
 from netgen.backbones.vgg16 import VGG16
 from netgen.backbones.zf import ZF
+from netgen.cli import PROGRAM
 from netgen.data_layer import Pixels
 from netgen.graph import Blob, Net
 from ssd_common.errors import CaffeError
@@ -87,6 +88,11 @@ def test_a_new_backbone_is_used_at_once(tiny_backbone: Backbone) -> None:
     assert list(net.layer[0].transform_param.mean_value) == [1, 2, 3]
     with pytest.raises(CaffeError, match=r"no backbone 'tini' \(did you mean 'tiny'\?\)"):
         netgen.configure("fssd300", backbone="tini")
+
+
+def test_a_new_backbone_is_in_the_help_of_build(tiny_backbone: Backbone) -> None:
+    text = " ".join(PROGRAM.parser("build").format_help().split())
+    assert "below the same neck: vgg16, resnet101, mobilenet, tiny " in text
 
 
 def test_a_name_is_registered_once(tiny_backbone: Backbone) -> None:
