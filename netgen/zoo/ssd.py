@@ -2,9 +2,12 @@
 
 The paper's iterations are doubled where it trains with the "zoom out" augmentation (§3.6: "we
 double the training iterations"), which is what its printed figures for 300* and 512* and the
-released models have. Hardware: Titan X; batch 32 over four of them. Not checked against the paper's
-text: its section numbers, VOC 07++12's iterations and ILSVRC's mAP. The other figures are also
-printed in the DSSD, DSOD and FSSD papers.
+released models have. Not checked against the paper's text: its section numbers, VOC 07++12's
+iterations and ILSVRC's mAP. The other figures are also printed in the DSSD, DSOD and FSSD papers.
+
+The cards give no hardware and no hours of training, because the sources at hand name none: the
+Titan X of the paper's abstract is where its speed was measured, and the released scripts spread the
+batch of 32 over four GPUs of an unnamed kind.
 
 To run one: `netgen build <id>`, then `prototxt/<id>/train.sh`.
 """

@@ -67,6 +67,7 @@ def test_rates_in_words() -> None:
         ("m2det512_resnet101_coco", "2 V100, 264 hours"),  # 11 days
         ("ssd321_resnet101_coco", "4 P40"),
         ("m2det320_vgg_coco_release", ""),
+        ("ssd300_voc0712", ""),  # no source names them
     ],
 )
 def test_hardware_and_hours_are_on_the_card(zoo_id: str, row: str) -> None:
