@@ -8,37 +8,21 @@ solvers and the other names are pycaffe's: `import netrun as caffe`. `__init__.p
 from __future__ import annotations
 
 import importlib
-import re
-from pathlib import Path
 from typing import Any
 
 from netrun.runtime import extensions as _extensions
+from ssd_common.face import Face
 
-_LINE = re.compile(r"^from (\S+) import (\S+) as \2$", re.MULTILINE)
-
-
-def _modules() -> dict[str, str]:
-    """The module of every name in __init__.pyi."""
-    stub = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
-    return {name: module for module, name in _LINE.findall(stub)}
-
-
-_MODULES = _modules()
-__all__ = list(_MODULES)
+_FACE = Face(__name__, __file__)
+__all__ = list(_FACE.modules)
+__dir__ = _FACE.directory
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name's module on its first use, so that `netrun --help` need not wait for torch."""
-    if name in _MODULES:
-        module = importlib.import_module(_MODULES[name])
-        return getattr(module, name)
+    """Load a name of __init__.pyi, or the room `layers`, which pycaffe has as a name, too."""
     if name == "layers":
         return importlib.import_module("netrun.layers")
-    raise AttributeError(f"module 'netrun' has no attribute '{name}'")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+    return _FACE.load(name)
 
 
 def _python_layer_host(layer: Any, phase: int) -> Any:

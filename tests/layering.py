@@ -167,8 +167,10 @@ def _files(package: str) -> list[Path]:
     """A package's own code, without the generated schema and what netgen writes beside nets."""
     return [
         path
-        for path in sorted((ROOT / package).rglob("*.py"))
-        if not path.name.endswith("_pb2.py") and path.parent.name != "python_layers"
+        for path in sorted((ROOT / package).rglob("*"))
+        if path.suffix in (".py", ".pyi")
+        and not path.stem.endswith("_pb2")
+        and path.parent.name != "python_layers"
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 import pytest
@@ -14,23 +13,12 @@ from ssd_common.errors import CaffeError
 from tests.support import ROOT
 
 
-def test_names_for_type_checkers_are_those_at_run_time() -> None:
-    """The block under TYPE_CHECKING names what `__getattr__` loads, from the same modules."""
-    tree = ast.parse(Path(netgen.__file__).read_text(encoding="utf-8"))
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
-    seen = {}
-    for node in block.body:
-        if isinstance(node, ast.ImportFrom):
-            seen.update({alias.name: node.module for alias in node.names})
-    assert seen == netgen._HOMES
-    assert sorted(netgen.__all__) == sorted({*seen, "__version__"})
-    assert set(seen) < set(dir(netgen))
-    for name in seen:
+def test_every_name_is_a_documented_function() -> None:
+    for name in netgen.__all__:
         found = getattr(netgen, name)
-        assert callable(found)
-        assert found.__doc__
+        assert name == "__version__" or (callable(found) and found.__doc__)
     with pytest.raises(AttributeError, match="'netgen' has no attribute 'bild'"):
-        netgen.bild  # noqa: B018
+        netgen.bild  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
