@@ -25,7 +25,8 @@ PACKAGES = ("ssd_common", "caffe_ir", "netgen", "data_prep", "netrun")
 MAY_IMPORT = {
     "ssd_common": {"numpy", "cv2", "shtab"},
     "caffe_ir": {"ssd_common", "google", "numpy"},
-    "netgen": {"ssd_common", "caffe_ir", "google"},
+    # typing_extensions for type checkers alone, which bring it along.
+    "netgen": {"ssd_common", "caffe_ir", "google", "typing_extensions"},
     "data_prep": {
         "ssd_common",
         "caffe_ir",

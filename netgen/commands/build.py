@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netgen.commands import flags
 from netgen.reports.answers import KEYS
@@ -13,6 +13,7 @@ from ssd_common.arguments import Parser, at_least, offer, positive
 
 if TYPE_CHECKING:
     from netgen.run import Run
+    from netgen.zoo.configuration import Options
 
 HELP = "write a detector's train, test, deploy and solver prototxt and its launch script"
 EXAMPLES = """
@@ -162,7 +163,7 @@ def run(args: argparse.Namespace) -> None:
         _write(placed_run, quiet=args.quiet)
 
 
-def _options(args: argparse.Namespace) -> dict[str, Any]:
+def _options(args: argparse.Namespace) -> Options:
     """The keyword arguments of `placed` that change the detector."""
     return {
         "dataset": args.dataset,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from caffe_ir import caffe_ir_pb2 as pb
 from netgen import writer
@@ -14,6 +14,28 @@ from netgen.backbones.registry import on_backbone
 from netgen.datasets import find_dataset
 from netgen.run import Run
 from netgen.zoo.registry import committed_ids, get
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class Changes(TypedDict, total=False):
+    """Options of `configure` that change what a detector is, whatever trains it."""
+
+    dataset: str | None
+    data: str | None
+    batch: int | None
+    iterations: int | None
+    size: int | tuple[int, int] | None
+    classes: int | None
+    backbone: str | None
+
+
+class Options(Changes, total=False):
+    """Options of `configure` but for the folder and the target."""
+
+    gpus: Sequence[int] | None
+    batch_per_gpu: int | None
 
 
 def configure(
@@ -73,7 +95,7 @@ def build(
     target: str = "ssd",
     *,
     out: str = "",
-    **options: Any,
+    **options: Unpack[Options],
 ) -> pb.NetParameter:
     """Return a detector's net.
 
@@ -91,12 +113,13 @@ def solver(
     batch_per_gpu: int | None = None,
     *,
     out: str = "",
-    **options: Any,
+    target: str = "ssd",
+    **options: Unpack[Changes],
 ) -> pb.SolverParameter:
     """Return a detector's solver; the last one where the schedule takes several.
 
     gpus: numbers of the GPUs to train on, [] for the CPU, None for the authors' own.
-    batch_per_gpu, out, options: see `configure`.
+    batch_per_gpu, out, target, options: see `configure`.
 
     Raises CaffeError as `configure` does.
     """
@@ -105,6 +128,7 @@ def solver(
         gpus=gpus,
         batch_per_gpu=batch_per_gpu,
         out=out,
+        target=target,
         **options,
     )
     return run.solver()
@@ -115,7 +139,7 @@ def write(
     target: str = "ssd",
     *,
     out: str | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> list[Path]:
     """Write a detector's nets, solver and launch script, and return the files that changed.
 
@@ -129,7 +153,13 @@ def write(
     return writer.write(placed(zoo_id, target, out=out, **options))
 
 
-def placed(zoo_id: str, target: str = "ssd", *, out: str | None = None, **options: Any) -> Run:
+def placed(
+    zoo_id: str,
+    target: str = "ssd",
+    *,
+    out: str | None = None,
+    **options: Unpack[Options],
+) -> Run:
     """Return the run of a detector, with the folder that its files belong in.
 
     A committed detector that no option changes belongs in prototxt/, any other in runs/<its id>, so

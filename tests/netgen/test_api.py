@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
 import netgen
 from netgen.reports.checks import CheckedNet, CheckedSolver
+from netgen.zoo import configuration
 from netgen.zoo.registry import entries
 from ssd_common.errors import CaffeError
 from tests.support import ROOT
@@ -19,6 +21,17 @@ def test_every_name_is_a_documented_function() -> None:
         assert name == "__version__" or (callable(found) and found.__doc__)
     with pytest.raises(AttributeError, match="'netgen' has no attribute 'bild'"):
         netgen.bild  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_options_for_type_checkers_are_those_of_configure() -> None:
+    """build, solver, write and placed hand them on: a keyword of configure is one of theirs."""
+    wanted = {
+        name: parameter.annotation
+        for name, parameter in inspect.signature(netgen.configure).parameters.items()
+        if name not in ("zoo_id", "out", "target")
+    }
+    given = configuration.Options.__annotations__.items()
+    assert {name: reference.__forward_arg__ for name, reference in given} == wanted
 
 
 def test_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

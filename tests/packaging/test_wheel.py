@@ -117,12 +117,20 @@ SCRIPT = """\
 import netgen, netrun
 net = netrun.Net(netgen.build("fssd300_voc0712", "deploy"), netrun.TEST)
 print(netgen.build(300, "deploy").name)
+netgen.write("ssd300", gpus=[0], size=(300, 500))
+netgen.write("ssd300", gpu=[0])
+netgen.solver("ssd300", batch="8")
 """
-WRONG = 'script.py:3: error: Argument 1 to "build" has incompatible type "int"; expected "str"'
+# Lines of SCRIPT that are wrong, and why.
+WRONG = {
+    3: 'Argument 1 to "build" has incompatible type "int"; expected "str"',
+    5: 'Unexpected keyword argument "gpu" for "write"; did you mean "gpus"?',
+    6: 'Argument "batch" to "solver" has incompatible type "str"; expected "int | None"',
+}
 
 
 def test_mypy_checks_a_users_script(generators: Environment, tmp_path: Path) -> None:
-    """py.typed: of three lines the last is wrong, and mypy says why."""
+    """py.typed: mypy says why lines are wrong, misspelt options of a detector among them."""
     pytest.importorskip("mypy")
     (tmp_path / "script.py").write_text(SCRIPT)
     options = ["--python-executable", str(generators.python), "--cache-dir", str(tmp_path / "mypy")]
@@ -132,8 +140,10 @@ def test_mypy_checks_a_users_script(generators: Environment, tmp_path: Path) -> 
     done = subprocess.run(
         command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
     )
-    assert done.stdout.startswith(WRONG)
-    assert "Found 1 error in 1 file" in done.stdout
+    lines = [line for line in done.stdout.splitlines() if ": error: " in line]
+    assert len(lines) == len(WRONG)
+    for line, (number, why) in zip(lines, WRONG.items(), strict=True):
+        assert line.startswith(f"script.py:{number}: error: {why}")
 
 
 def requirements(installed: Environment) -> dict[str, set[str]]:
