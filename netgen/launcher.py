@@ -11,6 +11,7 @@ from shlex import quote
 from netgen.run import Run
 
 LAUNCHER = "train.sh"
+GUIDE = "models/README.md"  # says where published weights are from
 _TEMPLATES = Path(__file__).with_name("templates")
 _CONDITION = "  #: "
 _INCLUDE = "@@include "
@@ -99,7 +100,7 @@ def _values(run: Run) -> dict[str, str]:
         "folder": quote(folder),
         "prefix": quote(run.snapshot_prefix),
         "weights": quote(run.weights),
-        "source": _source(run.weights),
+        "source": _source(run),
         "solver": quote(f"{folder}/solver.prototxt"),
         "gpus": _gpus(run.devices),
         "links": _links(run),
@@ -117,10 +118,15 @@ def _root(folder: str) -> str:
     return f'"$(dirname "${{BASH_SOURCE[0]}}")"/{back}'
 
 
-def _source(weights: str) -> str:
+def names_guide(run: Run) -> bool:
+    """Return whether the run's script sends readers to `GUIDE` for its weights."""
+    return run.weights.startswith("models/")
+
+
+def _source(run: Run) -> str:
     """Return a hint where to find published weights that are missing."""
-    if weights.startswith("models/"):
-        return " (models/README.md says where it is from)"
+    if names_guide(run):
+        return f" ({GUIDE} says where it is from)"
     return ""
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from netgen.launcher import LAUNCHER, launcher, solver_names
+from netgen.launcher import GUIDE, LAUNCHER, launcher, names_guide, solver_names
 from netgen.names import PHASES
 from netgen.run import Run
 from ssd_common.errors import CaffeError
@@ -15,6 +16,7 @@ from ssd_common.files import write_atomic
 
 NAMED = 3  # stale files that a message names
 _PYTHON_LAYERS = Path(__file__).with_name("python_layers")
+_GUIDE_TEXT = Path(__file__).with_name("weights.md")
 
 
 def texts(run: Run) -> dict[str, str]:
@@ -48,6 +50,7 @@ def write(run: Run) -> list[Path]:
     """Write a detector's files below the working directory and return those that changed.
 
     Each file is written whole or not at all, and none before the text of all is made.
+    models/README.md comes along where the launch script names it and there is none.
 
     Raises CaffeError where the folder cannot be written.
     """
@@ -58,7 +61,29 @@ def write(run: Run) -> list[Path]:
     for path in changed:
         write_atomic(path, contents[path.name])
     (folder / LAUNCHER).chmod(0o755)
+    if names_guide(run):
+        changed += _write_missing_guide()
     return changed
+
+
+def guide() -> str:
+    """Return the text of models/README.md: which weights to fetch, and where from."""
+    return _GUIDE_TEXT.read_text(encoding="utf-8")
+
+
+def _write_missing_guide() -> list[Path]:
+    """Write models/README.md where there is none, and return its path if it was written.
+
+    A folder that nothing can be written to stays as it is: training needs the weights only.
+    """
+    path = Path(GUIDE)
+    if path.exists():
+        return []
+    with suppress(CaffeError, OSError):
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, guide())
+        return [path]
+    return []
 
 
 def stale(run: Run) -> list[Path]:

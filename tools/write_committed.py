@@ -1,4 +1,4 @@
-"""Writes the committed files that netgen makes: prototxt/ and docs/zoo/.
+"""Writes the committed files that netgen makes: prototxt/, docs/zoo/ and models/README.md.
 
 `make prototxt` writes the files that have changed, `make check` (--check) fails where one is stale.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from netgen import writer
+from netgen.launcher import GUIDE
 from netgen.zoo.configuration import configure
 from netgen.zoo.registry import committed_ids
 from ssd_common.arguments import Parser
@@ -28,9 +29,10 @@ def stale_nets(zoo_ids: Iterable[str]) -> list[Path]:
 
 
 def stale_pages() -> dict[Path, str]:
-    """Return the stale files of docs/zoo/, path → the text that each should hold."""
+    """Return the stale pages for readers, path → the text that each should hold."""
     found: dict[Path, str] = {}
-    for name, content in zoo_pages.pages().items():
+    pages = {**zoo_pages.pages(), GUIDE: writer.guide()}
+    for name, content in pages.items():
         path = Path(name)
         if not writer.holds(path, content):
             found[path] = content

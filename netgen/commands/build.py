@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netgen.commands import flags
@@ -178,6 +179,13 @@ def _options(args: argparse.Namespace) -> Options:
     }
 
 
+def _name(path: Path, folder: str) -> str:
+    """Return a file's name in the folder, or its path if it is elsewhere."""
+    if path.parent == Path(folder):
+        return path.name
+    return str(path)
+
+
 def _write(run: Run, *, quiet: bool) -> None:
     from netgen.writer import write
 
@@ -185,7 +193,7 @@ def _write(run: Run, *, quiet: bool) -> None:
     if not quiet:
         what = "nothing changed"
         if written:
-            what = "wrote " + ", ".join(path.name for path in written)
+            what = "wrote " + ", ".join(_name(path, run.net_folder) for path in written)
         print(f"{run.net_folder}: {what} ({run.plan})")
     if run.plan.effective != run.plan.wanted:
         sys.stderr.write(f"netgen: {run.id}: {run.plan}\n")

@@ -144,6 +144,7 @@ def write(
     """Write a detector's nets, solver and launch script, and return the files that changed.
 
     Each file is written whole or not at all, and none before the text of all is made.
+    models/README.md comes along where the launch script names it and there is none.
 
     target, options: see `configure`.
     out: folder for the files; None for the default, see `placed`.

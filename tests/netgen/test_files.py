@@ -34,7 +34,9 @@ def test_nothing_else_is_committed() -> None:
 def test_writes_below_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     detector = netgen.configure("ssd300", out="runs/mine", gpus=[0])
-    assert {p.name for p in write(detector)} == NAMES
+    *nets, guide = write(detector)
+    assert {p.name for p in nets} == NAMES
+    assert guide == Path("models/README.md")
     assert {p.name for p in Path("runs/mine").iterdir()} == NAMES
     solver = Path("runs/mine/solver.prototxt").read_text()
     assert 'train_net: "runs/mine/train.prototxt"' in solver
@@ -42,3 +44,26 @@ def test_writes_below_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert write(detector) == [], "unchanged files are not touched"
     changed = write(netgen.configure("ssd300", out="runs/mine", gpus=[1]))
     assert [path.name for path in changed] == ["solver.prototxt", LAUNCHER]
+
+
+def test_the_guide_to_weights_comes_where_it_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """train.sh names models/README.md, which nobody has outside this repository."""
+    monkeypatch.chdir(tmp_path)
+    assert "models/README.md" in texts(netgen.configure("ssd300"))[LAUNCHER]
+    netgen.write("dsod300")  # from scratch
+    assert not Path("models").exists()
+    assert Path("models/README.md") in netgen.write("ssd300")
+    text = Path("models/README.md").read_text(encoding="utf-8")
+    assert text == (ROOT / "models/README.md").read_text(encoding="utf-8")
+    Path("models/README.md").write_text("ours")
+    netgen.write("ssd300", gpus=[])
+    assert Path("models/README.md").read_text() == "ours"
+
+
+def test_nets_need_no_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place that models/ cannot be made in keeps no one from writing nets."""
+    monkeypatch.chdir(tmp_path)
+    Path("models").touch()
+    assert {path.name for path in netgen.write("ssd300")} == NAMES

@@ -103,7 +103,6 @@ def test_launcher_runs_the_engine(
     (note,) = run()
     assert "random weights" in note
     weights = home / "models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel"
-    weights.parent.mkdir()
     weights.touch()
     assert run() == ["--weights=models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel"]
     snapshots = home / "runs/m y/snapshots"

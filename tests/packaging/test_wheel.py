@@ -59,6 +59,17 @@ def test_files_of_a_launcher_come_with_it(generators: Environment, tmp_path: Pat
         assert (folder / f"{module}.py").is_file()
 
 
+def test_what_a_launcher_says_to_read_comes_with_it(
+    generators: Environment, tmp_path: Path
+) -> None:
+    said = generators.out("netgen", "build", "ssd300", cwd=tmp_path)
+    assert ", train.sh, models/README.md (" in said
+    script = (tmp_path / "prototxt/ssd300_voc0712/train.sh").read_text()
+    [guide] = re.findall(r"\((\S+) says where it is from\)", script)
+    [weights] = re.findall(r"models/(\w+\.caffemodel)", script)
+    assert f"| `{weights}` |" in (tmp_path / guide).read_text()
+
+
 def test_every_file_of_the_packages_is_installed(generators: Environment) -> None:
     missing = []
     for name in PACKAGES:

@@ -8,6 +8,7 @@ import pytest
 
 from ssd_common.command import run_command
 from ssd_common.errors import CaffeError
+from tests.support import ROOT
 from tools import write_committed, zoo_pages
 
 
@@ -25,7 +26,12 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_written_once_and_checked(work: Path) -> None:
     changed = write_committed.write()
-    assert {path.parent.name for path in changed} == {"fssd_tiny_shapes", "ssd300_coco", "zoo"}
+    assert {path.parent.name for path in changed} == {
+        "fssd_tiny_shapes",
+        "ssd300_coco",
+        "zoo",
+        "models",
+    }
     assert (work / "docs/zoo/ssd.md").read_text() == "# ssd\n"
     assert write_committed.write() == []
     write_committed.check()
@@ -44,6 +50,18 @@ def test_stale_files_are_named(work: Path, capsys: pytest.CaptureFixture[str]) -
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("write_committed: error: 4 files are not what netgen writes: prototxt/")
     assert line.endswith(", …; run make prototxt")
+
+
+def test_the_guide_to_weights_is_netgens(work: Path) -> None:
+    write_committed.write()
+    guide = work / "models/README.md"
+    text = guide.read_text()
+    assert text == (ROOT / "models/README.md").read_text()
+    guide.write_text("")
+    with pytest.raises(CaffeError, match=r"^1 files .*: models/README\.md; run make prototxt$"):
+        write_committed.check()
+    assert write_committed.write() == [Path("models/README.md")]
+    assert guide.read_text() == text
 
 
 def test_says_what_it_wrote(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
