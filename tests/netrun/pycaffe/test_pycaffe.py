@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 import netrun
 from caffe_ir import binary
+from netrun import pycaffe
 from ssd_common.errors import CaffeError
 from tests.netrun.small_nets import build, data, layer
 
@@ -184,3 +186,14 @@ def test_a_phase_that_is_none_is_quoted() -> None:
     build(NET, netrun.TEST, level=0, stages=None)
     with pytest.raises(CaffeError, match=r"cannot have shape \(2, -1\)"):
         build(NET).blobs["x"].reshape(2, -1)
+
+
+def test_the_face_lists_the_names_that_it_imports() -> None:
+    """Its rooms are names, too, once they are loaded; only two of them are pycaffe's own."""
+    own = {"annotations", "layer_types"}
+    public = {
+        name
+        for name, value in vars(pycaffe).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert sorted({*public, "io", "proto"} - own) == sorted(pycaffe.__all__)
