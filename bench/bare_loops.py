@@ -29,7 +29,7 @@ _COMMIT_EVERY = 1000  # records
 
 
 def put_all(folder: Path, root: Path, lines: list[str], convert: Convert) -> float:
-    """Write records to a new LMDB, and no more.
+    """Write records to a new LMDB and do nothing else.
 
     folder: of the LMDB. root: of the images and annotations. lines: the list of them.
     convert: makes the value of a record from an image file's bytes.
@@ -77,7 +77,7 @@ def resize_all(root: Path, lines: list[str]) -> None:
 
 
 def decoders(root: Path, lines: list[str], workers: int) -> float:
-    """Return the seconds in which so many processes decode, resize and encode a list's images."""
+    """Return the seconds that `workers` processes take for the work of `resize_all`."""
     with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver")) as pool:
         work = functools.partial(resize_all, root)
         shares = [lines[i::workers] for i in range(workers)]
@@ -88,7 +88,7 @@ def decoders(root: Path, lines: list[str], workers: int) -> float:
 
 
 def afresh(*arguments: object) -> float:
-    """Call put_all in a new process, as every build is one."""
+    """Call put_all in a new process, as every build has its own."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("forkserver")) as pool:
         return pool.submit(put_all, *arguments).result()  # type: ignore[arg-type]
 

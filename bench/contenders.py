@@ -39,7 +39,7 @@ _LOADER_BATCH = 32
 
 
 def deploy(o: Options) -> tuple[Run, Options]:
-    """A deploy net on `batch` images, with the weights of a file where one is named."""
+    """Return a deploy net on `batch` images, with the weights of a file where one is named."""
     net = Net(
         nets.prototxt(o["net"], "deploy"),
         pb.TEST,
@@ -71,13 +71,13 @@ def weights(o: Options) -> tuple[Run, Options]:
 
 
 def _best(rows: np.ndarray) -> list[float]:
-    """The surest detection, to see that contenders do the same work."""
+    """Return the surest detection, to see that contenders do the same work."""
     rows = rows.reshape(-1, 7)
     return rows[rows[:, 2].argmax()].tolist()
 
 
 def _by_type(net: Net, rounds: int = 5) -> dict[str, float]:
-    """Seconds of a forward pass by layer type, medians of several passes."""
+    """Return seconds of a forward pass by layer type, medians of several passes."""
     passes: list[dict[str, float]] = []
     net.watch(_timed(net.device, passes))
     for _ in range(rounds):
@@ -167,7 +167,7 @@ def _parts(solver: Solver) -> dict[str, float]:
 
 
 def _median(run: Run, device: torch.device, rounds: int = 5) -> float:
-    """The median seconds of several turns, after one to warm up."""
+    """Return the median seconds of several turns, after one to warm up."""
     run()
     taken = []
     for _ in range(rounds):
@@ -220,7 +220,7 @@ def loader(o: Options) -> tuple[Run, Options]:
 
 
 def decoding(o: Options) -> tuple[Run, Options]:
-    """The loader's records, decoded and no more: no loader can be faster."""
+    """Return the loader's records, decoded and no more: no loader can be faster."""
     cv2.setNumThreads(0)
     reader = LmdbReader(o["source"])
     count = len(reader)
@@ -237,7 +237,7 @@ def decoding(o: Options) -> tuple[Run, Options]:
 
 
 def products(o: Options) -> tuple[Run, Options]:
-    """The device's matrix rate: a product of two square matrices."""
+    """Return the device's matrix rate: a product of two square matrices."""
     torch.backends.cuda.matmul.allow_tf32 = o["precision"] == "tf32"
     kind = torch.float32
     if o["precision"] == "bf16":
@@ -262,7 +262,7 @@ CONTENDERS: dict[str, Callable[[Options], tuple[Run, Options]]] = {
 
 
 def _now(device: torch.device) -> float:
-    """The time in seconds, once the device has done its work."""
+    """Return the time in seconds, once the device has done its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()

@@ -45,7 +45,7 @@ class Figures:
     ) -> None:
         """Add a row.
 
-        what: was measured. rate: images a second. target: the least rate that is wanted.
+        what: what was measured. rate: images a second. target: the least rate that is wanted.
         of: the rate of a bare loop to compare with.
         """
         share = ""
@@ -88,13 +88,13 @@ def best(measure: Callable[..., float], *arguments: object) -> float:
 
 
 def _bare_loop(sets: Sets, convert: Callable[[bytes], bytes]) -> float:
-    """Images a second of one process that reads, converts and writes, and no more."""
+    """Return the images a second of one process that only reads, converts and writes."""
     bare = sets.folder / "bare"
     return len(sets.lines) / best(bare_loops.afresh, bare, sets.voc, sets.lines, convert)
 
 
 def _data_prep(sets: Sets, workers: int, *flags: str) -> float:
-    """Images a second of `data_prep voc`."""
+    """Return the images a second of `data_prep voc`."""
     arguments = (sets.voc, sets.listed, sets.lmdb, *flags, f"--workers={workers}")
     return len(sets.lines) / best(bare_loops.build, *arguments)
 

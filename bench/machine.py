@@ -48,7 +48,7 @@ def memory(field: str) -> int:
 
 
 def forget_peak() -> None:
-    """Have VmHWM start from what is used now.
+    """Reset VmHWM to the memory in use now.
 
     Where the kernel does not allow that, the peak stays that of the whole process.
     """
@@ -57,7 +57,7 @@ def forget_peak() -> None:
 
 
 def _kibibytes(path: str, field: str) -> int:
-    """A field of a file in /proc, "MemTotal:   16384 kB", as a number; 0 where it is missing."""
+    """Return a field of a file in /proc ("MemTotal:   16384 kB") as a number; 0 without it."""
     value = _proc(path, field)
     if not value:
         return 0
@@ -65,7 +65,7 @@ def _kibibytes(path: str, field: str) -> int:
 
 
 def _proc(path: str, field: str) -> str:
-    """A field of a file in /proc, "" where the file or the field is missing."""
+    """Return a field of a file in /proc, "" where the file or the field is missing."""
     if not Path(path).is_file():
         return ""
     for line in Path(path).read_text().splitlines():

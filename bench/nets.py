@@ -64,7 +64,7 @@ def solver(zoo_id: str, batch: int, source: str | None, folder: str) -> pb.Solve
 
 
 def _input_layer(data: pb.LayerParameter, batch: int) -> pb.LayerParameter:
-    """An Input layer with the tops of a data layer."""
+    """Return an Input layer with the tops of a data layer."""
     size = data.transform_param.resize_param
     shapes = [
         pb.BlobShape(dim=[batch, 3, size.height, size.width]),
@@ -93,7 +93,7 @@ def feed(engine: Engine) -> None:
 
 
 def _labels(rng: np.random.Generator, rows: int) -> np.ndarray:
-    """Rows of AnnotatedData's label blob (rows×8): item, class, instance, box, difficult."""
+    """Return rows of AnnotatedData's label blob (rows×8): item, class, instance, box, difficult."""
     number = np.arange(rows)
     center = rng.uniform(0.2, 0.8, (rows, 2))
     half = rng.uniform(0.05, 0.2, (rows, 2))
@@ -133,16 +133,16 @@ def needed(engine: Engine) -> dict[str, int]:
 
 
 def _ends(layer: Layer, size: dict[str, int]) -> int:
-    """The bytes of a layer's bottoms and tops. size: bytes of a blob by its name."""
+    """Return the bytes of a layer's bottoms and tops. size: bytes of a blob by its name."""
     names = {*layer.param.bottom, *layer.param.top}
     return sum(size[name] for name in names)
 
 
 class BareSSD300(nn.Module):
-    """SSD300's convolutions, poolings and heads in plain PyTorch, for a speed to compare with."""
+    """SSD300's convolutions, poolings and heads in plain PyTorch, to compare speeds with."""
 
     def __init__(self, classes: int = 21) -> None:
-        """classes: background included."""
+        """Make the layers. classes: background included."""
         super().__init__()
         self.to_conv4_3 = nn.Sequential(
             *_vgg(3, 64, 2),
@@ -189,7 +189,7 @@ class BareSSD300(nn.Module):
 
 
 def _vgg(channels: int, outputs: int, convolutions: int) -> list[nn.Module]:
-    """A block of VGG16, its pooling last."""
+    """Return a block of VGG16, its pooling last."""
     layers: list[nn.Module] = []
     for _ in range(convolutions):
         layers += [nn.Conv2d(channels, outputs, 3, padding=1), nn.ReLU(True)]
@@ -198,7 +198,7 @@ def _vgg(channels: int, outputs: int, convolutions: int) -> list[nn.Module]:
 
 
 def _extra(channels: int, middle: int, outputs: int, stride: int) -> nn.Module:
-    """A block of the extra feature layers."""
+    """Return a block of the extra feature layers."""
     return nn.Sequential(
         nn.Conv2d(channels, middle, 1),
         nn.ReLU(True),
@@ -213,7 +213,7 @@ def _heads(channels: Sequence[int], outputs: Sequence[int]) -> nn.ModuleList:
 
 
 def _predicted(heads: nn.ModuleList, maps: Sequence[Tensor]) -> Tensor:
-    """The outputs of one head per map, each box's values together, as Caffe concatenates them."""
+    """Return the outputs of one head per map, each box's values together, as in Caffe."""
     pairs = zip(heads, maps, strict=True)
     parts = [head(source).permute(0, 2, 3, 1).flatten(1) for head, source in pairs]
     return torch.cat(parts, 1)

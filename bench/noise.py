@@ -49,7 +49,7 @@ def _jpeg(rng: np.random.Generator) -> bytes:
 
 
 def _objects(rng: np.random.Generator, count: int) -> list[Object]:
-    """Boxes of 60x40 pixels, of two classes in turn."""
+    """Return boxes of 60x40 pixels, of two classes in turn."""
     corners = rng.integers(0, SIDE - 60, (count, 2)).tolist()
     found = []
     for k, (x, y) in enumerate(corners):

@@ -24,7 +24,7 @@ def write(folder: Path, count: int) -> Path:
 
 
 def _record(rng: np.random.Generator) -> pb.AnnotatedDatum:
-    """An image of noise with three rectangles, and their boxes."""
+    """Return an image of noise with three rectangles, and their boxes."""
     image = _noise(rng)
     record = pb.AnnotatedDatum(type=pb.AnnotatedDatum.BBOX)
     for instance in range(3):
@@ -50,7 +50,7 @@ def _record(rng: np.random.Generator) -> pb.AnnotatedDatum:
 
 
 def _noise(rng: np.random.Generator) -> np.ndarray:
-    """Noise of coarse and fine structure around 0, H×W×3."""
+    """Return noise of coarse and fine structure around 0, H×W×3."""
     image = np.zeros((_HEIGHT, _WIDTH, 3), np.float32)
     for side in (4, 16, 64, 256):
         coarse = rng.normal(0, 120 / side**0.5, (side * 3 // 4, side, 3)).astype(np.float32)

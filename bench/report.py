@@ -44,7 +44,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _rows(found: Found) -> list[list[str]]:
-    """A row of `_COLUMNS` for each contender."""
+    """Return a row of `_COLUMNS` for each contender."""
     peak: dict[str, float] = {}
     for name, m in found.get("matrices", {}).items():
         if m.seconds:
@@ -56,7 +56,7 @@ def _rows(found: Found) -> list[list[str]]:
 
 
 def _row(part: str, m: Measured, peak: dict[str, float]) -> list[str]:
-    """A contender's row. peak: precision → multiply-adds a second of the device's products."""
+    """Return a contender's row. peak: precision → multiply-adds a second of the device."""
     if not m.seconds:
         return [part, m.name, f"failed: {m.failed}", "", "", "", ""]
     fastest = min(m.seconds) * 1e3
@@ -83,7 +83,7 @@ def _row(part: str, m: Measured, peak: dict[str, float]) -> list[str]:
 
 
 def _macs_rate(part: str, m: Measured) -> float:
-    """Multiply-adds a second, 0 where the contender does not tell them."""
+    """Return the multiply-adds a second, 0 where the contender does not tell them."""
     macs = m.facts.get("macs", 0)
     if "training" in m.name or part == "training":
         macs *= _TRAINING_PASSES
@@ -111,7 +111,7 @@ def markdown(device: str, machine: dict[str, str], found: Found) -> str:
 
 
 def _agreement(found: Found) -> Iterator[str]:
-    """A line on how far the contenders' best detections differ, where two or more made some."""
+    """Yield a line on how far the best detections of two or more contenders differ."""
     firsts = []
     for m in found.get("inference", {}).values():
         rounded = "bf16" in m.name or "tf32" in m.name
@@ -126,7 +126,7 @@ def _agreement(found: Found) -> Iterator[str]:
 
 
 def _tells_types(m: Measured) -> bool:
-    """Whether the report tells the layer types of a contender: one image, in full precision."""
+    """Return whether to report a contender's layer types: one image, full precision."""
     if not m.seconds or "by_type" not in m.facts:
         return False
     return (
@@ -137,7 +137,7 @@ def _tells_types(m: Measured) -> bool:
 
 
 def _by_type(m: Measured) -> str:
-    """A line of the layer types that take a thousandth of a forward pass or more."""
+    """Return a line of the layer types that take a thousandth of a forward pass or more."""
     total = sum(m.facts["by_type"].values())
     slowest_first = sorted(m.facts["by_type"].items(), key=lambda item: -item[1])
     shares = [(kind, seconds / total) for kind, seconds in slowest_first]
@@ -200,7 +200,7 @@ def write(folder: Path, device: str, machine: dict[str, str], found: Found) -> i
 
 
 def _figures(contenders: dict[str, Measured]) -> dict[str, Any]:
-    """The contenders of a part for JSON, without options that name a temporary folder."""
+    """Return the contenders of a part for JSON, without options that name a temporary folder."""
     figures: dict[str, Any] = {}
     for name, m in contenders.items():
         figure = asdict(m)

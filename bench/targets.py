@@ -53,7 +53,7 @@ def targets(found: Found, device: str) -> list[Target]:
 
 
 def _ran(found: Found, part: str) -> dict[str, Measured]:
-    """The contenders of a part that did not fail."""
+    """Return the contenders of a part that did not fail."""
     contenders = found.get(part, {})
     return {name: m for name, m in contenders.items() if m.seconds}
 
@@ -100,5 +100,5 @@ def _loading(found: Found, device: str) -> Iterator[Target]:
 
 
 def _excess(m: Measured) -> float:
-    """The memory that a contender used, in units of what its net cannot do without."""
+    """Return the memory that a contender used, in units of what its net cannot do without."""
     return m.memory / sum(m.facts["needed"].values())

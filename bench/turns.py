@@ -37,7 +37,7 @@ class Contender:
         measured.facts = self._reply()
 
     def _reply(self) -> dict[str, Any]:
-        """Its next reply; {} where it failed, and its last words are then in `measured`."""
+        """Return its next reply; where it failed, {}, with its last words in `measured`."""
         assert self.process.stdout
         line = self.process.stdout.readline()
         if line:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ssd_common.face import Face
 
-__project__ = "ssd-zoo"  # data_prep and netrun tell by it that this netgen is ours
+__project__ = "ssd-zoo"  # data_prep and netrun recognise our netgen by it
 
 _FACE = Face(__name__, __file__)
 __all__ = list(_FACE.modules)

@@ -1,4 +1,4 @@
-"""The command line `netgen`: its commands, and where their modules lie."""
+"""The command line `netgen`: its commands and their modules."""
 
 from __future__ import annotations
 

@@ -129,8 +129,8 @@ COCO = Dataset(
     small_objects=True,
 )
 
-# As TensorFlow counts classes: the background and COCO's own label ids, 1 to 90, ten of which no
-# class has (data_prep's label map coco_ids).
+# TensorFlow's classes: the background and COCO's own label ids, 1 to 90; ten of these ids belong
+# to no class (data_prep's label map coco_ids).
 COCO_IDS = replace(
     COCO,
     num_classes=91,

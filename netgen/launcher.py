@@ -124,7 +124,7 @@ def names_guide(run: Run) -> bool:
 
 
 def _source(run: Run) -> str:
-    """Return a hint where to find published weights that are missing."""
+    """Return a hint on where to find missing published weights."""
     if names_guide(run):
         return f" ({GUIDE} says where it is from)"
     return ""

@@ -122,7 +122,7 @@ class Recipe:
 
 
 def _spell(size: int | Size) -> str:
-    """Return a size as it stands in names: 300 → "300", (512, 320) → "512x320"."""
+    """Return a size as names spell it: 300 → "300", (512, 320) → "512x320"."""
     if isinstance(size, int):
         return str(size)
     return f"{size[0]}x{size[1]}"

@@ -69,7 +69,7 @@ class Run:
     def weights(self) -> str:
         """The file that training starts from; "" to train from scratch.
 
-        A recipe that starts from another detector starts from that one trained on this data set.
+        Where a recipe starts from another detector, this is that detector trained on this data set.
         """
         start = self.recipe.starts_from
         if start is None:
@@ -82,7 +82,7 @@ class Run:
         A user's own data set is tested in batches that divide the number of its test images, so
         that each image counts once.
         """
-        schedule = replace(self.schedule, test_iter=0)  # a released count fits the released data
+        schedule = replace(self.schedule, test_iter=0)  # released counts fit the released data
         if dataset.own:
             sizes = range(schedule.test_batch, 0, -1)
             test_batch = next(size for size in sizes if dataset.test_images % size == 0)

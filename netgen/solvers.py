@@ -10,7 +10,7 @@ from netgen.datasets import Dataset
 from netgen.schedules import Schedule, Segment
 from ssd_common.errors import CaffeError
 
-# The fields of a solver about tests.
+# A solver's fields about tests.
 _TESTING = (
     "test_net",
     "test_iter",

@@ -14,7 +14,7 @@ from netgen.run import Run
 from ssd_common.errors import CaffeError
 from ssd_common.files import write_atomic
 
-NAMED = 3  # stale files that a message names
+NAMED = 3  # stale files that a message names at most
 _PYTHON_LAYERS = Path(__file__).with_name("python_layers")
 _GUIDE_TEXT = Path(__file__).with_name("weights.md")
 
@@ -49,8 +49,8 @@ def python_modules(nets: Iterable[pb.NetParameter]) -> list[str]:
 def write(run: Run) -> list[Path]:
     """Write a detector's files below the working directory and return those that changed.
 
-    Each file is written whole or not at all, and none before the text of all is made.
-    models/README.md comes along where the launch script names it and there is none.
+    It makes the text of all files first, then writes each file whole or not at all.
+    It also writes models/README.md if the launch script names it and it is missing.
 
     Raises CaffeError where the folder cannot be written.
     """

@@ -28,8 +28,8 @@ class Program:
     Every program has the command `completion` beside the given ones.
     name: what users type
     description: one line
-    commands: name → (module, a line for the list of commands). "module:word" serves commands
-        that differ in little: module.command(word) takes the module's place
+    commands: name → (module, a line for the list of commands). Commands that differ
+        little can share a module: "module:word" stands for module.command(word)
     examples: lines below that list
     loading: returns a context in which a command's module, and those of its HEAVY, are
         imported
@@ -94,7 +94,7 @@ class Program:
     def whole_parser(self) -> Parser:
         """Return one parser for all commands, for completion; imports all their modules.
 
-        A command whose packages are not installed has no flags in it.
+        A command with missing packages has no flags in it.
         """
         whole = Parser(prog=self.name, description=self.description)
         whole.add_argument("--version", action="store_true", help="say which version this is")
@@ -106,7 +106,7 @@ class Program:
         return whole
 
     def _find(self, word: str) -> str:
-        """The name of the command that a word means.
+        """Return the name of the command that a word means.
 
         Raises UsageError where there is none.
         """

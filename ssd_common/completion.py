@@ -88,7 +88,7 @@ def script(program: Program, shell: str) -> str:
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """All arguments of a parser and of the commands below it."""
+    """Yield all arguments of a parser and of the commands below it."""
     for action in parser._actions:
         yield action
         if action.nargs == argparse.PARSER:
@@ -101,7 +101,7 @@ def _commands(action: argparse.Action) -> list[Any]:
 
 
 def _completed(action: argparse.Action) -> str | None:
-    """The attribute of shtab that completes an argument, by its metavar; None for other words."""
+    """Return the attribute of shtab that completes an argument of this metavar, or None."""
     if action.choices is not None or not isinstance(action.metavar, str):
         return None
     words = action.metavar.split("|")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class CaffeError(Exception):
-    """Something wrong in what the user gave.
+    """A mistake in what the user gave.
 
     `str(error)` is one line that names file, place and remedy. It may quote a spoilt file: a dot
     stands for every character that a terminal would not print.
@@ -46,7 +46,7 @@ class ParseError(CaffeError):
 
 
 class LayerError(CaffeError):
-    """A layer that cannot be what its prototxt says.
+    """A layer that cannot be built as its prototxt says.
 
     layer: its name
     field: the field at fault, or None
@@ -67,4 +67,4 @@ class LayerError(CaffeError):
 
 
 class UnknownShape(LayerError):
-    """A layer whose top's shape depends on data or on other code; a caller may give it."""
+    """A top shape that depends on data or on other code; a caller may give it."""

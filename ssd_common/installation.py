@@ -39,8 +39,8 @@ def missing_package(program: str, error: ModuleNotFoundError) -> str:
 def require_own_netgen() -> None:
     """Raise CaffeError where `import netgen` would import another project's package.
 
-    netgen-mesher installs a package and a command of the same name over ours. Nothing of it
-    is imported here. An installation without any netgen passes.
+    netgen-mesher installs a package and a command of the same name over ours. This
+    check imports nothing of it. An installation without any netgen passes.
     """
     spec = importlib.util.find_spec("netgen")
     if spec is None or _MARK in _source(spec):
@@ -54,7 +54,7 @@ def require_own_netgen() -> None:
 
 
 def _source(spec: ModuleSpec) -> str:
-    """A module's source text, or "" where it has none."""
+    """Return a module's source text, or "" where it has none."""
     get_source = getattr(spec.loader, "get_source", None)
     if get_source is None:
         return ""

@@ -62,7 +62,7 @@ def colour(label: int) -> tuple[int, int, int]:
 
 
 def _from_hsv(hue: int, saturation: int, value: int) -> tuple[int, int, int]:
-    """The BGR colour of a hue (0 to 179), a saturation and a value (0 to 255)."""
+    """Return the BGR colour of a hue (0 to 179), a saturation and a value (0 to 255)."""
     pixel = np.array([[[hue, saturation, value]]], np.uint8)
     b, g, r = cv2.cvtColor(pixel, cv2.COLOR_HSV2BGR)[0, 0].tolist()
     return b, g, r
@@ -71,7 +71,7 @@ def _from_hsv(hue: int, saturation: int, value: int) -> tuple[int, int, int]:
 def draw(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     """Copy an image and draw boxes on the copy.
 
-    Captions lie above all lines, those of the highest scores on top.
+    Captions cover all lines, and those of higher scores cover the others.
     image: (H, W, 3), BGR, uint8
     """
     canvas = np.ascontiguousarray(image).copy()
@@ -115,7 +115,7 @@ def _tag(
 
 
 def _ink_on(fill: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Black on a light BGR colour, white on a dark one."""
+    """Return black for a light BGR colour, white for a dark one."""
     light = 0.114 * fill[0] + 0.587 * fill[1] + 0.299 * fill[2] > 130
     if light:
         return (0, 0, 0)
@@ -123,7 +123,7 @@ def _ink_on(fill: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def _ascii(caption: str) -> str:
-    """The caption with "?" for letters that cv2's fonts lack."""
+    """Return the caption with "?" for letters that cv2's fonts lack."""
     return caption.encode("ascii", "replace").decode()
 
 
@@ -134,7 +134,7 @@ def contact_sheet(
     tile: int = 320,
     gap: int | None = None,
 ) -> np.ndarray:
-    """Put images on one sheet, each within a square, its shape kept, its caption below it.
+    """Put images on one sheet, each unstretched within a square, above its caption.
 
     images: (H, W, 3), BGR, uint8
     columns: images in a row; None: about as many as rows
@@ -172,10 +172,10 @@ def scaled(
     side: int,
     shrink_only: bool = False,
 ) -> np.ndarray:
-    """Scale an image (H, W, 3), its shape kept.
+    """Scale an image (H, W, 3) without stretching it.
 
     side: pixels of the longer side
-    shrink_only: fast where it enlarges, for callers that mostly shrink
+    shrink_only: enlarge fast and coarsely, for callers that mostly shrink
     """
     height, width = image.shape[:2]
     scale = side / max(height, width)

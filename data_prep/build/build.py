@@ -52,7 +52,7 @@ def build(
     report: gets everything that is wrong
     output: how records are written, and by how many workers
     Returns for each LMDB its path, images, and objects by class.
-    Raises CaffeError, with nothing written, if anything is wrong.
+    Raises CaffeError, and writes nothing, if anything is wrong.
     """
     choice = Choice(image_list, train_list, test_list, test_share, seed)
     report = report or Report()

@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
     classes: number of objects by class
     difficult: number of difficult objects
     faults: everything that is wrong
-    stamps: sizes and times of change of its files; others mean that a file has changed
+    stamps: sizes and change times of its files, which tell later whether a file has changed
     """
 
     height: int
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
 
     @classmethod
     def of(cls, values: list[Any]) -> Outcome:
-        """Make an outcome of a list, which came from another process or a journal."""
+        """Make an outcome from a list that came from another process or a journal."""
         height, width, (channels, rows, columns), key, classes, difficult, faults, stamps = values
         return cls(
             height,
@@ -104,7 +104,7 @@ def _record(job: Job, item: Item, found: Inspected) -> bytes:
 
 
 def stamps(source: Source, item: Item) -> list[int]:
-    """Return sizes and times of change of an item's image and annotation, where they are files."""
+    """Return sizes and change times of an item's image and annotation, where they are files."""
     found = []
     for path in (os.path.join(source.root, item.image), source.file(item)):
         try:

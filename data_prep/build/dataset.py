@@ -54,7 +54,7 @@ def build_lmdb(source: Source, items: list[Item], out: Path, settings: Settings)
     """Build one LMDB with label map, list and name_size file beside it.
 
     out: the LMDB; without settings.labelmap, a label map that already lies beside it is used
-    Raises CaffeError, with nothing written, if anything is wrong.
+    Raises CaffeError, and writes nothing, if anything is wrong.
     """
     labelmap_file = out.with_name(label_maps.FILE_NAME)
     if not settings.labelmap and labelmap_file.is_file():
@@ -79,7 +79,7 @@ def build_dataset(
     it.
 
     name: the data set's
-    Raises CaffeError, with nothing written, if anything is wrong.
+    Raises CaffeError, and writes nothing, if anything is wrong.
     """
     parts = [Part(out / "train_lmdb", train), Part(out / "test_lmdb", test)]
     description = out / dataset_file.FILE_NAME
@@ -121,7 +121,7 @@ def build_parts(
     marker: a file whose presence says that the LMDBs are whole; it is removed before others take
       their place
     describe: writes the marker
-    Raises CaffeError, with nothing written, if anything is wrong.
+    Raises CaffeError, and writes nothing, if anything is wrong.
     """
     output = settings.output
     report = settings.report
@@ -199,7 +199,7 @@ def _write_files(files: dict[Path, str], marker: Path | None, overwrite: bool) -
 
     files: their content by path
     marker: as build_parts takes it
-    Raises CaffeError, with nothing written, where a file has other content and overwrite is not
+    Raises CaffeError, and writes nothing, where a file has other content and overwrite is not
       set.
     """
     if not overwrite:
@@ -220,7 +220,7 @@ def _check_same(files: dict[Path, str]) -> None:
 def shuffled(items: list[Item], seed: int) -> list[Item]:
     """Put items in an order that depends on the seed alone, with any version of Python.
 
-    The fork's own order is another each time.
+    The fork's own order differs each time.
     """
     numbers = range(len(items))
     keys = [hashlib.sha256(f"{seed} {i}".encode()).digest() for i in numbers]

@@ -60,7 +60,7 @@ def paper(
 ) -> list[Part]:
     """Build the LMDBs of a paper's data set, with label map, lists and name_size files.
 
-    Training images come in a random order (the fork's is another each time), test images in the
+    Training images come in a random order (the fork's differs each time), test images in the
     order of their list.
 
     name: "voc2007", "voc2012", "voc0712", "voc0712pp", "coco", "ilsvrc" or "coco_ids"
@@ -69,7 +69,7 @@ def paper(
     seed: decides the order of the training images
     fix, overwrite, report, output: as data_prep.build takes them
     Returns what the LMDBs for training and for testing hold.
-    Raises CaffeError, with nothing written, if anything is wrong.
+    Raises CaffeError, and writes nothing, if anything is wrong.
     """
     found = find(name)
     paths, labelled = _paths(name, found)

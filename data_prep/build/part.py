@@ -22,8 +22,8 @@ class Part:
 
     lmdb: its path
     items: its images
-    stem: begins the names of the files beside it; None for that of the LMDB's own name: "train" of
-      train_lmdb, "" of lmdb
+    stem: begins the names of the files beside it; None takes it from the LMDB's name: "train"
+      from train_lmdb, "" from lmdb
     sizes: lines of the name_size file
     boxes: number of objects by class
     difficult: number of difficult objects

@@ -134,7 +134,7 @@ class ResumableFolder:
     def put(self, key: bytes, value: bytes, note: Any) -> None:
         """Take in the next record.
 
-        note: what a later process needs to know of it, should it have to continue the build
+        note: what a later process needs to know of it to continue the build
         """
         self._writer.put(key, value)
         self._pending.append(note)
@@ -183,7 +183,7 @@ class ResumableFolder:
 
 
 def finish(path: Path) -> None:
-    """Mark an LMDB as finished, together with all that belong with it: remove its journal."""
+    """Mark an LMDB, and all that belong with it, as finished: remove its journal."""
     (path / JOURNAL).unlink(missing_ok=True)
 
 
@@ -224,7 +224,7 @@ def temporary(path: Path) -> Path:
 
 
 def leftovers(path: Path, kind: str = "tmp") -> list[Path]:
-    """List folders beside path that ended processes, or this one, left.
+    """List folders beside path that this process, or one that has ended, left.
 
     kind: "tmp" for half built folders, "old" for those moved out of the way
     """

@@ -30,7 +30,7 @@ class Verified(NamedTuple):
     """What an LMDB holds.
 
     lmdb: its path
-    records: their number
+    records: number of records
     objects: number of objects by label
     names: of the label map's labels; None without a label map, where any label may occur
     report: everything that is wrong

@@ -25,12 +25,12 @@ from ssd_common.errors import CaffeError
 from ssd_common.machine import cores
 
 T = TypeVar("T")
-FEW = 400  # so many items are not worth starting processes for
+FEW = 400  # up to this many items, processes are not worth starting
 # Most workers that are threads. A sixth of the work on a resized image is Python's own, which only
 # one thread does at a time.
 THREADS = 4
 BATCH_ITEMS = 100  # most items of a batch
-BATCH_BYTES = 4 << 20  # about the bytes of its results; with 1 MB copying takes a tenth longer
+BATCH_BYTES = 4 << 20  # about the bytes of its results; at 1 MB copying takes a tenth longer
 # The same on a cluster, where a batch costs more than its bytes.
 CLUSTER_ITEMS = 1000
 CLUSTER_BYTES = 32 << 20
@@ -95,7 +95,7 @@ class Workers:
         start: int = 0,
         weigh: Callable[[T], int] = lambda _: 1,
     ) -> Iterator[list[T]]:
-        """Call function(job, number of the first item, items) for batch after batch of items.
+        """Call function(job, number of the first item, items) for every batch of items.
 
         Only a few batches are under way or waiting at a time.
 

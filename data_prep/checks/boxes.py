@@ -14,7 +14,7 @@ DONE = {"normalised": "scaled to", "inverted": "corners put in order:"}
 def is_normalised(objects: list[Object]) -> bool:
     """Tell whether the boxes of an image are fractions of it, not pixels.
 
-    They are where none of their numbers is far above 1 and not all are whole.
+    They are fractions if none of their numbers is far above 1 and some are not whole.
     """
     # The first box of nearly all images answers at once.
     if not objects or any(o.xmax >= 2 or o.ymax >= 2 for o in objects):

@@ -13,7 +13,7 @@ from data_prep.sources.source import Item, Source
 from ssd_common.suggest import suggest
 from ssd_common.words import counted
 
-# A class may be a misspelt name of another that has at least so many times its objects.
+# A class may be the misspelt name of one with at least this many times as many objects.
 RARE = 20
 
 

@@ -18,15 +18,15 @@ from ssd_common.files import PathLike, write_atomic
 
 # Below the set's folder: which archives are unpacked, and checksums that nobody published.
 STATE = ".data_prep_fetch"
-ATTEMPTS = 5  # tries in a row that bring nothing; then it gives up
-PAUSE = 2.0  # seconds after a try that brought something; doubled by each that did not
+ATTEMPTS = 5  # tries in a row without a byte; then it gives up
+PAUSE = 2.0  # seconds after a try that brought bytes; each try without any doubles it
 pooch.get_logger().setLevel("ERROR")
 
 
 class NotFetched(CaffeError):
-    """Archives that cannot be had; the message has a reason for each.
+    """Archives that cannot be downloaded; the message gives a reason for each.
 
-    archives: which they are
+    archives: these archives
     """
 
     def __init__(self, archives: list[Archive], errors: list[CaffeError]) -> None:
@@ -50,7 +50,7 @@ def fetch(
     out: folder to unpack in; an archive that already lies there is used
     mirror: a server that has the archives under MIRROR/NAME
     keep: keep the archives
-    tell: is called with a line about every archive that is unpacked
+    tell: takes a line about every archive that is unpacked
     Raises NotFetched for archives that cannot be had, after all others are there, and CaffeError
       for names that do not exist.
     """
@@ -84,7 +84,7 @@ def fetch_archive(
     mirror: a server that has the file instead
     keep: keep the archive
     Returns False if an earlier run has done it already.
-    Raises CaffeError, which says what is wrong with the archive or that it cannot be had.
+    Raises CaffeError, which says what is wrong with the archive or why no server gives it.
     """
     state = folder / STATE
     done = state / f"{archive.file}.done"

@@ -41,8 +41,8 @@ class Resuming:
 
     path: the file to download
     size: its bytes, 0 where they are not known
-    attempts: tries in a row that may bring nothing
-    pause: seconds after a try that brought something; doubled by each that did not
+    attempts: tries in a row without a byte before it gives up
+    pause: seconds after a try that brought bytes; each try without any doubles it
     """
 
     def __init__(self, path: Path, size: int, *, attempts: int, pause: float) -> None:
@@ -81,11 +81,11 @@ class Resuming:
             )
 
     def _read_with_retries(self, url: str, file: IO[bytes]) -> None:
-        """Read what the file lacks, in as many tries as it takes while they bring something.
+        """Read the rest of the file, and try again as long as tries bring bytes.
 
-        Raises Interrupted where nothing more comes.
+        Raises Interrupted when they bring no more.
         """
-        idle = 0  # tries in a row that brought nothing
+        idle = 0  # tries in a row without a byte
         while True:
             have = file.tell()
             try:
@@ -105,7 +105,7 @@ class Resuming:
                 raise Interrupted(f"{url}: {plain_words(error)}") from None
 
     def _read_rest(self, url: str, file: IO[bytes]) -> None:
-        """Read what the file lacks, in one try."""
+        """Read the rest of the file in one try."""
         have = file.tell()
         headers = self._headers(have)
         with closing(requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)) as response:
@@ -132,7 +132,7 @@ class Resuming:
             self._write(response, file, size)
 
     def _headers(self, have: int) -> dict[str, str]:
-        """Ask for the bytes after those that are there, as long as the file is the same.
+        """Return headers that ask for the missing bytes of an unchanged file.
 
         have: bytes already downloaded
         """

@@ -14,8 +14,8 @@ KIND_NAMES = {"jpeg": JPEG_NAMES, "png": (".png",)}
 class Encoding(NamedTuple):
     """How an LMDB keeps images.
 
-    Names and meanings are those of the fork's convert_annoset; its defaults are not, as they keep
-    raw pixels.
+    Names and meanings are those of the fork's convert_annoset. The fork's defaults
+    differ: they keep raw pixels.
 
     encode_type: one of ENCODE_TYPES; "" takes the type from the file's name where encoded is set
     encoded: with encode_type "", False keeps raw pixels, channel by channel
@@ -46,7 +46,7 @@ class Encoding(NamedTuple):
         return any(self[3:])
 
     def type_of(self, suffix: str) -> str:
-        """What a file is encoded as; "" for raw pixels.
+        """Return the type that a file is encoded as; "" for raw pixels.
 
         suffix: of the file's name (".jpg")
         """
@@ -55,7 +55,7 @@ class Encoding(NamedTuple):
         return suffix[1:]
 
     def keeps(self, suffix: str) -> bool:
-        """Whether the bytes of a file are kept.
+        """Return whether a record keeps the bytes of a file.
 
         As in the fork, a file is encoded anew where its name gives the type.
 

@@ -1,4 +1,4 @@
-"""Images as an LMDB keeps them, and as the fork's convert_annoset does.
+"""Images as an LMDB and the fork's convert_annoset keep them.
 
 They are a file's own bytes, pixels encoded anew, or raw pixels.
 """
@@ -42,13 +42,13 @@ class EncodedImage(NamedTuple):
 def read_image(
     path: str | Path, encoding: Encoding = COPIED, stated: tuple[int, int] = (0, 0)
 ) -> EncodedImage:
-    """The image of a file as a record keeps it.
+    """Read a file's image as a record keeps it.
 
     For a JPEG or PNG that is copied, its header tells the size and whether it was cut short; all
-    other files are decoded. A file is copied even where only nets with `force_color` can read it,
-    as grey ones; the fork does so, too. But a file that EXIF turns is not copied, because some
-    decoders heed EXIF and some do not. It becomes upright or, where only its size as stored is the
-    stated one, it stays as it is, without its EXIF.
+    other files are decoded. Like the fork, this copies also a file that only nets with
+    `force_color` can read, such as a grey one. It does not copy a file that EXIF turns, because
+    some decoders heed EXIF and some do not. It turns that image upright or, where the stated size
+    is the size as stored, keeps the image as it is without its EXIF.
 
     encoding: how records keep images
     stated: width and height in the file's annotation (pixels)
@@ -92,7 +92,7 @@ def read_image(
 
 
 def _read_whole(path: str | Path) -> bytes:
-    """The bytes of a file. Raises CaffeError if it is empty or cut short."""
+    """Return the bytes of a file. Raises CaffeError if it is empty or cut short."""
     with open(path, "rb") as file:
         data = file.read()
     if not data:
@@ -106,7 +106,7 @@ def _read_whole(path: str | Path) -> bytes:
 def _copied(
     data: bytes, shape: tuple[int, int, int], remarks: list[tuple[str, str]]
 ) -> EncodedImage:
-    """The image of a file whose own bytes a record keeps."""
+    """Return the image of a file that a record copies byte for byte."""
     _, height, width = shape
     return EncodedImage(data, height, width, shape, True, tuple(remarks))
 
@@ -114,9 +114,9 @@ def _copied(
 def _is_stored_upright(
     path: str | Path, data: bytes, header: Header | None, pixels: np.ndarray, encoding: Encoding
 ) -> bool:
-    """Whether no decoder turns a file that is not copied by its header alone.
+    """Return whether a file is upright for every decoder, whether or not it heeds EXIF.
 
-    pixels: the file's, upright
+    pixels: of the file, upright
     """
     if header:
         return header.orientation == 1
@@ -127,18 +127,18 @@ def _is_stored_upright(
 
 
 def _raw(pixels: np.ndarray, channels: int) -> bytes:
-    """Pixels (H, W[, 3]) as bytes, channel by channel."""
+    """Return pixels (H, W[, 3]) as bytes, channel by channel."""
     planes = pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)
     return np.ascontiguousarray(planes).tobytes()
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) of an image file, upright (pixels). Raises as read_image."""
+    """Return (height, width) of an image file, upright (pixels). Raises as read_image."""
     return read_image(path)[1:3]
 
 
 def resize(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
-    """An image (H, W[, 3]) resized as the fork does.
+    """Resize an image (H, W[, 3]) as the fork does.
 
     The fork's scale is a single-precision number.
     Source: io.cpp, ReadImageToCVMat.
@@ -178,9 +178,9 @@ def _remarks(suffix: str, header: Header, encoding: Encoding) -> list[tuple[str,
 def _decode(
     path: str | Path, data: bytes, header: Header | None, gray: bool, flags: int = 0
 ) -> np.ndarray:
-    """Pixels (H, W, 3) BGR or (H, W) grey, upright.
+    """Decode a file to pixels (H, W, 3) BGR or (H, W) grey, upright.
 
-    What a header says of EXIF is done here: not every OpenCV does it for PNG.
+    It turns the image by its header's EXIF itself, as not every OpenCV does so for PNG.
     """
     if header:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
@@ -203,7 +203,7 @@ def _decode(
 
 
 def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Pixels (H, W[, 3]) turned upright. orientation: EXIF's, 1 to 8."""
+    """Turn pixels (H, W[, 3]) upright. orientation: EXIF's, 1 to 8."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -45,7 +45,7 @@ class Header(NamedTuple):
 
 
 def read_header(data: bytes) -> Header | None:
-    """The header of a JPEG or PNG; None for any other file, and for a header without a size."""
+    """Read the header of a JPEG or PNG; None for other files and headers without a size."""
     if data.startswith(JPEG_SIGNATURE):
         return _jpeg(data)
     if data.startswith(PNG_SIGNATURE):
@@ -54,7 +54,7 @@ def read_header(data: bytes) -> Header | None:
 
 
 def is_cut_short(data: bytes) -> str | None:
-    """The format of a file that was cut short ("JPEG", "PNG", …).
+    """Return the format of a file that was cut short ("JPEG", "PNG", …).
 
     None for a file that has its end, or whose format marks no end.
     """
@@ -78,21 +78,20 @@ def is_cut_short(data: bytes) -> str | None:
 
 
 def _has_jpeg_end(data: bytes) -> bool:
-    """Whether a JPEG's image ends.
+    """Return whether a JPEG's image ends.
 
-    A thumbnail has an end of its own, but before the image's last scan; behind the image's own end
-    there may be more.
+    A thumbnail's end comes before the image's last scan. Other bytes may follow the image's end.
     """
     return data.endswith(b"\xff\xd9") or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
 
 
 def _number(data: bytes, at: int, size: int) -> int:
-    """The whole number of so many bytes, the highest first."""
+    """Read a whole number of `size` bytes, the highest first."""
     return int.from_bytes(data[at : at + size], "big")
 
 
 def _jpeg(data: bytes) -> Header | None:
-    """The header of a JPEG; None where it has none, or is no image."""
+    """Read the header of a JPEG; None where it has none, or is no image."""
     at = 2
     orientation = 1
     exif = (0, 0)
@@ -114,7 +113,7 @@ def _jpeg(data: bytes) -> Header | None:
 
 
 def _jpeg_frame(data: bytes, at: int, orientation: int, exif: tuple[int, int]) -> Header | None:
-    """The header of a JPEG whose frame starts here; None without a size or a scan to come."""
+    """Read the header of a JPEG from its frame on; None without a size or a scan."""
     height = _number(data, at + 5, 2)
     width = _number(data, at + 7, 2)
     if not height or not width or data.find(b"\xff\xda", at) < 0:
@@ -131,7 +130,7 @@ def _jpeg_frame(data: bytes, at: int, orientation: int, exif: tuple[int, int]) -
 
 
 def _png(data: bytes) -> Header | None:
-    """The header of a PNG; None where it has none."""
+    """Read the header of a PNG; None where it has none."""
     if data[12:16] != b"IHDR" or len(data) < 33 or data[25] not in PNG_CHANNELS:
         return None
     width = _number(data, 16, 4)
@@ -169,7 +168,7 @@ _ORDERS: dict[bytes, Literal["little", "big"]] = {b"II": "little", b"MM": "big"}
 
 
 def exif_orientation(tiff: bytes) -> int:
-    """EXIF orientation, 1 to 8, from the TIFF part of an EXIF block; 1 (upright) if it has none."""
+    """Read the EXIF orientation, 1 to 8, from an EXIF block's TIFF part, or 1 (upright)."""
     order = _ORDERS.get(tiff[:2])
     if order is None:
         return 1

@@ -42,7 +42,7 @@ class Annoset(Folder):
         raise UsageError(f"--label-type {self._type} needs {needed}")
 
     def read(self, item: Item) -> Annotation:
-        """The annotation of an image. Raises ParseError with the file and, for text, the line."""
+        """Read the annotation of an image. Raises ParseError with file and, for text, line."""
         if item.annotation == UNLABELLED:
             return Annotation(0, 0, [])
         path = Path(self.file(item))
@@ -53,7 +53,7 @@ class Annoset(Folder):
         return Annotation(0, 0, objects)
 
     def _text_object(self, path: Path, number: int, line: str) -> Object:
-        """The object of a line of a text file. Raises ParseError."""
+        """Return the object of a line of a text file. Raises ParseError."""
         try:
             label, *box = line.split()
             if len(box) != 4 or not fields.is_whole(label):
@@ -71,7 +71,7 @@ class Annoset(Folder):
 
 
 def _read_json(path: Path) -> Annotation:
-    """The annotation in a JSON file. Raises ParseError."""
+    """Return the annotation in a JSON file. Raises ParseError."""
     try:
         values = json.loads(path.read_bytes())
         size = values.get("image") or {}
@@ -94,7 +94,7 @@ def _read_json(path: Path) -> Annotation:
 
 
 def _json_object(path: Path, index: int, row: Any) -> Object:
-    """The object of a row of a JSON file's list `annotation`. Raises ParseError."""
+    """Return the object of a row of a JSON file's list `annotation`. Raises ParseError."""
     try:
         return _object_of(row)
     except KeyError as error:
@@ -105,7 +105,7 @@ def _json_object(path: Path, index: int, row: Any) -> Object:
 
 
 def _object_of(row: Mapping[str, Any]) -> Object:
-    """The object of a row. Raises KeyError, ValueError and others where it is none."""
+    """Return the object of a row. Raises KeyError, ValueError and others where it is none."""
     box = [fields.number(str(value)) for value in row["bbox"]]
     corners = fields.corners_float32(box)
     name = fields.class_name(str(row["category_id"]))
@@ -113,7 +113,7 @@ def _object_of(row: Mapping[str, Any]) -> Object:
 
 
 def _open(folder: Path, label_type: str = "xml", labelmap: str | None = None) -> Folder:
-    """The data set below a folder.
+    """Return the data set below a folder.
 
     label_type: one of TYPES
     labelmap: names the labels of text files
@@ -131,7 +131,7 @@ def _open(folder: Path, label_type: str = "xml", labelmap: str | None = None) ->
 
 
 def _names_by_label(path: Path) -> dict[int, str]:
-    """The class names of a label map's file."""
+    """Return the class names of a label map's file."""
     # Protobuf, which help does without.
     from caffe_ir.label_map import read  # noqa: PLC0415
 

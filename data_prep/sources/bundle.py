@@ -42,17 +42,17 @@ class Bundle:
         self.root = root
 
     def load(self, path: Path) -> list[Item]:
-        """The items of one annotation file."""
+        """Return the items of one annotation file."""
         raise NotImplementedError
 
     def split_of(self, path: Path) -> str:
-        """The name by which users call an annotation file."""
+        """Return the name that users have for an annotation file."""
         if path.name.startswith(ROBOFLOW):
             return path.parent.name
         return path.stem
 
     def candidates(self) -> list[Path]:
-        """The annotation files of the folder."""
+        """Return the annotation files of the folder."""
         found: list[Path] = []
         for name in ("", "annotations", "Annotations"):
             folder = self.root / name
@@ -63,17 +63,17 @@ class Bundle:
         return [path for path in shown if self._fits(path)]
 
     def _fits(self, path: Path) -> bool:
-        """Whether a file has an annotation file's suffix."""
+        """Return whether a file has an annotation file's suffix."""
         return path.suffix.lower() in self.suffixes
 
     def files(self) -> dict[str, Path]:
-        """Annotation files by name."""
+        """Return the annotation files by name."""
         if self._only:
             return {self.split_of(self._only): self._only}
         return {self.split_of(path): path for path in self.candidates()}
 
     def sets(self) -> list[str]:
-        """Names of the annotation files, and of the splits that several make up.
+        """Return names of the annotation files, and of the splits that several make up.
 
         Empty for a single file.
         """
@@ -84,14 +84,14 @@ class Bundle:
         return sorted(files) + made_up
 
     def _parts(self, name: str, files: Container[str]) -> list[str] | None:
-        """The files that make up a split, or the file of that name; None if any is missing."""
+        """Return the files of a split, or the file of that name; None if any is missing."""
         for names in self.splits.get(name, [[name]]):
             if all(part in files for part in names):
                 return names
         return None
 
     def items(self) -> list[Item]:
-        """The images of the only annotation file.
+        """Return the images of the only annotation file.
 
         Raises CaffeError where there is none, or several.
         """
@@ -106,13 +106,13 @@ class Bundle:
         return self.load(path)
 
     def _nothing(self) -> CaffeError:
-        """The error of a folder without annotation files."""
+        """Return the error of a folder without annotation files."""
         wanted = ", ".join(f"*{suffix}" for suffix in self.suffixes)
         fault = f"no annotation file ({wanted}) there or in its folder 'annotations'"
         return CaffeError(f"{self.root}: {fault}")
 
     def read_list(self, name: str) -> list[Item]:
-        """The images of an annotation file, of a split that several make up, or of a text file.
+        """Return the images of an annotation file, of a split of several, or of a text file.
 
         A line of a text file is an image: its file name, its name without extension, or its id.
 
@@ -137,7 +137,7 @@ class Bundle:
         return self._listed(path)
 
     def _listed(self, path: Path) -> list[Item]:
-        """The images that a text file names."""
+        """Return the images that a text file names."""
         lines = image_lists.read_list(path)
         known = self._by_name(self._files_named(lines))
         items = []
@@ -150,7 +150,7 @@ class Bundle:
         return items
 
     def _files_named(self, lines: list[tuple[str, list[str]]]) -> list[Path]:
-        """The annotation files that a list names; all of the folder where not all are there."""
+        """Return the annotation files that a list names; all of the folder if any is missing."""
         annotations = [words[1] for _, words in lines if len(words) == 2]
         names = {annotation.partition("#")[0] for annotation in annotations}
         paths = [self.root / name for name in sorted(names)]
@@ -159,7 +159,7 @@ class Bundle:
         return list(self.files().values())
 
     def _by_name(self, files: list[Path]) -> dict[str, Item]:
-        """The items of files by all that a list may call them; the first of a name counts."""
+        """Return the items of files by every name that a list may use; the first counts."""
         known: dict[str, Item] = {}
         for file in files:
             for item in self.load(file):
@@ -169,9 +169,9 @@ class Bundle:
         return known
 
     def file(self, item: Item) -> str:
-        """The annotation file that an item is from."""
+        """Return the annotation file that an item is from."""
         return str(self.root / item.annotation)
 
     def below(self, path: Path) -> str:
-        """A path as items have it: relative to the root where it lies below it."""
+        """Return a path as items have it: relative to the root where it lies below it."""
         return image_lists.below(self.root, path)

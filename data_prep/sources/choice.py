@@ -38,7 +38,10 @@ class Choice(NamedTuple):
             raise UsageError(f"--list is for a single LMDB; {remedy}")
 
     def items(self, source: Source) -> tuple[list[Item], ...]:
-        """The images: one list, or those for training and those for testing. Raises CaffeError."""
+        """Return the images: one list, or one for training and one for testing.
+
+        Raises CaffeError.
+        """
         self.check()
         if self.train_list and self.test_list:
             train = source.read_list(self.train_list)

@@ -54,14 +54,14 @@ class Coco(Bundle):
         return {str(label): name for label, name in enumerate(self.classes, 1)}
 
     def split_of(self, path: Path) -> str:
-        """The name of a file's split: `train2017` of instances_train2017.json."""
+        """Return the name of a file's split: `train2017` of instances_train2017.json."""
         for kind in KINDS:
             if path.stem.startswith(kind):
                 return path.stem.removeprefix(kind)
         return super().split_of(path)
 
     def candidates(self) -> list[Path]:
-        """The annotation files of the folder; of one split, instances_ comes last and counts."""
+        """Return the folder's annotation files; of one split, instances_ comes last and counts."""
         # Protobuf, which help does without.
         from caffe_ir import dataset_file  # noqa: PLC0415
 
@@ -73,11 +73,11 @@ class Coco(Bundle):
         return found
 
     def file(self, item: Item) -> str:
-        """The JSON file that an item is from."""
+        """Return the JSON file that an item is from."""
         return super().file(item).removesuffix(f"#{item.name}")
 
     def read(self, item: Item) -> Annotation:
-        """The annotation of an image. Raises ParseError with the line of what is wrong."""
+        """Return the annotation of an image. Raises ParseError with the line of what is wrong."""
         (width, height), *rows = json.loads(f"[{item.content}]")
         file = item.annotation.removesuffix(f"#{item.name}")
         names = self._names[file]
@@ -85,7 +85,7 @@ class Coco(Bundle):
         return Annotation(width, height, objects)
 
     def _object(self, item: Item, names: Mapping[str, str], row: str | list[Any]) -> Object:
-        """The object of a row that _row made. Raises ParseError."""
+        """Return the object of a row that _row made. Raises ParseError."""
         if isinstance(row, str):
             number, _, fault = row.partition(":")
             raise self._error(item, fault, int(number))
@@ -101,7 +101,7 @@ class Coco(Bundle):
         return ParseError(self.file(item), f"{item.image}: {fault}", line)
 
     def load(self, path: Path) -> list[Item]:
-        """The items of one JSON file.
+        """Return the items of one JSON file.
 
         Raises ParseError, with the record at fault, for a file that is not COCO's. A fault of a
           single annotation is an error only when its image is read.
@@ -111,7 +111,7 @@ class Coco(Bundle):
         return self._items_of(path, found)
 
     def _items_of(self, path: Path, found: Records) -> list[Item]:
-        """The items of a file's records; takes the annotations out of them."""
+        """Return the items of a file's records; takes the annotations out of them."""
         place = self.below(path)
         names = [name for name, _, _ in found.images.values()]
         folders = self._folders(path, names)
@@ -128,7 +128,7 @@ class Coco(Bundle):
         return items
 
     def _folders(self, path: Path, names: list[str]) -> dict[str, str]:
-        """Where the images of each prefix lie, relative to the root."""
+        """Find where the images of each prefix lie, relative to the root."""
         split = self.split_of(path)
         beside = self.below(path.parent)
         by_prefix: dict[str, list[str]] = {}
@@ -144,7 +144,7 @@ class Coco(Bundle):
 
 
 def _likely_folders(parts: Iterable[str], beside: str) -> list[str]:
-    """Where images may be, the likeliest first.
+    """Return where images may be, the likeliest first.
 
     parts: names of splits
     beside: the folder of the JSON file
@@ -157,7 +157,7 @@ def _likely_folders(parts: Iterable[str], beside: str) -> list[str]:
 
 
 def _unknown_category(category: str, known: list[str]) -> str:
-    """What is wrong with a category id that the file does not list."""
+    """Say what is wrong with a category id that the file does not list."""
     first = fields.excerpt(", ".join(known[:5]))
     if len(known) > 5:
         first += ", …"
@@ -167,7 +167,7 @@ def _unknown_category(category: str, known: list[str]) -> str:
 
 
 def _prefix(name: str) -> str:
-    """The split that names of COCO's images have: `val2014` of `COCO_val2014_0000042.jpg`."""
+    """Return the split in a COCO image's name: `val2014` of `COCO_val2014_0000042.jpg`."""
     parts = name.split("_")
     if len(parts) == 3 and parts[0] == "COCO":
         return parts[1]

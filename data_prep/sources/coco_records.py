@@ -52,13 +52,13 @@ class Records:
         self.images[image_id] = (name, width, height)
 
     def names_by_id(self) -> dict[str, str]:
-        """Classes by the ids of their categories, in the order of the ids."""
+        """Return classes by the ids of their categories, in the order of the ids."""
         in_order = sorted(self.names, key=_id_order)
         return {category_id: self.names[category_id] for category_id in in_order}
 
 
 def read_records(path: Path) -> Records:
-    """The records of a JSON file.
+    """Return the records of a JSON file.
 
     Raises ParseError, with the record at fault, for a file that is not COCO's. A fault of a single
       annotation is kept in its row.
@@ -106,7 +106,7 @@ def _id_order(category_id: str) -> tuple[float, str]:
 
 
 def _side(value: dict[str, Any], side: str) -> int:
-    """A side of an image (pixels), 0 where the record does not say. Raises ValueError."""
+    """Return a side of an image (pixels), 0 where the record does not say. Raises ValueError."""
     size = value.get(side) or 0
     if not _is_number(size) or not 0 <= size < 1e6:
         given = json.dumps(size)[:40]
@@ -115,7 +115,7 @@ def _side(value: dict[str, Any], side: str) -> int:
 
 
 def _row(value: dict[str, Any], line: int) -> str:
-    """One annotation as an item carries it: category, crowd, box, line; or `line:fault`."""
+    """Return one annotation as an item carries it: category, crowd, box, line; or `line:fault`."""
     fault = _fault(value)
     if fault:
         annotation_id = fields.excerpt(str(value.get("id", "")))
@@ -126,7 +126,7 @@ def _row(value: dict[str, Any], line: int) -> str:
 
 
 def _fault(value: dict[str, Any]) -> str:
-    """What is wrong with an annotation; "" for nothing."""
+    """Return what is wrong with an annotation; "" for nothing."""
     box = value.get("bbox")
     if box is None:
         return "no bbox (is this a file of captions?)"
@@ -141,7 +141,7 @@ def _fault(value: dict[str, Any]) -> str:
 
 
 def _is_box(value: Any) -> bool:
-    """Whether a value is a list of four numbers, none of them infinite or NaN."""
+    """Return whether a value is a list of four numbers, none of them infinite or NaN."""
     if not isinstance(value, list) or len(value) != 4:
         return False
     return all(_is_number(x) and abs(x) < fields.LARGEST for x in value)

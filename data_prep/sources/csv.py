@@ -27,7 +27,7 @@ class Csv(Bundle):
     aliases = NO_ALIASES
 
     def load(self, path: Path) -> list[Item]:
-        """The items of one table, an image each, in the order of their first rows.
+        """Return the items of one table, an image each, in the order of their first rows.
 
         Raises ParseError with the row at fault. A fault of a single box is an error only when its
           image is read.
@@ -62,7 +62,7 @@ class Csv(Bundle):
         return items
 
     def _folders(self, path: Path) -> list[str]:
-        """Where the images of a table may be, relative to the root, the likeliest first."""
+        """Return where the images of a table may be, relative to the root, the likeliest first."""
         beside = self.below(path.parent)
         split = path.stem
         return [
@@ -76,7 +76,7 @@ class Csv(Bundle):
         ]
 
     def read(self, item: Item) -> Annotation:
-        """The annotation of an image. Raises ParseError with the row that is wrong."""
+        """Return the annotation of an image. Raises ParseError with the row that is wrong."""
         fractions, (width, height), *rows = json.loads(f"[{item.content}]")
         objects = read_each(lambda row: self._object(item, row), rows)
         if fractions and objects:
@@ -88,7 +88,7 @@ class Csv(Bundle):
         return Annotation(width, height, objects)
 
     def _object(self, item: Item, row: str | list[Any]) -> Object:
-        """The object of a row as an item carries it. Raises ParseError."""
+        """Return the object of a row as an item carries it. Raises ParseError."""
         if isinstance(row, str):
             number, _, fault = row.partition(":")
             raise ParseError(self.file(item), fault, int(number))
@@ -97,13 +97,13 @@ class Csv(Bundle):
 
 
 def _scaled(found: Object, size: tuple[int, int]) -> Object:
-    """An object whose box is in fractions of its image, in pixels."""
+    """Return an object with its box, in fractions of the image, scaled to pixels."""
     box = fields.to_pixels(found[2:6], size)
     return fields.make_object(found.name, found.difficult, box, found.line)
 
 
 def _check_place(path: Path, name: str, line: int) -> None:
-    """Raise ParseError where an image's path starts at a root, as / or C:/, that is not here."""
+    """Raise ParseError for an image's path from / or C:/ whose folder this machine lacks."""
     absolute = re.match(r"/|[A-Za-z]:/", name)
     if not absolute or os.path.isdir(os.path.dirname(name)):
         return

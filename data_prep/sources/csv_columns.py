@@ -59,7 +59,7 @@ SAMPLE = 200
 
 
 def find_columns(path: Path, reader: Iterator[list[str]]) -> tuple[dict[str, int], bool]:
-    """Column of each thing, and whether the first row is a header. Raises ParseError."""
+    """Find the column of each thing, and whether row 1 is a header. Raises ParseError."""
     sample = list(islice(reader, SAMPLE))
     if not sample:
         raise ParseError(str(path), "is empty")
@@ -76,7 +76,7 @@ def find_columns(path: Path, reader: Iterator[list[str]]) -> tuple[dict[str, int
 
 
 def _named_columns(header: list[str]) -> dict[str, int]:
-    """Column of each thing that a header names in one of the usual ways."""
+    """Return the column of each thing that a header names in one of the usual ways."""
     found: dict[str, int] = {}
     for column, word in enumerate(header):
         plain = re.sub(r"[^a-z0-9]", "", word.lower())
@@ -87,7 +87,7 @@ def _named_columns(header: list[str]) -> dict[str, int]:
 
 
 def _usual_order(row: list[str]) -> tuple[str, ...]:
-    """The things in the columns of a table without a header, by one of its rows; () for unknown."""
+    """Tell what the columns of a table without a header hold, by one of its rows; () if unknown."""
     order = {6: RETINANET, 8: TENSORFLOW}.get(len(row), ())
     if not order:
         return ()
@@ -101,12 +101,12 @@ def _usual_order(row: list[str]) -> tuple[str, ...]:
 
 
 def _is_whole(row: list[str]) -> bool:
-    """Whether a row has a word in every column."""
+    """Return whether a row has a word in every column."""
     return all(word.strip() for word in row)
 
 
 def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, int]:
-    """The columns of a table with a header. Raises ParseError where one is missing.
+    """Return the columns of a table with a header. Raises ParseError where one is missing.
 
     width and height are the box's where a table has x, y and no other sides.
     """
@@ -120,7 +120,7 @@ def _header(path: Path, header: list[str], found: dict[str, int]) -> dict[str, i
 
 
 def _corner_and_sides(found: dict[str, int]) -> tuple[str, ...]:
-    """The things that make up the box of a table without xmax; puts sides in their place."""
+    """Return the things that make up the box of a table without xmax; puts sides in their place."""
     if "box_width" not in found and {"width", "height"} <= found.keys():
         found["box_width"] = found.pop("width")
         found["box_height"] = found.pop("height")
@@ -134,7 +134,7 @@ def _corner_and_sides(found: dict[str, int]) -> tuple[str, ...]:
 
 
 def _no_column(thing: str, header: list[str], found: dict[str, int]) -> str:
-    """The message for a column that a header lacks."""
+    """Return the message for a column that a header lacks."""
     used = found.values()
     unknown = [word for column, word in enumerate(header) if column not in used]
     near = suggest(thing, map(fields.excerpt, unknown))

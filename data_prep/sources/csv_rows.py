@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
-    """Line and content of each row of a table. Raises ParseError."""
+    """Yield line and content of each row of a table. Raises ParseError."""
     with path.open(encoding=image_lists.encoding(path), newline="") as file:
         try:
             delimiter = _delimiter(file.readline())
@@ -57,7 +57,7 @@ def _delimiter(line: str) -> str:
 
 
 def _row(words: list[str], columns: Mapping[str, int], line: int) -> Row:
-    """What a row says. Raises ValueError for a row without an image."""
+    """Return what a row says. Raises ValueError for a row without an image."""
     padded = words + [""] * (max(columns.values()) + 1 - len(words))
     cells = {thing: padded[column].strip() for thing, column in columns.items()}
     image = fields.image_name(cells["image"])
@@ -80,14 +80,14 @@ def _row(words: list[str], columns: Mapping[str, int], line: int) -> Row:
 
 
 def _side(word: str) -> int:
-    """A side of an image in pixels, 0 for a word that is no such number."""
+    """Return a side of an image in pixels, 0 for a word that is no such number."""
     if word.isdecimal() and len(word) < 7:
         return int(word)
     return 0
 
 
 def _corners(cells: Mapping[str, str], box: tuple[str, ...]) -> list[float]:
-    """The corners of a row's box. box: CORNERS or CORNER_AND_SIDES.
+    """Return the corners of a row's box. box: CORNERS or CORNER_AND_SIDES.
 
     Raises ValueError for a cell that is no number.
     """

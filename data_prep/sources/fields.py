@@ -17,7 +17,7 @@ QUOTED = 60  # characters of a file that a message quotes
 
 
 def excerpt(text: str) -> str:
-    """A piece of a file for a message: one short line without what a terminal would not print."""
+    """Return a piece of a file for a message: one short line, printable on a terminal."""
     start = "".join(map(_printable, text[:QUOTED]))
     if len(text) > QUOTED:
         start += "…"
@@ -31,7 +31,7 @@ def _printable(character: str) -> str:
 
 
 def number(text: str) -> float:
-    """A number of pixels, whole ones as int.
+    """Parse a number of pixels, whole ones as int.
 
     Raises ValueError for text that is no number, and for a number that no image has.
     """
@@ -43,7 +43,7 @@ def number(text: str) -> float:
 
 
 def is_number(text: str) -> bool:
-    """Whether number() takes a text."""
+    """Return whether number() accepts a text."""
     try:
         number(text)
     except ValueError:
@@ -64,12 +64,12 @@ def _int_if_whole(value: float) -> float:
 
 
 def float32(value: float) -> float:
-    """A number in single precision, in which the fork adds corner and side."""
+    """Round a number to single precision, in which the fork adds corner and side."""
     return struct.unpack("f", struct.pack("f", value))[0]
 
 
 def corners_float32(box: Iterable[float]) -> list[float]:
-    """Corners of a box in single precision, as the fork adds them.
+    """Return the corners of a box in single precision, as the fork adds them.
 
     box: x, y, width, height (pixels)
     Returns xmin, ymin, xmax, ymax.
@@ -80,7 +80,7 @@ def corners_float32(box: Iterable[float]) -> list[float]:
 
 @functools.lru_cache(maxsize=4096)
 def class_name(name: str) -> str:
-    """A class's name as label maps and messages can have it.
+    """Return a class's name as label maps and messages can have it.
 
     Raises ValueError, saying why, for a name that they cannot have.
     """
@@ -95,7 +95,7 @@ def class_name(name: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def image_name(name: str) -> str:
-    """An image's path as Caffe's lists can have it.
+    """Return an image's path as Caffe's lists can have it.
 
     Raises ValueError, saying why, for a path that they cannot have.
     """
@@ -116,7 +116,7 @@ def image_name(name: str) -> str:
 
 
 def make_object(name: str, difficult: bool, box: Iterable[float], line: int) -> Object:
-    """The object with this box.
+    """Make the object with this box.
 
     box: xmin, ymin, xmax, ymax (pixels); the object has whole numbers as int
     line: of the box in its file
@@ -126,7 +126,7 @@ def make_object(name: str, difficult: bool, box: Iterable[float], line: int) -> 
 
 
 def to_pixels(box: Iterable[float], size: tuple[int, int]) -> list[float]:
-    """A box in pixels.
+    """Scale a box to pixels.
 
     box: xmin, ymin, xmax, ymax in fractions of the image; one that leaves the image by no more than
       the last digit's rounding ends at the image's edge
@@ -137,7 +137,7 @@ def to_pixels(box: Iterable[float], size: tuple[int, int]) -> list[float]:
 
 
 def _at_edge(x: float) -> float:
-    """A fraction; where rounding alone has taken it beyond 0 or 1, that edge."""
+    """Return a fraction, moved to 0 or 1 where rounding alone took it beyond."""
     edge = min(max(x, 0), 1)
     if abs(x - edge) <= SLACK:
         return edge

@@ -22,7 +22,7 @@ class Ilsvrc(Folder):
     """
 
     def sets(self) -> list[str]:
-        """Names of the lists in ImageSets/DET, and of those that two make up."""
+        """Return names of the lists in ImageSets/DET, and of those that two make up."""
         folder = self.root / SETS
         found = sorted(path.stem for path in folder.glob("*.txt"))
         for name, parts in SUBSETS.items():
@@ -40,7 +40,7 @@ class Ilsvrc(Folder):
         raise CaffeError(f"{folder}: {fault}")
 
     def read_list(self, name: str) -> list[Item]:
-        """The items of a list of ImageSets/DET, or of any file.
+        """Return the items of a list of ImageSets/DET, or of any file.
 
         Raises CaffeError with file and line.
         """
@@ -53,7 +53,7 @@ class Ilsvrc(Folder):
         return [item for file in files for item in self._items_of(file)]
 
     def _items_of(self, file: Path) -> Iterator[Item]:
-        """The items of one list; images without an annotation are left out of train and val1."""
+        """Yield the items of one list; leave images without annotation out of train and val1."""
         name = file.stem
         with_negatives = name.startswith("train") or name == "val1"
         for place, (image, *number) in image_lists.read_list(file):
@@ -68,7 +68,7 @@ class Ilsvrc(Folder):
 
 
 def _subset(image: str, place: str) -> str:
-    """The folder of an image: `val` of ILSVRC2012_val_00000001. Raises CaffeError."""
+    """Return the folder of an image: `val` of ILSVRC2012_val_00000001. Raises CaffeError."""
     parts = image.partition("/")[0].split("_")
     if len(parts) < 2:
         example = "such as ILSVRC2012_val_00000001"

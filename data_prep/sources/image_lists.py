@@ -21,7 +21,7 @@ PROBES = 20
 
 
 def find(name: str, candidates: Iterable[Path], sets: list[str]) -> Path:
-    """The first of candidates that is a file.
+    """Return the first of candidates that is a file.
 
     Raises CaffeError, with the nearest of sets to the name, where no candidate is a file.
     """
@@ -35,7 +35,7 @@ def find(name: str, candidates: Iterable[Path], sets: list[str]) -> Path:
 
 
 def encoding(path: Path) -> str:
-    """How a text file is encoded: UTF-16 where it begins so, as Excel's "Unicode text", else UTF-8.
+    """Return a text file's encoding: UTF-16 by its first bytes (Excel's "Unicode text"), or UTF-8.
 
     Raises OSError.
     """
@@ -47,7 +47,7 @@ def encoding(path: Path) -> str:
 
 
 def read_lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
-    """Number, from 1, and text of each line that is not blank.
+    """Yield the number, from 1, and the text of each line that is not blank.
 
     what: the kind of file, for the error
     Raises CaffeError for a file that is no text, OSError.
@@ -63,7 +63,7 @@ def read_lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
 
 
 def read_list(path: Path) -> list[tuple[str, list[str]]]:
-    """Place, `file:line`, and one or two words of each line: an image, and its annotation.
+    """Return the place, `file:line`, and words of each line: an image, and its annotation.
 
     Raises CaffeError.
     """
@@ -85,14 +85,14 @@ def read_list(path: Path) -> list[tuple[str, list[str]]]:
 
 
 def _words(line: str) -> list[str]:
-    """The words of a line: between tabs where it has any, else between spaces."""
+    """Return the words of a line: between tabs where it has any, else between spaces."""
     if "\t" in line:
         return [word.strip() for word in line.split("\t")]
     return line.split()
 
 
 def read_items(path: Path, item: Callable[[str, str], Item]) -> list[Item]:
-    """The items of a list.
+    """Return the items of a list.
 
     item: makes the item of an image's name alone, and of its place in the list
     Raises CaffeError with file and line.
@@ -107,14 +107,14 @@ def read_items(path: Path, item: Callable[[str, str], Item]) -> list[Item]:
 
 
 def below(root: Path, path: Path) -> str:
-    """A path as items have it: relative to the root where it lies below it, else absolute."""
+    """Return a path as items have it: relative to the root if it lies below, else absolute."""
     if path.is_relative_to(root):
         return path.relative_to(root).as_posix()
     return path.absolute().as_posix()
 
 
 def split(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[Item]]:
-    """Items for training and a share of them for testing, both in their order.
+    """Split items into a share for testing and the rest for training, both in their order.
 
     Seed and image name decide, so that photographs that are added later hardly move others.
 
@@ -137,27 +137,27 @@ def split(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[
 
 
 def is_image(name: str) -> bool:
-    """Whether a file of this name is an image, and no hidden one, such as macOS's ._*.jpg."""
+    """Return whether a file name is an image's, not a hidden file's such as macOS's ._*.jpg."""
     return name[0] != "." and has_image_extension(name)
 
 
 def has_image_extension(name: str) -> bool:
-    """Whether a path ends as an image's name does."""
+    """Return whether a path ends as an image's name does."""
     return Path(name).suffix.lower() in IMAGE_NAMES
 
 
 def images_below(folder: Path) -> list[Path]:
-    """Every image file of a folder and of the folders in it, by name."""
+    """Return every image file of a folder and of the folders in it, by name."""
     return [path for path in sorted(folder.rglob("*")) if is_image(path.name)]
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Every image file of a folder itself, by name."""
+    """Return every image file of a folder itself, by name."""
     return [path for path in sorted(folder.iterdir()) if is_image(path.name)]
 
 
 def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[str, str]:
-    """Folder and extension that lead from the root to the first image found.
+    """Find the folder and extension that lead from the root to the first image found.
 
     names: as an annotation file has them
     folders: where images might be, the likeliest first
@@ -180,9 +180,9 @@ def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[st
 
 
 def size_of(image: Path) -> tuple[int, int]:
-    """(width, height) of an image file, for boxes in fractions of it.
+    """Return (width, height) of an image file, for boxes in fractions of it.
 
-    (0, 0) where it cannot be read; whoever reads the image itself gets the error.
+    (0, 0) where it cannot be read; the error comes when a build reads the image itself.
     """
     # OpenCV, which help does without.
     from data_prep.images.image import read_image  # noqa: PLC0415

@@ -16,7 +16,7 @@ from ssd_common.errors import ParseError
 
 CHUNK = 4 << 20  # bytes read at a time
 LONGEST = 256 << 20  # characters that one element may have
-_MARGIN = 32  # an error so near to the window's end may go away with more text
+_MARGIN = 32  # an error this near the window's end may vanish with more text
 _SPACE = re.compile(r"[ \t\r\n]*")
 _decode = json.JSONDecoder().raw_decode
 
@@ -37,7 +37,7 @@ class Element(NamedTuple):
 
 
 def elements(path: Path, sections: Container[str]) -> Iterator[Element]:
-    """Every element of the arrays with these keys, in the file's order; the rest is skipped.
+    """Yield every element of the arrays with these keys, in the file's order; skip the rest.
 
     Raises ParseError with file and line if the file is no JSON object or breaks off, OSError if it
     cannot be opened.
@@ -51,7 +51,7 @@ def elements(path: Path, sections: Container[str]) -> Iterator[Element]:
 
 
 def _top(window: _Window, sections: Container[str]) -> Iterator[Element]:
-    """The elements of the object that the whole file is."""
+    """Yield the elements of the file's top-level object."""
     window.take("{", "a JSON object")
     more = window.peek() != "}"
     while more:
@@ -63,7 +63,7 @@ def _top(window: _Window, sections: Container[str]) -> Iterator[Element]:
 
 
 def _entry(window: _Window, sections: Container[str]) -> Iterator[Element]:
-    """The elements of the next key's array, where sections have the key."""
+    """Yield the elements of the next key's array, where sections have the key."""
     key = window.value()
     if not isinstance(key, str):
         raise window.error(f"{json.dumps(key)[:40]} where a key should be")
@@ -79,7 +79,7 @@ def _entry(window: _Window, sections: Container[str]) -> Iterator[Element]:
 
 
 def _array(window: _Window) -> Iterator[tuple[int, Any]]:
-    """Line and value of each element of the next array."""
+    """Yield line and value of each element of the next array."""
     window.take("[", "'['")
     more = window.peek() != "]"
     while more:
@@ -91,7 +91,7 @@ def _array(window: _Window) -> Iterator[tuple[int, Any]]:
 
 
 class _Window:
-    """The part of a JSON text that is being read, and the line that this is."""
+    """The part of a JSON text that is being read, and its line."""
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
         self._file = file
@@ -111,14 +111,14 @@ class _Window:
         return self._line
 
     def error(self, message: str, at: int | None = None) -> ParseError:
-        """An error at this line, or at the line of a position in the window."""
+        """Return an error at this line, or at the line of a position in the window."""
         if at is not None:
             self._at = at
         fault = f"not well-formed JSON: {message}"
         return ParseError(str(self._path), fault, self.line)
 
     def peek(self) -> str:
-        """The next character that is no space, or "" at the file's end; it stays."""
+        """Return the next character that is no space, or "" at the file's end; it stays."""
         while True:
             found = _SPACE.match(self._text, self._at)
             if found:
@@ -150,7 +150,7 @@ class _Window:
         raise self.error(f"{found} where {expected} should be")
 
     def value(self) -> Any:
-        """The next value, whatever it is. Raises ParseError where none is well-formed."""
+        """Return the next value, whatever it is. Raises ParseError where none is well-formed."""
         if not self.peek():
             raise self.error("the file ends where a value should be")
         while True:
@@ -171,7 +171,7 @@ class _Window:
             self._more()
 
     def _may_be_cut(self, error: json.JSONDecodeError) -> bool:
-        """Whether the window's end, and not the text, may be at fault."""
+        """Return whether the window's end, and not the text, may have caused the error."""
         near_end = error.pos > len(self._text) - _MARGIN
         return near_end or error.msg.startswith("Unterminated string")
 
@@ -191,6 +191,6 @@ class _Window:
 
 
 def _reason(error: json.JSONDecodeError) -> str:
-    """The decoder's message without its place."""
+    """Return the decoder's message without its place."""
     reason = error.msg[0].lower() + error.msg[1:]
     return reason.removesuffix(" at").removesuffix(" starting")

@@ -17,10 +17,10 @@ class Option(NamedTuple):
 
     name: keyword of Kind.open
     help: one line for users
-    type: makes the value of a word
+    type: turns a word into the value
     metavar: stands for the value in help
     choices: all possible values; None where any will do
-    default: the value of a call that gives none
+    default: the value where a call gives none
     """
 
     name: str
@@ -39,7 +39,7 @@ class Kind(NamedTuple):
     title: what it is, in a few words
     notes: which files and folders it has, and what names a list of its images
     examples: commands that build it
-    folder: says what its first argument is, a folder or a file
+    folder: what its first argument is, a folder or a file
     open: makes the data set of that path; takes the options by name; raises CaffeError where the
       data set is not there
     options: those of this kind alone
@@ -71,6 +71,6 @@ def register(kind: Kind) -> None:
 
 
 def registered() -> Mapping[str, Kind]:
-    """Every kind by name, in the order of help."""
+    """Return every kind by name, in the order of help."""
     in_order = sorted(_REGISTERED.values(), key=lambda kind: (kind.position, kind.name))
     return {kind.name: kind for kind in in_order}

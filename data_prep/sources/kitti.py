@@ -19,7 +19,7 @@ WORDS = "type truncated occluded alpha left top right bottom, and 7 of the objec
 
 
 class Level(NamedTuple):
-    """A level of difficulty, by the hardest objects that it takes in.
+    """A level of difficulty: the hardest objects that it includes.
 
     height: of a box, at least (pixels)
     occlusion: at most (0 fully visible, 1 partly occluded, 2 largely occluded, 3 unknown)
@@ -68,14 +68,14 @@ class Kitti:
         self._labels = labels
 
     def _first(self, folders: tuple[str, ...]) -> str | None:
-        """The first of these folders that is there."""
+        """Return the first of these folders that is there."""
         for folder in folders:
             if (self.root / folder).is_dir():
                 return folder
         return None
 
     def items(self) -> list[Item]:
-        """An item for every text file, by name. Raises CaffeError where there is none."""
+        """Return an item for every text file, by name. Raises CaffeError where there is none."""
         folder = self.root / self._labels
         found = sorted(folder.glob("*.txt"))
         if not found:
@@ -83,7 +83,7 @@ class Kitti:
         return [self._item(path.stem) for path in found]
 
     def _item(self, name: str, place: str | None = None) -> Item:
-        """The item of an image's number, or of its file's name."""
+        """Return the item of an image's number, or of its file's name."""
         stem = name
         if image_lists.has_image_extension(name):
             stem = Path(name).stem
@@ -91,7 +91,7 @@ class Kitti:
         return Item(image, f"{self._labels}/{stem}.txt", place)
 
     def _image(self, stem: str) -> str:
-        """The image of a name without extension; a .png where there is none."""
+        """Return the image of a name without extension; a .png where there is none."""
         for extension in (".png", *IMAGE_NAMES):
             image = f"{stem}{extension}"
             if (self.root / image).is_file():
@@ -102,14 +102,14 @@ class Kitti:
         return [self.root / "ImageSets", self.root.parent / "ImageSets"]
 
     def sets(self) -> list[str]:
-        """Names of the lists in ImageSets."""
+        """Return names of the lists in ImageSets."""
         found: set[str] = set()
         for folder in self._set_folders():
             found.update(path.stem for path in folder.glob("*.txt"))
         return sorted(found)
 
     def read_list(self, name: str) -> list[Item]:
-        """The items of a list: image numbers, or images with annotations.
+        """Return the items of a list: image numbers, or images with annotations.
 
         Raises CaffeError with file and line.
         """
@@ -119,11 +119,11 @@ class Kitti:
         return image_lists.read_items(path, self._item)
 
     def file(self, item: Item) -> str:
-        """The text file of an item."""
+        """Return the text file of an item."""
         return str(self.root / item.annotation)
 
     def read(self, item: Item) -> Annotation:
-        """The annotation of an image. Raises ParseError with file and line."""
+        """Return the annotation of an image. Raises ParseError with file and line."""
         path = self.root / item.annotation
         lines = image_lists.read_lines(path, "a KITTI annotation")
         found = read_each(lambda line: _object(path, *line, self._level), lines)
@@ -133,7 +133,7 @@ class Kitti:
 
 
 def _object(path: Path, number: int, line: str, level: Level) -> Object:
-    """The object of a line. Raises ParseError."""
+    """Return the object of a line. Raises ParseError."""
     words = line.split()
     if len(words) not in (15, 16):
         fault = f"{len(words)} words where 15 should be: {WORDS}"
@@ -153,7 +153,7 @@ def _object(path: Path, number: int, line: str, level: Level) -> Object:
 
 
 def _open(folder: Path, level: str = "hard", dont_care: str = "drop") -> Kitti:
-    """The data set in a folder.
+    """Return the data set in a folder.
 
     level: of LEVELS
     dont_care: "drop" or "keep"

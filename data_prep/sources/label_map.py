@@ -27,7 +27,7 @@ _FOLDER = Path(__file__).parents[1] / "labelmaps"
 
 
 def find(name: str) -> Path:
-    """The file of a label map: a built-in one (voc, coco, coco_ids, ilsvrc) or a path.
+    """Return the file of a label map: a built-in one (voc, coco, coco_ids, ilsvrc) or a path.
 
     Raises CaffeError if there is neither.
     """
@@ -41,7 +41,7 @@ def find(name: str) -> Path:
 
 
 def beside(path: Path, name: str | None = None) -> Path | None:
-    """A label map's file by name, as find, or the labelmap.prototxt beside an LMDB.
+    """Return a label map's file by name, as find, or the labelmap.prototxt beside an LMDB.
 
     path: the LMDB
     name: None for the file beside it
@@ -59,7 +59,7 @@ def beside(path: Path, name: str | None = None) -> Path | None:
 
 
 def find_map(name: str) -> Path:
-    """The file of a map of classes: coco_voc, VOC's classes of COCO, or a path.
+    """Return the file of a map of classes: coco_voc, VOC's classes of COCO, or a path.
 
     Raises CaffeError if there is neither.
     """
@@ -72,7 +72,7 @@ def find_map(name: str) -> Path:
 
 
 def make(classes: Iterable[str]) -> pb.LabelMap:
-    """The label map of classes in their order, the background before them."""
+    """Make the label map of classes in their order, the background before them."""
     # Protobuf, which help does without.
     from caffe_ir import caffe_ir_pb2 as pb  # noqa: PLC0415
 
@@ -84,7 +84,7 @@ def make(classes: Iterable[str]) -> pb.LabelMap:
 
 
 def labels_of(label_map: pb.LabelMap, path: str) -> dict[str, int]:
-    """Class name to label; a display name counts, too, where no class has it as its name.
+    """Return class name → label; a display name counts where no class has it as its name.
 
     path: the label map's file, for errors
     Raises CaffeError if a name or a label is there twice (the fork's --check_label).

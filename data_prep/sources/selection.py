@@ -21,7 +21,7 @@ def select(
     class_map: str | None = None,
     empty: Empty = None,
 ) -> Source:
-    """A part of a data set: some of its classes, or its classes under other names.
+    """Return a part of a data set: some of its classes, or its classes under other names.
 
     classes: names in the order of their labels, or one text with commas between them; None for all
     class_map: a file of other names for classes (see read_map), or "coco_voc"; classes that it does
@@ -40,7 +40,7 @@ def select(
 
 
 def class_names(classes: str | Sequence[str] | None) -> list[str] | None:
-    """Names of classes as users give them, each once.
+    """Return names of classes as users give them, each once.
 
     Returns None where there are none. Raises UsageError for an empty name and for one given twice.
     """
@@ -60,7 +60,7 @@ def class_names(classes: str | Sequence[str] | None) -> list[str] | None:
 
 
 def read_map(path: Path) -> dict[str, str]:
-    """A map of classes: old name or label to new name, in the order of new labels.
+    """Return a map of classes: old name or label to new name, in the order of new labels.
 
     Label 0 is the background and left out.
 
@@ -92,7 +92,7 @@ def read_map(path: Path) -> dict[str, str]:
 
 
 def _label(path: Path, word: str, line: int) -> int:
-    """The label in a line of a map of classes. Raises ParseError."""
+    """Return the label in a line of a map of classes. Raises ParseError."""
     if not fields.is_whole(word):
         raise ParseError(str(path), f"label '{fields.excerpt(word)}' is not a number", line)
     return int(word)
@@ -151,29 +151,29 @@ class Selection:
         return {}
 
     def sets(self) -> list[str]:
-        """Names of the data set's own lists."""
+        """Return names of the data set's own lists."""
         return self._source.sets()
 
     def file(self, item: Item) -> str:
-        """The file of an item's annotation."""
+        """Return the file of an item's annotation."""
         return self._source.file(item)
 
     def items(self) -> list[Item]:
-        """The images that stay. Raises CaffeError where none does."""
+        """Return the images that stay. Raises CaffeError where none does."""
         return self._kept(self._source.items())
 
     def read_list(self, name: str) -> list[Item]:
-        """The images of a list that stay. Raises CaffeError where none does."""
+        """Return the images of a list that stay. Raises CaffeError where none does."""
         return self._kept(self._source.read_list(name))
 
     def read(self, item: Item) -> Annotation:
-        """The annotation of an image with the chosen objects, under their new names."""
+        """Return the annotation of an image with the chosen objects, under their new names."""
         annotation = self._source.read(item)
         objects = list(self._selected(annotation.objects))
         return annotation._replace(objects=objects)
 
     def _selected(self, objects: Iterable[Object]) -> Iterator[Object]:
-        """The chosen objects, under their new names."""
+        """Yield the chosen objects, under their new names."""
         for found in objects:
             name = self._new_name(found.name)
             if name == found.name:
@@ -182,7 +182,7 @@ class Selection:
                 yield found._replace(name=name)
 
     def _new_name(self, name: str) -> str | None:
-        """What a class is called here, None if it is left out."""
+        """Return what a class is called here, None if it is left out."""
         if name not in self._new_names:
             new = self._renamed(name)
             if self._classes is not None and new not in self._classes:
@@ -217,7 +217,7 @@ class Selection:
                 )
 
     def _kept(self, items: list[Item]) -> list[Item]:
-        """The items that stay.
+        """Return the items that stay.
 
         Items that cannot be read stay, too, so that whoever reads them reports them.
         """
@@ -242,7 +242,7 @@ class Selection:
         return kept
 
     def _stays(self, objects: list[Object]) -> bool:
-        """Whether an image with these objects stays."""
+        """Return whether an image with these objects stays."""
         if self._empty == "keep" or any(self._selected(objects)):
             return True
         return not objects and not self._empty

@@ -21,7 +21,7 @@ _UNCOMMENTED = re.compile(
 
 
 def read_yaml(path: Path) -> dict[str, Value]:
-    """The top-level values of a YAML file, by key.
+    """Return the top-level values of a YAML file, by key.
 
     Raises ParseError, and CaffeError for a file that is no UTF-8 text.
     """
@@ -54,7 +54,7 @@ def read_yaml(path: Path) -> dict[str, Value]:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    """Number, from 1, and text of each line but those that separate documents."""
+    """Return number, from 1, and text of each line but those that separate documents."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -87,7 +87,7 @@ def _add(values: dict[str, Value], key: str, text: str, path: Path, number: int)
 
 
 def _is_open(flow: str) -> bool:
-    """Whether a value begins with a bracket and does not end with its counterpart."""
+    """Return whether a value begins with a bracket and does not end with its counterpart."""
     return flow[0] in _CLOSING and flow[-1] != _CLOSING[flow[0]]
 
 
@@ -96,7 +96,7 @@ def _without_comment(line: str) -> str:
 
 
 def _scalar(text: str) -> str:
-    """A value without spaces and quotes around it."""
+    """Return a value without spaces and quotes around it."""
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]
@@ -104,7 +104,7 @@ def _scalar(text: str) -> str:
 
 
 def _scalar_or_flow(text: str) -> Value:
-    """The value of a scalar, a [list] or a {mapping}."""
+    """Return the value of a scalar, a [list] or a {mapping}."""
     if text[0] not in _CLOSING:
         return _scalar(text)
     elements = [part for part in _ELEMENT.findall(text[1:-1]) if part.strip()]

@@ -71,7 +71,7 @@ class Unreadable(CaffeError):
 
 
 def read_each(read: Callable[[Row], T], rows: Iterable[Row]) -> list[T]:
-    """What read makes of each row of an annotation.
+    """Return what `read` makes of each row of an annotation.
 
     Raises the ParseError of read where it refuses one row, Unreadable where it refuses several.
     """
@@ -104,9 +104,9 @@ class Source(Protocol):
 
     @property
     def classes(self) -> list[str] | None:
-        """Names in the order of their labels, known once the items are.
+        """Names of classes in the order of their labels, known after `items` or `read_list`.
 
-        None for the classes that occur, by name.
+        None where the data set lists none: its classes are then those that occur, by name.
         """
         ...
 
@@ -116,37 +116,37 @@ class Source(Protocol):
         ...
 
     def items(self) -> list[Item]:
-        """Every annotated image, in the order that it has in an LMDB.
+        """Return every annotated image, in the order that it has in an LMDB.
 
         Raises CaffeError if there is none.
         """
         ...
 
     def read_list(self, name: str) -> list[Item]:
-        """The items of a list: a file, or the name of one of sets().
+        """Return the items of a list: a file, or the name of one of sets().
 
         Raises CaffeError with file and line.
         """
         ...
 
     def sets(self) -> list[str]:
-        """Names of the data set's own lists."""
+        """Return names of the data set's own lists."""
         ...
 
     def read(self, item: Item) -> Annotation:
-        """The annotation of an image.
+        """Return the annotation of an image.
 
         Raises ParseError with file and line, Unreadable with several of them, or FileNotFoundError.
         """
         ...
 
     def file(self, item: Item) -> str:
-        """The file that messages name for an item's annotation."""
+        """Return the file that messages name for an item's annotation."""
         ...
 
 
 def list_line(item: Item) -> str:
-    """An item as read_list and the fork's tools read it: with a tab where a name has a space."""
+    """Write an item as read_list and the fork's tools read it, with a tab for names with spaces."""
     if " " in item.image + item.annotation:
         return f"{item.image}\t{item.annotation}"
     return f"{item.image} {item.annotation}"

@@ -38,7 +38,7 @@ class Layout(NamedTuple):
     stems: list[str]
 
     def item(self, stem: str, place: str | None = None) -> Item:
-        """The item of an image's name without extension."""
+        """Return the item of an image's name without extension."""
         name = self.names.get(stem, f"{stem}.jpg")
         image = f"{self.images}{name}"
         annotation = f"{self.annotations}{stem}.xml"
@@ -46,7 +46,7 @@ class Layout(NamedTuple):
 
 
 def _stem(name: Path) -> str:
-    """A name without extension; with its folder."""
+    """Return a name without its extension, but with its folder."""
     return name.with_suffix("").as_posix()
 
 
@@ -55,7 +55,7 @@ def _slashed(*folders: str) -> str:
 
 
 class Folder:
-    """A VOC-style folder, or one above several for lists that name each file.
+    """A VOC-style folder, or a folder of several, for lists that name each file.
 
     Raises CaffeError where there is none.
     """
@@ -70,7 +70,7 @@ class Folder:
             raise CaffeError(f"{root}: no such folder")
 
     def _layout(self, part: str = "") -> Layout | None:
-        """The layout of the folder, or of one in it; None if it has no annotation."""
+        """Find the layout of the folder, or of its folder `part`; None if it has no annotation."""
         base = self.root / part
         for folder in ANNOTATION_FOLDERS:
             files = _xml_files(base, folder)
@@ -93,7 +93,7 @@ class Folder:
         )
 
     def _layouts(self, part: str = "") -> Iterator[Layout]:
-        """The layouts of the folder, or of one in it, and of those below."""
+        """Yield the layouts of the folder, or of its folder `part`, and of those below."""
         layout = self._layout(part)
         if layout:
             yield layout
@@ -103,9 +103,9 @@ class Folder:
                 yield from self._layouts(name)
 
     def _folders(self, part: str = "") -> list[str]:
-        """The folders in the folder, or in one in it, by name.
+        """List the folders in the folder, or in its folder `part`, by name.
 
-        A link to a folder that it lies in does not count.
+        It leaves out links to folders that contain the link.
         """
         base = self.root / part
         found = []
@@ -125,7 +125,7 @@ class Folder:
         return Layout(f"{IMAGES}/", f"{ANNOTATIONS}/", {}, [])
 
     def item(self, name: str, place: str | None = None) -> Item:
-        """The item of an image's name, with or without folder and extension.
+        """Return the item of an image's name, with or without folder and extension.
 
         place: the list's `file:line`
         """
@@ -140,14 +140,14 @@ class Folder:
         return self._own.item(stem, place)
 
     def _all(self, part: str = "") -> list[Item]:
-        """An item for each annotation of the folder, or of one in it, and below, by name."""
+        """Return an item for each annotation of the folder, or of `part`, and below, by name."""
         items = []
         for layout in self._layouts(part):
             items += [layout.item(stem) for stem in layout.stems]
         return items
 
     def items(self) -> list[Item]:
-        """Every annotation of the folder and of those below, by name.
+        """Return every annotation of the folder and of those below, by name.
 
         Raises CaffeError if there is none.
         """
@@ -158,7 +158,7 @@ class Folder:
         return items
 
     def read(self, item: Item) -> Annotation:
-        """The annotation of an image; an empty one where none is published.
+        """Return the annotation of an image; an empty one where none is published.
 
         Raises as read_annotation.
         """
@@ -167,17 +167,17 @@ class Folder:
         return read_annotation(self.file(item))
 
     def file(self, item: Item) -> str:
-        """The XML file of an item."""
+        """Return the XML file of an item."""
         return os.path.join(self.root, item.annotation)
 
     def __getstate__(self) -> dict[str, object]:
-        """Everything but the layout: a long list that other processes do without."""
+        """Return everything but the layout, a long list that other processes do not need."""
         state = dict(vars(self))
         state.pop("_own", None)
         return state
 
     def sets(self) -> list[str]:
-        """Names of the image sets, or of inner folders with annotations, as train and valid."""
+        """Return names of image sets, or of inner folders with annotations, as train and valid."""
         files = (self.root / SETS).glob("*.txt")
         named = sorted(path.stem for path in files)
         if named:
@@ -190,7 +190,7 @@ class Folder:
         return found
 
     def read_list(self, name: str) -> list[Item]:
-        """The items of a list.
+        """Return the items of a list.
 
         It is a file (here or in the folder), the name of one in ImageSets/Main, or a folder of
         annotated images. A line is `image annotation` (relative to the folder; a tab between them
@@ -210,14 +210,14 @@ class Folder:
 
 
 def _image_files(folder: Path, below: bool) -> list[Path]:
-    """The image files of a folder and, where below is set, of the folders in it, by name."""
+    """List the image files of a folder and, with `below`, of the folders in it, by name."""
     if below:
         return image_lists.images_below(folder)
     return image_lists.images_in(folder)
 
 
 def _xml_files(base: Path, folder: str) -> list[Path]:
-    """The XML files of a data set's folder of annotations, by name.
+    """Return the XML files of a data set's folder of annotations, by name.
 
     folder: in base; "" for base itself, whose inner folders have layouts of their own
     """

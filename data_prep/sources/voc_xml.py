@@ -14,7 +14,7 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 def read_annotation(path: str | Path) -> Annotation:
-    """The VOC annotation in a file.
+    """Return the VOC annotation in a file.
 
     Only an object's own name, difficult and bndbox count, not those of its parts. Two readings
     differ from the SSD fork's: a coordinate with a fraction keeps it, where the fork reads 0; and a
@@ -44,9 +44,9 @@ def read_annotation(path: str | Path) -> Annotation:
 
 
 def _read_plain(data: bytes) -> Annotation | None:
-    """The annotation of a file without faults or peculiarities, in half the time.
+    """Read a file without faults or peculiarities, in half the time.
 
-    None leaves the file to the parser that knows its lines.
+    Returns None for any other file, which needs the parser that knows its lines.
     """
     try:
         root = ElementTree.fromstring(data)
@@ -80,7 +80,7 @@ def _read_plain(data: bytes) -> Annotation | None:
 
 
 def _plain_object(element: ElementTree.Element, line: int) -> Object | None:
-    """The object of an element without faults or peculiarities; None for any other.
+    """Return the object of an element without faults or peculiarities; None for any other.
 
     line: of its box
     """
@@ -111,7 +111,7 @@ class Element:
         self.children: list[Element] = []
 
     def find(self, tag: str) -> Element | None:
-        """The first child of a tag; None where there is none."""
+        """Return the first child of a tag; None where there is none."""
         for child in self.children:
             if child.tag == tag:
                 return child
@@ -119,7 +119,7 @@ class Element:
 
 
 def parse_xml(path: str | Path, data: bytes) -> Element:
-    """The root element of a file's content. Raises ParseError with file and line."""
+    """Return the root element of a file's content. Raises ParseError with file and line."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
     stack = [Element("", 0)]
@@ -149,7 +149,7 @@ def parse_xml(path: str | Path, data: bytes) -> Element:
 
 
 def _object(path: str | Path, element: Element) -> Object:
-    """The object of an element. Raises ParseError."""
+    """Return the object of an element. Raises ParseError."""
     name = element.find("name")
     if name is None or not name.text.strip():
         raise ParseError(str(path), "object without a name", element.line)
@@ -168,7 +168,7 @@ def _object(path: str | Path, element: Element) -> Object:
 
 
 def _number(path: str | Path, parent: Element, tag: str, default: float | None = None) -> float:
-    """The number in a child, the default where there is no such child. Raises ParseError."""
+    """Return the number in a child, the default where there is no such child. Raises ParseError."""
     element = parent.find(tag)
     if element is None and default is not None:
         return default

@@ -14,7 +14,7 @@ from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.source import NO_ALIASES, Annotation, Item, read_each
 from ssd_common.errors import CaffeError, ParseError
 
-# Above it a number is no fraction that rounding took out of the image.
+# Rounding alone takes no fraction above this.
 FAR = 1.5
 
 
@@ -40,21 +40,21 @@ class Yolo:
         return self._names.classes
 
     def items(self) -> list[Item]:
-        """An item for every image, by name. Raises CaffeError where there is none."""
+        """Return an item for every image, by name. Raises CaffeError where there is none."""
         folder = self.root / "images"
         if not folder.is_dir():
             folder = self.root
         return self._items_in(folder)
 
     def _items_in(self, folder: Path) -> list[Item]:
-        """An item for every image of a folder and below. Raises CaffeError where there is none."""
+        """Return an item for every image of a folder and below. Raises CaffeError without any."""
         found = image_lists.images_below(folder)
         if not found:
             raise CaffeError(f"{folder}: no image there")
         return [self._item(self._relative(path)) for path in found]
 
     def sets(self) -> list[str]:
-        """Names of the splits in data.yaml or obj.data, and of folders with images."""
+        """Return names of the splits in data.yaml or obj.data, and of folders with images."""
         found = set(self._names.sets)
         for path in (self.root / "images").glob("*"):
             if path.is_dir():
@@ -64,7 +64,7 @@ class Yolo:
         return sorted(found)
 
     def read_list(self, name: str) -> list[Item]:
-        """The items of a split, a folder or a file of image paths.
+        """Return the items of a split, a folder or a file of image paths.
 
         Raises CaffeError with file and line.
         """
@@ -82,7 +82,7 @@ class Yolo:
         return self._listed(path)
 
     def _below(self, folder: Path, place: str) -> list[Item]:
-        """The items of a folder of images or of a list, as data.yaml names them.
+        """Return the items of a folder of images or of a list, as data.yaml names them.
 
         place: relative to the folder, or to the data set's
         """
@@ -99,7 +99,7 @@ class Yolo:
         raise CaffeError(f"{self._names.file}: no folder or list '{given}'")
 
     def _listed(self, path: Path) -> list[Item]:
-        """The items of a file of image paths."""
+        """Return the items of a file of image paths."""
         items = []
         for place, words in image_lists.read_list(path):
             image = words[0].removeprefix("./")
@@ -111,7 +111,7 @@ class Yolo:
         return items
 
     def _find_image(self, image: str, folder: Path) -> str:
-        """The path of an image that a list names: from the root, the list's folder or images."""
+        """Find an image that a list names: from the root, the list's folder or images."""
         for path in (self.root, folder, self.root / "images"):
             if (path / image).is_file():
                 return self._relative(path / image)
@@ -122,7 +122,7 @@ class Yolo:
 
     @staticmethod
     def _item(image: str) -> Item:
-        """The item of an image, whose text file is beside it or in `labels`.
+        """Return the item of an image, whose text file is beside it or in `labels`.
 
         Beside images/a.jpg is images/a.txt, or labels/a.txt as darknet and Ultralytics have it: the
         last `images` of a path counts.
@@ -136,11 +136,11 @@ class Yolo:
         return Item(image, Path(labels).with_suffix(".txt").as_posix())
 
     def file(self, item: Item) -> str:
-        """The text file of an item."""
+        """Return the text file of an item."""
         return str(self._label_file(item))
 
     def _label_file(self, item: Item) -> Path:
-        """The text file of an item: beside its image only where there is no other."""
+        """Return the text file of an item: beside its image only where there is no other."""
         path = self.root / item.annotation
         beside = (self.root / item.image).with_suffix(".txt")
         if beside.is_file() and not path.is_file():
@@ -148,7 +148,7 @@ class Yolo:
         return path
 
     def read(self, item: Item) -> Annotation:
-        """The annotation of an image; no objects where it has no text file.
+        """Return the annotation of an image; no objects where it has no text file.
 
         Raises ParseError with file and line.
         """
@@ -169,7 +169,7 @@ class Yolo:
         return Annotation(width, height, objects)
 
     def _box(self, path: Path, number: int, line: str) -> tuple[int, str, list[float]]:
-        """Number, class and corners (fractions) of a line. Raises ParseError."""
+        """Return number, class and corners (fractions) of a line. Raises ParseError."""
         try:
             index, *numbers = map(fields.number, line.split())
         except ValueError:
@@ -183,7 +183,7 @@ class Yolo:
         return number, self.classes[int(index)], _corners(numbers)
 
     def _fault(self, index: float, numbers: Sequence[float]) -> str:
-        """What is wrong with the numbers of a line; "" for nothing."""
+        """Return what is wrong with the numbers of a line; "" for nothing."""
         if len(numbers) == 5:
             return "a class and 5 numbers where 4 should be (is this a file of detections?)"
         if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):
@@ -201,7 +201,7 @@ class Yolo:
 
 
 def _corners(numbers: list[float]) -> list[float]:
-    """The corners of a box of centre and sides, or the box around an outline (all fractions)."""
+    """Return the corners of a box by centre and sides, or around an outline (fractions)."""
     if len(numbers) > 4:
         across = numbers[::2]
         down = numbers[1::2]
@@ -211,7 +211,7 @@ def _corners(numbers: list[float]) -> list[float]:
 
 
 def _open(folder: Path, names: Path | str | None = None) -> Yolo:
-    """The data set in a folder.
+    """Return the data set in a folder.
 
     names: a file of class names; None for the folder's own
     """

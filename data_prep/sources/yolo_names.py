@@ -43,7 +43,7 @@ class Names(NamedTuple):
 
 
 def read(root: Path, given: Path | None) -> Names:
-    """Class names and splits of the folder root.
+    """Return class names and splits of the folder root.
 
     given: the file that has the names; None to look for it
     Raises CaffeError where there is none.
@@ -71,13 +71,13 @@ def _own_file(root: Path) -> Path:
 
 
 def _lines(path: Path) -> list[str]:
-    """The class names of a file with one a line. Raises CaffeError."""
+    """Return the class names of a file with one a line. Raises CaffeError."""
     lines = image_lists.read_lines(path, "a list of class names")
     return _checked([line for _, line in lines], path)
 
 
 def _checked(classes: list[str], path: Path) -> list[str]:
-    """Class names as label maps can have them. Raises CaffeError."""
+    """Return class names as label maps can have them. Raises CaffeError."""
     try:
         found = [fields.class_name(name) for name in classes]
     except ValueError as error:
@@ -130,7 +130,7 @@ def _from_yaml(path: Path) -> Names:
 
 
 def _by_number(names: Mapping[str, str], path: Path) -> list[str]:
-    """Class names in the order of their numbers. Raises ParseError for numbers with gaps."""
+    """Return class names in the order of their numbers. Raises ParseError for numbers with gaps."""
     numbered = {int(key): name for key, name in names.items() if fields.is_whole(key)}
     wanted = list(range(len(numbered)))
     if len(numbered) != len(names) or sorted(numbered) != wanted:
@@ -141,7 +141,7 @@ def _by_number(names: Mapping[str, str], path: Path) -> list[str]:
 
 
 def _sets(values: Mapping[str, Value]) -> dict[str, list[str]]:
-    """The folders or lists of each split that data.yaml names."""
+    """Return the folders or lists of each split that data.yaml names."""
     sets: dict[str, list[str]] = {}
     for key, name in SPLITS.items():
         value = values.get(key)

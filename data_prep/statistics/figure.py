@@ -124,7 +124,7 @@ def _sizes(axes: Axes, objects: ObjectTable) -> None:
 
 
 def _reach(roots: np.ndarray) -> tuple[float, float]:
-    """Return where the axis of sizes begins and ends; where all sizes are equal, around them."""
+    """Return both ends of the axis of sizes; where all are equal, a range around them."""
     low = max(roots.min(initial=np.inf), 1)
     high = max(roots.max(initial=0), 2)
     if low < high:

@@ -36,7 +36,7 @@ COCO_SIZES: Mapping[str, tuple[float, float]] = {
 PER_IMAGE = (0, 1, 2, 3, 5, 10, 20, 50, 100, 1 << 62)
 THRESHOLDS = (0.5, 0.6, 0.7)  # overlaps (IoU) in the table of coverage
 USUAL_RATIOS = ((2,), (2, 3), (1.6, 2, 3))  # of SSD and DSSD
-# Objects to compare with prior boxes; of more, so many are drawn at random.
+# Objects to compare with prior boxes; of more objects, this many are drawn at random.
 SAMPLE = 100_000
 
 Row = Sequence[str | int | float]
@@ -219,7 +219,7 @@ def _clusters(objects: ObjectTable) -> Table:
 
 
 def advice(objects: ObjectTable) -> str:
-    """Advise aspect ratios for prior boxes, beside what the usual ones reach."""
+    """Advise aspect ratios for prior boxes, and compare them with the usual ones."""
     best = clusters.ratios(objects.sides)
     sides = objects.sides[(objects.sides > 0).all(1)]
     if not len(sides):
@@ -238,7 +238,7 @@ def _fit_text(sides: np.ndarray, values: Sequence[float]) -> str:
 
 
 def covered(objects: ObjectTable, net: NetPriors) -> Covered:
-    """Measure how a net covers objects; of very many, a sample that is the same for each net."""
+    """Measure how a net covers objects, or a sample of very many, the same for each net."""
     numbers = np.arange(len(objects))
     chosen = np.sort(sample(numbers, SAMPLE))
     image_sizes = objects.images[objects.image[chosen]]

@@ -79,7 +79,7 @@ def conv_bn_relu(
 ) -> Blob:
     """Add a convolution, BatchNorm, Scale and ReLU, all in place.
 
-    keep: for calls like those of `bn_relu_conv`; changes nothing.
+    keep: no effect; `bn_relu_conv` has the same argument.
     """
     x = layers.conv(x, num_output, kernel_size, stride=stride, pad=pad)
     return layers.relu(layers.batch_norm(x, in_place=True, eps=POST_EPS))

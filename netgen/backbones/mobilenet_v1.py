@@ -125,7 +125,7 @@ def conv_bn(
     pad: None for half the kernel.
     depthwise: convolve each channel by itself; num_output is x's number of channels.
     """
-    fields: dict[str, Any] = {}  # the released files write no value that is Caffe's own
+    fields: dict[str, Any] = {}  # the released files omit Caffe's defaults
     if pad is None:
         pad = kernel_size // 2
     if pad:

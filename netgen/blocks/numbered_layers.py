@@ -13,15 +13,15 @@ from netgen.blocks.normalisation import FIXED_STATISTICS, BatchNormScale
 from netgen.graph import Blob, Net
 
 FACTORS = {"filler": {"value": 1}, "bias_filler": {"value": 0}}  # of Scale
-# The field for both axes where it is not the name that fields per axis begin with.
+# Beginning of the fields per axis (kernel_h) → the field for both axes, where the two differ.
 _BOTH_AXES = {"kernel": "kernel_size"}
 
 
 class NumberedLayers:
     """Adds layers to a net and numbers them by type, in the order of the calls.
 
-    A released .caffemodel finds its layers by these names. A variant's layers have the names of the
-    released net up to the first layer that one has and the other lacks.
+    A released .caffemodel finds its layers by these names. A variant keeps the released
+    names up to the first layer that only one of the two nets has.
 
     Source: python/caffe/net_spec.py of Caffe.
     """

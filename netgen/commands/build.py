@@ -119,7 +119,7 @@ def _add_print_flags(parser: Parser) -> None:
 
 
 def _gpus(text: str) -> list[int]:
-    """ "0,1" → [0, 1]; "cpu" and "" → []."""
+    """Parse GPU numbers: "0,1" → [0, 1]; "cpu" and "" → []."""
     if text.strip().lower() in ("", "cpu", "none"):
         return []
     if not re.fullmatch(r"\d+(,\d+)*", text):
@@ -131,7 +131,7 @@ def _gpus(text: str) -> list[int]:
 
 
 def _size(text: str) -> int | tuple[int, int]:
-    """ "300" → 300; "512x320" → (512, 320), height first."""
+    """Parse a size: "300" → 300; "512x320" → (512, 320), height first."""
     if not re.fullmatch(r"0*[1-9]\d*(x0*[1-9]\d*)?", text):
         raise argparse.ArgumentTypeError(
             f"'{text}' should be a number of pixels such as 300,"
@@ -165,7 +165,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _options(args: argparse.Namespace) -> Options:
-    """The keyword arguments of `placed` that change the detector."""
+    """Return the keyword arguments of `placed` that change the detector."""
     return {
         "dataset": args.dataset,
         "data": args.data,

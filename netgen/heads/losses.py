@@ -36,7 +36,7 @@ def multibox_loss(
         loss_param={"normalization": "VALID"},
         loc_loss_type="SMOOTH_L1",
         conf_loss_type="SOFTMAX",
-        # Offsets weigh as much as a positive and its negatives together, a quarter each.
+        # Offsets weigh as much as a positive and its negatives, each at a quarter.
         loc_weight=(neg_pos_ratio + 1) / 4,
         num_classes=num_classes,
         share_location=True,
@@ -66,8 +66,8 @@ def focal_loss(
 ) -> Blob:
     """Add the sigmoid focal loss of every box and class, plus smooth L1 over matched boxes.
 
-    Both are divided by the number of matches. Stock Caffe has no such layer: this is a Python
-    layer, and its file (`python_layers/ssd_focal_loss.py`) is written beside the net.
+    Both are divided by the number of matches. Stock Caffe has no such layer, so netgen writes
+    one in Python (`python_layers/ssd_focal_loss.py`) beside the net.
 
     num_classes: background included.
     train_on_difficult: match difficult objects, too.

@@ -98,7 +98,7 @@ def _check_count(sources: Sequence[Source], priors: Sequence[Priors]) -> None:
 
 
 def _normalised(net: Net, source: Source) -> Source:
-    """Return the source after L2 normalisation, if it asks for that."""
+    """Return the source, L2-normalised if its `l2_scale` is set."""
     if not source.l2_scale:
         return source
     name = f"{source.blob.name}_norm"
@@ -106,7 +106,7 @@ def _normalised(net: Net, source: Source) -> Source:
 
 
 def _arrange(net: Net, y: Blob) -> Blob:
-    """Add N×C×H×W → N×(H·W·C), so that a cell's values lie together."""
+    """Turn N×C×H×W into N×(H·W·C), so that a cell's values lie together."""
     name = y.name
     y = net.add("Permute", f"{name}_perm", y, order=[0, 2, 3, 1])
     return net.add("Flatten", f"{name}_flat", y, axis=1)

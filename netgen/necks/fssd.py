@@ -33,7 +33,7 @@ class Fusion:
     width: factor on every number of channels.
     lr_mult: learning rate of the layers that a trained SSD lacks, as a multiple of the solver's; 2
         to start from a trained SSD (§3.2).
-    conv7_2_lr_mult: the same of conv7_2; None for `lr_mult`.
+    conv7_2_lr_mult: the same for conv7_2; None for `lr_mult`.
     conv4_3_last: project conv4_3 after conv7_2 is made, in the released 512 script's order.
     normalise: add BatchNorm and Scale after each convolution.
     """
@@ -101,7 +101,7 @@ class Fusion:
         )
 
     def _fuse(self, net: Net, maps: dict[str, Blob]) -> Blob:
-        """Add the one map that the maps of `fused` become, of conv4_3's size."""
+        """Fuse the maps of `fused` into one map of conv4_3's size."""
         if not self.conv4_3_last:
             conv4_3 = self._project(net, maps, "conv4_3")
         deeper = "conv7_2" in self.fused

@@ -20,7 +20,7 @@ LIGHT_CHANNELS = (512, 1024, 512, 256, 256, 128)  # those of MobileNet-SSD's six
 
 
 def mobilenet_ssd(net: Net, image: Blob, styles: Mapping[str, Style]) -> list[Source]:
-    """Add MobileNet-SSD's source maps: conv11, conv13 and four more, each of half the size.
+    """Add MobileNet-SSD's source maps: conv11, conv13 and four more, each half the one before.
 
     19, 10, 5, 3, 2, 1 cells at 300×300. Prior steps are PriorBox's own, image / cells.
 

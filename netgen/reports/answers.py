@@ -45,7 +45,7 @@ def trial_size(run: Run) -> tuple[int, int]:
 
 
 def net_changed(run: Run) -> bool:
-    """Whether the run's folder holds another training net; batch sizes are not compared.
+    """Return whether the run's folder holds another training net; batch sizes are not compared.
 
     Snapshots of another net do not fit the detector as it is now.
     """

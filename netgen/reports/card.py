@@ -120,7 +120,7 @@ def _batch(run: Run) -> str:
 
 
 def _hardware_rows(recipe: Recipe) -> list[tuple[str, str]]:
-    """The paper's hardware and its hours of training, where the paper tells them."""
+    """Return the paper's hardware and its hours of training, where the paper tells them."""
     if not recipe.hardware:
         return []
     if recipe.hours is None:

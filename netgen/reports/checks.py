@@ -104,7 +104,7 @@ def check(file: str) -> CheckedNet | CheckedSolver:
 
 
 def is_solver(file: str) -> bool:
-    """Whether a prototxt has a top-level field that only solvers have.
+    """Return whether a prototxt has a top-level field that only solvers have.
 
     Raises ParseError where the file cannot be read.
     """
@@ -188,7 +188,7 @@ def _check_coverage(file: str, test_net: str, passes: int) -> None:
 
 
 def _test_images(net: pb.NetParameter) -> tuple[int, int]:
-    """A test net's batch size and its number of test images; 0 where the net does not tell."""
+    """Return a test net's batch size and number of test images; 0 where the net omits them."""
     batches = (layer.data_param.batch_size for layer in net.layer)
     batch = next(filter(None, batches), 0)
     outputs = (layer for layer in net.layer if layer.type == "DetectionOutput")

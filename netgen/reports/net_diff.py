@@ -103,7 +103,7 @@ def _layers(a: Walk, b: Walk) -> Iterator[str]:
 
 
 def _layer(old: WalkedLayer, new: WalkedLayer) -> Iterator[str]:
-    """A heading and one line per change of a layer of both nets; nothing where it is the same."""
+    """Yield a heading and one line per change of a layer that both nets have, if any."""
     changes = [*_fields(old.layer, new.layer), *_tops(old, new)]
     before = _texts(param.shape for param in old.facts.params)
     after = _texts(param.shape for param in new.facts.params)
@@ -132,7 +132,7 @@ def _top(walked: WalkedLayer) -> str:
 
 
 def _fields(a: Any, b: Any, path: str = "") -> Iterator[str]:
-    """One line per field in which two messages differ: "convolution_param.pad: 0 -> 1".
+    """Yield one line per field that differs: "convolution_param.pad: 0 -> 1".
 
     A missing field is "-".
     """
@@ -150,7 +150,7 @@ def _fields(a: Any, b: Any, path: str = "") -> Iterator[str]:
 
 
 def _plain(a: Any, b: Any, field: Any, name: str) -> Iterator[str]:
-    """A line for a field of numbers, words or enum values, where it differs."""
+    """Yield a line for a field of numbers, words or enum values, where it differs."""
     before = _value(a, field)
     after = _value(b, field)
     if before != after:
@@ -165,7 +165,7 @@ def _repeated(a: Sequence[Any], b: Sequence[Any], name: str) -> Iterator[str]:
 
 
 def _value(message: Any, field: Any) -> str:
-    """A field's value or values as in a prototxt; long ones are cut off."""
+    """Return a field's value or values as in a prototxt; long ones are cut off."""
     values = _field_values(message, field)
     if field.enum_type:
         values = [field.enum_type.values_by_number[value].name for value in values]
@@ -192,7 +192,7 @@ def _word(value: Any) -> str:
 
 
 def _shapes(net: pb.NetParameter | Walk) -> Shapes:
-    """The shapes of each layer's weights."""
+    """Return the shapes of each layer's weights."""
     shapes: Shapes = {}
     if isinstance(net, Walk):
         for walked in net.layers:
@@ -222,7 +222,7 @@ def _weights(a: Shapes, b: Shapes) -> Iterator[str]:
 
 
 def _values(a: pb.NetParameter, b: pb.NetParameter) -> Iterator[str]:
-    """One line per layer whose weights have the same shapes in two caffemodels, other values."""
+    """Yield one line per layer with weights of equal shapes but other values."""
     after = {layer.name: list(layer.blobs) for layer in b.layer}
     for layer in a.layer:
         old = list(layer.blobs)

@@ -71,7 +71,7 @@ def _totals(found: Walk) -> list[tuple[str, str]]:
 
 
 def _layer_row(walked: WalkedLayer) -> tuple[str, ...]:
-    """A row of `LAYER_COLUMNS`."""
+    """Return a row of `LAYER_COLUMNS`."""
     facts = walked.facts
     values = sum(math.prod(param.shape) for param in facts.params)
     top = "-"
@@ -112,7 +112,7 @@ def _numbers(values: Iterable[float]) -> str:
 
 
 def _step(prior: pb.PriorBoxParameter) -> str:
-    """The distance of a PriorBox layer's cells in pixels, and the offset of the first centre."""
+    """Return the pixels between a PriorBox layer's cells, and the first centre's offset."""
     step = "auto"
     if prior.HasField("step_h"):
         step = f"{prior.step_h:g} x {prior.step_w:g}"

@@ -99,7 +99,7 @@ def centres_inside(found: Walk) -> float:
 
 
 def _cells_inside(prior: WalkedLayer, axis: int) -> int:
-    """The number of a map's rows (axis 0) or columns (axis 1) with their centres in the image."""
+    """Count a map's rows (axis 0) or columns (axis 1) with their centres in the image."""
     param = prior.layer.prior_box_param
     source, image = prior.bottoms[:2]
     count = source[2 + axis]

@@ -143,8 +143,8 @@ def write(
 ) -> list[Path]:
     """Write a detector's nets, solver and launch script, and return the files that changed.
 
-    Each file is written whole or not at all, and none before the text of all is made.
-    models/README.md comes along where the launch script names it and there is none.
+    It makes the text of all files first, then writes each file whole or not at all.
+    It also writes models/README.md if the launch script names it and it is missing.
 
     target, options: see `configure`.
     out: folder for the files; None for the default, see `placed`.
