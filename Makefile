@@ -1,4 +1,4 @@
-# `make help` says what there is. Everything runs from .venv, which the first target makes.
+# `make help` lists the targets. Everything runs from .venv, which the first target makes.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin

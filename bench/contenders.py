@@ -39,7 +39,7 @@ _LOADER_BATCH = 32
 
 
 def deploy(o: Options) -> tuple[Run, Options]:
-    """Return a deploy net on `batch` images, with the weights of a file where one is named."""
+    """Prepare a deploy net on `batch` images, with the weights of a named file if any."""
     net = Net(
         nets.prototxt(o["net"], "deploy"),
         pb.TEST,
@@ -92,7 +92,7 @@ def _by_type(net: Net, rounds: int = 5) -> dict[str, float]:
 
 
 def _timed(device: torch.device, passes: list[dict[str, float]]) -> Forward:
-    """Layers' forward, which adds its seconds to the last of `passes`, under the layer's type."""
+    """Return a forward of layers that adds its seconds, by layer type, to the last of `passes`."""
 
     def timed(layer: Layer, bottoms: list[torch.Tensor]) -> list[torch.Tensor]:
         start = _now(device)
@@ -104,7 +104,7 @@ def _timed(device: torch.device, passes: list[dict[str, float]]) -> Forward:
 
 
 def opencv(o: Options) -> tuple[Run, Options]:
-    """OpenCV's DNN module on the same deploy prototxt, weights and image."""
+    """Prepare OpenCV's DNN module on the same deploy prototxt, weights and image."""
     cv2.setNumThreads(o["threads"])
     prototxt = nets.prototxt(o["net"], "deploy")
     net = cv2.dnn.readNetFromCaffe(str(prototxt), o["weights"])
@@ -118,7 +118,7 @@ def opencv(o: Options) -> tuple[Run, Options]:
 
 
 def train(o: Options) -> tuple[Run, Options]:
-    """Whole training steps of the solver: forward, loss, backward, update.
+    """Prepare whole training steps of the solver: forward, loss, backward, update.
 
     With `source` the images come from an LMDB and are augmented.
     """
@@ -146,7 +146,7 @@ def train(o: Options) -> tuple[Run, Options]:
 
 
 def _parts(solver: Solver) -> dict[str, float]:
-    """Seconds of a training step's parts: the loss layer forward and backward, the update."""
+    """Return the seconds of a step's parts: the loss layer forward and backward, the update."""
     net = solver.net
     layer = next(layer for layer in net.layer_list if layer.type == "MultiBoxLoss")
     net.run()
@@ -178,7 +178,7 @@ def _median(run: Run, device: torch.device, rounds: int = 5) -> float:
 
 
 def bare(o: Options) -> tuple[Run, Options]:
-    """SSD300's layers in plain PyTorch, forward and backward, without loss or update."""
+    """Prepare SSD300 in plain PyTorch, forward and backward, without loss or update."""
     torch.manual_seed(0)
     order = torch.contiguous_format
     if o["channels_last"]:
@@ -198,7 +198,7 @@ def bare(o: Options) -> tuple[Run, Options]:
 
 
 def loader(o: Options) -> tuple[Run, Options]:
-    """SSD300's training data: decoded, augmented and put together in batches."""
+    """Prepare SSD300's training data: decoded, augmented and put into batches."""
     net = text.read_net(nets.prototxt(o["net"], "train"))
     layer = net.layer[0]
     samplers = layer.annotated_data_param.batch_sampler
@@ -220,7 +220,7 @@ def loader(o: Options) -> tuple[Run, Options]:
 
 
 def decoding(o: Options) -> tuple[Run, Options]:
-    """Return the loader's records, decoded and no more: no loader can be faster."""
+    """Prepare decoding of the loader's records alone: no loader can be faster."""
     cv2.setNumThreads(0)
     reader = LmdbReader(o["source"])
     count = len(reader)
@@ -237,7 +237,7 @@ def decoding(o: Options) -> tuple[Run, Options]:
 
 
 def products(o: Options) -> tuple[Run, Options]:
-    """Return the device's matrix rate: a product of two square matrices."""
+    """Prepare the device's matrix rate: a product of two square matrices."""
     torch.backends.cuda.matmul.allow_tf32 = o["precision"] == "tf32"
     kind = torch.float32
     if o["precision"] == "bf16":

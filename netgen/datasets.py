@@ -19,7 +19,7 @@ class Dataset:
 
     Paths are relative to `root`, and `root` to the directory that Caffe starts in.
 
-    key: stands in zoo ids and file names.
+    key: its name in zoo ids and file names.
     num_classes: number of classes, background included.
     train_images: number of training images; 0 where the authors do not say.
     test_images: number of test images.

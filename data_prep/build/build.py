@@ -48,7 +48,7 @@ def build(
     labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the
       classes found
     fix: "clip" or "drop" boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them
-    overwrite: replace LMDBs that are there
+    overwrite: replace existing LMDBs
     report: gets everything that is wrong
     output: how records are written, and by how many workers
     Returns for each LMDB its path, images, and objects by class.

@@ -32,7 +32,7 @@ class ClassMap(NamedTuple):
     def labels(self, source: Source) -> dict[str, int]:
         """Return the label of every class.
 
-        Raises CaffeError where a name or a label is there twice.
+        Raises CaffeError where a name or a label occurs twice.
         """
         path = self.file or source.root
         return label_map.labels_of(self.content, str(path))

@@ -39,7 +39,7 @@ class Settings(NamedTuple):
     report: gets everything that is wrong
     labelmap: a label map's file or built-in name; None for one made of the classes found
     fix: how to fix boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them
-    overwrite: replace what is there
+    overwrite: replace existing output
     output: how LMDBs are written
     """
 
@@ -211,7 +211,7 @@ def _write_files(files: dict[Path, str], marker: Path | None, overwrite: bool) -
 
 
 def _check_same(files: dict[Path, str]) -> None:
-    """Raise CaffeError where a file is there and has other content."""
+    """Raise CaffeError where a file exists with other content."""
     for path, content in files.items():
         if path.exists() and path.read_text(encoding="utf-8") != content:
             raise CaffeError(f"{path}: already there with other content (--overwrite replaces it)")

@@ -1,4 +1,4 @@
-"""Folders of LMDBs that are whole or not there; a build that was killed continues with them.
+"""Folders of LMDBs that appear whole or not at all; a killed build continues with them.
 
 A folder is built under a temporary name and renamed at the end.
 """
@@ -100,7 +100,7 @@ class ResumableFolder:
         """Read the notes on the records in a folder's LMDBs; None if it is another build's.
 
         A commit's notes are written before the commit itself, so the last line may be about records
-        that are not there; it is cut off.
+        that the LMDB lacks; it is cut off.
         """
         try:
             with (folder / JOURNAL).open("rb+") as journal:

@@ -68,7 +68,7 @@ def fixed_box(o: Object, kind: str, width: int, height: int, fix: Fix) -> tuple[
     """Fix an object whose box is at fault.
 
     "clip" scales fractions to pixels, puts corners in order and cuts the box to the image; it drops
-    objects that then have no pixel, and objects that are there twice. "drop" drops every object at
+    objects that then have no pixel, and objects that occur twice. "drop" drops every object at
     fault.
 
     kind: of the fault, as box_fault names it, or "duplicate"

@@ -204,7 +204,7 @@ def _fixed(
     fix: Fix | None,
     seen: set[tuple],
 ) -> tuple[Object | None, str]:
-    """Fix an object at fault, and drop it where its new box is there already.
+    """Fix an object at fault, and drop it where its new box occurs already.
 
     size: (width, height) of the image, in pixels
     seen: class and corners of the objects so far; the new ones are added

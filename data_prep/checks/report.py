@@ -81,7 +81,7 @@ class Report:
         return found or ["nothing is wrong"]
 
     def _examples(self, severity: str, kind: str, count: int) -> list[str]:
-        """List the first few faults of a kind, a line each, and say how many more there are.
+        """List the first few faults of a kind, a line each, and say how many others follow.
 
         count: of all faults of this kind
         """

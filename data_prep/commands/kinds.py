@@ -61,7 +61,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 def opened(args: argparse.Namespace, kind: str) -> Source:
     """Open the data set that the flags of add_source and add_selection name.
 
-    Raises UsageError for names of classes that cannot be, CaffeError where it cannot be read.
+    Raises UsageError for impossible names of classes, CaffeError where it cannot be read.
     """
     classes = class_names(args.classes)
     options = {option.name: getattr(args, option.name) for option in KINDS[kind].options}

@@ -30,7 +30,7 @@ from ssd_common.files import PathLike
 CLASSES = ("circle", "ring", "square", "star", "triangle")
 SMALLEST_SIZE = 64  # pixels
 JPEG_QUALITY = 92
-DIFFICULT_SHARE = 0.5  # a shape of which less is in sight is difficult
+DIFFICULT_SHARE = 0.5  # a shape with less than this share in sight is difficult
 DIFFICULT_SIDE = 0.05  # of the image's side; a smaller box is difficult
 DROPPED_PIXELS = 16  # a shape with fewer pixels in sight is no object
 SHIFT = 4  # fractional bits of coordinates in OpenCV's drawing
@@ -249,9 +249,9 @@ def shapes(
     train, test: number of images
     size: side of an image, at least 64 pixels
     seed: another seed, other images; not negative
-    overwrite: replace the data set that is there
+    overwrite: replace an existing data set
     Returns what train_lmdb and test_lmdb hold.
-    Raises UsageError for a size or seed that cannot be, CaffeError if out has anything else in it,
+    Raises UsageError for an impossible size or seed, CaffeError if out has anything else in it,
       or is there already and overwrite is not set.
     """
     if size < SMALLEST_SIZE:

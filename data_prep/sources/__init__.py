@@ -33,7 +33,7 @@ def open_source(
     labelmap: a label map's file or built-in name; only annoset's text files need it
     options: those of one kind: yolo's names (a file), kitti's level and dont_care, annoset's
       label_type
-    Raises CaffeError where the data set is not there, and with the nearest name for a kind or an
+    Raises CaffeError where the data set is missing, and with the nearest name for a kind or an
       option that does not exist.
     """
     if kind not in KINDS:

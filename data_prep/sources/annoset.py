@@ -37,7 +37,7 @@ class Annoset(Folder):
         self._names = names
 
     def items(self) -> list[Item]:
-        """Raises UsageError: only a list says which images there are."""
+        """Refuse: only a list can name the images. Raises UsageError."""
         needed = "--list, or --train-list and --test-list"
         raise UsageError(f"--label-type {self._type} needs {needed}")
 

@@ -116,7 +116,7 @@ class Bundle:
 
         A line of a text file is an image: its file name, its name without extension, or its id.
 
-        Raises CaffeError where no file is there, or a line names no known image.
+        Raises CaffeError where no such file exists, or a line names no known image.
         """
         files = self.files()
         names = self._parts(name, files)

@@ -99,7 +99,7 @@ def _add(found: Records, element: Element, path: Path) -> None:
 
 
 def _id_order(category_id: str) -> tuple[float, str]:
-    """Sorts ids as numbers; ids that are no numbers come after them."""
+    """Return a sort key: numbers in order, then ids that are not numbers."""
     if fields.is_whole(category_id):
         return int(category_id), category_id
     return math.inf, category_id

@@ -52,7 +52,7 @@ def is_number(text: str) -> bool:
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text is a whole number, without sign, that is small enough for int() to read."""
+    """Return whether a text is a whole number without sign, small enough for int() to read."""
     return text.isdecimal() and len(text) <= DIGITS
 
 

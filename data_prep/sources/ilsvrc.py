@@ -31,7 +31,7 @@ class Ilsvrc(Folder):
         return found
 
     def items(self) -> list[Item]:
-        """Raises CaffeError: a list has to be chosen."""
+        """Refuse: users must choose a list. Raises CaffeError."""
         known = ", ".join(self.sets())
         if known:
             raise CaffeError(f"{self.root}: choose images with --list: {known}")

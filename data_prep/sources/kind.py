@@ -18,7 +18,7 @@ class Option(NamedTuple):
     name: keyword of Kind.open
     help: one line for users
     type: turns a word into the value
-    metavar: stands for the value in help
+    metavar: name of the value in help
     choices: all possible values; None where any will do
     default: the value where a call gives none
     """
@@ -41,7 +41,7 @@ class Kind(NamedTuple):
     examples: commands that build it
     folder: what its first argument is, a folder or a file
     open: makes the data set of that path; takes the options by name; raises CaffeError where the
-      data set is not there
+      data set is missing
     options: those of this kind alone
     needs_labelmap: whether open also takes `labelmap`, a label map's file or built-in name
     """

@@ -45,7 +45,7 @@ class Kitti:
 
     level: of LEVELS; objects beyond it are difficult
     keep_dont_care: whether DontCare regions stay, as difficult objects
-    Raises CaffeError where the folder, or its images or labels, are not there.
+    Raises CaffeError where the folder, or its images or labels, are missing.
     """
 
     whole_pixels = False
@@ -68,7 +68,7 @@ class Kitti:
         self._labels = labels
 
     def _first(self, folders: tuple[str, ...]) -> str | None:
-        """Return the first of these folders that is there."""
+        """Return the first of these folders that exists."""
         for folder in folders:
             if (self.root / folder).is_dir():
                 return folder

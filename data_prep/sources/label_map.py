@@ -87,7 +87,7 @@ def labels_of(label_map: pb.LabelMap, path: str) -> dict[str, int]:
     """Return class name → label; a display name counts where no class has it as its name.
 
     path: the label map's file, for errors
-    Raises CaffeError if a name or a label is there twice (the fork's --check_label).
+    Raises CaffeError if a name or a label occurs twice (the fork's --check_label).
     """
     items = label_map.item
     _refuse_twice("name", [item.name for item in items], path)
@@ -102,7 +102,7 @@ def labels_of(label_map: pb.LabelMap, path: str) -> dict[str, int]:
 
 
 def _refuse_twice(what: str, values: Iterable[str | int], path: str) -> None:
-    """Raise CaffeError for the first value that is there more than once."""
+    """Raise CaffeError for the first value that occurs more than once."""
     for value, count in Counter(values).items():
         if count > 1:
             raise CaffeError(f"{path}: {what} {value!r} is there more than once")

@@ -28,7 +28,7 @@ def select(
       not name are left out
     empty: "keep" or "drop" for all images without an object; None keeps those that had none from
       the start
-    Raises CaffeError for a name given twice or not there, and for a file that is no map of classes.
+    Raises CaffeError for a name given twice or unknown, and for a file that is no map of classes.
     """
     names = class_names(classes)
     renaming = None
@@ -191,7 +191,7 @@ class Selection:
         return self._new_names[name]
 
     def _renamed(self, name: str) -> str | None:
-        """The new name of a class, by its own name or its label; None if the map has neither."""
+        """Return a class's new name, by its own name or label; None if the map has neither."""
         if self._renaming is None:
             return name
         if name in self._renaming:
@@ -202,7 +202,7 @@ class Selection:
         return None
 
     def _check_labels(self) -> None:
-        """Refuse a map with ids in place of labels: it would call one class by another's name."""
+        """Refuse a map with ids in place of labels: it would give a class another's name."""
         if not self._renaming:
             return
         classes = self._source.aliases
@@ -219,7 +219,7 @@ class Selection:
     def _kept(self, items: list[Item]) -> list[Item]:
         """Return the items that stay.
 
-        Items that cannot be read stay, too, so that whoever reads them reports them.
+        Items that cannot be read stay, too; the build that reads them reports them.
         """
         self._check_labels()
         kept: list[Item] = []

@@ -22,7 +22,7 @@ class Yolo:
     """A folder of images with YOLO's text files.
 
     names_file: a file of class names; None for the folder's own
-    Raises CaffeError where the folder or its class names are not there.
+    Raises CaffeError where the folder or its class names are missing.
     """
 
     whole_pixels = False

@@ -1,6 +1,6 @@
 """Class names and splits of YOLO's data sets.
 
-They stand in data.yaml, obj.data, obj.names or classes.txt.
+These are in data.yaml, obj.data, obj.names or classes.txt.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def read(root: Path, given: Path | None) -> Names:
 
 
 def _own_file(root: Path) -> Path:
-    """The folder's own file of class names. Raises CaffeError where there is none, or several."""
+    """Return the folder's file of class names. Raises CaffeError where it has none, or several."""
     for name in FILES:
         if (root / name).is_file():
             return root / name
@@ -88,7 +88,7 @@ def _checked(classes: list[str], path: Path) -> list[str]:
 
 
 def _from_data(path: Path, root: Path) -> Names:
-    """Darknet's obj.data: lines `names = data/obj.names`, `train = data/train.txt`."""
+    """Read darknet's obj.data: lines `names = data/obj.names`, `train = data/train.txt`."""
     values = {}
     for number, line in image_lists.read_lines(path, "a file of darknet's"):
         key, equals, value = line.partition("=")
@@ -110,7 +110,7 @@ def _from_data(path: Path, root: Path) -> Names:
 
 
 def _from_yaml(path: Path) -> Names:
-    """Ultralytics' and Roboflow's data.yaml."""
+    """Read Ultralytics' and Roboflow's data.yaml."""
     values = read_yaml(path)
     classes = values.get("names")
     if isinstance(classes, dict):

@@ -15,8 +15,8 @@ GAIN = 0.2
 LEAST = 2
 MOST = 20
 ROUNDS = 300  # of k-means, unless it stands still before
-# Aspect ratios: combinations of at most three candidates are tried on so many boxes, and another
-# ratio is added while it raises the mean overlap by at least the gain.
+# Aspect ratios: combinations of up to RATIOS candidates are tried on TRIED boxes. Another ratio is
+# added while it raises the mean overlap by at least RATIO_GAIN.
 CANDIDATES = [round(1.2 + i / 10, 1) for i in range(29)]  # up to 4
 RATIOS = 3
 TRIED = 2000
@@ -103,7 +103,7 @@ def table(sides: np.ndarray) -> list[Cluster]:
 
     sides: (n, 2) width and height as shares of the sides of the image warped to a square, as the
       net sees it
-    Returns the clusters, that of the smallest boxes first; none without boxes.
+    Returns the clusters, smallest boxes first; none without boxes.
     """
     sides = sides[(sides > 0).all(1)]
     if not len(sides):

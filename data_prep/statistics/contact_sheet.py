@@ -76,7 +76,7 @@ def show(
 
 
 def _check_name(out: Path, suffixes: tuple[str, ...], when: str = "") -> None:
-    """Raise UsageError for a name that is no picture's."""
+    """Raise UsageError for a file name that is not a picture's."""
     if out.suffix.lower() not in suffixes:
         raise UsageError(f"--out {out}: no picture's name; use {', '.join(suffixes)}{when}")
 

@@ -146,7 +146,8 @@ def _size(text: str) -> int | tuple[int, int]:
 def run(args: argparse.Namespace) -> None:
     """Print facts, check the files, or write them.
 
-    Raises CaffeError for a detector or an option that cannot be, and with --check for a stale file.
+    Raises CaffeError for an unknown detector or an option that does not fit it, and with --check
+    for a stale file.
     """
     from netgen.writer import refuse_stale, stale
     from netgen.zoo.configuration import placed

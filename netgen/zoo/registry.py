@@ -9,7 +9,7 @@ released where that differs. Detectors are registered by the files of this folde
 
     @detector()
     def mydet300_voc0712() -> Recipe:
-        '''MyDet300 on VOC 07+12: the first line stands in `netgen list`.'''
+        '''MyDet300 on VOC 07+12: `netgen list` shows this line.'''
         return replace(get("ssd300_voc0712"), name="mydet300")
 """
 
@@ -47,7 +47,7 @@ Maker = Callable[..., Recipe]
 class Entry:
     """A registered detector.
 
-    description: text of its docstring; the first paragraph stands in `netgen list`.
+    description: text of its docstring; `netgen list` shows the first paragraph.
     committed: its files are committed in prototxt/.
     module: name of the module that defines it, whose docstring is about the paper.
     make: makes its recipe.
