@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,16 @@ CAFFE = Path(os.environ.get("CAFFE_ROOT", "")) / "build/tools/caffe"
 needs_caffe = pytest.mark.skipif(
     not os.environ.get("CAFFE_ROOT"), reason="needs a real Caffe, the SSD fork: set CAFFE_ROOT"
 )
+_PROGRAMS = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+SHELLCHECK = shutil.which("shellcheck", path=_PROGRAMS) or ""
 needs_shellcheck = pytest.mark.skipif(
-    not shutil.which("shellcheck"), reason="no shellcheck: apt-get install shellcheck"
+    not SHELLCHECK, reason="no shellcheck: make install brings it on x86_64 and aarch64"
 )
 
 
 def shellcheck(script: str) -> None:
     """Check a Bash script's text. SC2054 takes the commas of `--gpu=0,1` for an array's."""
-    command = ["shellcheck", "--shell=bash", "--exclude=SC2054", "-"]
+    command = [SHELLCHECK, "--shell=bash", "--exclude=SC2054", "-"]
     done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, needs_shellcheck
+from tests.support import ROOT, SHELLCHECK, needs_shellcheck
 
 
 def environment(folder: Path, **options: str) -> dict[str, str]:
@@ -188,7 +188,7 @@ def test_a_wrong_name_gets_the_nearest(name: str, nearest: str) -> None:
 @needs_shellcheck
 def test_scripts_are_clean() -> None:
     scripts = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "scripts").glob("*.sh"))
-    command = ["shellcheck", "--external-sources", *scripts]
+    command = [SHELLCHECK, "--external-sources", *scripts]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
