@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from caffe_ir import caffe_ir_pb2 as pb
@@ -45,7 +45,7 @@ class RunStatus:
     """
 
     run: str
-    solver: pb.SolverParameter | None
+    solver: pb.SolverParameter | None = field(repr=False)
     newest_weights: Snapshot | None
     newest_state: Snapshot | None
     log: RunLog

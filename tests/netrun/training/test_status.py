@@ -322,3 +322,11 @@ def test_of_several_processes_it_is_the_one_that_started_the_others(run: Path) -
     until = time.monotonic() + 60
     while status(run).pid is not None:
         assert time.monotonic() < until
+
+
+def test_a_status_prints_without_its_solver(tmp_path: Path) -> None:
+    """The solver's message is a page long."""
+    (tmp_path / "solver.prototxt").write_text('train_net: "t.prototxt" base_lr: 0.5 max_iter: 9')
+    found = status(tmp_path)
+    assert found.max_iter == 9
+    assert "base_lr" not in repr(found)
