@@ -1,7 +1,7 @@
-"""What Caffe's files mean, whoever wrote or runs them.
+"""Reads, writes and checks Caffe's files.
 
-Schema, text and bytes, upgrades, phases, shapes, records. A module loads when it is first named:
-after `import caffe_ir`, `caffe_ir.text.read_net(path)` works.
+It covers the schema, text and binary files, upgrades, phases, shapes and records. A module loads on
+first use: after `import caffe_ir`, `caffe_ir.text.read_net(path)` works.
 """
 
 from __future__ import annotations

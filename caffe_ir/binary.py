@@ -1,6 +1,6 @@
-"""Binary files of Caffe's format.
+"""Reads and writes Caffe's binary files.
 
-Weights (.caffemodel), solver states (.solverstate) and means (.binaryproto).
+They are weights (.caffemodel), solver states (.solverstate) and means (.binaryproto).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ M = TypeVar("M", bound=Message)
 
 
 def read_weights(path: PathLike) -> pb.NetParameter:
-    """Read the net of a .caffemodel: layers in today's form, with their `blobs`.
+    """Read the net of a .caffemodel: layers in the current form, with their `blobs`.
 
-    path: a file of today's form, of V1 or of V0.
+    path: a file in the current form, V1 or V0.
     Raises ParseError where the file is missing, does not decode or holds no layers.
     """
     net = read(path, pb.NetParameter)
@@ -44,7 +44,7 @@ def read_state(path: PathLike) -> pb.SolverState:
 
 
 def read(path: PathLike, cls: type[M]) -> M:
-    """Read a binary file as the message type cls, as written: nothing is upgraded.
+    """Read a binary file as the message type cls, without upgrading old forms.
 
     Raises ParseError where the file is missing, is HDF5 or does not decode.
     """
@@ -73,7 +73,7 @@ def write(message: Message, path: PathLike) -> None:
 def blob_shape(blob: pb.BlobProto) -> tuple[int, ...]:
     """Return the shape of a stored blob.
 
-    Files older than the field `shape` give num, channels, height and width: always four axes.
+    Files from before the field `shape` give num, channels, height and width: always four axes.
     """
     legacy = ("num", "channels", "height", "width")
     if any(blob.HasField(name) for name in legacy):
@@ -84,12 +84,12 @@ def blob_shape(blob: pb.BlobProto) -> tuple[int, ...]:
 _FIXED = {
     1: 8,
     5: 4,
-}  # bytes of a value by wire type; 0 is a varint, 2 a length and as many bytes
+}  # bytes of a value by wire type; 0: a varint; 2: a length and that many bytes
 _WITH_LENGTH = (FieldDescriptor.CPPTYPE_STRING, FieldDescriptor.CPPTYPE_MESSAGE)
 
 
 def _what_is_wrong(data: bytes, cls: type[Message]) -> str:
-    """Walk the outermost fields of bytes that do not decode, and say where they go wrong."""
+    """Walk the outermost fields of bytes that do not decode, and describe the first fault."""
     name = cls.DESCRIPTOR.name
     if re.fullmatch(rb"[\t\n\r -~]*", data[:4096]):
         return f"is a text file, not a binary {name}"

@@ -1,4 +1,4 @@
-"""dataset.json: where a data set's LMDBs and the files beside them lie.
+"""dataset.json: the paths of a data set's LMDBs and of the files beside them.
 
 data_prep writes it, `netgen build --dataset` reads it.
 """
@@ -20,7 +20,7 @@ FILE_NAME = "dataset.json"
 
 @dataclass(frozen=True)
 class DatasetFile:
-    """What a dataset.json says. Paths are relative to its folder.
+    """The contents of a dataset.json. Paths are relative to its folder.
 
     name: the data set's name
     labelmap: the label map
@@ -30,8 +30,8 @@ class DatasetFile:
     train_images: how many images train_lmdb holds
     test_images: how many images test_lmdb holds
     force_color: whether some images lack the three channels that the others have
-    num_classes: classes, background included; not a field of the file, but counted in the label
-        map (caffe_ir.label_map.count_classes); 0 where nobody counted them
+    num_classes: how many classes, background included; not in the file but counted in the label map
+        (caffe_ir.label_map.count_classes); 0 until counted
     """
 
     name: str
@@ -81,7 +81,7 @@ def dumps(about: DatasetFile) -> str:
 
 
 def _object(file: Path) -> dict[str, Any]:
-    """Read the JSON object that a file holds. Raises ParseError where it holds none."""
+    """Read the JSON object in a file. Raises ParseError where there is none."""
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
@@ -96,7 +96,7 @@ def _object(file: Path) -> dict[str, Any]:
 
 
 def _check_field(file: Path, values: dict[str, Any], name: str) -> None:
-    """Raise ParseError where a required field is missing or not of its type."""
+    """Raise ParseError where a required field is missing or has the wrong type."""
     if name not in values:
         unknown = set(values) - set(_REQUIRED)
         near = suggest(name, unknown).replace("did you mean", "there is")

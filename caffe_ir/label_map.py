@@ -1,4 +1,4 @@
-"""Label maps: which label a class has, and by which name people know it.
+"""Label maps: the label and the display name of each class.
 
 Label 0 is the background.
 """
@@ -21,7 +21,7 @@ def read(path: PathLike) -> pb.LabelMap:
 
 
 def class_names(path: PathLike | None) -> dict[int, str]:
-    """Return each label's name as people read it: the display name, or else the class's name.
+    """Return each label's display name, or the class's name where it has none.
 
     path: a label map; None and "" give no names.
     Raises ParseError where the file cannot be read.
@@ -32,7 +32,7 @@ def class_names(path: PathLike | None) -> dict[int, str]:
 
 
 def named_by(net: pb.NetParameter) -> str | None:
-    """Find the first label map that a layer of the net names and that exists, else None."""
+    """Find the first existing label map that a layer of the net names, else None."""
     named = [layer.annotated_data_param.label_map_file for layer in net.layer]
     for layer in net.layer:
         saved = layer.detection_output_param.save_output_param
@@ -41,7 +41,7 @@ def named_by(net: pb.NetParameter) -> str | None:
 
 
 def count_classes(path: PathLike) -> int:
-    """Return the num_classes of nets for a label map, background included.
+    """Return the num_classes that nets need for a label map, background included.
 
     It is one more than the highest label, since labels may have gaps, as COCO's own ids do.
     Raises ParseError where the file cannot be read, has no class or has a negative label.

@@ -1,4 +1,4 @@
-"""LMDB files read without liblmdb: a walk over the B+ tree that checks every bound.
+"""Reads LMDB files without liblmdb: walks the B+ tree and checks every bound.
 
 No damaged file can crash the process. liblmdb maps the file and trusts it: a truncated file ends
 in a bus error, a flipped bit in an abort. Caffe's files are written once and then only read, so
@@ -21,7 +21,7 @@ from ssd_common.files import PathLike
 
 _MAGIC = 0xBEEFC0DE
 _VERSION = 1
-# Magic, version, address, map size. Two databases follow: that of free pages, and the main one.
+# Magic, version, address, map size. Two databases follow: the free pages, and the main one.
 _META = struct.Struct("<IIQQ")
 # Pad (page size, in the first database), flags, depth, then the numbers of branch, leaf and
 # overflow pages, of entries, and of the root page.
@@ -55,7 +55,7 @@ class LmdbReader:
     """
 
     def __init__(self, source: PathLike) -> None:
-        """Open every LMDB that a source means.
+        """Open every LMDB that a source names.
 
         source: what `shards` takes
         Raises CaffeError, with source and remedy, where an LMDB is missing, truncated or empty.
@@ -82,7 +82,7 @@ class LmdbReader:
     def value(self, index: int) -> bytes:
         """Return the bytes of record `index`.
 
-        Raises CaffeError where its file became shorter since it was opened.
+        Raises CaffeError where its file has become shorter since it was opened.
         """
         file = bisect_right(self._starts, index) - 1
         return self._files[file].value(index - self._starts[file])
@@ -94,7 +94,7 @@ class LmdbReader:
 
 
 def shards(source: PathLike) -> list[str]:
-    """List the LMDBs that a source means, in order.
+    """List the LMDBs that a source names, in order.
 
     source: one of
         an LMDB, its folder or its file
@@ -117,7 +117,7 @@ def shards(source: PathLike) -> list[str]:
 
 
 def _listed(file: str) -> list[str]:
-    """Read the lines of a list that are not empty."""
+    """Read the non-empty lines of a list."""
     try:
         text = Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -146,7 +146,7 @@ def _shards_in(folder: str) -> list[str]:
 
 
 def key_text(key: bytes) -> str:
-    """Return a record's key as messages name it, with � for bytes that are not UTF-8."""
+    """Return a record's key for messages, with � for bytes that are not UTF-8."""
     return key.decode("utf-8", "replace")
 
 
@@ -190,7 +190,7 @@ class LmdbFile:
     def value(self, index: int) -> bytes:
         """Return the bytes of record `index`.
 
-        Raises CaffeError where the file became shorter since it was opened.
+        Raises CaffeError where the file has become shorter since it was opened.
         """
         offset, size = self._extents[index]
         value = os.pread(self._file, size, offset)
@@ -210,7 +210,7 @@ class LmdbFile:
             self.close()
 
     def _read(self, offset: int, size: int) -> bytes:
-        """Read bytes of the file. Raises Damaged past its end."""
+        """Read bytes of the file. Raises Damaged where they reach past its end."""
         if offset + size > self._size:
             raise Damaged(f"byte {offset + size} is needed, the file has {self._size}")
         return os.pread(self._file, size, offset)
@@ -293,7 +293,7 @@ class LmdbFile:
         return key, offset, size
 
     def _overflow(self, number: int, key: bytes) -> int:
-        """Return the offset in the file of a value that has pages of its own, from `number` on."""
+        """Return the file offset of a value that fills pages of its own, from page `number` on."""
         offset = number * self._page_size
         header = self._read(offset, _PAGE.size)
         own_number, _, flags, _, _ = _PAGE.unpack(header)
@@ -303,7 +303,7 @@ class LmdbFile:
 
 
 def _data_file(source: PathLike) -> Path:
-    """Return the data.mdb that a source means: in that folder, or the file itself."""
+    """Return the data.mdb that a source names: in that folder, or the file itself."""
     path = Path(source)
     if path.is_dir():
         path = path / "data.mdb"

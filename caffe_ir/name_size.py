@@ -1,4 +1,4 @@
-"""name_size files: a line `name height width` for every test image, in the order of testing."""
+"""name_size files: a line `name height width` for every test image, in test order."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def read(path: PathLike) -> list[NameSize]:
 def parse_line(line: str) -> NameSize | None:
     """Read the image of one line, `name height width`.
 
-    Returns None where the line has not three words, or the last two are not whole numbers.
+    Returns None unless the line has three words and the last two are whole numbers.
     """
     words = line.split()
     if len(words) != 3:
@@ -68,7 +68,7 @@ def parse_line(line: str) -> NameSize | None:
 def format_line(name: str, height: int, width: int) -> str:
     """Return the line of an image, with its line break.
 
-    Underscores replace the white space in a name, for Caffe reads the file word by word.
+    Underscores replace the white space in a name, because Caffe reads the file word by word.
     """
     one_word = "_".join(name.split())
     return f"{one_word} {height} {width}\n"

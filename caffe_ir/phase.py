@@ -17,7 +17,7 @@ def filter_net(
     """Copy the net with only the layers that belong to a phase.
 
     phase: pb.TRAIN or pb.TEST
-    level: the level that min_level and max_level of a rule are compared with
+    level: the level to compare with a rule's min_level and max_level
     stages: stages that hold in addition to the net's own
     Raises LayerError for a layer that has both include and exclude rules.
     """

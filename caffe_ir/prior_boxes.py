@@ -1,4 +1,4 @@
-"""The default boxes that a PriorBox layer sets.
+"""Computes the default boxes of a PriorBox layer.
 
 Source: SSD section 2.2, "Choosing scales and aspect ratios for default boxes".
 """
@@ -20,7 +20,7 @@ def prior_boxes(param: pb.PriorBoxParameter, feature: Size, image: Size) -> np.n
     """Compute the priors of a feature map, and their variances.
 
     feature: the map's height and width (H, W)
-    image: the image's height and width in pixels, where the layer's fields give none
+    image: the image's height and width in pixels, used where the layer's fields give none
     Returns float32 (2, H*W*A*4): corners of the A = boxes_per_cell(param) boxes of each cell,
     normalised to the image, then the variances. Boxes come in the order of min_size; sizes lose
     their fraction, as in Caffe.
@@ -32,7 +32,7 @@ def prior_boxes(param: pb.PriorBoxParameter, feature: Size, image: Size) -> np.n
     y = (np.arange(feature[0], dtype=float32) + offset) * step_h
     x = (np.arange(feature[1], dtype=float32) + offset) * step_w
     sides = _box_sizes(param)
-    # (A, 2). The fork takes the last steps in double.
+    # (A, 2). The fork computes the last steps in double.
     half = np.array(sides, float32).astype(float) / 2
     boxes = np.empty((*feature, len(sides), 4))
     boxes[..., 0] = (x[None, :, None] - half[:, 0]) / width
@@ -65,7 +65,7 @@ def _box_sizes(param: pb.PriorBoxParameter) -> list[tuple[float32, float32]]:
 
 
 def _image_size(param: pb.PriorBoxParameter, image: Size) -> Size:
-    """Return the height and width in pixels that the fields give, or else those of the image."""
+    """Return the height and width in pixels from the fields, or else from the image."""
     if param.HasField("img_h") or param.HasField("img_w"):
         return (param.img_h, param.img_w)
     if param.HasField("img_size"):

@@ -1,4 +1,4 @@
-"""Records of LMDBs: their bytes as Datum or AnnotatedDatum, pixels that are not encoded, boxes.
+"""Records of LMDBs: reads a Datum or AnnotatedDatum, its unencoded pixels and its boxes.
 
 Nothing here decodes an image.
 """
@@ -24,8 +24,8 @@ class CorruptRecord(CaffeError):
 def parse(value: bytes) -> pb.AnnotatedDatum:
     """Read the AnnotatedDatum in a record: an image and its objects.
 
-    Raises CorruptRecord where the bytes do not decode, and for a plain Datum, whose bytes decode
-    as an AnnotatedDatum without a datum.
+    Raises CorruptRecord where the bytes do not decode, and for a plain Datum, which decodes as an
+    AnnotatedDatum without a datum.
     """
     try:
         record = pb.AnnotatedDatum.FromString(value)
@@ -91,7 +91,7 @@ def _shaped(values: np.ndarray, what: str, datum: pb.Datum) -> np.ndarray:
 def is_truncated_jpeg(data: bytes) -> bool:
     """Tell whether the end of a JPEG is missing.
 
-    libjpeg decodes such a file all the same, and paints the missing part grey.
+    libjpeg still decodes such a file, and paints the missing part grey.
     """
     return data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < 0
 

@@ -1,4 +1,4 @@
-"""What the schema says about a message's fields, for every protobuf runtime."""
+"""Describes the fields of messages, under every protobuf runtime."""
 
 from __future__ import annotations
 

@@ -25,21 +25,21 @@ M = TypeVar("M", bound=Message)
 
 
 def read_net(path: PathLike) -> pb.NetParameter:
-    """Read the net of a prototxt, and bring old forms to today's. Raises ParseError."""
+    """Read the net of a prototxt, and upgrade old forms. Raises ParseError."""
     net = read(path, pb.NetParameter)
     upgrade_net(net, str(path))
     return net
 
 
 def read_solver(path: PathLike) -> pb.SolverParameter:
-    """Read the solver of a prototxt, and bring old forms to today's. Raises ParseError."""
+    """Read the solver of a prototxt, and upgrade old forms. Raises ParseError."""
     solver = read(path, pb.SolverParameter)
     upgrade_solver(solver, str(path))
     return solver
 
 
 def read(path: PathLike, cls: type[M]) -> M:
-    """Read a text file as the message type cls, as written: nothing is upgraded.
+    """Read a text file as the message type cls, without upgrading old forms.
 
     Raises ParseError where the file is missing, is binary or does not parse.
     """
@@ -80,7 +80,7 @@ def dumps(message: Message) -> str:
 def _print(message: Message, indent: str, lines: list[str]) -> None:
     """Append the message's lines, as text_format.MessageToString would write them.
 
-    This is three times as fast: each field's name and each value's spelling is made once.
+    This is three times as fast: it spells each field's name and each value once.
     """
     for field, value in message.ListFields():
         name, repeated, spell = _spelling(field)
@@ -97,7 +97,7 @@ def _print(message: Message, indent: str, lines: list[str]) -> None:
 def _spelling(field: Any) -> tuple[str, bool, Callable[[Any], str] | None]:
     """Return a field's name, whether it is a list, and a function that spells a value.
 
-    For a field of messages, there is no such function.
+    For a field of messages, there is no function.
     """
     if field.message_type:
         return field.name, is_repeated(field), None
@@ -125,7 +125,7 @@ def write(message: Message, path: PathLike) -> None:
     write_atomic(path, dumps(message))
 
 
-# ---- What went wrong, in words
+# ---- Wording of errors
 
 _NO_FIELD = re.compile(r'Message type "(.+?)" has no field named "(.+?)"')
 _NO_VALUE = re.compile(r'Enum type "(.+?)" has no value (?:named|with number) (\S+?)\.?$')
@@ -156,7 +156,7 @@ def _explain(
 
 
 def _reworded(wording: str, field: str, cls: type[Message]) -> str:
-    """Say in our words what the parser found.
+    """Reword the parser's message, without file and place.
 
     wording: the parser's message
     field: `name: ` of the field whose value is wrong, or ""

@@ -1,7 +1,7 @@
-"""Old forms of nets and solvers, brought to today's.
+"""Upgrades old forms of nets and solvers to the current form.
 
-V1 layers (V0 layers become V1 layers first), data transformation fields, `input` fields,
-BatchNorm's three `param`s, `solver_type`.
+The old forms are V1 layers (V0 layers become V1 layers first), data transformation fields, `input`
+fields, BatchNorm's three `param`s and `solver_type`.
 Source: util/upgrade_proto.cpp of Caffe.
 """
 
@@ -15,11 +15,11 @@ V1 = pb.V1LayerParameter
 
 
 def upgrade_net(net: pb.NetParameter, path: str = "<net>") -> None:
-    """Bring a net to today's form, in place.
+    """Upgrade a net to the current form, in place.
 
     net: the net of a text or a binary file
     path: the file that errors name
-    Raises ParseError for a net that has no form of today.
+    Raises ParseError for a net that cannot be upgraded.
     """
     if net.layers:
         if net.layer:
@@ -39,10 +39,10 @@ def upgrade_net(net: pb.NetParameter, path: str = "<net>") -> None:
 
 
 def upgrade_solver(solver: pb.SolverParameter, path: str = "<solver>") -> None:
-    """Bring a solver and the nets inside it to today's form, in place.
+    """Upgrade a solver and the nets inside it to the current form, in place.
 
     path: the file that errors name
-    Raises ParseError for a solver or a net that has no form of today.
+    Raises ParseError for a solver or a net that cannot be upgraded.
     """
     if solver.HasField("solver_type"):
         if solver.HasField("type"):
@@ -179,7 +179,7 @@ def _upgrade_v1(old: pb.V1LayerParameter, new: pb.LayerParameter, path: str) -> 
             getattr(new, field.name).extend(value)
 
 
-# A V1 layer's field -> the field of today's `param` that takes its values, one param each.
+# A V1 layer's field -> the field of the current `param` that takes its values, one param each.
 _PARAM_FIELDS = {
     "param": "name",
     "blob_share_mode": "share_mode",

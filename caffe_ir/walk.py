@@ -1,6 +1,6 @@
-"""A net from its first layer to its last: every blob's shape, the values to learn, the cost.
+"""Walks a net from first layer to last: finds every blob's shape, the values to learn, the cost.
 
-It is Caffe's Net::Init without the memory.
+It does what Caffe's Net::Init does, without allocating memory.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class WalkedLayer:
 
 @dataclass
 class Walk:
-    """What walking a net found. Parameters that layers share (`param { name }`) count once.
+    """The result of walking a net. Parameters that layers share (`param { name }`) count once.
 
     layers: every layer, in the net's order
     blobs: the last shape of each name
     inputs: tops of Input layers, and blobs with a given shape that no layer makes
-    outputs: tops that nobody reads, sorted
+    outputs: tops that no layer reads, sorted
     learnable: how many values the solver may change
     frozen: how many of the learnable values have lr_mult 0
     statistics: how many values the solver never touches (BatchNorm's)
@@ -63,8 +63,8 @@ def walk(
 
     inputs: shapes by blob name. They replace what Input, data and Python layers say, or belong to
         blobs that no layer makes.
-    ask: by layer type, a function that knows more than the type's rule: an engine that can run a
-        Python layer's code
+    ask: by layer type, a function that knows more than the type's rule, such as that of an engine
+        that can run a Python layer's code
     Raises CaffeError for a name in inputs that the net lacks, LayerError with layer and field where
     Caffe would refuse the net.
     """
@@ -161,7 +161,7 @@ def _check_repeated(layer: Layer, found: Facts) -> None:
     """Check the fields that are written once per bottom, top or parameter blob."""
     counts = {
         "propagate_down": len(layer.bottom),
-        # A loss may leave its top out, and still weigh it.
+        # A loss may omit its top and still give it a weight.
         "loss_weight": max(len(layer.top), len(found.tops)),
     }
     for name, wanted in counts.items():
@@ -222,7 +222,7 @@ def _count_params(
     shared: dict[str, _Shared],
     found: Walk,
 ) -> None:
-    """Add up parameter blobs. A blob whose name an earlier layer used is that layer's."""
+    """Add up parameter blobs. A blob under an earlier layer's name belongs to that layer."""
     for i, param in enumerate(params):
         values = prod(param.shape)
         if not 0 < values < _INT_LIMIT:

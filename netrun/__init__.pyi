@@ -1,4 +1,4 @@
-# The names of the package, each from its module: __init__.py and type checkers read this list.
+# The public names and their modules: __init__.py and type checkers read this list.
 from caffe_ir.caffe_ir_pb2 import TEST as TEST
 from caffe_ir.caffe_ir_pb2 import TRAIN as TRAIN
 from netrun.engine.transfer import fit_weights as fit_weights

@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
     except CaffeError:
         raise
     except Exception as error:
-        # Only an error needs this, and it imports torch.
+        # Only an error needs this import, which loads torch.
         from netrun.runtime.memory import exhausted  # noqa: PLC0415
 
         if not exhausted(error):

@@ -1,6 +1,6 @@
-"""What follows from a layer's type, fields and bottom shapes.
+"""The rules of layer types: each turns a layer's fields and bottom shapes into its facts.
 
-One function per layer type says it; `facts` finds the function.
+Each type has one function; `facts` finds it.
 """
 
 from __future__ import annotations

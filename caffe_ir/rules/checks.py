@@ -1,6 +1,6 @@
 """Checks and arithmetic that several rules share.
 
-Each check raises LayerError, with the layer and, where one is wrong, the field.
+Each check raises LayerError with the layer and, if one is wrong, the field.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FILLERS = (
     "msra",
     "bilinear",
 )
-MANY = 1 << 30  # the most of a count that has no limit
+MANY = 1 << 30  # stands for no upper limit
 
 
 def count_blobs(
@@ -86,7 +86,7 @@ def bottom_text(layer: Layer, bottoms: Shapes, index: int) -> str:
 
 
 def axis_of(layer: Layer, shape: Shape, axis: int, field: str) -> int:
-    """Count a field's axis, where -1 is the last, from the front.
+    """Return a field's axis counted from the front; in the field, -1 is the last axis.
 
     Raises LayerError for an axis that the shape lacks.
     """

@@ -132,7 +132,7 @@ def axpy(layer: Layer, bottoms: Shapes) -> Facts:
 
 @rule("BatchReindex")
 def batch_reindex(layer: Layer, bottoms: Shapes) -> Facts:
-    """The top has the items of the first bottom whose numbers the second bottom, a list, gives."""
+    """The top has the first bottom's items at the indices that the second bottom lists."""
     count_blobs(layer, bottoms, 2)
     check(
         len(bottoms[1]) == 1,
@@ -145,9 +145,9 @@ def batch_reindex(layer: Layer, bottoms: Shapes) -> Facts:
 
 @rule("Filter")
 def filter_(layer: Layer, bottoms: Shapes) -> Facts:
-    """The tops are the bottoms before the last, which selects items.
+    """The tops are all bottoms but the last, which selects items.
 
-    How many it selects is known only when the net runs; the shapes here have all items.
+    Only a run of the net knows how many it selects; the shapes here have all items.
     """
     count_blobs(layer, bottoms, (2, MANY), len(bottoms) - 1)
     selector = bottoms[-1]

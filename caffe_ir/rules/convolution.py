@@ -25,9 +25,9 @@ def spatial(layer: Layer, field: str, axes: int, default: int | None) -> list[in
     The field is written once, or once per axis, or as FIELD_h and FIELD_w.
     field: kernel_size, stride, pad or dilation
     axes: how many spatial axes the bottom has
-    default: None where the field must be written
-    Raises LayerError for another number of values, for both forms at once, and for a 0 where only
-    pad may be 0.
+    default: the value of a field that is not written; None for a required field
+    Raises LayerError for another number of values, for both forms at once, and for a 0 in any field
+    but pad.
     """
     param = layer.convolution_param
     written = list(getattr(param, field))
@@ -61,8 +61,8 @@ def _convolved(layer: Layer, size: int, fields: tuple[int, int, int, int]) -> in
 
     size: the bottom's size along it
     fields: kernel_size, stride, pad and dilation along it
-    Caffe divides towards zero: a kernel that is larger than the padded bottom, by less than the
-    stride, still gives one value, over zeros.
+    Caffe divides towards zero. So a kernel that exceeds the padded bottom by less than the stride
+    still gives one value, over zeros.
     """
     kernel, stride, pad, dilation = fields
     extent = dilation * (kernel - 1) + 1

@@ -1,7 +1,7 @@
 """Layers without bottoms, and Python layers.
 
-A shape that only the data or other code knows raises UnknownShape; `walk` takes such shapes as
-`inputs`.
+Where only the data or other code knows a shape, the rule raises UnknownShape; `walk` takes such
+shapes as `inputs`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def memory_data(layer: Layer, bottoms: Shapes) -> Facts:
 def annotated_data(layer: Layer, bottoms: Shapes) -> Facts:
     """The tops are batch_size x 3 x H x W of transform_param, and ground truth 1 x 1 x boxes x 8.
 
-    How many boxes there are is known only when the net runs; the shape here has 1.
+    Only a run of the net knows how many boxes there are; the shape here has 1.
     """
     count_blobs(layer, bottoms, 0, (1, 2))
     batch = layer.data_param.batch_size
@@ -138,7 +138,7 @@ def _images(
 
     size: height and width that the layer itself gives them, before transform_param resizes and
         crops; None where the layer gives none
-    channels: None where only force_gray says it
+    channels: None where only force_gray decides
     """
     param = layer.transform_param
     check_positive(layer, "batch_size", batch)
@@ -167,7 +167,7 @@ def _images(
 
 
 def _keeps_ratio(layer: Layer) -> bool:
-    """Tell whether images are resized with their ratio kept, so that their sizes differ."""
+    """Tell whether resizing keeps each image's aspect ratio, so that sizes differ."""
     param = layer.transform_param
     small_side = param.resize_param.resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE
     return param.HasField("resize_param") and small_side
@@ -199,7 +199,7 @@ def parameter(layer: Layer, bottoms: Shapes) -> Facts:
 def python(layer: Layer, bottoms: Shapes) -> Facts:
     """The top of netgen's focal loss is a scalar; other tops have shapes that only the code knows.
 
-    A layer without tops needs none.
+    A layer without tops needs no shapes.
     """
     if is_focal_loss(layer):
         count_blobs(layer, bottoms, 4)
@@ -212,6 +212,6 @@ def python(layer: Layer, bottoms: Shapes) -> Facts:
 
 
 def _unknown(layer: Layer, field: str | None, why: str) -> UnknownShape:
-    """Return the error of a layer whose shapes must be given."""
+    """Return the error for a layer that needs given shapes."""
     tops = ", ".join(f"'{top}'" for top in layer.top)
     return UnknownShape(layer.name, f"{why}; the shape of {tops} must be given", field)

@@ -17,8 +17,8 @@ def aspect_ratios(param: pb.PriorBoxParameter) -> list[float]:
 
     The list has 1, then each new aspect_ratio and, with flip, its inverse. A ratio less than 1e-6
     from one already listed, inverses included, is left out together with its own inverse.
-    Every number is a float32 and so is every difference, as in the fork, whose list is a
-    vector<float>: after 0.005 its inverse is 200 exactly, and a 200 that follows is not new.
+    Every number is a float32 and so is every difference, because the fork's list is a
+    vector<float>: the inverse of 0.005 is exactly 200, so a 200 that follows is not new.
     The fork lists the inverse without checking that it is new. No float32 that is 1e-6 or more
     from 1 has an inverse nearer to 1, so Forward writes as many boxes as SetUp counts.
     param: the layer's fields, with positive ratios
@@ -181,7 +181,7 @@ def multibox_loss(layer: Layer, bottoms: Shapes) -> Facts:
 def detection_output(layer: Layer, bottoms: Shapes) -> Facts:
     """The top is 1 x 1 x detections x 7: image, label, score, corners.
 
-    How many it finds is known only when the net runs; the shape here has 1, as Caffe's has.
+    Only a run of the net knows how many it finds; the shape here has 1, as in Caffe.
     Bottoms: location N x 4P, confidence N x P classes, priors 1 x 2 x 4P and, optionally, the
     images, to draw on.
     """

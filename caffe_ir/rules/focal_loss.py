@@ -1,6 +1,6 @@
-"""SSDFocalLoss: the one Python layer whose code is known.
+"""SSDFocalLoss: the one Python layer that this package knows.
 
-netgen writes its file beside a net; netrun has a faster one of its own.
+netgen writes its file beside a net; netrun has a faster version.
 """
 
 from __future__ import annotations
@@ -23,6 +23,6 @@ DEFAULTS = {
 
 
 def is_focal_loss(layer: pb.LayerParameter) -> bool:
-    """Tell whether a Python layer is this one."""
+    """Tell whether a Python layer is SSDFocalLoss."""
     param = layer.python_param
     return (param.module, param.layer) == (MODULE, CLASS)

@@ -15,7 +15,7 @@ from caffe_ir.rules.registry import Facts, Layer, Shapes, rule, shape_text
 
 
 def is_loss(layer: Layer) -> bool:
-    """Tell whether a layer is a loss to Caffe.
+    """Tell whether Caffe treats a layer as a loss.
 
     The first top of a loss has weight 1 by default, and gets a name where it has none.
     Source: LossLayer, which every type that ends in Loss derives from.

@@ -41,7 +41,7 @@ class Param:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a layer's bottoms and fields fix.
+    """The facts that a layer's bottoms and fields determine.
 
     tops: the shape of each top
     params: its parameter blobs

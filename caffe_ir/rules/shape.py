@@ -19,7 +19,7 @@ from caffe_ir.rules.registry import Facts, Layer, Shape, Shapes, rule, shape_tex
 
 @rule("Flatten")
 def flatten(layer: Layer, bottoms: Shapes) -> Facts:
-    """The top has one axis for those of the bottom from axis to end_axis."""
+    """The top has one axis in place of the bottom's axes from axis to end_axis."""
     count_blobs(layer, bottoms)
     not_in_place(layer)
     shape = bottoms[0]
@@ -80,7 +80,7 @@ def _replaced(layer: Layer, shape: Shape) -> tuple[int, int]:
 
 
 def _copied(layer: Layer, shape: Shape, start: int) -> list[int]:
-    """Return the sizes that Reshape gives, with the bottom's, from axis start on, for each 0."""
+    """Return the sizes that Reshape gives; for each 0, the bottom's, from axis start on."""
     sizes = list(layer.reshape_param.shape.dim)
     minus_ones = sizes.count(-1)
     for i, dim in enumerate(sizes):
@@ -160,7 +160,7 @@ def argmax(layer: Layer, bottoms: Shapes) -> Facts:
 
 
 def _check_top_k(layer: Layer, choices: int) -> None:
-    """Check that ArgMax finds at least one value, and not more than there are to choose from."""
+    """Check that ArgMax's top_k is at least 1 and at most the number of choices."""
     top_k = layer.argmax_param.top_k
     wanted = f"must lie between 1 and {choices}, found {top_k}"
     check(1 <= top_k <= choices, layer, "top_k", wanted)

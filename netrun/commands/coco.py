@@ -36,7 +36,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare and print. Raises CaffeError for files of another kind."""
+    """Compute and print the metrics. Raises CaffeError for files of another kind."""
     from netrun.evaluation.coco import coco
 
     metrics = coco(args.results, args.annotations)

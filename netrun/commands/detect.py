@@ -18,7 +18,7 @@ netrun detect --model runs/mine/deploy.prototxt --weights mine_iter_1000.caffemo
   --labelmap data/mine/labelmap.prototxt PHOTOS
 """
 HEAVY = ("netrun.evaluation.detect", "netrun.plots.detections")
-_MOST = 8  # boxes in the line that a picture gets
+_MOST = 8  # boxes in a picture's line
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -126,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _line(boxes: list[Box]) -> str:
-    """The boxes of the highest scores in words; detections.json has all boxes."""
+    """The boxes of the highest scores as text; detections.json has all boxes."""
     line = ", ".join(box.caption for box in boxes[:_MOST]) or "nothing"
     if len(boxes) > _MOST:
         line += f", and {len(boxes) - _MOST} more"

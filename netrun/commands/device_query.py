@@ -1,4 +1,4 @@
-"""`netrun device_query`: what this machine computes with."""
+"""`netrun device_query`: the devices that this machine computes with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line for each thing that computes. Raises CaffeError for a GPU that is not there."""
+    """Print a line for each device. Raises CaffeError for a GPU that does not exist."""
     from netrun.runtime.device import describe
 
     print("\n".join(describe(args.gpu)))

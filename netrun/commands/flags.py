@@ -1,4 +1,4 @@
-"""Flags that several commands share, and what they mean. Importing this loads no library."""
+"""Flags that several commands share, and what they mean. Importing this module loads no library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def add_device(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     """Add --gpu, --cpu, --threads and --precision.
 
-    several: the command takes several GPUs.
+    several: whether the command takes several GPUs.
     """
     gpu = "GPU to run on; without it the CPU"
     cpu = "run on the CPU"
@@ -61,7 +61,7 @@ def add_log(parser: argparse.ArgumentParser) -> None:
 
 
 def add_glog(parser: argparse.ArgumentParser) -> None:
-    """Add glog's flags, which `caffe` takes, too."""
+    """Add glog's flags, which `caffe` takes too."""
     title = "glog's flags (the first four also from the environment: GLOG_minloglevel=2)"
     add = parser.add_argument_group(title).add_argument
     add(
@@ -151,7 +151,7 @@ def refuse_unreadable(model: str, labelmap: str | None) -> None:
 def set_up(args: argparse.Namespace, quiet: bool = False) -> None:
     """Start the log as its flags say, and let PyTorch use as many threads as --threads says.
 
-    quiet: only warnings, to stderr alone.
+    quiet: log only warnings, and only to stderr.
     Raises CaffeError where the log cannot be written.
     """
     import torch
@@ -197,7 +197,7 @@ def device(
 ) -> torch.device:
     """The device that --gpu and --cpu choose, see netrun.runtime.device.choose.
 
-    Raises CaffeError, as that does.
+    Raises CaffeError, as `choose` does.
     """
     from netrun.runtime.device import choose
 
@@ -205,7 +205,7 @@ def device(
 
 
 def options(args: argparse.Namespace) -> RunOptions:
-    """How the run computes, by the flags that the command has."""
+    """The RunOptions that this command's flags ask for."""
     return RunOptions(
         precision=args.precision,
         strict=getattr(args, "strict", False),

@@ -1,4 +1,4 @@
-"""`netrun show`: a net's training images as it sees them."""
+"""`netrun show`: training images as a net sees them."""
 
 from __future__ import annotations
 

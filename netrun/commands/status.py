@@ -55,7 +55,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show a run's status. Raises CaffeError where the folder is no run's."""
+    """Show a run's status. Raises CaffeError for a folder without a run."""
     from netrun.training.status import status
 
     found = status(args.folder)
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_json(found: RunStatus) -> dict[str, Any]:
-    """A status in JSON's terms. NaN and infinity, which JSON lacks, become null."""
+    """A status as a JSON object. NaN and infinity, which JSON lacks, become null."""
     losses = []
     for iteration, loss in found.losses.items():
         losses.append({"iteration": iteration, "loss": _finite(loss)})
@@ -95,14 +95,14 @@ def _values(found: RunStatus) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """The value; None in the place of a number that is not finite."""
+    """The value; None instead of a number that is not finite."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
 
 def _word(value: Any) -> str:
-    """A value for a shell: numbers as the log has them, true or false, nothing for None."""
+    """A value as text for a shell: a number as in the log, true or false, empty for None."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -113,7 +113,7 @@ def _word(value: Any) -> str:
 
 
 def _lines(found: RunStatus) -> list[str]:
-    """The status for people: a line for each value that is there."""
+    """The status for people: a line for each value that exists."""
     lines = {"run": found.run, "iteration": str(found.iteration)}
     if found.max_iter is not None:
         lines["iteration"] += f" of {found.max_iter}"

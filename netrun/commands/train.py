@@ -55,7 +55,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, in this process or in one for each GPU. Raises CaffeError."""
+    """Train in this process, or in a process for each GPU. Raises CaffeError."""
     from netrun.runtime.device import parse
     from netrun.training import distributed
     from netrun.training.signals import TERMINATED, Signals

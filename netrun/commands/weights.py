@@ -141,7 +141,7 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _diff(args: argparse.Namespace) -> int:
-    """Show the differences. As the command `diff`, return 1 where some exist."""
+    """Show the differences. Like the command `diff`, return 1 where there are any."""
     from netrun.weights.contents import compare_weights
 
     lines = compare_weights(*args.files)

@@ -1,1 +1,1 @@
-"""The image layers' parts: decoders of records, SSD's augmentation, a loader that reads ahead."""
+"""Parts of the image layers: decoders of records, SSD's augmentation, a loader that reads ahead."""

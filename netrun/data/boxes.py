@@ -1,4 +1,4 @@
-"""Annotations of one image as arrays, and what SSD's augmentation does to boxes.
+"""Annotations of one image as arrays, and SSD's augmentation of their boxes.
 
 Numbers are float32, as in the fork.
 Source: weiliu89/caffe, branch ssd, src/caffe/util/bbox_util.cpp and
@@ -21,7 +21,7 @@ class Annotations:
     """Objects of one image, in the record's order.
 
     boxes: (n, 4) float32, xmin, ymin, xmax, ymax normalised to the image
-    sizes: (n,) areas that the fork keeps beside a box once it has clipped it, else NaN
+    sizes: (n,) areas; the fork stores one with each box that it clips; NaN for other boxes
     ids: (n, 3) float32, label, instance, difficult
     """
 
@@ -37,7 +37,7 @@ class Annotations:
         return Annotations(self.boxes[which], self.sizes[which], self.ids[which])
 
     def areas(self) -> np.ndarray:
-        """Return the (n,) kept areas, computed where a box has none."""
+        """Return the (n,) stored areas, computed where a box has none."""
         return np.where(np.isnan(self.sizes), areas(self.boxes), self.sizes)
 
 
@@ -48,7 +48,7 @@ def areas(boxes: np.ndarray) -> np.ndarray:
 
 
 def intersections(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Compute the areas that boxes a (4, …) and b (4, …), broadcast, have in common."""
+    """Compute the areas that boxes a (4, …) and b (4, …) share, with broadcasting."""
     ends = np.minimum(a[2:], b[2:])
     starts = np.maximum(a[:2], b[:2])
     sides = np.maximum(ends - starts, np.float32(0))

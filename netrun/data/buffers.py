@@ -1,4 +1,4 @@
-"""Memory for batches, used again once nobody holds the previous batch.
+"""Memory for batches, reused once nobody holds the previous batch.
 
 Fresh memory pages for each batch would cost a tenth of the loader's time.
 """
@@ -12,9 +12,9 @@ import torch
 
 
 class Buffers:
-    """float32 tensors of one shape, in memory that is used again.
+    """float32 tensors of one shape, in reused memory.
 
-    A tensor's memory comes back when the tensor and all views of it are gone, never before.
+    A tensor's memory becomes free only when the tensor and all views of it are gone.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -22,7 +22,7 @@ class Buffers:
         self._free: list[np.ndarray] = []
 
     def take(self) -> torch.Tensor:
-        """Return a tensor of arbitrary content."""
+        """Return a tensor with arbitrary content."""
         block = self._block()
         # torch holds this view as long as any tensor or array shares the storage.
         view = block[:]

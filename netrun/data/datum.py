@@ -36,7 +36,7 @@ class Sample:
     image: (H, W, C), BGR or grey, uint8; float32 where Data's records hold float_data
     annotations: its objects
     label: the whole image's, for data without boxes, or None
-    faults: a phrase for each object that is left out, saying what is wrong with it
+    faults: for each object left out, a phrase that says what is wrong with it
     """
 
     image: np.ndarray
@@ -53,9 +53,9 @@ def decode(
 ) -> Sample:
     """Decode the image and the objects of an AnnotatedDatum.
 
-    Leaves out an object that no image can have: its label is not in the labelmap, or its box
-    is not finite, empty, inverted or wholly outside.
-    labels: the label ids of the labelmap; None: unchecked
+    Leaves out an object that no image can have: one with a label outside the labelmap, or with a
+    box that is not finite, empty, inverted or wholly outside the image.
+    labels: the labelmap's label ids; None: accept any label
     Raises CorruptRecord for a message or an image that cannot be decoded.
     """
     record = parse(value)
@@ -94,8 +94,8 @@ def decode_datum(
 ) -> Sample:
     """Decode the image and the label of a plain Datum, the record of a Data layer.
 
-    mean: what mean_file holds, (C, H, W), or None. Raw records lose it here, since Caffe
-        subtracts it before it crops them; their image is then float32, as is one of float_data
+    mean: the contents of mean_file, (C, H, W), or None. Subtracted here from raw records, because
+        Caffe subtracts it before cropping; their image is then float32, as with float_data
     Raises CorruptRecord for a message or an image that cannot be decoded.
     Raises CaffeError for a mean of another size.
     """
@@ -138,7 +138,7 @@ def _box_fault(
     xmax: float,
     ymax: float,
 ) -> str | None:
-    """Say why these normalised corners are no object's; a box that reaches outside may pass."""
+    """Say why no object can have these normalised corners; a box may reach outside the image."""
     if not all(map(math.isfinite, (xmin, ymin, xmax, ymax))):
         return "which is not finite"
     if xmax <= xmin or ymax <= ymin:
@@ -155,7 +155,7 @@ def decode_image(
 ) -> np.ndarray:
     """Decode an encoded or raw datum's image, ignoring EXIF orientation, as the fork does.
 
-    Returns (H, W, C) uint8, with the image's own channels unless they are forced.
+    Returns (H, W, C) uint8, with the image's own channels unless a flag forces others.
     Raises CorruptRecord where there is no image, or only the beginning of one.
     """
     data = datum.data

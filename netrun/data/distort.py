@@ -1,10 +1,9 @@
 """Photometric distortion: brightness, contrast, saturation, hue, channel order.
 
 Paper: SSD, section 2.2, after Howard 2013.
-The fork adds and multiplies in float and rounds to bytes. Here, bytes are added by the
-rounded amount, and multiplied by the same OpenCV kernel, with the same result. Every
-function overwrites its image, which lies in the cache: new memory would take 3 % of the
-loader's time.
+The fork adds and multiplies in float and rounds to bytes. This module adds the rounded amount to
+bytes, and multiplies them with the same OpenCV kernel; the result is the same. Every function
+overwrites its image, which is in the cache: new memory would take 3 % of the loader's time.
 Source: weiliu89/caffe, branch ssd, src/caffe/util/im_transforms.cpp.
 """
 
@@ -28,7 +27,7 @@ Step = Callable[[np.ndarray], np.ndarray]
 class Distortion:
     """The steps that change the pixels of one image, in order.
 
-    Each step works pixel by pixel, so a crop may come before the distortion or after it.
+    Each step treats pixels one by one, so a crop may come before or after the distortion.
     """
 
     steps: list[Step]
@@ -41,7 +40,7 @@ class Distortion:
 
 
 def check(param: pb.DistortionParameter) -> None:
-    """Refuse the ranges that the fork refuses once it draws from them.
+    """Refuse the ranges that the fork refuses when it draws from them.
 
     Raises CaffeError for such a range.
     """

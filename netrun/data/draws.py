@@ -1,4 +1,4 @@
-"""Random numbers that depend on nothing but the run's seed and the sample's number."""
+"""Random numbers that depend only on the run's seed and the sample's number."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 
 class Draws(threading.local):
-    """A generator that a thread keeps and sets anew for each sample.
+    """A generator that a thread keeps and reseeds for each sample.
 
-    To make one takes much longer, since it first asks the system for a seed.
+    A new generator would take much longer, because it first asks the system for a seed.
     """
 
     def __init__(self) -> None:

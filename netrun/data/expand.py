@@ -1,8 +1,8 @@
-"""Zoom out: the image at a random place of a larger canvas of the mean colour.
+"""Zoom out: put the image at a random place on a larger canvas of the mean colour.
 
 Paper: SSD, section 3.6.
-Only the window that is later cut out of the canvas is ever made, in memory that serves one
-window after the other.
+This module makes only the window that is later cut out of the canvas, and reuses memory from window
+to window.
 Source: weiliu89/caffe, branch ssd, src/caffe/data_transformer.cpp.
 """
 
@@ -33,13 +33,13 @@ class Rect:
     height: int
 
     def of(self, image: np.ndarray) -> np.ndarray:
-        """Return the view of an (H, W, C) image that it covers; the image must contain it."""
+        """Return a view of an (H, W, C) image inside the rectangle; the image must contain it."""
         right = self.left + self.width
         bottom = self.top + self.height
         return image[self.top : bottom, self.left : right]
 
     def within(self, window: Rect) -> Rect:
-        """Return its part inside a window, in its own coordinates.
+        """Return the rectangle's part inside a window, in the rectangle's own coordinates.
 
         The part has no width or no height where the two do not meet.
         """
@@ -59,8 +59,8 @@ def draw(
     """Draw a random canvas around an image.
 
     width, height: of the image
-    Returns the canvas in the image's pixels (left and top are not positive), or None where
-    this image is not expanded.
+    Returns the canvas in the image's pixels (left and top are at most 0), or None where this image
+    is not expanded.
     """
     chance, amount, x, y = rng.random(4).tolist()
     if chance > param.prob or abs(param.max_expand_ratio - 1) < 1e-2:
@@ -87,7 +87,7 @@ def pixels(window: Box, width: int, height: int) -> Rect:
 def turned(place: Rect, width: int, height: int) -> tuple[Rect, int | None]:
     """Flip a rectangle in a canvas so that its wider margins lie to the right and below.
 
-    `Resize` spares the work on margins there.
+    `Resize` saves the work on margins there.
     width, height: of the canvas
     Returns the rectangle and cv2.flip's code, None where nothing is flipped.
     """
@@ -102,7 +102,7 @@ def turned(place: Rect, width: int, height: int) -> tuple[Rect, int | None]:
 class Canvas(threading.local):
     """Memory that a thread keeps for its windows.
 
-    All of it has the mean colour whenever no window is in use.
+    While no window is in use, all of it has the mean colour.
     mean: the colour, one value for all channels or one per channel; empty: black
     """
 

@@ -1,9 +1,9 @@
-"""Batches of images, which threads make ahead.
+"""Batches of images, which threads prepare in advance.
 
 Sample i of a run (counted over all its processes) is record i modulo the number of records,
-or the record that `order` gives for i. It draws from a generator of its own, Philox keyed by
-(seed, i). So order and random numbers depend on nothing but seed and batch number: any batch
-can be sought, a resumed run goes on exactly, and the number of threads is free.
+or the record that `order` gives for i. It draws from a generator of its own, Philox keyed by (seed,
+i). So order and random numbers depend only on seed and batch number: a run can seek any batch and
+resume exactly, with any number of threads.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _NO_OBJECT = np.full((1, 8), -1, np.float32)
 
 @dataclass(frozen=True)
 class Plan:
-    """Which samples this process takes, and how.
+    """Which samples this process takes, and how it loads them.
 
-    batch_size: of this process
-    seed: of the random numbers
-    rank, world: this process's place among the run's, whose batches interleave
-    labels: the labelmap's ids; None: unchecked
-    force_color, force_gray: decode images so
+    batch_size: this process's batch size
+    seed: the random numbers' seed
+    rank, world: this process's number and the number of processes, which take batches in turn
+    labels: the labelmap's ids; None: accept any label
+    force_color, force_gray: decode every image in colour, or in grey
     strict: stop at a corrupt record or object instead of leaving it out
     pinned: keep batches in page-locked memory, for copies to a GPU
     ahead: how many batches to make in advance
@@ -73,7 +73,7 @@ def cores() -> int:
 
 
 class _Item(NamedTuple):
-    """What a thread made: a sample's objects and label, and the array that holds its pixels."""
+    """A sample that a thread made: its objects and label, and the array that holds its pixels."""
 
     found: Annotations
     label: int | None
@@ -85,8 +85,8 @@ class Loader:
 
     data is (N, C, H, W) float32. labels is (1, 1, rows, 8) float32, a row for each object of
     the batch: [item, label, instance, xmin, ymin, xmax, ymax, difficult], or one row of -1.
-    Where the records carry no annotations, labels is (N,). Where nothing fixes the images'
-    size, a batch of one has the size of its image.
+    For records without annotations, labels is (N,). Where nothing fixes the images' size, a batch
+    of one has the size of its image.
 
     A record that cannot be read is logged with its key, and the next readable record takes
     its place. Objects that `decode` leaves out are logged likewise. close() logs the counts.
@@ -94,9 +94,9 @@ class Loader:
     reader: the records
     transformer: what happens to each image
     plan: which samples this process takes
-    annotated: whether records carry annotations; None: as in the first record
-    read: gives a record's content by its number; default: an AnnotatedDatum's
-    order: gives the record's number for a sample's
+    annotated: whether records have annotations; None: decided by the first record
+    read: returns the content of the record with a number; default: decodes an AnnotatedDatum
+    order: returns the record's number for a sample's number
     Raises CaffeError when no record can be read, and where `Transformer` does, naming source
     and record.
     """
@@ -116,7 +116,7 @@ class Loader:
         self._plan = plan
         self._read = read or self._decoded
         self._order = order
-        # By logged record: how many of its objects are left out, -1 for the whole record.
+        # For each logged record, how many of its objects are left out; -1: the whole record.
         self._left_out: dict[int, int] = {}
         self._lock = threading.Lock()
         self._draws = Draws()
@@ -162,7 +162,8 @@ class Loader:
             self._made.append(self._start(self._next + len(self._made)))
         data, jobs = self._made.popleft()
         try:
-            # For all at once: awake, this thread would only get in the way of the workers.
+            # Wait for all at once: if it woke in between, this thread would only disturb the
+            # workers.
             wait(jobs)
             items = [job.result() for job in jobs]
         except BaseException:
@@ -197,7 +198,7 @@ class Loader:
             self._left_out.clear()
 
     def _drop(self) -> None:
-        """Cancel the batches that are being made."""
+        """Cancel the unfinished batches."""
         for _, jobs in self._made:
             for job in jobs:
                 job.cancel()
@@ -246,7 +247,7 @@ class Loader:
         return _Item(found, sample.label, data)
 
     def _sample(self, index: int) -> tuple[int, Sample]:
-        """The number and content of sample `index`'s record, or of the next readable one."""
+        """The number and content of the record of sample `index`, or of the next readable one."""
         count = len(self._reader)
         first = self._order(index)
         for step in range(count):
@@ -279,7 +280,7 @@ class Loader:
         self._note(record, len(faults), f"has {faults[0]}{more}", "left out")
 
     def _note(self, record: int, objects: int, what: str, remedy: str) -> None:
-        """Log what is wrong with a record, once; or stop there, if strict."""
+        """Log once what is wrong with a record; in a strict run, raise CaffeError instead."""
         where = f"{self._reader.source}: record '{self._key(record)}' {what}"
         if self._plan.strict:
             raise CaffeError(where)

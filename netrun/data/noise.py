@@ -1,7 +1,7 @@
 """noise_param: thirteen ways to spoil an image, applied after resizing.
 
-The fork ignores noise_param.prob and changes every image in each way that the parameter
-names; so does this module.
+Like the fork, this module ignores noise_param.prob and changes every image in each way that the
+parameter names.
 Source: weiliu89/caffe, branch ssd, src/caffe/util/im_transforms.cpp.
 """
 
@@ -22,7 +22,7 @@ _POSTERS = (np.arange(256) // 64 * 64 + 32).astype(np.uint8)
 def check(param: pb.NoiseParameter) -> None:
     """Refuse salt and pepper of an impossible fraction, or without a colour.
 
-    Without one, the fork reads out of bounds.
+    Without a colour, the fork reads out of bounds.
     Raises CaffeError for either.
     """
     if not param.saltpepper:
@@ -87,7 +87,7 @@ def _clahe(image: np.ndarray, _: pb.NoiseParameter) -> np.ndarray:
 
 
 def _jpeg(image: np.ndarray, param: pb.NoiseParameter) -> np.ndarray:
-    """Code the image as JPEG of this quality and decode it; a quality below 0 does nothing."""
+    """Encode the image as a JPEG of the given quality and decode it; below 0, do nothing."""
     if not param.jpeg > 0:
         return image
     flag = cv2.IMREAD_GRAYSCALE
@@ -125,7 +125,7 @@ _CHANGES: list[tuple[str, Callable[[np.ndarray, pb.NoiseParameter], np.ndarray]]
 
 
 def _luminance(image: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Change the luminance of a colour image, or a grey image as it is."""
+    """Change the luminance of a colour image, or the values of a grey one."""
     if image.ndim == 2 or image.shape[2] == 1:
         return change(image)
     ycrcb = cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb)
@@ -139,7 +139,7 @@ def _saltpepper(
     param: pb.SaltPepperParameter,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Give pixels drawn with replacement, `fraction` of all, the parameter's value."""
+    """Set a `fraction` of the pixels, drawn with replacement, to the parameter's value."""
     height, width = image.shape[:2]
     image = image.copy()
     count = floor(np.float32(param.fraction) * np.float32(width) * np.float32(height))
@@ -154,10 +154,9 @@ def _saltpepper(
 
 
 def _first_bytes_of_lab(image: np.ndarray) -> np.ndarray:
-    """What the fork makes of convert_to_lab, which is no Lab.
+    """The fork's convert_to_lab, whose result is not Lab.
 
-    It converts to floats, then reads the first bytes of each row, as many as the image has
-    columns times channels.
+    The fork converts to floats, then reads the first columns times channels bytes of each row.
     """
     floats = image.astype(np.float32) * np.float32(1 / 255)
     lab = cv2.cvtColor(floats, cv2.COLOR_BGR2Lab)

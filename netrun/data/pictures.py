@@ -19,7 +19,7 @@ from ssd_common.pictures import Box
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
-# An image, BGR uint8 of shape (H, W, 3), or where images lie: a file, a folder or an LMDB.
+# An image, BGR uint8 of shape (H, W, 3), or the path of a file, a folder or an LMDB.
 Source = PathLike | np.ndarray
 
 
@@ -27,9 +27,9 @@ Source = PathLike | np.ndarray
 class Picture:
     """An image to detect on.
 
-    name: its path, its key in an LMDB, or an array's position among the sources, from 0
+    name: the image's path, its key in an LMDB, or an array's position among the sources, from 0
     image: (H, W, 3) uint8, BGR
-    truth: its objects, where it comes from an LMDB
+    truth: the image's objects, if it comes from an LMDB
     """
 
     name: str
@@ -40,7 +40,7 @@ class Picture:
 def sources_of(images: Source | Iterable[Source]) -> list[Source]:
     """List one source or several.
 
-    Raises CaffeError for a path that does not exist, and for an array that is no BGR image.
+    Raises CaffeError for a path that does not exist, and for an array that is not a BGR image.
     """
     if isinstance(images, (str, os.PathLike, np.ndarray)):
         images = [images]
@@ -68,7 +68,7 @@ def pictures_in(
     """Read the images of files, folders, LMDBs and arrays, one after the other.
 
     names: class names by label, for the objects in LMDBs
-    limit: the most images to read; None: all
+    limit: how many images to read at most; None: all
     Raises CaffeError for an image that cannot be read, and for a folder without images.
     """
     count = 0

@@ -1,4 +1,4 @@
-"""Where samples come from: records by number, lists of image files, random orders."""
+"""Sources of samples: records by number, lists of image files, random orders."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from netrun.data.datum import NO_OBJECTS, Sample, decode_image
 from ssd_common.errors import CaffeError
 from ssd_common.files import read_bytes
 
-# Philox keys whose second word is this or more belong to no sample.
+# Philox keys with a second word of this or more belong to no sample.
 _ORDERS = 1 << 63
 
 
 class Records(Protocol):
-    """Records by number, under the keys by which messages name them."""
+    """Records by number; messages name each record by its key."""
 
     source: str
 
@@ -33,15 +33,15 @@ class Records(Protocol):
     def __len__(self) -> int: ...
 
     def close(self) -> None:
-        """Close whatever is open."""
+        """Close open files."""
 
 
 class ImageList:
     """The images and labels of ImageData's list file, each line `path label`.
 
     source: the list file
-    root: text that stands before each path
-    size: (height, width) to scale to; None: the image's own
+    root: text to put before each path
+    size: (height, width) to scale to; None: keep the image's own
     color: whether images are BGR; grey otherwise
     Raises CaffeError, naming file and line, for a list that is missing, is empty or lacks a
     label.
@@ -114,12 +114,12 @@ def permutation(count: int, seed: int, number: int) -> np.ndarray:
 
 
 class Order:
-    """The record's number for a sample's number.
+    """Gives the record's number for a sample's number.
 
     All processes of a run have the same order.
     count: how many records there are
-    shuffle: whether each pass has a new random order; otherwise one record follows the other
-    skip: the seed draws how many records, below this, to pass over at first (rand_skip)
+    shuffle: whether each pass has a new random order; otherwise records keep their order
+    skip: the run first skips fewer records than this; the seed draws how many (rand_skip)
     """
 
     def __init__(

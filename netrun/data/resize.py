@@ -1,6 +1,6 @@
 """Resize policies: WARP, FIT_SMALL_SIZE, FIT_LARGE_SIZE_AND_PAD, for pixels and for boxes.
 
-The fork ignores resize_param.prob; so does this module.
+Like the fork, this module ignores resize_param.prob.
 Source: weiliu89/caffe, branch ssd, src/caffe/util/im_transforms.cpp and bbox_util.cpp.
 """
 
@@ -36,19 +36,19 @@ def scaled(
     interpolation: int,
     end: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """Scale an image to `size`, sparing the work on a margin of one colour.
+    """Scale an image to `size`, without the work on a margin of one colour.
 
-    With `end` fewer than one of 1,000 values of CUBIC and LANCZOS4 differ, by one grey level:
-    OpenCV's own vector tails.
+    With `end`, fewer than one in 1,000 values of CUBIC and LANCZOS4 differ, by one grey level,
+    because of OpenCV's own vector tails.
     size: (width, height)
-    end: (x, y) from where on the image has the colour of its last pixel; None: nowhere
+    end: (x, y) from which on the image has the colour of its last pixel; None: no such margin
     """
     if end is None:
         return cv2.resize(image, size, interpolation=interpolation)
     whole = (image.shape[1], image.shape[0])
     out = []
     used = []
-    # The widest kernel, LANCZOS4, reaches 4 pixels of the source to each side.
+    # The widest kernel, LANCZOS4, extends over 4 pixels of the source on each side.
     for length, to, edge in zip(whole, size, end, strict=True):
         changing = min(ceil((edge + 5) * to / length) + 1, to)
         out.append(changing)
@@ -85,19 +85,19 @@ class Resize:
         self._modes = modes or [cv2.INTER_LINEAR]
 
     def interpolation(self, rng: np.random.Generator) -> int:
-        """Draw one of the policy's interpolation modes, with equal chance, as OpenCV's number."""
+        """Draw one of the policy's interpolation modes, with equal chance, as OpenCV numbers it."""
         if len(self._modes) == 1:
             return self._modes[0]
         return self._modes[int(rng.integers(len(self._modes)))]
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Return the (width, height) that an image of this size gets."""
+        """Return the (width, height) that an image of this size is resized to."""
         if self.param.resize_mode == R.FIT_SMALL_SIZE:
             return self._inner(width, height)
         return self.param.width, self.param.height
 
     def _inner(self, width: int, height: int) -> tuple[int, int]:
-        """The (width, height) of the image itself, without padding, once scaled."""
+        """The (width, height) of the scaled image, without padding."""
         to_width = self.param.width
         to_height = self.param.height
         if self.param.resize_mode == R.WARP:
@@ -112,11 +112,10 @@ class Resize:
         return max(floor(aspect * np.float32(to_height)), 1), to_height
 
     def symmetric(self, interpolation: int, width: int, height: int) -> bool:
-        """Tell whether an image of this size, flipped, gives the flipped result.
+        """Tell whether a flipped image of this size gives the flipped result.
 
-        True for AREA, the costliest mode, where the image shrinks both ways. Of many images,
-        fewer than one of 10,000 values differ, by one grey level: floats add up in another
-        order.
+        True for AREA, the costliest mode, where the image shrinks both ways. Fewer than one in
+        10,000 values differ, by one grey level, because floats add up in another order.
         """
         to_width, to_height = self._inner(width, height)
         return interpolation == cv2.INTER_AREA and to_width <= width and to_height <= height
@@ -130,9 +129,9 @@ class Resize:
     ) -> np.ndarray:
         """Resize and pad an (H, W, C) uint8 image, keeping its channels.
 
-        end: (x, y) from where on the image has the colour of its last pixel; None: nowhere
-        flip: cv2.flip's code, undoes how the image was flipped
-        Raises CaffeError for pad_value of another number of channels.
+        end: (x, y) from which on the image has the colour of its last pixel; None: no margin flip:
+        cv2.flip's code to undo the image's flip; None: the image is not flipped
+        Raises CaffeError for a pad_value with another number of channels.
         """
         inner = self._inner(image.shape[1], image.shape[0])
         out = scaled(image, inner, interpolation, end)
@@ -150,7 +149,7 @@ class Resize:
         inner: tuple[int, int],
         channels: int,
     ) -> np.ndarray:
-        """The image of size `inner` in the middle of the policy's size."""
+        """The image, of size `inner`, padded on all sides to the policy's size."""
         values = list(self.param.pad_value)
         if len(values) not in (0, 1, channels):
             raise CaffeError(
@@ -181,7 +180,7 @@ class Resize:
     ) -> Annotations:
         """Move the objects of an image of this size to where the policy puts them.
 
-        The sides of the padding are not rounded to pixels, as in the fork.
+        As in the fork, the padding's sides are not rounded to pixels.
         """
         to = np.array([self.param.width, self.param.height], np.float32)
         old = np.array([width, height], np.float32)
@@ -213,7 +212,7 @@ class Resize:
 
         Only FIT_SMALL_SIZE with both scales does so; other policies return the objects as
         they are.
-        width, height: of the image before the policy
+        width, height: the image's size before the policy
         window: the part cut out of the image after the policy
         Raises CaffeError where the window is smaller than the scales.
         """

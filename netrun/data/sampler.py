@@ -21,13 +21,12 @@ _TINY = np.finfo(np.float32).tiny
 
 
 class BatchSamplers:
-    """All samplers of a layer, tried together: every trial of every sampler is an array's row.
+    """All samplers of a layer, tried together: an array has a row for every trial of every sampler.
 
-    Each sampler keeps its first max_sample windows that meet its constraint within
-    max_trials; one of all windows kept is drawn. One object that meets a constraint is
-    enough. Of several kinds in one constraint only the first of jaccard_overlap,
-    sample_coverage, object_coverage counts: once an object passes that one, the fork calls
-    the window found.
+    Each sampler makes max_trials windows and keeps the first max_sample of them that meet its
+    constraint; then one of all kept windows is drawn. One object that meets a constraint is enough.
+    If a constraint has several kinds, only the first of jaccard_overlap, sample_coverage,
+    object_coverage counts: the fork accepts a window once an object passes that one.
     Raises CaffeError for scales or aspect ratios that the fork refuses.
     """
 
@@ -58,7 +57,7 @@ class BatchSamplers:
     ) -> Box | None:
         """Draw a window, inside [0, 1], of an image with these objects.
 
-        Returns None where no sampler found one.
+        Returns None where no sampler finds a window.
         """
         if not self._most:
             return None
@@ -85,7 +84,7 @@ class BatchSamplers:
         return np.concatenate([corner, corner + sides])
 
     def _met(self, windows: np.ndarray, found: Annotations) -> np.ndarray:
-        """Mask of the windows that meet their constraint.
+        """The mask of the windows that meet their constraint.
 
         Every overlap is a matrix (objects, windows).
         """
@@ -131,7 +130,7 @@ def _ranges(sampler: pb.Sampler) -> tuple[float, float, float, float]:
 
 
 def _limits(constraint: pb.SampleConstraint) -> list[tuple[float, float]]:
-    """The (least, most) of each kind; only the first kind that the constraint gives counts."""
+    """The (least, most) of each kind; only the first kind in the constraint counts."""
     limits = [_NEVER] * 3
     for k, kind in enumerate(_KINDS):
         has_least = constraint.HasField(f"min_{kind}")
@@ -154,7 +153,7 @@ def _denominator(
     whole: np.ndarray,
     objects: np.ndarray,
 ) -> np.ndarray:
-    """What a kind of overlap divides the common area by: union, window or object."""
+    """The divisor of the common area for a kind of overlap: union, window or object."""
     if kind == 0:
         return whole + objects - common
     if kind == 1:

@@ -3,21 +3,21 @@
 The steps: distort, expand, sample a window, resize, noise, crop, mirror, mean, scale. Order
 and distributions are the fork's, but for these differences:
 
-The fork codes the image as JPEG again after each of distort, expand and crop, and so reads
-its own compression artefacts; here pixels pass from step to step as they are. (In TEST too:
-the empty batch_sampler of the released test nets counts as a crop. A small detector had an
-mAP of 0.7076 in the fork, and 0.7135 here and in the fork without the coding.)
+The fork encodes the image as JPEG again after each of distort, expand and crop, and so reads its
+own compression artefacts; here, steps pass pixels on unchanged. (The fork does so in TEST too: the
+empty batch_sampler of the released test nets counts as a crop. A small detector had an mAP of
+0.7076 in the fork, and 0.7135 here and in the fork without the encoding.)
 
-The window is cut out first, and only the part of the image that it shows is distorted. This
+This module cuts the window out first, and distorts only the part of the image in it. This
 changes nothing, since distortion works pixel by pixel and the geometry does not depend on
 pixels; only OpenCV's HSV to BGR differs, by one grey level between its vectorised and its
 scalar columns.
 
-AREA scales an expanded image flipped where that spares work: of many images, fewer than one
-of 10,000 values differ, by one grey level.
+AREA scales an expanded image flipped where that saves work: fewer than one in 10,000 values differ,
+by one grey level.
 
-Raw (not encoded) images take the same way; the fork does not distort them and cannot resize
-them.
+Raw (not encoded) images pass through the same steps; the fork does not distort them and cannot
+resize them.
 
 Source: weiliu89/caffe, branch ssd, src/caffe/data_transformer.cpp and
 src/caffe/layers/annotated_data_layer.cpp.
@@ -42,11 +42,11 @@ from ssd_common.errors import CaffeError
 
 
 class Transformer:
-    """The transformation that transform_param and batch_samplers ask for.
+    """The transformation that transform_param and batch_samplers describe.
 
     It holds no random state, so any thread may call it.
     phase: pb.TRAIN crops (crop_size) at random, pb.TEST in the middle
-    mean: what mean_file holds, (C, H, W) float32, or None
+    mean: the contents of mean_file, (C, H, W) float32, or None
     Raises CaffeError for parameters that the fork refuses.
     """
 
@@ -77,7 +77,7 @@ class Transformer:
 
     @property
     def one_size(self) -> bool:
-        """Whether all images come out at one size, whatever their own."""
+        """Whether all images get the same size, whatever their own."""
         if all(self._crop):
             return True
         if self.resize is None:
@@ -95,7 +95,7 @@ class Transformer:
         sample: Sample,
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, Annotations]:
-        """Transform an image up to mean and scale, which `normalise` applies.
+        """Transform an image, except for mean and scale, which `normalise` applies.
 
         Distortion overwrites the sample's image.
         Returns the (H, W, C) uint8 image and its objects.
@@ -193,7 +193,7 @@ class Transformer:
         image: np.ndarray,
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, Box]:
-        """The part of the image that crop_size, or crop_h and crop_w, leave, and its window.
+        """The part of the image inside crop_size, or crop_h and crop_w, and its window.
 
         crop_h or crop_w alone starts at the corner.
         """
@@ -219,8 +219,7 @@ class Transformer:
     def normalise(self, image: np.ndarray, out: np.ndarray) -> None:
         """Write (pixel - mean) * scale of an image into `out`.
 
-        A uint8 image loses the mean of mean_file, or mean_value; a float32 one, mean_value
-        only.
+        The mean is mean_file's or mean_value for a uint8 image, only mean_value for a float32 one.
         image: (H, W, C)
         out: (C, H, W) float32, contiguous
         Raises CaffeError for a mean of another shape.
@@ -278,7 +277,7 @@ def _check(param: pb.TransformationParameter, mean: np.ndarray | None) -> None:
 
 
 def _normalised(view: Rect, whole: Rect) -> Box:
-    """The box of one rectangle of pixels, normalised to another that starts at the origin."""
+    """A rectangle of pixels as a box, normalised to another rectangle that starts at the origin."""
     right = view.left + view.width
     bottom = view.top + view.height
     return (

@@ -1,4 +1,4 @@
-"""Frames of a video file as the loader's records."""
+"""Serves frames of a video file as the loader's records."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ssd_common.errors import CaffeError
 class Video:
     """Every (skip + 1)-th frame of a file, under its number.
 
-    Frames that are asked for in order are decoded once each.
-    Raises CaffeError for a file that is missing or no video.
+    A caller that asks for frames in order has each decoded once.
+    Raises CaffeError for a file that is missing or is not a video.
     """
 
     def __init__(self, source: str, skip: int = 0) -> None:
@@ -31,7 +31,7 @@ class Video:
         if self._frames < self._step:
             self.close()
             raise CaffeError(f"{source}: cannot be read as a video of at least {self._step} frames")
-        self._at = 0  # the frame that the decoder gives next
+        self._at = 0  # the decoder's next frame
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -43,13 +43,13 @@ class Video:
         return [f"frame {self._number(i)}".encode() for i in range(len(self))]
 
     def _number(self, index: int) -> int:
-        """The file's frame for a record: Caffe skips before it takes one."""
+        """The number in the file of a record's frame: Caffe skips frames before it takes one."""
         return (index + 1) * self._step - 1
 
     def order(self, index: int) -> int:
         """Return the record for a sample.
 
-        Raises CaffeError behind the last record, where Caffe ends the run.
+        Raises CaffeError after the last record, where Caffe ends the run.
         """
         if index >= len(self):
             raise CaffeError(f"{self.source}: the video ends after {len(self)} frames")

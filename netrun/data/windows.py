@@ -22,7 +22,7 @@ from netrun.data.transform import Transformer
 from ssd_common.errors import CaffeError
 from ssd_common.files import read_bytes
 
-# Philox keys whose second word is this or more choose windows.
+# Philox keys with a second word of this or more choose windows.
 _PICKS = 1 << 62
 
 # An image's number, a class, and the box's x1, y1, x2, y2 in pixels.
@@ -40,10 +40,10 @@ class WindowSample(Sample):
 
 
 def _integers(words: Iterator[str], count: int) -> list[int]:
-    """Take so many words as integers.
+    """Read the next `count` words as integers.
 
-    Raises ValueError for a word that is none, StopIteration where words are missing: a list lets
-    it through, a generator expression would make a RuntimeError of it.
+    Raises ValueError for a word that is not an integer, StopIteration where words are missing: a
+    list passes that on, a generator expression would turn it into a RuntimeError.
     """
     return [int(next(words)) for _ in range(count)]
 
@@ -51,11 +51,11 @@ def _integers(words: Iterator[str], count: int) -> list[int]:
 class WindowFile:
     """The windows of a file, background first.
 
-    Each image is `# index`, path, channels, height, width, a count, and as many rows
-    `class overlap x1 y1 x2 y2`. The seed draws the windows of a batch: first background,
-    then fg_fraction of foreground.
-    Raises CaffeError, naming file and image, for another form, and where foreground or
-    background is missing.
+    Each image is `# index`, path, channels, height, width, a count, and that many rows `class
+    overlap x1 y1 x2 y2`. The seed draws the windows of a batch: first background, then fg_fraction
+    of foreground.
+    Raises CaffeError, naming file and image, for a file of another form, and for one without
+    foreground or background.
     """
 
     def __init__(self, param: pb.WindowDataParameter, seed: int) -> None:
@@ -153,7 +153,7 @@ class WindowFile:
 
 
 def _round(value: np.float32) -> int:
-    """C's round: halves away from zero."""
+    """Round as C does: halves away from zero."""
     return int(math.copysign(math.floor(abs(float(value)) + 0.5), value))
 
 
@@ -161,7 +161,7 @@ class _Span(NamedTuple):
     """One axis of a window.
 
     low, high: what to cut out of the image, both ends inside
-    length: of that, once scaled
+    length: the length of that part, once scaled
     before, behind: the empty margins on the canvas
     """
 
@@ -173,11 +173,11 @@ class _Span(NamedTuple):
 
 
 class _Cut(NamedTuple):
-    """What to cut out of the image, and where it comes to lie on the canvas.
+    """What to cut out of the image, and where to put it on the canvas.
 
-    x1, y1, x2, y2: in the image's pixels, both ends inside
-    width, height: of the part, once scaled
-    left, top: on the canvas
+    x1, y1, x2, y2: the part to cut out, in the image's pixels, both ends inside
+    width, height: the part's size, once scaled
+    left, top: the part's place on the canvas
     """
 
     x1: int
@@ -191,10 +191,10 @@ class _Cut(NamedTuple):
 
 
 class WindowTransformer(Transformer):
-    """A window, with context, scaled to crop_size.
+    """Cuts out windows, with context, and scales them to crop_size.
 
-    context_pad widens the window, and crop_mode may widen it to a square. The result is zero
-    where the image does not reach.
+    context_pad widens the window, and crop_mode may widen it to a square. The result is zero beyond
+    the image.
     """
 
     def __init__(
@@ -242,7 +242,7 @@ class WindowTransformer(Transformer):
         return canvas, NO_OBJECTS
 
     def _mean_of(self, cut: _Cut) -> np.ndarray:
-        """The mean to subtract: mean_value, or mean_file's middle where the cut lies on it."""
+        """The mean to subtract: mean_value, or the cut's part of mean_file's central square."""
         if self._mean is None:
             return np.array(self._param.mean_value or [0.0], np.float32)
         offset = (self._mean.shape[2] - self._side) // 2

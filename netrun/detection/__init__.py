@@ -1,1 +1,1 @@
-"""Boxes: coding, matching, suppression, mining, and detections in result files."""
+"""Boxes: coding, matching, suppression, hard example mining, and detections in result files."""

@@ -17,7 +17,7 @@ CENTER_SIZE = pb.PriorBoxParameter.CENTER_SIZE
 CORNER_SIZE = pb.PriorBoxParameter.CORNER_SIZE
 
 _TINY = torch.finfo(torch.float32).tiny
-_BLOCK = 64  # boxes of a list that the CPU suppresses at a time: they fit into the cache
+_BLOCK = 64  # boxes of a list that the CPU suppresses at once: they fit into the cache
 _PAIRS = 1 << 27  # box pairs whose IoU a device holds at once
 
 
@@ -46,7 +46,7 @@ def iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def _shared_side(a: torch.Tensor, b: torch.Tensor, axis: int) -> torch.Tensor:
-    """The length along an axis (0: x, 1: y) that boxes share, 0 where they are apart."""
+    """The length that boxes share along an axis (0: x, 1: y); 0 where they do not meet."""
     end = torch.minimum(a[..., 2 + axis], b[..., 2 + axis])
     start = torch.maximum(a[..., axis], b[..., axis])
     return end.sub_(start).clamp_(min=0)
@@ -64,10 +64,10 @@ def encode(
     variances: torch.Tensor | None,
     code_type: int = CENTER_SIZE,
 ) -> torch.Tensor:
-    """Compute what a head must predict over priors for it to mean boxes.
+    """Compute the codes that a head must predict over priors to describe these boxes.
 
     boxes, priors: (..., 4)
-    variances: (..., 4), the code's divisors; None with encode_variance_in_target
+    variances: (..., 4), divide the code; None with encode_variance_in_target
     code_type: CORNER, offsets of the corners; CORNER_SIZE, the same in prior widths and
         heights; CENTER_SIZE, the coding of Faster R-CNN, which SSD uses (section 2.2)
     """
@@ -82,7 +82,7 @@ def _encode_undivided(
     priors: torch.Tensor,
     code_type: int,
 ) -> torch.Tensor:
-    """The codes of boxes before their variances divide them."""
+    """The codes of boxes, not yet divided by the variances."""
     center, size = _centers_sizes(priors)
     if code_type == CENTER_SIZE:
         box_center, box_size = _centers_sizes(boxes)
@@ -101,11 +101,11 @@ def decode(
     variances: torch.Tensor | None,
     code_type: int = CENTER_SIZE,
 ) -> torch.Tensor:
-    """Compute the boxes that predictions over priors mean: the inverse of `encode`.
+    """Compute the boxes that predicted codes over priors describe: the inverse of `encode`.
 
     codes, priors: (..., 4)
     variances, code_type: as in `encode`
-    Returns boxes (..., 4), which may reach over the image's border.
+    Returns boxes (..., 4), which may extend beyond the image.
     """
     offset = codes
     if variances is not None:
@@ -125,12 +125,12 @@ def nms(
     scores: torch.Tensor,
     threshold: float,
 ) -> torch.Tensor:
-    """Suppress, greedily, every box that overlaps a better one.
+    """Suppress greedily every box that overlaps a better one.
 
     boxes: (K, 4)
     scores: (K,)
-    threshold: a box falls where its IoU with a better one exceeds it
-    Returns the places (int64) of the boxes kept: best score first, equal scores in order.
+    threshold: a box is suppressed where its IoU with a better one exceeds this
+    Returns the indices (int64) of the kept boxes: best score first, equal scores in order.
     """
     _, order = stable_topk(scores, len(scores))
     ranked = boxes[order][None]
@@ -148,14 +148,14 @@ def greedy_keep(
     scores: torch.Tensor | None = None,
     limit: int = 0,
 ) -> torch.Tensor:
-    """Tell which boxes of B ranked lists greedy suppression keeps.
+    """Tell which boxes greedy suppression keeps in each of B ranked lists.
 
     boxes: (B, K, 4), best first
-    valid: bool (B, K), true for the boxes of each list, which come before its padding
-    threshold: a box falls where its IoU with a better one exceeds it
-    eta: below 1, each box kept multiplies the threshold by it while that is above 0.5
-    scores: (B, K), or None; with `limit`, lets suppression stop early
-    limit: the caller wants only the `limit` best boxes kept over all lists (0: every one)
+    valid: bool (B, K), true for boxes, false for the padding behind them
+    threshold: a box is suppressed where its IoU with a better one exceeds this
+    eta: if below 1, each kept box multiplies the threshold by eta while the threshold exceeds 0.5
+    scores: (B, K), or None; together with `limit`, they let suppression stop early
+    limit: how many of the best kept boxes over all lists the caller wants (0: all)
     Returns bool (B, K).
     """
     if eta < 1:
@@ -176,8 +176,8 @@ def _keep_by_blocks(
 ) -> torch.Tensor:
     """Suppress block after block of all lists.
 
-    First, a block loses the boxes that overlap one kept in an earlier block; then rounds
-    settle the rest. A list drops out once its next score is below the `limit` best kept.
+    First, kept boxes of earlier blocks suppress boxes of a block; then rounds settle the rest. A
+    list is done once its next score is below the `limit` best kept.
     """
     keep = torch.zeros_like(valid)
     lists = torch.arange(len(valid))
@@ -204,9 +204,9 @@ def _kept_before(
     lists: torch.Tensor,
     start: int,
 ) -> torch.Tensor:
-    """The boxes (L, M, 4) that the given lists keep before place `start`.
+    """The boxes (L, M, 4) that the given lists keep before index `start`.
 
-    Zeros, which overlap nothing, pad a list that keeps fewer than the longest one.
+    Zeros, which overlap nothing, pad the shorter lists.
     """
     kept = keep[lists, :start]
     longest = int(kept.sum(1).max())
@@ -219,11 +219,11 @@ def _keep_by_rounds(
     valid: torch.Tensor,
     threshold: float,
 ) -> torch.Tensor:
-    """Suppress all lists at once, in rounds until nothing changes, not box by box.
+    """Suppress all lists at once, in rounds until nothing changes.
 
-    A kept box removes the worse ones that it overlaps. All boxes start as kept; round r
-    settles every box whose fate hangs on a chain of at most r others. The fixed point is
-    unique, so it is the greedy answer.
+    A kept box removes the worse boxes that it overlaps. All boxes start as kept; round r settles
+    every box that depends on a chain of at most r others. The fixed point is unique, so it is the
+    greedy answer.
     """
     dtype = torch.float32
     if boxes.is_cuda:
@@ -245,7 +245,7 @@ def _keep_lists_adaptive(
     threshold: float,
     eta: float,
 ) -> torch.Tensor:
-    """Suppress list after list with a threshold that falls, on the host."""
+    """Suppress list after list on the host, with a falling threshold."""
     keep = np.zeros(valid.shape, bool)
     counts = valid.sum(-1).tolist()
     for row, own, count in zip(keep, boxes.cpu(), counts, strict=True):
@@ -258,7 +258,7 @@ def _keep_adaptive(
     threshold: float,
     eta: float,
 ) -> np.ndarray:
-    """The places kept of one ranked list; every box kept lowers the threshold."""
+    """The kept indices of one ranked list; every kept box lowers the threshold."""
     keep = np.zeros(len(boxes), bool)
     limit = np.float32(threshold)
     for start in range(0, len(boxes), _BLOCK):

@@ -14,15 +14,15 @@ from netrun.detection.boxes import area, nms
 from netrun.detection.matching import UNMATCHED
 from netrun.detection.stable_topk import stable_topk
 
-_SMALL = 1e-5  # NMS takes no box of less area as an example
+_SMALL = 1e-5  # NMS ignores boxes of a smaller area
 
 
 @dataclass(frozen=True)
 class Thinning:
-    """How NMS thins the examples before mining takes the best.
+    """How NMS thins out the examples before mining takes the best.
 
     boxes: (N or 1, P, 4)
-    threshold: IoU above which an example of less loss falls
+    threshold: NMS drops an example that overlaps one of greater loss by a larger IoU
     top_k: how many examples of greatest loss to look at (-1: all)
     """
 
@@ -40,12 +40,12 @@ def max_negative(
     *,
     thinning: Thinning | None = None,
 ) -> torch.Tensor:
-    """Choose the negatives to learn from: unmatched priors of greatest loss.
+    """Choose the negatives to learn from: the unmatched priors of greatest loss.
 
     index, overlap: (N, P), from `match`
     loss: (N, P), confidence losses
     ratio: how many negatives each matched prior of an image allows
-    neg_overlap: a prior with at least this IoU with an object is no negative
+    neg_overlap: a prior that has at least this IoU with an object is not a negative
     Returns bool (N, P).
     """
     eligible = (index == UNMATCHED) & (overlap < neg_overlap)
@@ -78,7 +78,7 @@ def _greatest(
     wanted: torch.Tensor,
     thinning: Thinning | None,
 ) -> torch.Tensor:
-    """The `wanted` (N,) eligible places of greatest loss in each image, bool (N, P)."""
+    """Mark in each image the `wanted` (N,) eligible priors of greatest loss: bool (N, P)."""
     chosen = torch.zeros_like(loss, dtype=torch.bool)
     if thinning is None:
         ranked = torch.where(eligible, loss, -torch.inf)
@@ -99,7 +99,7 @@ def _thinned(
     places: torch.Tensor,
     thinning: Thinning,
 ) -> torch.Tensor:
-    """The places of one image that NMS leaves of `places`, greatest loss first.
+    """The part of one image's `places` that NMS keeps, greatest loss first.
 
     loss: (P,)
     boxes: (P, 4)

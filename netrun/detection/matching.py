@@ -22,7 +22,7 @@ _NO_OVERLAP = 1e-6  # an IoU up to this counts as 0
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The objects of a batch, every image's list padded to one length.
+    """The objects of a batch; padding gives all images' lists the same length.
 
     boxes: (N, G, 4); zeros, which match nothing, are padding
     labels: int64 (N, G)
@@ -45,12 +45,12 @@ def ground_truth(
 ) -> GroundTruth:
     """Read the objects of a batch out of a label blob.
 
-    The host works the layout out, so a blob in host memory makes nothing wait for a GPU.
+    The host computes the layout, so for a blob in host memory nothing waits for a GPU.
     rows: (1, 1, R, 8), each [image, label, instance, xmin, ymin, xmax, ymax, difficult];
         image -1 is padding
-    images: how many images the batch has (N)
-    device: where the result lies
-    classes: labels lie in [0, classes); None: unchecked
+    images: how many images are in the batch (N)
+    device: where to put the result
+    classes: labels must lie in [0, classes); None: not checked
     background: the label that no object may have
     difficult: whether difficult objects count
     Raises CaffeError for a label that is the background's or outside the classes.
@@ -103,17 +103,17 @@ def match(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Match candidate boxes to objects; nothing here waits for a GPU.
 
-    First, each object takes one candidate to itself: the pair of greatest IoU goes first,
-    then the earlier candidate, then the earlier object. Then, if per_prediction, every other
+    First, each object gets a candidate of its own: the pair of greatest IoU comes first, among
+    equals the earlier candidate, then the earlier object. Then, if per_prediction, every other
     candidate takes the object that it overlaps most (the earlier of equals).
     candidates: (N or 1, P, 4)
     truth: (N, G, 4), zeros are padding
     per_prediction: whether the second step happens
     threshold: the least IoU of the second step
-    ignore_cross_boundary: whether candidates that reach over the image's border match nothing
+    ignore_cross_boundary: whether candidates that extend beyond the image match nothing
     Returns (index, overlap), both (N, P): index, int64, is the object of each candidate,
-    UNMATCHED, or IGNORED for one that reaches over the border; overlap is its best IoU with
-    any object.
+    UNMATCHED, or IGNORED for one that extends beyond the image; overlap is its best IoU with any
+    object.
     """
     overlaps = iou(truth, candidates)
     overlaps.masked_fill_(overlaps <= _NO_OVERLAP, 0)
@@ -133,13 +133,13 @@ def match(
 
 
 def _bipartite(overlaps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Give each object a candidate to itself, greatest overlap first.
+    """Give each object a candidate of its own, greatest overlap first.
 
-    An object can lose at most G - 1 candidates to the G - 1 others, so its G best suffice.
-    Keys hold overlap and place, so one argmax settles ties too.
+    An object can lose at most G - 1 candidates to the G - 1 others, so its G best suffice. Keys
+    hold overlap and index, so one argmax also resolves ties.
     overlaps: (N, G, P)
-    index: (N, P), the object that each candidate has so far
-    Returns `index` with these candidates changed.
+    index: (N, P), the object of each candidate so far
+    Returns `index`, changed for these candidates.
     """
     objects, count = overlaps.shape[1:]
     keys = sortable_keys(overlaps).topk(min(objects, count)).values  # (N, G, K)

@@ -1,4 +1,4 @@
-"""From boxes of the net's input to boxes in pixels of the photograph it was resized from."""
+"""Converts boxes of the net's input to pixels of the photograph that the input was made from."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _without_padding(
     width: int,
     resize: pb.ResizeParameter,
 ) -> np.ndarray:
-    """Boxes relative to the photograph inside its padding; boxes wholly in padding stay."""
+    """Boxes relative to the photograph without its padding; boxes wholly in the padding stay."""
     aspect = _f(width) / _f(height)
     target = _f(resize.width) / _f(resize.height)
     inner = np.array([0, 0, 1, 1], _f)

@@ -1,4 +1,4 @@
-"""Detections in the files of the challenges: VOC's comp4 texts, COCO's JSON, ILSVRC's text."""
+"""Writes detections in the challenges' formats: VOC's comp4 texts, COCO's JSON, ILSVRC's text."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def _number_or_name(name: str) -> int | str:
 
 
 class ResultFiles:
-    """Collects the detections of num_test_image images, writes them, and begins anew.
+    """Collects the detections of num_test_image images, writes them, and starts again.
 
     VOC: PREFIX<label name>.txt, one a class; COCO: PREFIX.json; ILSVRC: PREFIX.txt.
-    Boxes are in pixels of the photographs, rounded as the fork's DetectionOutput rounds them.
-    param: what save_output_param says
-    background: the label that is no class
-    Raises CaffeError for an unknown format, for a label map or name_size file that does not
-    serve, and for a folder that cannot be made.
+    Boxes are in pixels of the photographs, rounded as in the fork's DetectionOutput.
+    param: the layer's save_output_param
+    background: the background's label
+    Raises CaffeError for an unknown format, for an unusable label map or name_size file, and for a
+    folder that cannot be made.
     """
 
     def __init__(self, param: pb.SaveOutputParameter, background: int) -> None:
@@ -73,13 +73,13 @@ class ResultFiles:
 
     @staticmethod
     def wanted(param: pb.SaveOutputParameter) -> bool:
-        """Tell whether the fork writes: where folder, label map and name_size file are given."""
+        """Tell whether the fork writes files: only with folder, label map and name_size file."""
         return bool(param.output_directory and param.label_map_file and param.name_size_file)
 
     def add(self, rows: np.ndarray) -> None:
-        """Take the detections of the next image; write after the last of num_test_image.
+        """Add the next image's detections; write the files after the last of num_test_image images.
 
-        rows: (n, 7), as DetectionOutput gives them
+        rows: (n, 7), from DetectionOutput
         Raises CaffeError for a label that the label map lacks.
         """
         name, height, width = self.images[self._count]
@@ -138,7 +138,7 @@ class ResultFiles:
 
 
 def _class_names(file: str, background: int) -> dict[int, str]:
-    """The names of a label map's classes, by label, without the background's."""
+    """The names of a label map's classes by label, without the background."""
     items = [item for item in label_map.read(file).item if item.label != background]
     names = {item.label: item.name for item in items}
     if len(names) < len(items) or len(set(names.values())) < len(items):
@@ -149,7 +149,7 @@ def _class_names(file: str, background: int) -> dict[int, str]:
 def _edges(box: np.ndarray) -> str:
     """xmin, ymin, xmax, ymax of a box in whole pixels.
 
-    The fork cuts each number to a whole one before it adds them.
+    The fork truncates each number before it adds them.
     """
     x, y, width, height = (int(v) for v in box)
     return f"{x} {y} {x + width} {y + height}"

@@ -1,4 +1,4 @@
-"""Soft suppression: a box that overlaps a better one loses score instead of falling.
+"""Soft suppression: lowers the score of a box that overlaps a better one, instead of dropping it.
 
 Paper: Bodla et al. 2017, "Soft-NMS", ICCV.
 """
@@ -9,7 +9,7 @@ import torch
 
 from netrun.detection.boxes import iou
 
-# A box of a lower score counts as suppressed.
+# A box with a lower score counts as suppressed.
 # Source: lib/nms/cpu_nms.pyx in bharatsingh430/soft-nms.
 LOWEST = 0.001
 
@@ -22,12 +22,12 @@ def soft_nms(
     """Lower the scores of boxes by linear soft suppression.
 
     A score that falls below LOWEST becomes 0.
-    Each step takes the best box left of a list (the first among equals). Every other box
-    left whose IoU with it exceeds the threshold has its score multiplied by 1 − IoU.
+    Each step takes the best remaining box of a list (the first among equals). It multiplies the
+    score of every other remaining box by 1 − IoU where their IoU exceeds the threshold.
     boxes: (..., K, 4)
     scores: (..., K); -inf stands for no box
-    threshold: IoU; the default is that of the authors' code
-    Returns the scores left, (..., K).
+    threshold: IoU; the default comes from the authors' code
+    Returns the lowered scores, (..., K).
     Source: equation 3 of the paper.
     """
     count = scores.shape[:-1].numel()
@@ -48,6 +48,6 @@ def soft_nms(
 
 
 def _first_greatest(values: torch.Tensor) -> torch.Tensor:
-    """The place of each row's greatest value, the first among equals; max promises no order."""
+    """The index of each row's first greatest value; max does not guarantee the first."""
     greatest = values == values.amax(1, keepdim=True)
     return greatest.to(torch.uint8).argmax(1)

@@ -1,6 +1,6 @@
 """Rankings in which equal values keep their order, as in Caffe's stable sorts.
 
-torch.topk promises no order among equal values.
+torch.topk does not guarantee the order of equal values.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import torch
 def sortable_keys(values: torch.Tensor) -> torch.Tensor:
     """Make int64 keys that rank greater values, and earlier ones among equals, higher.
 
-    The upper half of a key is the float32's bits made monotone; the lower half is the
-    place, counted from the end.
+    The upper half of a key is the float32's bits, made monotone; the lower half is the index,
+    counted from the end.
     values: float (..., P)
     Returns keys (..., P).
     """
@@ -33,7 +33,7 @@ def stable_topk(values: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tenso
     """Take the k greatest values of the last axis.
 
     values: (..., P), P >= k
-    Returns (values, places), each (..., k), falling; equal values keep their order.
+    Returns (values, indices), each (..., k), greatest first; equal values keep their order.
     """
     length = values.shape[-1]
     keys = sortable_keys(values).topk(k).values

@@ -1,1 +1,1 @@
-"""A prototxt made runnable: graph, parameters, execution."""
+"""Runs a prototxt: graph, parameters, execution."""

@@ -1,4 +1,4 @@
-"""Puts a net together from its prototxt: layers, parameters, graph, shapes of blobs."""
+"""Builds a net from its prototxt: layers, parameters, graph, shapes of blobs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Assembly:
     learnable: the parameters that some layer owns.
     graph: which layer makes and which layers read each blob.
     loss_weights: the weight of every top in the net's loss, by the top's name.
-    shapes: of every blob, by its name.
-    bottoms: for each layer, the shapes of the bottoms that its facts are for.
+    shapes: the shape of every blob, by the blob's name.
+    bottoms: for each layer, the bottoms' shapes from which its facts follow.
     plan: what memory and work a pass may save.
     """
 
@@ -40,7 +40,7 @@ class Assembly:
 
 
 def sources_of_facts(context: Context, given: Mapping[str, Shape]) -> dict[str, Ask]:
-    """What gives the facts of layer types whose rule does not know them all, by type.
+    """By layer type, what gives the facts that the type's rule does not know.
 
     given: shapes that the caller insists on, by top.
     """

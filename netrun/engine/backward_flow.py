@@ -1,4 +1,4 @@
-"""Which layers Caffe calls Backward of, and for which bottoms.
+"""Finds the layers whose Backward Caffe calls, and the bottoms that get a gradient.
 
 Source: weiliu89/caffe (ssd), Net::Init in src/caffe/net.cpp.
 """
@@ -20,7 +20,7 @@ class BackwardFlow:
     """
 
     def __init__(self, layers: Sequence[Layer], force_backward: bool) -> None:
-        """layers: of the net, in order. force_backward: the net's own field."""
+        """layers: the net's layers, in order. force_backward: the net's own field."""
         self.layers: list[bool] = []
         self.bottoms: list[list[bool]] = []
         self.rated = [_learns(layer) for layer in layers]
@@ -30,7 +30,7 @@ class BackwardFlow:
             self._force(layers)
 
     def _follow(self, layers: Sequence[Layer]) -> None:
-        """Mark, from the data on, layers that learn or have a bottom that wants a gradient."""
+        """Mark, from the data forwards, layers that learn or have a bottom with a gradient."""
         wanted: dict[str, bool] = {}
         for layer, learns in zip(layers, self.rated, strict=True):
             names = layer.param.bottom
@@ -42,7 +42,7 @@ class BackwardFlow:
             wanted.update(dict.fromkeys(layer.param.top, goes_back))
 
     def _force(self, layers: Sequence[Layer]) -> None:
-        """Mark everything but the bottoms that take no gradient, as force_backward does."""
+        """Mark everything except the bottoms that take no gradient, as force_backward does."""
         for i, layer in enumerate(layers):
             self.layers[i] = True
             self.rated[i] = [True] * len(self.rated[i])
@@ -51,10 +51,10 @@ class BackwardFlow:
                     self.bottoms[i][j] = True
 
     def _stop_where_no_loss_is(self, layers: Sequence[Layer]) -> None:
-        """Unmark, from the losses back, two kinds of layers.
+        """Unmark, from the losses backwards, two kinds of layers.
 
-        These are layers that no loss depends on, and layers whose every top is read only by
-        layers that compute no gradient of it.
+        No loss depends on the first kind. The tops of the second have only readers that compute no
+        gradient of them.
         """
         under_loss: set[str] = set()
         skipped: set[str] = set()

@@ -1,4 +1,4 @@
-"""Blobs of a net: named tensors, whose memory the net may release and take again."""
+"""Blobs of a net: named tensors; the net may release their memory and allocate it again."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ssd_common.errors import CaffeError
 
 
 class Blob:
-    """A blob of a net: what the latest pass has put there, zeros before the first.
+    """A blob of a net: it holds the latest pass's values, and zeros before the first pass.
 
-    shape: of the blob until it has a tensor.
+    shape: the blob's shape until it has a tensor.
     device: where the tensor lives.
-    loss_weight: by how much the blob's sum counts in the net's loss.
+    loss_weight: the factor of the blob's sum in the net's loss.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class Blob:
     def leaf(self, gradient: bool) -> torch.Tensor:
         """Make the tensor the start of a new graph, in the same memory, and return it.
 
-        gradient: whether autograd computes one.
+        gradient: whether autograd computes the tensor's gradient.
         """
         self._tensor = self.tensor.detach().requires_grad_(gradient)
         return self._tensor
 
     @property
     def shape(self) -> Shape:
-        """The sides of the tensor, or those that it will have."""
+        """The tensor's shape, or the shape that it will get."""
         if self._tensor is None:
             return self._shape
         return tuple(self._tensor.shape)
@@ -69,7 +69,7 @@ class Blob:
     def reshape(self, *sides: int | Sequence[int]) -> None:
         """Give the blob this shape.
 
-        Values stay where their count stays the same; else they become zeros.
+        Values stay if their count stays the same; else they become zeros.
         Raises CaffeError for a negative side.
         """
         shape = tuple(int(side) for part in sides for side in np.ravel(part))
@@ -87,10 +87,10 @@ class Blob:
 class ParamBlob(Blob):
     """A parameter as one layer sees it.
 
-    Its shape may differ from its tensor's: then the tensor belongs to another layer.
+    Its shape may differ from its tensor's if the tensor belongs to another layer.
     """
 
     @property
     def shape(self) -> Shape:
-        """The sides that this layer gives the parameter."""
+        """The shape that this layer gives the parameter."""
         return self._shape

@@ -1,4 +1,4 @@
-"""The shapes of data layers' tops that prototxt and rule leave open, and only the data know."""
+"""Finds shapes of data layers' tops that the prototxt and the rule leave to the data."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TYPES = (
 
 
 class DataShapes:
-    """Finds the facts of data layers for `walk`, once each, by the first record if need be.
+    """Finds the facts of each data layer for `walk`, once, from the first record if necessary.
 
-    A corrupt first record does not stop it, even in a strict run: then the first forward stops
-    there, else it says which record takes its place.
+    A corrupt first record does not stop it, even in a strict run. The first forward then stops a
+    strict run, or logs which record takes the corrupt one's place.
     """
 
     def __init__(self, context: Context, given: Mapping[str, Shape]) -> None:

@@ -1,6 +1,6 @@
-"""Logs what Caffe logs of every layer under `debug_info`.
+"""Logs every layer as Caffe does under `debug_info`.
 
-That is the mean absolute value of tops, parameters and gradients.
+The log has the mean absolute values of tops, parameters and gradients.
 Source: weiliu89/caffe (ssd), src/caffe/net.cpp.
 """
 
@@ -17,13 +17,13 @@ from netrun.layers import Layer
 from netrun.runtime import log
 
 Tops = Mapping[tuple[int, int], Tensor]  # by layer and number
-Gradient = Callable[[], Tensor | None]  # asks for a gradient after the backward pass
+Gradient = Callable[[], Tensor | None]  # returns a gradient after the backward pass
 
 
 def show_forward(layers: Sequence[Layer], tops: Tops, positions: Iterable[int]) -> None:
     """Log the tops and parameters of the layers at these positions.
 
-    tops: what a pass has recorded, before in-place layers wrote over it.
+    tops: what a pass has recorded, before in-place layers overwrote it.
     """
     for i in positions:
         layer = layers[i]
@@ -54,14 +54,14 @@ def pass_and_show(
     forward: Callable[[], tuple[Tensor, Tops]],
     force_backward: bool,
 ) -> None:
-    """Run a pass forward and backward, and log all that Caffe logs of both.
+    """Run a forward and a backward pass, and log both as Caffe does.
 
-    parameters: those that the net owns.
-    forward: computes the net and records it; returns its loss and its tops.
+    parameters: the parameters that the net owns.
+    forward: runs the net and records its tops; returns its loss and its tops.
     force_backward: the net's own field.
 
-    Meanwhile layers read views of their parameters: where several share one, the log shows every
-    layer's own part of the gradient.
+    During the pass, layers read views of their parameters. So where several share one, the log
+    shows each layer's own part of the gradient.
     """
     owners = [_owners(layer) for layer in layers]
     sums = {blob: _copied_gradient(blob) for blobs in owners for blob in blobs}
@@ -105,7 +105,7 @@ def _show_bottoms(
     gradients: Sequence[Gradient],
     shown: Sequence[bool],
 ) -> None:
-    """Log the gradients of the bottoms that Caffe computes one for."""
+    """Log the gradients of the bottoms for which Caffe computes one."""
     where = f"    [Backward] Layer {layer.name}, "
     names = layer.param.bottom
     for name, gradient, wanted in zip(names, gradients, shown, strict=True):
@@ -144,7 +144,7 @@ def _show_parameters(
 
 
 def _gradient_of(tensor: Tensor) -> Gradient:
-    """What asks, after a backward pass, for the gradient of a tensor in the midst of the graph."""
+    """A function that returns, after a backward pass, the gradient of a tensor inside the graph."""
     found: list[Tensor] = []
     if tensor.requires_grad:
         tensor.register_hook(found.append)
@@ -175,7 +175,7 @@ def _norm(tensors: list[Tensor], order: int) -> str:
 
 
 def _mean(tensor: Tensor | None) -> str:
-    """The mean absolute value; 0 for no tensor, and as in Caffe 0 / 0 for an empty one."""
+    """The mean absolute value: 0 for no tensor; 0 / 0 for an empty one, as in Caffe."""
     if tensor is None:
         return log.number(0.0)
     mean = tensor.detach().abs().mean()

@@ -1,4 +1,4 @@
-"""Engine: a prototxt made runnable on PyTorch, tensors in and out."""
+"""Engine: runs a prototxt on PyTorch, with tensors in and out."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from ssd_common.files import PathLike
 
 
 class Engine:
-    """A net that computes on tensors: `run`, then `loss`.
+    """A net that computes on tensors: call `run`, then `loss`.
 
     prototxt: a path or a NetParameter.
     phase: pb.TRAIN or pb.TEST.
     weights: a .caffemodel to start from.
-    level, stages: for include and exclude rules.
-    device: where tensors live (default: the CPU).
+    level, stages: select layers by include and exclude rules.
+    device: where the tensors are (default: the CPU).
     inputs: shapes to give Input layers in place of the prototxt's.
     options: how the run computes.
 
     param: the net as Caffe's Net::Init sees it.
     layer_list: the net's layers.
     graph: which layer makes and which layers read each blob.
-    blobs: by name.
+    blobs: the net's blobs, by name.
     params: each layer's parameters, in Caffe's order, by the layer's name.
     learnable: the parameters that some layer owns.
     loss_weights: the weight of every top in the net's loss, by the top's name.
@@ -91,7 +91,7 @@ class Engine:
         }
 
     def _blobs_of(self, layer: Layer) -> list[Blob]:
-        """A layer's parameters; one that it shares in another shape has its owner's tensor."""
+        """A layer's parameters; one shared in another shape has its owner's tensor."""
         blobs: list[Blob] = []
         for i, tensor in enumerate(layer.blobs):
             shape = tuple(tensor.shape)
@@ -99,7 +99,7 @@ class Engine:
             blobs.append(self.param_blob_class(shape, self.device, tensor=owner))
         return blobs
 
-    # ---- what the net is
+    # ---- names and facts of the net
 
     @property
     def name(self) -> str:
@@ -129,9 +129,9 @@ class Engine:
     ) -> dict[str, torch.Tensor]:
         """Compute the layers at positions start to end - 1; return the outputs' tensors.
 
-        Afterwards `loss` is the net's loss. In TRAIN, autograd can go back from there.
-        show: log what layers compute, as debug_info does; None: as the last pass did, and at
-        first as the net's own debug_info says.
+        Then `loss` is the net's loss. In TRAIN, autograd can go back from it.
+        show: whether to log what layers compute, as debug_info does; None: as in the last pass, or
+        in the first pass as the net's own debug_info says.
         """
         if end is None:
             end = len(self.layer_list)
@@ -141,7 +141,7 @@ class Engine:
         return {name: self.blobs[name].tensor for name in self.outputs}
 
     def run_and_show_both(self) -> dict[str, torch.Tensor]:
-        """Do `run` and the backward pass of its loss, and log what debug_info logs of both.
+        """Do `run` and the backward pass of its loss, and log both as debug_info does.
 
         Returns the outputs' tensors.
         """
@@ -184,7 +184,7 @@ class Engine:
         self.runner.watch(forward)
 
     def recompute(self) -> None:
-        """Fill blobs that a run has released: compute all layers but the data's again."""
+        """Fill blobs that a run has released: compute all layers except data layers again."""
         self._compute(self._behind_data(), gradients=False)
 
     def _behind_data(self) -> list[int]:
@@ -204,10 +204,7 @@ class Engine:
         release: bool = False,
         show: bool | None = None,
     ) -> None:
-        """Do what Runner.compute does.
-
-        pycaffe's Net first takes over what its caller wrote to arrays.
-        """
+        """Call Runner.compute. pycaffe's Net first copies in what its caller wrote to arrays."""
         self.runner.compute(
             positions,
             gradients,
@@ -217,14 +214,14 @@ class Engine:
         )
 
     def reshape(self) -> None:
-        """Give all blobs the shapes that a forward over the inputs would give them."""
+        """Give all blobs the shapes that a forward from the present inputs gives them."""
         inputs = {name: self.blobs[name].shape for name in self.inputs}
         walked = walk(self.param, inputs, self._facts)
         for name, shape in walked.blobs.items():
             self.blobs[name].reshape(*shape)
 
     def seek(self, batch: int) -> None:
-        """Have the next run compute batch `batch` (from 0) with its data and random masks."""
+        """Make the next run compute batch `batch` (from 0), with its data and random masks."""
         for layer in self.layer_list:
             layer.seek(batch)
 
@@ -239,7 +236,7 @@ class Engine:
         """Copy weights out of a .caffemodel or .caffemodel.h5 into the layers of the same names.
 
         Returns the names of the file's other layers.
-        Raises ParseError for what is neither, CaffeError where counts or shapes of blobs differ.
+        Raises ParseError for any other file, CaffeError where counts or shapes of blobs differ.
         """
         return layer_weights.load(self.layer_list, path, self.shared)
 
@@ -267,10 +264,10 @@ class Engine:
         return every - {(p.layer, p.index) for p in self.learnable}
 
     def save(self, path: PathLike, diffs: bool = False, hdf5: bool | None = None) -> None:
-        """Write a .caffemodel, whole or not at all.
+        """Write a .caffemodel atomically.
 
-        diffs: write gradients as well.
-        hdf5: write HDF5 (default: where the name ends in `.h5`).
+        diffs: whether to write gradients as well.
+        hdf5: whether to write HDF5 (default: if the name ends in `.h5`).
         Raises CaffeError where the file cannot be written.
         """
         layers = self.layer_list

@@ -1,4 +1,4 @@
-"""Which layer makes and which layers read each blob, in every version that in-place layers make."""
+"""The graph of a net: which layers make and read each blob, with a version per in-place layer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from caffe_ir import caffe_ir_pb2 as pb
 
-# Ends the name of a top that the prototxt leaves out. Such a top counts in the loss, but is no
-# output and is not saved.
+# The end of the name of a top that the prototxt leaves out. Such a top counts in the loss, but is
+# not an output and is not saved.
 AUTOMATIC = " (automatic)"
 
 
@@ -16,11 +16,11 @@ AUTOMATIC = " (automatic)"
 class Version:
     """A blob as one layer makes it.
 
-    name: of the blob.
-    layer: position of the layer that makes it.
-    top: the blob's number among that layer's tops.
+    name: the blob's name.
+    layer: the position of the layer that makes it.
+    top: its number among that layer's tops.
     first: whether no earlier layer makes the blob.
-    readers: positions of the layers that read this version.
+    readers: the positions of the layers that read this version.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Version:
 class Graph:
     """Which layer makes and which layers read each version of each blob.
 
-    versions: all of them, in the order in which layers make them.
+    versions: all versions, in the order in which layers make them.
     bottoms: for each layer, the versions that it reads.
     last: the last version of each blob, by the blob's name.
     """
@@ -45,7 +45,7 @@ class Graph:
 
     @property
     def outputs(self) -> list[str]:
-        """The named blobs that no layer reads, in Caffe's order, which is the alphabet's."""
+        """The named blobs that no layer reads, in Caffe's order, which is alphabetical."""
         found = []
         for name, version in self.last.items():
             if not version.readers and not name.endswith(AUTOMATIC):
@@ -54,7 +54,7 @@ class Graph:
 
     @property
     def last_reads(self) -> dict[int, list[str]]:
-        """The blobs that a layer is the last to read, by the position of that layer."""
+        """For each layer's position, the blobs that no later layer reads."""
         found: dict[int, list[str]] = {}
         for name, version in self.last.items():
             if version.readers:
@@ -63,9 +63,9 @@ class Graph:
         return found
 
     def overwritable(self, position: int) -> Version | None:
-        """The version that the layer at this position, in place, reads and no other layer does.
+        """The version that the layer at this position works on in place, if it is the only reader.
 
-        None where others read it too, and for a layer that is not in place.
+        None where others read it too, and for a layer that does not work in place.
         """
         bottoms = self.bottoms[position]
         top = next((v for v in self.versions if v.layer == position), None)
@@ -78,7 +78,7 @@ class Graph:
 
 
 def build_graph(layers: Sequence[pb.LayerParameter]) -> Graph:
-    """Build the graph of layers whose every bottom is some earlier layer's top."""
+    """Build the graph of layers; every bottom must be an earlier layer's top."""
     graph = Graph([], [], {})
     for position, layer in enumerate(layers):
         bottoms = [graph.last[name] for name in layer.bottom]

@@ -1,4 +1,4 @@
-"""The parameters of a net's layers: read from files, as arrays, and shared between nets."""
+"""Reads parameters of a net's layers from files, gives them as arrays, shares them among nets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load(layers: Sequence[Layer], path: PathLike, shared: Blobs) -> list[str]:
 
     shared: the blobs that an earlier layer owns.
     Returns the names of the file's other layers.
-    Raises ParseError for what is no file of weights, CaffeError where counts or shapes differ.
+    Raises ParseError for a file without weights, CaffeError where counts or shapes differ.
     """
     named = first_of_each_name(layers)
     arrays = {name: arrays_of(layer) for name, layer in named.items()}
@@ -34,7 +34,7 @@ def load(layers: Sequence[Layer], path: PathLike, shared: Blobs) -> list[str]:
 
 @torch.no_grad()
 def _write_back(layer: Layer, arrays: Sequence[np.ndarray]) -> None:
-    """Copy arrays to a GPU; on the CPU they are the tensors' own memory."""
+    """Copy arrays to a GPU; on the CPU, arrays are the tensors' own memory."""
     for tensor, array in zip(layer.blobs, arrays, strict=True):
         if tensor.device.type != "cpu":
             tensor.copy_(torch.from_numpy(array))
@@ -46,10 +46,10 @@ def share(
     name: str,
     take: Callable[[torch.Tensor, torch.Tensor], None],
 ) -> None:
-    """Have layers use the parameters of another net's layers of the same names.
+    """Make layers use the parameters of another net's layers of the same names.
 
     others: the other net's layers.
-    name: of the other net.
+    name: the other net's name.
     take: makes a tensor (the first argument) use the memory of another.
     Raises LayerError where shapes differ.
     """
@@ -68,17 +68,17 @@ def share(
 
 
 def first_of_each_name(layers: Sequence[Layer]) -> dict[str, Layer]:
-    """Layers by name; of several with one name the first, as in Caffe."""
+    """Layers by name; of several with the same name, the first, as in Caffe."""
     return {layer.name: layer for layer in reversed(layers)}
 
 
 def arrays_of(layer: Layer) -> list[np.ndarray]:
-    """A layer's parameters, each in its own shape; on the CPU the tensors' own memory."""
+    """A layer's parameters, each in its own shape; on the CPU, the tensors' own memory."""
     return [t.detach().cpu().numpy() for t in layer.blobs]
 
 
 def gradients_of(layer: Layer) -> list[np.ndarray]:
-    """The gradients of a layer's parameters, zeros where they have none."""
+    """The gradients of a layer's parameters; zeros where there is none."""
     return [_gradient_of(layer, i) for i in range(len(layer.blobs))]
 
 

@@ -1,6 +1,6 @@
-"""A net's parameters: allocated by the layer rules, filled, shared between layers.
+"""Allocates a net's parameters by the layer rules, fills them, and shares them between layers.
 
-Two layers share a parameter to which both give the same name.
+Two layers share a parameter if both give it the same name.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class LearnableParam:
     """A parameter that layer `layer` owns as its blob `index`.
 
     tensor: a leaf; its `.grad` is None where no gradient reached it.
-    lr_mult: multiplies the solver's learning rate; 0 for what the solver leaves alone, such as
-    BatchNorm's sums.
+    lr_mult: multiplies the solver's learning rate; 0 if the solver never changes the parameter, as
+    with BatchNorm's sums.
     decay_mult: multiplies the solver's weight decay.
     """
 
@@ -42,8 +42,8 @@ def allocate(
 ) -> list[LearnableParam]:
     """Give every layer its blobs, and fill new ones.
 
-    all_facts: of each layer.
-    force_backward: whether parameters take gradients even where lr_mult is 0.
+    all_facts: the facts of each layer.
+    force_backward: whether parameters with lr_mult 0 take gradients too.
     Returns the parameters that some layer owns, in Caffe's order.
     Raises LayerError for a filler that Caffe lacks.
     """
@@ -67,7 +67,7 @@ def allocate(
 
 
 def _spec(layer: Layer, index: int) -> pb.ParamSpec:
-    """What the prototxt says of a layer's parameter."""
+    """The prototxt's `param` field for a layer's parameter."""
     specs = layer.param.param
     if index < len(specs):
         return specs[index]
@@ -92,7 +92,7 @@ def _put(layer: Layer, tensor: torch.Tensor, shape: Shape) -> None:
     if shape == tuple(tensor.shape):
         layer.blobs.append(tensor)
         return
-    # Another layer owns it in another shape: share_mode PERMISSIVE.
+    # Another layer owns it in another shape, as share_mode PERMISSIVE allows.
     tensor.data = tensor.data.contiguous()
     layer.reshaped[len(layer.blobs)] = tensor
     layer.blobs.append(tensor.view(shape))
@@ -112,9 +112,9 @@ def _new(
     except CaffeError as error:
         raise layer.refuse(str(error)) from None
     tensor = torch.from_numpy(values).to(context.device)
-    # Convolutions take channels that lie next to each other. Training on the CPU instead rearranges
-    # filters in every pass, which costs 1 %: as long as filters lie in one order for all who read
-    # them, sums over them stay the same to the last bit.
+    # Convolutions take filters with adjacent channels. Training on the CPU instead rearranges
+    # filters in every pass, which costs 1 %: if all readers of the filters see one order, sums over
+    # them stay the same to the last bit.
     trains_on_cpu = context.train and context.device.type == "cpu"
     if tensor.dim() == 4 and not trains_on_cpu:
         return tensor.contiguous(memory_format=torch.channels_last)
@@ -122,7 +122,7 @@ def _new(
 
 
 def _share(spec: pb.ParamSpec, owner: LearnableParam) -> None:
-    """Apply multipliers that only a later layer states to the parameter that it shares.
+    """Apply the multipliers that only a later layer gives to the parameter that it shares.
 
     caffe_ir.walk has checked that multipliers and shapes agree.
     """

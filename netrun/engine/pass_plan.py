@@ -1,4 +1,4 @@
-"""What a net's passes can save, by its graph: memory, and work that two layers can share."""
+"""Plans, from a net's graph, what its passes can save: memory, and work that two layers share."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from netrun.layers import Layer
 
 @dataclass(frozen=True)
 class PassPlan:
-    """What the passes of a net may save; worked out once.
+    """What the passes of a net may save, computed once.
 
-    overwrite: for each layer, whether its forward may write over its bottom.
-    released: the blobs that no layer needs after a layer, by that layer's position.
-    scales: by the position of a BatchNorm layer, that of the Scale layer whose work it does too.
+    overwrite: for each layer, whether its forward may overwrite its bottom.
+    released: by a layer's position, the blobs that no later layer needs.
+    scales: by a BatchNorm layer's position, the position of the Scale layer that it replaces.
     wanted: blobs of Input and data layers that want a gradient.
     """
 
@@ -28,7 +28,7 @@ class PassPlan:
 
 
 def loss_weight(layer: pb.LayerParameter, top: int) -> float:
-    """By how much a layer's top number `top` counts in the net's loss.
+    """The weight of a layer's top number `top` in the net's loss.
 
     Source: weiliu89/caffe (ssd), Layer::SetLossWeights in include/caffe/layer.hpp.
     """
@@ -77,7 +77,7 @@ def _released(
     graph: Graph,
     weights: dict[str, float],
 ) -> dict[int, list[str]]:
-    """The blobs that no run has to keep: all but data and losses."""
+    """The blobs that a run may release: all except data and losses."""
     kept = _data_blobs(layers)
     kept |= {name for name, weight in weights.items() if weight}
     released = {}
@@ -97,8 +97,8 @@ def _scales_behind_normalization(
 ) -> dict[int, int]:
     """The Scale layers that alone read and overwrite a BatchNorm's top, channel by channel.
 
-    Done in one, such a pair costs half the time and memory, and no other layer reads the blob in
-    between.
+    Computed in one step, such a pair costs half the time and memory; no other layer reads the blob
+    in between.
     """
     found = {}
     for position, layer in enumerate(layers):
@@ -119,7 +119,7 @@ def _scales_channels(layer: Layer) -> bool:
 
 
 def _inputs_with_gradient(layers: Sequence[Layer], force_backward: bool) -> set[str]:
-    """Data that layers read: all under force_backward, else those with propagate_down set."""
+    """The data blobs that need a gradient: by propagate_down, or all by force_backward."""
     wanted: set[str] = set()
     for layer in layers:
         flags = layer.param.propagate_down

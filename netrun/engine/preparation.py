@@ -1,4 +1,4 @@
-"""From a prototxt to the net that an engine builds: one phase, one level, with Split layers."""
+"""Turns a prototxt into the net that an engine builds: one phase, one level, with Split layers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def prepared_net(
     level: int,
     stages: Iterable[str],
 ) -> pb.NetParameter:
-    """The net as Caffe's Net::Init sees it, in a message of its own.
+    """The net as Caffe's Net::Init sees it, in a new message.
 
     prototxt: a path or a message, which stays as it is.
-    phase, level, stages: what include and exclude rules look at.
+    phase, level, stages: select layers by include and exclude rules.
     Raises ParseError, LayerError or CaffeError for a net that Caffe would refuse.
     """
     whole = _whole_net(prototxt)
@@ -35,7 +35,7 @@ def prepared_net(
 
 
 def without_automatic_tops(net: pb.NetParameter) -> pb.NetParameter:
-    """The net as its prototxt has it, without the tops that `prepared_net` gave to losses."""
+    """The net as in its prototxt, without the tops that `prepared_net` gave to losses."""
     if not any(name.endswith(AUTOMATIC) for name in _tops(net)):
         return net
     saved = pb.NetParameter()
@@ -59,7 +59,7 @@ def _tops(net: pb.NetParameter) -> set[str]:
 
 
 def _name_tops_of_losses(net: pb.NetParameter) -> None:
-    """Give a loss without a top one of its own, as Caffe does."""
+    """Give each loss without a top a top, as Caffe does."""
     for layer in net.layer:
         if not layer.top and is_loss(layer):
             layer.top.append(layer.name + AUTOMATIC)

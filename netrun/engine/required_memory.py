@@ -16,7 +16,7 @@ from ssd_common.words import memory_size
 def require_memory(walked: Walk, device: torch.device) -> None:
     """Refuse a net whose parameters and largest blob alone need more memory than is free.
 
-    Without this check the kernel would kill the process once it wrote to memory that the machine
+    Without this check, the kernel would kill the process when it wrote to memory that the machine
     lacks.
     Raises CaffeError.
     """

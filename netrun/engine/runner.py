@@ -1,4 +1,4 @@
-"""The passes of a net: its layers read tensors of its blobs and put others in their place."""
+"""Runs the passes of a net: layers read tensors from its blobs and put new tensors there."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Runner:
     """Computes the layers of one net.
 
     param: the net's prototxt.
-    parts: the net, put together.
-    blobs: by name; a pass replaces their tensors.
+    parts: the assembled net.
+    blobs: the net's blobs by name; a pass replaces their tensors.
 
     tops: every version of every blob that the latest pass recorded, by layer and top number.
     has_graph: whether backward can go through the latest pass.
@@ -59,7 +59,7 @@ class Runner:
         self._layer_forward: Forward = _own_forward
 
     def keep(self, names: Collection[str]) -> None:
-        """Have no pass release these blobs."""
+        """Keep these blobs: no pass releases them."""
         released = {}
         for position, candidates in self._released.items():
             released[position] = [name for name in candidates if name not in names]
@@ -85,10 +85,11 @@ class Runner:
     ) -> None:
         """Run the layers at these positions.
 
-        gradients: whether autograd can go back through what they compute.
-        record: keep every version of every blob in `tops`.
-        release: release blobs that no later layer reads.
-        show: log every layer's tops and parameters, which records them too; None: as before.
+        gradients: whether autograd can go back through the layers.
+        record: whether to keep every version of every blob in `tops`.
+        release: whether to release blobs that no later layer reads.
+        show: whether to log every layer's tops and parameters, which also records tops; None: as
+        before.
         """
         if show is not None:
             self.debug_info = show
@@ -112,7 +113,7 @@ class Runner:
             debug_info.show_forward(self._layers, self.tops, positions)
 
     def _forget(self, positions: Sequence[int], record: bool) -> None:
-        """Forget recorded tops: all, or in a pass that records those of its own layers."""
+        """Forget all recorded tops, or, in a pass that records, those of its layers."""
         kept = {}
         for key, top in self.tops.items():
             if record and key[0] not in positions:
@@ -120,9 +121,9 @@ class Runner:
         self.tops = kept
 
     def _grant(self, position: int, record: bool, scales: Mapping[int, int]) -> None:
-        """Tell a layer whether it may overwrite its bottom, and whose work it does too.
+        """Tell a layer whether it may overwrite its bottom, and which Scale layer it replaces.
 
-        scales: positions of Scale layers by those of BatchNorm layers.
+        scales: the positions of Scale layers, by the positions of their BatchNorm layers.
         """
         layer = self._layers[position]
         layer.overwrite = self.plan.overwrite[position] and not record
@@ -131,7 +132,7 @@ class Runner:
             layer.scale = self._layers[scales[position]]
 
     def _scales_among(self, positions: Sequence[int]) -> dict[int, int]:
-        """The pairs of BatchNorm and Scale that the pass computes both of."""
+        """The pairs of BatchNorm and Scale where the pass computes both layers."""
         pairs = {}
         for norm, scale in self.plan.scales.items():
             if norm in positions and scale in positions:
@@ -172,7 +173,7 @@ class Runner:
     def _forward(self, position: int, layer: Layer) -> Tensors:
         """Compute a layer's tops from the blobs that it reads.
 
-        Raises LayerError where the layer fails over them.
+        Raises LayerError where the layer fails.
         """
         if layer.type == "Input":
             return [self._input(name) for name in layer.param.top]
@@ -207,7 +208,7 @@ class Runner:
         return not flags[bottom]
 
     def _call(self, layer: Layer, bottoms: Tensors) -> Tensors:
-        """A layer's forward, in the precision of the run."""
+        """Call a layer's forward, in the precision of the run."""
         if self._context.options.precision != "bf16":
             return self._layer_forward(layer, bottoms)
         with arithmetic(layer.param, self._context.device):
@@ -217,7 +218,7 @@ class Runner:
     def _refit(self, position: int, layer: Layer, shapes: list[Shape]) -> None:
         """Update a layer's facts for bottoms of other shapes.
 
-        Raises LayerError where the layer cannot take them, or its parameters no longer fit.
+        Raises LayerError where the layer refuses these shapes, or its parameters no longer fit.
         """
         layer.facts = layer.fit(shapes)
         pairs = zip(layer.facts.params, layer.blobs, strict=True)

@@ -1,4 +1,4 @@
-"""Weights for a net of other layers: copied where they fit, else filled anew."""
+"""Makes weights for a net with other layers: copies those that fit, fills the others anew."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from ssd_common.suggest import suggest
 
 @dataclass
 class Fit:
-    """What became of the layers.
+    """Which layers were copied, and which were not.
 
     copied: the file that a layer came from, by the layer's name.
     anew: why a layer came from no file, by the layer's name.
-    left: names of the files' layers that the net lacks.
+    left: the names of the files' layers that the net lacks.
     """
 
     copied: dict[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Fit:
 
 
 def without_data(model: PathLike, phase: int) -> Engine:
-    """The net of a prototxt with Inputs in place of its data layers, so that it needs no data.
+    """The net of a prototxt with Input layers in place of data layers, so that it needs no data.
 
     phase: pb.TRAIN or pb.TEST.
     Raises CaffeError where only the data know the shapes.
@@ -57,7 +57,7 @@ def without_data(model: PathLike, phase: int) -> Engine:
     engine = Engine(net, phase)
     for layer in engine.param.layer:
         if layer.name in sources:
-            # A saved file names the data layers as they were.
+            # A saved file still names the data layers.
             layer.CopyFrom(sources[layer.name])
     return engine
 
@@ -77,10 +77,10 @@ def _input_in_place_of(layer: pb.LayerParameter, facts: Facts) -> pb.LayerParame
 
 
 def fit(net: Engine, files: Sequence[PathLike], renames: Mapping[str, str]) -> Fit:
-    """Copy into a net the layers of these files that fit whole.
+    """Copy the layers of these files that fit completely into a net.
 
-    The others keep what their fillers gave.
-    files: of layers in several files the last counts.
+    The other layers keep their fillers' values.
+    files: the files of weights; for a layer in several of them, the last counts.
     renames: the net's names of layers, by the names that the files have for them.
     Raises CaffeError for a file that holds no weights, and for a rename of or to a layer that
     does not exist.
@@ -111,7 +111,7 @@ def _check_renames(
 ) -> None:
     """Refuse a rename of or to an unknown layer.
 
-    names: of the files' layers.
+    names: the names of the files' layers.
     Raises CaffeError.
     """
     for old, new in renames.items():
@@ -127,7 +127,7 @@ def _check_renames(
 
 @torch.no_grad()
 def _copy(layer: StoredLayer, blobs: Sequence[Blob]) -> None:
-    """Copy a stored layer's blobs, which fit, into a net's."""
+    """Copy a stored layer's blobs into a net's layer that they fit."""
     for i, blob in layer.blobs.items():
         values = blob.array().reshape(blobs[i].shape)
         source = torch.from_numpy(np.ascontiguousarray(values))
@@ -143,14 +143,14 @@ def fit_weights(
     phase: int = pb.TRAIN,
     renames: Mapping[str, str] | None = None,
 ) -> Fit:
-    """Write a file of weights for a net: what fits of these files, the rest by the net's fillers.
+    """Write weights for a net: what fits from these files, the rest from the net's fillers.
 
     model: the net's prototxt; its data may be missing.
-    weights: of layers in several files the last counts.
-    out: the file to write, HDF5 where its name ends in .h5.
+    weights: files of weights; for a layer in several of them, the last counts.
+    out: the file to write, as HDF5 if its name ends in .h5.
     phase: pb.TRAIN or pb.TEST, which says which of the prototxt's layers the net has.
     renames: the net's names of layers, by the names that the files have for them.
-    Returns what became of the layers.
+    Returns which layers were copied, and which were not.
     Raises CaffeError where nothing fits, and as `without_data`, `fit` and Engine.save do.
     """
     net = without_data(model, phase)
@@ -163,7 +163,7 @@ def fit_weights(
 
 
 def _misfit(net: Engine, name: str, layer: StoredLayer) -> str:
-    """Why a stored layer cannot be the net's layer of this name; empty where it can."""
+    """Why a stored layer does not fit the net's layer of this name; empty where it does."""
     shapes = [blob.shape for blob in net.params[name]]
     known = set(layer.blobs)
     if layer.sparse:

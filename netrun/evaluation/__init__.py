@@ -1,1 +1,1 @@
-"""How good a model's detections are, and how long its passes take."""
+"""Measures how good a model's detections are, and how long its passes take."""

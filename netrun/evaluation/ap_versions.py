@@ -1,4 +1,4 @@
-"""The names of average precision's versions, as a solver's ap_version has them."""
+"""The names of average precision's versions, as in a solver's ap_version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""COCO's twelve metrics, by pycocotools: of a result file, or of detections as a test net runs."""
+"""COCO's twelve metrics, by pycocotools: for a result file, or for a test net's detections."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs
 class CocoMetrics:
     """The metrics of detections against a ground truth.
 
-    Images that only the truth knows count as having no detections.
+    Images that are only in the truth count as images without detections.
 
-    truth: images, annotations and categories, as COCO's annotation files have them.
-    detections: image_id, category_id, bbox [x, y, width, height] in pixels, and score, as COCO's
-        result files have them.
+    truth: images, annotations and categories, as in COCO's annotation files.
+    detections: image_id, category_id, bbox [x, y, width, height] in pixels, and score, as in COCO's
+        result files.
 
     figures: values by the names in NAMES; -1 where no such object exists.
     summary: COCO's own twelve lines.
     per_class: AP by category name; -1 where the truth has no such object.
-    images: how many the truth has.
-    empty_images: how many of them have no detections.
+    images: how many images the truth has.
+    empty_images: how many of these have no detections.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ def _as_annotation(detection: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 def _evaluate(truth: dict[str, Any], found: list[dict[str, Any]]) -> tuple[COCOeval, str]:
-    """Have COCO compare. Returns its evaluation and its summary."""
+    """Let COCO compare. Returns its evaluation and its summary."""
     with contextlib.redirect_stdout(io.StringIO()):
         expected = _index(truth)
         evaluation = COCOeval(expected, _index({**truth, "annotations": found}), "bbox")
@@ -84,7 +84,7 @@ def _index(dataset: dict[str, Any]) -> COCO:
 def _per_class(evaluation: COCOeval, truth: dict[str, Any]) -> dict[str, float]:
     """AP by category name."""
     names = {entry["id"]: str(entry.get("name", entry["id"])) for entry in truth["categories"]}
-    # Axes: overlaps, recalls, classes, sizes, detections per image; here any size, and 100.
+    # Axes: overlaps, recalls, classes, sizes, detections per image; here all sizes, and 100.
     precision = evaluation.eval["precision"][:, :, :, 0, -1]
     found = {}
     for i, category in enumerate(evaluation.params.catIds):
@@ -98,26 +98,26 @@ def _per_class(evaluation: COCOeval, truth: dict[str, Any]) -> dict[str, float]:
 
 
 def coco(results: PathLike, annotations: PathLike) -> CocoMetrics:
-    """COCO's metrics of a result file.
+    """Compute COCO's metrics of a result file.
 
-    results: detections, as DetectionOutput's save_output_param writes them.
-    annotations: the truth, such as instances_minival2014.json.
-    Raises ParseError for files of another kind, and for detections on images or of categories
-    that the truth does not have.
+    results: the file of detections that DetectionOutput's save_output_param writes.
+    annotations: the file of the truth, such as instances_minival2014.json.
+    Raises ParseError for files of another kind, and for detections with images or categories that
+    the truth lacks.
     """
     truth = read_truth(str(annotations))
     return CocoMetrics(truth, read_results(str(results), truth))
 
 
 class Collector:
-    """Gathers truth and detections from a test net, batch by batch, each image of its LMDB once.
+    """Collects truth and detections from a test net, batch by batch, each image of its LMDB once.
 
-    Boxes are in pixels of the photographs, whose sizes the LMDB has. Difficult objects count as
-    COCO's crowds, which a detector may find or miss. An object's area is that of its box; COCO
-    takes that of its outline, so its metrics by size are a little different.
+    Boxes are in pixels of the photographs; the LMDB has their sizes. Difficult objects count as
+    COCO's crowds, which a detector may find or miss. An object's area is its box's; COCO takes its
+    outline's, so COCO's own metrics by size differ a little.
 
     net: an engine in phase TEST.
-    names: of the classes by label.
+    names: the classes' names by label.
 
     Raises CaffeError for a net that lacks AnnotatedData or DetectionEvaluate, or that pads or
     crops its images.
@@ -142,9 +142,9 @@ class Collector:
         self.detections: list[dict[str, Any]] = []
 
     def take(self, number: int) -> None:
-        """Take in a batch that has been run.
+        """Add a batch that the net has just run.
 
-        number: of the batch, from 0.
+        number: the batch's number, from 0.
         """
         labels = self._values(self.labels_blob)
         found = self._values(self.detections_blob)
@@ -203,9 +203,9 @@ class Collector:
         return self.sizes[image]
 
     def _read_size(self, image: int) -> tuple[int, int] | None:
-        """As _size(), from the LMDB.
+        """Read from the LMDB what _size() returns.
 
-        An image does not count behind the last record, nor in the place of a corrupt one.
+        An image beyond the last record does not count, nor one in the place of a corrupt record.
         """
         if image >= len(self.reader) or self.source.passed_over(image):
             return None
@@ -216,7 +216,7 @@ class Collector:
         return height, width
 
     def metrics(self) -> CocoMetrics:
-        """The metrics of the batches that have been taken in."""
+        """The metrics of all added batches."""
         self.reader.close()
         seen = {entry["image_id"] for entry in (*self.truth, *self.detections)}
         truth = {
@@ -233,8 +233,8 @@ class Collector:
 def _warped_source(net: str, layers: dict[str, Layer]) -> AnnotatedData:
     """The layer whose images a Collector counts.
 
-    net: its name.
-    layers: of the net, by type.
+    net: the net's name.
+    layers: the net's layers by type.
     """
     if not {"AnnotatedData", "DetectionEvaluate"} <= layers.keys():
         need = "COCO metrics need an AnnotatedData and a DetectionEvaluate layer, as test nets have"
@@ -254,7 +254,7 @@ def _warped_source(net: str, layers: dict[str, Layer]) -> AnnotatedData:
 def _pixels(corners: Sequence[float], height: int, width: int) -> list[float]:
     """COCO's x, y, width and height in pixels.
 
-    corners: normalised.
+    corners: the box's corners, normalised.
     """
     left, top, right, bottom = np.clip(corners, 0, 1).tolist()
     return [left * width, top * height, (right - left) * width, (bottom - top) * height]

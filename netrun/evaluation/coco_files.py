@@ -11,7 +11,7 @@ import numpy as np
 
 from ssd_common.errors import ParseError
 
-# What each entry of an annotation file must have.
+# The fields that each entry of an annotation file must have.
 _FIELDS = {
     "images": ("id",),
     "annotations": ("image_id", "category_id", "bbox", "area", "iscrowd", "id"),
@@ -75,7 +75,7 @@ def read_results(path: str, truth: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_detection(entry: Any) -> bool:
-    """Whether an entry of a result file has a box of four numbers, and a score."""
+    """Tell whether an entry of a result file has a box of four numbers and a score."""
     if not isinstance(entry, dict):
         return False
     box = entry.get("bbox")

@@ -1,4 +1,4 @@
-"""Detection on images: what a deploy net sees in photographs, arrays or an LMDB."""
+"""Runs a deploy net on photographs, arrays or an LMDB, and returns its detections."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MEAN = (104.0, 117.0, 123.0)  # BGR, of the VGG nets
 
 @dataclass(frozen=True)
 class Detection:
-    """An object that a detector has seen.
+    """An object that a detector has found.
 
-    image: path, key in an LMDB, or position of an array among the images.
-    label: number of its class.
-    name: of the class, or the label where the label map has no name.
+    image: the image's path, its key in an LMDB, or an array's position among the images.
+    label: the number of the object's class.
+    name: the class's name, or the label if the label map has no name for it.
     score: from 0 to 1.
     box: xmin, ymin, xmax, ymax in pixels of the image.
     """
@@ -43,9 +43,9 @@ class Detection:
 
 @dataclass(frozen=True)
 class DetectedPicture:
-    """An image and what a detector has seen in it.
+    """An image and what a detector has found in it.
 
-    boxes: normalised, highest score first.
+    boxes: normalised boxes, highest score first.
     """
 
     picture: Picture
@@ -85,12 +85,12 @@ def detect(
 
     model: deploy prototxt.
     weights: a .caffemodel.
-    images: one or several of: image file, folder, LMDB, BGR array (H, W, 3) of uint8.
+    images: one or several image files, folders, LMDBs or BGR arrays (H, W, 3) of uint8.
     labelmap: names of the classes (default: the one that the net, or its test net, names).
-    threshold: lowest score.
-    limit: only so many images.
-    batch: images at once.
-    mean, scale: as for ImageDetector.
+    threshold: the lowest score to return.
+    limit: how many images at most.
+    batch: how many images at once.
+    mean, scale: as in ImageDetector.
     device: as PyTorch names it (default: the CPU).
     options: precision and soft_nms count here.
 
@@ -120,9 +120,9 @@ class ImageDetector:
     model: deploy prototxt.
     weights: a .caffemodel.
     labelmap: names of the classes (default: the one that the net, or its test net, names).
-    mean: B, G, R to subtract (default: the one of the test or train net beside the model, else
-        104, 117, 123).
-    scale: factor after that (default: the one of the same net, else 1).
+    mean: B, G, R to subtract (default: from the test or train net beside the model, else 104, 117,
+        123).
+    scale: the factor after that (default: from the same net, else 1).
     device: as PyTorch names it (default: the CPU).
     options: precision and soft_nms count here.
 
@@ -169,7 +169,7 @@ class ImageDetector:
     ) -> Iterator[DetectedPicture]:
         """Run the net on pictures, `batch` of them at once.
 
-        Yields them in their order, each with the boxes whose score is `threshold` or more.
+        Yields them in order, each with the boxes that score `threshold` or more.
         """
         for group in _batches(pictures, batch):
             yield from self._detect_batch(group, threshold)
@@ -192,7 +192,7 @@ class ImageDetector:
         """DetectionOutput's rows for these pictures: image, label, score, normalised corners."""
         blob = self.net.blobs[self.net.inputs[0]]
         blob.reshape(len(pictures), *blob.shape[1:])
-        rng = np.random.default_rng(0)  # which interpolation, where the transform leaves a choice
+        rng = np.random.default_rng(0)  # draws the interpolation if the transform leaves a choice
         values = np.empty(blob.shape, np.float32)
         for row, picture in zip(values, pictures, strict=True):
             pixels, _ = self._transformer(Sample(picture.image, NO_OBJECTS, None), rng)
@@ -221,7 +221,7 @@ def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
 def _with_nets_beside(model: PathLike) -> pb.NetParameter:
     """All layers of the model, and of the test and train nets in its folder.
 
-    Those nets say how images were prepared in training, and name the label map.
+    Those nets tell how training prepared images, and name the label map.
     """
     layers = [*text.read_net(model).layer]
     for name in ("test.prototxt", "train.prototxt"):
@@ -232,7 +232,7 @@ def _with_nets_beside(model: PathLike) -> pb.NetParameter:
 
 
 def _transform_of_training(model: PathLike, nets: pb.NetParameter) -> pb.TransformationParameter:
-    """Mean and scale of these nets' images. Raises CaffeError where they are not warped."""
+    """The mean and scale of these nets' images. Raises CaffeError where they are not warped."""
     params = [layer.transform_param for layer in nets.layer]
     known = next((param for param in params if param.mean_value), None)
     if known is None:

@@ -1,4 +1,4 @@
-"""A model's scores on its test data."""
+"""Scores a model on its test data."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ssd_common.files import PathLike
 if TYPE_CHECKING:
     from netrun.evaluation.coco import CocoMetrics, Collector
 
-ITERATIONS = 50  # as Caffe, for nets without an LMDB
+ITERATIONS = 50  # Caffe's default, for nets without an LMDB
 
 
 @dataclass(frozen=True)
 class AveragePrecision:
     """A detector's average precision at one output.
 
-    mean: mAP by the version that was asked for.
+    mean: mAP by the requested version.
     per_class: AP by label.
     by_version: mAP by every version.
     """
@@ -44,11 +44,11 @@ class AveragePrecision:
 class ModelScore:
     """A model's scores.
 
-    loss: mean over the batches.
-    names: of the classes by label.
-    means: output, loss weight and mean of every number that a net without detections gives.
-    average_precisions: of a detector, one for each DetectionEvaluate output.
-    coco: COCO's metrics, where they were asked for.
+    loss: the mean over the batches.
+    names: the classes' names by label.
+    means: for a net without detections, the output, loss weight and mean of every number.
+    average_precisions: for a detector, one for each DetectionEvaluate output.
+    coco: COCO's metrics, if requested.
     """
 
     loss: float
@@ -82,16 +82,16 @@ def test(
 
     model: test net prototxt.
     weights: one file, or several for one net.
-    iterations: batches (default: all images of its LMDB once, else 50 as Caffe).
+    iterations: how many batches (default: all images of its LMDB once, else 50 as in Caffe).
     ap_version: 11point, MaxIntegral or Integral.
-    coco: COCO's twelve metrics too.
+    coco: whether to compute COCO's twelve metrics too.
     labelmap: names of the classes (default: the one that the net names).
-    level, stages: for include and exclude rules.
+    level, stages: select layers by include and exclude rules.
     device: as PyTorch names it (default: the CPU).
     options: precision, strict and soft_nms count here.
 
     Raises CaffeError for a net, data or weights that cannot be used, for soft_nms without a
-    DetectionOutput layer, and where a detector has not one detection.
+    DetectionOutput layer, and for a detector without any detection.
     """
     names = label_map.class_names(labelmap or label_map.named_by(text.read_net(model)))
     chosen = replace(options, keep_blobs=False)
@@ -132,7 +132,7 @@ def _prepare(
     *,
     soft_nms: bool,
 ) -> None:
-    """Load the weights, and warn of a net without data.
+    """Load the weights, and warn about a net without data.
 
     Raises CaffeError for weights that do not fit, and for soft_nms without DetectionOutput.
     """
@@ -174,7 +174,7 @@ def _on_batch(
     collector: Collector | None,
     progress: log.Progress,
 ) -> Callable[[int, Mapping[str, Tensor]], None]:
-    """What to do after each batch: log a classifier's numbers, hand detections to COCO."""
+    """The function to call after each batch: logs a classifier's numbers, or feeds COCO."""
 
     def show(i: int, outputs: Mapping[str, Tensor]) -> None:
         if not detection:
@@ -216,7 +216,7 @@ def _collector(net: Engine, names: dict[int, str]) -> Collector:
 
 
 def _one_pass(net: Engine) -> int | None:
-    """Batches that show every image of the net's LMDB once; None without an LMDB."""
+    """How many batches show every image of the net's LMDB once; None without an LMDB."""
     sources = [layer for layer in net.layer_list if layer.type == "AnnotatedData"]
     if not sources:
         return None

@@ -1,4 +1,4 @@
-"""A test net's scores: the mean of its outputs, or average precision of a detection net.
+"""Scores a test net: by the mean of its outputs, or a detection net by average precision.
 
 A detection net's outputs are DetectionEvaluate's rows.
 """
@@ -22,11 +22,11 @@ __all__ = ["AP_VERSIONS", "Score", "numbers", "report", "score", "weighted"]
 
 @dataclass
 class Score:
-    """What a test came to.
+    """The result of a test.
 
-    loss: mean over the batches.
-    means: output, loss weight and mean of every number of a classification net's outputs.
-    metrics: by output of a detection net.
+    loss: the mean over the batches.
+    means: the output, loss weight and mean of every number in a classification net's outputs.
+    metrics: a detection net's metrics, by output.
     """
 
     loss: float = 0.0
@@ -35,7 +35,7 @@ class Score:
 
 
 def numbers(net: Engine, outputs: Mapping[str, Tensor]) -> Iterator[tuple[str, float, float]]:
-    """Every single number in a net's outputs, as Caffe lists them.
+    """List every number in a net's outputs, as Caffe does.
 
     Yields output, loss weight and value.
     """
@@ -62,12 +62,12 @@ def score(
     go_on: Callable[[], bool] = lambda: True,
     on_batch: Callable[[int, Mapping[str, Tensor]], None] = lambda i, outputs: None,
 ) -> Score | None:
-    """Run so many batches through a test net.
+    """Score a test net on this number of batches.
 
     eval_type: "classification" or "detection".
-    go_on: asked before every batch; False gives up.
+    go_on: called before every batch; False stops the test.
     on_batch: called after every batch with its number and its outputs.
-    Returns None where go_on gave up.
+    Returns None where go_on stopped the test.
     Raises CaffeError where eval_type is "detection" and the net's output is not
     DetectionEvaluate's, and where the number of outputs differs between batches.
     """
@@ -110,7 +110,7 @@ def _add_means(
 ) -> None:
     """Add a batch of a classification net to its means.
 
-    batch: its number, from 0.
+    batch: the batch's number, from 0.
     """
     found = list(numbers(net, outputs))
     if batch == 0:
@@ -128,7 +128,7 @@ def _add_means(
 def report(result: Score, param: pb.SolverParameter) -> None:
     """Log a score in Caffe's words: every mean, or every output's mAP.
 
-    param: the solver, which says which ap_version, and whether each class is logged first.
+    param: the solver; it gives the ap_version, and says whether to log each class first.
     """
     for i, (name, weight, mean) in enumerate(result.means):
         value = weighted(mean, weight)

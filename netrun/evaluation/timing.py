@@ -1,4 +1,4 @@
-"""How long a model's passes take, and its layers one by one."""
+"""Measures how long a model's passes and its layers take."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Timing:
     """How long a model's passes take, in milliseconds.
 
     iterations: how many passes forward and backward were timed.
-    layers: means of each layer.
-    forward, backward: means of whole passes.
-    total: of all iterations together.
+    layers: the means of each layer.
+    forward, backward: the means of whole passes.
+    total: the time of all iterations together.
     """
 
     iterations: int
@@ -57,10 +57,10 @@ def time(
     """Time a model's passes and layers, and log it as Caffe does.
 
     model: net prototxt.
-    weights: trained ones (default: the fillers').
+    weights: trained weights (default: the fillers').
     phase: pb.TRAIN or pb.TEST.
-    iterations: passes forward and backward, after a first one that is not timed.
-    level, stages: for include and exclude rules.
+    iterations: how many forward and backward passes to time, after one that is not timed.
+    level, stages: select layers by include and exclude rules.
     device: as PyTorch names it (default: the CPU).
     options: precision and strict count here.
 
@@ -102,11 +102,11 @@ BACKWARD = "backward pass"
 class _Stopwatch:
     """Adds up milliseconds by name.
 
-    On a GPU it waits for the kernels that have been launched, so that their time counts for the
-    layer that launched them.
+    On a GPU it waits for all launched kernels, so that their time counts for the layer that
+    launched them.
 
-    device: whose work is timed.
-    passes: of whole passes.
+    device: the device that computes.
+    passes: times of whole passes.
     forward, backward: of each layer.
     """
 
@@ -115,11 +115,11 @@ class _Stopwatch:
         self.passes: dict[str, float] = {}
         self.forward: dict[str, float] = {}
         self.backward: dict[str, float] = {}
-        # The layer whose backward is under way, and since when.
+        # The layer in its backward now, and the time when that began.
         self._under_way: tuple[str, float] | None = None
 
     def now(self) -> float:
-        """The time in milliseconds, after the device's work."""
+        """The time in milliseconds, once the device has finished its work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return perf_counter() * 1e3
@@ -138,7 +138,7 @@ class _Stopwatch:
     def layer_forward(self, layer: Layer, bottoms: list[Tensor]) -> list[Tensor]:
         """Compute a layer's tops, and time its forward and backward.
 
-        Its backward begins when a top's gradient is there, and ends when the next layer's begins.
+        Its backward begins when a top has its gradient, and ends when the next layer's begins.
         """
         tops: list[Tensor] = []
         self.timed(layer.name, lambda: tops.extend(layer.forward(bottoms)), self.forward)
@@ -148,7 +148,7 @@ class _Stopwatch:
         return tops
 
     def _begin_backward(self, name: str) -> None:
-        """A layer's backward begins, and the one under way ends."""
+        """Note that a layer's backward begins, and so the previous one ends."""
         now = self.now()
         self._end_backward(now)
         self._under_way = (name, now)
@@ -160,11 +160,11 @@ class _Stopwatch:
         self._under_way = None
 
     def forward_pass(self, net: Engine) -> None:
-        """A forward pass, timed as a whole and layer by layer."""
+        """Run a forward pass, timed as a whole and layer by layer."""
         self.timed(FORWARD, net.run, self.passes)
 
     def backward_pass(self, loss: Tensor) -> None:
-        """A backward pass from `loss`, timed as a whole and layer by layer."""
+        """Run a backward pass from `loss`, timed as a whole and layer by layer."""
 
         def whole() -> None:
             loss.backward()
@@ -174,7 +174,7 @@ class _Stopwatch:
 
 
 def _warm_up(net: Engine) -> None:
-    """A first pass forward and backward, whose time does not count."""
+    """Run a first forward and backward pass, which is not timed."""
     log.info("Performing Forward", at="caffe.cpp:355")
     net.run()
     loss = float(net.loss.detach())
@@ -185,7 +185,7 @@ def _warm_up(net: Engine) -> None:
 
 
 def _measure(net: Engine, watch: _Stopwatch, iterations: int) -> float:
-    """Run so many passes forward and backward. Returns the milliseconds of all together."""
+    """Run the forward and backward passes to time. Returns their total time in milliseconds."""
     log.info("*** Benchmark begins ***", at="caffe.cpp:369")
     log.info(f"Testing for {iterations} iterations.", at="caffe.cpp:370")
     start = watch.now()

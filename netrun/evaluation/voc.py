@@ -19,7 +19,7 @@ _EPS = 1e-6  # recall steps up to this count as none
 def average_precision(
     scores: np.ndarray, hits: np.ndarray, positives: int, version: str = "Integral"
 ) -> float:
-    """AP of one class from its detections, which may come in any order.
+    """Compute the AP of one class from its detections, in any order.
 
     scores: (n,). Equal scores keep their order.
     hits: (n,), bool: whether a detection found an object.
@@ -49,7 +49,7 @@ def average_precision(
 
 
 def _eleven_points(precision: np.ndarray, recall: np.ndarray) -> float:
-    # Compared in double, as in the fork: as a float32, a recall of 7/10 or 9/10 is a little less.
+    # Compared in double, as in the fork: a float32 recall of 7/10 or 9/10 is a little less.
     recall = recall.astype(float)
     best = [precision[recall >= j / 10].max(initial=0) for j in range(11)]
     return float(sum(best) / 11)
@@ -64,7 +64,7 @@ def _area_under_envelope(precision: np.ndarray, recall: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Result:
-    """What a test came to.
+    """The result of a test.
 
     mean_ap: over every class but background. A class without detections or without objects counts
         as 0, as in the fork.
@@ -88,16 +88,16 @@ class DetectionMetric:
         self._rows: list[np.ndarray] = []
 
     def update(self, rows: np.ndarray) -> None:
-        """Take one top, any shape of (…, R, 5).
+        """Add one top, of any shape (…, R, 5).
 
-        Rows of image -1 hold a label's number of objects in the place of a score.
+        Rows with image -1 hold a label's number of objects in place of a score.
         """
         rows = np.asarray(rows, np.float32).reshape(-1, 5)
         counts = rows[:, 0] == -1
         for label, count in rows[counts, 1:3].astype(int).tolist():
             self._positives[label] = self._positives.get(label, 0) + count
         judged = rows[~counts]
-        # Neither true nor false: it met a difficult object, and does not count.
+        # Neither true nor false: it found a difficult object, and does not count.
         met_difficult = ~judged[:, 3:].any(1)
         self._rows.append(judged[~met_difficult])
 

@@ -1,4 +1,4 @@
-"""AnnotatedData: images and their objects from an LMDB, through SSD's augmentation."""
+"""AnnotatedData: images and their objects from an LMDB, with SSD's augmentation."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class AnnotatedData(ImageSource):
     label (1, 1, rows, 8), see `netrun.data.loader.Loader`.
 
     The layer opens its LMDB when the net is built, and starts threads with the first forward.
-    With `strict` among the run's options a corrupt record or object is an error.
-    The labelmap, where its file exists, says which labels may occur.
+    If the run's options have `strict`, a corrupt record or object is an error. The labelmap, if its
+    file exists, says which labels may occur.
 
     Raises CaffeError for an LMDB that is missing, empty or truncated, LayerError for parameters
     that the fork refuses.
@@ -65,7 +65,7 @@ class AnnotatedData(ImageSource):
 
 
 def _labels(path: str) -> frozenset[int] | None:
-    """The label ids of a labelmap; None without one, as Caffe trains without reading it."""
+    """The label ids of a labelmap; None without one, because Caffe trains without reading it."""
     if not path:
         return None
     if not Path(path).is_file():

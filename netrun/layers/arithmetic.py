@@ -15,8 +15,8 @@ from netrun.layers.registry import Layer, Tensors, layer
 class Eltwise(Layer):
     """Sum with coefficients, product or maximum of bottoms of one shape.
 
-    A product's gradient is always the stable one: without stable_prod_grad Caffe divides by the
-    bottom, and fails where that is 0.
+    A product's gradient is always the stable one: without stable_prod_grad, Caffe divides by the
+    bottom, and fails where the bottom is 0.
     Source: weiliu89/caffe (ssd), eltwise_layer.cpp.
     """
 
@@ -34,9 +34,9 @@ class Eltwise(Layer):
 
 
 def _maximum(bottoms: Tensors) -> Tensor:
-    """The greatest values; of equals the second of the first two, then the first, as in Caffe.
+    """The greatest values. On a tie, the second bottom beats the first, and both beat later ones.
 
-    The gradient goes to that bottom alone.
+    The gradient goes to the winner alone, as in Caffe.
     """
     first, second, *rest = bottoms
     top = torch.where(first > second, first, second)
@@ -97,7 +97,7 @@ class Reduction(Layer):
 
 @layer("Softmax")
 class Softmax(Layer):
-    """Scores made probabilities along `axis`.
+    """Turns scores into probabilities along `axis`.
 
     Source: weiliu89/caffe (ssd), softmax_layer.cpp.
     """
@@ -108,9 +108,9 @@ class Softmax(Layer):
 
 
 def _greatest(x: Tensor, count: int, axis: int) -> tuple[Tensor, Tensor]:
-    """The `count` greatest values along an axis, falling, and their places.
+    """The `count` greatest values along an axis, greatest first, and their indices.
 
-    Of equal values the last comes first, as Caffe's sorting of pairs has it.
+    Of equal values the last comes first, because Caffe sorts pairs.
     """
     backwards = x.flip(axis)
     values, places = backwards.sort(stable=True, dim=axis, descending=True)
@@ -121,7 +121,7 @@ def _greatest(x: Tensor, count: int, axis: int) -> tuple[Tensor, Tensor]:
 
 @layer("ArgMax")
 class ArgMax(Layer):
-    """Where the top_k greatest values lie, along `axis` or in each whole image.
+    """Finds the indices of the top_k greatest values, along `axis` or in each whole image.
 
     Source: weiliu89/caffe (ssd), argmax_layer.cpp.
     """
@@ -129,7 +129,7 @@ class ArgMax(Layer):
     has_backward = False
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """Places; with out_max_val the values instead (along an axis) or too (in an image)."""
+        """The indices; with out_max_val the values, along an axis alone, in an image as well."""
         x = bottoms[0]
         p = self.param.argmax_param
         if p.HasField("axis"):
@@ -152,7 +152,7 @@ class Accuracy(Layer):
     has_backward = False
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """The share of places with a hit, those with ignore_label aside."""
+        """The share of places with a hit; places with ignore_label do not count."""
         p = self.param.accuracy_param
         scores = bottoms[0].movedim(p.axis, -1).flatten(0, -2)
         labels = bottoms[1].flatten().long()
@@ -173,7 +173,7 @@ class Accuracy(Layer):
 
 @layer("Interp")
 class Interp(Layer):
-    """Bilinear resizing in which corners meet corners.
+    """Bilinear resizing that aligns corners.
 
     Source: lzx1413/CAFFE_SSD, interp_layer.cpp, which is DeepLab's.
     """

@@ -29,7 +29,7 @@ _PASS_ON = frozenset(
 
 
 def bottoms_for(layer: pb.LayerParameter, bottoms: Tensors) -> Tensors:
-    """The bottoms as a layer of a bf16 net takes them: as they come, or in float32."""
+    """The bottoms as a layer of a bf16 net takes them: unchanged, or in float32."""
     with_mask = layer.type == "Pooling" and len(layer.top) > 1
     passes_on = layer.type in _PASS_ON and not with_mask
     if layer.type in _MULTIPLY or passes_on:

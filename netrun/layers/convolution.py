@@ -15,9 +15,9 @@ from netrun.layers.registry import Layer, Tensors, layer
 class _Filters(Layer):
     """What Convolution and Deconvolution share: filters that take bottom i to top i.
 
-    stride, padding, dilation: one number an axis, in pixels.
+    stride, padding, dilation: one number for each axis, in pixels.
     axes: spatial axes; a bottom without any gets one of size 1.
-    images: axes before the channels', where torch knows exactly one.
+    images: how many axes come before the channels; torch has exactly one.
     Raises LayerError for more than 3 spatial axes.
     Source: weiliu89/caffe (ssd), base_conv_layer.cpp.
     """
@@ -25,7 +25,7 @@ class _Filters(Layer):
     owns_top = True
 
     def set_up(self) -> None:
-        """Read how the filters move. Raises LayerError for more than 3 spatial axes."""
+        """Read stride, padding and dilation. Raises LayerError for more than 3 spatial axes."""
         axes = len(self.facts.params[0].shape) - 2
         if axes > 3:
             what = f"netrun convolves over up to 3 axes, not {axes}"
@@ -49,7 +49,7 @@ class _Filters(Layer):
         return weight, self.blobs[1]
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """Filter each bottom; axes before the channels become one while torch computes."""
+        """Filter each bottom; for torch, the axes before the channels become one."""
         if self.plain:
             return [self.filtered(x) for x in bottoms]
         shape = self.facts.tops[0]
@@ -57,7 +57,7 @@ class _Filters(Layer):
         return [top.reshape(shape) for top in tops]
 
     def _with_one_image_axis(self, x: Tensor) -> Tensor:
-        """A bottom as (N, C, ...): torch's form."""
+        """Reshape a bottom to (N, C, ...), torch's form."""
         if x.dim() == self.images + 1:
             return x.reshape(-1, x.shape[-1], 1)
         return x.reshape(-1, *x.shape[self.images :])
@@ -75,7 +75,7 @@ def reached(
 ) -> Tensor:
     """Put zeros behind x (N, C, ...) where a kernel is larger than x with its padding.
 
-    Caffe lays a kernel over such a bottom too.
+    Caffe applies a kernel to such a bottom too.
     """
     sizes = x.shape[-len(kernel) :]
     beyond = []
@@ -99,7 +99,7 @@ class Convolution(_Filters):
     """
 
     def filtered(self, x: Tensor) -> Tensor:
-        """The sums of products of each filter with what lies under it, plus the bias."""
+        """The sums of products of each filter with the values under it, plus the bias."""
         convolve = (F.conv1d, F.conv2d, F.conv3d)[self.axes - 1]
         if self.axes == 2:
             # This order is the fastest on the CPU, even where filters have another.
@@ -126,7 +126,7 @@ class Deconvolution(_Filters):
     """
 
     def filtered(self, x: Tensor) -> Tensor:
-        """Each value spread over the filter's places, sums of what meets there, plus the bias."""
+        """Spread each value over the filter's places, add up overlaps, and add the bias."""
         spreads = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
         weight, bias = self.parameters()
         return spreads[self.axes - 1](
@@ -149,7 +149,7 @@ class Im2col(Layer):
     """
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """C times the kernel's size channels, one place after the other."""
+        """For each place, the values under the kernel: C times the kernel's size channels."""
         x = bottoms[0]
         axis = self.param.convolution_param.axis % x.dim()
         axes = x.dim() - axis - 1
@@ -196,7 +196,7 @@ class Embed(Layer):
     """
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """The rows that the whole numbers in the bottom name, plus the bias."""
+        """The rows with the bottom's whole numbers as indices, plus the bias."""
         rows = F.embedding(bottoms[0].detach().long(), self.blobs[0])
         if not self.param.embed_param.bias_term:
             return [rows]

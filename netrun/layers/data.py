@@ -23,9 +23,9 @@ class Input(Layer):
 
 @layer("DummyData")
 class DummyData(Layer):
-    """Blobs by fillers.
+    """Blobs that fillers fill.
 
-    The layer fills a constant blob once, and the caller may write it. It draws a random one anew
+    The layer fills a constant blob once, and the caller may write it. It draws a random one again
     in each pass.
     Source: weiliu89/caffe (ssd), dummy_data_layer.cpp.
     """
@@ -56,11 +56,11 @@ class DummyData(Layer):
         return torch.from_numpy(values).to(self.context.device)
 
     def seek(self, batch: int) -> None:
-        """Have the next forward draw what pass `batch` of the run draws."""
+        """Make the next forward draw what pass `batch` of the run draws."""
         self.passes = batch
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """The constant blobs as they are, the random ones drawn anew."""
+        """The constant blobs unchanged, the random ones newly drawn."""
         tops = [self._top(top) for top in range(len(self.facts.tops))]
         self.passes += 1
         return tops

@@ -1,4 +1,4 @@
-"""DetectionEvaluate: which detections are right, judged against the ground truth of each image."""
+"""DetectionEvaluate: judges detections against the ground truth of each image."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def overlaps(
     area_b: ndarray,
     normalized: bool,
 ) -> ndarray:
-    """The IoU (A, B) of boxes a (A, 4) and b (B, 4), as JaccardOverlap takes it.
+    """The IoU (A, B) of boxes a (A, 4) and b (B, 4), as in Caffe's JaccardOverlap.
 
     area_a, area_b: the boxes' areas.
-    normalized: boxes lie in [0, 1]. In pixels both edges count, and boxes that do not meet share
-    one pixel at (0, 0).
+    normalized: whether boxes are in [0, 1]. In pixels both edges count, and boxes that do not meet
+    share one pixel at (0, 0).
     """
     a_low, a_high = np.split(a[:, None], 2, -1)
     b_low, b_high = np.split(b[None], 2, -1)
@@ -45,17 +45,18 @@ def overlaps(
 
 @layer("DetectionEvaluate")
 class DetectionEvaluate(Layer):
-    """A table of objects by class, and of detections with what each of them met.
+    """Lists the objects of each class, and each detection with its verdict.
 
-    Bottoms: detections (1, 1, D, 7), labels (1, 1, R, 8). Top: (1, 1, C' + V, 5), where C' counts
-    the classes but background, and V the detections without the rows that stand in for none.
+    Bottoms: detections (1, 1, D, 7), labels (1, 1, R, 8). Top: (1, 1, C' + V, 5), where C' is the
+    number of classes without background, and V the number of detections without the rows that stand
+    for none.
 
     First comes a row [-1, label, number of objects, -1, -1] for each class but background, then
     [image, label, score, true_pos, false_pos] for each detection, in order of image, label and
     (where the image has objects of the label) falling score. true_pos and false_pos are both 0
     for a detection of a difficult object, unless evaluate_difficult_gt is set.
-    With name_size_file boxes are compared in pixels; images follow the file's order, and begin
-    anew at its end.
+    With name_size_file, the layer compares boxes in pixels; images follow the file's order, and
+    start again at its end.
     Source: weiliu89/caffe (ssd), detection_evaluate_layer.cpp.
     """
 
@@ -63,7 +64,7 @@ class DetectionEvaluate(Layer):
     no_gradient_to = frozenset({0, 1})
 
     def set_up(self) -> None:
-        """Read the options and the images' sizes. Raises LayerError for options of no sense."""
+        """Read the options and the images' sizes. Raises LayerError for invalid options."""
         p = self.options = self.param.detection_evaluate_param
         require_classes(self, p.num_classes)
         if p.overlap_threshold <= 0:
@@ -72,7 +73,7 @@ class DetectionEvaluate(Layer):
         self.sizes: list[tuple[int, int]] = []
         if p.name_size_file:
             self.sizes = [size[1:] for size in name_size.read(p.name_size_file)]
-        self._image = 0  # how far in `sizes`
+        self._image = 0  # position in `sizes`
 
     def forward(self, bottoms: Tensors) -> Tensors:
         """Count the objects of each class, then judge the detections of each image."""
@@ -87,8 +88,8 @@ class DetectionEvaluate(Layer):
             of_image = found[_whole(found, 0) == image]
             objects = truth[_whole(truth, 0) == image]
             tables += self._judge_image(of_image, objects)
-            # As in the fork, an image without a single row does not count here; batches of one
-            # image always have one.
+            # As in the fork, an image without any row does not count here; a batch of one image
+            # always has a row.
             self._image = (self._image + 1) % max(1, len(self.sizes))
         table = np.concatenate(tables)
         return [torch.from_numpy(table[None, None]).to(bottoms[0].device)]
@@ -111,7 +112,7 @@ class DetectionEvaluate(Layer):
         return np.array(rows, _f).reshape(-1, 5)
 
     def _judge_image(self, found: ndarray, truth: ndarray) -> list[ndarray]:
-        """A table (n, 5) for each label that one image's detections have."""
+        """A table (n, 5) for each label among one image's detections."""
         tables = []
         for label in np.unique(_whole(found, 1)):
             if label != -1:
@@ -162,7 +163,7 @@ def _whole(rows: ndarray, column: int) -> ndarray:
 
 
 def _without_padding(truth: ndarray) -> ndarray:
-    """Ground truth up to the first row of no image."""
+    """The ground truth up to the first row without an image."""
     padding = np.flatnonzero(_whole(truth, 0) == -1)
     if len(padding):
         return truth[: padding[0]]

@@ -1,4 +1,4 @@
-"""DetectionOutput: from predictions over priors to the detections of each image."""
+"""DetectionOutput: turns predictions over priors into the detections of each image."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _LOWEST = -3.4028234663852886e38  # -FLT_MAX
 
 @layer("DetectionOutput")
 class DetectionOutput(Layer):
-    """Decode boxes, suppress in each class the lesser of two that overlap, keep the best.
+    """Decodes boxes, suppresses those that overlap better ones of their class, keeps the best.
 
     Bottoms: loc (N, P*L*4), conf (N, P*C) scores, priors (1, 2, P*4), where L is 1 with
     share_location, else C. Top: (1, 1, D, 7), rows [image, label, score, xmin, ymin, xmax, ymax]
-    in order of image, label and falling score, equal scores in the order of their priors. A batch
+    by image, label and falling score; equal scores in the order of their priors. A batch
     without any detection gives one row [image, -1, -1, -1, -1, -1, -1] an image.
 
-    With `soft_nms` among the run's options the layer lowers the scores of boxes that overlap by
-    nms_threshold or more instead. Caffe cannot, so no prototxt says it.
+    If the run's options have `soft_nms`, the layer instead lowers the scores of boxes that overlap
+    by nms_threshold or more. Caffe cannot do this, so a prototxt has no field for it.
     Source: weiliu89/caffe (ssd), detection_output_layer.cpp.
     """
 
@@ -61,8 +61,8 @@ class DetectionOutput(Layer):
     def _result_files(self) -> ResultFiles | None:
         """The files to write detections to.
 
-        None where the prototxt names none or a file that they need is missing, as with a deploy
-        net or without the data set: the detections themselves need neither.
+        None where the prototxt names none, as in a deploy net, or where a file that they need is
+        missing, as without the data set. The detections themselves do not need these files.
         """
         save = self.options.save_output_param
         if not ResultFiles.wanted(save):
@@ -80,7 +80,7 @@ class DetectionOutput(Layer):
 
     @torch.no_grad()
     def forward(self, bottoms: Tensors) -> Tensors:
-        """Take each class's best scores, drop boxes that overlap better ones, keep the best."""
+        """Take each class's best scores, drop boxes that overlap better ones, and keep the best."""
         p = self.options
         loc, conf, priors = bottoms[:3]
         images = loc.shape[0]
@@ -129,7 +129,7 @@ class DetectionOutput(Layer):
         return _LOWEST
 
     def _best(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """The top_k greatest scores above the threshold of each list, falling, and their places.
+        """The top_k greatest scores of each list above the threshold, falling, and their indices.
 
         scores: (B, P). Returns two tensors (B, K); -inf fills short lists.
         """
@@ -172,7 +172,7 @@ class DetectionOutput(Layer):
         return values, boxes.gather(1, index)
 
     def _suppressed(self, values: Tensor, boxes: Tensor) -> Tensor:
-        """Which boxes (B, K) stay when those that overlap better ones of their class go."""
+        """Mark the boxes (B, K) that stay; those that overlap better ones of their class go."""
         p = self.options
         # The CPU goes image by image, a GPU takes all images at once.
         step = len(self.labels) if boxes.device.type == "cpu" else len(boxes)
@@ -193,7 +193,7 @@ class DetectionOutput(Layer):
     def _best_of_image(self, values: Tensor, keep: Tensor) -> Tensor:
         """Cut `keep` (N, C' * K) to the keep_top_k best of each image.
 
-        Of equal scores the lesser label counts as better, then the earlier prior.
+        Of equal scores, the smaller label counts as better, then the earlier prior.
         """
         limit = self.options.keep_top_k
         if not -1 < limit < keep.shape[1]:

@@ -1,6 +1,6 @@
 """Random numbers of layers.
 
-They follow from seed, layer, rank and the count of forward passes, so a resumed run draws the same.
+They depend on seed, layer, rank and the count of forward passes, so a resumed run draws the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from netrun.layers.registry import Context, Layer
 
 
 class Draws:
-    """A generator on the context's device, seeded anew for each pass.
+    """A generator on the context's device, reseeded for each pass.
 
     passes: how many passes have drawn; a resumed run sets it.
     """
@@ -45,5 +45,5 @@ class DrawingLayer(Layer):
         return self.draws.next()
 
     def seek(self, batch: int) -> None:
-        """Have the next pass draw what pass number `batch` of the run draws."""
+        """Make the next pass draw what pass number `batch` of the run draws."""
         self.draws.passes = batch

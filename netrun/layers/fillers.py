@@ -1,4 +1,4 @@
-"""What new parameters are filled with.
+"""Fills new parameters.
 
 Every parameter has a generator of its own, so no filling depends on another.
 Source: weiliu89/caffe (ssd), include/caffe/filler.hpp.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# NumPy loads these only when they are asked for: ask now, lest Ctrl-C fall into that later.
+# NumPy loads these on first use. Use them now, so that Ctrl-C cannot interrupt the load later.
 from numpy.random import Generator, Philox
 
 from caffe_ir import caffe_ir_pb2 as pb
@@ -31,13 +31,13 @@ TYPES = (
 
 
 def generator(seed: int, key: str) -> Generator:
-    """The stream of random numbers of a seed and a key (for a parameter: "layer/index")."""
+    """The random generator of a seed and a key (for a parameter: "layer/index")."""
     number = zlib.crc32(key.encode())
     return Generator(Philox(key=[seed % 2**64, number]))
 
 
 def _fan(filler: pb.FillerParameter, shape: Sequence[int]) -> float:
-    """The count of connections that Caffe divides a variance by: fan in, fan out or their mean."""
+    """The count of connections by which Caffe divides a variance: fan in, fan out or their mean."""
     count = math.prod(shape)
     fan_in = count // math.prod(shape[:1])
     fan_out = count // math.prod(shape[1:2])
@@ -72,8 +72,8 @@ def fill(
     """Make a float32 array of this shape, filled as the filler says (None: zeros).
 
     The same seed and key always give the same array.
-    Raises CaffeError for a filler that Caffe lacks, for `sparse` with any but gaussian, and for a
-    bilinear filler of filters that are not square.
+    Raises CaffeError for a filler that Caffe lacks, for `sparse` with a filler other than gaussian,
+    and for a bilinear filler of filters that are not square.
     """
     filler = filler or pb.FillerParameter()
     shape = tuple(shape)
@@ -94,7 +94,7 @@ def _drawn(
     shape: Sequence[int],
     random: Generator,
 ) -> np.ndarray:
-    """An array by one of the fillers that draw random numbers."""
+    """An array from one of the fillers that draw random numbers."""
     kind = filler.type
     if kind == "uniform":
         return random.uniform(filler.min, filler.max, shape).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The Python layer that netrun has its own code for."""
+"""SSDFocalLoss: the Python layer for which netrun has its own code."""
 
 from __future__ import annotations
 

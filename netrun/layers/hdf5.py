@@ -1,4 +1,4 @@
-"""HDF5Data and HDF5Output: blobs from and to HDF5 files, a dataset per blob and an item per row."""
+"""HDF5Data and HDF5Output: read and write HDF5 files, a dataset per blob and an item per row."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _load(
     tops: Sequence[str],
     rows: slice = _EVERY_ROW,
 ) -> list[np.ndarray]:
-    """Read these rows of the datasets of these names, float32.
+    """Read these rows of the datasets with the tops' names, as float32.
 
     Raises CaffeError, naming file and dataset.
     """
@@ -69,13 +69,13 @@ def _first_line(error: Exception) -> str:
 
 @layer("HDF5Data")
 class HDF5Data(Layer):
-    """Rows of HDF5 files: a top for each dataset of its name, batch_size rows of it.
+    """Rows of HDF5 files: each top has batch_size rows of the dataset of its name.
 
-    The layer reads file after file of the list, and begins anew after the last row.
-    With `shuffle` files come in random order, and so do the rows within each; the run's seed
+    The layer reads the list's files one after the other, and starts again after the last row.
+    With `shuffle`, the files are in random order, and so are the rows in each file; the run's seed
     gives a new order for every pass over the data. Processes of one run take batches in turn.
 
-    Raises CaffeError for what is no such list or file, LayerError for parameters that the fork
+    Raises CaffeError for any other kind of list or file, LayerError for parameters that the fork
     refuses.
     Source: weiliu89/caffe (ssd), hdf5_data_layer.cpp.
     """
@@ -126,7 +126,7 @@ class HDF5Data(Layer):
         return [(size, *item) for item in self._items]
 
     def seek(self, batch: int) -> None:
-        """Have the next forward read batch `batch` of the run."""
+        """Make the next forward read batch `batch` of the run."""
         self._batch = batch
 
     def forward(self, bottoms: Tensors) -> Tensors:
@@ -146,10 +146,9 @@ class HDF5Data(Layer):
         return [torch.from_numpy(top).to(device) for top in tops]
 
     def _stretch(self, sample: int, most: int) -> tuple[int, np.ndarray]:
-        """The file that holds this sample of the run, and rows of it.
+        """Find the file that holds this sample of the run, and rows in it.
 
-        Returns the file's number, and the rows there of this sample and its successors, at most
-        `most` of them.
+        Returns the file's number, and the rows of this sample and the next ones, `most` at most.
         """
         number, place = divmod(sample, self._total)
         files = len(self._files)
@@ -164,13 +163,13 @@ class HDF5Data(Layer):
         raise AssertionError("place lies below the sum of all rows")
 
     def _order(self, count: int, stream: int) -> np.ndarray:
-        """In which order `count` files or rows come. stream: the number of this shuffle."""
+        """The order of `count` files or rows. stream: the number of this shuffle."""
         if self.param.hdf5_data_param.shuffle:
             return permutation(count, self.context.options.seed, stream)
         return np.arange(count)
 
     def _arrays(self, file: int) -> list[np.ndarray]:
-        """A file's datasets; those of the latest file stay in memory, as in Caffe."""
+        """A file's datasets; the latest file's stay in memory, as in Caffe."""
         if self._loaded[0] != file:
             arrays = _load(self._files[file], self._tops)
             if len(arrays[0]) != self._rows[file]:
@@ -184,8 +183,8 @@ class HDF5Data(Layer):
 class HDF5Output(Layer):
     """Writes its bottoms as datasets `data` and `label`, of 4 axes as Caffe's.
 
-    Each pass adds its rows; Caffe stops at a second one. The file gets its name when the net is
-    closed or gone; until then `.part` is added to it.
+    Each pass adds its rows, where Caffe stops at a second pass. Until the net is closed or deleted,
+    the file's name ends in `.part`.
 
     Raises LayerError where the file cannot be written, and in a run of several processes.
     Source: weiliu89/caffe (ssd), hdf5_output_layer.cpp.
@@ -195,7 +194,7 @@ class HDF5Output(Layer):
     _file: h5py.File | None = None
 
     def set_up(self) -> None:
-        """Begin the file."""
+        """Create the file."""
         field = "hdf5_output_param.file_name"
         self._path = self.param.hdf5_output_param.file_name
         if not self._path:
@@ -232,7 +231,7 @@ class HDF5Output(Layer):
         return []
 
     def _append(self, group: h5py.Group, name: str, blob: Tensor) -> None:
-        """Add a blob's rows to the dataset of this name, which the first rows make."""
+        """Add a blob's rows to the dataset of this name; the first rows create it."""
         shape = legacy(self.param, tuple(blob.shape))
         rows = blob.detach().cpu().float().reshape(shape).numpy()
         item = rows.shape[1:]

@@ -1,6 +1,6 @@
-"""What AnnotatedData, Data, ImageData, VideoData and WindowData share.
+"""The base of AnnotatedData, Data, ImageData, VideoData and WindowData.
 
-Their tops are batches of images that a loader makes ahead.
+Their tops are batches of images that a loader prepares in advance.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ssd_common.errors import CaffeError
 class ImageSource(Layer):
     """A layer that opens its file when the net is built, and starts threads at the first forward.
 
-    mean: of the mean_file, (C, H, W) float32; None without one.
+    mean: the contents of mean_file, (C, H, W) float32; None without one.
     """
 
     has_backward = False
@@ -60,7 +60,7 @@ class ImageSource(Layer):
         param: pb.TransformationParameter,
         samplers: Sequence[pb.BatchSampler] = (),
     ) -> Transformer:
-        """What transforms this layer's images.
+        """The transformer of this layer's images.
 
         samplers: batch samplers of AnnotatedData.
         Raises LayerError for parameters that the fork refuses.
@@ -71,7 +71,7 @@ class ImageSource(Layer):
             raise self.refuse(str(error)) from None
 
     def plan(self, batch_size: int, ahead: int, **more: Any) -> Plan:
-        """Which samples this process takes of the run's, and how.
+        """Which of the run's samples this process takes, and how.
 
         ahead: how many batches the loader makes in advance. more: further fields of Plan.
         """
@@ -88,7 +88,7 @@ class ImageSource(Layer):
         )
 
     def passed_over(self, record: int) -> bool:
-        """Whether batches so far hold the next record in place of this one, which is unreadable."""
+        """Whether this record was unreadable, so that batches have the next record in its place."""
         if self._loader is None:
             return False
         return self._loader.passed_over(record)
@@ -109,13 +109,14 @@ class ImageSource(Layer):
         device = self.context.device
         data, labels = next(self._loader)
         data = data.to(device, non_blocking=True)
-        # Objects stay on the host: losses arrange them there, and would have to wait for them.
+        # Objects stay on the host: losses arrange them there, and would wait for a copy from the
+        # GPU.
         if not self._loader.annotated:
             labels = labels.to(device, non_blocking=True)
         return [data, labels][: len(self.param.top)]
 
     def seek(self, batch: int) -> None:
-        """Have the next forward give batch `batch` of the run."""
+        """Make the next forward give batch `batch` of the run."""
         self._batch = batch
         if self._loader:
             self._loader.seek(batch)

@@ -15,11 +15,11 @@ from netrun.layers.image_source import ImageSource
 from netrun.layers.registry import layer
 from ssd_common.errors import CaffeError
 
-_PREFETCH_COUNT = 3  # Caffe's, the batches that a layer without data_param makes ahead
+_PREFETCH_COUNT = 3  # Caffe's number of batches that a layer without data_param prepares
 
 
 def _plain(param: pb.TransformationParameter) -> pb.TransformationParameter:
-    """The parameters without what the fork does for AnnotatedData only."""
+    """The parameters without those that the fork applies in AnnotatedData only."""
     plain = pb.TransformationParameter()
     plain.CopyFrom(param)
     for field in ("distort_param", "expand_param", "emit_constraint"):
@@ -62,7 +62,7 @@ class Data(ImageSource):
         )
 
     def _read(self, record: int) -> Sample:
-        """Decode a record. Raises CaffeError where its numbers cannot take the transformations."""
+        """Decode a record. Raises CaffeError for float values that need resizing or noise."""
         p = self._transform
         value = self._lmdb.value(record)
         sample = decode_datum(value, p.force_color, p.force_gray, self.mean)
@@ -80,9 +80,8 @@ class ImageData(ImageSource):
     """Images and labels from files that a list names, in the list's order or shuffled.
 
     Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,).
-    The layer scales an image to new_height x new_width, then transforms it as Data does. It
-    passes over a file that cannot be read, as over a corrupt record; a strict run stops there,
-    as Caffe does.
+    The layer scales an image to new_height x new_width, then transforms it as Data does. It skips
+    an unreadable file like a corrupt record; a strict run stops there, as Caffe does.
 
     Raises CaffeError for a list that is missing, empty or lacks a label, LayerError for
     parameters that the fork refuses.
@@ -130,7 +129,7 @@ class VideoData(ImageSource):
 
     Tops: data (N, C, H, W) float32, (pixel - mean) * scale; label (N,), zeros.
     After the last frame a CaffeError ends the run, where the fork ends it by SIGINT. The layer
-    skips skip_frames frames before each one that it takes: what the fork means, though it writes
+    skips skip_frames frames before each one that it takes; the fork intends this, but writes
     outside its memory.
 
     Raises LayerError for a webcam and parameters that the fork refuses.
@@ -156,7 +155,7 @@ class VideoData(ImageSource):
     def open(self) -> Loader:
         """The loader of the frames.
 
-        It reads one after the other, and none beyond the end before a pass asks for it.
+        It reads them in order, and none beyond the end until a pass asks for it.
         """
         size = self.param.data_param.batch_size
         plan = self.plan(size, 0, threads=1)
@@ -172,7 +171,7 @@ class VideoData(ImageSource):
 
 @layer("WindowData")
 class WindowData(ImageSource):
-    """Windows of images that a file lists, drawn anew for each batch.
+    """Windows of images that a file lists, newly drawn for each batch.
 
     Tops: data (N, 3, S, S) float32, where S is crop_size; label (N,), 0 for background.
     cache_images does nothing: the layer reads files when it needs them.

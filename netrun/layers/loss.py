@@ -1,4 +1,4 @@
-"""Losses: each top is one number (shape ()), by default of weight 1 in the net's loss."""
+"""Losses: each top is one number (shape ()), by default with weight 1 in the net's loss."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from caffe_ir import caffe_ir_pb2 as pb
 from netrun.layers.registry import Layer, Tensors, layer, pass_through
 from netrun.weights.files import blob_array
 
-# The logarithm of the smallest normal float32: Caffe takes no logarithm of less.
+# The logarithm of the smallest normal float32: Caffe never takes the logarithm of less.
 LOG_SMALLEST = math.log(1.17549435e-38)
 LOG_THRESHOLD = 1e-20  # the smallest probability in MultinomialLogisticLoss and InfogainLoss
 
 
 def normalization_mode(param: pb.LossParameter, default: int) -> int:
-    """By what a loss is divided: `normalization`, what the older `normalize` says, or `default`."""
+    """How to divide a loss: by `normalization`, by the older `normalize`, or by `default`."""
     if param.HasField("normalization"):
         return param.normalization
     if not param.HasField("normalize"):
@@ -35,11 +35,11 @@ def normalizer(
     inner: int,
     valid: Tensor,
 ) -> Tensor:
-    """What a loss is divided by, at least 1.
+    """The divisor of a loss, at least 1.
 
     That is the count of all places (FULL), of those not ignored (VALID), the outer count
     (BATCH_SIZE), or 1 (NONE).
-    mode: where the prototxt gives neither `normalization` nor the older `normalize`.
+    mode: used if the prototxt has neither `normalization` nor the older `normalize`.
     outer, inner: the counts of places before and behind the axis of the classes.
     valid: the count of places not ignored, shape ().
     Source: weiliu89/caffe (ssd), LossLayer::GetNormalizer in loss_layer.cpp.
@@ -73,8 +73,8 @@ class _Labelled(Layer):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Logarithms of probabilities.
 
-        Returns those of all classes (outer, classes, inner), those of the labels (outer, inner),
-        and which labels count (outer, inner).
+        Returns the logarithms for all classes (outer, classes, inner) and for the labels (outer,
+        inner), and which labels count (outer, inner).
         """
         axis = self.param.softmax_param.axis % scores.dim()
         outer = math.prod(scores.shape[:axis])
@@ -139,7 +139,7 @@ class FocalLoss(_Labelled):
 def focal(layer: FocalLoss, bottoms: Tensors) -> tuple[Tensor, Tensor, Tensor]:
     """The focal loss of each place, which places count, and logarithms of all probabilities.
 
-    The gradient is the fork's own, which stays finite where a probability comes to 1.
+    The gradient is the fork's own, which stays finite where a probability reaches 1.
     """
     log_p, chosen, counts = layer.log_probability(bottoms[0], bottoms[1])
     p = layer.param.focal_loss_param
@@ -218,9 +218,9 @@ class SigmoidCrossEntropyLoss(Layer):
 
 
 def _logarithm(p: Tensor) -> Tensor:
-    """The logarithm of probabilities, taken as LOG_THRESHOLD at least.
+    """The logarithm of probabilities, with LOG_THRESHOLD as the least.
 
-    As in Caffe, the slope of smaller ones is the threshold's.
+    As in Caffe, smaller ones have the threshold's slope.
     """
     return pass_through(p.clamp(min=LOG_THRESHOLD), p).log()
 
@@ -295,7 +295,7 @@ class HingeLoss(Layer):
 
 @layer("ContrastiveLoss")
 class ContrastiveLoss(Layer):
-    """Draws similar pairs together and others a margin apart.
+    """Pulls similar pairs together and pushes others a margin apart.
 
     Source: weiliu89/caffe (ssd), contrastive_loss_layer.cpp.
     """
@@ -315,7 +315,7 @@ class ContrastiveLoss(Layer):
             apart = (p.margin - square).clamp(min=0)
         else:
             distance = torch.linalg.vector_norm(difference, dim=1)
-            # Caffe divides by a little more than the distance in the gradient.
+            # In the gradient, Caffe divides by a little more than the distance.
             ratio = (distance / (distance + 1e-4)).detach()
             distance = pass_through(distance, distance * ratio)
             apart = (p.margin - distance).clamp(min=0).square()

@@ -1,4 +1,4 @@
-"""MemoryData: batches out of arrays that the caller sets."""
+"""MemoryData: batches from arrays that the caller sets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger("netrun")
 
 @layer("MemoryData")
 class MemoryData(Layer):
-    """The next batch of the caller's arrays, from the beginning again at their end.
+    """Gives batch after batch of the caller's arrays, and starts again at their end.
 
     Tops: data (N, C, H, W) and labels (N, 1, 1, 1).
     The layer does not copy the arrays: it sees what the caller writes to them later.
@@ -28,16 +28,16 @@ class MemoryData(Layer):
     has_backward = False
 
     def set_up(self) -> None:
-        """Begin without arrays."""
+        """Start without arrays."""
         self._arrays: tuple[Tensor, Tensor] | None = None
         self._batch = 0
 
     def set_arrays(self, data: Any, labels: Any) -> None:
-        """Take batches out of these arrays, as pycaffe's set_input_arrays does.
+        """Take batches from these arrays, as pycaffe's set_input_arrays does.
 
         data: (M, C, H, W) float32 in C order, where M is a multiple of the batch size.
         labels: (M,) or (M, 1, 1, 1), likewise.
-        Raises CaffeError for others.
+        Raises CaffeError for other arrays.
         """
         shape = self.facts.tops[0]
         _check_array(data, "data", shape[1:])
@@ -56,7 +56,7 @@ class MemoryData(Layer):
         self._batch = 0
 
     def seek(self, batch: int) -> None:
-        """Have the next forward give batch `batch` of the run."""
+        """Make the next forward give batch `batch` of the run."""
         self._batch = batch
 
     def forward(self, bottoms: Tensors) -> Tensors:
@@ -75,7 +75,7 @@ class MemoryData(Layer):
 
 
 def _check_array(array: Any, name: str, item: tuple[int, ...]) -> None:
-    """Refuse what is no float32 array of items of this shape; labels may also be of one axis."""
+    """Refuse all but a float32 array of items of this shape; labels may also have just one axis."""
     is_array = isinstance(array, np.ndarray)
     is_float32 = is_array and array.dtype == np.float32
     if not is_float32 or not array.flags.c_contiguous:

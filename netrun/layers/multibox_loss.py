@@ -1,6 +1,6 @@
 """MultiBoxLoss: SSD's loss (SSD section 2.2) with matching and mining.
 
-It is dense over the batch, so that a GPU never waits for the host.
+It works on dense batches, so that a GPU never waits for the host.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from netrun.layers.registry import Layer, Tensors, layer, pass_through
 from ssd_common.errors import CaffeError
 
 Options = pb.MultiBoxLossParameter
-_MAX_LOSS = 87.33654475  # -log(FLT_MIN): Caffe takes no logarithm of less
-# FocalLossParameter's defaults; the fork hands its inner FocalLoss no others.
+_MAX_LOSS = 87.33654475  # -log(FLT_MIN): Caffe never takes the logarithm of less
+# FocalLossParameter's defaults; the fork always uses them in its inner FocalLoss.
 _FOCAL_ALPHA = 0.25
 _FOCAL_GAMMA = 2.0
 
@@ -93,8 +93,8 @@ class MultiBoxLoss(Layer):
     def forward(self, bottoms: Tensors) -> Tensors:
         """(loc_weight * localisation loss + confidence loss) / the normalizer.
 
-        The layer matches priors with objects, mines the examples to learn from, and adds up the
-        losses of those.
+        The layer matches priors with objects, mines the examples to learn from, and adds up their
+        losses.
         """
         p = self.options
         images = bottoms[0].shape[0]
@@ -122,7 +122,7 @@ class MultiBoxLoss(Layer):
                 selected = self._mined(matches, losses, truth, thinning)
                 positive = positive & selected[:, None]
         if p.conf_loss_type == Options.LOGISTIC:
-            # The loss that it mines by and the loss that it learns from differ in their targets.
+            # The loss for mining and the loss to learn from have different targets.
             targets = self._logistic_targets(index, label, selected)
             conf_loss = _sigmoid_losses(conf, targets)
         if selected is not None:
@@ -191,7 +191,7 @@ class MultiBoxLoss(Layer):
             raise self.refuse(str(error)) from None
 
     def _predicted(self, loc: Tensor, priors: Tensor) -> Tensor | None:
-        """The predicted boxes (N, L, P, 4), where they are matched or thin the examples."""
+        """The predicted boxes (N, L, P, 4), if matching or thinning needs them."""
         p = self.options
         thinned = self._thins and not p.use_prior_for_nms
         if p.use_prior_for_matching and not thinned:
@@ -211,10 +211,10 @@ class MultiBoxLoss(Layer):
         truth: GroundTruth,
         thinning: Thinning | None,
     ) -> Tensor:
-        """Which priors (N, P) the layer learns from.
+        """Mark the priors (N, P) that the layer learns from.
 
         matches: objects and IoUs, each (N, P).
-        losses: of confidence and of localisation, each (N, P).
+        losses: the confidence and the localisation losses, each (N, P).
         """
         p = self.options
         index, overlap = matches
@@ -261,7 +261,7 @@ class MultiBoxLoss(Layer):
         objects = objects.view(loc.shape)
         target = encode(objects, boxes, variances, p.code_type)
         counts = (index > UNMATCHED)[..., None].expand_as(loc)
-        if p.bp_inside:  # a side outside the image teaches nothing
+        if p.bp_inside:  # a side outside the image has no loss
             matched = boxes
             if not p.use_prior_for_matching:
                 given = loc.detach()
@@ -302,14 +302,14 @@ class MultiBoxLoss(Layer):
     ) -> Tensor:
         """Sigmoid targets (N, P, C) as the fork lays them out.
 
-        They are filled with the background's number, then with ones.
+        The fork fills them with the background's number, then with ones.
         """
         background = self.options.background_label_id
         fill = float(background)
         if selected is not None:
             return torch.where(self._one_hot(label) > 0, 1.0, fill)
-        # Without mining, background gets no one, and image i's ones start at i * P instead of
-        # i * P * C (EncodeConfPrediction moves its pointer by num_priors): Caffe trains by these.
+        # Without mining, background gets no 1, and the ones of image i start at i * P instead of i
+        # * P * C (EncodeConfPrediction moves its pointer by num_priors). Caffe trains with these.
         images, loc_classes, count = index.shape
         device = index.device
         size = images * count * self.classes
@@ -332,7 +332,7 @@ class MultiBoxLoss(Layer):
         priors: Tensor,
         predicted: Tensor | None,
     ) -> Thinning | None:
-        """By which boxes NMS thins the examples; None where it does not."""
+        """How NMS thins the examples, and by which boxes; None where it does not."""
         if not self._thins:
             return None
         boxes = priors[None]
@@ -347,7 +347,7 @@ class MultiBoxLoss(Layer):
         images: int,
         count: int,
     ) -> Tensor | float:
-        """What the loss is divided by: matches, images, priors of all images, or 1."""
+        """The divisor of the loss: matches, images, priors of all images, or 1."""
         given = self.param.loss_param
         mode = normalization_mode(given, given.VALID)
         if mode == given.VALID:

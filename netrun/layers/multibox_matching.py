@@ -1,4 +1,4 @@
-"""Which object each prior or prediction of a MultiBoxLoss answers for."""
+"""Finds the object that each prior or prediction of a MultiBoxLoss answers for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def class_numbers(count: int, device: torch.device) -> Tensor:
 
 
 class Matcher:
-    """Matches priors or predictions with objects, as the options of the layer say.
+    """Matches priors or predictions with objects, by the layer's options.
 
     loc_classes: how many classes have localisations of their own (L).
     Source: weiliu89/caffe (ssd), FindMatches in util/bbox_util.cpp.

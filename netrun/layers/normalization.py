@@ -17,15 +17,15 @@ class BatchNorm(Layer):
     """Normalisation by the batch's statistics, or by the stored ones.
 
     TEST takes the stored ones unless use_global_stats says otherwise.
-    blobs: decayed sums of means and of unbiased variances, each (C,), and of the weights of both,
-    (1,). Where the net sets `scale`, the top is that of the Scale layer behind.
+    blobs: decayed sums of means and of unbiased variances, each (C,), and of their weights, (1,).
+    If the net sets `scale`, the top is the top of the Scale layer that follows.
     Source: weiliu89/caffe (ssd), batch_norm_layer.cpp.
     """
 
     owns_top = True
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """(x - mean) / sqrt(variance + eps) in each channel, then what the Scale behind does."""
+        """(x - mean) / sqrt(variance + eps) in each channel, then what the following Scale does."""
         x = bottoms[0]
         p = self.param.batch_norm_param
         mean_sum, variance_sum, weight = self.blobs
@@ -55,7 +55,7 @@ class BatchNorm(Layer):
         return not self.context.train
 
     def _factor_and_term(self) -> tuple[Tensor | None, Tensor | None]:
-        """The factor and the bias of the Scale layer behind; None for what it lacks."""
+        """The factor and the bias of the Scale layer that follows; None for what it lacks."""
         blobs = self.scale.blobs if self.scale else []
         factor, term, *_ = [*blobs, None, None]
         return factor, term
@@ -64,7 +64,7 @@ class BatchNorm(Layer):
         self, x: Tensor, factor: Tensor | None, term: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The top, and the mean and unbiased variance of each channel."""
-        # momentum 1 makes torch put this batch's own mean and unbiased variance there
+        # momentum 1 makes torch store this batch's own mean and unbiased variance
         mean = torch.zeros_like(self.blobs[0])
         variance = torch.zeros_like(self.blobs[1])
         top = torch.batch_norm(
@@ -79,14 +79,14 @@ class BatchNorm(Layer):
             torch.backends.cudnn.enabled,
         )
         has_one_value = x.numel() == x.shape[1]
-        if has_one_value:  # in a channel: its unbiased variance is 0 / 0, Caffe's 0
+        if has_one_value:  # in a channel: its unbiased variance is 0 / 0; Caffe gives 0
             variance = torch.zeros_like(variance)  # the gradient needs the other one
         return top, mean, variance
 
     def _over_all_processes(
         self, x: Tensor, factor: Tensor | None, term: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The same over the batches of all processes together, which may differ in size."""
+        """As _over_batch(), over all processes' batches together, which may differ in size."""
         axes = tuple(i for i in range(x.dim()) if i != 1)
         own = x.new_full((1,), x.numel() / x.shape[1])
         sums = _SumOfProcesses.apply(torch.cat([x.sum(axes), own]))
@@ -179,8 +179,8 @@ class Bias(Layer):
 class _Normalize(torch.autograd.Function):
     """x / norm * scale with Caffe's gradient.
 
-    Where scale differs between channels that gradient is not the derivative: the part that goes
-    through the norm leaves the scale out. SSD was trained with it.
+    Where scale differs between channels, this gradient is not the derivative: the part through the
+    norm leaves the scale out. SSD was trained with it.
     Source: weiliu89/caffe (ssd), normalize_layer.cpp.
     """
 
@@ -253,9 +253,9 @@ class LRN(Layer):
 
 @layer("MVN")
 class MVN(Layer):
-    """Mean to zero, and with normalize_variance deviation to one.
+    """Brings the mean to zero and, with normalize_variance, the deviation to one.
 
-    This is done for each channel, or with across_channels for each image.
+    It does so for each channel or, with across_channels, for each image.
     Source: weiliu89/caffe (ssd), mvn_layer.cpp.
     """
 
@@ -277,7 +277,7 @@ class MVN(Layer):
         length = torch.linalg.vector_norm(centred, dim=axes, keepdim=True)
         deviation = length * count**-0.5
         divisor = deviation + p.eps
-        # Caffe's gradient takes the deviation for the divisor, which matters where eps is not
-        # small beside it.
+        # Caffe's gradient uses the deviation as the divisor. That matters where eps is not much
+        # smaller.
         ratio = (deviation / divisor).detach()
         return [centred / pass_through(divisor, deviation * ratio)]

@@ -10,7 +10,7 @@ from caffe_ir.rules.pooling import pooled_size, pyramid, window
 from netrun.layers.draws import DrawingLayer
 from netrun.layers.registry import Tensors, layer
 
-LOWEST = torch.finfo(torch.float32).min  # what Caffe starts a maximum from
+LOWEST = torch.finfo(torch.float32).min  # where Caffe starts a maximum
 Pair = tuple[int, int]  # height and width
 
 
@@ -26,8 +26,8 @@ def pool_max(
     """Maxima of x (N, C, H, W) over windows; with mask also their indices within the channel.
 
     size: the top's height and width.
-    Of equal values the first counts. A window of padding only gives the lowest float32, as in
-    Caffe, and the index -1.
+    Of equal values, the first counts. A window with nothing but padding gives the lowest float32,
+    as in Caffe, and the index -1.
     """
     height, width = x.shape[2:]
     last = [(size[i] - 1) * stride[i] - pad[i] for i in (0, 1)]
@@ -73,10 +73,10 @@ def pool_average(
 ) -> Tensor:
     """Averages of x (N, C, H, W) over windows.
 
-    Padding counts in the divisor; what lies beyond the padding does not.
+    Padding counts in the divisor; places beyond the padding do not.
     size: the top's height and width.
-    A last window that begins beyond the padding averages to 0. For one that begins right behind
-    the padding Caffe computes 0 / 0, and so does this.
+    A last window that begins beyond the padding averages to 0. One that begins right at its end
+    gives 0 / 0, as in Caffe.
     """
     if _pads_more_than_half(kernel, pad):
         x = F.pad(x, (pad[1], pad[1], pad[0], pad[0]))
@@ -107,7 +107,7 @@ def pool_stochastic(
     size: Pair,
     random: torch.Generator | None,
 ) -> Tensor:
-    """One value of each window, drawn with a chance in proportion to it, as in Caffe's GPU code.
+    """Draw one value of each window, with a chance in proportion to it, as in Caffe's GPU code.
 
     x: (N, C, H, W), not negative. size: the top's height and width.
     random: None gives each window's mean instead, weighted by the values themselves.
@@ -166,7 +166,7 @@ class SPP(DrawingLayer):
     """
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """The poolings of all levels of the pyramid, one behind the other."""
+        """The poolings of all levels of the pyramid, concatenated."""
         x = bottoms[0]
         p = self.param.spp_param
         random = None

@@ -1,4 +1,4 @@
-"""What the layers over SSD's predictions check alike."""
+"""Checks that the layers over SSD's predictions share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def require_classes(layer: Layer, count: int) -> None:
 def require_predictions(
     layer: Layer, bottom: Tensor, shape: tuple[int, int, int], what: str
 ) -> None:
-    """Refuse a bottom that does not hold just as many numbers as it should.
+    """Refuse a bottom with too few or too many numbers.
 
     shape: images, priors, and numbers for each prior of each image.
     what: the kind of prediction, "location" or "confidence".

@@ -29,8 +29,8 @@ class PriorBox(Layer):
     _top: Tensor
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """The boxes and variances, which are computed again only where shapes or device differ."""
-        # The last is the image, or the feature map again where the fields say the image's size.
+        """The boxes and variances, computed again only when shapes or device change."""
+        # The last is the image, or again the feature map if fields give the image's size.
         feature = legacy(self.param, bottoms[0].shape)[2:]
         image = legacy(self.param, bottoms[-1].shape)[2:]
         device = bottoms[0].device

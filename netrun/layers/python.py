@@ -1,4 +1,4 @@
-"""Layers of type Python: netrun's own focal loss, and classes of the user's in NumPy."""
+"""Layers of type Python: netrun's own focal loss, and the user's classes in NumPy."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class PythonHost(Protocol):
     user: Any
 
     def facts(self, shapes: Sequence[Shape]) -> Facts:
-        """The layer's facts, as setup and reshape make them of bottoms of these shapes."""
+        """The layer's facts, from setup and reshape over bottoms of these shapes."""
 
     def bind(self, parameters: Sequence[Tensor]) -> None:
         """Make these the user's parameter blobs."""
 
     def initial(self, index: int) -> np.ndarray:
-        """What setup put into parameter `index`."""
+        """The values that setup put into parameter `index`."""
 
     def forward(self, bottoms: Sequence[Tensor]) -> Tensors:
         """The tops for these bottoms, in memory of their own."""
@@ -41,13 +41,13 @@ class PythonHost(Protocol):
     def backward(
         self, gradients: Sequence[Tensor | None], wanted: Sequence[bool]
     ) -> list[Tensor | None]:
-        """The bottoms' gradients from the tops'; None for bottoms that want none."""
+        """The bottoms' gradients from the tops'; None for bottoms that need none."""
 
     def call(self, method: str, *args: object) -> None:
         """Call a method of the user's object."""
 
     def upload(self) -> None:
-        """Put on the device what the user's code wrote to parameters and their diffs."""
+        """Copy to the device what the user's code wrote to parameters and their diffs."""
 
 
 class HostFacts(Facts):
@@ -57,7 +57,7 @@ class HostFacts(Facts):
 
 
 class PythonFacts:
-    """Facts of one net's Python layers, each set up when its bottoms' shapes are first known."""
+    """The facts of a net's Python layers; sets up each layer once its bottoms' shapes are known."""
 
     def __init__(self, phase: int) -> None:
         self._phase = phase
@@ -66,7 +66,7 @@ class PythonFacts:
     def __call__(self, layer: pb.LayerParameter, bottoms: Sequence[Shape]) -> Facts:
         """The facts of a Python layer over these bottoms.
 
-        Raises LayerError where its code cannot be imported, or fails.
+        Raises LayerError where the layer's code cannot be imported, or fails.
         """
         if is_focal_loss(layer):  # netrun has code of its own for it
             return ruled(layer, bottoms)
@@ -83,7 +83,7 @@ class PythonFacts:
 class _Call(torch.autograd.Function):
     """The user's forward and backward as a step of autograd.
 
-    Parameters' gradients go where the user's code adds them.
+    The user's code itself adds to the parameters' gradients.
     """
 
     @staticmethod
@@ -113,7 +113,7 @@ class Python(Layer):
     """
 
     def __new__(cls, layer: pb.LayerParameter, facts: Facts, context: Context) -> Any:
-        """Make netgen's focal loss where the layer is one, else a layer of the user's class."""
+        """Make an SSDFocalLoss for netgen's focal loss, else a layer of the user's class."""
         if isinstance(facts, HostFacts):
             return super().__new__(cls)
         return SSDFocalLoss(layer, facts, context)
@@ -131,7 +131,7 @@ class Python(Layer):
 
     @property
     def user(self) -> Any:
-        """The user's object, its blobs the net's own parameters."""
+        """The user's object, with the net's own parameters as its blobs."""
         self._bind()
         return self.host.user
 
@@ -141,15 +141,15 @@ class Python(Layer):
             self.bound = True
 
     def fit(self, bottoms: list[Shape]) -> Facts:
-        """The same facts: the user's reshape runs with every forward."""
+        """Return the same facts: the user's reshape runs in every forward."""
         return self.facts
 
     def initial(self, index: int) -> np.ndarray:
-        """What the user's setup put into parameter `index`."""
+        """The values that the user's setup put into parameter `index`."""
         return self.host.initial(index)
 
     def seek(self, batch: int) -> None:
-        """Call the user's `seek`, where the class has one."""
+        """Call the user's `seek`, if the class has one."""
         if hasattr(self.user, "seek"):
             self.host.call("seek", batch)
 

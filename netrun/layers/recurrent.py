@@ -27,8 +27,8 @@ def lstm_step(
     """
     i, f, o, g = gates.chunk(4, 1)
     kept = cont * torch.sigmoid(f)
-    # Caffe takes the slope of the whole factor as if cont were inside the sigmoid; for a cont of
-    # 0 or 1 that is the derivative.
+    # Caffe takes the slope of the whole factor as if cont were inside the sigmoid; for cont 0 or 1,
+    # that is the derivative.
     kept = pass_through(kept, (kept * (1 - kept)).detach() * f)
     cell = kept * cell + torch.sigmoid(i) * torch.tanh(g)
     return cell, torch.sigmoid(o) * torch.tanh(cell)
@@ -44,7 +44,7 @@ class LSTMUnit(Layer):
     no_gradient_to = frozenset({2})
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """From c, gates and cont to the next c and h."""
+        """Compute the next c and h from c, gates and cont."""
         cell, gates, cont = bottoms
         goes_on = cont.reshape(-1, 1)
         tops = lstm_step(cell[0], gates[0], goes_on)
@@ -52,25 +52,25 @@ class LSTMUnit(Layer):
 
 
 class _Recurrent(Layer):
-    """What RNN and LSTM share.
+    """The base of RNN and LSTM.
 
-    They start from the state in which the last batch ended, or, with expose_hidden, from a given
-    one. A batch that the run seeks, as a resumed run does, starts from zeros. No gradient passes
-    from batch to batch, or through exposed states.
+    They start from the final state of the last batch or, with expose_hidden, from a given state.
+    After a seek, as in a resumed run, a batch starts from zeros. No gradient passes from batch to
+    batch, or through exposed states.
 
     state: blobs (N, num_output) that the next batch starts from.
     Source: weiliu89/caffe (ssd), recurrent_layer.cpp.
     """
 
     def set_up(self) -> None:
-        """Begin from zeros."""
+        """Start from zeros."""
         self.static = has_static_input(self.param)
         exposed = range(2 + self.static, len(self.param.bottom))
         self.no_gradient_to = frozenset({1, *exposed})
         self.state: Tensors = []
 
     def seek(self, batch: int) -> None:
-        """Have the next batch start from zeros."""
+        """Make the next batch start from zeros."""
         self.state = []
 
     def forward(self, bottoms: Tensors) -> Tensors:
@@ -107,7 +107,7 @@ class _Recurrent(Layer):
         """The next state and its output.
 
         inputs: what x and the static input contribute, (N, ...). cont: (N, 1).
-        weights: the blobs behind those for the inputs.
+        weights: the blobs after those for the inputs.
         """
         raise NotImplementedError
 

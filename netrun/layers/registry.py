@@ -1,6 +1,6 @@
 """The register of the engine's layers: one class per prototxt layer type.
 
-A layer takes bottom tensors to top tensors.
+A layer computes top tensors from bottom tensors.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Tensors = list[Tensor]  # bottoms or tops of one layer, in the prototxt's order
 
 @dataclass(frozen=True)
 class Context:
-    """What a layer may know of the net that it is in.
+    """What a layer may know about its net.
 
     phase: pb.TRAIN or pb.TEST.
-    device: where tensors live.
-    options: of the run.
+    device: where the tensors are.
+    options: the run's options.
     """
 
     phase: int
@@ -46,16 +46,17 @@ class Layer:
     """One layer of a net. Autograd derives the backward pass from `forward`.
 
     param: the layer's prototxt.
-    facts: what the type's rule says of the bottoms' shapes; the net updates it before a forward.
+    facts: what follows from the bottoms' shapes by the type's rule; the net updates them before a
+    forward.
     blobs: the parameters in Caffe's order; the net puts and fills them before the first forward.
-    reshaped: by number, the owner's tensor of each blob that is shared in another shape.
-    overwrite: the net allows forward to write its top into the memory of bottoms[0].
-    scale: in a BatchNorm, the Scale layer whose work it does too.
+    reshaped: by number, the owner's tensor of each blob that the layer shares in another shape.
+    overwrite: whether forward may write its top into the memory of bottoms[0]; the net decides.
+    scale: in a BatchNorm, the Scale layer that it computes too.
 
     has_backward: False where no top ever carries a gradient (PriorBox, data layers, ...).
-    keeps_top: tops are the same memory in every forward, and the caller may write them.
-    owns_top: each top has memory of its own that autograd does not need: the next layer may
-    overwrite it.
+    keeps_top: whether tops have the same memory in every forward, and the caller may write them.
+    owns_top: whether each top has memory of its own that autograd does not need, so that the next
+    layer may overwrite it.
     no_gradient_to: bottoms that take no gradient even under force_backward, such as labels.
     """
 
@@ -104,14 +105,14 @@ class Layer:
         raise NotImplementedError
 
     def fit(self, bottoms: list[Shape]) -> Facts:
-        """The facts over bottoms of these shapes, which differ from those before.
+        """Compute the facts again, for bottoms of these new shapes.
 
-        Raises LayerError where the layer cannot take them.
+        Raises LayerError for shapes that the layer cannot take.
         """
         return ruled(self.param, bottoms)
 
     def initial(self, index: int) -> np.ndarray | None:
-        """The float32 values that parameter `index` starts from; None: its filler gives them."""
+        """The first float32 values of parameter `index`; None: its filler gives them."""
         return None
 
     def refresh(self) -> None:
@@ -120,9 +121,9 @@ class Layer:
             self.blobs[i] = tensor.view(self.blobs[i].shape)
 
     def seek(self, batch: int) -> None:
-        """Have the next forward be that of batch `batch` (from 0) of the run.
+        """Make the next forward the one of batch `batch` (from 0) of the run.
 
-        Layers that neither read data nor draw at random nor keep a state do nothing.
+        Only layers that read data, draw at random or keep a state do anything.
         """
 
     def close(self) -> None:
@@ -176,7 +177,7 @@ def create(layer: pb.LayerParameter, facts: Facts, context: Context) -> Layer:
 
 
 def pass_through(value: Tensor, x: Tensor) -> Tensor:
-    """Return `value` with the gradient of x, for gradients that are Caffe's own.
+    """Return `value` with the gradient of x, to give a layer Caffe's own gradient.
 
     The values are the same to the last bit where x is finite.
     """

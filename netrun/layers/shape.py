@@ -9,13 +9,13 @@ from netrun.layers.registry import Layer, Tensors, layer
 
 @layer("Concat")
 class Concat(Layer):
-    """Blobs one behind the other along an axis.
+    """Joins blobs along an axis.
 
     Source: weiliu89/caffe (ssd), concat_layer.cpp.
     """
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """The bottoms in one, along `axis`, or the older concat_dim."""
+        """The bottoms joined along `axis`, or the older concat_dim."""
         if len(bottoms) == 1:
             return [bottoms[0].view_as(bottoms[0])]
         p = self.param.concat_param
@@ -25,7 +25,7 @@ class Concat(Layer):
 
 @layer("Slice")
 class Slice(Layer):
-    """A blob cut along an axis.
+    """Cuts a blob along an axis.
 
     Source: weiliu89/caffe (ssd), slice_layer.cpp.
     """
@@ -64,7 +64,7 @@ class Reshape(Layer):
 
 @layer("Permute")
 class Permute(Layer):
-    """Axes in a new order; those that `order` leaves out follow in their own.
+    """Reorders axes; those that `order` leaves out follow in their own order.
 
     Source: weiliu89/caffe (ssd), permute_layer.cpp.
     """
@@ -78,7 +78,7 @@ class Permute(Layer):
 
 @layer("Crop")
 class Crop(Layer):
-    """A blob cut to another's size.
+    """Cuts a blob to another's size.
 
     Source: weiliu89/caffe (ssd), crop_layer.cpp.
     """
@@ -100,13 +100,13 @@ class Crop(Layer):
 
 @layer("Tile")
 class Tile(Layer):
-    """A blob several times along an axis.
+    """Repeats a blob along an axis.
 
     Source: weiliu89/caffe (ssd), tile_layer.cpp.
     """
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """The bottom `tiles` times along `axis`."""
+        """The bottom, repeated `tiles` times along `axis`."""
         p = self.param.tile_param
         times = [1] * bottoms[0].dim()
         times[p.axis] = p.tiles
@@ -115,7 +115,7 @@ class Tile(Layer):
 
 @layer("BatchReindex")
 class BatchReindex(Layer):
-    """Images of a batch by their numbers.
+    """Picks images of a batch by their numbers.
 
     Source: weiliu89/caffe (ssd), batch_reindex_layer.cpp.
     """
@@ -123,20 +123,20 @@ class BatchReindex(Layer):
     no_gradient_to = frozenset({1})
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """The images of the first bottom that the second names, in its order."""
+        """The first bottom's images, in the order that the second bottom lists."""
         chosen = bottoms[1].detach().flatten().long()
         return [bottoms[0].index_select(0, chosen)]
 
 
 @layer("Filter")
 class Filter(Layer):
-    """The images of a batch that a selector chooses.
+    """Keeps the images of a batch that a selector chooses.
 
     Source: weiliu89/caffe (ssd), filter_layer.cpp.
     """
 
     def forward(self, bottoms: Tensors) -> Tensors:
-        """Of every bottom but the last, the images where the last is not 0, perhaps none."""
+        """From every bottom but the last, the images where the last is not 0; possibly none."""
         *blobs, selector = bottoms
         chosen = selector.detach().flatten().nonzero().flatten()
         return [x.index_select(0, chosen) for x in blobs]
@@ -144,7 +144,7 @@ class Filter(Layer):
 
 @layer("Silence")
 class Silence(Layer):
-    """Reads blobs that no other layer reads, so that they are no outputs of the net.
+    """Reads blobs that no other layer reads, so that they are not outputs of the net.
 
     Source: weiliu89/caffe (ssd), silence_layer.cpp.
     """

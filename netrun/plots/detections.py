@@ -18,7 +18,7 @@ from ssd_common.pictures import contact_sheet, draw, encode
 class DrawnDetections:
     """A folder of drawn images, and detections.json.
 
-    folder: made with the first image.
+    folder: the folder, made with the first image.
     """
 
     def __init__(self, folder: PathLike) -> None:
@@ -41,7 +41,7 @@ class DrawnDetections:
         write_atomic(self.folder / "detections.json", f"[\n{lines}\n]\n")
 
     def _file_name(self, picture: str) -> str:
-        """A PNG's name after its source, with a number where another image has that name."""
+        """A PNG's name after its source, with a number if another image has that name."""
         path = Path(picture)
         name = path.stem
         if path.suffix.lower() in SUFFIXES and not path.is_absolute():
@@ -65,10 +65,10 @@ def _entry(detection: Detection) -> dict:
 def write_sheet(path: PathLike, pictures: Sequence[DetectedPicture]) -> bool:
     """Draw all images with their detections on one contact sheet.
 
-    Where one of them comes with its truth, a drawing of the truth stands to the left of each.
+    If any of them comes with its truth, each has a drawing of the truth to its left.
 
-    path: its folder is made.
-    Returns whether truths are on it. Raises CaffeError where the file cannot be written.
+    path: the image file; its folder is made.
+    Returns whether the sheet shows truths. Raises CaffeError where the file cannot be written.
     """
     compared = any(seen.picture.truth for seen in pictures)
     images = []
@@ -90,7 +90,7 @@ def write_sheet(path: PathLike, pictures: Sequence[DetectedPicture]) -> bool:
 
 
 def save_image(path: Path, image: np.ndarray) -> None:
-    """Write an image, whole or not at all, in the format that the path's suffix says.
+    """Write an image atomically, in the format of the path's suffix.
 
     Raises UsageError for a suffix that no format has, CaffeError where the file cannot be written.
     """

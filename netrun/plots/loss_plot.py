@@ -15,10 +15,10 @@ from ssd_common.files import PathLike, write_atomic
 def plot(log: PathLike, out: PathLike = "loss.png", title: str = "") -> RunLog:
     """Draw the curves of a training log, netrun's or Caffe's, into an image file.
 
-    log: in glog's format.
-    out: png, pdf or svg; its folder is made.
+    log: the log file, in glog's format.
+    out: the image file, png, pdf or svg; its folder is made.
     title: a line above the curves.
-    Returns what the log says.
+    Returns the contents of the log.
     Raises CaffeError for a log without an iteration, and for an image that cannot be written.
     """
     found = run_log.read(log)
@@ -30,7 +30,7 @@ def plot(log: PathLike, out: PathLike = "loss.png", title: str = "") -> RunLog:
 def draw(log: RunLog, path: PathLike, title: str = "") -> None:
     """Draw loss, learning rate and test scores over the iterations into an image file.
 
-    path: png, pdf or svg; written whole or not at all.
+    path: the image file, png, pdf or svg; written atomically.
     title: a line above the curves.
     Raises UsageError for a suffix that no format has, CaffeError where the file cannot be written.
     """

@@ -33,13 +33,13 @@ def show(
 ) -> None:
     """Draw a net's images, augmented as in training, with their boxes, as one PNG.
 
-    model: train prototxt, or any with an AnnotatedData layer.
-    out: the PNG.
-    count: images on it.
+    model: the train prototxt, or any with an AnnotatedData layer.
+    out: the PNG file.
+    count: how many images to draw.
     source: an LMDB in place of the net's own.
     labelmap: names of the classes (default: the one that the net names).
     phase: pb.TRAIN or pb.TEST.
-    seed: of the random numbers, as a solver's random_seed.
+    seed: the random numbers' seed, as in a solver's random_seed.
 
     Raises CaffeError for a model without AnnotatedData, for data that cannot be read, and where
     the PNG cannot be written.
@@ -61,7 +61,7 @@ def data_net(
     phase: int,
     source: PathLike | None = None,
 ) -> pb.NetParameter:
-    """A net that consists of the model's AnnotatedData layer of this phase, an image a batch.
+    """A net of only the model's AnnotatedData layer for this phase, with one image a batch.
 
     source: an LMDB in place of the layer's own.
     Raises CaffeError for a model without such a layer.
@@ -85,8 +85,8 @@ def samples(
 ) -> list[tuple[np.ndarray, list[Box]]]:
     """The first `count` images that training with this seed sees, and their objects.
 
-    net: of data_net().
-    names: of the classes by label.
+    net: from data_net().
+    names: the classes' names by label.
     Returns images (H, W, 3) of uint8, each with its boxes.
     """
     engine = Engine(net, phase, options=RunOptions(seed=seed))

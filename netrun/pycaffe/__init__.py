@@ -1,4 +1,4 @@
-"""The `caffe` of pycaffe's scripts, on netrun: `netrun python SCRIPT` runs a script with it."""
+"""The module `caffe` for pycaffe's scripts: `netrun python SCRIPT` runs a script with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netrun.pycaffe.solvers import (
     get_solver,
 )
 
-__version__ = "1.0.0-rc3"  # of the Caffe whose interface this is
+__version__ = "1.0.0-rc3"  # of the Caffe that has this interface
 
 __all__ = [
     "TEST",

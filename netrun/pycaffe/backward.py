@@ -1,4 +1,4 @@
-"""The work of Net.backward: from the diffs of blobs that nobody reads to those of all others."""
+"""Does the work of Net.backward: from the diffs of unread blobs to the diffs of all others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netrun.pycaffe.net_names import NetNames
 def go_back(net: NetNames, start: int, end: int) -> None:
     """Fill the diffs of blobs, and add to the gradients of parameters.
 
-    Parameters of layers before `end` keep the gradients that they have.
+    Parameters of layers before `end` keep their gradients.
     start, end: positions of the layers to go back from and to, both included
     """
     runner = net.runner
@@ -48,7 +48,7 @@ def go_back(net: NetNames, start: int, end: int) -> None:
 
 
 def _is_unread(version: Version, start: int) -> bool:
-    """Whether no layer up to `start` reads this version of a blob."""
+    """Tell whether no layer up to `start` reads this version of a blob."""
     return all(reader > start for reader in version.readers)
 
 
@@ -60,7 +60,7 @@ def _tensor_of(
 ) -> torch.Tensor | None:
     """A version's tensor.
 
-    None where no pass has recorded it and a later version took its place.
+    None where no pass has recorded it and a later version replaced it.
     """
     recorded = runner.tops.get((version.layer, version.top))
     if recorded is not None:
@@ -77,7 +77,8 @@ def _seed(
 ) -> torch.Tensor | None:
     """The gradient to start from at a blob; None: do not start there.
 
-    users_code: the net has Python layers, whose backward Caffe calls even for a diff of zeros
+    users_code: whether the net has Python layers; Caffe calls their backward even for a diff of
+        zeros
     """
     seed = blob.seed()
     if seed is None and users_code:
@@ -97,7 +98,7 @@ def _hooks() -> Iterator[list[torch.utils.hooks.RemovableHandle]]:
 
 @contextmanager
 def _parameters_kept(layers: list[Layer]) -> Iterator[None]:
-    """Give the parameters of these layers their gradients back once backward is done."""
+    """Give the parameters of these layers their gradients back after backward."""
     kept = [(tensor, tensor.grad) for layer in layers for tensor in layer.blobs]
     for tensor, _ in kept:
         tensor.grad = None

@@ -1,4 +1,4 @@
-"""Any number of rows through a net, in batches of its size: the work of `Net.forward_all`."""
+"""Splits any number of rows into a net's batches, and joins the results, for `Net.forward_all`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def batches_of(arrays: Mapping[str, Any], size: int) -> Iterator[Arrays]:
-    """Yield the arrays' rows in batches of this size, the last one filled up with zeros.
+    """Yield the arrays' rows in batches of this size; zeros fill up the last batch.
 
     Raises CaffeError for arrays of different lengths.
     """
@@ -43,7 +43,7 @@ def rows_of(
 ) -> Arrays:
     """Join the results of batches, without the rows that filled up the last batch.
 
-    given: the arrays that the batches were made of
+    given: the arrays that the batches came from
     """
     found: dict[str, list[np.ndarray]] = {}
     for batch in batches:

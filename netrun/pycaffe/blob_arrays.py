@@ -17,7 +17,7 @@ from netrun.engine import blob
 class HostCopy:
     """NumPy's view of a tensor on another device: a copy in C order.
 
-    It is valid as long as nobody else writes the tensor.
+    It is valid until someone else writes the tensor.
     array: memory for the copy; None: new memory
     """
 
@@ -42,7 +42,7 @@ class HostCopy:
         return self._of == self._state(tensor)
 
     def put_back(self, tensor: torch.Tensor) -> None:
-        """Write the copy to the tensor, unless the tensor has changed since."""
+        """Write the copy to the tensor, unless the tensor has changed since the copy."""
         if self.is_of(tensor):
             with torch.no_grad():
                 tensor.copy_(torch.from_numpy(self.array))
@@ -50,18 +50,18 @@ class HostCopy:
 
 
 class Blob(blob.Blob):
-    """A net's blob, whose `data` and `diff` are NumPy arrays that may be written.
+    """A net's blob; its `data` and `diff` are NumPy arrays that the caller may write.
 
     On the CPU, `data` is the tensor's own memory. On another device it is a copy on the host,
-    put back before the next forward. As in pycaffe, an array that somebody keeps shows the
+    written back before the next forward. As in pycaffe, an array that the caller keeps shows the
     values of the latest `forward`, as long as the blob keeps its shape.
     """
 
-    # False: the layer may need the memory that it computed into, so arrays show other memory.
+    # False: the layer may need the memory of its result, so arrays show other memory.
     direct = True
     _host: HostCopy | None = None
     _diff: np.ndarray | None = None
-    # The array given out, and whose memory it is.
+    # The array given out, and the owner of its memory.
     _shown: tuple[weakref.ref[np.ndarray], torch.Tensor] | None = None
 
     def _take(self, value: torch.Tensor) -> None:
@@ -71,12 +71,12 @@ class Blob(blob.Blob):
             self._diff = None
 
     def release(self) -> None:
-        """Let go of the values: zeros until they are computed again."""
+        """Release the values: the blob holds zeros until a pass computes it again."""
         super().release()
         self._host = None
 
     def reshape(self, *sides: int | Sequence[int]) -> None:
-        """Give the blob this shape. Values stay where their count does, else they become zeros.
+        """Give the blob this shape. Values stay if their count stays the same, else become zeros.
 
         Raises CaffeError for a negative side.
         """
@@ -86,14 +86,14 @@ class Blob(blob.Blob):
             self._diff = None
 
     def _widen(self) -> None:
-        """Hold in float32 what layers passed on in bfloat16, which NumPy lacks."""
+        """Convert to float32 what layers passed on in bfloat16, which NumPy lacks."""
         if self.tensor.dtype == torch.bfloat16:
             with torch.enable_grad():
                 self._tensor = self.tensor.float()
 
     @property
     def data(self) -> np.ndarray:
-        """The values, in C order; the net sees what is written to them."""
+        """The values, in C order; the net sees what the caller writes there."""
         self._widen()
         if self.tensor.device.type != "cpu":
             return self._host_data()
@@ -118,7 +118,7 @@ class Blob(blob.Blob):
         return self._host.array
 
     def _kept(self) -> tuple[np.ndarray, torch.Tensor] | None:
-        """The array given out, and whose memory it is, while somebody keeps it."""
+        """The array given out, and the owner of its memory, while the caller keeps the array."""
         if self._shown is None:
             return None
         reference, memory = self._shown
@@ -129,7 +129,7 @@ class Blob(blob.Blob):
         return array, memory
 
     def _current(self) -> np.ndarray | None:
-        """The array given out, where it is the tensor's present memory in the blob's shape."""
+        """The array given out, if it still is the tensor's memory in the blob's shape."""
         shown = self._kept()
         if shown is None:
             return None
@@ -139,7 +139,7 @@ class Blob(blob.Blob):
         return array
 
     def _own_memory(self) -> torch.Tensor:
-        """The memory of the array given out, where the shape is the blob's, else new memory."""
+        """The memory of the array given out, if it has the blob's shape, else new memory."""
         shown = self._kept()
         if shown is not None and shown[0].shape == self.shape:
             return shown[1]
@@ -155,7 +155,7 @@ class Blob(blob.Blob):
             self._tensor = memory  # not .data: the layer may keep the tensor itself
 
     def follow(self) -> None:
-        """Show the present values in an array that somebody keeps from before."""
+        """Show the present values in an array that the caller has kept."""
         shown = self._kept()
         if shown is None:
             return
@@ -170,9 +170,9 @@ class Blob(blob.Blob):
             self._move(memory)
 
     def upload(self, keep: bool = False) -> None:
-        """Put a host copy, which may have been written, back on the device.
+        """Copy a host copy, which the caller may have written, back to the device.
 
-        keep: the device never writes this blob, so the copy stays in use
+        keep: whether the copy stays in use, because the device never writes this blob
         """
         if self._host is not None:
             self._host.put_back(self.tensor)
@@ -181,13 +181,13 @@ class Blob(blob.Blob):
 
     @property
     def diff(self) -> np.ndarray:
-        """The gradient, which may be written; at first the loss weight."""
+        """The gradient, which the caller may write; at first the loss weight."""
         if self._diff is None:
             self._diff = np.full(self.shape, self.loss_weight, np.float32)
         return self._diff
 
     def set_diff(self, value: torch.Tensor | None) -> None:
-        """Make `diff` this gradient; None makes it zeros, or the loss weight, again."""
+        """Set `diff` to this gradient; None resets it to zeros, or to the loss weight."""
         self._diff = None
         if value is not None:
             self._diff = value.detach().cpu().contiguous().numpy()
@@ -203,7 +203,7 @@ class Blob(blob.Blob):
         return torch.full(self.shape, self.loss_weight, device=self.device)
 
     def _side(self, axis: int) -> int:
-        """A side of the shape, 1 beyond its last axis."""
+        """A side of the shape; 1 beyond the last axis."""
         if axis < len(self.shape):
             return self.shape[axis]
         return 1
@@ -235,7 +235,7 @@ class Blob(blob.Blob):
 
 
 def use_c_order(tensor: torch.Tensor) -> None:
-    """Lay a tensor on the CPU out in C order, for good.
+    """Lay a tensor on the CPU out in C order permanently.
 
     NumPy's reshape and ravel are then views that write to it, as in pycaffe.
     """
@@ -246,28 +246,28 @@ def use_c_order(tensor: torch.Tensor) -> None:
 class ParamBlob(Blob):
     """A parameter, in C order for NumPy.
 
-    `diff` is the gradient, to which backward adds until somebody clears it. After a solver's
-    step, `diff` is the rest of the gradient; with snapshot_diff it is the amount that the
-    update took off the weights, as it always is in Caffe. The shape may differ from the
-    tensor's, which then belongs to a layer that shares it.
+    `diff` is the gradient; backward adds to it until someone clears it. After a solver's step,
+    `diff` is the rest of the gradient; with snapshot_diff it is what the update subtracted from the
+    weights, as always in Caffe. The shape may differ from the tensor's if another layer owns the
+    tensor.
     """
 
     _host_diff: HostCopy | None = None
 
     @property
     def shape(self) -> Shape:
-        """The sides that this layer gives the parameter."""
+        """The shape that this layer gives the parameter."""
         return self._shape
 
     @property
     def data(self) -> np.ndarray:
-        """The weights; the net sees what is written to them."""
+        """The weights; the net sees what the caller writes there."""
         use_c_order(self.tensor)
         return super().data.reshape(self._shape)
 
     @property
     def diff(self) -> np.ndarray:
-        """The gradient, which may be written; zeros at first."""
+        """The gradient, which the caller may write; zeros at first."""
         return self._gradient().reshape(self._shape)
 
     def _gradient(self) -> np.ndarray:
@@ -282,9 +282,9 @@ class ParamBlob(Blob):
         return self._host_diff.array
 
     def upload(self, keep: bool = False) -> None:
-        """Put the host copies of weights and gradient back on the device.
+        """Copy the host copies of weights and gradient back to the device.
 
-        keep: the device never writes the weights, so their copy stays in use
+        keep: whether the weights' copy stays in use, because the device never writes the weights
         """
         super().upload(keep)
         if self._host_diff is not None and self.tensor.grad is not None:

@@ -1,7 +1,7 @@
-"""Where a blob's pixels lie in another blob of the same NetSpec: pycaffe's coord_map.
+"""Maps a blob's pixels to another blob of the same NetSpec: pycaffe's coord_map.
 
-Its `crop` cuts one blob to the other. A mapping is (axis, scale, shift): from the axis on,
-coordinate x of the one is scale * x + shift of the other. Axis None means all axes.
+`crop` cuts one blob to the other. A mapping is (axis, scale, shift): from the axis on, coordinate x
+of one blob is coordinate scale * x + shift of the other. Axis None means all axes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class UndefinedMapException(Exception):
 
 
 class AxisMismatchException(Exception):
-    """Two layers map from different axes on."""
+    """Two layers' mappings start at different axes."""
 
 
 def coord_map(fn: Function) -> Map:
@@ -65,7 +65,7 @@ def coord_map(fn: Function) -> Map:
 
 
 def _window_map(fn: Function) -> Map:
-    """The mapping of a layer whose window moves over its bottom."""
+    """The mapping of a layer that moves a window over its bottom."""
     given = fn.params.get("convolution_param", fn.params)
     assert not _SIZES_BY_AXIS & set(fn.params), "give sizes without _h, _w"
     stride = _sizes(given, "stride", 1)
@@ -85,7 +85,7 @@ def _sizes(given: Mapping[str, Any], field: str, default: int) -> np.ndarray:
 def compose(base: Map, following: Map) -> Map:
     """Return the mapping that applies `following` first, then `base`.
 
-    Raises AxisMismatchException where both name an axis, and not the same.
+    Raises AxisMismatchException where both name an axis, and the axes differ.
     """
     ax1, a1, b1 = base
     ax2, a2, b2 = following
@@ -104,9 +104,9 @@ def inverse(mapping: Map) -> Map:
 
 
 def _walk(start: Top, seen: Callable[[Top, Map], bool]) -> bool:
-    """Visit the tops that a top is computed from, each with the way there.
+    """Visit the tops from which a top is computed, each with the mapping to it.
 
-    Returns True as soon as `seen` says so, else False.
+    Returns True as soon as `seen` does, else False.
     """
     to_visit: list[tuple[Top, Map]] = [(start, IDENTITY)]
     while to_visit:
@@ -129,8 +129,8 @@ def _walk(start: Top, seen: Callable[[Top, Map], bool]) -> bool:
 def coord_map_from_to(top_from: Top, top_to: Top) -> Map:
     """Return the mapping from one top's coordinates to another's.
 
-    The way goes over a blob that both tops are computed from.
-    Raises RuntimeError where there is none.
+    The mapping goes through a blob from which both tops are computed.
+    Raises RuntimeError where there is no such blob.
     """
     ways: dict[Top, Map] = {}
     found: list[Map] = []
@@ -151,7 +151,7 @@ def coord_map_from_to(top_from: Top, top_to: Top) -> Map:
 
 
 def crop(top_from: Top, top_to: Top) -> Top:
-    """Add a Crop layer that cuts `top_from` to where `top_to` lies.
+    """Add a Crop layer that cuts `top_from` to the place and size of `top_to`.
 
     Asserts equal scales and whole, non-negative offsets.
     """

@@ -1,4 +1,4 @@
-"""pycaffe's Detector: R-CNN's way of detecting, a classifier over windows of an image.
+"""pycaffe's Detector: detects as R-CNN does, by a classifier over windows of an image.
 
 SSD nets need only Net.
 """
@@ -48,7 +48,7 @@ class Detector(Net):
         self.crop_mean = self._mean_image()
 
     def _mean_image(self) -> np.ndarray:
-        """The mean as an image before preprocessing, H x W x K: shown beyond images' borders."""
+        """The mean as an image before preprocessing, H x W x K; it fills the area beyond images."""
         name = self.inputs[0]
         t = self.transformer
         mean = t.mean.get(name, np.zeros(1, np.float32))
@@ -64,8 +64,8 @@ class Detector(Net):
     ) -> list[dict[str, Any]]:
         """Score windows of image files.
 
-        images_windows: of each file its name and windows (ymin, xmin, ymax, xmax in pixels)
-        Returns a list of filename, window and prediction.
+        images_windows: for each file, its name and windows (ymin, xmin, ymax, xmax in pixels)
+        Returns a list of dicts with filename, window and prediction.
         """
         named: list[tuple[str, np.ndarray]] = []
         for name, windows in images_windows:
@@ -94,8 +94,8 @@ class Detector(Net):
     def crop(self, im: np.ndarray, window: np.ndarray) -> np.ndarray:
         """Cut a window out of an image.
 
-        With context_pad the result has the size of the net's input and shows the window's
-        surroundings, the mean beyond the image's border.
+        With context_pad, the result has the size of the net's input and shows the window's
+        surroundings, with the mean beyond the image's border.
         """
         if not self.context_pad:
             y0, x0, y1, x1 = (int(v) for v in window)

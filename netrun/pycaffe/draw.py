@@ -1,4 +1,4 @@
-"""Pictures of nets as graphs of layers and blobs: pycaffe's caffe.draw.
+"""Draws nets as graphs of layers and blobs: pycaffe's caffe.draw.
 
 It needs pydot and, except for `.raw`, Graphviz's program dot.
 """
@@ -27,7 +27,7 @@ _BLOB = "#E0E0E0"
 def get_edge_label(layer: pb.LayerParameter) -> str:
     """Return the text on an arrow from a layer to its top.
 
-    It is the images of a batch, or the channels; for most layers it is empty.
+    The text is the batch size or the number of channels; for most layers it is empty.
     """
     if layer.type in ("Data", "AnnotatedData"):
         return f"Batch {layer.data_param.batch_size}"
@@ -41,7 +41,7 @@ def get_edge_label(layer: pb.LayerParameter) -> str:
 def get_layer_label(layer: pb.LayerParameter, rankdir: str) -> str:
     """Return a layer's name, type and window.
 
-    rankdir: where the net's layers go: TB or BT, which makes one line, LR or RL
+    rankdir: the direction of the graph: TB or BT, which make one line, LR or RL
     """
     words = [layer.name, f"({layer.type})"]
     if layer.type in ("Convolution", "Deconvolution"):
@@ -84,7 +84,7 @@ def _sides(param: Any, field: str, default: int) -> Sequence[int]:
 
 
 def choose_color_by_layertype(layertype: str) -> str:
-    """Return the colour of a layer that does not work in place."""
+    """Return the colour of a layer of this type that does not work in place."""
     return _COLORS.get(layertype, _OTHERS)
 
 
@@ -94,7 +94,7 @@ def get_pydot_graph(
     label_edges: bool = True,
     phase: int | None = None,
 ) -> Any:
-    """Make the net a pydot.Dot.
+    """Turn the net into a pydot.Dot.
 
     phase: only the layers of caffe.TRAIN or caffe.TEST; None: all
     Raises CaffeError without pydot.
@@ -145,7 +145,7 @@ def _color(layer: pb.LayerParameter) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Write a name, which may have any characters, as a string of Graphviz's language."""
+    """Quote a name, with any characters, as a string in Graphviz's language."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
@@ -156,7 +156,7 @@ def draw_net(
     ext: str = "png",
     phase: int | None = None,
 ) -> bytes:
-    """Draw the picture in a format of Graphviz's.
+    """Draw the picture in one of Graphviz's formats.
 
     ext: the format; "raw": the text that Graphviz draws
     Raises CaffeError without pydot or Graphviz, and for an unknown format.
@@ -181,6 +181,6 @@ def draw_net_to_file(
     rankdir: str = "LR",
     phase: int | None = None,
 ) -> None:
-    """Write draw_net()'s picture to a file, in the format that its name ends on."""
+    """Write draw_net()'s picture to a file, in the format of its suffix."""
     ext = filename.rpartition(".")[2]
     write_atomic(filename, draw_net(caffe_net, rankdir, ext, phase))

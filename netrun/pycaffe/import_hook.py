@@ -1,4 +1,4 @@
-"""Lets `import caffe` and `from caffe.proto import caffe_pb2` import netrun's modules."""
+"""Makes `import caffe` and `from caffe.proto import caffe_pb2` import netrun's modules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ELSEWHERE = {
 class _Finder(MetaPathFinder, Loader):
     """Finds `caffe` and its modules as the very modules of netrun.
 
-    So a class is one class by whatever name a script imports it.
+    So a class stays the same class under every name by which a script imports it.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class _Finder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         spec = module.__spec__
-        if spec is not None:  # the import system has put the alias's there
+        if spec is not None:  # the import system has put the alias's spec there
             module.__spec__ = self.specs.pop(spec.name)
 
 
@@ -81,9 +81,9 @@ _FINDER = _Finder()
 
 
 def install() -> None:
-    """Let `import caffe` in this process import netrun's.
+    """Make `import caffe` in this process import netrun's.
 
-    A real pycaffe that has been imported already stays.
+    A real pycaffe stays if the process has already imported it.
     """
     if "caffe" not in sys.modules and _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)

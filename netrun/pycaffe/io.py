@@ -1,6 +1,6 @@
-"""Images and arrays for nets, as pycaffe's caffe.io.
+"""Prepares images and arrays for nets, as pycaffe's caffe.io does.
 
-It has Transformer, load_image, resize_image, and arrays as protocol buffers.
+It has Transformer, load_image, resize_image, and functions for arrays as protocol buffers.
 
 pycaffe resizes with scikit-image (up to 0.13): linearly between pixel centres, without
 smoothing. OpenCV's INTER_LINEAR, which this module uses, does the same: on images in [0, 1]
@@ -23,7 +23,7 @@ from ssd_common.suggest import suggest
 
 caffe_pb2 = pb  # many scripts take it from caffe.io
 
-# Weights of red, green and blue in grey: scikit-image's rgb2gray.
+# Weights of red, green and blue in grey, as in scikit-image's rgb2gray.
 GREY = np.array([0.2125, 0.7154, 0.0721], np.float32)
 
 
@@ -32,7 +32,7 @@ def load_image(filename: PathLike, color: bool = True) -> np.ndarray:
 
     As in pycaffe, a photograph's orientation tag has no effect.
     Returns float32 in [0, 1], H x W x 3 in RGB order, or H x W x 1 in grey.
-    Raises CaffeError for a file that is no image.
+    Raises CaffeError for a file that is not an image.
     """
     try:
         data = np.fromfile(filename, np.uint8)
@@ -200,7 +200,7 @@ class Transformer:
         self.mean[in_] = mean
 
     def set_input_scale(self, in_: str, scale: float) -> None:
-        """Set the factor that comes last."""
+        """Set the factor to apply last."""
         self._shape(in_)
         self.input_scale[in_] = scale
 
@@ -249,7 +249,7 @@ class Transformer:
 def blobproto_to_array(blob: pb.BlobProto, return_diff: bool = False) -> np.ndarray:
     """Return a stored blob's values, or its diff's, in its shape.
 
-    Raises ValueError where their number is not the shape's, as pycaffe.
+    Raises ValueError where their number does not fit the shape, as in pycaffe.
     """
     stored = blob.data
     if return_diff:
@@ -261,7 +261,7 @@ def blobproto_to_array(blob: pb.BlobProto, return_diff: bool = False) -> np.ndar
 
 
 def array_to_blobproto(arr: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProto:
-    """Make a blob to store of an array of any shape, and of a diff of the same shape."""
+    """Make a blob to store from an array of any shape, and from a diff of the same shape."""
     blob = pb.BlobProto()
     blob.shape.dim.extend(arr.shape)
     blob.data.extend(np.asarray(arr, np.float32).ravel().tolist())
@@ -283,9 +283,9 @@ def blobprotovector_str_to_arraylist(data: bytes) -> list[np.ndarray]:
 
 
 def array_to_datum(arr: np.ndarray, label: int | None = None) -> pb.Datum:
-    """Make a Datum of a K x H x W array: uint8 as bytes, others as floats.
+    """Make a Datum from a K x H x W array: uint8 as bytes, others as floats.
 
-    Raises ValueError for another number of axes, as pycaffe.
+    Raises ValueError for another number of axes, as in pycaffe.
     """
     if arr.ndim != 3:
         raise ValueError(f"array_to_datum takes three axes, not {arr.ndim}")

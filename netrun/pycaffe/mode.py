@@ -1,4 +1,4 @@
-"""The device and the seed of nets that name none: pycaffe's set_mode_gpu and its kin."""
+"""The default device and seed of nets: pycaffe's set_mode_gpu and related functions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def set_mode_cpu() -> None:
 def set_mode_gpu() -> None:
     """Compute new nets and solvers on a GPU.
 
-    Warns where PyTorch sees none; they then compute on the CPU.
+    Warns if PyTorch finds no GPU; new nets and solvers then compute on the CPU.
     """
     _STATE.gpu = True
     if not torch.cuda.is_available():
@@ -36,9 +36,9 @@ def set_mode_gpu() -> None:
 
 
 def set_device(number: int) -> None:
-    """Choose the GPU for the mode GPU.
+    """Choose the GPU for GPU mode.
 
-    Raises CaffeError where there are GPUs, but not this one.
+    Raises CaffeError where there are GPUs, but this one does not exist.
     """
     count = 0
     if torch.cuda.is_available():
@@ -54,12 +54,12 @@ def set_random_seed(seed: int) -> None:
 
 
 def device() -> torch.device:
-    """Return the device of a net that is given none."""
+    """Return the device of a net that gets no device argument."""
     if _STATE.gpu and torch.cuda.is_available():
         return torch.device("cuda", _STATE.number)
     return torch.device("cpu")
 
 
 def seed() -> int:
-    """Return the seed of a net that is given none: set_random_seed's, or 0 (Caffe: the clock)."""
+    """Return the seed of a net that gets none: set_random_seed's, or 0 (in Caffe, the clock)."""
     return _STATE.seed or 0

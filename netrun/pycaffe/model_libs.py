@@ -1,13 +1,12 @@
 """The SSD fork's caffe.model_libs: the backbones, heads and data layer of its training scripts.
 
-Scripts find these names: VGGNetBody, ZFNetBody, ResNet101Body, ResNet152Body, ConvBNLayer,
-ResBody, CreateMultiBoxHead, CreateAnnotatedDataLayer, check_if_exist, make_if_not_exist. Not
-here: InceptionV3Body. The fork's own file runs in Python 2 only. Better write new detectors
-with netgen.
+It has these names: VGGNetBody, ZFNetBody, ResNet101Body, ResNet152Body, ConvBNLayer,
+ResBody, CreateMultiBoxHead, CreateAnnotatedDataLayer, check_if_exist, make_if_not_exist. It lacks
+InceptionV3Body. The fork's own file runs in Python 2 only. Write new detectors with netgen instead.
 Source: weiliu89/caffe, branch ssd, python/caffe/model_libs.py.
 """
 
-# ruff: noqa: PLR0917 (names and the order of arguments are the fork's)
+# ruff: noqa: PLR0917 (names and argument order are the fork's)
 from __future__ import annotations
 
 import os
@@ -91,7 +90,7 @@ def CreateAnnotatedDataLayer(
 
 
 def _each(values: Sequence[Any], i: int) -> list:
-    """The i-th of the values given per layer, as a list; empty where none is given."""
+    """The i-th of the values given per layer, as a list; empty if none are given."""
     if i >= len(values):
         return []
     value = values[i]
@@ -175,7 +174,7 @@ def CreateMultiBoxHead(
 
 
 class _Head:
-    """A head's layers, whose tops belong to one part each.
+    """Adds a head's layers; each top belongs to one part.
 
     convolution: ConvBNLayer's arguments
     """
@@ -193,7 +192,7 @@ class _Head:
         postfix: str,
         outputs: int,
     ) -> None:
-        """Add a convolution, its values in order of place, prior and class."""
+        """Add a convolution, with its values in order of place, prior and class."""
         net = self._net
         name = f"{bottom}_{part}{postfix}"
         ConvBNLayer(net, bottom, name, use_relu=False, num_output=outputs, **self._convolution)
@@ -202,7 +201,7 @@ class _Head:
         self.parts[part].append(net[f"{name}_flat"])
 
     def joined(self) -> list[Top]:
-        """Join each part's tops into one; return those."""
+        """Join each part's tops into one; return the joined tops."""
         joined = []
         for name, tops in self.parts.items():
             if not tops:
@@ -261,7 +260,7 @@ def _prior_fields(
     flip: bool,
     step: Sequence[Any],
 ) -> dict[str, Any]:
-    """A PriorBox's fields that some layers lack."""
+    """The PriorBox fields that some layers lack."""
     fields: dict[str, Any] = {}
     if largest:
         fields["max_size"] = largest
@@ -273,7 +272,7 @@ def _prior_fields(
 
 
 def _image_size(height: int, width: int) -> dict[str, int]:
-    """A PriorBox's fields for the image's size, where it is given."""
+    """The PriorBox fields for the image's size, if given."""
     if not (height and width):
         return {}
     if height == width:

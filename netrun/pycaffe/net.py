@@ -1,4 +1,4 @@
-"""Net: pycaffe's interface to a net that computes on PyTorch."""
+"""Net: pycaffe's interface to a net on PyTorch."""
 
 from __future__ import annotations
 
@@ -29,16 +29,14 @@ _RUN_OPTIONS = frozenset(field.name for field in fields(RunOptions))
 class Net(NetNames):
     """An Engine with pycaffe's `blobs`, `params`, `forward` and `backward`, NumPy in and out.
 
-    Its arguments are Engine's; each field of RunOptions is an argument as well. A net without
-    a device goes where set_mode_gpu and set_device say; one without a seed takes
-    set_random_seed's.
+    Its arguments are Engine's, and each field of RunOptions is an argument too. Without a device,
+    the net takes the one of set_mode_gpu and set_device; without a seed, set_random_seed's.
 
-    Arrays of inputs and parameters stay the same memory as long as their shapes do. An array
-    of a computed blob that somebody keeps, `forward`'s results too, shows the values of the
-    latest `forward` (copy it to keep them); after `run` or a solver's step ask for `data`
-    again. A forward in TEST keeps nothing for backward, unless the net says force_backward;
-    backward then computes it again. After `run` in TRAIN, backward gives the parameters' diffs
-    only.
+    Arrays of inputs and parameters keep their memory as long as their shapes stay the same. If you
+    keep an array of a computed blob or a result of `forward`, it shows the values of the latest
+    `forward` (copy it to keep them); after `run` or a solver's step, ask for `data` again. A
+    forward in TEST keeps nothing for backward, unless the net says force_backward; backward then
+    runs the forward again. After `run` in TRAIN, backward gives the parameters' diffs only.
     """
 
     def __init__(
@@ -63,12 +61,12 @@ class Net(NetNames):
         self._show_memory_of_layers()
 
     def _show_memory_of_layers(self) -> None:
-        """Let arrays be the memory of layers whose tops the caller may write."""
+        """Let arrays share memory with layers that let the caller write their tops."""
         for layer in self.layer_list:
             for name in layer.param.top:
                 self.blobs[name].direct = layer.keeps_top
             if isinstance(layer, DummyData):
-                # A caller may write a constant top before the first forward.
+                # The caller may write a constant top before the first forward.
                 for i, top in layer.constant.items():
                     self.blobs[layer.param.top[i]].tensor = top
 
@@ -81,12 +79,12 @@ class Net(NetNames):
         end: str | None = None,
         **inputs: np.ndarray,
     ) -> Arrays:
-        """Write inputs and compute from layer `start` to layer `end` (both included).
+        """Write inputs, and compute from layer `start` to layer `end` (both included).
 
         blobs: names of further blobs to return
         inputs: an array for each of the net's inputs, or none at all
         Returns the outputs, or with `end` that layer's tops, and the blobs asked for.
-        Raises CaffeError for other inputs than the net's.
+        Raises CaffeError for inputs that the net lacks.
         """
         if inputs and set(inputs) != set(self.inputs):
             known = ", ".join(sorted(self.inputs)) or "none"
@@ -109,13 +107,13 @@ class Net(NetNames):
     ) -> Arrays:
         """Write the outputs' diffs and go back from layer `start` to layer `end`.
 
-        Adds to the parameters' diffs. Outputs that are losses start from their weight, others
-        from their diff.
+        It adds to the parameters' diffs. Losses start from their weight, other outputs from their
+        diff.
         diffs: names of further blobs whose diffs to return
         tops: an array for each of the net's outputs, or none at all
         Returns the diffs of the inputs, or with `end` of that layer's tops, and those asked
         for.
-        Raises CaffeError for other tops than the net's outputs.
+        Raises CaffeError for tops that are not the net's outputs.
         """
         if tops and set(tops) != set(self.outputs):
             known = ", ".join(self.outputs)
@@ -191,7 +189,7 @@ class Net(NetNames):
 
     def _forward(self, start: int, end: int) -> float:
         self._compute(range(start, end + 1), self._trains, record=self._trains)
-        # False: made from the values that the blob held before, which backward may need.
+        # False: computed from the blob's previous values, which backward may need.
         made: dict[str, bool] = {}
         for layer in self.layer_list[start : end + 1]:
             for name in layer.param.top:
@@ -204,7 +202,7 @@ class Net(NetNames):
 
     def _backward(self, start: int, end: int) -> None:
         if not self.runner.has_graph:
-            # Data layers keep their batch; the other layers compute again.
+            # Data layers keep their batch; the others compute again.
             self._compute(self._behind_data(), gradients=True, record=True)
         self._upload()
         self.runner.refresh()
@@ -222,7 +220,7 @@ class Net(NetNames):
         super()._compute(positions, gradients, **how)
 
     def _upload(self) -> None:
-        """Put values that were written on the host back on the device."""
+        """Copy values that the caller wrote on the host to the device."""
         for blob in self.blobs.values():
             blob.upload(keep=True)
         for blobs in self._param_blobs:
@@ -232,7 +230,7 @@ class Net(NetNames):
     # ---- data and weights
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
-        """Let the first layer, a MemoryData, give batches of these arrays.
+        """Make the first layer, a MemoryData, give batches of these arrays.
 
         data: (M, C, H, W) float32
         labels: (M,) float32
@@ -260,11 +258,11 @@ class Net(NetNames):
         self.share_from(other)
 
     def _take_memory(self, mine: torch.Tensor, source: torch.Tensor) -> None:
-        use_c_order(source)  # now: later it would move to its own memory
+        use_c_order(source)  # now, because it would later move to its own memory
         super()._take_memory(mine, source)
 
     def clear_param_diffs(self) -> None:
-        """Make all parameters' diffs zeros."""
+        """Set all parameters' diffs to zeros."""
         for blobs in self.params.values():
             for blob in blobs:
                 blob.diff[...] = 0
@@ -273,7 +271,7 @@ class Net(NetNames):
 def run_options(arguments: dict[str, Any]) -> RunOptions:
     """Take the options out of a net's or solver's keyword arguments.
 
-    The argument `options` holds the fields that are no arguments of their own; without it the
+    The argument `options` gives the fields that are not arguments of their own; without it, the
     seed is set_random_seed's.
     """
     options = arguments.pop("options", None) or RunOptions(seed=mode.seed())

@@ -1,6 +1,6 @@
 """Convolutions and bottlenecks of the SSD fork's caffe.model_libs, in NetSpec."""
 
-# ruff: noqa: PLR0917 (names and the order of arguments are the fork's)
+# ruff: noqa: PLR0917 (names and argument order are the fork's)
 from __future__ import annotations
 
 from typing import Any
@@ -18,7 +18,7 @@ LEARNED = {
 
 
 def UnpackVariable(var: Any, num: int) -> list:
-    """Repeat a value, or the only one of a list, num times; keep a list of num values.
+    """Repeat a value, or a list's only value, num times; keep a list of num values.
 
     Raises CaffeError for another number of values.
     """
@@ -55,7 +55,7 @@ def ConvBNLayer(
     bias_postfix: str = "_bias",
     **bn_params: Any,
 ) -> None:
-    """Add a convolution and, in place, what the flags ask for.
+    """Add a convolution and, in place, the layers that the flags ask for.
 
     use_bn: BatchNorm with Scale, or with Bias where use_scale is False
     use_relu: ReLU

@@ -1,6 +1,6 @@
 """The backbones of the SSD fork's caffe.model_libs, in NetSpec: see netrun.pycaffe.model_libs."""
 
-# ruff: noqa: PLR0917 (names and the order of arguments are the fork's)
+# ruff: noqa: PLR0917 (names and argument order are the fork's)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from netrun.pycaffe.net_spec import params as P
 
 FROZEN = {**LEARNED, "param": [{"lr_mult": 0, "decay_mult": 0}] * 2}
 
-# Convolutions of each stage: how many, and their outputs.
+# For each stage, how many convolutions, and their outputs.
 _VGG_STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 # The dilation of VGG's fc6 as a convolution, by dilated and reduced.
@@ -188,7 +188,7 @@ def VGGNetBody(
 ) -> NetSpec:
     """Add VGG16; fully_conv with reduced and dilated gives SSD's fc6 and fc7.
 
-    nopool: strided convolutions take the place of pooling
+    nopool: replace pooling by strided convolutions
     """
     bottom = from_layer
     dilation = 1

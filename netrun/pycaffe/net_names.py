@@ -13,7 +13,7 @@ from ssd_common.suggest import suggest
 
 
 class NetNames(Engine):
-    """An Engine with pycaffe's names for its parts; blobs are numbered in their order."""
+    """An Engine with pycaffe's names for its parts; numbers count blobs in their order."""
 
     blob_class = Blob
     param_blob_class = ParamBlob

@@ -44,9 +44,9 @@ _FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 def assign_proto(proto: Message, name: str, value: Any) -> None:
     """Set a field of a message.
 
-    A dict becomes a message (an empty dict sets nothing), a list a repeated field; one value
-    stands for a list of one. A whole float serves as an integer: Python 2's scripts divide
-    sizes with `/`.
+    A dict becomes a message (an empty dict sets nothing), a list a repeated field; one value stands
+    for a list of one. A whole float counts as an integer, because Python 2's scripts divide sizes
+    with `/`.
     Raises AttributeError where the message lacks the field.
     """
     field = proto.DESCRIPTOR.fields_by_name.get(name)
@@ -81,7 +81,7 @@ def _assign_all(proto: Message, values: Mapping[str, Any]) -> None:
 
 
 def _plain(field: Any, value: Any) -> Any:
-    """The value as a plain Python one: an int where a whole float is given for an integer."""
+    """Convert a value to a plain Python one: a whole float to an int for an integer field."""
     if isinstance(value, np.generic):
         value = value.item()
     whole = isinstance(value, float) and value.is_integer()
@@ -97,7 +97,7 @@ class Function:
     inputs: the tops that it reads
     params: its fields, and two more: `ntop` says how many tops it makes (default 1),
         `in_place` that its tops are its bottoms
-    Raises LayerError for an input that is no top.
+    Raises LayerError for an input that is not a top.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Function:
         self.params.update(params)
 
     def write(self, spec: _Writer) -> None:
-        """Add this layer's prototxt, after the layers that it reads.
+        """Add this layer's prototxt, after the layers that it reads from.
 
         Raises LayerError for a field that the layer lacks, or that cannot hold its value.
         """
@@ -184,7 +184,7 @@ class Top:
 
 
 class _Writer:
-    """Layers in the order of writing, and names for tops and layers that have none."""
+    """Collects layers in order, and names tops and layers that have no name."""
 
     def __init__(self, names: dict[Top | Function, str]) -> None:
         self.names = names
@@ -212,7 +212,7 @@ def to_proto(*tops: Top | Function) -> pb.NetParameter:
 
 
 class NetSpec:
-    """Blobs by name, assigned as attributes or items; to_proto gives the net that makes them."""
+    """Blobs by name, assigned as attributes or items; to_proto returns the net that makes them."""
 
     tops: dict[str, Top | Function]
 

@@ -1,4 +1,4 @@
-"""Translates scripts for Python 2, as most of pycaffe's are, to Python 3."""
+"""Translates Python 2 scripts, such as most of pycaffe's, to Python 3."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import tokenize
 from tokenize import TokenInfo
 
-# Python 2's names, and the objects that have another name in Python 3.
+# Python 2's names for objects that have another name in Python 3.
 RENAMED = {"xrange": range, "raw_input": input, "unicode": str}
 GONE = {
     "basestring": "str",
@@ -32,10 +32,10 @@ Change = tuple[tuple[int, int], tuple[int, int], str]  # from (row, column), to,
 
 
 def translate(source: str) -> str:
-    """Rewrite a script's `print x` and `except Error, e` for Python 3, line for line.
+    """Rewrite a script's `print x` and `except Error, e` for Python 3, line by line.
 
-    `print >>file, x` keeps its meaning, and so does a comma at a print's end, which continues
-    the line. All other text stays.
+    `print >>file, x` keeps its meaning, and so does a comma at the end of a print, which continues
+    the line. All other text stays the same.
     Raises SyntaxError or tokenize.TokenError for a script that Python 3 cannot tokenize.
     """
     lines = source.splitlines(keepends=True)
@@ -54,7 +54,7 @@ def translate(source: str) -> str:
 
 
 def _statements(tokens: list[TokenInfo]) -> list[list[TokenInfo]]:
-    """The tokens of each simple statement, and of each compound one's head up to its colon."""
+    """The tokens of each simple statement, and of each compound statement up to its colon."""
     found: list[list[TokenInfo]] = [[]]
     depth = 0
     for token in tokens:
@@ -70,7 +70,7 @@ def _statements(tokens: list[TokenInfo]) -> list[list[TokenInfo]]:
 
 
 def _deeper(token: TokenInfo) -> int:
-    """By how much a token changes the depth of brackets."""
+    """The change in bracket depth at a token."""
     if token.type != tokenize.OP:
         return 0
     return (token.string in _OPENING) - (token.string in _CLOSING)
@@ -88,7 +88,7 @@ def _outer(tokens: list[TokenInfo], string: str) -> list[TokenInfo]:
 
 
 def _print(statement: list[TokenInfo]) -> list[Change]:
-    """The changes to a statement that begins with print; none where it is a call already."""
+    """The changes to a statement that begins with print; none if it already is a call."""
     word, *rest = statement
     if not rest:
         return [(word.end, word.end, "()")]
@@ -114,14 +114,14 @@ def _print(statement: list[TokenInfo]) -> list[Change]:
 
 
 def _is_python3(rest: list[TokenInfo]) -> bool:
-    """Whether the tokens behind `print` assign to it, take its attribute or call it."""
+    """Tell whether the tokens after `print` assign to it, take its attribute or call it."""
     if rest[0].string in ("=", "."):
         return True
     return rest[0].string == "(" and _outer(rest, ")")[0] is rest[-1]
 
 
 def _print_nothing(word: TokenInfo, rest: list[TokenInfo]) -> list[Change]:
-    """The change to `print >>file`, with or without a comma behind it, on one line."""
+    """The change to `print >>file`, with or without a comma after it, on one line."""
     last = rest[-1]
     if rest[0].start[0] != last.end[0]:
         return []

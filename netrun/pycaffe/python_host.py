@@ -24,7 +24,7 @@ HOST = torch.device("cpu")
 
 
 class PythonLayerError(LayerError, RuntimeError):
-    """An error that the user's code of a Python layer raised.
+    """An error raised by the user's code in a Python layer.
 
     It is also the RuntimeError that pycaffe's scripts catch.
     """
@@ -42,9 +42,9 @@ class Layer:
     """The base class of Python layers: pycaffe's `caffe.Layer`.
 
     A subclass has setup, reshape, forward(bottom, top) and backward(top, propagate_down,
-    bottom). They take lists of blobs with `data`, `diff` and `reshape`, float32 on the host.
-    As in Caffe, setup runs once, and reshape before every forward. A subclass may have
-    seek(batch), which is called when a run resumes.
+    bottom). They get lists of blobs with `data`, `diff` and `reshape`, float32 on the host.
+    As in Caffe, setup runs once, and reshape before every forward. A subclass may have seek(batch),
+    which netrun calls when a run resumes.
 
     param_str: python_param's
     phase: netrun.TRAIN or TEST
@@ -80,7 +80,7 @@ class Host:
         self.user.phase = phase
         self.bottoms = [Blob((), HOST) for _ in param.bottom]
         own = dict(zip(param.bottom, self.bottoms, strict=True))
-        # A top in place is its bottom's very blob.
+        # A top in place is the same object as its bottom.
         self.tops = [own.get(name) or Blob((), HOST) for name in param.top]
         self.set_up = False
 
@@ -108,7 +108,7 @@ class Host:
         return cls
 
     def bind(self, parameters: Sequence[torch.Tensor]) -> None:
-        """Make these tensors, which belong to the net, the user's parameter blobs."""
+        """Make these tensors of the net the user's parameter blobs."""
         blobs = (ParamBlob(tuple(t.shape), t.device, tensor=t) for t in parameters)
         self.user.blobs = BlobVec(blobs)
 
@@ -117,7 +117,7 @@ class Host:
         return self.user.blobs[index].data.copy()
 
     def upload(self) -> None:
-        """Put values that the user's code wrote to parameters and their diffs on the device."""
+        """Copy to the device what the user's code wrote to parameters and their diffs."""
         for blob in self.user.blobs:
             blob.upload()
 
@@ -169,8 +169,7 @@ class Host:
     def call(self, method: str, *args: object) -> None:
         """Call the user's method.
 
-        Raises PythonLayerError, one line with the place in the user's file, for whatever it
-        raises.
+        Raises PythonLayerError, one line with the place in the user's file, for any error in it.
         """
         with self.watch(method):
             function = getattr(self.user, method, None)
@@ -183,7 +182,7 @@ class Host:
     def watch(self, method: str) -> Iterator[None]:
         """Turn errors of the user's code into PythonLayerError.
 
-        method: the method that runs, for the error's text
+        method: the running method, for the error's text
         """
         try:
             yield
@@ -226,7 +225,7 @@ def _line(error: Exception) -> str:
 
 
 def _at(error: Exception, module: str) -> str:
-    """Text " at file:line" of the user's code that raised an error, or "" where it is unknown."""
+    """The text " at file:line" for the user's code that raised an error, or "" if unknown."""
     place, line = _raised_at(error, module)
     if not place:
         return ""
@@ -236,7 +235,7 @@ def _at(error: Exception, module: str) -> str:
 def _raised_at(error: Exception, module: str) -> tuple[str, int]:
     """File and line of the user's code that raised an error.
 
-    It is the last step in the module's own file, or else the very last one.
+    This is the last step in the module's own file, or else the last of all.
     """
     if isinstance(error, SyntaxError) and error.filename:
         return error.filename, error.lineno or 0

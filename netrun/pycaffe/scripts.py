@@ -1,4 +1,4 @@
-"""Runs scripts that were written for pycaffe: their `import caffe` is netrun's."""
+"""Runs scripts written for pycaffe: their `import caffe` imports netrun's."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def run_script(
 ) -> int:
     """Run a script as `__main__` in this process, with netrun as its `import caffe`.
 
-    A script for Python 2 is translated where that suffices. NETRUN_TRACEBACK in the
-    environment shows the whole traceback of an error, netrun's part included.
+    A Python 2 script is translated where that suffices. If NETRUN_TRACEBACK is set in the
+    environment, errors show the whole traceback, netrun's part included.
     arguments: the script's sys.argv[1:]
     module: whether `script` is a module's name
     Returns 0, or 1 after an error of the script's own, which is shown as Python shows it.
-    Raises CaffeError, with the script's line in front, for an error of netrun's, for a file
-    that is no Python, and for names that only Python 2 has.
+    Raises CaffeError, with the script's line in front, for an error of netrun's, for a file that is
+    not Python, and for names that only Python 2 has.
     Raises BrokenPipeError, and SystemExit where the script does.
     """
     log.setup(level=max(log.logger.level, logging.INFO))
@@ -84,7 +84,7 @@ def _run_main(script: str, module: bool) -> None:
 
 
 def _explained(error: Exception, steps: TracebackType | None) -> str:
-    """One line for an error that a user can correct; empty for an error of the script itself.
+    """One line for an error that the user can correct; empty for an error of the script itself.
 
     steps: its traceback from the script's first line on
     """
@@ -103,7 +103,7 @@ def _explained(error: Exception, steps: TracebackType | None) -> str:
 
 
 def _translated(path: str) -> CodeType | None:
-    """A script for Python 2 as Python 3 runs it.
+    """Translate a Python 2 script for Python 3.
 
     None for every other script, and for one that cannot be translated.
     """
@@ -116,14 +116,14 @@ def _translated(path: str) -> CodeType | None:
             return None
         with suppress(SyntaxError, tokenize.TokenError):
             return compile(python2.translate(source), path, "exec", dont_inherit=True)
-    except ValueError:  # the file is no text
+    except ValueError:  # the file is not text
         pass
     return None
 
 
 @contextmanager
 def _main_module(path: str) -> Iterator[dict[str, object]]:
-    """Put a new module `__main__` in place while the script runs, as runpy does.
+    """Install a new module `__main__` while the script runs, as runpy does.
 
     Yields its names.
     """

@@ -1,4 +1,4 @@
-"""pycaffe's solvers: training runs whose nets are pycaffe's.
+"""pycaffe's solvers: training runs with pycaffe's nets.
 
 Solver trains by the prototxt's own rule; each of the others trains by the rule of its name,
 whatever the prototxt's `type` is.
@@ -28,11 +28,12 @@ class _Functions:
 
 
 class Solver(solver.Solver):
-    """A training run whose `net` and `test_nets` are pycaffe's.
+    """A training run; `net` and `test_nets` are pycaffe's Nets.
 
     param, device, path: as in netrun.training.solver.Solver
     rank, world: this process among those that train together
-    more: `options`, as in that Solver, and fields of RunOptions by name, such as precision
+    more: `options`, as in netrun.training's Solver, and fields of RunOptions by name, such as
+        precision
     Raises CaffeError where the solver, its nets or their data are wrong.
     """
 

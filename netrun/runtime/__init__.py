@@ -1,1 +1,1 @@
-"""Log, memory, device and precision: PyTorch and the machine, without any knowledge of nets."""
+"""Log, memory, device and precision: all that concerns PyTorch and the machine, but not nets."""

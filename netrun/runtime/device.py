@@ -1,4 +1,4 @@
-"""Where to compute, from Caffe's -gpu flag."""
+"""Chooses the device, as Caffe's -gpu flag does."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ssd_common.words import memory_size
 def parse(gpu: str | None) -> list[int]:
     """Read the value of --gpu: `0`, `0,1` or `all`.
 
-    Returns GPU numbers; none without the flag.
-    Raises CaffeError where this machine lacks one of them, UsageError for other words.
+    Returns the GPUs' numbers; an empty list without the flag.
+    Raises CaffeError where this machine lacks one of them, UsageError for any other value.
     """
     if not gpu:
         return []
@@ -59,10 +59,10 @@ def choose(
     """Choose the device of this process, and log it.
 
     gpu: the value of --gpu.
-    cpu: whether --cpu is given.
-    default: the GPU that the solver prototxt asks for, taken where there is CUDA.
-    local: the process's number on its machine; it takes the GPU at that place of the list.
-    Raises UsageError for both flags, CaffeError for a GPU that is not there.
+    cpu: whether the user gave --cpu.
+    default: the GPU that the solver prototxt asks for, used if there is CUDA.
+    local: the process's number on its machine; it takes the GPU at that position in the list.
+    Raises UsageError for both flags, CaffeError for a GPU that does not exist.
     """
     if cpu and gpu:
         raise UsageError("--cpu and --gpu exclude each other")
@@ -85,10 +85,10 @@ def choose(
 
 
 def describe(gpu: str | None = None) -> list[str]:
-    """What this machine computes with, a line each: PyTorch, the CPU, every GPU.
+    """Describe what this machine computes with, a line each: PyTorch, the CPU, every GPU.
 
-    gpu: only these, in the form of --gpu (default: all).
-    Raises CaffeError for one that is not there.
+    gpu: only these GPUs, in the form of --gpu (default: all).
+    Raises CaffeError for a GPU that does not exist.
     """
     wanted = parse(gpu)
     capability = torch.backends.cpu.get_cpu_capability()

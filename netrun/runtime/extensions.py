@@ -1,6 +1,6 @@
-"""What netrun.pycaffe lends to the packages below it, so that none of them imports upwards.
+"""Functions of netrun.pycaffe for the packages below it, so that none of them imports upwards.
 
-`netrun/__init__.py`, which Python runs before any other module of the package, provides it.
+`netrun/__init__.py`, which Python runs before any other module of the package, sets them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _PROVIDED: dict[str, Callable[..., Any]] = {}
 def provide(python_layer_host: Callable[..., Any], layer_function: Callable[[str], Any]) -> None:
     """Set what the two functions below call.
 
-    python_layer_host: makes what `python_layer_host` below returns.
-    layer_function: makes what `layer_function` below returns.
+    python_layer_host: makes the object that `python_layer_host` below returns.
+    layer_function: makes the function that `layer_function` below returns.
     """
     _PROVIDED["python_layer_host"] = python_layer_host
     _PROVIDED["layer_function"] = layer_function

@@ -1,4 +1,4 @@
-"""Log lines in glog's format with Caffe's phrases, so that Caffe's own log parsers read them."""
+"""Logs in glog's format with Caffe's phrases, so that Caffe's own log parsers can read it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)  # gl
 def severity(number: str) -> int:
     """The logging level of one of glog's numbers, 0 to 3.
 
-    A number beyond them counts as the nearest of them. Raises ValueError for other words.
+    A number outside that range counts as the nearest in it. Raises ValueError for other text.
     """
     nearest = min(max(int(number), 0), 3)
     return _LEVELS[nearest]
@@ -30,12 +30,12 @@ def severity(number: str) -> int:
 def glog_variable(name: str, default: str = "") -> str:
     """The environment's value of one of glog's flags, such as GLOG_minloglevel.
 
-    default: in place of an empty or a missing value.
+    default: replaces an empty or missing value.
     """
     return os.environ.get(f"GLOG_{name}") or default
 
 
-# `import netrun as caffe` starts no log, but shows warnings.
+# With `import netrun as caffe` there is no log, but warnings show.
 with suppress(ValueError):
     logger.setLevel(severity(glog_variable("minloglevel")))
 
@@ -43,12 +43,12 @@ with suppress(ValueError):
 class GlogFormatter(logging.Formatter):
     """`I1121 02:03:04.000000  1234 solver.cpp:243] message`: level, date, time, thread, place.
 
-    The place is the record's `at` where it has one: Caffe's own file and line for Caffe's own
-    phrases, because some parsers look for "solver.cpp". Else it is the Python file and line.
+    The place is the record's `at` if it has one: Caffe's own file and line for Caffe's own phrases,
+    because some parsers look for "solver.cpp". Otherwise it is the Python file and line.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as a line of glog's; a traceback follows it where an error was logged."""
+        """Format the record as a line of glog's; a logged error's traceback follows."""
         when = datetime.fromtimestamp(record.created)
         place = getattr(record, "at", None) or f"{record.filename}:{record.lineno}"
         text = record.getMessage()
@@ -62,9 +62,9 @@ class GlogFormatter(logging.Formatter):
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to the current stderr, above a progress bar if one is drawn there.
+    """Writes to the current stderr, above a progress bar if there is one.
 
-    A terminal that has gone does not end a run.
+    A closed terminal does not end a run.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -76,8 +76,8 @@ class _StderrHandler(logging.Handler):
 class _FileHandler(logging.FileHandler):
     """Appends to a file.
 
-    A full disk does not end a run: stderr names it once, and the handler tries the lines that it
-    could not write again.
+    A full disk does not end a run: stderr reports it once, and the handler later tries again to
+    write the missing lines.
     """
 
     failed = False
@@ -97,8 +97,8 @@ def setup(*paths: str | Path, level: int = logging.INFO, on_stderr: int = loggin
     """Send netrun's log to files and to stderr. A second call replaces the targets.
 
     paths: files to append to; their folders are made.
-    level: lowest level that is logged.
-    on_stderr: lowest level that stderr shows.
+    level: the lowest level to log.
+    on_stderr: the lowest level to show on stderr.
     Raises OSError where a file cannot be opened.
     """
     for old in list(logger.handlers):
@@ -116,7 +116,7 @@ def setup(*paths: str | Path, level: int = logging.INFO, on_stderr: int = loggin
 
 
 def file_in(folder: str | Path) -> Path:
-    """Where glog would write this process's log in a folder.
+    """The path at which glog would write this process's log in a folder.
 
     Returns `<program>.<host>.<user>.log.INFO.<date>-<time>.<pid>` there.
     """
@@ -145,30 +145,30 @@ def warning(message: str, at: str | None = None) -> None:
 def error(message: str, at: str | None = None) -> None:
     """Log an error, as info().
 
-    Caffe logs one line at this level that reports no error: debug_info's norms, in net.cpp.
+    Caffe logs one line at this level that is not an error: debug_info's norms, in net.cpp.
     """
     logger.error("%s", message, extra=_place(at), stacklevel=2)
 
 
 def _place(at: str | None) -> dict[str, str]:
-    """The record's own field that GlogFormatter reads."""
+    """The extra field of a record, for GlogFormatter."""
     if not at:
         return {}
     return {"at": at}
 
 
 def number(value: float) -> str:
-    """A float as a C++ stream prints it: six significant digits."""
+    """Format a float as a C++ stream does: with six significant digits."""
     return f"{value:g}"
 
 
 class Progress:
-    """How far a run is: a bar on a terminal, elsewhere a log line about once a minute.
+    """Shows a run's progress: a bar on a terminal, elsewhere a log line about once a minute.
 
-    Use it as a context manager, and call step() once an iteration.
+    Use it as a context manager, and call step() once per iteration.
 
     done, total: iterations.
-    show: whether to show anything.
+    show: whether to show progress at all.
     """
 
     EVERY_S = 60.0
@@ -210,9 +210,9 @@ class Progress:
             self._report(now)
 
     def _report(self, now: float) -> None:
-        """Log how far the run is, and the time left.
+        """Log the progress, and the time left.
 
-        now: by the monotonic clock, in seconds.
+        now: the monotonic clock's time, in seconds.
         """
         each = (now - self.started) / (self.done - self.first)
         left = round(each * (self.total - self.done))

@@ -1,4 +1,4 @@
-"""Memory: whether it ran out, how much is left, and what the C library does with what is freed."""
+"""Memory: whether it ran out, how much is left, and whether the C library keeps freed memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _PHRASES = (
 _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 _CGROUPS = Path("/sys/fs/cgroup")
-# Of cgroups 2 and 1: the limit's file, the usage's file, and memory.stat's word for cached files.
+# For cgroups 2 and 1: the file of the limit, that of the usage, and memory.stat's name for cached
+# files.
 _CGROUP_FILES = (
     ("memory.max", "memory.current", "inactive_file"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
@@ -32,9 +33,9 @@ _CGROUP_FILES = (
 
 
 def exhausted(error: BaseException) -> bool:
-    """Whether an error says that memory ran out.
+    """Tell whether an error means that memory ran out.
 
-    error: of PyTorch, NumPy, OpenCV or the system, on a CPU or a GPU; a CaffeError never counts.
+    error: from PyTorch, NumPy, OpenCV or the system, on a CPU or a GPU; a CaffeError never counts.
     """
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
@@ -47,7 +48,7 @@ def exhausted(error: BaseException) -> bool:
 def available(device: torch.device) -> int | None:
     """How much memory this process can still take on a device.
 
-    Returns bytes; None where nothing says so.
+    Returns bytes; None if unknown.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -105,10 +106,10 @@ def _left_to_machine() -> int | None:
 
 
 def hold_freed() -> None:
-    """Have glibc's malloc keep what is freed.
+    """Make glibc's malloc keep freed memory.
 
-    By default it takes large pieces from the kernel anew, page by page, in every pass: that costs
-    5 % of a pass's time.
+    By default, every pass gets large pieces from the kernel again, page by page, which costs 5 % of
+    its time.
     """
     with suppress(AttributeError, OSError, TypeError):  # another C library
         library = ctypes.CDLL(None)
@@ -117,9 +118,9 @@ def hold_freed() -> None:
 
 
 def give_back_freed() -> None:
-    """Return free memory to the kernel, after something large that is not wanted again.
+    """Return free memory to the kernel.
 
-    Such a thing is a file of weights that has been read.
+    Call it after something large that is not needed again, such as reading a file of weights.
     """
     with suppress(AttributeError, OSError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

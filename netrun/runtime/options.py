@@ -1,4 +1,4 @@
-"""How a run computes: one object, given to a net or a solver when it is built."""
+"""RunOptions: how a run computes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ PRECISIONS = ("fp32", "bf16", "tf32")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a prototxt leaves open. A net or a solver takes it when it is built.
+    """Settings of a run that a prototxt does not have; a net or a solver takes them when built.
 
     precision: one of PRECISIONS.
-    strict: data layers stop at a corrupt record or object instead of leaving it out.
-    keep_blobs: every blob keeps its values after a pass. False: a pass lets go of a blob once
-        no later layer reads it, unless it is an output, a loss or data.
-    soft_nms: DetectionOutput lowers the scores of overlapping boxes instead of dropping them.
-    sync_batch_norm: BatchNorm takes its statistics over the batches of all processes, not over
-        each one's own as Caffe does. Detectors trained from scratch, such as DSOD, gain from it.
-    seed: of the random numbers of fillers, data augmentation and random layers.
-    rank: number of this process among those that share the run, from 0.
+    strict: whether data layers stop at a corrupt record or object instead of leaving it out.
+    keep_blobs: whether every blob keeps its values after a pass. If False, a pass releases each
+        blob that no later layer reads, unless it is an output, a loss or data.
+    soft_nms: whether DetectionOutput lowers the scores of overlapping boxes instead of dropping
+        them.
+    sync_batch_norm: whether BatchNorm takes its statistics over the batches of all processes,
+        instead of each process's own as in Caffe. It helps detectors trained from scratch, such as
+        DSOD.
+    seed: the seed of the random numbers of fillers, data augmentation and random layers.
+    rank: this process's number among those that share the run, from 0.
     world: how many processes share the run.
     """
 

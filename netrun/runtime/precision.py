@@ -1,4 +1,4 @@
-"""How exactly a net computes: float32 as Caffe does, or faster with products of fewer bits.
+"""The precision of a net: float32 as in Caffe, or faster, with products of fewer bits.
 
 Losses and detections stay float32.
 """
@@ -13,9 +13,9 @@ from ssd_common.suggest import suggest
 
 
 def prepare(precision: str, device: torch.device) -> None:
-    """Have the device compute in this precision.
+    """Make the device compute in this precision.
 
-    On a GPU that holds for the whole process: the latest net decides between fp32 and tf32.
+    On a GPU this holds for the whole process: the latest net decides between fp32 and tf32.
     Raises CaffeError for an unknown precision, and for tf32 on a device that lacks it.
     """
     if precision not in PRECISIONS:
@@ -30,7 +30,7 @@ def prepare(precision: str, device: torch.device) -> None:
 
 
 def wide(x: torch.Tensor) -> torch.Tensor:
-    """The tensor in float32 if it was bfloat16; any other tensor as it is."""
+    """Convert a bfloat16 tensor to float32; return any other tensor unchanged."""
     if x.dtype == torch.bfloat16:
         return x.float()
     return x

@@ -1,4 +1,4 @@
-"""What a signal handler, or a caller in another thread, can ask of a running solver."""
+"""The actions that a signal handler, or a caller in another thread, can ask of a running solver."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class Action(enum.Enum):
-    """What a solver is asked to do after the iteration under way."""
+    """What a solver should do after the current iteration."""
 
     NONE = 0
     STOP = 1

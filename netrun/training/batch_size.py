@@ -1,4 +1,4 @@
-"""Which batch fits into memory, found by trying."""
+"""Finds the batch that fits into memory, by trying."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _REPLACED = (
 
 
 def advised(run: Callable[[], T], advise: Callable[[], str]) -> T:
-    """What run() returns.
+    """Return what run() returns.
 
-    Raises CaffeError with advise()'s line where run() ran out of memory. It calls advise() only
-    once run() has let go of all its memory.
+    Raises CaffeError with advise()'s line where run() runs out of memory. It calls advise() only
+    after run() has released all its memory.
     """
     try:
         return run()
@@ -53,11 +53,11 @@ def advise_training(
 ) -> str:
     """Advise a training run that ran out of memory.
 
-    Tries whole iterations, and a batch of each test net, as the run would do them.
+    It tries whole iterations, and a batch of each test net, as in the run.
 
     param: the solver.
-    path: of its file.
-    device, precision: of the run.
+    path: the solver's file.
+    device, precision: the run's device and precision.
     Returns one line: how many images per batch fit, and how to keep the effective batch.
     """
     folder = None
@@ -91,10 +91,10 @@ def _trial_solver(
 ) -> pb.SolverParameter:
     """A solver that trains three iterations and runs a batch of each test net.
 
-    All iterations but the first hold gradients. The caller adds the train net.
+    All iterations except the first hold gradients. The caller adds the train net.
 
     param: the run's solver.
-    state: of its train net.
+    state: its train net's state.
     tests: its test nets.
     """
     trial = pb.SolverParameter()
@@ -125,11 +125,11 @@ def advise_running(
     device: torch.device,
     precision: str,
 ) -> str:
-    """Advise a run of a net that ran out of memory; backward too where the phase is TRAIN.
+    """Advise a run of a net that ran out of memory; TRAIN means backward too.
 
-    path: of the net's prototxt.
-    level, stages: for include and exclude rules.
-    device, precision: of the run.
+    path: the net's prototxt.
+    level, stages: select layers by include and exclude rules.
+    device, precision: the run's device and precision.
     Returns one line: how many images per batch fit.
     """
     net = filter_net(text.read_net(path), phase, level, stages)
@@ -160,7 +160,7 @@ def _place(device: torch.device) -> str:
 
 
 def _batches(net: pb.NetParameter) -> Iterator[tuple[Any, str, int]]:
-    """Where a net's layers without bottoms name a batch size.
+    """Find the batch sizes in a net's layers without bottoms.
 
     Yields the message, its field, and the number.
     """
@@ -178,14 +178,14 @@ def _batches(net: pb.NetParameter) -> Iterator[tuple[Any, str, int]]:
 
 
 def largest_batch(net: pb.NetParameter) -> int:
-    """Images per batch of a net that is filtered for its phase; 0 where nothing names them."""
+    """The images per batch of a net filtered for its phase; 0 if no field gives them."""
     return max((size for _, _, size in _batches(net)), default=0)
 
 
 def with_batch(net: pb.NetParameter, size: int) -> pb.NetParameter:
-    """A copy of the net with batches of another size.
+    """Copy the net, with batches of another size.
 
-    Layers that give fewer images than the net's largest batch keep their number.
+    Layers with fewer images than the net's largest batch keep their number.
     """
     changed = pb.NetParameter()
     changed.CopyFrom(net)
@@ -203,9 +203,9 @@ def _largest(
     batch: int,
     device: torch.device,
 ) -> int:
-    """The largest number below `batch` that runs.
+    """Find the largest batch below `batch` that runs.
 
-    Returns 0 where not even 1 does, or a trial fails for another reason.
+    Returns 0 where not even 1 runs, or where a trial fails for another reason.
     """
     low = 0
     high = batch

@@ -14,7 +14,7 @@ class Callback(Protocol):
         """The solver calls this before the iteration's first pass."""
 
     def on_gradients_ready(self) -> object:
-        """The solver calls this when it has all gradients and has changed no weight yet."""
+        """The solver calls this when it has all gradients, before it changes any weight."""
 
 
 class Processes(Callback, Protocol):

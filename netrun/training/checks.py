@@ -1,4 +1,4 @@
-"""What must hold before a solver builds its nets, and before it writes a snapshot."""
+"""Checks to run before a solver builds its nets, and before it writes a snapshot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EVAL_TYPES = ("classification", "detection")
 
 
 def check(param: pb.SolverParameter) -> None:
-    """Refuse, before a net is built, what would stop the run later. Raises CaffeError."""
+    """Refuse, before nets are built, a solver that would stop the run later. Raises CaffeError."""
     snapshot.check(param)
     if param.average_loss < 1:
         raise CaffeError(f"solver: average_loss must be at least 1, not {param.average_loss}")
@@ -29,10 +29,10 @@ def check(param: pb.SolverParameter) -> None:
 
 
 def check_weights(net: Engine, iteration: int, kept: str) -> None:
-    """Refuse a snapshot of weights that are not finite.
+    """Refuse a snapshot with weights that are not finite.
 
     iteration: how often the weights have been updated.
-    kept: which snapshot is the last good one; the end of the message.
+    kept: the last good snapshot, as the end of the message.
     Raises CaffeError with the blob's layer and number.
     """
     for blob in net.learnable:

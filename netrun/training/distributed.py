@@ -1,7 +1,7 @@
-"""Data parallelism as Caffe means it: a process per GPU, gradients averaged before every update.
+"""Data parallelism as in Caffe: a process per GPU, gradients averaged before every update.
 
-Each process computes the prototxt's batch. launch() starts them, for `--gpu 0,1`, or torchrun or
-Slurm's srun does, on one machine or several; all must see the same files.
+Each process computes the prototxt's batch. launch() starts the processes for `--gpu 0,1`; torchrun
+or Slurm's srun start them on one machine or several. All must see the same files.
 NCCL moves the gradients between GPUs, Gloo between CPUs.
 """
 
@@ -27,23 +27,23 @@ from netrun.training.actions import Action
 from netrun.training.solver import Solver
 from ssd_common.errors import CaffeError
 
-_LAUNCHER = "NETRUN_LAUNCHER"  # in the environment: the process that started this one by launch()
+_LAUNCHER = "NETRUN_LAUNCHER"  # environment variable: the process that started this one by launch()
 _GRACE = 5.0  # seconds
 _PATIENCE = timedelta(days=1)  # the others wait while rank 0 tests and writes snapshots
-# Where processes were asked for different actions, all take the last one here.
+# Where processes get different requests, all take the one that comes last here.
 _ACTIONS = (Action.NONE, Action.SNAPSHOT, Action.STOP)
-# Names in the environment of rank, world and local.
+# Environment variables for rank, world and local.
 _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 _SRUN = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
 
 
 @dataclass(frozen=True)
 class Place:
-    """This process among those of a run.
+    """The place of this process among a run's processes.
 
-    rank: its number, from 0.
-    world: how many there are.
-    local: its number on this machine.
+    rank: the process's number, from 0.
+    world: how many processes there are.
+    local: the process's number on this machine.
     """
 
     rank: int = 0
@@ -52,18 +52,18 @@ class Place:
 
 
 def place() -> Place | None:
-    """The place that launch(), torchrun or srun gave this process; None in a run of one.
+    """The place that launch(), torchrun or srun gave this process; None in a run of one process.
 
-    Processes of srun are also told where to meet: on the step's first machine, at a port made of
-    the job's number, unless MASTER_ADDR and MASTER_PORT say otherwise. torchrun and launch() say
-    that themselves.
-    Raises CaffeError for half a place.
+    For srun, it also sets the meeting point: the step's first machine, at a port derived from the
+    job's number, unless MASTER_ADDR and MASTER_PORT say otherwise. torchrun and launch() set these
+    themselves.
+    Raises CaffeError for an incomplete place.
     """
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
         names = _TORCHRUN
         launcher = "torchrun"
     elif "SLURM_STEP_NUM_TASKS" in os.environ:
-        # A batch script has SLURM_NTASKS as well, without being one of the tasks.
+        # A batch script has SLURM_NTASKS too, but is not one of the tasks.
         names = _SRUN
         launcher = "srun"
     else:
@@ -88,10 +88,10 @@ def _meet_on_first_machine() -> None:
 
 
 def first_machine(nodes: str) -> str:
-    """The first host of Slurm's short form of a list.
+    """The first host in Slurm's short form of a list.
 
     nodes: `gpu[03-05,9],login` stands for gpu03, gpu04, gpu05, gpu9 and login.
-    Raises ValueError where no host begins it.
+    Raises ValueError where the list does not begin with a host.
     """
     match = re.match(r"([^,\[]+)(?:\[(\d+)[^\]]*\])?([^,\[]*)", nodes)
     if not match:
@@ -102,10 +102,10 @@ def first_machine(nodes: str) -> str:
 def meeting_point(count: int) -> tuple[dist.TCPStore, dict[str, str]]:
     """Open a place where `count` processes on this machine meet.
 
-    This process keeps the place itself, as torchrun does: a port that is only looked up for rank
-    0 may belong to another program when rank 0 opens it.
-    Returns the place, open as long as the caller holds it, and the environment that leads
-    processes there.
+    This process holds the place itself, as torchrun does. If it only chose a free port for rank 0,
+    another program could take the port before rank 0 opens it.
+    Returns the place, open as long as the caller holds it, and the environment variables that tell
+    processes where it is.
     """
     store = dist.TCPStore(
         "127.0.0.1",
@@ -128,13 +128,13 @@ def meeting_point(count: int) -> tuple[dist.TCPStore, dict[str, str]]:
 def launch(argv: Sequence[str], count: int) -> int:
     """Run `netrun ARGV` in `count` processes on this machine, and pass signals on to them.
 
-    When one process fails, the others have _GRACE seconds to notice; then they are killed.
+    When one process fails, the others have _GRACE seconds to notice; then launch() kills them.
     Returns the largest exit status: a process that only lost its peers exits with 1.
     """
     _store, environment = meeting_point(count)
     received: list[int] = []
     before = _note_signals(received)
-    # The processes inherit this. While Python starts, Ctrl-C would be a traceback.
+    # The processes inherit this. Without it, Ctrl-C while Python starts would show a traceback.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     workers: list[subprocess.Popen[bytes]] = []
     try:
@@ -153,7 +153,7 @@ def launch(argv: Sequence[str], count: int) -> int:
 
 
 def _note_signals(received: list[int]) -> dict[signal.Signals, Any]:
-    """Have signals append their number to `received`. Returns the handlers before."""
+    """Make signals append their number to `received`. Returns the previous handlers."""
 
     def note(number: int, _: object) -> None:
         received.append(number)
@@ -176,9 +176,9 @@ def _start(
 
 
 def _wait_for(workers: Sequence[subprocess.Popen[bytes]], received: list[int]) -> list[int | None]:
-    """Wait for the end of all processes, or for the end of _GRACE, and pass signals on.
+    """Wait until all processes or _GRACE end, and pass signals on.
 
-    Returns their exit codes; None for a process that still runs.
+    Returns the exit codes; None for a process that is still running.
     """
     until = float("inf")
     codes = [worker.poll() for worker in workers]
@@ -195,7 +195,7 @@ def _wait_for(workers: Sequence[subprocess.Popen[bytes]], received: list[int]) -
 
 
 def _exit_status(code: int) -> int:
-    """A process's exit status as a shell has it; 128 and the signal's number for one killed."""
+    """A process's exit status as in a shell: for a killed one, 128 plus the signal's number."""
     if code < 0:
         return 128 - code
     return code
@@ -203,9 +203,9 @@ def _exit_status(code: int) -> int:
 
 @contextmanager
 def _contact() -> Iterator[None]:
-    """Talk to the other processes.
+    """Raise CaffeError where the other processes cannot be reached.
 
-    Raises CaffeError where they cannot be reached; a process that failed has said why.
+    A process that failed has already said why.
     """
     try:
         yield
@@ -215,14 +215,13 @@ def _contact() -> Iterator[None]:
 
 
 class Averaging:
-    """The solver's callback that makes several processes one run.
+    """The solver's callback that joins several processes into one run.
 
-    All start from the same weights and update them by the mean of all gradients. agree() has all
-    processes stop in the same iteration. The process groups last until the object is left, as a
-    context manager.
+    All start from the same weights and update them by the mean of all gradients. agree() makes all
+    processes stop in the same iteration. The process groups exist until the context manager exits.
 
-    solver: this process's.
-    here: its place.
+    solver: this process's solver.
+    here: this process's place.
     Raises CaffeError where the other processes cannot be reached.
     """
 
@@ -249,7 +248,7 @@ class Averaging:
     def share(self, solver: Solver) -> None:
         """Give all processes rank 0's weights and histories.
 
-        To be called after weights have been loaded. Raises CaffeError, as agree() does.
+        Call it after loading weights. Raises CaffeError, as agree() does.
         """
         weights = [blob.tensor.data for blob in solver.net.learnable]
         with _contact():
@@ -257,14 +256,14 @@ class Averaging:
                 dist.broadcast(tensor, 0)
 
     def on_start(self) -> None:
-        """Raises CaffeError where the process that started this one has ended."""
+        """Raise CaffeError where the process that started this one has ended."""
         if os.getppid() != self._parent:
             raise CaffeError("the process that started this one is gone")
 
     def on_gradients_ready(self) -> None:
         """Put the mean over all processes in the place of each gradient.
 
-        One message holds all gradients: many small ones would take longer than the sums.
+        One message holds all gradients: many small messages would take longer than the sums.
         """
         tensors = [p.tensor for p in self._learnable if p.tensor.requires_grad]
         for tensor in tensors:
@@ -280,9 +279,9 @@ class Averaging:
             tensor.grad = part.view_as(tensor)
 
     def agree(self, action: Action) -> Action:
-        """What all processes do now: the weightiest of the actions that they were asked for.
+        """The action that all processes take now: of those requested, the last in the order above.
 
-        action: what this one was asked for.
+        action: the action requested of this process.
         Raises CaffeError where the other processes cannot be reached.
         """
         wish = torch.tensor(_ACTIONS.index(action))
@@ -294,11 +293,11 @@ class Averaging:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """After a good run, wait for the others, then leave them.
+        """After a good run, wait for the other processes, then leave the groups.
 
-        Rank 0 may still write a snapshot, and the first process to end would end them all.
-        After an error, this process first says what is wrong, and leaves at its end: the others
-        notice that at once, and say so.
+        Rank 0 may still be writing a snapshot, and the first process to end would end them all.
+        After an error, this process first reports it, and leaves when it ends: the others notice
+        that at once, and report it.
         """
         if kind is None:
             with _contact():
@@ -309,9 +308,9 @@ class Averaging:
     def _leave(self, all_here: bool = False) -> None:
         """End the process groups.
 
-        Gloo's threads must end before Python does: a thread that lets go of a tensor after that
-        aborts the process. NCCL has no such threads, and to end it waits for the others, who may
-        be gone.
+        Gloo's threads must end before Python does: a thread that releases a tensor later aborts the
+        process. NCCL has no such threads, and to end, it waits for other processes, which may be
+        gone.
         """
         if all_here or dist.get_backend() == "gloo":
             dist.destroy_process_group()

@@ -1,6 +1,6 @@
-"""The loss that Caffe shows, averaged over the last average_loss iterations of one Step.
+"""Computes the loss that Caffe shows: the mean of the last average_loss iterations of one Step.
 
-Also names the blob in which a loss stops being finite.
+Also finds the first blob that is not finite.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from netrun.engine.engine import Engine
 class NonFiniteLoss(Exception):
     """A loss was NaN or infinite.
 
-    passes_ago: how many passes lie between it and the latest.
+    passes_ago: how many passes ago it was; 0 for the latest.
     """
 
     def __init__(self, loss: float, passes_ago: int) -> None:
@@ -27,14 +27,14 @@ class NonFiniteLoss(Exception):
 
 
 class LossWindow:
-    """Smoothed loss.
+    """The smoothed loss.
 
-    Losses stay on their device until value() reads them, so that a GPU need not stop for each.
+    Losses stay on their device until value() reads them, so that a GPU does not stop for each.
 
     size: how many iterations the mean is over.
     """
 
-    # Look at value() before more losses than this wait: else a NaN goes unseen for long.
+    # Call value() before more losses than this wait, so that it notices a NaN early.
     PATIENCE = 20
 
     def __init__(self, size: int) -> None:
@@ -45,9 +45,9 @@ class LossWindow:
         self._smoothed = 0.0
 
     def state(self) -> list[float]:
-        """What a resumed run needs to go on as if it had never stopped.
+        """The state that a resumed run needs to continue as if it had never stopped.
 
-        Returns how many losses have been read, the smoothed loss, and the window.
+        Returns how many losses value() has read, the smoothed loss, and the window.
         """
         return [self._count, self.value(), *self._window]
 
@@ -61,7 +61,7 @@ class LossWindow:
         return count.is_integer() and count >= len(window)
 
     def restore(self, state: Sequence[float]) -> None:
-        """Go on from another window's state(), unless that window was longer."""
+        """Continue from another window's state(), unless that window was longer."""
         if len(state) - 2 > self.size:
             return
         self._count = int(state[0])
@@ -90,7 +90,7 @@ class LossWindow:
         return self._smoothed
 
     def _take(self, loss: float) -> None:
-        """Put a loss into the window, in place of the oldest of a full one."""
+        """Put a loss into the window; if the window is full, the loss replaces the oldest."""
         if len(self._window) < self.size:
             self._window.append(loss)
             self._smoothed += (loss - self._smoothed) / len(self._window)
@@ -102,9 +102,9 @@ class LossWindow:
 
 
 def first_non_finite(net: Engine) -> str:
-    """Name the first blob that is not finite after the latest forward, in the order of computing.
+    """Find the first blob, in computing order, that is not finite after the latest forward.
 
-    Returns a layer's parameter or its top, in words.
+    Returns a description: a layer's parameter or its top.
     """
     if not net.options.keep_blobs:
         net.recompute()

@@ -1,4 +1,4 @@
-"""The learning rate at an iteration: Caffe's eight lr policies.
+"""Computes the learning rate of an iteration, by Caffe's eight lr policies.
 
 Source: weiliu89/caffe, src/caffe/solvers/sgd_solver.cpp.
 """
@@ -17,15 +17,15 @@ from ssd_common.suggest import suggest
 
 
 class Schedule:
-    """Learning rates of one run, and what a policy remembers between iterations.
+    """The learning rates of one run, and the state that a policy keeps between iterations.
 
-    A `.solverstate` keeps that, too.
+    A `.solverstate` stores that state too.
 
-    current_step: how often the rate has been lowered (step, multistep, plateau).
+    current_step: how often the policy has lowered the rate (step, multistep, plateau).
     minimum_loss: plateau's lowest smoothed loss.
-    last_event: the iteration of that loss, or of plateau's last lowering.
+    last_event: the iteration of that loss, or when plateau last lowered the rate.
 
-    Raises CaffeError for an unknown policy, and for one that lacks a field that it needs.
+    Raises CaffeError for an unknown policy, and for one without a field that it needs.
     """
 
     NO_LOSS_YET = float(np.finfo(np.float32).max)
@@ -38,7 +38,7 @@ class Schedule:
         self.last_event = 0
 
     def restore(self, current_step: int, minimum_loss: float, last_event: int) -> None:
-        """Go on from a snapshot; the arguments are the fields of the same names."""
+        """Continue from a snapshot; the arguments are the fields of the same names."""
         self.current_step = current_step
         self.minimum_loss = minimum_loss
         self.last_event = last_event
@@ -46,7 +46,7 @@ class Schedule:
     def rate(self, iteration: int, loss: float) -> float:
         """The rate for this iteration, rounded to float32.
 
-        loss: the smoothed loss, which only plateau looks at.
+        loss: the smoothed loss, which only plateau uses.
         """
         policy = _POLICIES[self.param.lr_policy]
         return float(np.float32(policy(self, iteration, loss)))
@@ -60,7 +60,7 @@ class Schedule:
 
     def _multistep(self, iteration: int, _: float) -> float:
         steps = self.param.stepvalue
-        # One step an iteration, as Caffe.
+        # One step per iteration, as in Caffe.
         if self.current_step < len(steps) and iteration >= steps[self.current_step]:
             self.current_step += 1
             status = f"Iteration {iteration}, step = {self.current_step}"
@@ -83,7 +83,7 @@ class Schedule:
         return self._lowered()
 
     def _waited_enough(self, iteration: int) -> bool:
-        """Whether plateau's loss has not fallen for a whole window of iterations."""
+        """Tell whether plateau's loss has not fallen for a whole window of iterations."""
         windows = self.param.plateau_winsize
         if self.current_step >= len(windows):
             return False

@@ -1,4 +1,4 @@
-"""Passes of a train net: forward and backward, and what the solver shows of them."""
+"""Runs a train net's passes forward and backward, and logs its outputs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from netrun.runtime import log
 
 
 def run(net: Engine, count: int, show: bool) -> tuple[dict[str, Tensor], Tensor]:
-    """Run passes forward and backward, which add up their gradients.
+    """Run forward and backward passes, and add up their gradients.
 
-    count: how many, at least 1.
-    show: log debug_info's lines.
-    Returns the outputs of the last pass, and the mean loss of all, shape ().
+    count: how many passes, at least 1.
+    show: whether to log debug_info's lines.
+    Returns the outputs of the last pass, and the mean loss of all passes, shape ().
     """
     total: Tensor | None = None
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Finds the process that trains a run, by Linux's /proc."""
+"""Finds the process that trains a run, through Linux's /proc."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _WRITES = os.O_WRONLY | os.O_RDWR
 
 
 def trainer_of(folder: Path, log: Path) -> int | None:
-    """Find the process that trains the run of this folder.
+    """Find the process that trains the run in this folder.
 
-    It was started as `netrun train` or `caffe train` with a solver of this folder, else it has
-    the log open for writing. Of several, the one that started the others.
+    It is a `netrun train` or `caffe train` with a solver of this folder, or else a process that has
+    the log open for writing. Of several, it is the one that started the others.
     Returns its id; None where no process trains the run, and on systems other than Linux.
     """
     pids = list(_processes())
@@ -51,7 +51,7 @@ def _trains(pid: int, folder: Path) -> bool:
 
 
 def _solvers(words: list[str]) -> Iterator[str]:
-    """The values of --solver in gflags' spellings."""
+    """The values of --solver, in each of gflags' spellings."""
     for word, following in pairwise([*words, ""]):
         name, _, value = word.partition("=")
         if name in ("-solver", "--solver"):
@@ -59,7 +59,7 @@ def _solvers(words: list[str]) -> Iterator[str]:
 
 
 def _writes(pid: int, log: Path) -> bool:
-    """Whether the process has this file open for writing."""
+    """Tell whether the process has this file open for writing."""
     with suppress(OSError):
         wanted = log.stat()
         for handle in (_PROC / str(pid) / "fd").iterdir():
@@ -69,16 +69,16 @@ def _writes(pid: int, log: Path) -> bool:
 
 
 def _same(handle: Path, wanted: os.stat_result) -> bool:
-    """Whether an open file of a process is the wanted one."""
+    """Tell whether an open file of a process is the wanted one."""
     with suppress(OSError):
         return os.path.samestat(handle.stat(), wanted)
     return False
 
 
 def _open_for_writing(pid: int, handle: str) -> bool:
-    """Whether a process has opened a file for writing.
+    """Tell whether a process has opened a file for writing.
 
-    handle: its number there.
+    handle: the file's number in the process.
     """
     with suppress(OSError):
         flags = _entry(_PROC / str(pid) / "fdinfo" / handle, "flags")

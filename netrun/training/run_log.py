@@ -11,7 +11,7 @@ from ssd_common.files import PathLike
 
 _NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
 _ITERATION = re.compile(r"\] Iteration (\d+)")
-# Later Caffes put their speed in brackets.
+# Later versions of Caffe put their speed in brackets.
 _LOSS = re.compile(r"\] Iteration (\d+) ?(?:\([^)]*\))?, loss = " + _NUMBER)
 _RATE = re.compile(r"\] Iteration (\d+), lr = " + _NUMBER)
 _TESTING = re.compile(r"\] Iteration (\d+), Testing net \(#(\d+)\)")
@@ -25,8 +25,8 @@ Curve = dict[int, float]
 class LoggedScore:
     """One number of a test net.
 
-    output: the net's blob, with the net's number in front where there are several test nets.
-    iteration: of the weights; None where the `test` command logged it, which does not say.
+    output: the net's blob, preceded by the net's number if there are several test nets.
+    iteration: the weights' iteration; None from the `test` command, which does not log it.
     """
 
     output: str
@@ -36,15 +36,14 @@ class LoggedScore:
 
 @dataclass
 class RunLog:
-    """What a log says, by iteration.
+    """The contents of a log, by iteration.
 
-    loss, rate: values as displayed.
-    tests: a curve by output, as LoggedScore names it.
+    loss, rate: the displayed values.
+    tests: a curve for each output, named as in LoggedScore.
     scores: the same numbers in the log's order, those of the `test` command included.
     latest: the last iteration that the log names; None without one.
 
-    Where a run was resumed at an iteration, what the killed run had logged from that iteration on
-    is gone.
+    A run that resumes at an iteration removes what the killed run had logged from there on.
     """
 
     loss: Curve = field(default_factory=dict)
@@ -57,7 +56,7 @@ class RunLog:
     _by_command: bool = False
 
     def read_line(self, line: str) -> None:
-        """Take in the next line of the log."""
+        """Read the next line of the log."""
         self._follow(line)
         if match := _LOSS.search(line):
             self.loss[int(match[1])] = float(match[2])
@@ -73,7 +72,7 @@ class RunLog:
             self._add_score(match[1], float(match[2]))
 
     def _follow(self, line: str) -> None:
-        """Keep `latest` up to date. An iteration before it means that a run was resumed."""
+        """Update `latest`. An earlier iteration means that a run was resumed."""
         match = _ITERATION.search(line)
         if not match:
             return
@@ -108,7 +107,7 @@ class RunLog:
 def read(path: PathLike) -> RunLog:
     """Read a log that has at least one loss or score.
 
-    Raises CaffeError where the file cannot be read, or has no iteration in it.
+    Raises CaffeError where the file cannot be read, or has no iteration.
     """
     log = read_lines(_text(path).splitlines())
     if not log.loss and not log.tests:
@@ -118,7 +117,7 @@ def read(path: PathLike) -> RunLog:
 
 
 def read_growing(path: PathLike) -> RunLog:
-    """Read a log that a process may be writing, without a last line that has no end yet.
+    """Read a log that a process may be writing, without an incomplete last line.
 
     Raises CaffeError where the file cannot be read.
     """
@@ -127,7 +126,7 @@ def read_growing(path: PathLike) -> RunLog:
 
 
 def read_lines(lines: list[str]) -> RunLog:
-    """Read lines of a log. Lines of any other kind count for nothing."""
+    """Read lines of a log, and ignore all other lines."""
     log = RunLog()
     for line in lines:
         log.read_line(line)

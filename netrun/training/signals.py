@@ -1,7 +1,7 @@
-"""Signals as Caffe takes them: SIGINT stops a run with a snapshot, SIGHUP only takes a snapshot.
+"""Handles signals as Caffe does: SIGINT stops a run with a snapshot, SIGHUP takes a snapshot only.
 
-Caffe dies of SIGTERM. Here it stops a run like SIGINT: clusters (Slurm, Kubernetes) send it before
-they take a machine away.
+SIGTERM kills Caffe. Here it stops a run like SIGINT, because clusters (Slurm, Kubernetes) send it
+before they take a machine away.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from types import FrameType
 
 from netrun.training.actions import EFFECTS, Action
 
-# Exit status of a run that SIGTERM stopped; 0 would tell a cluster that the run is done.
+# The exit status of a run stopped by SIGTERM; 0 would tell a cluster that the run is done.
 TERMINATED = 128 + signal.SIGTERM
 
 
 class Signals:
-    """While entered, notes signals; action() hands their effects to the solver at its next pause.
+    """A context manager that notes signals; action() gives their effects to the solver later.
 
-    A second SIGINT before the first was obeyed is a KeyboardInterrupt: whoever presses Ctrl-C
-    twice wants to leave now.
+    A second SIGINT before the solver has obeyed the first is a KeyboardInterrupt: a user who
+    presses Ctrl-C twice wants to leave now.
 
     sigint, sighup: keys of EFFECTS.
     terminated: whether SIGTERM has come.
@@ -52,7 +52,7 @@ class Signals:
             self._received.append(number)
 
     def action(self) -> Action:
-        """The effect of the oldest signal not obeyed yet; Action.NONE without one."""
+        """The effect of the oldest signal not yet obeyed; Action.NONE without one."""
         if not self._received:
             return Action.NONE
         number = self._received.pop(0)

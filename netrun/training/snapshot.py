@@ -1,7 +1,7 @@
-"""A run on disk: `.caffemodel` and `.solverstate` in Caffe's own form, binary or HDF5.
+"""Stores a run: `.caffemodel` and `.solverstate` in Caffe's own form, binary or HDF5.
 
-Both files are written beside their final name, flushed to the disk and then renamed, weights
-first. So, whatever stops the process, a `.solverstate` that exists is whole, and so is the
+Both files are written beside their final name, flushed to the disk and then renamed, weights first.
+So even if the process is killed, an existing `.solverstate` is complete, and so is the
 `.caffemodel` that it names.
 """
 
@@ -34,12 +34,12 @@ from ssd_common.errors import CaffeError
 
 @dataclass
 class State:
-    """What a `.solverstate` holds.
+    """The contents of a `.solverstate`.
 
     iteration: how often the weights have been updated.
-    model: path of the weights; None where the state names none.
+    model: the path of the weights; None if the state names none.
     history: the updater's blobs.
-    current_step, minimum_loss, last_event: as of lr_policy.Schedule.
+    current_step, minimum_loss, last_event: as in lr_policy.Schedule.
     losses: LossWindow.state(), or [].
     """
 
@@ -76,16 +76,16 @@ def _form(param: pb.SolverParameter) -> _Form:
 
 
 def check(param: pb.SolverParameter) -> None:
-    """Raises CaffeError where the solver asks for snapshots but names no place for them."""
+    """Raise CaffeError where the solver asks for snapshots but does not say where to put them."""
     if param.snapshot and not param.snapshot_prefix:
         raise CaffeError("solver: snapshot is set but snapshot_prefix is not")
 
 
 def prepare(param: pb.SolverParameter, net: Engine) -> None:
-    """Make the snapshots' folder, and remove what a killed process left half written in it.
+    """Make the snapshots' folder, and remove a killed process's incomplete files from it.
 
-    Raises CaffeError, before any time goes into training, where the folder cannot be written or
-    HDF5 cannot hold the net's names.
+    Raises CaffeError, before training takes any time, where the folder cannot be written or HDF5
+    cannot hold the net's names.
     """
     if _form(param) is _HDF5:
         hdf5.check_names([layer.name for layer in net.layer_list])
@@ -105,8 +105,8 @@ def prepare(param: pb.SolverParameter, net: Engine) -> None:
 
 
 # netrun keeps LossWindow.state() as a repeated double in the `.solverstate`, field 1000, which
-# Caffe's reader skips. Caffe begins a new window when it resumes: under lr_policy "plateau" with
-# average_loss above 1, the rate would then differ from the uninterrupted run's.
+# Caffe's reader skips. Caffe starts a new window when it resumes. With lr_policy "plateau" and
+# average_loss above 1, the rate would then differ from an uninterrupted run's.
 _LOSS = struct.Struct("<2sd")
 _LOSS_TAG = b"\xc1\x3e"  # 1000 << 3 | 1 as a varint
 
@@ -120,9 +120,9 @@ def write(
     *,
     losses: LossWindow | None = None,
 ) -> str:
-    """Write `PREFIX_iter_N.caffemodel` and `.solverstate`, with `.h5` behind for HDF5.
+    """Write `PREFIX_iter_N.caffemodel` and `.solverstate`, with `.h5` appended for HDF5.
 
-    losses: where the schedule needs them.
+    losses: given if the schedule needs them.
     Returns the path of the state. Raises CaffeError where the disk refuses.
     """
     form = _form(param)
@@ -156,10 +156,10 @@ def write(
 
 @contextmanager
 def errors_named(iteration: int, kept: str) -> Iterator[None]:
-    """Write a snapshot; errors then say which earlier one is there.
+    """While a snapshot is written, make errors name the earlier one that exists.
 
     iteration: how often the weights have been updated.
-    kept: the last good snapshot, in words; the end of the message.
+    kept: the last good snapshot, as the end of the message.
     Raises CaffeError where the disk refuses or memory runs out.
     """
     try:
@@ -174,9 +174,9 @@ def errors_named(iteration: int, kept: str) -> Iterator[None]:
 
 
 def _sync(folder: Path) -> None:
-    """Have the disk take in the renames in a folder.
+    """Flush the renames in a folder to the disk.
 
-    Else a power cut could keep the later one and lose the earlier.
+    Otherwise a power cut could keep the later rename and lose the earlier.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -239,9 +239,9 @@ def _check_fields(path: str | Path, fields: Mapping[str, Any]) -> None:
 
 
 def _losses(state: pb.SolverState) -> list[float]:
-    """netrun's own field 1000: what is left of a state without Caffe's fields.
+    """Read netrun's own field 1000: what remains of a state without Caffe's fields.
 
-    Empties the state. Returns [] where other unknown fields are there.
+    Empties the state. Returns [] if there are other unknown fields.
     """
     for known, _ in state.ListFields():
         state.ClearField(known.name)
@@ -257,9 +257,9 @@ def _losses(state: pb.SolverState) -> list[float]:
 
 
 def _find_weights(model: str | bytes, state: Path) -> str:
-    """The weights that a state names.
+    """Find the weights that a state names.
 
-    Where a run's folder has been moved, they lie beside the state.
+    If a run's folder has been moved, they are beside the state.
     """
     # protobuf gives bytes for a string that is not UTF-8.
     if isinstance(model, bytes) or not model.isprintable():
@@ -271,10 +271,10 @@ def _find_weights(model: str | bytes, state: Path) -> str:
 
 
 def latest(prefix: str) -> str | None:
-    """The newest state of a snapshot_prefix, binary or HDF5, that reads, weights included.
+    """Find the newest readable state of a snapshot_prefix, binary or HDF5, with readable weights.
 
-    A state that does not read is passed over with a warning.
-    Returns its path; None where no state reads.
+    It skips an unreadable state with a warning.
+    Returns the state's path; None where no state is readable.
     """
     for path in _states(prefix):
         try:

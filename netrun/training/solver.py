@@ -30,19 +30,19 @@ class Solver:
     """One training run.
 
     param: a solver prototxt, or its message.
-    path: the file that the message came from.
-    device: where to compute (None: where net_class puts a net; Engine: on the CPU).
+    path: the file of the message.
+    device: where to compute (None: net_class decides; Engine: on the CPU).
     options: how the run computes; only rank 0 tests and writes snapshots. The prototxt's
-        random_seed goes before the options' seed, so that a resumed run can repeat its draws
-        without either (Caffe seeds by the clock).
-    net_class: what nets are made of, Engine or a class on top of it.
+        random_seed overrides the options' seed. Without either, a resumed run still repeats its
+        draws (Caffe seeds by the clock).
+    net_class: the class of the nets, Engine or a subclass.
 
     net: the train net.
     test_nets: the test nets, which use the train net's own tensors.
     iter: how often the weights have been updated.
 
-    Raises CaffeError where the solver, its nets or their data are wrong, before anything is
-    trained or written.
+    Raises CaffeError where the solver, its nets or their data are wrong, before it trains or writes
+    anything.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Solver:
         self._processes: Processes | None = None
         self.last_snapshot: str | None = None
         self._losses = LossWindow(param.average_loss)
-        self._kept_iter: int | None = None  # of the last snapshot
+        self._kept_iter: int | None = None  # the last snapshot's iteration
         self._resumed = False
         self._stopping = False
-        self._asked: list[Action] = []  # during a test, for all processes to agree on
+        self._asked: list[Action] = []  # during a test; all processes must agree on these
 
     def _build_nets(
         self,
@@ -98,7 +98,7 @@ class Solver:
         self.updater = Updater(param, self.net.learnable)
         self.test_nets: Sequence[Engine] = self._build_tests(tests, builder)
         if self.root:
-            # Only now: a net that cannot be built leaves no folder behind.
+            # Only now, so that a net that cannot be built leaves no folder behind.
             snapshot.prepare(param, self.net)
 
     def _build_tests(
@@ -128,7 +128,7 @@ class Solver:
     # ---- running
 
     def solve(self, resume_file: str | Path | None = None) -> bool:
-        """Train up to max_iter, with tests, snapshots and Caffe's last look at the loss.
+        """Train up to max_iter, with tests, snapshots and Caffe's final display of the loss.
 
         resume_file: a `.solverstate` to start from.
         Returns False where the run stopped early. Raises CaffeError, as step() and snapshot() do.
@@ -161,10 +161,10 @@ class Solver:
         iterations: int,
         progress: Callable[[], object] = lambda: None,
     ) -> None:
-        """Train for so many iterations, or until stopped.
+        """Train for this many iterations, or until stopped.
 
         progress: called after each iteration.
-        Raises CaffeError where the loss is not finite any more.
+        Raises CaffeError where the loss is no longer finite.
         """
         stop = self.iter + iterations
         if not self._resumed:
@@ -203,11 +203,11 @@ class Solver:
         return bool(self.param.snapshot) and self.iter % self.param.snapshot == 0
 
     def _displays(self) -> bool:
-        """Whether this iteration is one that the solver displays."""
+        """Tell whether the solver displays this iteration."""
         return bool(self.param.display) and self.iter % self.param.display == 0
 
     def _iterate(self) -> None:
-        """One iteration: iter_size passes forward and backward, then one update."""
+        """Run one iteration: iter_size forward and backward passes, then one update."""
         self.updater.clear()
         for callback in self._callbacks:
             callback.on_start()
@@ -243,7 +243,7 @@ class Solver:
             raise CaffeError(f"iteration {iteration}: {loss}; {found}") from None
 
     def _newest_snapshot(self) -> str:
-        """Which snapshot a failed run can go on from, in words."""
+        """Describe the snapshot from which a failed run can continue."""
         last = self.last_snapshot
         if not self.root:
             last = snapshot.latest(self.param.snapshot_prefix)
@@ -260,14 +260,14 @@ class Solver:
     def test_all(self) -> None:
         """Score every test net with the present weights, and log the scores as Caffe does.
 
-        A signal during the test is obeyed. Raises CaffeError for outputs that have no score.
+        The solver obeys signals during the test. Raises CaffeError for outputs without a score.
         """
         testing.score_all(self.test_nets, self.net, self.param, self.iter, self._obey)
 
     def _obey(self) -> bool:
-        """Between test batches: do what signals ask for; False to give the test up.
+        """Between test batches, do what signals ask for; return False to stop the test.
 
-        Other processes wait for the next update: with them the run stops after it.
+        Other processes wait for the next update, so a run of several stops only after it.
         """
         while (action := self._requested_action()) is not Action.NONE:
             if action is Action.SNAPSHOT:
@@ -284,8 +284,8 @@ class Solver:
         """Write the run to snapshot_prefix.
 
         Returns the path of the `.solverstate`, or None in a process that writes none.
-        Raises CaffeError where weights are not finite, the disk refuses or memory runs out; the
-        snapshots that are there stay.
+        Raises CaffeError where weights are not finite, the disk refuses or memory runs out;
+        existing snapshots stay.
         """
         if not self.root:
             return None
@@ -316,7 +316,7 @@ class Solver:
     def restore(self, path: str | Path) -> None:
         """Continue a run from a `.solverstate`, with the data and random draws that come next.
 
-        Raises CaffeError where the state or its weights do not read, or belong to another net.
+        Raises CaffeError where the state or its weights cannot be read, or belong to another net.
         """
         log.info(f"Restoring previous solver status from {path}", at="solver.cpp:301")
         state = snapshot.read(path)
@@ -336,16 +336,16 @@ class Solver:
     def copy_from(self, weights: str) -> None:
         """Start from trained weights: one `.caffemodel`, or several separated by commas.
 
-        Raises CaffeError for files that do not read or do not fit.
+        Raises CaffeError for files that cannot be read or do not fit.
         """
         for path in weights.split(","):
             log.info(f"Finetuning from {path}", at="caffe.cpp:155")
             for name in self.net.copy_from(path):
                 log.info(f"Ignoring source layer {name}", at="net.cpp:761")
-            for net in self.test_nets:  # they may have layers that the train net lacks
+            for net in self.test_nets:  # test nets may have layers that the train net lacks
                 net.copy_from(path)
 
     def close(self) -> None:
-        """Let go of data files and threads."""
+        """Close data files and stop threads."""
         for net in [self.net, *self.test_nets]:
             net.close()

@@ -1,6 +1,6 @@
-"""Which nets a solver asks for: train_net, test_net, net, inline or as files.
+"""Finds the nets that a solver names: train_net, test_net, net, inline or as files.
 
-Each comes with the state that filters its layers.
+Each net comes with the state that filters its layers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
 
 @dataclass(frozen=True)
 class NetSource:
-    """A net to be built.
+    """A net to build.
 
-    origin: where the solver names it, in Caffe's words.
-    state: phase, level and stages of its layers.
+    origin: the solver's field that names the net, in Caffe's words.
+    state: the phase, level and stages of the net.
     """
 
     net: pb.NetParameter
@@ -36,9 +36,9 @@ class NetSource:
 class NetBuilder:
     """Builds the nets of one solver.
 
-    net_class: Engine, or a class on top of it.
+    net_class: Engine or a subclass.
     device: where the nets compute.
-    options: of the run.
+    options: the run's options.
     """
 
     net_class: type[Engine]
@@ -48,15 +48,15 @@ class NetBuilder:
     def build(self, source: NetSource, *, debug_info: bool) -> Engine:
         """Build a net.
 
-        Rank 0 alone tests: a net in phase TEST sees all test data, and no other process takes
-        part in its statistics.
+        Only rank 0 tests: a net in phase TEST sees all test data, and its statistics come from this
+        process alone.
 
         debug_info: whether its passes log what layers compute.
         Raises CaffeError where the net or its data are wrong.
         """
         net = pb.NetParameter()
         net.CopyFrom(source.net)
-        net.ClearField("state")  # source.state has it already
+        net.ClearField("state")  # source.state already has it
         net.debug_info = debug_info
         state = source.state
         options = self.options
@@ -73,16 +73,16 @@ class NetBuilder:
 
 
 def folder_of(path: str | Path | None) -> Path | None:
-    """The folder of a solver file; None for a solver that comes from no file."""
+    """The folder of a solver file; None for a solver without a file."""
     if path is None:
         return None
     return Path(path).parent
 
 
 def locate(path: str, folder: Path | None) -> str:
-    """`path` as Caffe takes it, from the working directory.
+    """Find the file for `path` as Caffe does, from the working directory.
 
-    Where nothing is there, the file of that name from the solver's own folder, if it exists.
+    If there is none, it is the file of that name from the solver's own folder, if that exists.
     """
     if folder is None or Path(path).exists():
         return path
@@ -92,10 +92,10 @@ def locate(path: str, folder: Path | None) -> str:
 
 
 def source_of_train(param: pb.SolverParameter, folder: Path | None) -> NetSource:
-    """The one train net.
+    """Find the solver's single train net.
 
     folder: of the solver file.
-    Raises CaffeError where there is none, or more than one, or it does not read.
+    Raises CaffeError where there is none, or more than one, or the net cannot be read.
     """
     given = [name for name in _TRAIN_FIELDS if param.HasField(name)]
     if len(given) != 1:
@@ -110,10 +110,10 @@ def source_of_train(param: pb.SolverParameter, folder: Path | None) -> NetSource
 def sources_of_tests(param: pb.SolverParameter, folder: Path | None) -> list[NetSource]:
     """The test nets in Caffe's order: test_net_param, test_net, then net.
 
-    `net` is taken for every test_iter that is left.
+    `net` serves every remaining test_iter.
 
     folder: of the solver file.
-    Raises CaffeError where numbers do not agree, or a net does not read.
+    Raises CaffeError where the numbers of fields do not agree, or a net cannot be read.
     """
     nets = _test_nets(param, folder)
     if param.test_state and len(param.test_state) != len(nets):
@@ -129,7 +129,7 @@ def sources_of_tests(param: pb.SolverParameter, folder: Path | None) -> list[Net
 
 
 def _test_nets(param: pb.SolverParameter, folder: Path | None) -> list[tuple[pb.NetParameter, str]]:
-    """The test nets, each with where the solver names it."""
+    """The test nets, each with the solver's field that names it."""
     nets = [(net, "test_net_param") for net in param.test_net_param]
     nets += [_read(path, "test_net", folder) for path in param.test_net]
     general = [name for name in ("net_param", "net") if param.HasField(name)]
@@ -156,7 +156,7 @@ def _read(
 def _state(phase: int, net: pb.NetParameter, asked: pb.NetState) -> pb.NetState:
     """The state of a net, by Caffe's precedence.
 
-    First the phase's default, then the net's own state, then what the solver asks for.
+    First comes the phase's default, then the net's own state, then the solver's.
     """
     state = pb.NetState(phase=phase)  # type: ignore[arg-type]
     state.MergeFrom(net.state)

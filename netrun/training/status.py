@@ -1,4 +1,4 @@
-"""How far a run is, from its folder: solver.prototxt, snapshots/ and train.log."""
+"""Finds a run's progress from its folder: solver.prototxt, snapshots/ and train.log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netrun.training.run_log import Curve, LoggedScore, RunLog
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
-# What a run's folder holds.
+# Names in a run's folder.
 SOLVER = "solver.prototxt"
 SNAPSHOTS = "snapshots"
 LOG = "train.log"
@@ -25,7 +25,7 @@ LAST_LOSSES = 10
 class Snapshot:
     """A file that training wrote.
 
-    iteration: after how many updates.
+    iteration: the number of updates before it.
     """
 
     path: str
@@ -34,14 +34,14 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far a run is.
+    """The progress of a run.
 
-    run: its folder.
-    solver: its solver prototxt; of a schedule of several, the last. None without one.
+    run: the run's folder.
+    solver: its solver prototxt; in a schedule of several, the last. None without one.
     newest_weights: the .caffemodel of the highest iteration; None before the first.
     newest_state: the .solverstate of the highest iteration; None before the first.
-    log: what train.log says; empty without one.
-    pid: the process that trains the run now; None without one, and on systems other than Linux.
+    log: the contents of train.log; empty without one.
+    pid: the process that now trains the run; None without one, and on systems other than Linux.
     """
 
     run: str
@@ -65,7 +65,7 @@ class RunStatus:
 
     @property
     def ap_version(self) -> str | None:
-        """Which average precision the solver asks for; None without a solver."""
+        """The version of average precision that the solver asks for; None without a solver."""
         if self.solver is None:
             return None
         return self.solver.ap_version
@@ -79,7 +79,7 @@ class RunStatus:
 
     @property
     def weights_iteration(self) -> int | None:
-        """How far the newest weights are trained; None before the first."""
+        """The iteration of the newest weights; None before the first."""
         if self.newest_weights is None:
             return None
         return self.newest_weights.iteration
@@ -113,7 +113,7 @@ class RunStatus:
 
     @property
     def score(self) -> LoggedScore | None:
-        """The last test score, of a detector its mAP; None before the first."""
+        """The last test score, for a detector its mAP; None before the first."""
         if not self.scores:
             return None
         return self.scores[-1]
@@ -127,11 +127,11 @@ class RunStatus:
 
 
 def status(run: PathLike) -> RunStatus:
-    """Find how far the run in this folder is.
+    """Find the progress of the run in this folder.
 
-    Returns None or empty values for files that are not there yet.
-    Raises CaffeError where there is no such folder, where the folder has none of a run's files,
-    and where its solver or its log cannot be read.
+    Returns None or empty values for files that do not exist yet.
+    Raises CaffeError where the folder does not exist or has none of a run's files, and where its
+    solver or its log cannot be read.
     """
     folder = Path(run)
     if not folder.is_dir():
@@ -159,7 +159,7 @@ def status(run: PathLike) -> RunStatus:
 
 
 def _solver(folder: Path) -> pb.SolverParameter | None:
-    """The solver; of a schedule of several, solver.prototxt is the last."""
+    """The solver; in a schedule of several, solver.prototxt is the last."""
     path = folder / SOLVER
     if not path.is_file():
         return None
@@ -191,7 +191,7 @@ def _newest(
 
 
 def _existing(place: Path, folder: Path) -> Path:
-    """A folder that the solver names: as Caffe takes it, else within the run's own folder."""
+    """Find a folder that the solver names: as Caffe does, or else within the run's own folder."""
     if place.is_dir():
         return place
     return folder / place

@@ -1,4 +1,4 @@
-"""Tests while a solver trains: scores of its test nets, logged in Caffe's words."""
+"""Scores a solver's test nets during training, and logs the scores in Caffe's words."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def score_all(
 
     nets: the test nets.
     trained: the train net.
-    param: the solver, which says how many batches, which scores, and whether to log the loss.
+    param: the solver; it gives the number of batches, the scores, and whether to log the loss.
     iteration: how often the weights have been updated.
-    go_on: asked before every batch; False gives the test up.
-    Raises CaffeError for outputs that have no score.
+    go_on: called before every batch; False stops the test.
+    Raises CaffeError for outputs without a score.
     """
     place = "solver.cpp:358"
     if param.eval_type == "detection":

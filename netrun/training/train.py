@@ -1,4 +1,4 @@
-"""Training as a solver prototxt says, from the beginning, from weights or from a snapshot."""
+"""Trains by a solver prototxt, from the beginning, from weights or from a snapshot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TrainingResult:
 
     finished: whether it reached max_iter; False where a signal stopped it.
     iteration: how often the weights have been updated.
-    snapshot: the .solverstate of the last snapshot; None where this process wrote none.
+    snapshot: the .solverstate of the last snapshot; None if this process wrote none.
     """
 
     finished: bool
@@ -47,23 +47,23 @@ def train(
     options: RunOptions = DEFAULTS,
     signals: Signals | None = None,
 ) -> TrainingResult:
-    """Train as a solver prototxt says, up to its max_iter.
+    """Train by a solver prototxt, up to its max_iter.
 
-    Processes that torchrun or srun started together are one run.
+    Processes that torchrun or srun starts together form one run.
 
-    solver: its path.
+    solver: the prototxt's path.
     weights: files to start from, separated by commas, matched by layer name.
-    resume: a .solverstate to continue; "latest": the newest of snapshot_prefix. Where that has
-        none, training starts from the beginning, or from `weights`.
-    level, stages: for include and exclude rules.
+    resume: a .solverstate to continue; "latest": the newest of snapshot_prefix. If there is none,
+        training starts from the beginning, or from `weights`.
+    level, stages: select layers by include and exclude rules.
     device: as PyTorch names it (default: what the solver says; the CPU where there is no CUDA).
     options: precision, strict, sync_batch_norm and seed count here; a solver's random_seed goes
         before the seed.
     signals: what signals do to the run (default: what they do to every Python process).
 
     Raises UsageError for both weights and a snapshot; CaffeError for a solver, nets, data or files
-    that cannot be used, where the loss is not finite any more, and where memory runs out; it then
-    names the batch size that fits.
+    that cannot be used, where the loss is no longer finite, and where memory runs out; the error
+    then names the batch size that fits.
     """
     refuse_two_starts(weights, resume)
     param = solver_param(solver, level, stages)
@@ -112,7 +112,7 @@ def solver_param(
 ) -> pb.SolverParameter:
     """Read a solver prototxt, and add level and stages to its train net's state.
 
-    Raises ParseError where it does not read.
+    Raises ParseError where it cannot be read.
     """
     param = text.read_solver(solver)
     param.train_state.level = level
@@ -121,17 +121,17 @@ def solver_param(
 
 
 def wanted_gpu(param: pb.SolverParameter) -> int | None:
-    """The GPU that a solver asks for; None where it asks for the CPU."""
+    """The GPU that a solver asks for; None if it asks for the CPU."""
     if param.solver_mode != pb.SolverParameter.GPU:
         return None
     return param.device_id
 
 
 def solver_device(param: pb.SolverParameter, local: int = 0) -> torch.device:
-    """Where a solver wants to compute; the CPU where there is no CUDA.
+    """The device that a solver asks for; the CPU if there is no CUDA.
 
     local: this process's number on its machine.
-    Raises CaffeError for a GPU that is not there.
+    Raises CaffeError for a GPU that does not exist.
     """
     return devices.choose(None, default=wanted_gpu(param), local=local)
 
@@ -146,14 +146,14 @@ def _optimize(solver: Solver) -> TrainingResult:
 def _together(
     solver: Solver, here: distributed.Place
 ) -> AbstractContextManager[distributed.Averaging | None]:
-    """Joins the processes of a run; does nothing for a run of one process."""
+    """Join the processes of a run; do nothing for a single process."""
     if here.world == 1:
         return nullcontext()
     return distributed.Averaging(solver, here)
 
 
 def _start(solver: Solver, weights: str | None, resume: PathLike | None) -> None:
-    """Put the solver where `resume` or `weights` says."""
+    """Start the solver from `resume` or `weights`."""
     state: str | None = None
     if resume:
         state = str(resume)

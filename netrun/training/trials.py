@@ -1,4 +1,4 @@
-"""Tries whether a run fits into memory: on a GPU in this process, on the CPU in one of its own."""
+"""Tries whether a run fits into memory: on a GPU in this process, on the CPU in a new process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FAILED = 1
 
 
 def fits(trial: Trial, device: torch.device) -> bool | None:
-    """Whether a trial fits into the memory of its device; None where it fails otherwise."""
+    """Tell whether a trial fits into its device's memory; None if it fails for another reason."""
     function, arguments = trial
     if device.type == "cuda":
         return _in_place(function, *arguments)
@@ -35,7 +35,7 @@ def fits(trial: Trial, device: torch.device) -> bool | None:
 
 
 def _in_place(function: Callable[..., None], *arguments: Any) -> bool | None:
-    """As fits(), in this process: on a GPU another one would need a context of its own."""
+    """Do what fits() does in this process: on a GPU, another process would need its own context."""
     gc.collect()
     torch.cuda.empty_cache()
     before = log.logger.level
@@ -52,9 +52,9 @@ def _in_place(function: Callable[..., None], *arguments: Any) -> bool | None:
 
 
 def _in_a_process(function: Callable[..., None], *arguments: Any) -> bool | None:
-    """As fits(), in a new process with the limits of this one.
+    """Do what fits() does in a new process, with the limits of this one.
 
-    Memory that a process once had is never quite free again in it.
+    A process never gets all the memory back that it once used.
     """
     gc.collect()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -72,14 +72,14 @@ def _in_a_process(function: Callable[..., None], *arguments: Any) -> bool | None
 
 
 def child() -> None:
-    """Run the trial that stdin names, and exit with a status that tells how it went."""
+    """Run the trial that stdin names, and exit with a status that gives the result."""
     name, arguments = pickle.load(sys.stdin.buffer)
     statuses = {True: 0, False: _TOO_LARGE, None: _FAILED}
     sys.exit(statuses[_in_place(globals()[name], *arguments)])
 
 
 def train(param: bytes, device: str, threads: int, precision: str) -> None:
-    """Train as a serialized SolverParameter says."""
+    """Train by a serialized SolverParameter."""
     torch.set_num_threads(threads)
     options = RunOptions(precision=precision)
     solver = Solver(pb.SolverParameter.FromString(param), torch.device(device), options=options)
@@ -90,7 +90,7 @@ def train(param: bytes, device: str, threads: int, precision: str) -> None:
 
 
 def run(net: bytes, phase: int, device: str, threads: int, precision: str) -> None:
-    """Run two passes of a serialized NetParameter; backward as well where it trains."""
+    """Run two passes of a serialized NetParameter; in TRAIN, backward too."""
     torch.set_num_threads(threads)
     param = pb.NetParameter.FromString(net)
     engine = Engine(

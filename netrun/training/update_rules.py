@@ -20,13 +20,13 @@ Tensors = list[Tensor]
 
 @dataclass(frozen=True)
 class Work:
-    """What a rule updates, and by which numbers.
+    """The tensors that a rule updates, and its numbers.
 
     p: the solver.
     w: weights.
     g: gradients, which the rule may overwrite.
     h, h2: first and second history.
-    rate: with its lr_mult.
+    rate: the learning rate, times lr_mult.
     """
 
     p: pb.SolverParameter

@@ -1,6 +1,6 @@
-"""From gradients to new weights, as Caffe's solvers do it.
+"""Turns gradients into new weights, as Caffe's solvers do.
 
-Caffe's order holds throughout: clip, divide by iter_size, add the weight decay, update.
+The steps follow Caffe's order: clip, divide by iter_size, add the weight decay, update.
 Source: weiliu89/caffe, src/caffe/solvers/*.cpp.
 """
 
@@ -21,7 +21,7 @@ from ssd_common.suggest import suggest
 
 
 class Learnable(Protocol):
-    """What an update needs of a parameter blob.
+    """The data of a parameter blob that an update needs.
 
     tensor: a leaf; its `.grad` is None where no gradient reached it.
     lr_mult, decay_mult: factors of learning rate and weight decay.
@@ -34,7 +34,7 @@ class Learnable(Protocol):
 
 @dataclass(frozen=True)
 class _Group:
-    """Parameters of one lr_mult and decay_mult, as indices into the list of all."""
+    """Parameters with the same lr_mult and decay_mult, as indices into the list of all."""
 
     lr_mult: float
     decay_mult: float
@@ -100,8 +100,8 @@ class Updater:
     def apply(self, rate: float, iteration: int) -> None:
         """Update all weights by the gradients accumulated over iter_size passes.
 
-        The update overwrites the gradients. Under snapshot_diff they then hold what the weights
-        have lost: Caffe leaves that in `diff`, and its snapshots show it.
+        The update overwrites the gradients. With snapshot_diff, they then hold the amount
+        subtracted from the weights: Caffe leaves it in `diff`, and its snapshots show it.
 
         rate: the learning rate before lr_mult.
         iteration: from 0, for Adam's correction.
@@ -132,7 +132,7 @@ class Updater:
     ) -> None:
         """Update the weights of one group.
 
-        scale: of all gradients, by clip_gradients.
+        scale: the factor of all gradients, from clip_gradients.
         """
         weights = [self.learnable[i].tensor.data for i in group.members]
         target = weights
@@ -184,7 +184,7 @@ class Updater:
         return tensor.grad
 
     def _clip_scale(self) -> Tensor | None:
-        """The factor that brings the norm of all gradients together down to clip_gradients.
+        """The factor that reduces the norm of all gradients together to clip_gradients.
 
         Returns None without clipping.
         """
@@ -202,7 +202,7 @@ class Updater:
         return scale
 
     def _grouped(self) -> list[_Group]:
-        """Parameters by multipliers, without those that no update can move."""
+        """Group parameters by multipliers, without those that no update can change."""
         groups: dict[tuple[float, float], _Group] = {}
         for i, p in enumerate(self.learnable):
             if self._is_at_rest(i):
@@ -213,9 +213,9 @@ class Updater:
         return list(groups.values())
 
     def _is_at_rest(self, index: int) -> bool:
-        """Whether no update can move a parameter or its history.
+        """Tell whether no update can change a parameter or its history.
 
-        That is so for a frozen one whose history is zero and that no weight decay reaches.
+        That is true for a frozen parameter with zero history and no weight decay.
         """
         p = self.learnable[index]
         if p.lr_mult != 0:

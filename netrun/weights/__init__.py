@@ -1,1 +1,1 @@
-"""Files of weights as arrays: caffemodel in binary and HDF5."""
+"""Reads and writes files of weights, as arrays: caffemodel in binary and HDF5."""

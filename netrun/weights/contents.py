@@ -1,4 +1,4 @@
-"""Lists what files of weights hold, compares two of them, and converts one form to another."""
+"""Lists the contents of files of weights, compares two of them, and converts their form."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ssd_common.files import PathLike
 class LayerWeights:
     """The parameters of a layer in a file.
 
-    type: the layer's; empty for HDF5 files, which do not hold it.
-    shapes: of the blobs.
-    count: how many values all blobs have together.
+    type: the layer's type; empty for HDF5 files, which do not store it.
+    shapes: the blobs' shapes.
+    count: how many values all blobs together have.
     """
 
     name: str
@@ -46,10 +46,10 @@ def list_weights(path: PathLike) -> list[LayerWeights]:
 
 
 def convert_weights(path: PathLike, out: PathLike) -> None:
-    """Write the weights of a file to another: as HDF5 where `out` ends in .h5, else in binary.
+    """Write the weights of a file to another: as HDF5 if `out` ends in .h5, else in binary.
 
-    Raises ParseError for what is no file of weights; CaffeError where `out` cannot be written,
-    and for an HDF5 file in which layers share parameters: only their net knows which.
+    Raises ParseError for a file without weights; CaffeError where `out` cannot be written, and for
+    an HDF5 file with shared parameters: only the net knows which layers share them.
     """
     if str(out).endswith(".h5"):
         layers = stored(path)
@@ -79,9 +79,9 @@ def _message(path: PathLike) -> pb.NetParameter:
 
 
 def compare_weights(one: PathLike, other: PathLike) -> list[str]:
-    """How two files of weights differ: a line for each layer or blob, none where they are equal.
+    """Compare two files of weights: a line for each layer or blob that differs.
 
-    Raises ParseError for what is no file of weights.
+    Raises ParseError for a file without weights.
     """
     layers = _by_name(one)
     others = _by_name(other)

@@ -1,4 +1,4 @@
-"""Weights from files into arrays and back, by layer name.
+"""Copies weights from files into arrays and back, by layer name.
 
 Source: weiliu89/caffe (ssd), CopyTrainedLayersFrom, ToProto and ToHDF5 in src/caffe/net.cpp.
 """
@@ -31,7 +31,7 @@ _WAYS_OUT = (
 class StoredBlob:
     """A parameter blob in a file.
 
-    legacy: the shape is num, channels, height, width, with ones in front of a blob of fewer axes.
+    legacy: whether the shape is num, channels, height, width, with leading ones for fewer axes.
     source: the blob's values, or Caffe's message of them.
     """
 
@@ -40,7 +40,7 @@ class StoredBlob:
     source: pb.BlobProto | np.ndarray
 
     def fits(self, wanted: Sequence[int]) -> bool:
-        """Whether the blob can be copied into a parameter of this shape."""
+        """Tell whether the blob can be copied into a parameter of this shape."""
         shape = tuple(wanted)
         if self.legacy:
             shape = (1,) * (len(self.shape) - len(shape)) + shape
@@ -49,7 +49,7 @@ class StoredBlob:
     def array(self) -> np.ndarray:
         """The blob's values, float32 in its shape.
 
-        Raises CaffeError where their count is not the shape's.
+        Raises CaffeError where their count does not fit the shape.
         """
         if isinstance(self.source, np.ndarray):
             return self.source
@@ -60,9 +60,9 @@ class StoredBlob:
 class StoredLayer:
     """A layer in a file of weights.
 
-    type: empty for HDF5 files, which do not hold it.
-    blobs: by number.
-    sparse: blobs may be missing, as HDF5 files leave out those that another layer owns.
+    type: the layer's type; empty for HDF5 files, which do not store it.
+    blobs: the layer's blobs by number.
+    sparse: whether blobs may be missing, because HDF5 files leave out those of another layer.
     """
 
     name: str
@@ -75,7 +75,7 @@ def blob_array(blob: pb.BlobProto) -> np.ndarray:
     """The values of a stored blob, float32 in its shape.
 
     A legacy blob has the four axes num, channels, height and width.
-    Raises CaffeError where the count of values is not the shape's.
+    Raises CaffeError where the count of values does not fit the shape.
     """
     values = np.array(blob.double_data or blob.data, np.float32)
     shape = binary.blob_shape(blob)
@@ -85,7 +85,7 @@ def blob_array(blob: pb.BlobProto) -> np.ndarray:
 
 
 def blob_message(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProto:
-    """A blob as Caffe stores it: shape, float32 values, and `diff` where given."""
+    """A blob as Caffe stores it: shape, float32 values, and `diff` if given."""
     blob = pb.BlobProto.FromString(_packed(pb.BlobProto.DATA_FIELD_NUMBER, array))
     if diff is not None:
         blob.MergeFromString(_packed(pb.BlobProto.DIFF_FIELD_NUMBER, diff))
@@ -96,7 +96,7 @@ def blob_message(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobPr
 def _packed(field: int, array: np.ndarray) -> bytes:
     """Tag, length and values of a field as protobuf writes them.
 
-    This is fifty times faster than handing protobuf number by number.
+    This is fifty times faster than passing protobuf number by number.
     """
     data = np.ascontiguousarray(array, "<f4").tobytes()
     size = len(data)
@@ -110,7 +110,7 @@ def _packed(field: int, array: np.ndarray) -> bytes:
 def stored(path: PathLike) -> list[StoredLayer]:
     """The layers of a file of weights, binary (of any age) or HDF5.
 
-    Raises ParseError for what is neither.
+    Raises ParseError for any other file.
     """
     if is_hdf5(path):
         layers = read_weights(path).items()
@@ -139,7 +139,7 @@ def _of_message(blob: pb.BlobProto) -> StoredBlob:
 def read(path: PathLike) -> dict[str, list[np.ndarray]]:
     """The parameter blobs of a file of weights, by layer name.
 
-    Raises ParseError for what is no such file.
+    Raises ParseError for any other file.
     """
     found = {}
     for layer in stored(path):
@@ -153,13 +153,13 @@ def copy_into(
     path: PathLike,
     shared: Collection[tuple[str, int]] = (),
 ) -> list[str]:
-    """Copy a file's blobs into the arrays of layers of the same name, all or none.
+    """Copy a file's blobs into the arrays of layers of the same name; copy all or none.
 
     layers: each layer's arrays, by its name.
-    shared: blobs, by layer and number, that earlier layers own: an HDF5 file may lack those.
+    shared: blobs, by layer and number, that earlier layers own; an HDF5 file may lack these.
     Returns the names of the file's other layers.
-    Raises ParseError for what is no file of weights; CaffeError, naming file, layer, blob, both
-    shapes and the ways out, where counts or shapes differ.
+    Raises ParseError for a file without weights; CaffeError, naming file, layer, blob, both shapes
+    and the remedies, where counts or shapes differ.
     """
     ignored: list[str] = []
     copies: list[tuple[np.ndarray, np.ndarray]] = []
@@ -180,7 +180,7 @@ def _copies(
     shared: set[int],
     path: PathLike,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of arrays: one to write to for a stored layer, and the values to write.
+    """Pair the arrays to write for a stored layer with the values to write.
 
     shared: the blobs that an earlier layer owns.
     Raises CaffeError where counts or shapes differ.
@@ -227,7 +227,7 @@ def net_message(
 ) -> pb.NetParameter:
     """The net as Caffe saves it: every layer's prototxt with its blobs.
 
-    blobs, diffs: layer by layer.
+    blobs, diffs: a list for each layer.
     """
     saved = pb.NetParameter(name=net.name)
     for i, (layer, arrays) in enumerate(zip(net.layer, blobs, strict=True)):
@@ -253,9 +253,9 @@ def write(
     shared: Collection[tuple[str, int]] = (),
     diffs: Arrays | None = None,
 ) -> None:
-    """Write weights, and diffs where given, whole or not at all, in binary or as HDF5.
+    """Write weights, and diffs if given, atomically, in binary or as HDF5.
 
-    net: the prototxt; its state says the phase.
+    net: the prototxt; its state has the phase.
     blobs, diffs: layer by layer.
     shared: blobs, by layer and number, that earlier layers own; HDF5 leaves them out.
     Raises CaffeError where the file cannot be written, or HDF5 cannot hold the layers' names.

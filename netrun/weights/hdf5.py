@@ -1,8 +1,8 @@
-"""HDF5 files as Caffe lays them out: `.caffemodel.h5` and `.solverstate.h5`.
+"""Reads and writes HDF5 files in Caffe's layout: `.caffemodel.h5` and `.solverstate.h5`.
 
-Weights: group `data` holds a group per layer, and that a float32 dataset per parameter blob, named
-by the blob's number; group `diff` likewise. Caffe leaves out a blob that a layer shares with an
-earlier one.
+Weights: group `data` holds a group per layer; each of these holds a float32 dataset per parameter
+blob, named by the blob's number. Group `diff` has the same form. Caffe leaves out a blob that a
+layer shares with an earlier one.
 State: datasets `iter`, `learned_net`, `current_step`, `iter_last_event` and `minimum_loss`, and
 group `history` with one dataset per history blob.
 Source: weiliu89/caffe (ssd), Net::ToHDF5 and SGDSolver::SnapshotSolverStateToHDF5.
@@ -24,8 +24,8 @@ from ssd_common.errors import CaffeError, ParseError
 from ssd_common.files import PathLike, read_bytes, write_atomic
 
 Blobs = Mapping[str, Mapping[int, np.ndarray]]  # by layer name and number
-# What h5py raises over damaged files: their offsets and sizes, of any value, go through all of its
-# conversions.
+# The errors that h5py raises for damaged files: their offsets and sizes may have any value, and go
+# through all of h5py's conversions.
 _DAMAGE = (
     OSError,
     RuntimeError,
@@ -38,15 +38,15 @@ _DAMAGE = (
     SystemError,
 )
 SIGNATURE = b"\x89HDF"
-# netrun's own dataset, LossWindow.state(): Caffe asks for datasets by name and never sees it.
+# netrun's own dataset, LossWindow.state(). Caffe asks for datasets by name and never sees it.
 _LOSSES = "netrun_losses"
 _COUNTS = ("iter", "current_step", "iter_last_event")
 
 
 def is_hdf5(path: PathLike) -> bool:
-    """Whether to read a file as HDF5.
+    """Tell whether to read a file as HDF5.
 
-    Its first bytes say so; where it cannot be opened its name does, as in Caffe.
+    Its first bytes decide, or its name, as in Caffe, if it cannot be opened.
     """
     try:
         with open(path, "rb") as file:
@@ -56,7 +56,7 @@ def is_hdf5(path: PathLike) -> bool:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse names of layers that Caffe's HDF5 files cannot hold: twice the same, or with a '/'.
+    """Refuse names of layers that Caffe's HDF5 files cannot hold: duplicates, and names with a '/'.
 
     Raises CaffeError.
     """
@@ -71,7 +71,7 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def _fault(name: str, seen: set[str]) -> str:
-    """Why a layer of this name cannot be a group beside those seen; empty where it can."""
+    """Why a layer with this name cannot be a group beside those seen; empty where it can."""
     if "/" in name:
         return "contains '/'"
     if name in seen:
@@ -82,9 +82,9 @@ def _fault(name: str, seen: set[str]) -> str:
 
 
 def read_weights(path: PathLike) -> dict[str, dict[int, np.ndarray]]:
-    """Read every layer's blobs by number, float32.
+    """Read every layer's blobs by number, as float32.
 
-    Raises ParseError for what is no such file.
+    Raises ParseError for any other file.
     """
     with _opened(path, "weights (.caffemodel.h5)") as file:
         return {name: _blobs(layer) for name, layer in file["data"].items()}
@@ -95,7 +95,7 @@ def _blobs(group: Any) -> dict[int, np.ndarray]:
 
 
 def write_weights(path: PathLike, data: Blobs, diffs: Blobs | None = None) -> None:
-    """Write parameters, and their diffs where given, whole or not at all.
+    """Write parameters, and their diffs if given, atomically.
 
     Raises CaffeError where the file cannot be written.
     """
@@ -112,8 +112,8 @@ def read_state(path: PathLike) -> dict[str, Any]:
     """Read a solver state.
 
     Returns the numbers `iter`, `current_step`, `iter_last_event` and `minimum_loss`, the name
-    `learned_net` (None where the file has none), the arrays `history` and the numbers `losses`.
-    Raises ParseError for what is no such file.
+    `learned_net` (None if the file has none), the arrays `history` and the numbers `losses`.
+    Raises ParseError for any other file.
     """
     with _opened(path, "a solver state (.solverstate.h5)") as file:
         history = file["history"]
@@ -132,7 +132,7 @@ def read_state(path: PathLike) -> dict[str, Any]:
 
 
 def write_state(path: PathLike, state: Mapping[str, Any]) -> None:
-    """Write what read_state reads, whole or not at all.
+    """Write what read_state reads, atomically.
 
     Raises CaffeError where the file cannot be written.
     """
@@ -150,9 +150,9 @@ def write_state(path: PathLike, state: Mapping[str, Any]) -> None:
 
 
 def _write_c_string(file: Any, name: str, value: str) -> None:
-    """Write a text as C does, with its end mark inside.
+    """Write a text as C does, with a terminating zero inside.
 
-    h5py's own strings lack the mark, and Caffe reads on until it finds one.
+    h5py's own strings lack the zero, and Caffe reads on until it finds one.
     """
     h5py = importlib.import_module("h5py")
     encoded = value.encode() + b"\0"
@@ -166,7 +166,7 @@ def _write_c_string(file: Any, name: str, value: str) -> None:
 
 @contextmanager
 def _new(path: PathLike) -> Iterator[Any]:
-    """A file that is made in memory and, once complete, written in one go."""
+    """Make a file in memory, and write it in one step once it is complete."""
     h5py = importlib.import_module("h5py")
     in_memory = h5py.File(
         "new",
@@ -184,10 +184,10 @@ def _new(path: PathLike) -> Iterator[Any]:
 
 @contextmanager
 def _opened(path: PathLike, what: str) -> Iterator[Any]:
-    """A file to read.
+    """Open a file to read.
 
     what: what the file should hold, for an error's text.
-    Raises ParseError in place of whatever h5py raises over a damaged or foreign file.
+    Raises ParseError in place of h5py's errors for a damaged or foreign file.
     """
     h5py = importlib.import_module("h5py")
     data = read_bytes(path)
@@ -207,7 +207,7 @@ def _opened(path: PathLike, what: str) -> Iterator[Any]:
 
 def _reason(error: Exception) -> str:
     """What h5py says of a damaged file, in one line."""
-    # h5py gives None for an object that is there but does not decode.
+    # h5py returns None for an object that exists but does not decode.
     if isinstance(error, (AttributeError, KeyError)):
         return "a group or dataset does not decode"
     message = str(error) or type(error).__name__
@@ -221,10 +221,10 @@ def _number(key: str) -> int:
 
 
 def _floats(dataset: Any) -> np.ndarray:
-    """A dataset's numbers, float32 in its shape.
+    """Read a dataset's numbers, as float32 in its shape.
 
-    Raises ValueError, before it takes memory, where the file holds fewer than the dataset claims,
-    and TypeError where the dataset holds no numbers.
+    Raises ValueError, before it allocates memory, where the file holds fewer numbers than the
+    dataset claims, and TypeError where the dataset does not hold numbers.
     """
     size = math.prod(dataset.shape) * dataset.dtype.itemsize
     if dataset.chunks is None and size > dataset.id.get_storage_size():
