@@ -72,6 +72,8 @@ clean:
 	rm -rf $(VENV) *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 # Every other name is a zoo id; an unknown one is refused before anything is installed.
+# The shell gets the name in a variable, where it is one word and no command.
+%: export NAME = $@
 Makefile: ;
 %:
-	@id=$$($(PYTHON) -m tools.zoo_id $@) && $(MAKE) --no-print-directory install && scripts/run.sh $$id
+	@id=$$($(PYTHON) -m tools.zoo_id "$$NAME") && $(MAKE) --no-print-directory install && scripts/run.sh "$$id"

@@ -185,6 +185,38 @@ def test_a_wrong_name_gets_the_nearest(name: str, nearest: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a;touch pwned",
+        "a$(touch pwned)b",
+        "`touch pwned`",
+        "a'; touch pwned; '",
+        'a"; touch pwned; "',
+        "a\ntouch pwned",
+        "a|touch pwned",
+        "a>pwned",
+        "*",
+    ],
+)
+def test_a_name_is_no_shell_text(name: str, tmp_path: Path) -> None:
+    """The Makefile hands a name on as one word; its programs here print what they get."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    program = tmp_path / "print_last"
+    program.write_text('#!/bin/sh\nfor last; do :; done\necho "$#: $last" >&2\nexit 1\n')
+    program.chmod(0o755)
+    done = subprocess.run(
+        ["make", name, f"PYTHON={program}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"3: {name}\n")
+    assert not (tmp_path / "pwned").exists()
+
+
 @needs_shellcheck
 def test_scripts_are_clean() -> None:
     scripts = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "scripts").glob("*.sh"))
