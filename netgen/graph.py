@@ -13,12 +13,17 @@ from typing import Any
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Shape, facts
+from caffe_ir.rules.from_forks import PARAMETER_FIELDS
 from caffe_ir.schema import is_repeated
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
 # Layer types whose parameter message is not their own name in lower case.
-_BORROWED = {"Deconvolution": "convolution_param", "Normalize": "norm_param"}
+_BORROWED = {
+    "Deconvolution": "convolution_param",
+    "Normalize": "norm_param",
+    **PARAMETER_FIELDS,
+}
 _LAYER_FIELDS = pb.LayerParameter.DESCRIPTOR.fields_by_name
 # Fields that are no keyword of `Net.add`: it writes the first four, and "blobs" holds weights.
 _FIXED = ("name", "type", "bottom", "top", "blobs")

@@ -26,6 +26,18 @@ class ReLU(Layer):
         return [F.relu(bottoms[0], inplace=self.overwrite)]
 
 
+@layer("ReLU6")
+class ReLU6(Layer):
+    """The rectifier, cut at 6.
+
+    Source: chuanqi305/ssd, relu6_layer.cpp.
+    """
+
+    def forward(self, bottoms: Tensors) -> Tensors:
+        """min(max(x, 0), 6); the gradient is 0 at 0 and at 6, as in Caffe."""
+        return [F.hardtanh(bottoms[0], 0.0, 6.0, inplace=self.overwrite)]
+
+
 @layer("PReLU")
 class PReLU(Layer):
     """The rectifier with learned slopes: one per channel, or one for all.

@@ -10,10 +10,19 @@ from caffe_ir import caffe_ir_pb2 as pb
 from netrun.layers.registry import Tensors
 from netrun.runtime.precision import wide
 
-_MULTIPLY = frozenset({"Convolution", "Deconvolution", "InnerProduct"})
+_MULTIPLY = frozenset(
+    {
+        "Convolution",
+        "ConvolutionDepthwise",
+        "DepthwiseConvolution",
+        "Deconvolution",
+        "InnerProduct",
+    }
+)
 _PASS_ON = frozenset(
     {
         "ReLU",
+        "ReLU6",
         "Pooling",
         "BatchNorm",
         "Eltwise",

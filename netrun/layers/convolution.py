@@ -117,6 +117,20 @@ class Convolution(_Filters):
         )
 
 
+@layer("ConvolutionDepthwise", "DepthwiseConvolution")
+class DepthwiseConvolution(Convolution):
+    """A Convolution of each channel by itself.
+
+    blobs: (channels, 1, kernel height, kernel width) and, with bias_term, (channels,).
+    Source: BVLC/caffe pull request 5665, conv_dw_layer.cpp; yonghenglh6/DepthwiseConvolution.
+    """
+
+    def set_up(self) -> None:
+        """Read how the filters move; each channel is a group."""
+        super().set_up()
+        self.groups = self.facts.params[0].shape[0]
+
+
 @layer("Deconvolution")
 class Deconvolution(_Filters):
     """The transpose of a convolution.

@@ -29,6 +29,7 @@ PASS_THROUGH = (
     "MVN",
     "Power",
     "ReLU",
+    "ReLU6",
     "PReLU",
     "Scale",
     "Sigmoid",
@@ -36,7 +37,14 @@ PASS_THROUGH = (
     "TanH",
     "Threshold",
 )
-_WINDOWS = ("Convolution", "Deconvolution", "Im2col", "Pooling")
+_WINDOWS = (
+    "Convolution",
+    "ConvolutionDepthwise",
+    "DepthwiseConvolution",
+    "Deconvolution",
+    "Im2col",
+    "Pooling",
+)
 _SIZES_BY_AXIS = {"pad_h", "pad_w", "kernel_h", "kernel_w", "stride_h", "stride_w"}
 
 

@@ -13,9 +13,9 @@ from caffe_ir.phase import filter_net
 from ssd_common.errors import CaffeError
 from ssd_common.files import write_atomic
 
+_CONVOLUTIONS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution", "Deconvolution")
 _COLORS = {
-    "Convolution": "#FF5050",
-    "Deconvolution": "#FF5050",
+    **dict.fromkeys(_CONVOLUTIONS, "#FF5050"),
     "Pooling": "#FF9900",
     "InnerProduct": "#CC33FF",
 }
@@ -31,7 +31,7 @@ def get_edge_label(layer: pb.LayerParameter) -> str:
     """
     if layer.type in ("Data", "AnnotatedData"):
         return f"Batch {layer.data_param.batch_size}"
-    if layer.type in ("Convolution", "Deconvolution"):
+    if layer.type in _CONVOLUTIONS:
         return str(layer.convolution_param.num_output)
     if layer.type == "InnerProduct":
         return str(layer.inner_product_param.num_output)
@@ -44,7 +44,7 @@ def get_layer_label(layer: pb.LayerParameter, rankdir: str) -> str:
     rankdir: the direction of the graph: TB or BT, which make one line, LR or RL
     """
     words = [layer.name, f"({layer.type})"]
-    if layer.type in ("Convolution", "Deconvolution"):
+    if layer.type in _CONVOLUTIONS:
         words += _window(layer.convolution_param)
     elif layer.type == "Pooling":
         method = pb.PoolingParameter.PoolMethod.Name(layer.pooling_param.pool)

@@ -21,6 +21,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules.from_forks import PARAMETER_FIELDS
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
@@ -34,7 +35,7 @@ def _fields_by_type() -> dict[str, str]:
     for field in pb.LayerParameter.DESCRIPTOR.fields:
         if field.message_type and field.name.endswith("_param"):
             found[field.message_type.name.removesuffix("Parameter")] = field.name
-    return found
+    return found | PARAMETER_FIELDS
 
 
 _FIELDS = _fields_by_type()

@@ -352,8 +352,10 @@ def test_any_bottoms_give_facts_or_a_layer_error(type_: str) -> None:
 NEED_FIELDS = {
     "AnnotatedData",
     "Convolution",
+    "ConvolutionDepthwise",
     "Data",
     "Deconvolution",
+    "DepthwiseConvolution",
     "DetectionEvaluate",
     "DetectionOutput",
     "DummyData",
