@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -18,7 +18,7 @@ from netrun.engine.runner import Forward, Runner
 from netrun.layers import Context, Layer
 from netrun.runtime.options import DEFAULTS, RunOptions
 from netrun.runtime.precision import prepare
-from netrun.weights.files import write
+from netrun.weights.files import Copied, write
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
@@ -80,6 +80,7 @@ class Engine:
         pairs = zip(self.layer_list, self._param_blobs, strict=True)
         self.params = {layer.name: blobs for layer, blobs in pairs if blobs}
         self.runner = Runner(self.param, parts, self.blobs, context)
+        self._taken: set[str] = set()  # the layers that files of weights have given
         if weights is not None:
             self.copy_from(weights)
 
@@ -232,13 +233,47 @@ class Engine:
 
     # ---- weights
 
-    def copy_from(self, path: PathLike) -> list[str]:
-        """Copy weights out of a .caffemodel or .caffemodel.h5 into the layers of the same names.
+    def copy_from(self, *paths: PathLike) -> list[str]:
+        """Copy weights out of .caffemodel or .caffemodel.h5 files into the layers of their names.
 
-        Returns the names of the file's other layers.
-        Raises ParseError for any other file, CaffeError where counts or shapes of blobs differ.
+        Logs the files' other layers, and warns of the net's that no file has given so far.
+        Returns the names of the files' other layers.
+        Raises ParseError for any other file, CaffeError where counts or shapes of blobs differ,
+        and where none of the net's parameters is in the files.
         """
-        return layer_weights.load(self.layer_list, path, self.shared)
+        copied = [self.copy_layers(path) for path in paths]
+        self.check_copied(copied, paths)
+        return [name for found in copied for name in found.ignored]
+
+    def copy_layers(self, path: PathLike) -> Copied:
+        """Do copy_from for one file, and leave it to the caller to ask check_copied.
+
+        Returns what became of the file's layers.
+        """
+        copied = layer_weights.load(self.layer_list, path, self.shared)
+        self._taken.update(copied.taken)
+        return copied
+
+    def check_copied(self, copied: Sequence[Copied], paths: Sequence[PathLike]) -> None:
+        """Refuse files that hold none of the net's parameters, and warn of those that they lack.
+
+        copied: what copy_layers returned for each of the files.
+        Raises CaffeError.
+        """
+        layer_weights.check_belongs(self.layer_list, copied, ", ".join(map(str, paths)))
+        self.warn_of_missing(paths)
+
+    def warn_of_missing(
+        self,
+        paths: Sequence[PathLike],
+        besides: Collection[str] = (),
+    ) -> None:
+        """Warn of the layers whose parameters no file has given.
+
+        besides: names of layers that have theirs from elsewhere.
+        """
+        layers = [layer for layer in self.layer_list if layer.name not in besides]
+        layer_weights.warn_of_missing(layers, self._taken, ", ".join(map(str, paths)))
 
     def share_from(self, other: Engine) -> None:
         """Use another net's parameters, in its memory, in layers of the same names.

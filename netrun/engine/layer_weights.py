@@ -9,27 +9,78 @@ import torch
 
 from caffe_ir.rules import blob_shape_text
 from netrun.layers import Layer
+from netrun.runtime import log
 from netrun.runtime.memory import give_back_freed
-from netrun.weights.files import copy_into
+from netrun.weights.files import Copied, copy_into
+from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
 Blobs = Collection[tuple[str, int]]  # by layer and number
+_NAMES = 3  # of a file's layers and of a net's, in the words for weights of another net
 
 
-def load(layers: Sequence[Layer], path: PathLike, shared: Blobs) -> list[str]:
+def load(layers: Sequence[Layer], path: PathLike, shared: Blobs) -> Copied:
     """Copy the blobs of a file's layers into the layers of the same names.
 
+    Logs the file's other layers, as Caffe does.
     shared: the blobs that an earlier layer owns.
-    Returns the names of the file's other layers.
     Raises ParseError for a file without weights, CaffeError where counts or shapes differ.
     """
     named = first_of_each_name(layers)
     arrays = {name: arrays_of(layer) for name, layer in named.items()}
-    ignored = copy_into(arrays, path, shared)
+    copied = copy_into(arrays, path, shared)
+    for name in copied.ignored:
+        log.info(f"Ignoring source layer {name}", at="net.cpp:761")
     for name, layer in named.items():
         _write_back(layer, arrays[name])
     give_back_freed()
-    return ignored
+    return copied
+
+
+def check_belongs(layers: Sequence[Layer], copied: Sequence[Copied], files: str) -> None:
+    """Refuse weights of another net: none of a net's parameters is in these files.
+
+    copied: what became of each file's layers.
+    files: their names.
+    Raises CaffeError.
+    """
+    own = [layer.name for layer in layers if layer.blobs]
+    if not own or any(found.taken for found in copied):
+        return
+    others: list[str] = []
+    for found in copied:
+        others += found.ignored
+    what = "these weights belong to another net: none of its layers has parameters in them"
+    names = f"layers {_few(own)} of the net, {_few(others)} of the file"
+    way = "`netrun weights fit --rename` takes those that have other names"
+    raise CaffeError(f"{files}: {what} ({names}); {way}")
+
+
+def _few(names: Sequence[str]) -> str:
+    text = ", ".join(names[:_NAMES]) or "none"
+    if len(names) > _NAMES:
+        text += ", …"
+    return text
+
+
+def warn_of_missing(layers: Sequence[Layer], taken: Collection[str], files: str) -> None:
+    """Warn of layers whose parameters no file has given.
+
+    taken: names of the layers that files have given.
+    files: their names.
+    """
+    given: set[int] = set()
+    for name, layer in first_of_each_name(layers).items():
+        if name in taken:
+            given |= {tensor.data_ptr() for tensor in layer.blobs}
+    missing = []
+    for layer in layers:
+        if any(tensor.data_ptr() not in given for tensor in layer.blobs):
+            missing.append(layer.name)
+    if missing:
+        names = ", ".join(missing)
+        stay = "which keep what their fillers gave"
+        log.warning(f"{files}: no parameters for the net's layers {names}, {stay}")
 
 
 @torch.no_grad()

@@ -139,8 +139,7 @@ def _prepare(
     if net.inputs:
         stays = f"its input '{net.inputs[0]}' stays as it is (netrun detect takes images)"
         log.warning(f"{model} has no data: {stays}")
-    for path in _as_list(weights):
-        net.copy_from(path)
+    net.copy_from(*_as_list(weights))
     if soft_nms and not any(layer.type == "DetectionOutput" for layer in net.layer_list):
         raise CaffeError(f"--soft-nms: {model} has no DetectionOutput layer")
 

@@ -336,14 +336,18 @@ class Solver:
     def copy_from(self, weights: str) -> None:
         """Start from trained weights: one `.caffemodel`, or several separated by commas.
 
-        Raises CaffeError for files that cannot be read or do not fit.
+        Raises CaffeError for files that cannot be read, do not fit or belong to another net.
         """
-        for path in weights.split(","):
+        paths = weights.split(",")
+        copied = []
+        for path in paths:
             log.info(f"Finetuning from {path}", at="caffe.cpp:155")
-            for name in self.net.copy_from(path):
-                log.info(f"Ignoring source layer {name}", at="net.cpp:761")
+            copied.append(self.net.copy_layers(path))
             for net in self.test_nets:  # test nets may have layers that the train net lacks
-                net.copy_from(path)
+                net.copy_layers(path)
+        self.net.check_copied(copied, paths)
+        for net in self.test_nets:
+            net.warn_of_missing(paths, besides=self.net.params)
 
     def close(self) -> None:
         """Close data files and stop threads."""

@@ -71,6 +71,18 @@ class StoredLayer:
     sparse: bool = False
 
 
+@dataclass(frozen=True)
+class Copied:
+    """What became of a file's layers.
+
+    taken: names of those whose blobs were copied.
+    ignored: names of those that the net lacks.
+    """
+
+    taken: list[str]
+    ignored: list[str]
+
+
 def blob_array(blob: pb.BlobProto) -> np.ndarray:
     """The values of a stored blob, float32 in its shape.
 
@@ -152,26 +164,27 @@ def copy_into(
     layers: Mapping[str, Sequence[np.ndarray]],
     path: PathLike,
     shared: Collection[tuple[str, int]] = (),
-) -> list[str]:
+) -> Copied:
     """Copy a file's blobs into the arrays of layers of the same name; copy all or none.
 
     layers: each layer's arrays, by its name.
     shared: blobs, by layer and number, that earlier layers own; an HDF5 file may lack these.
-    Returns the names of the file's other layers.
     Raises ParseError for a file without weights; CaffeError, naming file, layer, blob, both shapes
     and the remedies, where counts or shapes differ.
     """
-    ignored: list[str] = []
+    found = Copied([], [])
     copies: list[tuple[np.ndarray, np.ndarray]] = []
     for source in stored(path):
         if source.name in layers:
             owned_before = {i for name, i in shared if name == source.name}
             copies += _copies(source, layers[source.name], owned_before, path)
+            if source.blobs:
+                found.taken.append(source.name)
         else:
-            ignored.append(source.name)
+            found.ignored.append(source.name)
     for target, values in copies:
         target[...] = values.reshape(target.shape)
-    return ignored
+    return found
 
 
 def _copies(

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from caffe_ir import binary
+from caffe_ir import caffe_ir_pb2 as pb
+from netrun.weights.files import blob_message
 from tests.netrun.commands.support import SOLVER, netrun, refusal
 from tests.netrun.narrow import deploy_net
 
@@ -51,6 +54,14 @@ from tests.netrun.narrow import deploy_net
             "test --model bare.prototxt --weights snap/n_iter_8.caffemodel --soft-nms",
             "--soft-nms: bare.prototxt has no DetectionOutput",
         ),
+        (
+            "detect --model deploy.prototxt --weights stranger.caffemodel data/test_lmdb",
+            "stranger.caffemodel: these weights belong to another net",
+        ),
+        (
+            "train --solver solver.prototxt --weights stranger.caffemodel",
+            "stranger.caffemodel: these weights belong to another net",
+        ),
         ("plot solver.prototxt", "no iteration"),
         ("plot logs/train.log --out a.pong", "pong"),
     ],
@@ -69,6 +80,8 @@ def test_refuses_in_one_line(argv: str, message: str, here: Path, capsys) -> Non
     Path("cut.caffemodel").write_bytes(weights[: len(weights) // 2])
     if "other.caffemodel" in argv:
         _five_classes_to_four(Path("other.caffemodel"))
+    stranger = pb.NetParameter(layer=[pb.LayerParameter(name="x", blobs=[blob_message([1])])])
+    binary.write(stranger, "stranger.caffemodel")
     before = sorted(here.rglob("*"))
     assert re.search(message, refusal(capsys, *argv.split()))
     assert sorted(here.rglob("*")) == before

@@ -1,0 +1,134 @@
+"""Weights that do not belong to a net never pass in silence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import netrun
+from caffe_ir import binary
+from caffe_ir import caffe_ir_pb2 as pb
+from netrun.weights.files import blob_message
+from ssd_common.errors import CaffeError
+
+Lines = list[tuple[str, str]]
+CONV = """layer {{
+  name: "{name}" type: "Convolution" bottom: "x" top: "{name}"
+  convolution_param {{ num_output: 1 kernel_size: 1 bias_term: false {filler} }}
+  {share}
+}}
+"""
+MISSING = "no parameters for the net's layers b, which keep what their fillers gave"
+INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }\n'
+
+
+def net_text(*names: str, share: str = "") -> str:
+    filler = 'weight_filler { type: "constant" value: 7 }'
+    text = INPUT.replace("dim: 2 }", "dim: 2 dim: 3 dim: 3 }")
+    return text + "".join(CONV.format(name=name, filler=filler, share=share) for name in names)
+
+
+def write(path: Path, **values: float) -> str:
+    """A file of weights: each layer has one blob of two equal values."""
+    saved = pb.NetParameter()
+    for name, value in values.items():
+        saved.layer.add(name=name).blobs.add().CopyFrom(blob_message(np.full((1, 2, 1, 1), value)))
+    binary.write(saved, path)
+    return str(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("net.prototxt").write_text(net_text("a", "b"))
+    return tmp_path
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+    """Level and text of what is logged."""
+    logger = logging.getLogger("netrun")
+    before = logger.level
+    found: list[tuple[str, str]] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(
+        handler, "emit", lambda record: found.append((record.levelname, record.getMessage()))
+    )
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield found
+    logger.removeHandler(handler)
+    logger.setLevel(before)
+
+
+def test_weights_of_another_net_stop(folder: Path) -> None:
+    path = write(folder / "w.caffemodel", other=1, a_1=2)
+    for read in (
+        lambda: netrun.Net("net.prototxt", netrun.TEST, path),
+        lambda: netrun.Net("net.prototxt", netrun.TEST).copy_from(path),
+        lambda: netrun.time("net.prototxt", path, iterations=1),
+        lambda: netrun.test("net.prototxt", [path], iterations=1),
+    ):
+        with pytest.raises(CaffeError) as error:
+            read()
+        assert str(error.value) == (
+            f"{path}: these weights belong to another net: none of its layers has parameters "
+            "in them (layers a, b of the net, other, a_1 of the file); "
+            "`netrun weights fit --rename` takes those that have other names"
+        )
+
+
+def test_layers_that_no_file_has_are_named(folder: Path, lines: Lines) -> None:
+    path = write(folder / "w.caffemodel", a=1, c=2)
+    net = netrun.Net("net.prototxt", netrun.TEST, path)
+    assert lines == [
+        ("INFO", "Ignoring source layer c"),
+        ("WARNING", f"{path}: {MISSING}"),
+    ]
+    assert net.params["b"][0].data.ravel().tolist() == [7, 7]
+
+
+def test_a_second_file_fills_the_rest(folder: Path, lines: Lines) -> None:
+    first = write(folder / "1.caffemodel", a=1)
+    second = write(folder / "2.caffemodel", b=2)
+    netrun.test("net.prototxt", [first, second], iterations=1)
+    assert not [text for _, text in lines if "fillers" in text]
+    net = netrun.Net("net.prototxt", netrun.TEST, first)
+    del lines[:]
+    net.copy_from(second)
+    assert lines == []
+
+
+def test_shared_parameters_are_there_once_one_layer_has_them(folder: Path, lines: Lines) -> None:
+    Path("net.prototxt").write_text(net_text("a", "b", share='param { name: "w" }'))
+    netrun.Net("net.prototxt", netrun.TEST, write(folder / "w.caffemodel", b=1))
+    assert lines == []
+
+
+def test_a_net_without_parameters_takes_any_file(folder: Path) -> None:
+    Path("net.prototxt").write_text(net_text())
+    path = write(folder / "w.caffemodel", a=1)
+    assert netrun.Net("net.prototxt", netrun.TEST).copy_from(path) == ["a"]
+
+
+def test_solver_stops_and_warns(folder: Path, lines: Lines) -> None:
+    loss = 'layer { name: "l" type: "Reduction" bottom: "a" top: "l" loss_weight: 1 }'
+    Path("net.prototxt").write_text(net_text("a", "b") + loss)
+    Path("solver.prototxt").write_text(
+        'net: "net.prototxt" test_iter: 1 test_interval: 9 base_lr: 0.1 lr_policy: "fixed" '
+        'max_iter: 1 snapshot_prefix: "s" solver_mode: CPU'
+    )
+    solver = netrun.Solver("solver.prototxt")
+    del lines[:]
+    solver.copy_from(write(folder / "w.caffemodel", a=1, c=2))
+    ignoring = ("INFO", "Ignoring source layer c")
+    assert lines[1:3] == [ignoring, ignoring]  # the train net's and the test net's, as in Caffe
+    assert [text for level, text in lines[3:] if level == "WARNING"] == [
+        f"{folder}/w.caffemodel: {MISSING}"
+    ]
+    with pytest.raises(CaffeError, match="another net"):
+        solver.copy_from(write(folder / "no.caffemodel", z=1))
