@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from ssd_common.errors import CaffeError, ParseError
 
 PathLike = str | os.PathLike[str]
+
+# A slash, a control character, or a percent sign that would read as an escaped one.
+_NO_PART_OF_A_NAME = re.compile(r"[/\x00-\x1f\x7f]|%(?=[0-9A-Fa-f]{2})")
+
+
+def as_file_name(words: str) -> str:
+    """Return words as a part of a file's name, which never leaves its folder.
+
+    Percent codes stand for slashes and control characters: `car/truck` becomes `car%2Ftruck`.
+    `urllib.parse.unquote` gives the words back.
+    """
+    return _NO_PART_OF_A_NAME.sub(lambda found: f"%{ord(found[0]):02X}", words)
 
 
 def read_bytes(path: PathLike) -> bytes:
@@ -45,4 +59,5 @@ def write_atomic(path: PathLike, data: bytes | str) -> None:
     except OSError as error:
         raise CaffeError(f"{path}: cannot write: {error.strerror or error}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a name that is too long cannot be removed, either
+            temporary.unlink()

@@ -10,11 +10,14 @@ from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Rules
 from data_prep.sources.image_lists import is_image
 from data_prep.sources.source import Item, Source
+from ssd_common.files import as_file_name
 from ssd_common.suggest import suggest
 from ssd_common.words import counted
 
 # A class may be the misspelt name of one with at least this many times as many objects.
 RARE = 20
+# Bytes of a class's name in a result file's; systems allow 255 with what stands around it.
+LONGEST_NAME = 200
 
 
 class DatasetChecks:
@@ -67,7 +70,7 @@ class DatasetChecks:
         if not has_class or not (given or self._objects):
             message = "no image has an object, so there is no class to learn"
             return [Fault("no-class", "", message)]
-        found = self._unused_classes()
+        found = self._unused_classes() + self._no_file_names()
         if not given:
             found += self._misspelt()
         return found
@@ -76,14 +79,33 @@ class DatasetChecks:
         """Find the classes of the label map that occur in no image."""
         labels = self._rules.labels
         used = {0} | {labels[name] for name in labels if name in self._objects}
-        # A class may also have a display name; its own name comes last, and stays.
-        names = {label: name for name, label in labels.items()}
         found = []
-        for label, name in names.items():
+        for label, name in self._own_names().items():
             if label not in used:
                 message = f"class '{name}' is in no image"
                 found.append(Fault("unused-class", self._rules.labels_from, message))
         return found
+
+    def _no_file_names(self) -> list[Fault]:
+        """Find the classes that no result file can be called after, as VOC's are."""
+        found = []
+        for name in self._own_names().values():
+            escaped = as_file_name(name)
+            message = ""
+            if len(escaped.encode()) > LONGEST_NAME:
+                message = f"class '{name}' is too long for the name of a result file"
+            elif escaped != name:
+                message = f"class '{name}' is '{escaped}' in the name of a result file"
+            if message:
+                found.append(Fault("file-name", self._rules.labels_from, message))
+        return found
+
+    def _own_names(self) -> dict[int, str]:
+        """Return the name of each class by label, without the background's."""
+        # A class may also have a display name; its own name comes last, and stays.
+        names = {label: name for name, label in self._rules.labels.items()}
+        names.pop(0, None)
+        return names
 
     def _misspelt(self) -> list[Fault]:
         """Find classes that hardly occur and have nearly the name of a frequent one."""

@@ -75,6 +75,11 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "boxes are divided by the annotation's size",
     ),
     "leak": FaultKind("warning", "test images that are also training images"),
+    "file-name": FaultKind(
+        "warning",
+        "classes whose name is no file's name",
+        "--map renames; netrun escapes them in result files, the fork writes none",
+    ),
     "extension": FaultKind("note", "files whose name is another format's"),
     "grey": FaultKind("note", "grey images", "nets read them with force_color"),
     "alpha": FaultKind("note", "images with transparency", "nets read them with force_color"),

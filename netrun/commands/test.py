@@ -65,7 +65,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score and print. Raises CaffeError, with advice where memory ran out."""
+    """Score and print. Returns 1 where a result file was not written.
+
+    Raises CaffeError, with advice where memory ran out."""
     from caffe_ir import caffe_ir_pb2 as pb
     from netrun.evaluation.model_score import test
     from netrun.training import batch_size
@@ -97,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         _print_table(found, args.ap_version, result.names)
     if result.coco:
         print(result.coco.summary)
-    return 0
+    return int(not result.saved)
 
 
 def _print_table(

@@ -12,7 +12,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import label_map, name_size
 from netrun.detection.pixels import to_pixels
 from ssd_common.errors import CaffeError
-from ssd_common.files import write_atomic
+from ssd_common.files import as_file_name, write_atomic
 from ssd_common.suggest import suggest
 
 FORMATS = ("VOC", "COCO", "ILSVRC")
@@ -29,7 +29,7 @@ def _round_half_away(values: np.ndarray) -> np.ndarray:
 
 
 def _number_or_name(name: str) -> int | str:
-    if re.fullmatch(r"-?[0-9]+", name):
+    if re.fullmatch(r"-?[0-9]{1,4000}", name):  # Python refuses to read longer numbers
         return int(name)
     return name
 
@@ -37,12 +37,14 @@ def _number_or_name(name: str) -> int | str:
 class ResultFiles:
     """Collects the detections of num_test_image images, writes them, and starts again.
 
-    VOC: PREFIX<label name>.txt, one a class; COCO: PREFIX.json; ILSVRC: PREFIX.txt.
+    VOC: PREFIX<label name>.txt, one a class; COCO: PREFIX.json; ILSVRC: PREFIX.txt, all in
+    output_directory. PREFIX may name a folder in there, which is made. A slash in a label's name
+    becomes %2F (see as_file_name): the fork writes no file for such a class.
     Boxes are in pixels of the photographs, rounded as in the fork's DetectionOutput.
     param: the layer's save_output_param
     background: the background's label
-    Raises CaffeError for an unknown format, for an unusable label map or name_size file, and for a
-    folder that cannot be made.
+    Raises CaffeError for an unknown format, for an unusable label map or name_size file, for a
+    prefix that leads out of output_directory, and for a folder that cannot be made.
     """
 
     def __init__(self, param: pb.SaveOutputParameter, background: int) -> None:
@@ -63,12 +65,9 @@ class ResultFiles:
                 f"num_test_image is {self.round}, "
                 f"but {param.name_size_file} names {len(self.images)} images"
             )
-        try:
-            Path(param.output_directory).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            place = f"output_directory {param.output_directory}"
-            raise CaffeError(f"{place}: {error.strerror}") from None
+        self._folder = _made_folder(param)
         self._count = 0
+        self._fault: str | None = None  # why the present round cannot be written
         self._detections: list[Detected] = []
 
     @staticmethod
@@ -80,7 +79,9 @@ class ResultFiles:
         """Add the next image's detections; write the files after the last of num_test_image images.
 
         rows: (n, 7), from DetectionOutput
-        Raises CaffeError for a label that the label map lacks.
+        Raises CaffeError after the last of num_test_image images for a label that the label map
+        lacks (nothing is written then), and for a file that cannot be written. In any case the
+        next image starts again.
         """
         name, height, width = self.images[self._count]
         pixels, _ = to_pixels(rows[:, 3:], height, width, self.resize)
@@ -92,35 +93,51 @@ class ResultFiles:
         for label, score, box in zip(labels, scores, boxes, strict=True):
             if label not in self.names:
                 file = self.param.label_map_file
-                raise CaffeError(f"{file} has no label {label}, which was detected")
+                self._fault = f"{file} has no label {label}, which was detected"
+                break
             self._detections.append((name, label, score, box))
         self._count += 1
         if self._count == self.round:
-            self._write()
-            self._count = 0
-            self._detections = []
+            try:
+                self._write()
+            finally:
+                self._count = 0
+                self._fault = None
+                self._detections = []
 
     def _write(self) -> None:
-        start = Path(self.param.output_directory) / self.param.output_name_prefix
+        if self._fault:
+            raise CaffeError(self._fault)
         output_format = self.param.output_format
         if output_format == "VOC":
-            self._write_voc(start)
+            self._write_voc()
         elif output_format == "ILSVRC":
             lines = [
                 f"{name} {label} {score:g} {_edges(box)}\n"
                 for name, label, score, box in self._detections
             ]
-            write_atomic(f"{start}.txt", "".join(lines))
+            write_atomic(self._file(".txt"), "".join(lines))
         elif output_format == "COCO":
             records = [json.dumps(self._coco_record(*found)) for found in self._detections]
-            write_atomic(f"{start}.json", "[\n" + ",\n".join(records) + "\n]\n")
+            write_atomic(self._file(".json"), "[\n" + ",\n".join(records) + "\n]\n")
 
-    def _write_voc(self, start: Path) -> None:
+    def _file(self, end: str) -> Path:
+        """The result file whose name is the prefix's and `end`."""
+        _, _, start = self.param.output_name_prefix.rpartition("/")
+        return self._folder / as_file_name(start + end)
+
+    def _write_voc(self) -> None:
         lines: dict[int, list[str]] = {label: [] for label in self.names}
         for name, label, score, box in self._detections:
             lines[label].append(f"{name} {score:g} {_edges(box)}\n")
+        fault: CaffeError | None = None
         for label, found in lines.items():
-            write_atomic(f"{start}{self.names[label]}.txt", "".join(found))
+            try:
+                write_atomic(self._file(f"{self.names[label]}.txt"), "".join(found))
+            except CaffeError as error:  # costs this class its file, no other
+                fault = fault or error
+        if fault:
+            raise fault
 
     def _coco_record(
         self,
@@ -135,6 +152,26 @@ class ResultFiles:
             "bbox": [float(f"{v:.9g}") for v in box],  # nine digits hold any float32
             "score": float(f"{score:.9g}"),
         }
+
+
+def _made_folder(param: pb.SaveOutputParameter) -> Path:
+    """Make the folder of the result files: output_directory, or the prefix's folder in there.
+
+    Raises CaffeError where it cannot be made, and for a prefix that leads out of it.
+    """
+    directory = Path(param.output_directory)
+    inner, _, _ = param.output_name_prefix.rpartition("/")
+    try:
+        inside = (directory / inner).resolve().is_relative_to(directory.resolve())
+        if param.output_name_prefix.startswith("/") or ".." in inner.split("/") or not inside:
+            what = f"output_name_prefix '{param.output_name_prefix}'"
+            raise CaffeError(f"{what} leads out of output_directory {directory}")
+        folder = directory / inner
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CaffeError(f"output_directory {param.output_directory}: {reason}") from None
+    return folder
 
 
 def _class_names(file: str, background: int) -> dict[int, str]:

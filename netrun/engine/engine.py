@@ -16,6 +16,7 @@ from netrun.engine.blob import Blob, ParamBlob
 from netrun.engine.preparation import prepared_net, without_automatic_tops
 from netrun.engine.runner import Forward, Runner
 from netrun.layers import Context, Layer
+from netrun.runtime import log
 from netrun.runtime.options import DEFAULTS, RunOptions
 from netrun.runtime.precision import prepare
 from netrun.weights.files import Copied, write
@@ -225,6 +226,17 @@ class Engine:
         """Make the next run compute batch `batch` (from 0), with its data and random masks."""
         for layer in self.layer_list:
             layer.seek(batch)
+
+    def log_faults(self) -> bool:
+        """Log as errors what went wrong in passes and left all blobs right.
+
+        Such is a result file that cannot be written.
+        Returns whether there was anything.
+        """
+        faults = [fault for layer in self.layer_list for fault in layer.take_faults()]
+        for fault in faults:
+            log.error(fault)
+        return bool(faults)
 
     def close(self) -> None:
         """Close files and stop threads."""

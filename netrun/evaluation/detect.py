@@ -200,6 +200,7 @@ class ImageDetector:
         with torch.no_grad():
             blob.tensor.copy_(torch.from_numpy(values))
             outputs = self.net.run()
+            self.net.log_faults()
         return outputs[self.net.outputs[0]].reshape(-1, 7).cpu().tolist()
 
 

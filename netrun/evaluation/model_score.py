@@ -49,6 +49,7 @@ class ModelScore:
     means: for a net without detections, the output, loss weight and mean of every number.
     average_precisions: for a detector, one for each DetectionEvaluate output.
     coco: COCO's metrics, if requested.
+    saved: whether all result files that the net asks for were written.
     """
 
     loss: float
@@ -56,6 +57,7 @@ class ModelScore:
     means: list[tuple[str, float, float]] = field(default_factory=list)
     average_precisions: list[AveragePrecision] = field(default_factory=list)
     coco: CocoMetrics | None = None
+    saved: bool = True
 
     @property
     def mean_ap(self) -> float | None:
@@ -112,6 +114,7 @@ def test(
     finally:
         net.close()
     _log(result, ap_version)
+    saved = not net.log_faults()
     found = [_average_precision(output, result, ap_version) for output in result.metrics]
     metrics = None
     if collector:
@@ -122,6 +125,7 @@ def test(
         means=result.means,
         average_precisions=found,
         coco=metrics,
+        saved=saved,
     )
 
 

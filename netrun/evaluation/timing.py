@@ -81,6 +81,7 @@ def time(
         _warm_up(net)
         net.watch(watch.layer_forward)
         total = _measure(net, watch, iterations)
+        net.log_faults()
     finally:
         net.close()
     result = Timing(

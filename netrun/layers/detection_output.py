@@ -45,6 +45,7 @@ class DetectionOutput(Layer):
         labels = [c for c in range(p.num_classes) if c != p.background_label_id]
         self.labels = torch.tensor(labels, dtype=torch.long, device=self.context.device)
         self.files = self._result_files()
+        self._faults: list[str] = []
 
     def _check_options(self) -> None:
         p = self.options
@@ -120,6 +121,12 @@ class DetectionOutput(Layer):
             rows = rows.new_full((images, 7), -1)
             rows[:, 0] = torch.arange(images)
         return [rows[None, None]]
+
+    def take_faults(self) -> list[str]:
+        """Which result files could not be written."""
+        faults = self._faults
+        self._faults = []
+        return faults
 
     @property
     def _threshold(self) -> float:
@@ -204,13 +211,19 @@ class DetectionOutput(Layer):
         return keep & best
 
     def _save(self, rows: Tensor, image: Tensor, images: int) -> None:
-        """Write detections to the result files. image: the image of each row."""
+        """Write detections to the result files. image: the image of each row.
+
+        A file that cannot be written costs no run: `take_faults` tells of it.
+        """
         if self.files is None:
             return
         table = rows.float().cpu().numpy()
         owner = image.cpu().numpy()
-        try:
-            for i in range(images):
+        for i in range(images):
+            try:
                 self.files.add(table[owner == i])
-        except CaffeError as error:
-            raise self.refuse(str(error), "save_output_param") from None
+            except CaffeError as error:
+                fault = self.refuse(str(error), "save_output_param")
+                line = f"{fault}: detections are not saved"
+                if line not in self._faults:
+                    self._faults.append(line)

@@ -126,6 +126,10 @@ class Layer:
         Only layers that read data, draw at random or keep a state do anything.
         """
 
+    def take_faults(self) -> list[str]:
+        """What went wrong since the last call, each a line, and left the tops right."""
+        return []
+
     def close(self) -> None:
         """Close files and stop threads; only data layers have any."""
 

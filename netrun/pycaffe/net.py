@@ -95,6 +95,7 @@ class Net(NetNames):
         last = self._position_or(end, len(self.layer_list) - 1)
         first = self._position_or(start, 0)
         self._forward(first, last)
+        self.log_faults()
         wanted = self._tops_or(end, self.outputs)
         return {name: self.blobs[name].data for name in [*wanted, *(blobs or ())]}
 

@@ -21,6 +21,7 @@ def run(net: Engine, count: int, show: bool) -> tuple[dict[str, Tensor], Tensor]
     total: Tensor | None = None
     for _ in range(count):
         outputs = _pass(net, show)
+        net.log_faults()
         loss = net.loss.detach()
         if total is not None:
             loss = total + loss

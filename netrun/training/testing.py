@@ -34,8 +34,10 @@ def score_all(
         net.share_from(trained)
         result = scoring.score(net, batches, param.eval_type, go_on)
         if result is None:
+            net.log_faults()
             log.info("Test interrupted.", at="solver.cpp:407")
             return
         if param.test_compute_loss:
             log.info(f"Test loss: {log.number(result.loss)}", at="solver.cpp:412")
         scoring.report(result, param)
+        net.log_faults()

@@ -234,3 +234,19 @@ def test_unknown_kind(capsys: pytest.CaptureFixture[str]) -> None:
         refused(capsys, "stats", "./x", status=2)
         == f"no kind './x' (it comes first, one of lmdb, {', '.join(KINDS)})"
     )
+
+
+def test_a_class_whose_name_is_no_file_name(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "c" * 201
+    for name, said in (
+        ("car/truck", "class 'car/truck' is 'car%2Ftruck' in the name of a result file"),
+        ("/../out", "class '/../out' is '%2F..%2Fout' in the name of a result file"),
+        (long, f"class '{long}' is too long for the name of a result file"),
+    ):
+        (folder / "Annotations/0.xml").write_text(XML.format(name=name))
+        assert check(folder) == 0
+        assert f"    {folder}: {said}" in capsys.readouterr().out.splitlines()
+        assert check(folder, "--strict") == 1
+        capsys.readouterr()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from netrun.layers import Layer
 from ssd_common.errors import LayerError
 from tests.netrun.layers.detection_support import close, make_layer, run_golden
 from tests.support import golden
@@ -26,14 +28,22 @@ PRIORS = torch.tensor([[0.1, 0.1, 0.5, 0.5, 0.5, 0.5, 0.9, 0.9, 0.1, 0.1, 0.5, 0
 ]
 
 
-def run(options: str, scores: list[list[list[float]]]) -> np.ndarray:
-    """Rows for scores [image][prior][class] over PRIORS; locations are 0: boxes are the priors."""
+def run_layer(options: str, scores: list[list[list[float]]]) -> tuple[Layer, np.ndarray]:
+    """The layer, and its rows for scores [image][prior][class] over PRIORS.
+
+    Locations are 0: boxes are the priors.
+    """
     layer = make_layer(
         f'layer {{ name: "d" type: "DetectionOutput" '
         f"detection_output_param {{ num_classes: 3 {options} }} }}"
     )
     conf = torch.tensor(scores)
-    return layer.forward([torch.zeros(len(conf), 12), conf.flatten(1), PRIORS])[0].numpy()
+    return layer, layer.forward([torch.zeros(len(conf), 12), conf.flatten(1), PRIORS])[0].numpy()
+
+
+def run(options: str, scores: list[list[list[float]]]) -> np.ndarray:
+    """The rows that `run_layer` gives."""
+    return run_layer(options, scores)[1]
 
 
 TWO_IMAGES = [[[0.2, 0.8, 0.0], [0.3, 0.1, 0.6], [0.1, 0.85, 0.05]], [[0.9, 0.05, 0.05]] * 3]
@@ -175,7 +185,77 @@ def test_refuses_files_that_do_not_serve(tmp_path):
         LayerError, match=r"sizes\.txt:2: expected 'name height width', found 'b 50'"
     ):
         run(saving(tmp_path, "VOC", names="a 1 2\nb 50\n"), TWO_IMAGES)
-    options = saving(tmp_path, "VOC")
-    (tmp_path / "map.prototxt").write_text('item { name: "cat" label: 1 }')
-    with pytest.raises(LayerError, match=r"map\.prototxt has no label 2"):
+
+
+def with_names(tmp_path: Path, label: str, prefix: str) -> str:
+    """Options that save VOC files under a prefix; `label` takes the place of class 1's name."""
+    options = saving(tmp_path, "VOC").replace('"det_"', f'"{prefix}"')
+    labels = tmp_path / "map.prototxt"
+    labels.write_text(labels.read_text().replace("cat", label))
+    return options
+
+
+def everything_in(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize(
+    ("label", "prefix", "file"),
+    [
+        ("cat", "", "cat.txt"),
+        ("car/truck", "det_", "det_car%2Ftruck.txt"),
+        ("/../out_of_it", "det_", "det_%2F..%2Fout_of_it.txt"),
+        ("/../out_of_it", "", "%2F..%2Fout_of_it.txt"),
+        ("100%", "", "100%.txt"),
+        ("%2F", "", "%252F.txt"),
+        ("tab\\there", "", "tab%09here.txt"),
+        ("cat", "comp4/det_", "comp4/det_cat.txt"),
+        ("cat", "./det_", "det_cat.txt"),
+    ],
+)
+def test_result_files_stay_in_their_folder(tmp_path, label, prefix, file):
+    run(with_names(tmp_path, label, prefix), TWO_IMAGES)
+    start = prefix.removeprefix("./")
+    assert everything_in(tmp_path) == sorted(
+        ["map.prototxt", "sizes.txt", f"out/{file}", f"out/{start}dog.txt"]
+    )
+    assert (tmp_path / "out" / file).read_text().startswith("a 0.85 10 20 50 120\n")
+
+
+@pytest.mark.parametrize(
+    "prefix", ["x/../../det_", "../det_", "..//det_", "/tmp/det_", "a/../det_"]
+)
+def test_a_prefix_that_leads_out_is_refused(tmp_path, prefix):
+    options = with_names(tmp_path, "cat", prefix)
+    with pytest.raises(LayerError, match=f"'{prefix}' leads out of output_directory"):
         run(options, TWO_IMAGES)
+    assert everything_in(tmp_path) == ["map.prototxt", "sizes.txt"]
+
+
+def test_a_link_that_leads_out_is_refused(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/comp4").symlink_to(tmp_path)
+    with pytest.raises(LayerError, match="leads out of output_directory"):
+        run(with_names(tmp_path, "cat", "comp4/det_"), TWO_IMAGES)
+
+
+def test_a_result_file_that_cannot_be_written_costs_no_pass(tmp_path):
+    options = with_names(tmp_path, "cat" * 90, "det_")
+    layer, rows = run_layer(options, TWO_IMAGES)
+    assert len(rows[0, 0]) == 3
+    [fault] = layer.take_faults()
+    assert fault.endswith("cannot write: File name too long: detections are not saved")
+    assert layer.take_faults() == []
+    # The other class has its file.
+    assert everything_in(tmp_path / "out") == ["det_dog.txt"]
+
+
+def test_a_label_without_a_name_costs_no_pass(tmp_path):
+    options = saving(tmp_path, "VOC", "num_test_image: 1")
+    labels = tmp_path / "map.prototxt"
+    labels.write_text(labels.read_text().replace("label: 2", "label: 9"))
+    layer, _ = run_layer(options, TWO_IMAGES)
+    [fault] = layer.take_faults()
+    assert "map.prototxt has no label 2, which was detected" in fault
+    # The second image, again as 'a', begins anew: nothing found.
+    assert (tmp_path / "out/det_cat.txt").read_text() == ""
