@@ -18,6 +18,23 @@ CAFFE = Path(os.environ.get("CAFFE_ROOT", "")) / "build/tools/caffe"
 needs_caffe = pytest.mark.skipif(
     not os.environ.get("CAFFE_ROOT"), reason="needs a real Caffe, the SSD fork: set CAFFE_ROOT"
 )
+
+
+def caffe_environment(**more: str) -> dict[str, str]:
+    """Return the environment for a Caffe whose nets have Python layers, as train.sh makes it.
+
+    Caffe's embedded Python takes its modules from the first Python on PATH: not from the virtual
+    environment that these tests run in.
+    """
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    kept = [
+        folder
+        for folder in folders
+        if not (Path(folder, "netrun").exists() and Path(folder, "../pyvenv.cfg").exists())
+    ]
+    return os.environ | {"PATH": os.pathsep.join(kept)} | more
+
+
 _PROGRAMS = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 SHELLCHECK = shutil.which("shellcheck", path=_PROGRAMS) or ""
 needs_shellcheck = pytest.mark.skipif(

@@ -8,7 +8,18 @@ prefix=runs/ssd512_coco_release/snapshots/ssd512_coco_release
 weights=${WEIGHTS:-models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel}
 
 engine=netrun
-if [[ -n ${CAFFE_ROOT:-} ]]; then engine=$CAFFE_ROOT/build/tools/caffe; fi
+if [[ -n ${CAFFE_ROOT:-} ]]; then
+  engine=$CAFFE_ROOT/build/tools/caffe
+  # Caffe's embedded Python takes the modules of the first Python on PATH. netrun's environment leaves
+  # PATH, because its NumPy is not the one that Caffe was built with.
+  IFS=: read -ra folders <<<"$PATH"
+  kept=
+  for folder in "${folders[@]}"; do
+    if [[ -e $folder/netrun && -e $folder/../pyvenv.cfg ]]; then continue; fi
+    kept+=:$folder
+  done
+  PATH=${kept#:}
+fi
 if ! type -P "$engine" >/dev/null; then
   echo "no $engine: source .venv/bin/activate, or set CAFFE_ROOT to a built Caffe" >&2
   exit 1

@@ -111,6 +111,42 @@ def test_launcher_runs_the_engine(
     assert run() == [f"--snapshot={out}/snapshots/ssd300_voc0712_iter_1000.solverstate"]
 
 
+@needs_bash
+@pytest.mark.parametrize("zoo_id", ["ssd300", "m2det512_vgg_coco"])  # one solver; a chain
+@pytest.mark.parametrize("name", [".venv", "my environment"])
+def test_caffe_does_not_see_the_environment_of_netrun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zoo_id: str, name: str
+) -> None:
+    """Its folder leaves PATH, for Caffe alone; another environment and PYTHONHOME stay."""
+    monkeypatch.chdir(tmp_path)
+    write(netgen.configure(zoo_id, out="run", gpus=[]))
+    for folder in (name, "other"):
+        (tmp_path / folder / "bin").mkdir(parents=True)
+        (tmp_path / folder / "pyvenv.cfg").touch()
+    ours = tmp_path / name / "bin"
+    engine = tmp_path / "caffe/build/tools/caffe"
+    engine.parent.mkdir(parents=True)
+    for program in (ours / "netrun", engine):
+        program.write_text('#!/bin/sh\necho "$PATH" "$PYTHONHOME"\n')
+        program.chmod(0o755)
+    other = tmp_path / "other/bin"
+    path = f"{ours}:{other}:{ours}:/usr/bin:/bin"
+    home = {"PATH": path, "PYTHONHOME": "/a/home"}
+
+    def seen(**engine: str) -> str:
+        done = subprocess.run(
+            [tmp_path / "run" / LAUNCHER],
+            env=os.environ | home | engine,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()[0]
+
+    assert seen(CAFFE_ROOT=str(tmp_path / "caffe")) == f"{other}:/usr/bin:/bin /a/home"
+    assert seen(CAFFE_ROOT="") == f"{path} /a/home"
+
+
 def test_from_scratch_and_on_the_cpu() -> None:
     script = texts(netgen.configure("fssd_tiny_shapes"))[LAUNCHER]
     assert "weights" not in script
