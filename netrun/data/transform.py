@@ -234,10 +234,10 @@ class Transformer:
         else:
             mean = self._mean_value
             if len(mean) not in (1, len(out)):
-                raise CaffeError(
-                    f"transform_param: mean_value needs 1 value or {len(out)}, "
-                    f"one per channel, has {len(mean)}"
-                )
+                wanted = "1 value"
+                if len(out) > 1:
+                    wanted += f" or {len(out)}, one per channel"
+                raise CaffeError(f"transform_param: mean_value needs {wanted}, has {len(mean)}")
         # cv2.split and NumPy's transposed views are slower.
         planes = cv2.transpose(image.reshape(-1, image.shape[2]))
         np.subtract(planes.reshape(out.shape), mean, out=out)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import label_map, text
-from netrun.data.datum import NO_OBJECTS, Sample
+from caffe_ir import label_map
 from netrun.data.pictures import Picture, Source, pictures_in, sources_of
-from netrun.data.transform import Transformer
 from netrun.engine.engine import Engine
+from netrun.evaluation.preparation import Preparation, nets_beside
 from netrun.runtime.options import DEFAULTS, RunOptions
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 from ssd_common.pictures import Box
-
-MEAN = (104.0, 117.0, 123.0)  # BGR, of the VGG nets
 
 
 @dataclass(frozen=True)
@@ -143,8 +139,8 @@ class ImageDetector:
         device: torch.device | str | None = None,
         options: RunOptions = DEFAULTS,
     ) -> None:
-        around = _with_nets_beside(model)
-        self.names = label_map.class_names(labelmap or label_map.named_by(around))
+        beside = nets_beside(model)
+        self.names = label_map.class_names(labelmap or label_map.named_by(beside.net))
         chosen = replace(options, keep_blobs=False)
         self.net = Engine(
             model,
@@ -157,12 +153,8 @@ class ImageDetector:
         if not self.net.inputs or "DetectionOutput" not in types:
             lacks = "it lacks an Input or a DetectionOutput layer"
             raise CaffeError(f"{model}: not a deploy net: {lacks}")
-        param = _transform_of_training(model, around)
-        if mean is not None:
-            param.mean_value[:] = mean
-        if scale is not None:
-            param.scale = scale
-        self._transformer = _warping(param, self.net)
+        shape = self.net.blobs[self.net.inputs[0]].shape
+        self._prepare = Preparation(beside, model, shape, mean, scale)
 
     def detect(
         self, pictures: Iterable[Picture], *, threshold: float = 0.5, batch: int = 1
@@ -192,11 +184,9 @@ class ImageDetector:
         """DetectionOutput's rows for these pictures: image, label, score, normalised corners."""
         blob = self.net.blobs[self.net.inputs[0]]
         blob.reshape(len(pictures), *blob.shape[1:])
-        rng = np.random.default_rng(0)  # draws the interpolation if the transform leaves a choice
         values = np.empty(blob.shape, np.float32)
         for row, picture in zip(values, pictures, strict=True):
-            pixels, _ = self._transformer(Sample(picture.image, NO_OBJECTS, None), rng)
-            self._transformer.normalise(pixels, row)
+            self._prepare(picture.image, row)
         with torch.no_grad():
             blob.tensor.copy_(torch.from_numpy(values))
             outputs = self.net.run()
@@ -217,43 +207,3 @@ def _batches(pictures: Iterable[Picture], size: int) -> Iterator[list[Picture]]:
             batch = []
     if batch:
         yield batch
-
-
-def _with_nets_beside(model: PathLike) -> pb.NetParameter:
-    """All layers of the model, and of the test and train nets in its folder.
-
-    Those nets tell how training prepared images, and name the label map.
-    """
-    layers = [*text.read_net(model).layer]
-    for name in ("test.prototxt", "train.prototxt"):
-        path = Path(model).with_name(name)
-        if path.is_file():
-            layers += text.read_net(path).layer
-    return pb.NetParameter(layer=layers)
-
-
-def _transform_of_training(model: PathLike, nets: pb.NetParameter) -> pb.TransformationParameter:
-    """The mean and scale of these nets' images. Raises CaffeError where they are not warped."""
-    params = [layer.transform_param for layer in nets.layer]
-    known = next((param for param in params if param.mean_value), None)
-    if known is None:
-        return pb.TransformationParameter(mean_value=MEAN, scale=1)
-    resize = known.resize_param
-    if resize.HasField("resize_mode") and resize.resize_mode != pb.ResizeParameter.WARP:
-        other = "detect only warps images to the net's input, and this net's resize_mode is another"
-        raise CaffeError(f"{model}: {other}")
-    return pb.TransformationParameter(mean_value=known.mean_value, scale=known.scale)
-
-
-def _warping(param: pb.TransformationParameter, net: Engine) -> Transformer:
-    """A transformer that resizes an image to the net's input, subtracts the mean and scales."""
-    height, width = net.blobs[net.inputs[0]].shape[2:]
-    linear = pb.ResizeParameter.LINEAR
-    resize = pb.ResizeParameter(
-        prob=1,
-        height=height,
-        width=width,
-        interp_mode=[linear],
-    )
-    param.resize_param.CopyFrom(resize)
-    return Transformer(param, [], pb.TEST)

@@ -33,7 +33,7 @@ class ImageSource(Layer):
     def set_up(self) -> None:
         """Read the mean file. Raises LayerError where it cannot be read."""
         try:
-            self.mean = _mean(self.param.transform_param.mean_file)
+            self.mean = read_mean(self.param.transform_param.mean_file)
         except CaffeError as error:
             raise self.refuse(str(error)) from None
         self._batch = 0
@@ -128,7 +128,7 @@ class ImageSource(Layer):
         self._reader.close()
 
 
-def _mean(path: str) -> np.ndarray | None:
+def read_mean(path: str) -> np.ndarray | None:
     """Read a mean file, a BlobProto, as (C, H, W) float32; None for an empty path.
 
     Raises CaffeError where it cannot be read.
