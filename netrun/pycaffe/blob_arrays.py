@@ -6,12 +6,15 @@ import math
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from caffe_ir.rules.registry import Shape
 from netrun.engine import blob
+
+HOST = torch.device("cpu")
 
 
 class HostCopy:
@@ -290,6 +293,14 @@ class ParamBlob(Blob):
         if self._host_diff is not None and self.tensor.grad is not None:
             self._host_diff.put_back(self.tensor.grad)
         self._host_diff = None
+
+
+class BlobVec(list[Any]):
+    """A layer's parameter blobs: those of a net's layer, or those that a Python layer adds."""
+
+    def add_blob(self, *shape: int) -> None:
+        """Add a blob of zeros."""
+        self.append(Blob(tuple(shape), HOST))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,6 @@ PACKAGE = "netrun.pycaffe"
 ELSEWHERE = {
     "caffe.io": "netrun.pycaffe.io",
     "caffe.proto.caffe_pb2": "caffe_ir.caffe_ir_pb2",
-    "caffe.pycaffe": PACKAGE,
-    "caffe._caffe": PACKAGE,
 }
 
 

@@ -15,6 +15,8 @@ class _State:
     gpu: bool = False
     number: int = 0
     seed: int | None = None
+    count: int = 1
+    rank: int = 0
 
 
 _STATE = _State()
@@ -51,6 +53,33 @@ def set_device(number: int) -> None:
 def set_random_seed(seed: int) -> None:
     """Give new nets this seed, for filling their parameters and for their random layers."""
     _STATE.seed = int(seed)
+
+
+def set_solver_count(count: int) -> None:
+    """Say how many processes train together."""
+    _STATE.count = int(count)
+
+
+def set_solver_rank(rank: int) -> None:
+    """Say which of the processes that train together this is, from 0.
+
+    Solvers made from now on read their part of the data; only rank 0's tests and writes snapshots.
+    """
+    _STATE.rank = int(rank)
+
+
+def set_multiprocess(multiprocess: bool) -> None:
+    """Do nothing: netrun's solvers always train in processes, never in threads."""
+
+
+def solver_count() -> int:
+    """Return how many processes train together."""
+    return _STATE.count
+
+
+def solver_rank() -> int:
+    """Return which of the processes that train together this is, from 0."""
+    return _STATE.rank
 
 
 def device() -> torch.device:

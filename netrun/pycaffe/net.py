@@ -228,6 +228,26 @@ class Net(NetNames):
             for param in blobs:
                 param.upload()
 
+    def before_forward(self, function: object) -> None:
+        """Refuse, with CaffeError: see after_backward."""
+        raise _no_call_between_layers("before_forward")
+
+    def after_forward(self, function: object) -> None:
+        """Refuse, with CaffeError: see after_backward."""
+        raise _no_call_between_layers("after_forward")
+
+    def before_backward(self, function: object) -> None:
+        """Refuse, with CaffeError: see after_backward."""
+        raise _no_call_between_layers("before_backward")
+
+    def after_backward(self, function: object) -> None:
+        """Take a `caffe.NCCL`, which averages all gradients at once, behind the whole pass.
+
+        Raises CaffeError for a function: autograd goes back through all layers in one call.
+        """
+        if callable(function):
+            raise _no_call_between_layers("after_backward")
+
     # ---- data and weights
 
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
@@ -269,15 +289,29 @@ class Net(NetNames):
                 blob.diff[...] = 0
 
 
+def _no_call_between_layers(name: str) -> CaffeError:
+    instead = "`netrun time` measures layers"
+    return CaffeError(f"{name}: netrun calls no function between layers; {instead}")
+
+
 def run_options(arguments: dict[str, Any]) -> RunOptions:
     """Take the options out of a net's or solver's keyword arguments.
 
     The argument `options` gives the fields that are not arguments of their own; without it, the
-    seed is set_random_seed's.
+    seed is set_random_seed's, and the process is number set_solver_rank of set_solver_count.
     """
-    options = arguments.pop("options", None) or RunOptions(seed=mode.seed())
+    options = arguments.pop("options", None) or mode_options()
     named = {name: arguments.pop(name) for name in _RUN_OPTIONS & arguments.keys()}
     return replace(options, **named)
+
+
+def mode_options() -> RunOptions:
+    """The options of a net or solver that is given none: those of the set_ functions."""
+    return RunOptions(
+        seed=mode.seed(),
+        rank=mode.solver_rank(),
+        world=mode.solver_count(),
+    )
 
 
 def _write(name: str, array: np.ndarray, values: np.ndarray) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from netrun.engine.engine import Engine
 from netrun.layers.python import Python
-from netrun.pycaffe.blob_arrays import Blob, LayerView, ParamBlob
+from netrun.layers.registry import Layer as EngineLayer
+from netrun.pycaffe.blob_arrays import Blob, BlobVec, LayerView, ParamBlob
 from netrun.pycaffe.python_host import Layer as UserLayer
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
@@ -20,6 +21,9 @@ class NetNames(Engine):
     blobs: dict[str, Blob]  # type: ignore[assignment]
     params: dict[str, list[ParamBlob]]  # type: ignore[assignment]
     _param_blobs: list[list[ParamBlob]]  # type: ignore[assignment]
+
+    def _blobs_of(self, layer: EngineLayer) -> BlobVec:
+        return BlobVec(super()._blobs_of(layer))
 
     @property
     def layers(self) -> list[LayerView | UserLayer]:

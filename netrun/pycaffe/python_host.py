@@ -16,11 +16,9 @@ import torch
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Facts, Param, Shape
 from netrun.pycaffe import import_hook
-from netrun.pycaffe.blob_arrays import Blob, ParamBlob
+from netrun.pycaffe.blob_arrays import HOST, Blob, BlobVec, ParamBlob
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
-
-HOST = torch.device("cpu")
 
 
 class PythonLayerError(LayerError, RuntimeError):
@@ -28,14 +26,6 @@ class PythonLayerError(LayerError, RuntimeError):
 
     It is also the RuntimeError that pycaffe's scripts catch.
     """
-
-
-class BlobVec(list[Blob]):
-    """A layer's parameter blobs, which `setup` adds."""
-
-    def add_blob(self, *shape: int) -> None:
-        """Add a blob of zeros."""
-        self.append(Blob(tuple(shape), HOST))
 
 
 class Layer:

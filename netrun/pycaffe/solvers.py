@@ -17,6 +17,8 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from netrun.pycaffe.net import Net, run_options
 from netrun.training import solver
+from netrun.training.callback import Processes
+from ssd_common.errors import CaffeError
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,21 @@ class Solver(solver.Solver):
 
     def add_callback(
         self,
-        on_start: Callable[[], object],
-        on_gradients_ready: Callable[[], object],
+        on_start: Callable[[], object] | Processes,
+        on_gradients_ready: Callable[[], object] | None = None,
     ) -> None:
-        """Call two functions in every iteration.
+        """Call two functions in every iteration, or join other processes.
 
-        on_start: before the first pass
-        on_gradients_ready: before the update
+        on_start: called before the first pass; or, alone, a `caffe.NCCL` to join
+        on_gradients_ready: called before the update
+        Raises CaffeError where only one function is given.
         """
+        if on_gradients_ready is None:
+            if callable(on_start):
+                raise CaffeError("add_callback takes two functions, or one caffe.NCCL")
+            self.join(on_start)
+            return
+        assert callable(on_start)
         self.call(_Functions(on_start, on_gradients_ready))
 
 
