@@ -23,12 +23,21 @@ def read_weights(path: PathLike) -> pb.NetParameter:
     """Read the net of a .caffemodel: layers in the current form, with their `blobs`.
 
     path: a file in the current form, V1 or V0.
-    Raises ParseError where the file is missing, does not decode or holds no layers.
+    Raises ParseError where the file is missing, does not decode, holds no layers, or where a
+    layer's name or type is not UTF-8, as no prototxt can have it.
     """
     net = read(path, pb.NetParameter)
-    upgrade_net(net, str(path))
+    try:
+        upgrade_net(net, str(path))
+    except UnicodeDecodeError:
+        raise ParseError(str(path), "a text in its layers is not UTF-8") from None
     if not net.layer:
         raise ParseError(str(path), "holds no layers; is this a .caffemodel?")
+    for i, layer in enumerate(net.layer):
+        for field in ("name", "type"):
+            # protobuf gives bytes for a text that is not UTF-8.
+            if isinstance(getattr(layer, field), bytes):
+                raise ParseError(str(path), f"layer[{i}]: its {field} is not UTF-8")
     return net
 
 

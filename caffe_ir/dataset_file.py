@@ -13,6 +13,7 @@ from typing import Any
 from caffe_ir.label_map import count_classes
 from ssd_common.errors import ParseError
 from ssd_common.files import PathLike
+from ssd_common.json_file import read_json
 from ssd_common.suggest import suggest
 
 FILE_NAME = "dataset.json"
@@ -54,8 +55,8 @@ def read(path: PathLike) -> DatasetFile:
     """Read a dataset.json, and count the classes in its label map.
 
     path: the file, or its folder
-    Raises ParseError where the file is not JSON, lacks a field or has one of the wrong type, and
-    where the label map cannot be read or has no classes; OSError where the file is missing.
+    Raises ParseError where the file is missing, is not JSON, lacks a field or has one of the wrong
+    type, and where the label map cannot be read or has no classes.
     """
     file = Path(path)
     if file.is_dir():
@@ -82,14 +83,7 @@ def dumps(about: DatasetFile) -> str:
 
 def _object(file: Path) -> dict[str, Any]:
     """Read the JSON object in a file. Raises ParseError where there is none."""
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ParseError(str(file), f"not a text file ({error.reason})") from None
-    except json.JSONDecodeError as error:
-        reason = f"{error.msg[0].lower()}{error.msg[1:]}"
-        message = f"not the dataset.json that data_prep writes: {reason}"
-        raise ParseError(str(file), message, error.lineno, error.colno) from None
+    values = read_json(file, "not the dataset.json that data_prep writes")
     if not isinstance(values, dict):
         raise ParseError(str(file), "a data set is a JSON object")
     return values
@@ -105,3 +99,14 @@ def _check_field(file: Path, values: dict[str, Any], name: str) -> None:
     value = values[name]
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise ParseError(str(file), f"field '{name}' should be {type_name}, not {value!r}")
+    if isinstance(value, str) and not _is_text(value):
+        message = f"field '{name}' has characters that no path can hold: {value!r}"
+        raise ParseError(str(file), message)
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether paths and prototxts can hold a string: not so a zero byte, or a surrogate."""
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False

@@ -197,6 +197,8 @@ def run_command(
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except MemoryError:
+        message = "out of memory"
     except OSError as error:
         message = str(error)
         if error.filename:

@@ -11,7 +11,12 @@ class CaffeError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(map(_printable, message)))
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """Return a text with a dot for every character that a terminal would not print."""
+    return "".join(map(_printable, text))
 
 
 def _printable(character: str) -> str:

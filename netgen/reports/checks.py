@@ -151,7 +151,9 @@ def check_solver(file: str) -> CheckedSolver:
         if not os.path.exists(name):
             problem = f"'{name}' is not there (paths count from where Caffe is started)"
             raise ParseError(file, problem)
-        check(name)
+        if is_solver(name):
+            raise ParseError(file, f"names the solver '{name}' where a net should stand")
+        check_net(name)
     _check_steps(file, solver)
     _check_tests(file, solver)
     return CheckedSolver(

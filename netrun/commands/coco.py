@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ssd_common.errors import printable
 from ssd_common.tables import aligned
 
 HELP = (
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         images = f"{metrics.empty_images} of the {metrics.images} images"
         print(f"{args.results}: no detections on {images}", file=sys.stderr)
     if args.per_class:
-        rows = [(name, f"{ap:.4f}") for name, ap in metrics.per_class.items()]
+        rows = [(printable(name), f"{ap:.4f}") for name, ap in metrics.per_class.items()]
         print(*aligned(rows, left=2), sep="\n")
     print(metrics.summary)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ssd_common.errors import UsageError
+from ssd_common.errors import UsageError, printable
 from ssd_common.tables import aligned
 from ssd_common.words import counted
 
@@ -100,7 +100,8 @@ def _list(args: argparse.Namespace) -> int:
     rows = []
     for layer in layers:
         shapes = " ".join(map(blob_shape_text, layer.shapes))
-        rows.append((layer.name, layer.type, shapes, f"{layer.count:,}"))
+        name = printable(layer.name) or "''"
+        rows.append((name, printable(layer.type), shapes, f"{layer.count:,}"))
     for line in aligned(rows, left=3):
         print(line)
     total = sum(layer.count for layer in layers)
@@ -124,7 +125,7 @@ def _fit(args: argparse.Namespace) -> int:
     for name, why in found.anew.items():
         print(f"{name}: filled anew: {why}")
     if found.left:
-        print(f"not in the net: {', '.join(found.left)}")
+        print(f"not in the net: {printable(', '.join(found.left))}")
     copied = len(found.copied)
     anew = len(found.anew)
     counts = f"{copied} of {copied + anew} layers with parameters copied, {anew} filled anew"
@@ -145,7 +146,7 @@ def _diff(args: argparse.Namespace) -> int:
     from netrun.weights.contents import compare_weights
 
     lines = compare_weights(*args.files)
-    print("\n".join(lines) or "the same weights")
+    print("\n".join(map(printable, lines)) or "the same weights")
     return int(bool(lines))
 
 

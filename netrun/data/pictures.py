@@ -105,7 +105,10 @@ def _of_files(root: Path) -> Iterator[Picture]:
 def _read(path: Path) -> np.ndarray:
     image = None
     if path.stat().st_size:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        try:
+            image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error as error:
+            raise CaffeError(f"{path}: not an image that can be read: {error.err}") from None
     if image is None:
         raise CaffeError(f"{path}: not an image that can be read")
     return image

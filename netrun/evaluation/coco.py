@@ -63,8 +63,10 @@ def _as_annotation(detection: dict[str, Any], number: int) -> dict[str, Any]:
 
 def _evaluate(truth: dict[str, Any], found: list[dict[str, Any]]) -> tuple[COCOeval, str]:
     """Let COCO compare. Returns its evaluation and its summary."""
+    # COCOeval takes the id 0 for "not matched". Nothing else depends on an annotation's id.
+    numbered = [{**entry, "id": i} for i, entry in enumerate(truth["annotations"], 1)]
     with contextlib.redirect_stdout(io.StringIO()):
-        expected = _index(truth)
+        expected = _index({**truth, "annotations": numbered})
         evaluation = COCOeval(expected, _index({**truth, "annotations": found}), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ssd_common.errors import ParseError
+from ssd_common.json_file import is_id, is_number, read_json
 
 # The fields that each entry of an annotation file must have.
 _FIELDS = {
@@ -24,7 +21,7 @@ def read_truth(path: str) -> dict[str, Any]:
 
     Raises ParseError for a file of another kind, and for one without annotations.
     """
-    truth = _json(path)
+    truth = read_json(path)
     for part in _FIELDS:
         if not isinstance(truth, dict) or not isinstance(truth.get(part), list):
             raise ParseError(path, f"is no COCO annotation file: it has no list '{part}'")
@@ -36,7 +33,28 @@ def read_truth(path: str) -> dict[str, Any]:
             missing = _missing(entry, fields)
             if missing is not None:
                 raise ParseError(path, f"{part}[{i}] has no '{missing}'")
+            for field in fields:
+                _check_value(path, f"{part}[{i}]", field, entry[field])
+    for part in ("images", "categories"):
+        _check_one_kind_of_id(path, part, truth[part])
     return truth
+
+
+def _check_value(path: str, where: str, field: str, value: Any) -> None:
+    """Raise ParseError where the value of an annotation file's field cannot be computed with."""
+    fits, wanted = _VALUES.get(field, (is_id, "a number or a text"))
+    if not fits(value):
+        given = _excerpt(value)
+        raise ParseError(path, f"{where}: {field} should be {wanted}, not {given}")
+
+
+def _check_one_kind_of_id(path: str, part: str, entries: Sequence[dict[str, Any]]) -> None:
+    """Raise ParseError where some ids of a list are texts and others numbers: they are sorted."""
+    texts = [isinstance(entry["id"], str) for entry in entries]
+    if any(texts) and not all(texts):
+        at = texts.index(not texts[0])
+        ids = f"{entries[0]['id']!r} and {entries[at]['id']!r}"
+        raise ParseError(path, f"{part}[{at}]: ids are texts and numbers: {ids}")
 
 
 def _missing(entry: Any, fields: Sequence[str]) -> str | None:
@@ -53,7 +71,7 @@ def read_results(path: str, truth: dict[str, Any]) -> list[dict[str, Any]]:
     Raises ParseError for a file of another kind, and for images or categories that the truth
     lacks.
     """
-    found = _json(path)
+    found = read_json(path)
     if not isinstance(found, list):
         raise ParseError(path, "is no COCO result file: a list of detections")
     images = {entry["id"] for entry in truth["images"]}
@@ -75,24 +93,35 @@ def read_results(path: str, truth: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_detection(entry: Any) -> bool:
-    """Tell whether an entry of a result file has a box of four numbers and a score."""
+    """Tell whether an entry of a result file has ids, a box of four numbers, and a score."""
     if not isinstance(entry, dict):
         return False
-    box = entry.get("bbox")
-    if not isinstance(box, list) or len(box) != 4:
-        return False
-    return all(_is_finite(value) for value in [*box, entry.get("score")])
+    ids = (entry.get("image_id"), entry.get("category_id"))
+    return all(map(is_id, ids)) and _is_box(entry.get("bbox")) and is_number(entry.get("score"))
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and bool(np.isfinite(value))
+def _is_box(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
 
 
-def _json(path: str) -> Any:
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value in (0, 1)
+
+
+def _excerpt(value: Any) -> str:
+    """The beginning of a value, for an error's line."""
     try:
-        return json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise ParseError(path, error.strerror or "cannot be read") from None
-    except ValueError as error:
-        line = getattr(error, "lineno", None)
-        raise ParseError(path, f"is not JSON: {error}", line) from None
+        text = repr(value)
+    except ValueError:
+        return "a number of many digits"
+    if len(text) > 60:
+        return f"{text[:57]}..."
+    return text
+
+
+# What a field of an annotation file must be. Others are ids.
+_VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "bbox": (_is_box, "[x, y, width, height] in numbers"),
+    "area": (is_number, "a number"),
+    "iscrowd": (_is_flag, "0 or 1"),
+}

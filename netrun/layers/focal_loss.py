@@ -40,7 +40,7 @@ class SSDFocalLoss(Layer):
         field = "python_param.param_str"
         try:
             given = json.loads(self.param.python_param.param_str)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise self.refuse(f"should be JSON: {error}", field) from None
         is_table = isinstance(given, dict)
         if not is_table or not isinstance(given.get("num_classes"), int):

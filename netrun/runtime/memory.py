@@ -16,6 +16,7 @@ _PHRASES = (
     "can't allocate memory",
     "Insufficient memory",
     "could not create a memory",
+    "could not create a primitive",
     "bad_alloc",
     "can't start new thread",
     "out of memory",

@@ -88,11 +88,13 @@ def compare_weights(one: PathLike, other: PathLike) -> list[str]:
     lines = []
     for name in sorted(layers.keys() ^ others.keys()):
         holder = one if name in layers else other
-        lines.append(f"{name}: only in {holder}")
+        shown = name or "''"
+        lines.append(f"{shown}: only in {holder}")
     for name, layer in layers.items():
         if name in others:
             differences = _differences(layer, others[name])
-            lines += [f"{name}: {difference}" for difference in differences]
+            shown = name or "''"
+            lines += [f"{shown}: {difference}" for difference in differences]
     return lines
 
 

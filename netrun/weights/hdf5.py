@@ -56,7 +56,9 @@ def is_hdf5(path: PathLike) -> bool:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse names of layers that Caffe's HDF5 files cannot hold: duplicates, and names with a '/'.
+    """Refuse names of layers that Caffe's HDF5 files cannot hold.
+
+    Those are the same twice, and names with a '/' or a zero byte.
 
     Raises CaffeError.
     """
@@ -74,6 +76,8 @@ def _fault(name: str, seen: set[str]) -> str:
     """Why a layer with this name cannot be a group beside those seen; empty where it can."""
     if "/" in name:
         return "contains '/'"
+    if "\0" in name:
+        return "contains a zero byte"
     if name in seen:
         return "is the name of two layers"
     if name in ("", "."):

@@ -54,6 +54,19 @@ def test_summary_card_and_diff_are_text() -> None:
     assert netgen.diff(str(deploy), "ssd300") == ""
 
 
+@pytest.mark.parametrize("named", ["net", "train_net"])
+def test_a_solver_that_names_a_solver(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.prototxt").write_text(f'{named}: "b.prototxt"\nbase_lr: 0.1\n')
+    Path("b.prototxt").write_text(f'{named}: "a.prototxt"\nbase_lr: 0.1\n')
+    Path("self.prototxt").write_text(f'{named}: "self.prototxt"\nbase_lr: 0.1\n')
+    for file, solver in (("a", "b"), ("self", "self")):
+        with pytest.raises(CaffeError, match=f"{file}.prototxt: names the solver '{solver}.proto"):
+            netgen.check(f"{file}.prototxt")
+
+
 def test_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)  # a solver's paths count from there
     net = netgen.check("prototxt/ssd300_voc0712/test.prototxt")

@@ -120,6 +120,10 @@ def test_data_elsewhere() -> None:
         ),
         (json.dumps(OWN | {"train_images": "300"}), ["'train_images' should be a number"]),
         (json.dumps(OWN | {"test_images": 0}), ["at least one image"]),
+        (json.dumps(OWN | {"labelmap": "a\0b"}), ["'labelmap' has characters that no path"]),
+        (json.dumps(OWN | {"train_lmdb": "\ud800"}), ["'train_lmdb' has characters that no path"]),
+        ("[" * 200_000, ["nested too deeply"]),
+        ('{"name": ' + "1" * 5000 + "}", ["a number has too many digits"]),
     ],
 )
 def test_a_broken_description(own: Path, content: str, words: list[str]) -> None:

@@ -185,6 +185,7 @@ def test_wrong_usage_is_one_line_and_exit_status_2(
         (UsageError("not like that"), 2, "tool: error: not like that\n"),
         (FileNotFoundError(2, "No such file", "x"), 1, "tool: error: x: No such file\n"),
         (OSError("odd"), 1, "tool: error: odd\n"),
+        (MemoryError(), 1, "tool: error: out of memory\n"),
         (KeyboardInterrupt(), 130, "tool: interrupted\n"),
     ],
 )

@@ -194,3 +194,51 @@ def test_diff(capsys: pytest.CaptureFixture[str]) -> None:
         "conf: blob 0: (21 4 3 3) against (9 4 3 3)",
         "conf: blob 1: (21) against (9)",
     ]
+
+
+def _named(path: str, name: bytes) -> None:
+    """Write a file of weights with one layer of this name, which may be no text."""
+    net = pb.NetParameter()
+    stored = net.layer.add(name="x" * len(name), type="Convolution")
+    stored.blobs.append(files.blob_message(np.zeros(2, np.float32)))
+    content = net.SerializeToString().replace(b"x" * len(name), name)
+    Path(path).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list", "odd.caffemodel"],
+        ["diff", "odd.caffemodel", "old.caffemodel"],
+        ["convert", "odd.caffemodel", "--out", "new.caffemodel.h5"],
+    ],
+)
+def test_a_name_that_is_no_text(words: list[str]) -> None:
+    _named("odd.caffemodel", b"\xff\xfename")
+    with pytest.raises(CaffeError, match=r"odd.caffemodel: layer\[0\]: its name is not UTF-8"):
+        main(["weights", *words])
+
+
+def test_an_old_layers_name_that_is_no_text() -> None:
+    net = pb.NetParameter()
+    net.layers.add(name="xxxx")
+    Path("odd.caffemodel").write_bytes(net.SerializeToString().replace(b"xxxx", b"\xff\xfeab"))
+    with pytest.raises(CaffeError, match="a text in its layers is not UTF-8"):
+        main(["weights", "list", "odd.caffemodel"])
+
+
+def test_a_name_that_hdf5_cannot_hold() -> None:
+    _named("odd.caffemodel", b"a\0b")
+    with pytest.raises(CaffeError, match="its name contains a zero byte"):
+        main(["weights", "convert", "odd.caffemodel", "--out", "new.caffemodel.h5"])
+
+
+@pytest.mark.parametrize(("name", "shown"), [(b"", "''"), (b"a\x1b[31mb\nc", "a·[31mb·c")])
+def test_names_that_a_terminal_cannot_show(
+    name: bytes, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _named("odd.caffemodel", name)
+    assert main(["weights", "list", "odd.caffemodel"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{shown}  Convolution  (2)  2"
+    assert main(["weights", "diff", "odd.caffemodel", "old.caffemodel"]) == 1
+    assert f"{shown}: only in odd.caffemodel" in capsys.readouterr().out.splitlines()

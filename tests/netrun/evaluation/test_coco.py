@@ -17,7 +17,8 @@ from caffe_ir.text import parse
 from data_prep.cli import main as data_prep
 from netrun import Net, cli
 from netrun.evaluation.coco import CocoMetrics, Collector
-from ssd_common.errors import CaffeError
+from netrun.evaluation.coco_files import read_results, read_truth
+from ssd_common.errors import CaffeError, ParseError
 from tests.netrun.narrow import train_test_net
 
 
@@ -114,7 +115,7 @@ def test_the_command(tmp_path: Path, capsys) -> None:
 @pytest.mark.parametrize(
     ("annotations", "results", "said"),
     [
-        ("", "[]", "truth.json:1: is not JSON"),
+        ("", "[]", "truth.json:1:1: is not JSON"),
         ("[]", "[]", "truth.json: is no COCO annotation file: it has no list 'images'"),
         (json.dumps({**truth(SMALL), "annotations": []}), "[]", "truth.json: has no annotations"),
         (
@@ -150,6 +151,68 @@ def test_bad_files(tmp_path: Path, annotations: str | None, results: str, said: 
         cli.main(
             ["coco", str(tmp_path / "found.json"), "--annotations", str(tmp_path / "truth.json")]
         )
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "said"),
+    [
+        ("annotations", "bbox", [0, 0], "bbox should be"),
+        ("annotations", "bbox", None, "bbox should be"),
+        ("annotations", "bbox", [0, 0, 5, float("nan")], "bbox should be"),
+        ("annotations", "bbox", [0, 0, 5, 10**400], "bbox should be"),
+        ("annotations", "area", None, "area should be a number, not None"),
+        ("annotations", "area", 10**400, "area should be a number, not 1000"),
+        ("annotations", "iscrowd", 256, "iscrowd should be 0 or 1, not 256"),
+        ("annotations", "iscrowd", "0", "iscrowd should be 0 or 1, not '0'"),
+        ("annotations", "id", 10**400, "id should be a number or a text, not 1000"),
+        ("annotations", "image_id", [1], r"image_id should be a number or a text, not \[1\]"),
+        ("images", "id", {"a": 1}, "id should be a number or a text, not {'a': 1}"),
+        ("images", "id", "1", "ids are texts and numbers: '1' and 2"),
+        ("categories", "id", "1", "ids are texts and numbers: '1' and 2"),
+    ],
+)
+def test_values_that_are_no_truth(
+    tmp_path: Path, part: str, field: str, value: Any, said: str
+) -> None:
+    spoilt = truth(SMALL)
+    spoilt[part][0][field] = value
+    file = tmp_path / "truth.json"
+    file.write_text(json.dumps(spoilt))
+    with pytest.raises(ParseError, match=said):
+        read_truth(str(file))
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"score": True},
+        {"score": 10**400},
+        {"bbox": [0, 0, 5, 10**400]},
+        {"image_id": [1]},
+        {"category_id": {}},
+    ],
+)
+def test_values_that_are_no_detection(tmp_path: Path, spoilt: dict[str, Any]) -> None:
+    file = tmp_path / "found.json"
+    file.write_text(json.dumps([{**scored(SMALL, 0.5), **spoilt}]))
+    with pytest.raises(ParseError, match="entry 0: a detection has image_id"):
+        read_results(str(file), truth(SMALL))
+
+
+def test_deep_nesting_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "truth.json"
+    file.write_text("[" * 200_000)
+    with pytest.raises(ParseError, match="nested too deeply"):
+        read_truth(str(file))
+
+
+def test_ids_of_annotations_do_not_matter() -> None:
+    """COCOeval alone takes the object with the id 0 for one that nobody found."""
+    counted_from_0 = truth(SMALL, LARGE)
+    for i, annotation in enumerate(counted_from_0["annotations"]):
+        annotation["id"] = i
+    found = [scored(SMALL, 0.9), scored(LARGE, 0.8)]
+    assert CocoMetrics(counted_from_0, found).figures["AP"] == pytest.approx(1)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from netrun.engine.engine import Engine
 from netrun.runtime import memory
 from ssd_common.errors import CaffeError
 from tests.netrun.data import records
+from tests.netrun.fuzz import others
 from tests.netrun.fuzz.mutations import spoil_bytes, spoil_message, spoil_text
 from tests.netrun.fuzz.nets import NETS, SOLVER
 from tests.netrun.narrow import deploy_net, train_test_net
@@ -285,7 +286,7 @@ KINDS: dict[
 ] = {  # how often among all, and the case
     "net_text": (24, net_text),
     "net_message": (30, net_message),
-    "large_net": (3, large_net),
+    "large_net": (5, large_net),
     "solver": (8, solver),
     "caffemodel": (10, caffemodel),
     "solverstate": (8, solverstate),
@@ -295,6 +296,10 @@ KINDS: dict[
     "jpeg": (4, jpeg),
     "lmdb": (4, lmdb),
     "labelmap": (3, labelmap),
+    "weights_command": (3, others.weights_command),
+    "coco": (4, others.coco),
+    "dataset": (4, others.dataset),
+    "picture": (2, lambda draw: others.picture(draw, image())),
 }
 
 

@@ -260,3 +260,44 @@ def spoil_bytes(draw: random.Random, data: bytes) -> bytes:
     else:
         del out[at : at + length]
     return bytes(out)
+
+
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_VALUE = re.compile(rf"({_STRING}\s*:)|{_STRING}|-?\d+(?:\.\d+)?|\[(?=\d)[^\]]*\]")
+_ODD_JSON = (
+    "null",
+    "true",
+    "0",
+    "-1",
+    "0.5",
+    "256",
+    "NaN",
+    "Infinity",
+    "1e308",
+    "1" + "0" * 400,
+    "1" * 5000,
+    '""',
+    '"x"',
+    r'"a\u0000b"',
+    r'"\ud800"',
+    r'"a\nb"',
+    "{}",
+    '{"id": 1}',
+    "[]",
+    "[0, 0]",
+    "[1, 2, 3, null]",
+    "[" * 100_000,
+)
+
+
+def spoil_json(draw: random.Random, text: str) -> str:
+    """The text with other values in one to three places, or spoilt as any other bytes."""
+    if draw.random() < 0.15:
+        return spoil_bytes(draw, text.encode()).decode("utf-8", "replace")
+    for _ in range(draw.choice((1, 1, 1, 2, 3))):
+        places = [found for found in _VALUE.finditer(text) if not found[1]]  # no keys
+        if not places:
+            return text
+        place = draw.choice(places)
+        text = text[: place.start()] + draw.choice(_ODD_JSON) + text[place.end() :]
+    return text

@@ -26,7 +26,7 @@ def test_spoilt_files_are_refused_or_right(tmp_path: Path) -> None:
         "-m",
         "tests.netrun.fuzz",
         "--seed",
-        "1",
+        "2",
         "--cases",
         str(CASES),
         "--folder",

@@ -118,6 +118,7 @@ def test_what_fits_no_memory_is_refused_before_it_is_allocated() -> None:
             ),
             True,
         ),
+        (RuntimeError("could not create a primitive"), True),
         (RuntimeError("The size of tensor a (2) must match"), False),
         (CaffeError("out of memory on the CPU"), False),
     ],
