@@ -69,7 +69,7 @@ def walk(
     Caffe would refuse the net.
     """
     given = {name: tuple(shape) for name, shape in (inputs or {}).items()}
-    made = {top for layer in net.layer for top in layer.top}
+    made = {top for layer in net.layer for top in layer.top if top not in layer.bottom}
     read = {bottom for layer in net.layer for bottom in layer.bottom}
     for name in given:
         if name not in made | read:
@@ -144,17 +144,18 @@ def _bottom(layer: Layer, name: str, blobs: Mapping[str, Shape]) -> Shape:
 
 def _facts(layer: Layer, bottoms: Shapes, given: Mapping[str, Shape]) -> Facts:
     """Return the rule's facts, with the given shapes for the tops that have one."""
-    named = [given[top] for top in layer.top if top in given]
-    if not named:
+    # A top in place has its bottom's shape: that of the input, where it is one.
+    own = {top: given[top] for top in layer.top if top in given and top not in layer.bottom}
+    if not own:
         return facts(layer, bottoms)
     if layer.bottom and layer.type != "Python":
         message = "computes its top from its bottoms; only inputs can be given a shape"
         raise LayerError(layer.name, message, "top")
-    if len(named) == len(layer.top) and layer.type != "Parameter":
-        return Facts(named)
+    if len(own) == len(layer.top) and layer.type != "Parameter":
+        return Facts(list(own.values()))
     by_rule = facts(layer, bottoms)
     pairs = zip(layer.top, by_rule.tops, strict=True)
-    return Facts([given.get(top, shape) for top, shape in pairs], by_rule.params)
+    return Facts([own.get(top, shape) for top, shape in pairs], by_rule.params)
 
 
 def _check_repeated(layer: Layer, found: Facts) -> None:

@@ -11,7 +11,9 @@ repeats the outermost pixels.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import IO
 
 import cv2
 import numpy as np
@@ -27,17 +29,16 @@ caffe_pb2 = pb  # many scripts take it from caffe.io
 GREY = np.array([0.2125, 0.7154, 0.0721], np.float32)
 
 
-def load_image(filename: PathLike, color: bool = True) -> np.ndarray:
+def load_image(filename: PathLike | IO[bytes], color: bool = True) -> np.ndarray:
     """Read an image file, without its alpha channel.
+
+    filename: its path, or an open file, such as io.BytesIO, which is read from where it stands
 
     As in pycaffe, a photograph's orientation tag has no effect.
     Returns float32 in [0, 1], H x W x 3 in RGB order, or H x W x 1 in grey.
     Raises CaffeError for a file that is not an image.
     """
-    try:
-        data = np.fromfile(filename, np.uint8)
-    except OSError as error:
-        raise CaffeError(f"{filename}: {error.strerror or error}") from None
+    data = _bytes_of(filename)
     image = None
     if data.size:
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
@@ -54,6 +55,18 @@ def load_image(filename: PathLike, color: bool = True) -> np.ndarray:
     if color:
         return np.ascontiguousarray(rgb)
     return (rgb @ GREY)[:, :, np.newaxis]
+
+
+def _bytes_of(source: PathLike | IO[bytes]) -> np.ndarray:
+    """The bytes of a file, which is given by its path or open. Raises CaffeError."""
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            return np.fromfile(source, np.uint8)
+        return np.frombuffer(source.read(), np.uint8)
+    except OSError as error:
+        raise CaffeError(f"{source}: {error.strerror or error}") from None
+    except (AttributeError, TypeError):
+        raise CaffeError(f"{source!r}: neither a path nor a file open for bytes") from None
 
 
 def resize_image(

@@ -6,6 +6,8 @@ import io
 import tokenize
 from tokenize import TokenInfo
 
+import numpy as np
+
 # Python 2's names for objects that have another name in Python 3.
 RENAMED = {"xrange": range, "raw_input": input, "unicode": str}
 GONE = {
@@ -23,6 +25,29 @@ GONE = {
     "StringIO": "io.StringIO",
     "unichr": "chr",
     "urllib2": "urllib.request",
+}
+# Names that NumPy 2 has no more, or NumPy 1.24 already had not, and what they meant.
+NUMPY = {
+    "float": float,
+    "int": int,
+    "bool": bool,
+    "object": object,
+    "str": str,
+    "complex": complex,
+    "long": int,
+    "unicode": str,
+    "float_": np.float64,
+    "complex_": np.complex128,
+    "string_": np.bytes_,
+    "unicode_": np.str_,
+    "Inf": np.inf,
+    "Infinity": np.inf,
+    "infty": np.inf,
+    "NaN": np.nan,
+    "product": np.prod,
+    "cumproduct": np.cumprod,
+    "alltrue": np.all,
+    "sometrue": np.any,
 }
 _BETWEEN = (tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
 _OPENING = "([{"

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 
+import numpy as np
+
 import caffe_ir
 import ssd_common
 from netrun.pycaffe import import_hook, python2
@@ -68,6 +70,9 @@ def _add_python2_names() -> None:
     for name, value in python2.RENAMED.items():
         if not hasattr(builtins, name):
             setattr(builtins, name, value)
+    for name, meaning in python2.NUMPY.items():
+        if name not in vars(np):
+            setattr(np, name, meaning)
 
 
 def _run_main(script: str, module: bool) -> None:

@@ -229,3 +229,20 @@ def test_walking_changes_nothing() -> None:
     before = text.dumps(net)
     walk(net)
     assert text.dumps(net) == before
+
+
+IN_PLACE = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 1 dim: 8 dim: 8 } } }
+layer { name: "twice" type: "Power" bottom: "x" top: "x" power_param { scale: 2 } }
+layer { name: "c" type: "Convolution" bottom: "x" top: "c"
+  convolution_param { num_output: 2 kernel_size: 3 } }
+"""
+
+
+def test_an_input_that_a_layer_overwrites_can_be_given_a_shape() -> None:
+    net = text.parse(IN_PLACE, pb.NetParameter)
+    assert walk(net, {"x": (1, 1, 12, 16)}).blobs["c"] == (1, 2, 10, 14)
+    del net.layer[0]  # now no layer makes it
+    assert walk(net, {"x": (1, 1, 12, 16)}).blobs["c"] == (1, 2, 10, 14)
+    with pytest.raises(LayerError, match="computes its top from its bottoms"):
+        walk(net, {"x": (1, 1, 12, 16), "c": (1, 2, 10, 14)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -183,3 +184,16 @@ def test_arrays_go_through_messages() -> None:
         io.array_to_datum(array[0])
     with pytest.raises(CaffeError, match="encoded image"):
         io.datum_to_array(pb.Datum(encoded=True, data=b"x"))
+
+
+def test_an_open_file_is_read_like_the_file_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "x.png"
+    cv2.imwrite(str(path), RNG.integers(0, 256, (3, 4, 3)).astype(np.uint8))
+    held = BytesIO(path.read_bytes())
+    assert np.array_equal(io.load_image(held), io.load_image(path))
+    with path.open("rb") as file:
+        assert io.load_image(file, color=False).shape == (3, 4, 1)
+    with pytest.raises(CaffeError, match="not an image"):
+        io.load_image(BytesIO(b""))
+    with pytest.raises(CaffeError, match=r"^5: neither a path nor a file"):
+        io.load_image(5)  # type: ignore[arg-type]

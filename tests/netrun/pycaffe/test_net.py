@@ -379,3 +379,13 @@ def test_cuda_computes_what_the_cpu_does() -> None:
     np.testing.assert_allclose(
         nets[0].params["a"][0].diff, nets[1].params["a"][0].diff, rtol=1e-4, atol=1e-5
     )
+
+
+def test_reshape_follows_an_input_that_a_layer_overwrites() -> None:
+    words = data("x", 1, 1, 8, 8) + layer("Power", "x", "x", "power_param { scale: 2 }", name="p")
+    fields = "convolution_param { num_output: 2 kernel_size: 3 }"
+    net = build(words + layer("Convolution", "x", "y", fields))
+    net.blobs["x"].reshape(1, 1, 12, 16)
+    net.reshape()
+    assert net.blobs["y"].shape == (1, 2, 10, 14)
+    assert net.forward()["y"].shape == (1, 2, 10, 14)

@@ -322,3 +322,18 @@ def test_the_forks_ssd_pascal_writes_the_released_nets(tmp_path: Path) -> None:
         assert text.parse(found, kind) == text.parse(
             (SHARED / f"reference/prototxt/ssd300_voc0712/{name}.prototxt").read_text(), kind
         )
+
+
+def test_numpys_old_names_are_there_and_only_there(tmp_path: Path) -> None:
+    script = tmp_path / "old.py"
+    script.write_text(
+        "import numpy as np\n"
+        "print(np.zeros(2, dtype=np.float).dtype, np.int is int, np.array([1], np.object).dtype)\n"
+        "print(np.ones(1, np.bool).dtype, np.Inf, np.product([2, 3]))\n"
+    )
+    before = set(vars(np))
+    command = [sys.executable, "-m", "netrun", "python", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["float64 True object", "bool inf 6"]
+    assert set(vars(np)) == before
