@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from netgen.commands import flags
 from netgen.reports.answers import KEYS
-from ssd_common.arguments import Parser, at_least, offer, positive
+from ssd_common.arguments import Parser, at_least, offer, positive, with_help
+from ssd_common.errors import UsageError
 
 if TYPE_CHECKING:
     from netgen.run import Run
@@ -53,6 +54,8 @@ def _add_data_flags(parser: Parser) -> None:
         metavar="N|HxW",
         help="another input size in pixels: side, or height x width",
     )
+    add("--height", type=positive, metavar="H", help="with --width: the same as --size HxW")
+    add("--width", type=positive, metavar="W", help="with --height: the same as --size HxW")
     add(
         "--classes",
         type=at_least(2, ", background included"),
@@ -143,6 +146,21 @@ def _size(text: str) -> int | tuple[int, int]:
     return int(height), int(width)
 
 
+def _given_size(args: argparse.Namespace) -> int | tuple[int, int] | None:
+    """Return the input size that the flags ask for, height first; None without one.
+
+    Raises UsageError for a height without a width, and for two sizes.
+    """
+    sides = (args.height, args.width)
+    if sides == (None, None):
+        return args.size
+    if args.size is not None:
+        raise UsageError(with_help("--size with --height and --width: give one of them", args.prog))
+    if None in sides:
+        raise UsageError(with_help("--height and --width go together", args.prog))
+    return sides
+
+
 def run(args: argparse.Namespace) -> None:
     """Print facts, check the files, or write them.
 
@@ -174,7 +192,7 @@ def _options(args: argparse.Namespace) -> Options:
         "batch_per_gpu": args.batch_per_gpu,
         "batch": args.batch,
         "iterations": args.iters,
-        "size": args.size,
+        "size": _given_size(args),
         "classes": args.classes,
         "backbone": args.backbone,
     }
@@ -196,5 +214,8 @@ def _write(run: Run, *, quiet: bool) -> None:
         if written:
             what = "wrote " + ", ".join(_name(path, run.net_folder) for path in written)
         print(f"{run.net_folder}: {what} ({run.plan})")
+        height, width = run.image_size
+        if height != width:
+            print(f"input {width} wide, {height} high")
     if run.plan.effective != run.plan.wanted:
         sys.stderr.write(f"netgen: {run.id}: {run.plan}\n")

@@ -81,6 +81,7 @@ class Engine:
         pairs = zip(self.layer_list, self._param_blobs, strict=True)
         self.params = {layer.name: blobs for layer, blobs in pairs if blobs}
         self.runner = Runner(self.param, parts, self.blobs, context)
+        self._records_backward = False
         self._taken: set[str] = set()  # the layers that files of weights have given
         if weights is not None:
             self.copy_from(weights)
@@ -171,7 +172,11 @@ class Engine:
 
     @property
     def _trains(self) -> bool:
-        return self.phase == pb.TRAIN or self.param.force_backward
+        return self.phase == pb.TRAIN or self.param.force_backward or self._records_backward
+
+    def record_backward(self) -> None:
+        """Have passes in TEST, too, record what autograd needs to go back from `loss`."""
+        self._records_backward = True
 
     def keep(self, *names: str) -> None:
         """Keep these blobs after every run, even where `options.keep_blobs` is False."""

@@ -56,6 +56,9 @@ def time(
 ) -> Timing:
     """Time a model's passes and layers, and log it as Caffe does.
 
+    The backward pass starts from the net's loss, in TEST as in TRAIN; a log line says so where no
+    layer has a loss.
+
     model: net prototxt.
     weights: trained weights (default: the fillers').
     phase: pb.TRAIN or pb.TEST.
@@ -76,6 +79,7 @@ def time(
         device=device,
         options=options,
     )
+    net.record_backward()
     watch = _Stopwatch(device)
     try:
         _warm_up(net)
@@ -183,6 +187,10 @@ def _warm_up(net: Engine) -> None:
     log.info("Performing Backward", at="caffe.cpp:361")
     if net.loss.requires_grad:
         net.loss.backward()
+        return
+    phase = pb.Phase.Name(net.phase)
+    lacks = "layer has a loss with a gradient"
+    log.info(f"No {lacks} in {phase}: there is no backward pass to time, and its times are 0.")
 
 
 def _measure(net: Engine, watch: _Stopwatch, iterations: int) -> float:

@@ -6,6 +6,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from netrun.engine.engine import Engine
 from netrun.evaluation.ap_versions import AP_VERSIONS
 from netrun.training import snapshot
+from netrun.training.losses import remedy
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
 
@@ -28,14 +29,17 @@ def check(param: pb.SolverParameter) -> None:
         raise CaffeError(f"solver: unknown ap_version '{version}'{near}")
 
 
-def check_weights(net: Engine, iteration: int, kept: str) -> None:
+def check_weights(net: Engine, iteration: int, base_lr: float, kept: str) -> None:
     """Refuse a snapshot with weights that are not finite.
 
     iteration: how often the weights have been updated.
+    base_lr: the solver's.
     kept: the last good snapshot, as the end of the message.
-    Raises CaffeError with the blob's layer and number.
+    Raises CaffeError with the blob's layer and number, and what to try.
     """
     for blob in net.learnable:
         if not blob.tensor.isfinite().all():
             bad = f"blob {blob.index} of layer '{blob.layer}' is not finite"
-            raise CaffeError(f"iteration {iteration}: not writing a snapshot: {bad}{kept}")
+            advice = remedy(net, base_lr)
+            what = f"not writing a snapshot: {bad}; {advice}{kept}"
+            raise CaffeError(f"iteration {iteration}: {what}")

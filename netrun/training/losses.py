@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from netrun.engine.engine import Engine
+from netrun.layers.registry import Layer
 
 
 class NonFiniteLoss(Exception):
@@ -118,3 +119,21 @@ def first_non_finite(net: Engine) -> str:
                 return f"'{name}' (top of layer '{layer.name}')"
             seen.add(name)
     return "none any more; the loss recovered"
+
+
+def remedy(net: Engine, base_lr: float) -> str:
+    """Return what to try after values that are not finite, as the end of an error.
+
+    base_lr: the solver's.
+    """
+    for layer in net.layer_list:
+        if layer.type == "BatchNorm" and _lacks_statistics(layer):
+            known = f"BatchNorm layer '{layer.name}' has use_global_stats but no statistics"
+            return f"{known}: start from weights that have them"
+    return f"try a base_lr below {base_lr:g}, or a warm-up (a lower rate for the first iterations)"
+
+
+def _lacks_statistics(layer: Layer) -> bool:
+    """Whether a BatchNorm layer in TRAIN divides by statistics that no weights have given."""
+    weight_of_sums = layer.blobs[2]
+    return layer.param.batch_norm_param.use_global_stats and not bool(weight_of_sums.any())

@@ -20,7 +20,7 @@ from netrun.training import passes, snapshot, sources, testing
 from netrun.training.actions import Action
 from netrun.training.callback import Callback, Processes
 from netrun.training.checks import check, check_weights
-from netrun.training.losses import LossWindow, NonFiniteLoss, first_non_finite
+from netrun.training.losses import LossWindow, NonFiniteLoss, first_non_finite, remedy
 from netrun.training.lr_policy import Schedule
 from netrun.training.updates import Updater
 from ssd_common.errors import CaffeError
@@ -238,9 +238,9 @@ class Solver:
         except NonFiniteLoss as error:
             culprit = first_non_finite(self.net)
             iteration = self.iter - error.passes_ago
-            found = f"first non-finite blob: {culprit}; {self._newest_snapshot()}"
-            loss = f"the loss is {error.loss:g}"
-            raise CaffeError(f"iteration {iteration}: {loss}; {found}") from None
+            found = f"the loss is {error.loss:g}; first non-finite blob: {culprit}"
+            advice = f"{remedy(self.net, self.param.base_lr)}; {self._newest_snapshot()}"
+            raise CaffeError(f"iteration {iteration}: {found}; {advice}") from None
 
     def _newest_snapshot(self) -> str:
         """Describe the snapshot from which a failed run can continue."""
@@ -294,7 +294,7 @@ class Solver:
         kept = ""
         if self.last_snapshot:
             kept = f" (the last good snapshot is {self.last_snapshot})"
-        check_weights(self.net, self.iter, kept)
+        check_weights(self.net, self.iter, self.param.base_lr, kept)
         with snapshot.errors_named(self.iter, kept):
             self.last_snapshot = self._write_snapshot()
         self._kept_iter = self.iter

@@ -13,7 +13,7 @@ from netgen.heads.multibox import MultiBox
 from netgen.heads.priors import SSD300, derive
 from netgen.reports.walks import centres_inside, prior_layers, walk_net
 from netgen.zoo.registry import entries
-from ssd_common.errors import CaffeError
+from ssd_common.errors import CaffeError, UsageError
 
 
 def sizes(zoo_id: str, **options) -> list[tuple[int, ...]]:
@@ -164,8 +164,40 @@ def test_command_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     main(["build", "fssd300", "--size", "320x192", "--classes", "4", "--backbone", "resnet101"])
-    assert capsys.readouterr().out.startswith("runs/fssd320x192_resnet101_voc0712: wrote")
+    said = capsys.readouterr().out
+    assert said.startswith("runs/fssd320x192_resnet101_voc0712: wrote")
+    assert said.endswith("\ninput 192 wide, 320 high\n")
     assert not Path("prototxt").exists()
     for wrong in ("320*192", "x3", "big"):
         with pytest.raises(CaffeError, match="height and width"):
             main(["build", "fssd300", "--size", wrong])
+
+
+def test_height_and_width(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They write what --size HxW writes, and the sides are echoed by name."""
+    monkeypatch.chdir(tmp_path)
+    main(["build", "fssd300", "--width", "640", "--height", "360", "--out", "a/x"])
+    assert capsys.readouterr().out.endswith("\ninput 640 wide, 360 high\n")
+    main(["build", "fssd300", "--size", "360x640", "--out", "b/x"])
+    assert capsys.readouterr().out.endswith("\ninput 640 wide, 360 high\n")
+    files = [Path(out, "x/deploy.prototxt").read_text() for out in ("a", "b")]
+    assert files[0].replace('"a/x/', '"b/x/') == files[1]
+    assert "dim: 360 dim: 640" in " ".join(files[0].split())
+    main(["build", "fssd300", "--height", "320", "--width", "320", "--out", "c"])
+    assert " wide, " not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--height", "360"], "--height and --width go together; see netgen build --help"),
+        (["--width", "640"], "--height and --width go together; see netgen build --help"),
+        (["--size", "300", "--height", "360", "--width", "640"], "give one of them"),
+        (["--height", "0", "--width", "640"], "--height"),
+    ],
+)
+def test_half_a_size_and_two_sizes(flags: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        main(["build", "fssd300", *flags])

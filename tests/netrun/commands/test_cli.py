@@ -188,6 +188,7 @@ def test_time_and_device_query(here: Path, capsys) -> None:
     assert each["conv1", "forward"] > 0
     assert each["conv1", "backward"] > 0
     assert each["prior", "backward"] == 0  # no gradient passes through it
+    assert "no backward pass to time" not in said
     for way in ("forward", "backward"):
         whole = float(re.search(rf"Average {way.title()} pass: (\S+) ms", said)[1])
         assert (
@@ -195,6 +196,35 @@ def test_time_and_device_query(here: Path, capsys) -> None:
         )  # six digits each
     assert netrun("device_query", "-logtostderr", "--minloglevel=1", "-v", "1") == 0
     assert "CPU: " in capsys.readouterr().out
+
+
+LOSS = """layer { name: "x" type: "DummyData" top: "x" top: "y" dummy_data_param {
+  shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } data_filler { type: "gaussian" } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "in_place" type: "ReLU" bottom: "ip" top: "ip" }
+layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "y" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+@pytest.mark.parametrize("loss", [True, False])
+def test_time_of_a_backward_in_both_phases(
+    phase: str, loss: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`caffe time` goes back from the loss in TEST as well; without a loss, a line says so."""
+    net = LOSS
+    if not loss:
+        net = LOSS[: LOSS.index('layer { name: "loss"')]
+    (tmp_path / "net.prototxt").write_text(net)
+    command = ("time", "--model", str(tmp_path / "net.prototxt"), "--iterations", "1")
+    assert netrun(*command, "--phase", phase) == 0
+    said = capsys.readouterr().err
+    found = re.search(r" ip\tbackward: (\S+) ms", said)
+    assert found
+    assert (float(found[1]) > 0) == loss
+    without = f"No layer has a loss with a gradient in {phase}: there is no backward pass to time"
+    assert (without in said) != loss
 
 
 def test_latest_resumes_and_weights_start_anew(here: Path, capsys) -> None:

@@ -236,18 +236,39 @@ def test_processes_agree_on_what_each_was_asked_for(tmp_path) -> None:
     assert not (tmp_path / "a_iter_1.solverstate").exists()
 
 
+@pytest.mark.parametrize(
+    ("weight", "advice"),
+    [
+        (0, "BatchNorm layer 'bn' has use_global_stats but no statistics: start from weights"),
+        (1, "try a base_lr below 0.1, or a warm-up"),
+    ],
+)
+def test_non_finite_loss_names_missing_statistics(weight: float, advice: str) -> None:
+    norm = """layer { name: "bn" type: "BatchNorm" bottom: "x" top: "bn"
+      batch_norm_param { use_global_stats: true } } layer { name: "ip" """
+    net = TINY.replace('layer { name: "ip" ', norm).replace(
+        'bottom: "x" top: "ip"', 'bottom: "bn" top: "ip"'
+    )
+    solver = tiny(net=net)
+    solver.net.params["bn"][2].data[0] = weight
+    solver.net.params["ip"][1].data[0] = np.inf
+    with pytest.raises(CaffeError, match=advice):
+        solver.step(1)
+
+
 def test_non_finite_loss_names_the_first_blob(tmp_path) -> None:
     solver = tiny(f'snapshot: 2 snapshot_prefix: "{tmp_path}/a"')
     solver.step(2)
     solver.net.params["ip"][1].data[0] = np.inf
     said = (
         r"iteration 2: the loss is (inf|nan); first non-finite blob: blob 1 of layer "
-        r"'ip'.*a_iter_2.solverstate"
+        r"'ip'.*; try a base_lr below 0.1, or a warm-up.*a_iter_2.solverstate"
     )
     with pytest.raises(CaffeError, match=said):
         solver.step(1)
     with pytest.raises(
-        CaffeError, match="not writing a snapshot: blob 1 of layer 'ip' is not finite"
+        CaffeError,
+        match=r"not writing a snapshot: blob 1 of layer 'ip' is not finite; try a base_lr below",
     ):
         solver.snapshot()
 
