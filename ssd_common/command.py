@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ssd_common import image_limits
 from ssd_common.arguments import Parser, unknown_argument, unknown_command, with_help
 from ssd_common.errors import CaffeError, UsageError
 from ssd_common.installation import missing_package
@@ -144,6 +145,7 @@ class Program:
         args.command = name
         args.argv = own
         args.rest = rest
+        image_limits.apply(args)
         with self.loading():
             for heavy in getattr(command, "HEAVY", ()):
                 importlib.import_module(heavy)

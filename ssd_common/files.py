@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,22 @@ def read_bytes(path: PathLike) -> bytes:
     if not data or data.isspace():
         raise ParseError(str(path), "is empty")
     return data
+
+
+def read_regular(path: PathLike) -> bytes:
+    """Read a regular file's bytes: a device may have no end, and a pipe may never have a byte.
+
+    Raises OSError where it cannot be read, CaffeError for what is no regular file.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise CaffeError(f"{path}: not a regular file")
+        return file.read()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file, without waiting for the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def write_atomic(path: PathLike, data: bytes | str) -> None:

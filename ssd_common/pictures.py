@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ssd_common.image_limits import chunks_fit, refuse_too_large, too_large
+
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 _SMALL_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _PAPER = (255, 255, 255)
@@ -16,6 +18,25 @@ _INK = (40, 40, 40)
 _MOUNT = 235  # grey around a thumbnail
 _FOOT = 24  # pixels below a square, for its caption
 _CAPTION_SCALE = 0.42
+
+
+def decoded(data: bytes, flags: int) -> np.ndarray | None:
+    """Decode an image file's bytes as cv2.imdecode does; None where that fails.
+
+    flags: cv2.IMREAD_…
+    Raises CaffeError for an image of more pixels than the limit, before it takes their memory.
+    """
+    if not data:
+        return None
+    refuse_too_large(data)
+    if not chunks_fit(data):
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:  # a damaged header may give an absurd size
+        if "CV_IO_MAX_IMAGE" in str(error):
+            raise too_large("its pixels") from None
+    return None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import NamedTuple
 
 import cv2
-import numpy as np
 from tqdm import tqdm
 
 from data_prep.build.class_map import class_map
@@ -23,6 +22,7 @@ from data_prep.sources.choice import Choice
 from data_prep.sources.selection import Selection
 from data_prep.sources.source import Item, Source
 from ssd_common.errors import CaffeError
+from ssd_common.pictures import decoded
 
 
 class Checked(NamedTuple):
@@ -159,7 +159,6 @@ def _check_items(job: _Job, _: int, items: list[Item]) -> list[_CheckedItem]:
 def _read_and_decode(path: str, encoding: Encoding, stated: tuple[int, int]) -> EncodedImage:
     """Read an image, and decode it to its end. Raises CaffeError where it cannot be decoded."""
     image = read_image(path, encoding, stated)
-    data = np.frombuffer(image.data, np.uint8)
-    if cv2.imdecode(data, cv2.IMREAD_COLOR) is None:
+    if decoded(image.data, cv2.IMREAD_COLOR) is None:
         raise CaffeError(f"{path}: not an image that OpenCV can read")
     return image

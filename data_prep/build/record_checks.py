@@ -10,6 +10,8 @@ import numpy as np
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import records
 from data_prep.checks.faults import Fault
+from ssd_common.errors import CaffeError
+from ssd_common.pictures import decoded
 
 
 class CheckedRecord(NamedTuple):
@@ -76,7 +78,11 @@ def _check_image(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, i
     if records.is_truncated_jpeg(datum.data):
         faults.append(Fault("bad-image", key, "a JPEG that is cut short"))
         return 0, 0
-    image = _decoded(datum.data)
+    try:
+        image = decoded(datum.data, cv2.IMREAD_UNCHANGED)  # as Caffe: EXIF does not count
+    except CaffeError as error:
+        faults.append(Fault("bad-image", key, f"an image that is too large: {error}"))
+        return 0, 0
     if image is None:
         faults.append(Fault("bad-image", key, "an image that cannot be decoded"))
         return 0, 0
@@ -117,16 +123,6 @@ def _size_fault(stated: tuple[int, int], size: tuple[int, int], key: str) -> Fau
         return Fault("turned", key, message)
     message = f"the datum says {shape_text(stated)}, but the image is {shape_text(size)}"
     return Fault("bad-size", key, message)
-
-
-def _decoded(data: bytes) -> np.ndarray | None:
-    """Decode an image as Caffe does, without its EXIF orientation; None if that fails."""
-    if not data:
-        return None
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return None
 
 
 def _box_fault(box: pb.NormalizedBBox) -> tuple[str, str] | None:

@@ -44,6 +44,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             help="decode every image, where a build only reads the header of a JPEG",
         )
         flags.add_strict(added)
+        flags.add_max_pixels(added)
 
 
 def run(args: argparse.Namespace) -> None:

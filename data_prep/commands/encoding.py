@@ -25,6 +25,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     _add_records(group)
     group = parser.add_argument_group("work")
     flags.add_workers(group, "images at a time")
+    flags.add_max_pixels(group)
     group.add_argument(
         "--shards",
         type=positive,

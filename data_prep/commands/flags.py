@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data_prep.checks.report import Report
 from data_prep.sources.choice import Choice
+from ssd_common import image_limits
 from ssd_common.arguments import positive
 from ssd_common.errors import CaffeError
 from ssd_common.words import counted
@@ -127,6 +128,11 @@ def add_report(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="write everything that is wrong, a line each, or for FILE.json as JSON",
     )
+
+
+def add_max_pixels(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add `--max-pixels`, for commands that decode images."""
+    image_limits.add_flag(parser)
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:

@@ -44,6 +44,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="another order of the training images (default: 0)",
     )
     flags.add_workers(parser, "processes")
+    flags.add_max_pixels(parser)
     flags.add_fix(parser)
     flags.add_overwrite(parser)
 

@@ -40,6 +40,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of the augmentation (default: 0)",
     )
+    flags.add_max_pixels(parser)
 
 
 def run(args: argparse.Namespace) -> None:

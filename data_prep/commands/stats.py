@@ -54,6 +54,7 @@ def _add_lmdbs(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
+    flags.add_max_pixels(parser)
     parser.add_argument(
         "--net",
         metavar="ID|FILE",

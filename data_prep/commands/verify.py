@@ -26,6 +26,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     flags.add_report(parser)
     flags.add_strict(parser)
+    flags.add_max_pixels(parser)
 
 
 def run(args: argparse.Namespace) -> None:

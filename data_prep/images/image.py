@@ -15,6 +15,9 @@ import numpy as np
 from data_prep.images.encoding import COPIED, JPEG_NAMES, KIND_NAMES, Encoding
 from data_prep.images.image_header import Header, is_cut_short, read_header
 from ssd_common.errors import CaffeError
+from ssd_common.files import read_regular
+from ssd_common.image_limits import chunks_fit, refuse_too_large
+from ssd_common.pictures import decoded
 
 # read_image reports what cannot be decoded, with its file.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -92,14 +95,22 @@ def read_image(
 
 
 def _read_whole(path: str | Path) -> bytes:
-    """Return the bytes of a file. Raises CaffeError if it is empty or cut short."""
-    with open(path, "rb") as file:
-        data = file.read()
+    """Return the bytes of a file.
+
+    Raises CaffeError if it is empty, cut short or no regular file, or has too many pixels.
+    """
+    data = read_regular(path)
     if not data:
         raise CaffeError(f"{path}: empty file")
     kind = is_cut_short(data)
     if kind:
         raise CaffeError(f"{path}: {kind} image cut short (no end of image)")
+    if not chunks_fit(data):
+        raise CaffeError(f"{path}: PNG image damaged (a chunk is longer than the file)")
+    try:
+        refuse_too_large(data)
+    except CaffeError as error:
+        raise CaffeError(f"{path}: {error}") from None
     return data
 
 
@@ -189,9 +200,9 @@ def _decode(
     else:
         flags |= cv2.IMREAD_COLOR
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        pixels = None
+        pixels = decoded(data, flags)
+    except CaffeError as error:
+        raise CaffeError(f"{path}: {error}") from None
     if pixels is None:
         hint = ""
         if data[:3] == b"GIF" and _OPENCV < (4, 11):

@@ -13,6 +13,7 @@ from data_prep.images.image_header import read_header
 from data_prep.sources import fields
 from data_prep.sources.source import Item
 from ssd_common.errors import CaffeError
+from ssd_common.files import read_regular
 from ssd_common.suggest import suggest
 
 NO_TEXT = "it is neither UTF-8 nor UTF-16 text (save it as UTF-8, or: iconv -f CP1252 -t UTF-8)"
@@ -188,7 +189,7 @@ def size_of(image: Path) -> tuple[int, int]:
     from data_prep.images.image import read_image  # noqa: PLC0415
 
     try:
-        header = read_header(image.read_bytes())
+        header = read_header(read_regular(image))
         if header:
             height, width = header.upright
             return width, height

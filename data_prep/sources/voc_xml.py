@@ -9,6 +9,7 @@ from xml.parsers import expat
 from data_prep.sources import fields
 from data_prep.sources.source import Annotation, Object, read_each
 from ssd_common.errors import ParseError
+from ssd_common.files import read_regular
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -23,8 +24,7 @@ def read_annotation(path: str | Path) -> Annotation:
     Raises ParseError with file and line; OSError if it cannot be opened.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadXMLToAnnotatedDatum.
     """
-    with open(path, "rb") as file:
-        data = file.read()
+    data = read_regular(path)
     plain = _read_plain(data)
     if plain:
         return plain

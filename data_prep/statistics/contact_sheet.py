@@ -145,7 +145,10 @@ def _pixels(datum: pb.Datum) -> np.ndarray | None:
     if not datum.data:
         return None
     if datum.encoded:
-        return cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_COLOR)
+        try:
+            return pictures.decoded(datum.data, cv2.IMREAD_COLOR)
+        except CaffeError:  # too large
+            return None
     try:
         image = records.raw_pixels(datum).transpose(1, 2, 0)
     except records.CorruptRecord:

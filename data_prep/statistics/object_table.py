@@ -20,6 +20,9 @@ from data_prep.checks.item_checks import Rules, inspect
 from data_prep.images.image import read_image
 from data_prep.sources import label_map
 from data_prep.sources.source import Item, Source
+from ssd_common.errors import CaffeError
+from ssd_common.image_limits import declared_size
+from ssd_common.pictures import decoded
 
 Row = tuple[str, records.Corners]  # class; xmin, ymin, xmax, ymax, normalised
 
@@ -127,9 +130,10 @@ def _records(path: Path, names: dict[int, str]) -> Iterator[tuple[int, int, list
 
 def _decoded_size(datum: pb.Datum) -> tuple[int, int]:
     """Return (width, height) of an image whose datum does not state it; 0 where decoding fails."""
-    if not datum.data:
-        return 0, 0
-    image = cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        image = decoded(datum.data, cv2.IMREAD_UNCHANGED)
+    except CaffeError:  # too large
+        return declared_size(datum.data)
     if image is None:
         return 0, 0
     return image.shape[1], image.shape[0]

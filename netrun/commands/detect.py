@@ -75,6 +75,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="images at once (default: 1)",
     )
     flags.add_suppression(parser)
+    flags.add_max_pixels(parser)
     flags.add_device(parser)
     flags.add_glog(parser)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from netrun.runtime import log
 from netrun.runtime.options import PRECISIONS, RunOptions
+from ssd_common import image_limits
 from ssd_common.arguments import positive, switch
 from ssd_common.errors import CaffeError
 
@@ -124,6 +125,11 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="stop at a corrupt record, image or box instead of leaving it out",
     )
+
+
+def add_max_pixels(parser: argparse.ArgumentParser) -> None:
+    """Add --max-pixels."""
+    image_limits.add_flag(parser)
 
 
 def add_suppression(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 
+from netrun.commands import flags
 from netrun.runtime import log
 from ssd_common.arguments import positive
 
@@ -56,6 +57,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of the random numbers, as a solver's random_seed (default: 0)",
     )
+    flags.add_max_pixels(parser)
 
 
 def run(args: argparse.Namespace) -> int:

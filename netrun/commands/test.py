@@ -61,6 +61,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     flags.add_device(parser)
     flags.add_state(parser)
     flags.add_strict(parser)
+    flags.add_max_pixels(parser)
     flags.add_log(parser)
 
 

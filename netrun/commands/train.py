@@ -51,6 +51,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="several processes: BatchNorm over all their batches, not each over its own",
     )
     flags.add_strict(parser)
+    flags.add_max_pixels(parser)
     flags.add_log(parser)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +20,7 @@ from caffe_ir.records import (
 )
 from netrun.data.boxes import Annotations
 from ssd_common.errors import CaffeError
+from ssd_common.pictures import decoded
 
 NO_OBJECTS = Annotations(
     np.empty((0, 4), np.float32),
@@ -168,10 +168,10 @@ def decode_image(
         flag = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     elif force_gray:
         flag = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
-    image = None
-    with suppress(cv2.error):  # a damaged header may give an absurd size
-        if data:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    try:
+        image = decoded(data, flag)
+    except CaffeError as error:
+        raise CorruptRecord(f"an image that is too large: {error}") from None
     if image is None:
         raise CorruptRecord("an image that cannot be decoded")
     if image.dtype != np.uint8:

@@ -14,8 +14,8 @@ from caffe_ir.lmdb_reader import LmdbReader, key_text
 from caffe_ir.records import CorruptRecord
 from netrun.data.datum import decode
 from ssd_common.errors import CaffeError
-from ssd_common.files import PathLike
-from ssd_common.pictures import Box
+from ssd_common.files import PathLike, read_regular
+from ssd_common.pictures import Box, decoded
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -103,12 +103,11 @@ def _of_files(root: Path) -> Iterator[Picture]:
 
 
 def _read(path: Path) -> np.ndarray:
-    image = None
-    if path.stat().st_size:
-        try:
-            image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-        except cv2.error as error:
-            raise CaffeError(f"{path}: not an image that can be read: {error.err}") from None
+    data = read_regular(path)
+    try:
+        image = decoded(data, cv2.IMREAD_COLOR)
+    except CaffeError as error:
+        raise CaffeError(f"{path}: {error}") from None
     if image is None:
         raise CaffeError(f"{path}: not an image that can be read")
     return image

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol
 
 import cv2
@@ -15,7 +14,7 @@ from caffe_ir.records import CorruptRecord
 from caffe_ir.rules.registry import Shape
 from netrun.data.datum import NO_OBJECTS, Sample, decode_image
 from ssd_common.errors import CaffeError
-from ssd_common.files import read_bytes
+from ssd_common.files import read_bytes, read_regular
 
 # Philox keys with a second word of this or more belong to no sample.
 _ORDERS = 1 << 63
@@ -87,9 +86,11 @@ class ImageList:
         """
         name = self.keys[index].decode("utf-8", "surrogateescape")
         try:
-            return Path(self._root + name).read_bytes()
+            return read_regular(self._root + name)
         except OSError as error:
             raise CorruptRecord(error.strerror or str(error)) from None
+        except CaffeError as error:
+            raise CorruptRecord(str(error)) from None
 
     def sample(self, index: int) -> Sample:
         """Read an image, scaled to `size`, and its label.

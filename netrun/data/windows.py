@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -20,7 +19,7 @@ from netrun.data.boxes import Annotations
 from netrun.data.datum import NO_OBJECTS, Sample, decode_image
 from netrun.data.transform import Transformer
 from ssd_common.errors import CaffeError
-from ssd_common.files import read_bytes
+from ssd_common.files import read_bytes, read_regular
 
 # Philox keys with a second word of this or more choose windows.
 _PICKS = 1 << 62
@@ -142,9 +141,11 @@ class WindowFile:
         """
         image, label, (x1, y1, x2, y2) = self._windows[record]
         try:
-            data = Path(self._images[image]).read_bytes()
+            data = read_regular(self._images[image])
         except OSError as error:
             raise CorruptRecord(error.strerror or str(error)) from None
+        except CaffeError as error:
+            raise CorruptRecord(str(error)) from None
         pixels = decode_image(pb.Datum(encoded=True, data=data), True)
         return WindowSample(pixels, NO_OBJECTS, label, window=(x1, y1, x2, y2))
 

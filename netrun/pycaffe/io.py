@@ -20,7 +20,8 @@ import numpy as np
 
 from caffe_ir import caffe_ir_pb2 as pb
 from ssd_common.errors import CaffeError
-from ssd_common.files import PathLike
+from ssd_common.files import PathLike, read_regular
+from ssd_common.pictures import decoded
 from ssd_common.suggest import suggest
 
 caffe_pb2 = pb  # many scripts take it from caffe.io
@@ -39,9 +40,10 @@ def load_image(filename: PathLike | IO[bytes], color: bool = True) -> np.ndarray
     Raises CaffeError for a file that is not an image.
     """
     data = _bytes_of(filename)
-    image = None
-    if data.size:
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    try:
+        image = decoded(data, cv2.IMREAD_UNCHANGED)
+    except CaffeError as error:
+        raise CaffeError(f"{filename}: {error}") from None
     if image is None:
         raise CaffeError(f"{filename}: not an image that OpenCV can read")
     scale = {"uint8": 255.0, "uint16": 65535.0}.get(image.dtype.name, 1.0)
@@ -57,12 +59,12 @@ def load_image(filename: PathLike | IO[bytes], color: bool = True) -> np.ndarray
     return (rgb @ GREY)[:, :, np.newaxis]
 
 
-def _bytes_of(source: PathLike | IO[bytes]) -> np.ndarray:
+def _bytes_of(source: PathLike | IO[bytes]) -> bytes:
     """The bytes of a file, which is given by its path or open. Raises CaffeError."""
     try:
         if isinstance(source, (str, os.PathLike)):
-            return np.fromfile(source, np.uint8)
-        return np.frombuffer(source.read(), np.uint8)
+            return read_regular(source)
+        return bytes(memoryview(source.read()))
     except OSError as error:
         raise CaffeError(f"{source}: {error.strerror or error}") from None
     except (AttributeError, TypeError):
