@@ -51,6 +51,7 @@ class Walk:
 
 
 _INT_LIMIT = 1 << 31
+MAX_AXES = 32  # kMaxBlobAxes in BVLC/caffe, blob.hpp
 Ask = Callable[[Layer, Shapes], Facts]
 
 
@@ -128,6 +129,9 @@ def _add_tops(
         largest = max(prod(shape), *shape, 0)
         if min(shape, default=0) < 0 or largest >= _INT_LIMIT:
             message = f"blob '{name}' cannot have the shape {shape_text(shape)}"
+            raise LayerError(layer.name, message, "top")
+        if len(shape) > MAX_AXES:
+            message = f"blob '{name}' has {len(shape)} axes; Caffe's blobs have at most {MAX_AXES}"
             raise LayerError(layer.name, message, "top")
         found.blobs[name] = shape
         if layer.type == "Input":

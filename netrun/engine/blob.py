@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from caffe_ir.rules.registry import Shape
+from caffe_ir.walk import MAX_AXES
 from ssd_common.errors import CaffeError
 
 
@@ -70,9 +71,11 @@ class Blob:
         """Give the blob this shape.
 
         Values stay if their count stays the same; else they become zeros.
-        Raises CaffeError for a negative side.
+        Raises CaffeError for a negative side, and for more axes than Caffe's blobs have.
         """
         shape = tuple(int(side) for part in sides for side in np.ravel(part))
+        if len(shape) > MAX_AXES:
+            raise CaffeError(f"a blob cannot have {len(shape)} axes: at most {MAX_AXES}")
         if min(shape, default=0) < 0:
             raise CaffeError(f"a blob cannot have shape {shape}: sides are 0 or more")
         if shape == self.shape:

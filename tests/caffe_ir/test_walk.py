@@ -187,6 +187,10 @@ BROKEN = {
         NET.replace("dim: 2 dim: 3", "dim: 20000000 dim: 3"),
         "layer 'data', top: blob 'data' cannot have the shape 20000000x3x8x8",
     ),
+    "axes": (
+        NET.replace("dim: 2 dim: 3", "dim: 1 " * 29 + "dim: 2 dim: 3"),
+        "layer 'data', top: blob 'data' has 33 axes; Caffe's blobs have at most 32",
+    ),
     "shared multiplier": (
         shared('param { name: "w" decay_mult: 1 }'),
         "layer 'b', param.decay_mult: shared parameter 'w' has decay_mult 1 here, ",

@@ -381,6 +381,14 @@ def test_cuda_computes_what_the_cpu_does() -> None:
     )
 
 
+def test_a_blob_has_at_most_32_axes() -> None:
+    blob = build(data("x", 2)).blobs["x"]
+    blob.reshape(*[1] * 31, 2)
+    with pytest.raises(CaffeError, match="cannot have 33 axes: at most 32"):
+        blob.reshape(*[1] * 33)
+    assert blob.data.shape == (*[1] * 31, 2)
+
+
 def test_reshape_follows_an_input_that_a_layer_overwrites() -> None:
     words = data("x", 1, 1, 8, 8) + layer("Power", "x", "x", "power_param { scale: 2 }", name="p")
     fields = "convolution_param { num_output: 2 kernel_size: 3 }"
