@@ -26,6 +26,15 @@ def as_file_name(words: str) -> str:
     return _NO_PART_OF_A_NAME.sub(lambda found: f"%{ord(found[0]):02X}", words)
 
 
+def is_utf8(name: PathLike) -> bool:
+    """Return whether a file's name, as Python has it from the system, is UTF-8 on the disk."""
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_bytes(path: PathLike) -> bytes:
     """Read a file's bytes.
 

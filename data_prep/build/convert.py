@@ -86,7 +86,8 @@ def _convert(job: Job, number: int, item: Item) -> Converted:
     difficult = sum([o.difficult for o in objects])
     faults = [list(fault) for fault in found.faults]
     outcome = [height, width, shape, found.key.hex(), classes, difficult, faults, before]
-    key = f"{number:08d}_{item.image}".encode()
+    # A name that is not UTF-8 is an error, and its record is never written.
+    key = f"{number:08d}_{item.image}".encode("utf-8", "surrogateescape")
     return key, _record(job, item, found), outcome
 
 

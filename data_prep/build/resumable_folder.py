@@ -16,6 +16,7 @@ from typing import Any
 
 from data_prep.build.lmdb_writer import LmdbWriter
 from ssd_common.errors import CaffeError
+from ssd_common.files import is_utf8
 
 JOURNAL = "journal"
 SHARD = "shard-{:05d}-of-{:05d}"
@@ -38,7 +39,8 @@ class ResumableFolder:
     digest: of everything that the records depend on
     overwrite: replace path
     shards: number of LMDBs in the folder; 0 for a single LMDB
-    Raises CaffeError if path exists and overwrite is not set, or if the disk refuses.
+    Raises CaffeError if path exists and overwrite is not set, if its name is not UTF-8, or if the
+    disk refuses.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class ResumableFolder:
         self.overwrite = overwrite
         self.notes: list[Any] = []
         self._header = {"digest": digest, "boot": _boot()}
+        if not is_utf8(path):
+            raise CaffeError(f"{path}: the name is not UTF-8, and no prototxt can say it")
         if shards > count:
             raise CaffeError(f"{path}: {shards} shards are more than its {count} images")
         names = [SHARD.format(i, shards) for i in range(shards)] or [""]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from ssd_common.errors import printable
+
 Severity = Literal["error", "warning", "mended", "note"]
 
 
@@ -32,6 +34,12 @@ _CLASSES = "another --labelmap, or --classes or --map"
 FAULT_KINDS: Mapping[str, FaultKind] = {
     "image-missing": FaultKind("error", "missing images", each=True),
     "image-unreadable": FaultKind("error", "unreadable images", each=True),
+    "name": FaultKind(
+        "error",
+        "names of files that are not UTF-8",
+        "rename them: convmv -r -f CP1252 -t UTF-8 --notest FOLDER",
+        each=True,
+    ),
     "annotation-missing": FaultKind("error", "missing annotations", each=True),
     "annotation-unreadable": FaultKind("error", "unreadable annotations", each=True),
     "unknown-class": FaultKind(
@@ -140,4 +148,4 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         words = [self.place, self.message, self.mended]
-        return ": ".join(filter(None, words))
+        return printable(": ".join(filter(None, words)))

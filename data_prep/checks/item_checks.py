@@ -13,6 +13,7 @@ from data_prep.images.encoding import COPIED, Encoding
 from data_prep.images.image import EncodedImage, read_image
 from data_prep.sources.source import Annotation, Item, Object, Source, Unreadable
 from ssd_common.errors import CaffeError
+from ssd_common.files import is_utf8
 from ssd_common.suggest import suggest
 
 T = TypeVar("T")
@@ -61,9 +62,12 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
     load: reads the image
     Raises OSError where the machine is at fault, not the data set.
     """
+    file = os.path.join(source.root, item.image)
+    if not (is_utf8(item.image) and is_utf8(item.annotation)):
+        fault = Fault("name", file, "the name of the image or of its annotation is not UTF-8")
+        return Inspected(None, None, [fault])
     image_faults: list[Fault] = []
     annotation_faults: list[Fault] = []
-    file = os.path.join(source.root, item.image)
     read = source.read
     if rules.classification:
         read = _read_label

@@ -127,7 +127,7 @@ def split(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[
 
     def key(index: int) -> bytes:
         words = f"{seed} {items[index].image}"
-        return hashlib.sha256(words.encode()).digest()
+        return hashlib.sha256(words.encode("utf-8", "surrogateescape")).digest()
 
     drawn = sorted(range(len(items)), key=key)
     wanted = max(round(share * len(items)), 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from data_prep.cli import main
 from data_prep.sources import KINDS
 from ssd_common.command import run_command
+from ssd_common.errors import CaffeError
 from tests.data_prep.checks.spoiling import BOX, OBJECT, change, check
 from tests.data_prep.conversions import convert
 from tests.data_prep.support import BCCD, XML, refused, voc_folder
@@ -126,6 +129,33 @@ def test_lost_and_broken_files(folder: Path, capsys: pytest.CaptureFixture[str])
         "  unreadable annotations: 1",
         f"    {folder}/Annotations/3.xml:2: not well-formed XML: mismatched tag ({listed}:4)",
     ]
+
+
+def test_names_that_are_not_utf_8(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are named, by check and by a build, and the terminal can print what is said."""
+    voc_folder(folder, (folder / "JPEGImages/0.jpg").read_bytes(), 2)
+    for path in (folder / "JPEGImages/1.jpg", folder / "Annotations/1.xml"):
+        path.rename(path.with_name(os.fsdecode(b"caf\xe9") + path.suffix))
+    said = f"{folder}/JPEGImages/caf·.jpg: the name of the image or of its annotation is not UTF-8"
+    assert check(folder) == 1
+    assert capsys.readouterr().out.splitlines()[1:4] == [
+        "errors:",
+        (
+            "  names of files that are not UTF-8: 1 (rename them: convmv -r -f CP1252 -t UTF-8"
+            " --notest FOLDER)"
+        ),
+        f"    {said}",
+    ]
+    with pytest.raises(CaffeError, match=re.escape(said)):
+        main(["voc", str(folder), "--out", str(folder / "lmdb")])
+    assert not (folder / "lmdb").exists()
+
+
+def test_an_lmdb_whose_name_is_not_utf_8(folder: Path) -> None:
+    out = os.fsdecode(os.fsencode(folder) + b"/caf\xe9")
+    with pytest.raises(CaffeError, match="the name is not UTF-8, and no prototxt can say it"):
+        main(["voc", str(folder), "--out", out])
+    assert not list(folder.glob("caf*"))
 
 
 def test_size_and_emptiness(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
