@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import subprocess
 import sys
 import types
@@ -229,6 +230,22 @@ def test_time(here: Path) -> None:
     assert layers["prior"].backward == 0
     assert sum(layer.forward for layer in found.layers) <= found.forward * 1.001
     assert 2 * (found.forward + found.backward) <= found.total
+
+
+def test_time_feeds_pictures_noise_and_labels_zeros(tmp_path: Path, caplog, monkeypatch) -> None:
+    """The loss is the mean of squares of numbers drawn evenly from -128 to 128: 128² / 3."""
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "in" type: "Input" top: "x" top: "label" input_param {'
+        " shape { dim: 2 dim: 3 dim: 64 dim: 64 } shape { dim: 2 dim: 1 dim: 1 dim: 1 } } }"
+        'layer { name: "loss" type: "Reduction" bottom: "x" top: "loss" loss_weight: 1'
+        f" reduction_param {{ operation: SUMSQ coeff: {1 / (2 * 3 * 64 * 64)} }} }}"
+        'layer { name: "sum" type: "Reduction" bottom: "label" top: "sum" loss_weight: 1e9 }'
+    )
+    monkeypatch.setattr(logging.getLogger("netrun"), "propagate", True)
+    with caplog.at_level(logging.INFO, logger="netrun"):
+        netrun.time(tmp_path / "net.prototxt", iterations=1)
+    [loss] = [line.partition(":")[2] for line in caplog.messages if line.startswith("Initial loss")]
+    assert float(loss) == pytest.approx(128**2 / 3, rel=0.02)
 
 
 # ---- pictures, logs, weights

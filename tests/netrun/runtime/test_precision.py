@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -131,3 +135,31 @@ def test_commands_take_it(tmp_path, monkeypatch):
     assert [net.options.precision for net in made] == ["fp32", "bf16"]
     with pytest.raises(CaffeError, match="precision tf32 is for NVIDIA GPUs"):
         main([*command, "--precision=tf32"])
+
+
+DENORMAL = """
+import numpy as np, netrun
+from netrun import TEST, Net
+from caffe_ir import text, caffe_ir_pb2 as pb
+net = Net(text.parse('''
+layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 8 dim: 512 dim: 512 } }
+}
+layer { name: "scale" type: "Scale" bottom: "x" top: "y" }''', pb.NetParameter), TEST)
+net.blobs["x"].data[...] = 1
+net.params["scale"][0].data[...] = [1e-39, 1, 1e-39, 1, 1e-39, 1, 1e-39, 2e-38]
+made = net.forward()["y"]
+print([sorted(set(made[0, i].ravel().tolist())) for i in range(8)])
+"""
+
+
+def test_denormal_weights_count_as_zero_in_every_thread():
+    """1e-39 is below the smallest normal float32, 1.18e-38; 2e-38 is above it."""
+    done = subprocess.run(
+        [sys.executable, "-c", DENORMAL],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "2"},
+    )
+    smallest = float(np.float32(2e-38))
+    assert done.stdout == f"{[[0.0], [1.0]] * 3 + [[0.0], [smallest]]}\n"

@@ -49,6 +49,24 @@ def tiny(tmp_path: Path, monkeypatch) -> str:
     return solver_file(tmp_path, TINY)
 
 
+def test_a_run_with_denormal_weights_resumes_bit_for_bit(tiny: str) -> None:
+    """Denormals are flushed in both runs alike: in passes, in updates and in the history."""
+    whole = Solver(tiny)
+    for blobs in whole.net.params.values():
+        for blob in blobs:
+            blob.data.flat[::2] = 1e-39
+    whole.solve()
+    whole.close()
+    files = [Path(f"snap/n_iter_6.{kind}") for kind in ("caffemodel", "solverstate")]
+    reference = [path.read_bytes() for path in files]
+    for path in files:
+        path.unlink()
+    resumed = Solver(tiny)
+    resumed.solve("snap/n_iter_4.solverstate")
+    resumed.close()
+    assert [path.read_bytes() for path in files] == reference
+
+
 @needs_shared
 @pytest.mark.parametrize("kept", [2, 4])
 def test_a_resumed_run_is_the_uninterrupted_one(detector: str, kept: int) -> None:
