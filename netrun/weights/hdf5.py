@@ -125,12 +125,14 @@ def read_state(path: PathLike) -> dict[str, Any]:
         state["minimum_loss"] = float(_single(file["minimum_loss"]))
         state["learned_net"] = None
         if "learned_net" in file:
+            _refuse_elsewhere(file["learned_net"])
             name = bytes(file["learned_net"][()])
             state["learned_net"] = name.rstrip(b"\0").decode()
         numbers = map(str, range(len(history)))
         state["history"] = [_floats(history[number]) for number in numbers]
         state["losses"] = []
         if _LOSSES in file:
+            _refuse_elsewhere(file[_LOSSES])
             state["losses"] = list(map(float, file[_LOSSES][()]))
         return state
 
@@ -224,12 +226,24 @@ def _number(key: str) -> int:
     return int(key)
 
 
+def _refuse_elsewhere(dataset: Any) -> None:
+    """Raise ValueError for a dataset that keeps its values in other files.
+
+    Those are HDF5's external storage and virtual datasets: a file from elsewhere could name any
+    file of the reader's.
+    """
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"dataset '{dataset.name}' keeps its values in other files")
+
+
 def _floats(dataset: Any) -> np.ndarray:
     """Read a dataset's numbers, as float32 in its shape.
 
     Raises ValueError, before it allocates memory, where the file holds fewer numbers than the
-    dataset claims, and TypeError where the dataset does not hold numbers.
+    dataset claims or the dataset keeps them in other files, and TypeError where it does not hold
+    numbers.
     """
+    _refuse_elsewhere(dataset)
     size = math.prod(dataset.shape) * dataset.dtype.itemsize
     if dataset.chunks is None and size > dataset.id.get_storage_size():
         what = f"has shape {dataset.shape}, but not as many numbers"
@@ -240,6 +254,7 @@ def _floats(dataset: Any) -> np.ndarray:
 
 
 def _single(dataset: Any) -> Any:
+    _refuse_elsewhere(dataset)
     values = np.ravel(dataset[()])
     if values.size != 1 or values.dtype.kind not in "fiu":
         raise ValueError(f"dataset '{dataset.name}' is not a single number")

@@ -20,7 +20,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from netrun import Solver
 from netrun.training import snapshot
-from netrun.weights import files
+from netrun.weights import files, hdf5
 from ssd_common.errors import CaffeError
 from tests.netrun.small_nets import build, data, layer
 
@@ -259,3 +259,25 @@ def test_a_binary_file_by_the_name_of_an_hdf5_file_is_read_for_what_it_is() -> N
     net.save("w.caffemodel")
     Path("w.caffemodel").rename("w.h5")
     np.testing.assert_array_equal(files.read("w.h5")["f"][0], net.params["f"][0].data)
+
+
+@pytest.mark.parametrize("virtual", [False, True])
+@pytest.mark.parametrize("name", ["data/f/0", "iter", "history/0", "learned_net"])
+def test_values_in_other_files_are_refused(name: str, virtual: bool) -> None:
+    """HDF5's external storage would copy any file of the reader's into weights."""
+    source = MODEL if name.startswith("data") else STATE
+    Path("a.h5").write_bytes(source.read_bytes())
+    with h5py.File("other.h5", "w") as other:
+        other["values"] = np.zeros(4, np.float32)
+    with h5py.File("a.h5", "r+") as file:
+        del file[name]
+        if virtual:
+            layout = h5py.VirtualLayout((4,), np.float32)
+            layout[:] = h5py.VirtualSource("other.h5", "values", (4,))
+            file.create_virtual_dataset(name, layout)
+        else:
+            place = [(str(Path("other.h5").resolve()), 0, 16)]
+            file.create_dataset(name, (4,), np.float32, external=place)
+    read = hdf5.read_weights if source == MODEL else hdf5.read_state
+    with pytest.raises(CaffeError, match=f"a.h5: .* dataset '/{name}' keeps its values in other"):
+        read("a.h5")
