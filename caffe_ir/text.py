@@ -15,6 +15,7 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules.elsewhere import who_has
 from caffe_ir.schema import is_repeated
 from caffe_ir.upgrade import upgrade_net, upgrade_solver
 from ssd_common.errors import ParseError
@@ -192,8 +193,7 @@ def _no_field(type_name: str, field: str, cls: type[Message]) -> str:
     hint = suggest(field, descriptor.fields_by_name)
     if descriptor is not cls.DESCRIPTOR and field in cls.DESCRIPTOR.fields_by_name:
         hint = f" (it is a field of {cls.DESCRIPTOR.name}: is a '}}' missing above?)"
-    if not hint:
-        hint = _other_messages(field)
+    hint = who_has(field) or hint or _other_messages(field)
     return f"{_short(type_name)} has no field '{field}'{hint}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.rules.elsewhere import who_has
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
@@ -81,7 +82,7 @@ def facts(layer: Layer, bottoms: Shapes) -> Facts:
     unknown type.
     """
     if layer.type not in _RULES:
-        hint = suggest(layer.type, _RULES)
+        hint = who_has(layer.type) or suggest(layer.type, _RULES)
         message = f"unknown layer type '{layer.type}'{hint}"
         raise LayerError(layer.name, message, "type")
     return _RULES[layer.type](layer, bottoms)

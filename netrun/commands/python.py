@@ -21,16 +21,22 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="SCRIPT is the name of a module, as with python -m",
     )
     parser.add_argument(
+        "-c",
+        dest="code",
+        action="store_true",
+        help="SCRIPT is Python code, as with python -c",
+    )
+    parser.add_argument(
         "script",
         metavar="SCRIPT",
-        help="what to run; it gets all words that follow",
+        help="what to run, - for standard input; it gets all words that follow",
     )
 
 
 def split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Split the words into this command's own, up to the script's name, and the script's."""
     for i, word in enumerate(argv):
-        if not word.startswith("-"):
+        if word == "-" or not word.startswith("-"):
             return argv[: i + 1], argv[i + 1 :]
     return argv, []
 
@@ -39,4 +45,4 @@ def run(args: argparse.Namespace) -> int:
     """Run the script in this process. Raises CaffeError where it cannot run as it is."""
     from netrun.pycaffe.scripts import run_script
 
-    return run_script(args.script, args.rest, module=args.module)
+    return run_script(args.script, args.rest, module=args.module, code=args.code)

@@ -16,6 +16,7 @@ from torch import Tensor
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Facts, Shape
 from caffe_ir.rules import facts as ruled
+from caffe_ir.rules.elsewhere import who_has
 from netrun.runtime.options import DEFAULTS, RunOptions
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
@@ -169,7 +170,7 @@ def create(layer: pb.LayerParameter, facts: Facts, context: Context) -> Layer:
     TRAIN for a layer in place whose gradient reads its bottom.
     """
     if layer.type not in _LAYERS:
-        hint = suggest(layer.type, _LAYERS)
+        hint = who_has(layer.type) or suggest(layer.type, _LAYERS)
         what = f"netrun has no layer type '{layer.type}'{hint}"
         raise LayerError(layer.name, what, "type")
     made = _LAYERS[layer.type](layer, facts, context)

@@ -14,6 +14,7 @@ from ssd_common.errors import CaffeError
 from ssd_common.files import write_atomic
 
 _CONVOLUTIONS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution", "Deconvolution")
+_LEARNING = (*_CONVOLUTIONS, "InnerProduct")
 _COLORS = {
     **dict.fromkeys(_CONVOLUTIONS, "#FF5050"),
     "Pooling": "#FF9900",
@@ -38,10 +39,27 @@ def get_edge_label(layer: pb.LayerParameter) -> str:
     return ""
 
 
-def get_layer_label(layer: pb.LayerParameter, rankdir: str) -> str:
+def get_layer_lr_mult(layer: pb.LayerParameter) -> tuple[float, float]:
+    """Return lr_mult of a layer's weights and of its biases.
+
+    Raises ValueError for a layer that does not multiply by weights, as pycaffe.
+    """
+    if layer.type not in _LEARNING:
+        raise ValueError(f"{layer.type} layers do not have a learning rate multiplier")
+    written = [param.lr_mult for param in layer.param]
+    weights, biases = [*written, 1.0, 1.0][:2]
+    return weights, biases
+
+
+def get_layer_label(
+    layer: pb.LayerParameter,
+    rankdir: str,
+    display_lrm: bool = False,
+) -> str:
     """Return a layer's name, type and window.
 
-    rankdir: the direction of the graph: TB or BT, which make one line, LR or RL
+    rankdir: where the net's layers go: TB or BT, which makes one line, LR or RL
+    display_lrm: whether to add lr_mult of layers that multiply by weights, where they learn
     """
     words = [layer.name, f"({layer.type})"]
     if layer.type in _CONVOLUTIONS:
@@ -53,6 +71,10 @@ def get_layer_label(layer: pb.LayerParameter, rankdir: str) -> str:
             words.append("global")
         else:
             words += _window(layer.pooling_param)
+    if display_lrm and layer.type in _LEARNING:
+        weights, biases = get_layer_lr_mult(layer)
+        if weights or biases:
+            words.append(f"lr mult: {weights:.1f}, {biases:.1f}")
     separator = "\n"
     if rankdir in ("TB", "BT"):
         separator = " "
@@ -93,10 +115,12 @@ def get_pydot_graph(
     rankdir: str,
     label_edges: bool = True,
     phase: int | None = None,
+    display_lrm: bool = False,
 ) -> Any:
     """Turn the net into a pydot.Dot.
 
     phase: only the layers of caffe.TRAIN or caffe.TEST; None: all
+    display_lrm: whether to show lr_mult
     Raises CaffeError without pydot.
     """
     try:
@@ -115,7 +139,7 @@ def get_pydot_graph(
         graph.add_node(_node(pydot, f"{blob} blob", blob, "octagon", _BLOB))
     for i, layer in enumerate(layers):
         node = f"{i} layer"
-        label = get_layer_label(layer, rankdir)
+        label = get_layer_label(layer, rankdir, display_lrm)
         graph.add_node(_node(pydot, node, label, "box", _color(layer)))
         for bottom in layer.bottom:
             graph.add_edge(pydot.Edge(_quoted(f"{bottom} blob"), _quoted(node)))
@@ -155,13 +179,15 @@ def draw_net(
     rankdir: str,
     ext: str = "png",
     phase: int | None = None,
+    display_lrm: bool = False,
 ) -> bytes:
     """Draw the picture in one of Graphviz's formats.
 
     ext: the format; "raw": the text that Graphviz draws
+    display_lrm: whether to show lr_mult
     Raises CaffeError without pydot or Graphviz, and for an unknown format.
     """
-    graph = get_pydot_graph(caffe_net, rankdir, phase=phase)
+    graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
     if ext == "raw":
         return graph.to_string().encode()
     try:
@@ -180,7 +206,8 @@ def draw_net_to_file(
     filename: str,
     rankdir: str = "LR",
     phase: int | None = None,
+    display_lrm: bool = False,
 ) -> None:
     """Write draw_net()'s picture to a file, in the format of its suffix."""
     ext = filename.rpartition(".")[2]
-    write_atomic(filename, draw_net(caffe_net, rankdir, ext, phase))
+    write_atomic(filename, draw_net(caffe_net, rankdir, ext, phase, display_lrm))

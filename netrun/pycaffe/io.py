@@ -194,8 +194,8 @@ class Transformer:
     def set_mean(self, in_: str, mean: np.ndarray) -> None:
         """Set the values to subtract.
 
-        mean: a value per channel, H x W, or K x H x W
-        Raises CaffeError for another shape.
+        mean: a value per channel, H x W, or K x H x W; one of another size is resized
+        Raises CaffeError for another number of channels or axes.
         """
         wanted = self._shape(in_)[1:]
         mean = np.asarray(mean)
@@ -208,6 +208,10 @@ class Transformer:
             return
         if mean.ndim == 2:
             mean = mean[np.newaxis]
+        same_axes = mean.ndim == len(wanted) == 3 and mean.shape[0] == wanted[0]
+        if same_axes and mean.shape != wanted:
+            image = resize_image(mean.transpose(1, 2, 0), wanted[1:])
+            mean = image.transpose(2, 0, 1)
         if mean.shape != wanted:
             raise CaffeError(
                 f"set_mean: a mean of shape {mean.shape} does not fit '{in_}', {wanted}"

@@ -36,7 +36,7 @@ class Layer:
     As in Caffe, setup runs once, and reshape before every forward. A subclass may have seek(batch),
     which netrun calls when a run resumes.
 
-    param_str: python_param's
+    param_str: python_param's; param_str_ is its older name
     phase: netrun.TRAIN or TEST
     blobs: the parameters, which `setup` adds and may fill; backward adds to their diffs, and
         the solver updates them
@@ -44,6 +44,7 @@ class Layer:
 
     type = "Python"
     param_str = ""
+    param_str_ = ""
     phase: int = pb.TEST
 
     def __init__(self, param: pb.LayerParameter | None = None) -> None:
@@ -66,7 +67,7 @@ class Host:
             # A subclass's own __init__ may not call Layer's.
             if not isinstance(getattr(self.user, "blobs", None), BlobVec):
                 self.user.blobs = BlobVec()
-        self.user.param_str = param.python_param.param_str
+        self.user.param_str = self.user.param_str_ = param.python_param.param_str
         self.user.phase = phase
         self.bottoms = [Blob((), HOST) for _ in param.bottom]
         own = dict(zip(param.bottom, self.bottoms, strict=True))

@@ -28,6 +28,7 @@ def run_script(
     arguments: Sequence[str] = (),
     *,
     module: bool = False,
+    code: bool = False,
 ) -> int:
     """Run a script as `__main__` in this process, with netrun as its `import caffe`.
 
@@ -35,6 +36,7 @@ def run_script(
     environment, errors show the whole traceback, netrun's part included.
     arguments: the script's sys.argv[1:]
     module: whether `script` is a module's name
+    code: whether `script` is Python code; a script `-` is read from standard input
     Returns 0, or 1 after an error of the script's own, which is shown as Python shows it.
     Raises CaffeError, with the script's line in front, for an error of netrun's, for a file that is
     not Python, and for names that only Python 2 has.
@@ -43,15 +45,24 @@ def run_script(
     log.setup(level=max(log.logger.level, logging.INFO))
     import_hook.install()
     _add_python2_names()
+    source = None
+    if code:
+        source = script
+        script = "-c"
+    elif script == "-":
+        source = sys.stdin.read()
     sys.argv = [script, *arguments]
     folder = ""
-    if not module:
+    if source is None and not module:
         folder = os.path.dirname(os.path.abspath(script))
     sys.path.insert(0, folder)
-    if not module and not os.path.isfile(script):
+    if source is None and not module and not os.path.isfile(script):
         raise CaffeError(f"{script}: no such script")
     try:
-        _run_main(script, module)
+        if source is None:
+            _run_main(script, module)
+        else:
+            _run_source(source, _SOURCE_NAMES[script])
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -73,6 +84,24 @@ def _add_python2_names() -> None:
     for name, meaning in python2.NUMPY.items():
         if name not in vars(np):
             setattr(np, name, meaning)
+
+
+def _run_source(source: str, name: str) -> None:
+    """Run a script that has no file. name: what tracebacks call it."""
+    try:
+        compiled = compile(source, name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        translated = _translated_source(source, name, error)
+        if translated is None:
+            raise
+        compiled = translated
+        log.warning(f"{name} is for Python 2: it is read as Python 3, where 1 / 2 is 0.5")
+    with _main_module(name) as names:
+        exec(compiled, names)
+
+
+# What sys.argv[0] is, and what Python's tracebacks call the script.
+_SOURCE_NAMES = {"-c": "<string>", "-": "<stdin>"}
 
 
 def _run_main(script: str, module: bool) -> None:
@@ -117,12 +146,18 @@ def _translated(path: str) -> CodeType | None:
             source = file.read()
         compile(source, path, "exec", dont_inherit=True)
     except SyntaxError as error:
-        if not python2.hint(error):
-            return None
-        with suppress(SyntaxError, tokenize.TokenError):
-            return compile(python2.translate(source), path, "exec", dont_inherit=True)
+        return _translated_source(source, path, error)
     except ValueError:  # the file is not text
         pass
+    return None
+
+
+def _translated_source(source: str, path: str, error: SyntaxError) -> CodeType | None:
+    """A script that Python 3 refuses with this error, as _translated returns it."""
+    if not python2.hint(error):
+        return None
+    with suppress(SyntaxError, tokenize.TokenError):
+        return compile(python2.translate(source), path, "exec", dont_inherit=True)
     return None
 
 

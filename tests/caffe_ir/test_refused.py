@@ -7,8 +7,9 @@ from itertools import product
 import pytest
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
 from caffe_ir.rules import Shape, facts, layer_types
-from ssd_common.errors import LayerError
+from ssd_common.errors import LayerError, ParseError
 from tests.caffe_ir.support import MAP, assert_refused, conv, pool
 
 REFUSED = {
@@ -377,3 +378,11 @@ NEED_FIELDS = {
     "VideoData",
     "WindowData",
 }
+
+
+def test_types_of_other_builds_are_refused_with_a_word_on_who_has_them() -> None:
+    layer = pb.LayerParameter(name="it", type="ROIPooling")
+    with pytest.raises(LayerError, match="caffe-fast-rcnn, the Caffe of py-faster-rcnn, has it"):
+        facts(layer, [])
+    with pytest.raises(ParseError, match=r"'psroi_pooling_param' .*caffe-rfcn"):
+        text.parse("layer { psroi_pooling_param { group_size: 7 } }", pb.NetParameter)

@@ -110,3 +110,27 @@ def test_the_forks_draw_net_runs(tmp_path: Path) -> None:
     ]
     subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
     assert "(Accuracy)" in (tmp_path / "net.raw").read_text()
+
+
+def test_labels_show_learning_rates_where_asked() -> None:
+    words = "param { lr_mult: 1 } param { lr_mult: 2 } convolution_param { num_output: 4 }"
+    net = text.parse(layer("Convolution", "x", "c", words), pb.NetParameter)
+    learns, pooled = net.layer[0], pb.LayerParameter(name="p", type="Pooling")
+    assert "lr mult" not in draw.get_layer_label(learns, "TB")
+    assert draw.get_layer_label(learns, "TB", True).endswith(" lr mult: 1.0, 2.0")
+    assert draw.get_layer_label(pooled, "TB", True) == draw.get_layer_label(pooled, "TB")
+    del learns.param[1]
+    assert draw.get_layer_lr_mult(learns) == (1, 1)
+    learns.param[0].lr_mult = 0
+    assert draw.get_layer_lr_mult(learns) == (0, 1)
+    learns.param.add(lr_mult=0)
+    assert "lr mult" not in draw.get_layer_label(learns, "TB", True)
+    with pytest.raises(ValueError, match="Pooling layers do not have"):
+        draw.get_layer_lr_mult(pooled)
+
+
+def test_a_picture_takes_display_lrm(tmp_path: Path) -> None:
+    pytest.importorskip("pydot")
+    net = text.parse(layer("InnerProduct", "x", "c"), pb.NetParameter)
+    draw.draw_net_to_file(net, str(tmp_path / "net.raw"), "TB", None, True)
+    assert "lr mult: 1.0, 1.0" in (tmp_path / "net.raw").read_text()

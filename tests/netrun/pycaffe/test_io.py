@@ -111,7 +111,7 @@ def test_means_of_every_form() -> None:
             r"'dat' is not one of the inputs data \(did you mean 'data'\?\)",
         ),
         (lambda t: t.set_mean("data", np.zeros(2)), "2 values, but 'data' has 3 channels"),
-        (lambda t: t.set_mean("data", np.zeros((3, 9, 9))), "does not fit"),
+        (lambda t: t.set_mean("data", np.zeros((2, 9, 9))), "does not fit"),
         (lambda t: t.set_transpose("data", (0, 1)), "has 3 axes"),
         (lambda t: t.set_channel_swap("data", (0, 1)), "has 3 channels"),
         (lambda t: t.preprocess("label", np.zeros((2, 2, 3))), "'label' is not one"),
@@ -197,3 +197,13 @@ def test_an_open_file_is_read_like_the_file_it_holds(tmp_path: Path) -> None:
         io.load_image(BytesIO(b""))
     with pytest.raises(CaffeError, match=r"^5: neither a path nor a file"):
         io.load_image(5)  # type: ignore[arg-type]
+
+
+def test_a_mean_of_another_size_is_resized_as_in_bvlcs_classify() -> None:
+    transformer = io.Transformer({"data": (1, 3, 4, 6)})
+    mean = RNG.uniform(90, 130, (3, 8, 12))
+    transformer.set_mean("data", mean)
+    expected = between_centres(mean.transpose(1, 2, 0), (4, 6)).transpose(2, 0, 1)
+    np.testing.assert_allclose(transformer.mean["data"], expected, rtol=1e-5)
+    transformer.set_mean("data", np.full((3, 9, 9), 7.0))  # where BVLC divides 0 by 0
+    assert (transformer.mean["data"] == 7).all()

@@ -49,7 +49,7 @@ class Affine(caffe.Layer):  # x * a + b, in place or not; param_str is what a st
     def setup(self, bottom, top):
         self.blobs.add_blob(1)
         self.blobs.add_blob(1)
-        self.blobs[0].data[...] = float(self.param_str)
+        self.blobs[0].data[...] = float(self.param_str_)  # the older name
 
     def reshape(self, bottom, top):
         top[0].reshape(*bottom[0].shape)

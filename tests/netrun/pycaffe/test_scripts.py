@@ -337,3 +337,31 @@ def test_numpys_old_names_are_there_and_only_there(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["float64 True object", "bool inf 6"]
     assert set(vars(np)) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "said"),
+    [
+        (
+            ["-c", "import caffe, sys; print(caffe.TEST, sys.argv)", "a", "-b"],
+            "",
+            "1 ['-c', 'a', '-b']",
+        ),
+        (["-", "a"], "import caffe, sys\nprint caffe.TEST, sys.argv", "1 ['-', 'a']"),
+    ],
+)
+def test_code_from_the_command_line_and_from_standard_input(
+    words: list[str], given: str, said: str
+) -> None:
+    command = [sys.executable, "-m", "netrun", "python", *words]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [said]
+
+
+def test_an_error_in_code_from_standard_input_names_its_line() -> None:
+    command = [sys.executable, "-m", "netrun", "python", "-"]
+    given = "import caffe\ncaffe.Net('none.prototxt', caffe.TEST)\n"
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "netrun: error: <stdin>:2: none.prototxt" in done.stderr
