@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import lmdb
@@ -12,7 +14,12 @@ COMMIT_RECORDS = 1000
 # The pages of a larger commit would not fit a cache, and the system would clear fresh memory for
 # them, at half the speed.
 COMMIT_BYTES = 1 << 20
+PROBE_BYTES = 64 << 10  # more than LMDB writes for a commit beside its records
 MAP_SIZE = 64 << 20  # bytes to start with; doubled whenever they are used up
+
+
+class DiskRefused(CaffeError):
+    """The disk takes no more; what was committed before is whole."""
 
 
 class LmdbWriter:
@@ -24,7 +31,7 @@ class LmdbWriter:
 
     folder: the LMDB
     name: what errors call it
-    Raises CaffeError if the disk refuses.
+    Raises DiskRefused if the disk refuses.
     """
 
     def __init__(self, folder: Path, name: Path) -> None:
@@ -47,7 +54,7 @@ class LmdbWriter:
                 mode=0o644,
             )
         except lmdb.Error as error:
-            raise CaffeError(f"{self._name}: cannot write: {error}") from None
+            raise self._refused(error) from None
 
     @property
     def full(self) -> bool:
@@ -85,8 +92,23 @@ class LmdbWriter:
             except lmdb.MapFullError:
                 return False
             except lmdb.Error as error:
-                raise CaffeError(f"{self._name}: cannot write: {error}") from None
+                raise self._refused(error) from None
         return True
+
+    def _refused(self, error: lmdb.Error) -> DiskRefused:
+        """Return the error to raise for one of LMDB's.
+
+        LMDB calls a disk without room "Input/output error", so a file without a name tries it.
+        """
+        why = str(error)
+        try:
+            with tempfile.TemporaryFile(dir=self._folder) as probe:
+                probe.write(bytes(self._pending_bytes + PROBE_BYTES))
+                probe.flush()
+                os.fsync(probe.fileno())
+        except OSError as refused:
+            why = refused.strerror or why
+        return DiskRefused(f"{self._name}: cannot write: {why}")
 
     def _append(
         self,

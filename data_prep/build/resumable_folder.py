@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from data_prep.build.lmdb_writer import LmdbWriter
+from data_prep.build.lmdb_writer import DiskRefused, LmdbWriter
 from ssd_common.errors import CaffeError
 from ssd_common.files import is_utf8
 
@@ -29,7 +29,8 @@ class ResumableFolder:
     `with ResumableFolder(path, 2, digest) as folder: folder.put(key, value, note)`
 
     path appears when the block ends well, and stays as it was when the block fails. Records that an
-    earlier process with the same digest had written when it was killed or interrupted are kept:
+    earlier process with the same digest had written when it was killed or interrupted, or when the
+    disk took no more, are kept:
     `notes` has their notes, which are JSON values, and put is called for the rest. An earlier
     process's whole path is kept in the same way until `finish` is called for it, so that several
     paths that belong together all appear or none.
@@ -161,7 +162,7 @@ class ResumableFolder:
             self._journal.write(f"{line}\n")
             self._journal.flush()
         except OSError as error:
-            raise CaffeError(f"{self.path}: cannot write: {error.strerror}") from None
+            raise DiskRefused(f"{self.path}: cannot write: {error.strerror}") from None
         self._writer.commit(last)
         self._pending = []
 
@@ -171,19 +172,32 @@ class ResumableFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._journal.close()
+        self._close_journal(failed=kind is not None)
         if kind is None:
             if self._pending:
                 self._writer.commit(last=True)
             replace_folder(self._folder, self.path)
-        elif issubclass(kind, Exception) or self._count == len(self._pending):
+        elif self._count == len(self._pending) or not _may_continue(kind):
             shutil.rmtree(self._folder, ignore_errors=True)
             if self._made_parent and not os.listdir(self.path.parent):
                 self.path.parent.rmdir()
-        else:  # Ctrl-C
+        else:
             done = self._count - len(self._pending)
             message = f"{done} images are done; the same command goes on from there"
             print(f"data_prep: {self.path}: {message}", file=sys.stderr)
+
+    def _close_journal(self, failed: bool) -> None:
+        """Close the journal; where the build failed, a disk that takes no more is known already."""
+        try:
+            self._journal.close()
+        except OSError:
+            if not failed:
+                raise
+
+
+def _may_continue(kind: type[BaseException]) -> bool:
+    """Tell whether a later process can go on from a build that ended so: Ctrl-C, a full disk."""
+    return issubclass(kind, DiskRefused) or not issubclass(kind, Exception)
 
 
 def finish(path: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from data_prep.build import dataset, lmdb_writer, workers
 from data_prep.cli import main
 from ssd_common.command import run_command
+from ssd_common.errors import CaffeError
 from tests.data_prep.build.many import contents, run
 from tests.data_prep.support import refused
 from tests.support import ROOT
@@ -42,6 +46,48 @@ def test_a_full_disk(many: Path, tmp_path: Path) -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"data_prep: error: {tmp_path}/out/lmdb: cannot write: ")
     assert contents(tmp_path / "out") == before
+
+
+def test_a_disk_that_fills_keeps_what_is_done(many: Path, tmp_path: Path) -> None:
+    """As after a kill, the same command goes on in the same folder, to the same bytes."""
+    whole = run(many, tmp_path / "whole")
+    script = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (120_000,) * 2); "
+        "from data_prep.build import lmdb_writer; lmdb_writer.COMMIT_RECORDS = 10; "
+        "from data_prep.cli import entry; sys.exit(entry())"
+    )
+    out = tmp_path / "out/lmdb"
+    argv = [sys.executable, "-c", script, "voc", str(many), "--out", str(out), "--workers", "1"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 1
+    kept, error = done.stderr.splitlines()
+    assert re.fullmatch(
+        rf"data_prep: {out}: [1-5]0 images are done; the same command goes on from there", kept
+    )
+    assert error.startswith(f"data_prep: error: {out}: cannot write: ")
+    (left,) = out.parent.iterdir()
+    started = left.stat().st_ino
+    assert run(many, tmp_path / "out") == whole
+    assert out.stat().st_ino == started
+
+
+def test_a_full_disk_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LMDB's own word for it is "Input/output error"."""
+
+    def no_room(**_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def refuse(*_: object) -> None:
+        raise lmdb.DiskError("mdb_txn_commit: Input/output error")
+
+    writer = lmdb_writer.LmdbWriter(tmp_path / "lmdb", Path("named"))
+    writer.put(b"key", b"value")
+    monkeypatch.setattr(lmdb_writer.LmdbWriter, "_append", refuse)
+    with pytest.raises(CaffeError, match=r"^named: cannot write: .*Input/output error$"):
+        writer.commit()
+    monkeypatch.setattr("tempfile.TemporaryFile", no_room)
+    with pytest.raises(CaffeError, match=r"^named: cannot write: No space left on device$"):
+        writer.commit()
 
 
 @pytest.mark.parametrize("out", ["/proc/lmdb", "/dev/null/lmdb"])
