@@ -198,11 +198,16 @@ def bare(o: Options) -> tuple[Run, Options]:
 
 
 def loader(o: Options) -> tuple[Run, Options]:
-    """Prepare SSD300's training data: decoded, augmented and put into batches."""
+    """Prepare SSD300's training data: decoded, augmented and put into batches.
+
+    jpeg_recoding: whether images are encoded again after distort, expand and crop.
+    """
     net = text.read_net(nets.prototxt(o["net"], "train"))
     layer = net.layer[0]
     samplers = layer.annotated_data_param.batch_sampler
-    transformer = Transformer(layer.transform_param, samplers, pb.TRAIN)
+    recoding = o.get("jpeg_recoding", False)
+    param = layer.transform_param
+    transformer = Transformer(param, samplers, pb.TRAIN, jpeg_recoding=recoding)
     plan = Plan(_LOADER_BATCH, threads=o["threads"])
     batches = Loader(LmdbReader(o["source"]), transformer, plan)
     count = o["images"] // _LOADER_BATCH

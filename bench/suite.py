@@ -101,6 +101,7 @@ class Suite:
         }
         contenders: Contenders = {
             "netrun": ("loader", options),
+            "netrun --jpeg-recoding": ("loader", {**options, "jpeg_recoding": True}),
             "decoding alone": ("decoding", options),
         }
         return compare(contenders, self._rounds(10))

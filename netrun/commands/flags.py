@@ -217,4 +217,5 @@ def options(args: argparse.Namespace) -> RunOptions:
         strict=getattr(args, "strict", False),
         soft_nms=getattr(args, "soft_nms", False),
         sync_batch_norm=getattr(args, "sync_bn", False),
+        jpeg_recoding=getattr(args, "jpeg_recoding", None),
     )

@@ -57,6 +57,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="names of the classes (default: the one that the net names)",
     )
+    add(
+        "--no-jpeg-recoding",
+        dest="jpeg_recoding",
+        action="store_const",
+        const=False,
+        help="do not encode images as JPEG again where the net has a batch_sampler, as the SSD fork"
+        " does before it scores them",
+    )
     flags.add_suppression(parser)
     flags.add_device(parser)
     flags.add_state(parser)

@@ -50,6 +50,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="several processes: BatchNorm over all their batches, not each over its own",
     )
+    add(
+        "--jpeg-recoding",
+        action="store_const",
+        const=True,
+        help="encode images as JPEG again after each of distort, expand and crop, as the SSD fork"
+        " (slower; test nets always do)",
+    )
     flags.add_strict(parser)
     flags.add_max_pixels(parser)
     flags.add_log(parser)

@@ -22,6 +22,8 @@ from netrun.data.boxes import Annotations
 from ssd_common.errors import CaffeError
 from ssd_common.pictures import decoded
 
+_LONGEST_JPEG_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
+
 NO_OBJECTS = Annotations(
     np.empty((0, 4), np.float32),
     np.empty(0, np.float32),
@@ -37,12 +39,14 @@ class Sample:
     annotations: its objects
     label: the whole image's, for data without boxes, or None
     faults: for each object left out, a phrase that says what is wrong with it
+    encoded: whether an AnnotatedDatum has the image as JPEG, PNG or the like, not as pixels
     """
 
     image: np.ndarray
     annotations: Annotations
     label: int | None
     faults: tuple[str, ...] = ()
+    encoded: bool = False
 
 
 def decode(
@@ -83,7 +87,7 @@ def decode(
     image_label = None
     if record.datum.HasField("label"):
         image_label = record.datum.label
-    return Sample(image, found, image_label, tuple(faults))
+    return Sample(image, found, image_label, tuple(faults), record.datum.encoded)
 
 
 def decode_datum(
@@ -163,13 +167,8 @@ def decode_image(
         return np.array(raw_pixels(datum).transpose(1, 2, 0), order="C")
     if is_truncated_jpeg(data):
         raise CorruptRecord("a truncated JPEG")
-    flag = cv2.IMREAD_UNCHANGED
-    if force_color:
-        flag = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    elif force_gray:
-        flag = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = decoded(data, flag)
+        image = decoded(data, _decoding_flag(force_color, force_gray))
     except CaffeError as error:
         raise CorruptRecord(f"an image that is too large: {error}") from None
     if image is None:
@@ -179,3 +178,35 @@ def decode_image(
     if image.ndim == 2:
         return image[:, :, None]
     return image
+
+
+def coded_as_jpeg(
+    image: np.ndarray,
+    force_color: bool = False,
+    force_gray: bool = False,
+) -> np.ndarray:
+    """Encode an (H, W, C) uint8 image as JPEG and decode it, as the fork does between its steps.
+
+    Returns (H, W, C) uint8, with the image's own channels unless they are forced.
+    Raises CaffeError for an image too large for JPEG.
+    Source: weiliu89/caffe, branch ssd, src/caffe/util/io.cpp, EncodeCVMatToDatum.
+    """
+    height, width = image.shape[:2]
+    if max(height, width) > _LONGEST_JPEG_SIDE:
+        raise CaffeError(
+            f"an image of {width} x {height} pixels cannot be encoded as JPEG: "
+            f"its sides must not exceed {_LONGEST_JPEG_SIDE}"
+        )
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 95]  # OpenCV's default, which the fork leaves
+    _, coded = cv2.imencode(".jpg", image, quality)
+    image_again = cv2.imdecode(coded, _decoding_flag(force_color, force_gray))
+    assert image_again is not None
+    return image_again.reshape(height, width, -1)
+
+
+def _decoding_flag(force_color: bool, force_gray: bool) -> int:
+    if force_color:
+        return cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    if force_gray:
+        return cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.IMREAD_UNCHANGED

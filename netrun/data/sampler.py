@@ -50,6 +50,10 @@ class BatchSamplers:
                 self._limits.append((k, limits[:, k, 0], limits[:, k, 1]))
         self._free = (limits == _NEVER).all((1, 2))
 
+    def __bool__(self) -> bool:
+        """Tell whether any sampler can give a window."""
+        return bool(self._most)
+
     def window(
         self,
         found: Annotations,

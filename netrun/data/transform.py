@@ -4,20 +4,21 @@ The steps: distort, expand, sample a window, resize, noise, crop, mirror, mean, 
 and distributions are the fork's, but for these differences:
 
 The fork encodes the image as JPEG again after each of distort, expand and crop, and so reads its
-own compression artefacts; here, steps pass pixels on unchanged. (The fork does so in TEST too: the
-empty batch_sampler of the released test nets counts as a crop. A small detector had an mAP of
-0.7076 in the fork, and 0.7135 here and in the fork without the encoding.)
+own compression artefacts. With `jpeg_recoding` a Transformer does the same; without it, steps pass
+pixels on unchanged. In TEST the empty batch_sampler of the released test nets counts as a crop, so
+published scores include the encoding: a small detector has an mAP of 0.1408 with it and of 0.1457
+without it, in the fork and here.
 
-This module cuts the window out first, and distorts only the part of the image in it. This
-changes nothing, since distortion works pixel by pixel and the geometry does not depend on
-pixels; only OpenCV's HSV to BGR differs, by one grey level between its vectorised and its
+Without the encoding, this module cuts the window out first, and distorts only the part of the image
+in it. This changes nothing, since distortion works pixel by pixel and the geometry does not depend
+on pixels; only OpenCV's HSV to BGR differs, by one grey level between its vectorised and its
 scalar columns.
 
 AREA scales an expanded image flipped where that saves work: fewer than one in 10,000 values differ,
 by one grey level.
 
-Raw (not encoded) images pass through the same steps; the fork does not distort them and cannot
-resize them.
+Raw (not encoded) images pass through the same steps and are never encoded; the fork does not
+distort them and cannot resize them.
 
 Source: weiliu89/caffe, branch ssd, src/caffe/data_transformer.cpp and
 src/caffe/layers/annotated_data_layer.cpp.
@@ -26,6 +27,7 @@ src/caffe/layers/annotated_data_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -33,12 +35,27 @@ import numpy as np
 from caffe_ir import caffe_ir_pb2 as pb
 from netrun.data import distort, expand, noise
 from netrun.data.boxes import Annotations, Box, mirrored, project
-from netrun.data.datum import Sample
+from netrun.data.datum import Sample, coded_as_jpeg
 from netrun.data.distort import Distortion
 from netrun.data.expand import Canvas, Rect
 from netrun.data.resize import Resize
 from netrun.data.sampler import BatchSamplers
 from ssd_common.errors import CaffeError
+
+
+class _View(NamedTuple):
+    """The part of the image, or of the canvas around it, that the net sees.
+
+    canvas: around the image, in its pixels; None where it is not expanded
+    window: what a sampler cut out, in pixels of the canvas or the image; None for all of it
+    cut: the part seen, in the image's pixels
+    found: the objects in it
+    """
+
+    canvas: Rect | None
+    window: Rect | None
+    cut: Rect
+    found: Annotations
 
 
 class Transformer:
@@ -47,6 +64,8 @@ class Transformer:
     It holds no random state, so any thread may call it.
     phase: pb.TRAIN crops (crop_size) at random, pb.TEST in the middle
     mean: the contents of mean_file, (C, H, W) float32, or None
+    jpeg_recoding: whether to enencode images as JPEG again after each of distort, expand and
+        crop, as the fork does
     Raises CaffeError for parameters that the fork refuses.
     """
 
@@ -56,8 +75,11 @@ class Transformer:
         samplers: Sequence[pb.BatchSampler],
         phase: int,
         mean: np.ndarray | None = None,
+        *,
+        jpeg_recoding: bool = False,
     ) -> None:
         self._param = param
+        self._jpeg_recoding = jpeg_recoding
         self._phase = phase
         self._mean = mean
         _check(param, mean)
@@ -84,6 +106,27 @@ class Transformer:
             return False
         return self.resize.param.resize_mode != pb.ResizeParameter.FIT_SMALL_SIZE
 
+    @property
+    def coding(self) -> str:
+        """Say whether images are encoded as JPEG again, and whether that is as in the fork."""
+        steps = []
+        if self._param.HasField("distort_param"):
+            steps.append("distort")
+        if self._param.HasField("expand_param"):
+            steps.append("expand")
+        if self._samplers:
+            steps.append("crop")
+        if not steps:
+            return (
+                "images are not encoded as JPEG again, as in the fork (no distort, expand or crop)"
+            )
+        if self._jpeg_recoding:
+            return f"images are encoded as JPEG again after {', '.join(steps)}, as in the fork"
+        differs = f"images are not encoded as JPEG again; the fork does so after {', '.join(steps)}"
+        if self._phase == pb.TRAIN:
+            return f"{differs} (--jpeg-recoding does, too)"
+        return differs
+
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Return the (width, height) that an image of this size gets without a window."""
         if self.resize:
@@ -104,23 +147,20 @@ class Transformer:
         image = sample.image
         whole = Rect(0, 0, image.shape[1], image.shape[0])
         distortion = self._draw_distortion(image, rng)
-        cut, found = self._draw_cut(whole, sample.annotations, rng)
+        view = self._draw_view(whole, sample.annotations, rng)
+        cut = view.cut
+        found = view.found
         mirror = param.mirror and bool(rng.integers(2))
         interpolation = cv2.INTER_LINEAR
         if self.resize:
             interpolation = self.resize.interpolation(rng)
 
-        seen = whole.within(cut)
-        pixels = seen.of(image)
-        if distortion and pixels.size:
-            pixels = distortion(pixels)
-        if seen == cut:
-            out = pixels
+        if self._jpeg_recoding and sample.encoded:
+            out = self._coded_view(image, distortion, view)
             if self.resize:
-                out = self.resize(pixels, interpolation)
+                out = self.resize(out, interpolation)
         else:
-            place = Rect(seen.left - cut.left, seen.top - cut.top, seen.width, seen.height)
-            out = self._on_canvas(pixels, place, (cut.width, cut.height), interpolation)
+            out = self._plain_view(image, distortion, cut, interpolation)
         if param.HasField("noise_param"):
             out = noise.apply(out, param.noise_param, rng)
         out, kept = self._cropped(out, rng)
@@ -145,16 +185,14 @@ class Transformer:
             raise CaffeError("distort_param needs a colour image; set force_color")
         return distort.draw(self._param.distort_param, rng)
 
-    def _draw_cut(
+    def _draw_view(
         self,
         whole: Rect,
         found: Annotations,
         rng: np.random.Generator,
-    ) -> tuple[Rect, Annotations]:
-        """Draw the part of the image, or of the canvas around it, that the net sees.
-
-        Returns the part, in the image's pixels, and the objects in it.
-        """
+    ) -> _View:
+        """Draw the part of the image, or of the canvas around it, that the net sees."""
+        expanded = None
         canvas = whole
         if self._param.HasField("expand_param"):
             expand_param = self._param.expand_param
@@ -164,12 +202,52 @@ class Transformer:
                 found = project(found, _normalised(canvas, whole), self._emit)
         window = self._samplers.window(found, rng)
         if not window:
-            return canvas, found
+            return _View(expanded, None, canvas, found)
         inside = expand.pixels(window, canvas.width, canvas.height)
         left = canvas.left + inside.left
         top = canvas.top + inside.top
         cut = Rect(left, top, inside.width, inside.height)
-        return cut, project(found, window, self._emit)
+        return _View(expanded, inside, cut, project(found, window, self._emit))
+
+    def _plain_view(
+        self,
+        image: np.ndarray,
+        distortion: Distortion | None,
+        cut: Rect,
+        interpolation: int,
+    ) -> np.ndarray:
+        """The part `cut`, distorted and resized, without JPEG between the steps."""
+        seen = Rect(0, 0, image.shape[1], image.shape[0]).within(cut)
+        pixels = seen.of(image)
+        if distortion and pixels.size:
+            pixels = distortion(pixels)
+        if seen != cut:
+            place = Rect(seen.left - cut.left, seen.top - cut.top, seen.width, seen.height)
+            return self._on_canvas(pixels, place, (cut.width, cut.height), interpolation)
+        if self.resize:
+            return self.resize(pixels, interpolation)
+        return pixels
+
+    def _coded_view(
+        self,
+        image: np.ndarray,
+        distortion: Distortion | None,
+        view: _View,
+    ) -> np.ndarray:
+        """The part seen, distorted and not resized; each step's image is encoded as JPEG."""
+        if distortion:
+            image = self._coded(distortion(image))
+        if view.canvas:
+            size = (view.canvas.width, view.canvas.height)
+            place = Rect(-view.canvas.left, -view.canvas.top, image.shape[1], image.shape[0])
+            with self._canvas.window(size, image, place) as canvas:
+                image = self._coded(canvas)
+        if view.window:
+            image = self._coded(view.window.of(image))
+        return image
+
+    def _coded(self, image: np.ndarray) -> np.ndarray:
+        return coded_as_jpeg(image, self._param.force_color, self._param.force_gray)
 
     def _on_canvas(
         self,

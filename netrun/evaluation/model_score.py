@@ -14,6 +14,7 @@ from caffe_ir import label_map, text
 from caffe_ir.lmdb_reader import LmdbReader
 from netrun.engine.engine import Engine
 from netrun.evaluation import scoring
+from netrun.layers.annotated_data import log_coding
 from netrun.runtime import log
 from netrun.runtime.options import DEFAULTS, RunOptions
 from ssd_common.errors import CaffeError
@@ -90,7 +91,7 @@ def test(
     labelmap: names of the classes (default: the one that the net names).
     level, stages: select layers by include and exclude rules.
     device: as PyTorch names it (default: the CPU).
-    options: precision, strict and soft_nms count here.
+    options: precision, strict, soft_nms and jpeg_recoding count here.
 
     Raises CaffeError for a net, data or weights that cannot be used, for soft_nms without a
     DetectionOutput layer, and for a detector without any detection.
@@ -136,13 +137,14 @@ def _prepare(
     *,
     soft_nms: bool,
 ) -> None:
-    """Load the weights, and warn about a net without data.
+    """Load the weights, log how images are encoded, and warn about a net without data.
 
     Raises CaffeError for weights that do not fit, and for soft_nms without DetectionOutput.
     """
     if net.inputs:
         stays = f"its input '{net.inputs[0]}' stays as it is (netrun detect takes images)"
         log.warning(f"{model} has no data: {stays}")
+    log_coding(net.layer_list)
     net.copy_from(*_as_list(weights))
     if soft_nms and not any(layer.type == "DetectionOutput" for layer in net.layer_list):
         raise CaffeError(f"--soft-nms: {model} has no DetectionOutput layer")

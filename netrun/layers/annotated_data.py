@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
+from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import label_map
 from caffe_ir.lmdb_reader import LmdbReader
 from netrun.data.loader import Loader
 from netrun.layers.image_source import ImageSource
-from netrun.layers.registry import layer
+from netrun.layers.registry import Layer, layer
 
 log = logging.getLogger("netrun")
 
@@ -27,6 +29,7 @@ class AnnotatedData(ImageSource):
     The layer opens its LMDB when the net is built, and starts threads with the first forward.
     If the run's options have `strict`, a corrupt record or object is an error. The labelmap, if its
     file exists, says which labels may occur.
+    In TEST, or with `jpeg_recoding`, the layer enencodes images as JPEG again where the fork does.
 
     Raises CaffeError for an LMDB that is missing, empty or truncated, LayerError for parameters
     that the fork refuses.
@@ -40,7 +43,10 @@ class AnnotatedData(ImageSource):
         self.needs_lmdb()
         p = self.param.annotated_data_param
         transform = self.param.transform_param
-        self._transformer = self.transformer(transform, p.batch_sampler)
+        recoding = self.context.options.jpeg_recoding
+        if recoding is None:
+            recoding = self.context.phase == pb.TEST
+        self._transformer = self.transformer(transform, p.batch_sampler, recoding)
         self._labels = _labels(p.label_map_file)
         self._reader = LmdbReader(self.param.data_param.source)
 
@@ -59,9 +65,21 @@ class AnnotatedData(ImageSource):
         annotated = p.HasField("anno_type") or None
         return Loader(self._reader, self._transformer, plan, annotated)
 
+    @property
+    def coding(self) -> str:
+        """Say whether images are encoded as JPEG again, and whether that is as in the fork."""
+        return self._transformer.coding
+
     def pixels(self, image: Tensor) -> np.ndarray:
         """One image of the top `data` as it was before mean and scale, (H, W, C) uint8."""
         return self._transformer.restored(image.cpu().numpy())
+
+
+def log_coding(layers: Iterable[Layer]) -> None:
+    """Log a line for each AnnotatedData layer: whether it encodes images as JPEG again."""
+    for source in layers:
+        if isinstance(source, AnnotatedData):
+            log.info("%s: %s", source.name, source.coding)
 
 
 def _labels(path: str) -> frozenset[int] | None:

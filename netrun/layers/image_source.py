@@ -59,14 +59,22 @@ class ImageSource(Layer):
         self,
         param: pb.TransformationParameter,
         samplers: Sequence[pb.BatchSampler] = (),
+        jpeg_recoding: bool = False,
     ) -> Transformer:
         """The transformer of this layer's images.
 
         samplers: batch samplers of AnnotatedData.
+        jpeg_recoding: whether to encode images as JPEG again after distort, expand and crop.
         Raises LayerError for parameters that the fork refuses.
         """
         try:
-            return Transformer(param, samplers, self.context.phase, self.mean)
+            return Transformer(
+                param,
+                samplers,
+                self.context.phase,
+                self.mean,
+                jpeg_recoding=jpeg_recoding,
+            )
         except CaffeError as error:
             raise self.refuse(str(error)) from None
 

@@ -24,6 +24,8 @@ class RunOptions:
     sync_batch_norm: whether BatchNorm takes its statistics over the batches of all processes,
         instead of each process's own as in Caffe. It helps detectors trained from scratch, such as
         DSOD.
+    jpeg_recoding: whether AnnotatedData encodes images as JPEG again after each of distort, expand
+        and crop. None: in TEST, as Caffe's SSD fork does, but not in TRAIN, where it takes time.
     seed: the seed of the random numbers of fillers, data augmentation and random layers.
     rank: this process's number among those that share the run, from 0.
     world: how many processes share the run.
@@ -34,6 +36,7 @@ class RunOptions:
     keep_blobs: bool = True
     soft_nms: bool = False
     sync_batch_norm: bool = False
+    jpeg_recoding: bool | None = None
     seed: int = 0
     rank: int = 0
     world: int = 1

@@ -13,6 +13,7 @@ import torch
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from netrun.engine.engine import Engine
+from netrun.layers.annotated_data import log_coding
 from netrun.runtime.options import RunOptions
 from ssd_common.errors import CaffeError
 
@@ -46,7 +47,7 @@ class NetBuilder:
     options: RunOptions
 
     def build(self, source: NetSource, *, debug_info: bool) -> Engine:
-        """Build a net.
+        """Build a net, and log whether its images are encoded as JPEG again.
 
         Only rank 0 tests: a net in phase TEST sees all test data, and its statistics come from this
         process alone.
@@ -62,7 +63,7 @@ class NetBuilder:
         options = self.options
         if state.phase != pb.TRAIN:
             options = replace(options, rank=0, world=1, sync_batch_norm=False)
-        return self.net_class(
+        built = self.net_class(
             net,
             state.phase,
             level=state.level,
@@ -70,6 +71,8 @@ class NetBuilder:
             device=self.device,
             options=options,
         )
+        log_coding(built.layer_list)
+        return built
 
 
 def folder_of(path: str | Path | None) -> Path | None:

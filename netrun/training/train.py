@@ -57,8 +57,8 @@ def train(
         training starts from the beginning, or from `weights`.
     level, stages: select layers by include and exclude rules.
     device: as PyTorch names it (default: what the solver says; the CPU where there is no CUDA).
-    options: precision, strict, sync_batch_norm and seed count here; a solver's random_seed goes
-        before the seed.
+    options: precision, strict, sync_batch_norm, jpeg_recoding and seed count here; a solver's
+        random_seed goes before the seed.
     signals: what signals do to the run (default: what they do to every Python process).
 
     Raises UsageError for both weights and a snapshot; CaffeError for a solver, nets, data or files

@@ -52,6 +52,26 @@ def test_scores_are_the_solvers(here: Path, capsys) -> None:
     assert float(match[1]) == pytest.approx(trained, abs=1e-4)
 
 
+def test_training_says_whether_it_codes_images_as_jpeg_again(here: Path, tmp_path: Path) -> None:
+    """In the log before the first iteration, for the train net and the test net."""
+    said = (
+        "data: images are not encoded as JPEG again; the fork does so after distort, expand, crop"
+    )
+    start, _ = Path("logs/train.log").read_text().split("Iteration 0", 1)
+    assert f"{said} (--jpeg-recoding does, too)\n" in start
+    assert start.count("encoded as JPEG again, as in the fork (no distort, expand or crop)\n") == 1
+    solver = SOLVER.replace("max_iter: 8", "max_iter: 1").replace("snap/n", f"{tmp_path}/n")
+    (tmp_path / "solver.prototxt").write_text(solver)
+    flags = ["--jpeg-recoding", f"--log={tmp_path}/train.log"]
+    assert netrun("train", "--solver", str(tmp_path / "solver.prototxt"), *flags) == 0
+    start, trained = (tmp_path / "train.log").read_text().split("Iteration 0", 1)
+    assert (
+        "data: images are encoded as JPEG again after distort, expand, crop, as in the fork\n"
+        in start
+    )
+    assert trained.split("loss = ")[1].split()[0] != run_log.read("logs/train.log").loss[0]
+
+
 @needs_caffe
 def test_caffes_own_parser_reads_the_log(here: Path, tmp_path: Path) -> None:
     for name in ("parse_log.py", "extract_seconds.py"):
