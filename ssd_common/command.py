@@ -173,6 +173,16 @@ def _examples(lines: str) -> str:
     return "examples:\n" + textwrap.indent(text, "  ")
 
 
+def _not_loaded(prog: str, error: ImportError) -> str:
+    """Say why a module does not load. Raises the error where the user cannot help it."""
+    if isinstance(error, ModuleNotFoundError):
+        return missing_package(prog, error)
+    # What the system's loader says of a library that does not fit into memory.
+    if "failed to map segment" in str(error):
+        return f"out of memory ({error})"
+    raise error
+
+
 def run_command(
     prog: str,
     main: Callable[[Sequence[str]], int | None],
@@ -194,13 +204,13 @@ def run_command(
         message = str(error)
     except CaffeError as error:
         message = str(error)
-    except ModuleNotFoundError as error:
-        message = missing_package(prog, error)
+    except MemoryError:
+        message = "out of memory"
+    except ImportError as error:
+        message = _not_loaded(prog, error)
     except BrokenPipeError:
         sys.stderr.close()
         return 1
-    except MemoryError:
-        message = "out of memory"
     except OSError as error:
         message = str(error)
         if error.filename:

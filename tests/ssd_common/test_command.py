@@ -186,6 +186,11 @@ def test_wrong_usage_is_one_line_and_exit_status_2(
         (FileNotFoundError(2, "No such file", "x"), 1, "tool: error: x: No such file\n"),
         (OSError("odd"), 1, "tool: error: odd\n"),
         (MemoryError(), 1, "tool: error: out of memory\n"),
+        (
+            ImportError("cv2.so: failed to map segment from shared object"),
+            1,
+            "tool: error: out of memory (cv2.so: failed to map segment from shared object)\n",
+        ),
         (KeyboardInterrupt(), 130, "tool: interrupted\n"),
     ],
 )
