@@ -28,6 +28,7 @@ def build(
     shuffle: bool = False,
     labelmap: str | None = None,
     fix: Fix | None = None,
+    confine: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
     output: Output = ONE_LMDB,
@@ -48,6 +49,7 @@ def build(
     labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the
       classes found
     fix: "clip" or "drop" boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them
+    confine: refuse images and annotations outside the source's folder
     overwrite: replace existing LMDBs
     report: gets everything that is wrong
     output: how records are written, and by how many workers
@@ -64,7 +66,7 @@ def build(
         report.add(unannotated(source, items, *test))
     if shuffle:
         items = shuffled(items, seed)
-    settings = Settings(report, labelmap, fix, overwrite, output)
+    settings = Settings(report, labelmap, fix, overwrite, output, confine)
     if test:
         name = folder.resolve().name
         return build_dataset(source, items, test[0], folder, name=name, settings=settings)

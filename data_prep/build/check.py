@@ -56,6 +56,7 @@ def check(
     labelmap: str | None = None,
     fix: Fix | None = None,
     decode: bool = False,
+    confine: bool = False,
     report: Report | None = None,
     name: str = "images",
 ) -> Checked:
@@ -69,6 +70,7 @@ def check(
       classes found
     fix: say what a build with the same fix would make of boxes at fault
     decode: decode every image to its end, where a build only reads the header of a JPEG
+    confine: refuse images and annotations outside the source's folder
     report: gets the faults; keeps those that it already has
     name: of the only part, where no list names it
     Raises CaffeError for a missing data set or label map.
@@ -81,7 +83,9 @@ def check(
         parts = {"train": found[0], "test": found[1]}
     if not (image_list or train_list or isinstance(source, Selection)):
         report.add(unannotated(source, *found))
-    objects = _check_parts(source, parts, report, labelmap=labelmap, fix=fix, decode=decode)
+    objects = _check_parts(
+        source, parts, report, labelmap=labelmap, fix=fix, decode=decode, confine=confine
+    )
     images = {part: len(items) for part, items in parts.items()}
     return Checked(images, objects, report)
 
@@ -115,6 +119,7 @@ def _check_parts(
     labelmap: str | None,
     fix: Fix | None,
     decode: bool,
+    confine: bool,
 ) -> Counter[str]:
     """Check the items of each part, and add everything that is wrong to the report.
 
@@ -124,7 +129,8 @@ def _check_parts(
     items = [item for _, item in owners]
     classes = class_map(source, items, labelmap)
     labels_from = str(classes.file or source.root)
-    rules = Rules(classes.labels(source), labels_from, fix, source.whole_pixels)
+    labels = classes.labels(source)
+    rules = Rules(labels, labels_from, fix, source.whole_pixels, confine=confine)
     dataset_checks = DatasetChecks(rules)
     objects: Counter[str] = Counter()
     coming = iter(owners)

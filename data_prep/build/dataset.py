@@ -41,6 +41,7 @@ class Settings(NamedTuple):
     fix: how to fix boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them
     overwrite: replace existing output
     output: how LMDBs are written
+    confine: refuse files outside the data set's folder
     """
 
     report: Report
@@ -48,6 +49,7 @@ class Settings(NamedTuple):
     fix: Fix | None = None
     overwrite: bool = False
     output: Output = ONE_LMDB
+    confine: bool = False
 
 
 def build_lmdb(source: Source, items: list[Item], out: Path, settings: Settings) -> Part:
@@ -184,6 +186,7 @@ def _rules(
         source.whole_pixels,
         output.encoding,
         output.classification,
+        settings.confine,
     )
 
 

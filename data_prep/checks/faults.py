@@ -40,6 +40,7 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "rename them: convmv -r -f CP1252 -t UTF-8 --notest FOLDER",
         each=True,
     ),
+    "confined": FaultKind("error", "files outside the data set's folder", each=True),
     "annotation-missing": FaultKind("error", "missing annotations", each=True),
     "annotation-unreadable": FaultKind("error", "unreadable annotations", each=True),
     "unknown-class": FaultKind(
@@ -99,6 +100,11 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "images without their EXIF orientation, as their annotations are",
     ),
     "repeated": FaultKind("note", "images that are there more than once"),
+    "elsewhere": FaultKind(
+        "note",
+        "images outside the data set's folder",
+        "--confine refuses them",
+    ),
     "no-objects": FaultKind("note", "images without objects"),
     "unannotated": FaultKind("note", "images without an annotation"),
     "rare-class": FaultKind("note", "classes that may be others misspelt"),

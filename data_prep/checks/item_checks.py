@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from data_prep.checks.boxes import Fix, box_fault, fixed_box, is_normalised
 from data_prep.checks.faults import Fault
@@ -28,6 +28,7 @@ class Rules(NamedTuple):
     whole_pixels: the fork reads only whole numbers from this kind of annotation
     encoding: how records keep images
     classification: annotations are labels of whole images
+    confine: refuse images and annotations outside the data set's folder
     """
 
     labels: Mapping[str, int]
@@ -36,6 +37,7 @@ class Rules(NamedTuple):
     whole_pixels: bool = True
     encoding: Encoding = COPIED
     classification: bool = False
+    confine: bool = False
 
 
 class Inspected(NamedTuple):
@@ -68,6 +70,10 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
         return Inspected(None, None, [fault])
     image_faults: list[Fault] = []
     annotation_faults: list[Fault] = []
+    if rules.confine:
+        outside = _outside(source, item)
+        if outside:
+            return Inspected(None, None, [outside])
     read = source.read
     if rules.classification:
         read = _read_label
@@ -89,6 +95,8 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
         image_faults += [Fault(kind, file, message) for kind, message in image.remarks]
         size = (image.width, image.height)
         key = fingerprint(image.data)
+    if not _is_below(source.root, file, os.path.abspath):
+        image_faults.append(Fault("elsewhere", file, f"is outside {source.root}"))
     faults = image_faults + annotation_faults
     # Where neither file states a size, nobody knows which boxes are outside.
     if annotation and not rules.classification and (image or min(size) > 0):
@@ -100,6 +108,26 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
         )
         faults += box_faults
     return Inspected(image, annotation, faults, key)
+
+
+def _outside(source: Source, item: Item) -> Fault | None:
+    """Return the fault of an item whose files lie outside the data set's folder, links followed."""
+    files = [os.path.join(source.root, item.image)]
+    if item.content is None and item.annotation:
+        files.append(source.file(item))
+    for file in files:
+        if not _is_below(source.root, file, os.path.realpath):
+            return Fault("confined", file, f"is outside {source.root}")
+    return None
+
+
+def _is_below(root: os.PathLike[str], file: str, resolve: Callable[[Any], str]) -> bool:
+    """Return whether a file lies below the root.
+
+    resolve: makes paths absolute
+    """
+    folder = os.path.join(resolve(root), "")
+    return resolve(file).startswith(folder)
 
 
 def _read_label(item: Item) -> Annotation:

@@ -42,6 +42,7 @@ class BuildCommand:
         kinds.add_selection(parser)
         flags.add_labelmap(parser)
         flags.add_fix(parser)
+        flags.add_confine(parser)
         encoding.add_flags(parser)
         flags.add_overwrite(parser)
 
@@ -62,6 +63,7 @@ class BuildCommand:
                 shuffle=args.shuffle,
                 labelmap=args.labelmap,
                 fix=args.fix,
+                confine=args.confine,
                 overwrite=args.overwrite,
                 report=report,
                 output=output,

@@ -38,6 +38,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         kinds.add_selection(added)
         flags.add_labelmap(added)
         flags.add_fix(added)
+        flags.add_confine(added)
         added.add_argument(
             "--decode",
             action="store_true",
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> None:
         **choice._asdict(),
         labelmap=args.labelmap,
         fix=args.fix,
+        confine=args.confine,
         decode=args.decode,
         report=Report(full=bool(args.report)),
         name=args.kind,

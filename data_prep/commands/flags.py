@@ -120,6 +120,15 @@ def add_fix(parser: argparse.ArgumentParser) -> None:
     add_report(parser)
 
 
+def add_confine(parser: argparse.ArgumentParser) -> None:
+    """Add `--confine`, for commands that build or check."""
+    parser.add_argument(
+        "--confine",
+        action="store_true",
+        help="refuse images and annotations outside DIR, such as ../x.png, also by links",
+    )
+
+
 def add_report(parser: argparse.ArgumentParser) -> None:
     """Add `--report`."""
     parser.add_argument(

@@ -7,6 +7,8 @@ import os
 import re
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from data_prep.cli import main
@@ -280,3 +282,43 @@ def test_a_class_whose_name_is_no_file_name(
         assert f"    {folder}: {said}" in capsys.readouterr().out.splitlines()
         assert check(folder, "--strict") == 1
         capsys.readouterr()
+
+
+def coco(folder: Path, image: str) -> None:
+    """A COCO-style data set of one image."""
+    (folder / "annotations").mkdir(parents=True)
+    content = {
+        "images": [{"id": 1, "file_name": image, "width": 64, "height": 48}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 5, 16, 20]}],
+    }
+    (folder / "annotations/instances_x.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("path", ["../x.png", "a/../../x.png", "{parent}/x.png", "link.png"])
+def test_images_outside_their_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    root = tmp_path / "set"
+    image = path.format(parent=tmp_path)
+    coco(root, image)
+    (root / "a").mkdir()
+    (root / "link.png").symlink_to("../x.png")
+    cv2.imwrite(str(tmp_path / "x.png"), np.zeros((48, 64, 3), np.uint8))
+    file = Path(root, image)
+    assert main(["check", "coco", str(root)]) == 0
+    noted = f"    {file}: is outside {root}" in capsys.readouterr().out.splitlines()
+    assert noted == (path != "link.png")  # a link is its owner's
+    with pytest.raises(CaffeError, match="1 error"):
+        main(["check", "coco", str(root), "--confine"])
+    assert f"    {file}: is outside {root}" in capsys.readouterr().out.splitlines()
+    with pytest.raises(CaffeError, match=f"is outside {root}"):
+        main(["coco", str(root), "--out", str(tmp_path / "lmdb"), "--confine"])
+    assert not (tmp_path / "lmdb").exists()
+
+
+def test_a_folder_that_is_a_link_confines_its_own_files(tmp_path: Path) -> None:
+    coco(tmp_path / "set", "x.png")
+    cv2.imwrite(str(tmp_path / "set/x.png"), np.zeros((48, 64, 3), np.uint8))
+    (tmp_path / "link").symlink_to("set")
+    assert main(["check", "coco", str(tmp_path / "link"), "--confine", "--strict"]) == 0
