@@ -23,16 +23,16 @@ FILE_NAME = "dataset.json"
 class DatasetFile:
     """The contents of a dataset.json. Paths are relative to its folder.
 
-    name: the data set's name
-    labelmap: the label map
-    train_lmdb: the LMDB of training images
-    test_lmdb: the LMDB of test images
-    name_size: the file of the test images' names and sizes
-    train_images: how many images train_lmdb holds
-    test_images: how many images test_lmdb holds
-    force_color: whether some images lack the three channels that the others have
+    name: the data set's name.
+    labelmap: the label map.
+    train_lmdb: the LMDB of training images.
+    test_lmdb: the LMDB of test images.
+    name_size: the file of the test images' names and sizes.
+    train_images: how many images train_lmdb holds.
+    test_images: how many images test_lmdb holds.
+    force_color: whether some images lack the three channels that the others have.
     num_classes: how many classes, background included; not in the file but counted in the label map
-        (caffe_ir.label_map.count_classes); 0 until counted
+        (caffe_ir.label_map.count_classes); 0 until counted.
     """
 
     name: str
@@ -54,7 +54,7 @@ _TYPES = {"str": (str, "a string"), "int": (int, "a number")}
 def read(path: PathLike) -> DatasetFile:
     """Read a dataset.json, and count the classes in its label map.
 
-    path: the file, or its folder
+    path: the file, or its folder.
     Raises ParseError where the file is missing, is not JSON, lacks a field or has one of the wrong
     type, and where the label map cannot be read or has no classes.
     """

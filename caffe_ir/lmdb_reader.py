@@ -57,7 +57,7 @@ class LmdbReader:
     def __init__(self, source: PathLike) -> None:
         """Open every LMDB that a source names.
 
-        source: what `shards` takes
+        source: what `shards` takes.
         Raises CaffeError, with source and remedy, where an LMDB is missing, truncated or empty.
         """
         self.source = str(source)
@@ -100,7 +100,7 @@ def shards(source: PathLike) -> list[str]:
         an LMDB, its folder or its file
         a folder of shards, `…-00000-of-00004` and so on: one set, complete
         a .txt file of sources, one a line, relative to the file's folder
-        several of these, with commas between them
+        several of these, with commas between them.
     Raises CaffeError where a set lacks shards, and where a list cannot be read or is empty.
     """
     named = str(source)
@@ -156,7 +156,7 @@ class LmdbFile:
     def __init__(self, source: PathLike) -> None:
         """Open an LMDB and find its records.
 
-        source: the directory that holds data.mdb, or the file itself
+        source: the directory that holds data.mdb, or the file itself.
         Raises CaffeError, with source and remedy, where it is missing, truncated or empty.
         """
         self.source = str(source)
@@ -273,8 +273,8 @@ class LmdbFile:
     def _leaf(self, page: bytes, start: int, place: int) -> tuple[bytes, int, int]:
         """Return a record's key, and the offset and size of its value in the file.
 
-        page: the leaf's bytes, which begin at `start` in the file
-        place: where the record's node begins in the page
+        page: the leaf's bytes, which begin at `start` in the file.
+        place: where the record's node begins in the page.
         """
         low, high, flags, key_size = _NODE.unpack_from(page, place)
         size = low | high << 16

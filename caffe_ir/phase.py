@@ -16,9 +16,9 @@ def filter_net(
 ) -> pb.NetParameter:
     """Copy the net with only the layers that belong to a phase.
 
-    phase: pb.TRAIN or pb.TEST
-    level: the level to compare with a rule's min_level and max_level
-    stages: stages that hold in addition to the net's own
+    phase: pb.TRAIN or pb.TEST.
+    level: the level to compare with a rule's min_level and max_level.
+    stages: stages that hold in addition to the net's own.
     Raises LayerError for a layer that has both include and exclude rules.
     """
     filtered = pb.NetParameter()

@@ -19,8 +19,8 @@ Size = tuple[int, int]  # height, width
 def prior_boxes(param: pb.PriorBoxParameter, feature: Size, image: Size) -> np.ndarray:
     """Compute the priors of a feature map, and their variances.
 
-    feature: the map's height and width (H, W)
-    image: the image's height and width in pixels, used where the layer's fields give none
+    feature: the map's height and width (H, W).
+    image: the image's height and width in pixels, used where the layer's fields give none.
     Returns float32 (2, H*W*A*4): corners of the A = boxes_per_cell(param) boxes of each cell,
     normalised to the image, then the variances. Boxes come in the order of min_size; sizes lose
     their fraction, as in Caffe.

@@ -39,7 +39,7 @@ def parse(value: bytes) -> pb.AnnotatedDatum:
 def parse_named(value: bytes, source: PathLike, name: object) -> pb.AnnotatedDatum:
     """Read a record as `parse` does.
 
-    source, name: the LMDB and its record's key or number, for the error
+    source, name: the LMDB and its record's key or number, for the error.
     Raises CaffeError that names both.
     """
     try:

@@ -22,7 +22,7 @@ def insert_splits(net: pb.NetParameter, elsewhere: Collection[str] = ()) -> pb.N
     Blob `x`, top 0 of layer `a`, goes into layer `x_a_0_split`; its readers take its tops
     `x_a_0_split_0`, `x_a_0_split_1` and so on. A loss_weight counts as the first reader, and moves
     to the Split layer. A net that already has all its splits stays the same.
-    elsewhere: tops of layers that the filter left out; messages do not call them unknown
+    elsewhere: tops of layers that the filter left out; messages do not call them unknown.
     Raises LayerError for a bottom that no earlier layer makes, and for a layer that works in place
     on a blob with other readers.
     """

@@ -55,7 +55,7 @@ def read(path: PathLike, cls: type[M]) -> M:
 def parse(text: str, cls: type[M], path: str = "<string>") -> M:
     """Parse text as the message type cls.
 
-    path: the file that errors name
+    path: the file that errors name.
     Raises ParseError with line and column.
     """
     message = cls()
@@ -159,9 +159,9 @@ def _explain(
 def _reworded(wording: str, field: str, cls: type[Message]) -> str:
     """Reword the parser's message, without file and place.
 
-    wording: the parser's message
-    field: `name: ` of the field whose value is wrong, or ""
-    cls: the type of the whole file
+    wording: the parser's message.
+    field: `name: ` of the field whose value is wrong, or "".
+    cls: the type of the whole file.
     """
     found = _NO_FIELD.match(wording)
     if found:

@@ -17,8 +17,8 @@ V1 = pb.V1LayerParameter
 def upgrade_net(net: pb.NetParameter, path: str = "<net>") -> None:
     """Upgrade a net to the current form, in place.
 
-    net: the net of a text or a binary file
-    path: the file that errors name
+    net: the net of a text or a binary file.
+    path: the file that errors name.
     Raises ParseError for a net that cannot be upgraded.
     """
     if net.layers:
@@ -41,7 +41,7 @@ def upgrade_net(net: pb.NetParameter, path: str = "<net>") -> None:
 def upgrade_solver(solver: pb.SolverParameter, path: str = "<solver>") -> None:
     """Upgrade a solver and the nets inside it to the current form, in place.
 
-    path: the file that errors name
+    path: the file that errors name.
     Raises ParseError for a solver or a net that cannot be upgraded.
     """
     if solver.HasField("solver_type"):

@@ -93,7 +93,7 @@ _V0_NET = ("name", "input", "input_dim", "force_backward")
 def upgrade_v0(net: pb.NetParameter, path: str) -> None:
     """Turn a net of V0 layers into one of V1 layers, in place.
 
-    path: the file that errors name
+    path: the file that errors name.
     Raises ParseError for a layer that has no V1 form.
     """
     upgraded = [_upgrade_v0_layer(old, path) for old in _without_padding_layers(net, path)]

@@ -28,15 +28,15 @@ class WalkedLayer:
 class Walk:
     """The result of walking a net. Parameters that layers share (`param { name }`) count once.
 
-    layers: every layer, in the net's order
-    blobs: the last shape of each name
-    inputs: tops of Input layers, and blobs with a given shape that no layer makes
-    outputs: tops that no layer reads, sorted
-    learnable: how many values the solver may change
-    frozen: how many of the learnable values have lr_mult 0
-    statistics: how many values the solver never touches (BatchNorm's)
-    macs: multiply-adds of one forward pass, bias excluded
-    priors: how many boxes all PriorBox layers set
+    layers: every layer, in the net's order.
+    blobs: the last shape of each name.
+    inputs: tops of Input layers, and blobs with a given shape that no layer makes.
+    outputs: tops that no layer reads, sorted.
+    learnable: how many values the solver may change.
+    frozen: how many of the learnable values have lr_mult 0.
+    statistics: how many values the solver never touches (BatchNorm's).
+    macs: multiply-adds of one forward pass, bias excluded.
+    priors: how many boxes all PriorBox layers set.
     """
 
     layers: list[WalkedLayer] = field(default_factory=list)
@@ -65,7 +65,7 @@ def walk(
     inputs: shapes by blob name. They replace what Input, data and Python layers say, or belong to
         blobs that no layer makes.
     ask: by layer type, a function that knows more than the type's rule, such as that of an engine
-        that can run a Python layer's code
+        that can run a Python layer's code.
     Raises CaffeError for a name in inputs that the net lacks, LayerError with layer and field where
     Caffe would refuse the net.
     """
@@ -191,7 +191,7 @@ class _Shared:
     def join(self, layer: Layer, param: Param, spec: pb.ParamSpec) -> None:
         """Check that another layer's parameter fits this one, and take over its multipliers.
 
-        layer, param, spec: the other layer, its parameter, and the `param` field that names it
+        layer, param, spec: the other layer, its parameter, and the `param` field that names it.
         """
         self._check_shape(layer, param, spec)
         for name in ("lr_mult", "decay_mult"):

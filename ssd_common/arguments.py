@@ -114,7 +114,7 @@ class Parser(argparse.ArgumentParser):
 def with_help(message: str, prog: str) -> str:
     """Return an error of usage with the place that tells more, unless it has it already.
 
-    prog: the program and its command, "tool paint"
+    prog: the program and its command, "tool paint".
     """
     if message.endswith(" --help"):
         return message
@@ -129,8 +129,8 @@ def offer(
 ) -> None:
     """Let shells complete an argument to these words; the argument may be any other, too.
 
-    words: returns them; called only when a completion script or help is written
-    in_help: the argument's help ends with the words
+    words: returns them; called only when a completion script or help is written.
+    in_help: the argument's help ends with the words.
     """
     action.offered = words  # type: ignore[attr-defined]
     action.lists_words = in_help  # type: ignore[attr-defined]
@@ -157,9 +157,9 @@ def unknown_command(
 ) -> str:
     """Return the error for a command that a program lacks.
 
-    what: "command", or what a command calls its own subcommands
-    given: what the user typed
-    first: whether to say that it comes before other words
+    what: "command", or what a command calls its own subcommands.
+    given: what the user typed.
+    first: whether to say that it comes before other words.
     """
     near = suggest(given, known)
     if near:
@@ -192,7 +192,7 @@ def positive(word: str) -> int:
 def at_least(least: int, about: str = "") -> Callable[[str], int]:
     """Return the type of an argument that takes a whole number from `least` on.
 
-    about: what the error says after the number
+    about: what the error says after the number.
     """
 
     def parse(word: str) -> int:

@@ -27,13 +27,13 @@ class Program:
     """A program of several commands, each a module that is imported only when it is used.
 
     Every program has the command `completion` beside the given ones.
-    name: what users type
-    description: one line
+    name: what users type.
+    description: one line.
     commands: name → (module, a line for the list of commands). Commands that differ
-        little can share a module: "module:word" stands for module.command(word)
-    examples: lines below that list
+        little can share a module: "module:word" stands for module.command(word).
+    examples: lines below that list.
     loading: returns a context in which a command's module, and those of its HEAVY, are
-        imported
+        imported.
 
     A command's module has:
       HELP          what the command does, for its own `--help`
@@ -159,7 +159,7 @@ class Program:
 def epilog(notes: str, examples: str) -> str:
     """Return what a command's `--help` says below its flags.
 
-    examples: lines that a user could type
+    examples: lines that a user could type.
     """
     parts = (notes.strip(), _examples(examples))
     return "\n\n".join(part for part in parts if part)
@@ -190,7 +190,7 @@ def run_command(
 ) -> int:
     """Run a command's main(argv), and write an error as one line `prog: error: …` to stderr.
 
-    argv: None: the process's own
+    argv: None: the process's own.
     Returns the exit status: what main returns, with 0 for None; 2 after a usage error; 1
     after any other; 130 after Ctrl-C.
     """

@@ -25,7 +25,7 @@ NOTES = "Write the line into ~/.bashrc, ~/.zshrc (after compinit) or ~/.config/f
 class Completion:
     """The command `completion` of one program.
 
-    program: its name
+    program: its name.
     """
 
     HELP = HELP

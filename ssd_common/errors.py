@@ -32,8 +32,8 @@ class UsageError(CaffeError):
 class ParseError(CaffeError):
     """A file that is not what it should be.
 
-    path: the file as the user named it
-    line, column: the place in a text file, from 1, or None
+    path: the file as the user named it.
+    line, column: the place in a text file, from 1, or None.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class ParseError(CaffeError):
 class LayerError(CaffeError):
     """A layer that cannot be built as its prototxt says.
 
-    layer: its name
-    field: the field at fault, or None
+    layer: its name.
+    field: the field at fault, or None.
     """
 
     def __init__(

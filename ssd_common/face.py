@@ -20,14 +20,14 @@ class Face:
 
     No module loads before one of its names is asked for, so that `--help` waits for no library.
 
-    modules: name → the module that has it, in the order of __init__.pyi
+    modules: name → the module that has it, in the order of __init__.pyi.
     """
 
     def __init__(self, package: str, init: str) -> None:
         """Read the names.
 
-        package: `__name__` of the package
-        init: `__file__` of the package, the path of its __init__.py
+        package: `__name__` of the package.
+        init: `__file__` of the package, the path of its __init__.py.
         Raises OSError where __init__.pyi is missing.
         """
         self.package = package

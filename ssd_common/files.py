@@ -69,7 +69,7 @@ def write_atomic(path: PathLike, data: bytes | str) -> None:
     """Write a whole file or nothing.
 
     The file gets a temporary name in the same folder, then its own.
-    data: text is written as UTF-8
+    data: text is written as UTF-8.
     Raises CaffeError where the file cannot be written.
     """
     if isinstance(data, str):

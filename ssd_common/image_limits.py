@@ -51,7 +51,7 @@ def most_pixels() -> int:
 def refuse_too_large(data: bytes) -> None:
     """Refuse a JPEG or PNG whose header declares more pixels than the limit.
 
-    data: an image file's bytes; other formats pass
+    data: an image file's bytes; other formats pass.
     Raises CaffeError.
     """
     width, height = declared_size(data)

@@ -27,7 +27,7 @@ _MARK = '__project__ = "ssd-zoo"'
 def missing_package(program: str, error: ModuleNotFoundError) -> str:
     """Say in one line which package a program needs and what installs it.
 
-    error: what the import of the package raised
+    error: what the import of the package raised.
     Raises the error itself where no extra installs its module.
     """
     module = (error.name or "").partition(".")[0]

@@ -16,7 +16,7 @@ _MOST_ID = 1 << 63  # NumPy compares smaller whole numbers exactly
 def read_json(path: PathLike, kind: str = "is not JSON") -> Any:
     """Read the value that a JSON file holds.
 
-    kind: what an error says of a file that is not JSON, before the reason
+    kind: what an error says of a file that is not JSON, before the reason.
     Raises ParseError where the file cannot be read, is not JSON, or is nested too deeply.
     """
     file = str(path)

@@ -43,11 +43,11 @@ def decoded(data: bytes, flags: int) -> np.ndarray | None:
 class Box:
     """A box to draw.
 
-    corners: xmin, ymin, xmax, ymax, normalised
-    label: its class's number
-    name: its class's name
-    score: None for ground truth
-    difficult: an object of ground truth that is hard to see
+    corners: xmin, ymin, xmax, ymax, normalised.
+    label: its class's number.
+    name: its class's name.
+    score: None for ground truth.
+    difficult: an object of ground truth that is hard to see.
     """
 
     corners: Sequence[float]
@@ -93,7 +93,7 @@ def draw(image: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
     """Copy an image and draw boxes on the copy.
 
     Captions cover all lines, and those of higher scores cover the others.
-    image: (H, W, 3), BGR, uint8
+    image: (H, W, 3), BGR, uint8.
     """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
@@ -157,10 +157,10 @@ def contact_sheet(
 ) -> np.ndarray:
     """Put images on one sheet, each unstretched within a square, above its caption.
 
-    images: (H, W, 3), BGR, uint8
-    columns: images in a row; None: about as many as rows
-    tile: side of a square, in pixels
-    gap: pixels between squares; None: a 32nd of a side
+    images: (H, W, 3), BGR, uint8.
+    columns: images in a row; None: about as many as rows.
+    tile: side of a square, in pixels.
+    gap: pixels between squares; None: a 32nd of a side.
     Returns the sheet, (H, W, 3), BGR, uint8.
     Raises ValueError without images.
     """
@@ -195,8 +195,8 @@ def scaled(
 ) -> np.ndarray:
     """Scale an image (H, W, 3) without stretching it.
 
-    side: pixels of the longer side
-    shrink_only: enlarge fast and coarsely, for callers that mostly shrink
+    side: pixels of the longer side.
+    shrink_only: enlarge fast and coarsely, for callers that mostly shrink.
     """
     height, width = image.shape[:2]
     scale = side / max(height, width)
@@ -223,7 +223,7 @@ def _caption(
 ) -> None:
     """Write a caption in the middle below a square.
 
-    corner: x, y of the square's lower left corner
+    corner: x, y of the square's lower left corner.
     """
     words = _ascii(caption)
     (width, _), _ = cv2.getTextSize(words, _FONT, _CAPTION_SCALE, 1)
@@ -244,10 +244,10 @@ def thumbnail(
 ) -> np.ndarray:
     """Draw a small square picture of an image with its boxes.
 
-    image: (H, W, 3), BGR, uint8
+    image: (H, W, 3), BGR, uint8.
     boxes: their lines lie around the objects, thin for difficult ones; their names have a dark
-        rim, legible on any ground
-    side: in pixels
+        rim, legible on any ground.
+    side: in pixels.
     Returns (side, side, 3), BGR, uint8.
     """
     small = scaled(image, side, shrink_only=True)
@@ -272,7 +272,7 @@ def thumbnail(
 def encode(image: np.ndarray, suffix: str) -> bytes | None:
     """Encode an image as a file of the type that a suffix names (".png").
 
-    image: (H, W, 3), BGR, uint8
+    image: (H, W, 3), BGR, uint8.
     Returns None where there is no such type, or the image is too large for it.
     """
     try:

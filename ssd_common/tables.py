@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 def aligned(rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
     """Lay rows out as lines, in columns two blanks apart.
 
-    rows: equally many cells each
-    left: how many columns, from the first, are flush left; the others are flush right
+    rows: equally many cells each.
+    left: how many columns, from the first, are flush left; the others are flush right.
     """
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

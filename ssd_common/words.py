@@ -13,7 +13,7 @@ def memory_size(count: int) -> str:
 def counted(count: int, noun: str) -> str:
     """Write a number and what it counts: "1 image", "3 images".
 
-    noun: an English noun whose plural ends in a plain s
+    noun: an English noun whose plural ends in a plain s.
     """
     if count == 1:
         return f"{count} {noun}"

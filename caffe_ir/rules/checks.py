@@ -35,7 +35,7 @@ def count_blobs(
 ) -> None:
     """Refuse a layer that has too few or too many bottoms or tops.
 
-    bottom, top: the number that the layer takes, or (least, most)
+    bottom, top: the number that the layer takes, or (least, most).
     """
     for kind, found, wanted in (
         ("bottom", len(bottoms), bottom),
@@ -137,8 +137,8 @@ def learned(
 ) -> Param:
     """Return a learnable parameter blob.
 
-    param, field: the message and its field that holds the filler
-    default: the value that fills the blob where the field is not set
+    param, field: the message and its field that holds the filler.
+    default: the value that fills the blob where the field is not set.
     Raises LayerError for a filler that does not exist or cannot fill this shape.
     """
     filler: pb.FillerParameter = getattr(param, field)

@@ -98,8 +98,8 @@ def slice_(layer: Layer, bottoms: Shapes) -> Facts:
 def _axis_or_dim(layer: Layer, shape: Shape, param_name: str, old: str) -> int:
     """Return the axis of Concat or Slice.
 
-    param_name: the message that holds the field `axis`
-    old: the field's older name, which counts from the front only
+    param_name: the message that holds the field `axis`.
+    old: the field's older name, which counts from the front only.
     """
     param = getattr(layer, param_name)
     if not param.HasField(old):

@@ -23,9 +23,9 @@ def spatial(layer: Layer, field: str, axes: int, default: int | None) -> list[in
     """Return the value of a field of convolution_param for each spatial axis.
 
     The field is written once, or once per axis, or as FIELD_h and FIELD_w.
-    field: kernel_size, stride, pad or dilation
-    axes: how many spatial axes the bottom has
-    default: the value of a field that is not written; None for a required field
+    field: kernel_size, stride, pad or dilation.
+    axes: how many spatial axes the bottom has.
+    default: the value of a field that is not written; None for a required field.
     Raises LayerError for another number of values, for both forms at once, and for a 0 in any field
     but pad.
     """
@@ -59,7 +59,7 @@ def spatial(layer: Layer, field: str, axes: int, default: int | None) -> list[in
 def _convolved(layer: Layer, size: int, fields: tuple[int, int, int, int]) -> int:
     """Return the size of a convolution's output along one axis.
 
-    size: the bottom's size along it
+    size: the bottom's size along it.
     fields: kernel_size, stride, pad and dilation along it
     Caffe divides towards zero. So a kernel that exceeds the padded bottom by less than the stride
     still gives one value, over zeros.

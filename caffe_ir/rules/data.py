@@ -137,8 +137,8 @@ def _images(
     """Return the shape of a batch of images.
 
     size: height and width that the layer itself gives them, before transform_param resizes and
-        crops; None where the layer gives none
-    channels: None where only force_gray decides
+        crops; None where the layer gives none.
+    channels: None where only force_gray decides.
     """
     param = layer.transform_param
     check_positive(layer, "batch_size", batch)

@@ -21,7 +21,7 @@ def aspect_ratios(param: pb.PriorBoxParameter) -> list[float]:
     vector<float>: the inverse of 0.005 is exactly 200, so a 200 that follows is not new.
     The fork lists the inverse without checking that it is new. No float32 that is 1e-6 or more
     from 1 has an inverse nearer to 1, so Forward writes as many boxes as SetUp counts.
-    param: the layer's fields, with positive ratios
+    param: the layer's fields, with positive ratios.
     Source: PriorBoxLayer::LayerSetUp, prior_box_layer.cpp of weiliu89/caffe (ssd).
     """
     ratios = [1.0]
@@ -126,8 +126,8 @@ def _predictions(
 ) -> None:
     """Check that each prior has a box and a score per class.
 
-    bottoms: location, confidence, priors
-    share_location: whether all classes share a prior's box
+    bottoms: location, confidence, priors.
+    share_location: whether all classes share a prior's box.
     """
     location = legacy(layer, bottoms[0])
     confidence = legacy(layer, bottoms[1])

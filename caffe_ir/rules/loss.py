@@ -32,7 +32,7 @@ def loss_blobs(
     """Check a loss's numbers of blobs, and that its first two bottoms agree in N.
 
     The top may be left out.
-    bottom: the number of bottoms, or (least, most)
+    bottom: the number of bottoms, or (least, most).
     """
     count_blobs(layer, bottoms, bottom, (0, most_tops))
     alike = bottoms[0][:1] == bottoms[1][:1] and bottoms[0]

@@ -67,7 +67,7 @@ def _pair(layer: Layer, name: str) -> Pair:
 def pooled_size(size: int, kernel: int, stride: int, pad: int, clip: bool) -> int:
     """Return ceil((size + 2 pad - kernel) / stride) + 1, the size of a pooled map along one axis.
 
-    clip: whether to leave out a last window that would begin in the padding
+    clip: whether to leave out a last window that would begin in the padding.
     """
     pooled = -(-(size + 2 * pad - kernel) // stride) + 1
     if clip and (pooled - 1) * stride >= size + pad:

@@ -30,9 +30,9 @@ def blob_shape_text(shape: Iterable[int]) -> str:
 class Param:
     """One parameter blob of a layer.
 
-    shape: the shape that Caffe allocates
-    filler: what fills a new blob; None for zeros
-    learnable: False for statistics that the solver never touches (BatchNorm's three blobs)
+    shape: the shape that Caffe allocates.
+    filler: what fills a new blob; None for zeros.
+    learnable: False for statistics that the solver never touches (BatchNorm's three blobs).
     """
 
     shape: Shape
@@ -44,9 +44,9 @@ class Param:
 class Facts:
     """The facts that a layer's bottoms and fields determine.
 
-    tops: the shape of each top
-    params: its parameter blobs
-    macs: multiply-adds of one forward pass, bias excluded
+    tops: the shape of each top.
+    params: its parameter blobs.
+    macs: multiply-adds of one forward pass, bias excluded.
     """
 
     tops: list[Shape]

@@ -80,7 +80,7 @@ def interp(layer: Layer, bottoms: Shapes) -> Facts:
 def _interp_size(layer: Layer, inner: list[int]) -> list[int]:
     """Return height and width of Interp's top, by its factors or by its height and width.
 
-    inner: the bottom's height and width without what pad_beg and pad_end crop
+    inner: the bottom's height and width without what pad_beg and pad_end crop.
     """
     param = layer.interp_param
     shrinks = param.HasField("shrink_factor")

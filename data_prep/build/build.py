@@ -37,22 +37,22 @@ def build(
 
     Writes the label map, lists and name_size files beside the LMDBs.
 
-    source: the data set, see data_prep.open_source and data_prep.select
+    source: the data set, see data_prep.open_source and data_prep.select.
     out: the LMDB; with train_list and test_list, or test_share, the folder for train_lmdb,
-      test_lmdb and dataset.json
+      test_lmdb and dataset.json.
     image_list: images of the one LMDB: a list's file, or the name of one of the data set's own;
-      None for all
-    train_list, test_list: images of the two LMDBs
-    test_share: in place of two lists, the share of images drawn for testing, above 0 and below 1
-    seed: decides what test_share and shuffle draw
-    shuffle: put the images in a random order, except those for testing
+      None for all.
+    train_list, test_list: images of the two LMDBs.
+    test_share: in place of two lists, the share of images drawn for testing, above 0 and below 1.
+    seed: decides what test_share and shuffle draw.
+    shuffle: put the images in a random order, except those for testing.
     labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the
-      classes found
-    fix: "clip" or "drop" boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them
-    confine: refuse images and annotations outside the source's folder
-    overwrite: replace existing LMDBs
-    report: gets everything that is wrong
-    output: how records are written, and by how many workers
+      classes found.
+    fix: "clip" or "drop" boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them.
+    confine: refuse images and annotations outside the source's folder.
+    overwrite: replace existing LMDBs.
+    report: gets everything that is wrong.
+    output: how records are written, and by how many workers.
     Returns for each LMDB its path, images, and objects by class.
     Raises CaffeError, and writes nothing, if anything is wrong.
     """

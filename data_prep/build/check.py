@@ -28,9 +28,9 @@ from ssd_common.pictures import decoded
 class Checked(NamedTuple):
     """What a check found.
 
-    images: number of images by part: "train" and "test", or the name of the only part
-    objects: number of objects by class, as they would be built
-    report: everything that is wrong
+    images: number of images by part: "train" and "test", or the name of the only part.
+    objects: number of objects by class, as they would be built.
+    report: everything that is wrong.
     """
 
     images: dict[str, int]
@@ -64,15 +64,15 @@ def check(
 
     Its files are never changed.
 
-    source: the data set, see data_prep.open_source and data_prep.select
-    image_list, train_list, test_list, test_share, seed: the images, as data_prep.build takes them
+    source: the data set, see data_prep.open_source and data_prep.select.
+    image_list, train_list, test_list, test_share, seed: the images, as data_prep.build takes them.
     labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the
-      classes found
-    fix: say what a build with the same fix would make of boxes at fault
-    decode: decode every image to its end, where a build only reads the header of a JPEG
-    confine: refuse images and annotations outside the source's folder
-    report: gets the faults; keeps those that it already has
-    name: of the only part, where no list names it
+      classes found.
+    fix: say what a build with the same fix would make of boxes at fault.
+    decode: decode every image to its end, where a build only reads the header of a JPEG.
+    confine: refuse images and annotations outside the source's folder.
+    report: gets the faults; keeps those that it already has.
+    name: of the only part, where no list names it.
     Raises CaffeError for a missing data set or label map.
     """
     report = report or Report()
@@ -101,9 +101,9 @@ class _Job(NamedTuple):
 class _CheckedItem(NamedTuple):
     """An item, checked.
 
-    faults: everything that is wrong
-    key: of its image's content
-    classes: number of its objects by class
+    faults: everything that is wrong.
+    key: of its image's content.
+    classes: number of its objects by class.
     """
 
     faults: list[Fault]

@@ -17,7 +17,7 @@ from ssd_common.errors import CaffeError
 class ClassMap(NamedTuple):
     """A label map.
 
-    file: the one that the user chose; None for a map made of the classes found
+    file: the one that the user chose; None for a map made of the classes found.
     """
 
     file: Path | None
@@ -47,8 +47,8 @@ def class_map(
     """Find the label map of a data set, or make one.
 
     labelmap: a file or a built-in name; None for one made of the source's classes, or of those in
-      the items, by name, where the source does not list its classes
-    workers: read the items for their classes
+      the items, by name, where the source does not list its classes.
+    workers: read the items for their classes.
     Raises CaffeError for a label map that is missing or has no class.
     """
     if labelmap:

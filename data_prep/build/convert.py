@@ -22,13 +22,13 @@ class Job(NamedTuple):
 class Outcome(NamedTuple):
     """What a build keeps of an item after its conversion.
 
-    height, width: of its image, in pixels
-    shape: of the record: channels, height, width
-    key: of the image file's content, in hexadecimal
-    classes: number of objects by class
-    difficult: number of difficult objects
-    faults: everything that is wrong
-    stamps: sizes and change times of its files, which tell later whether a file has changed
+    height, width: of its image, in pixels.
+    shape: of the record: channels, height, width.
+    key: of the image file's content, in hexadecimal.
+    classes: number of objects by class.
+    difficult: number of difficult objects.
+    faults: everything that is wrong.
+    stamps: sizes and change times of its files, which tell later whether a file has changed.
     """
 
     height: int
@@ -64,7 +64,7 @@ Converted = tuple[bytes, bytes, list[Any]]
 def convert(job: Job, first: int, items: list[Item]) -> list[Converted]:
     """Turn items into records.
 
-    first: number of the first item in its LMDB
+    first: number of the first item in its LMDB.
     """
     return [_convert(job, number, item) for number, item in enumerate(items, first)]
 

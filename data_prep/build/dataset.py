@@ -36,12 +36,12 @@ from ssd_common.files import write_atomic
 class Settings(NamedTuple):
     """How a data set is built.
 
-    report: gets everything that is wrong
-    labelmap: a label map's file or built-in name; None for one made of the classes found
-    fix: how to fix boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them
-    overwrite: replace existing output
-    output: how LMDBs are written
-    confine: refuse files outside the data set's folder
+    report: gets everything that is wrong.
+    labelmap: a label map's file or built-in name; None for one made of the classes found.
+    fix: how to fix boxes at fault, see data_prep.checks.boxes.fixed_box; None keeps them.
+    overwrite: replace existing output.
+    output: how LMDBs are written.
+    confine: refuse files outside the data set's folder.
     """
 
     report: Report
@@ -55,7 +55,7 @@ class Settings(NamedTuple):
 def build_lmdb(source: Source, items: list[Item], out: Path, settings: Settings) -> Part:
     """Build one LMDB with label map, list and name_size file beside it.
 
-    out: the LMDB; without settings.labelmap, a label map that already lies beside it is used
+    out: the LMDB; without settings.labelmap, a label map that already lies beside it is used.
     Raises CaffeError, and writes nothing, if anything is wrong.
     """
     labelmap_file = out.with_name(label_maps.FILE_NAME)
@@ -80,7 +80,7 @@ def build_dataset(
     The last file is dataset.json, which `netgen build --dataset` reads; paths in it are relative to
     it.
 
-    name: the data set's
+    name: the data set's.
     Raises CaffeError, and writes nothing, if anything is wrong.
     """
     parts = [Part(out / "train_lmdb", train), Part(out / "test_lmdb", test)]
@@ -119,10 +119,10 @@ def build_parts(
 ) -> None:
     """Build LMDBs that have a label map in common.
 
-    labelmap_file: the label map to write
+    labelmap_file: the label map to write.
     marker: a file whose presence says that the LMDBs are whole; it is removed before others take
-      their place
-    describe: writes the marker
+      their place.
+    describe: writes the marker.
     Raises CaffeError, and writes nothing, if anything is wrong.
     """
     output = settings.output
@@ -170,8 +170,8 @@ def _rules(
 ) -> Rules:
     """Return the rules that the items are checked against.
 
-    classes: None where lists name a label for each image
-    labelmap_file: the label map to write
+    classes: None where lists name a label for each image.
+    labelmap_file: the label map to write.
     """
     output = settings.output
     labels: dict[str, int] = {}
@@ -200,8 +200,8 @@ def _folder(source: Source, part: Part, rules: Rules, settings: Settings) -> Res
 def _write_files(files: dict[Path, str], marker: Path | None, overwrite: bool) -> None:
     """Write files, after the marker is removed.
 
-    files: their content by path
-    marker: as build_parts takes it
+    files: their content by path.
+    marker: as build_parts takes it.
     Raises CaffeError, and writes nothing, where a file has other content and overwrite is not
       set.
     """
@@ -242,7 +242,7 @@ def _digest(source: Source, rules: Rules, items: list[Item], shards: int) -> str
 class _Filling(NamedTuple):
     """Fills the LMDB of one part.
 
-    check_size: all records must have the same shape
+    check_size: all records must have the same shape.
     """
 
     part: Part

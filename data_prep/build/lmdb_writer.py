@@ -29,8 +29,8 @@ class LmdbWriter:
     that nothing of the process's past gets into the file. A build that is interrupted between two
     commits and continues later therefore ends with the same bytes.
 
-    folder: the LMDB
-    name: what errors call it
+    folder: the LMDB.
+    name: what errors call it.
     Raises DiskRefused if the disk refuses.
     """
 
@@ -69,7 +69,7 @@ class LmdbWriter:
     def commit(self, last: bool = False) -> None:
         """Write the records that were put since the last commit.
 
-        last: wait until everything is on the disk
+        last: wait until everything is on the disk.
         """
         size = (self._folder / "data.mdb").stat().st_size
         while self._map_size < size:

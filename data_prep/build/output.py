@@ -10,11 +10,11 @@ from data_prep.images.encoding import COPIED, Encoding
 class Output(NamedTuple):
     """How LMDBs are written, and by which workers.
 
-    encoding: how records keep images
-    classification: lists name a label for each image instead of an annotation
-    check_size: all records must have the same shape
-    shards: number of LMDBs in a folder; 0 for a single LMDB
-    workers, scheduler: as data_prep.build.workers.Workers takes them
+    encoding: how records keep images.
+    classification: lists name a label for each image instead of an annotation.
+    check_size: all records must have the same shape.
+    shards: number of LMDBs in a folder; 0 for a single LMDB.
+    workers, scheduler: as data_prep.build.workers.Workers takes them.
     """
 
     encoding: Encoding = COPIED

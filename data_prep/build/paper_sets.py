@@ -22,11 +22,11 @@ class Paths(NamedTuple):
 class PaperSet(NamedTuple):
     """A data set of a paper.
 
-    about: its images, for help
-    kind: the class that reads it
-    train, test: names of splits
-    labelmap: name of a built-in label map
-    paths: where its files are written; None for where netgen's nets look for them
+    about: its images, for help.
+    kind: the class that reads it.
+    train, test: names of splits.
+    labelmap: name of a built-in label map.
+    paths: where its files are written; None for where netgen's nets look for them.
     """
 
     about: str

@@ -34,7 +34,7 @@ class Devkit(Folder):
     def read_list(self, name: str) -> list[Item]:
         """Read the items of a year's list.
 
-        name: year and split, as `VOC2007/trainval`
+        name: year and split, as `VOC2007/trainval`.
         Raises CaffeError where it is missing.
         """
         year, _, split = name.partition("/")
@@ -63,11 +63,11 @@ def paper(
     Training images come in a random order (the fork's differs each time), test images in the
     order of their list.
 
-    name: "voc2007", "voc2012", "voc0712", "voc0712pp", "coco", "ilsvrc" or "coco_ids"
-    folder: where the data set lies: VOCdevkit, COCO's folder, or ILSVRC's
-    out: folder of all data sets
-    seed: decides the order of the training images
-    fix, overwrite, report, output: as data_prep.build takes them
+    name: "voc2007", "voc2012", "voc0712", "voc0712pp", "coco", "ilsvrc" or "coco_ids".
+    folder: where the data set lies: VOCdevkit, COCO's folder, or ILSVRC's.
+    out: folder of all data sets.
+    seed: decides the order of the training images.
+    fix, overwrite, report, output: as data_prep.build takes them.
     Returns what the LMDBs for training and for testing hold.
     Raises CaffeError, and writes nothing, if anything is wrong.
     """

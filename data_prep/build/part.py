@@ -20,15 +20,15 @@ MIXED = ("grey", "alpha", "deep")
 class Part:
     """One LMDB with the list and the name_size file beside it, before and after it is built.
 
-    lmdb: its path
-    items: its images
+    lmdb: its path.
+    items: its images.
     stem: begins the names of the files beside it; None takes it from the LMDB's name: "train"
-      from train_lmdb, "" from lmdb
-    sizes: lines of the name_size file
-    boxes: number of objects by class
-    difficult: number of difficult objects
-    shape: of the first record: channels, height, width
-    mixed: not all images have the channels that their records state
+      from train_lmdb, "" from lmdb.
+    sizes: lines of the name_size file.
+    boxes: number of objects by class.
+    difficult: number of difficult objects.
+    shape: of the first record: channels, height, width.
+    mixed: not all images have the channels that their records state.
     """
 
     lmdb: Path

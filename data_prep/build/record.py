@@ -20,7 +20,7 @@ def annotated_datum(
     that the annotation states, or by the image's where it states none; they are neither clipped nor
     fixed.
 
-    labels: label of every class of the annotation
+    labels: label of every class of the annotation.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadRichImageToAnnotatedDatum.
     """
     record = labelled_datum(image, -1)
@@ -44,7 +44,7 @@ def annotated_datum(
 def labelled_datum(image: EncodedImage, label: int) -> pb.AnnotatedDatum:
     """Make the record of an image with a label, as convert_annoset --anno_type=classification does.
 
-    label: of the whole image
+    label: of the whole image.
     """
     record = pb.AnnotatedDatum()
     datum = record.datum

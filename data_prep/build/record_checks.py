@@ -17,9 +17,9 @@ from ssd_common.pictures import decoded
 class CheckedRecord(NamedTuple):
     """One record, checked.
 
-    faults: everything that is wrong
-    labels: of its objects
-    size: (height, width) of the decoded image, (0, 0) where it cannot be decoded
+    faults: everything that is wrong.
+    labels: of its objects.
+    size: (height, width) of the decoded image, (0, 0) where it cannot be decoded.
     """
 
     faults: list[Fault]
@@ -30,9 +30,9 @@ class CheckedRecord(NamedTuple):
 def check_record(key: str, value: bytes, labels: frozenset[int] | None) -> CheckedRecord:
     """Check one record: its image, its size, its labels and its boxes.
 
-    key: of the record, for messages
-    value: its bytes
-    labels: those that may occur; None for any
+    key: of the record, for messages.
+    value: its bytes.
+    labels: those that may occur; None for any.
     """
     faults: list[Fault] = []
     try:
@@ -113,7 +113,7 @@ def _check_raw(datum: pb.Datum, key: str, faults: list[Fault]) -> tuple[int, int
 def _size_fault(stated: tuple[int, int], size: tuple[int, int], key: str) -> Fault:
     """Describe a record that states another size than its image has.
 
-    stated, size: (height, width) in pixels
+    stated, size: (height, width) in pixels.
     """
     if size == stated[::-1]:
         message = (
@@ -143,7 +143,7 @@ def _box_fault(box: pb.NormalizedBBox) -> tuple[str, str] | None:
 def shape_text(size: tuple[int, int]) -> str:
     """Write a size with the width first, as all messages do.
 
-    size: (height, width)
+    size: (height, width).
     """
     height, width = size
     return f"{width}x{height}"

@@ -35,11 +35,11 @@ class ResumableFolder:
     process's whole path is kept in the same way until `finish` is called for it, so that several
     paths that belong together all appear or none.
 
-    path: the LMDB, or the folder of its shards
-    count: number of records that will be put
-    digest: of everything that the records depend on
-    overwrite: replace path
-    shards: number of LMDBs in the folder; 0 for a single LMDB
+    path: the LMDB, or the folder of its shards.
+    count: number of records that will be put.
+    digest: of everything that the records depend on.
+    overwrite: replace path.
+    shards: number of LMDBs in the folder; 0 for a single LMDB.
     Raises CaffeError if path exists and overwrite is not set, if its name is not UTF-8, or if the
     disk refuses.
     """
@@ -139,7 +139,7 @@ class ResumableFolder:
     def put(self, key: bytes, value: bytes, note: Any) -> None:
         """Take in the next record.
 
-        note: what a later process needs to know of it to continue the build
+        note: what a later process needs to know of it to continue the build.
         """
         self._writer.put(key, value)
         self._pending.append(note)
@@ -154,7 +154,7 @@ class ResumableFolder:
     def _commit(self, last: bool = False) -> None:
         """Write the pending notes, and then their records.
 
-        last: these are the last records of their LMDB
+        last: these are the last records of their LMDB.
         """
         # json.dump to the file would be much slower.
         line = json.dumps(self._pending, separators=(",", ":"))
@@ -244,7 +244,7 @@ def temporary(path: Path) -> Path:
 def leftovers(path: Path, kind: str = "tmp") -> list[Path]:
     """List folders beside path that this process, or one that has ended, left.
 
-    kind: "tmp" for half built folders, "old" for those moved out of the way
+    kind: "tmp" for half built folders, "old" for those moved out of the way.
     """
     found = []
     for folder in sorted(path.parent.glob(f"{path.name}.{kind}-*")):
@@ -260,7 +260,7 @@ def leftovers(path: Path, kind: str = "tmp") -> list[Path]:
 def clear_leftovers(path: Path, keep: Path | None = None) -> None:
     """Remove folders that interrupted processes left beside path; put back those moved away.
 
-    keep: a folder that stays
+    keep: a folder that stays.
     """
     for folder in leftovers(path, "old"):
         if path.exists():

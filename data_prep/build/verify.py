@@ -29,11 +29,11 @@ CHUNK = 64  # records that a thread checks at a time
 class Verified(NamedTuple):
     """What an LMDB holds.
 
-    lmdb: its path
-    records: number of records
-    objects: number of objects by label
-    names: of the label map's labels; None without a label map, where any label may occur
-    report: everything that is wrong
+    lmdb: its path.
+    records: number of records.
+    objects: number of objects by label.
+    names: of the label map's labels; None without a label map, where any label may occur.
+    report: everything that is wrong.
     """
 
     lmdb: Path
@@ -64,10 +64,10 @@ def verify(
     Sizes and counts are compared with the name_size file, the list and dataset.json, where these
     lie beside it.
 
-    lmdb: an annotated LMDB
+    lmdb: an annotated LMDB.
     labelmap: the labels that may occur: a file or a built-in name; None for labelmap.prototxt
-      beside the LMDB, or any label where it is missing
-    report: gets everything that is wrong
+      beside the LMDB, or any label where it is missing.
+    report: gets everything that is wrong.
     Raises CaffeError where the file as a whole is damaged; no damage crashes the process.
     """
     path = Path(lmdb)
@@ -89,7 +89,7 @@ def _check_records(
 ) -> tuple[int, Counter[int]]:
     """Check every record, and add what is wrong to the report.
 
-    labels: those that may occur; None for any
+    labels: those that may occur; None for any.
     Returns the number of records, and the number of objects by label.
     """
     reader = LmdbReader(path)
@@ -129,7 +129,7 @@ def _checked_records(reader: LmdbReader, labels: frozenset[int] | None) -> Itera
 def _check_files_beside(path: Path, count: int, report: Report) -> list[tuple[int, int]]:
     """Check the files beside an LMDB.
 
-    count: of its records
+    count: of its records.
     Returns (height, width) of every record by the name_size file; none where it is missing or
       wrong.
     """
@@ -167,7 +167,7 @@ def _check_description(path: Path, count: int, report: Report) -> None:
 def _lines(file: Path, count: int, path: Path, report: Report) -> list[str]:
     """Return the lines of a file, and check that it has one for each record of an LMDB.
 
-    count: of the records
+    count: of the records.
     """
     text = file.read_text(encoding="utf-8", errors="replace")
     lines = [line for line in text.splitlines() if line.strip()]

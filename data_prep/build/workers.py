@@ -44,10 +44,10 @@ class Workers:
 
     Inside the block OpenCV has one thread: images are processed in parallel, not the rows of one.
 
-    workers: how many work at a time, 0 for one per core
-    scheduler: address of a Dask scheduler, whose workers have data_prep and see the same files
+    workers: how many work at a time, 0 for one per core.
+    scheduler: address of a Dask scheduler, whose workers have data_prep and see the same files.
     resizes: OpenCV does nearly all of the work; a few workers are then threads, which need not send
-      images to each other, in place of processes
+      images to each other, in place of processes.
     Raises CaffeError where there is no such scheduler, and where a process dies.
     """
 
@@ -99,8 +99,8 @@ class Workers:
 
         Only a few batches are under way or waiting at a time.
 
-        start: number of the first item to take
-        weigh: returns the bytes of a result, which decide how large the next batches are
+        start: number of the first item to take.
+        weigh: returns the bytes of a result, which decide how large the next batches are.
         Yields the results of each batch.
         """
         if self._pool is None and self._workers > 1 and len(items) - start > FEW:

@@ -32,9 +32,9 @@ def box_fault(
 ) -> tuple[str, str] | None:
     """Find what is wrong with the box of an object.
 
-    width, height: of the image, in pixels
-    normalised: the boxes of this image are fractions of it
-    whole_pixels: the fork reads only whole numbers from this kind of annotation
+    width, height: of the image, in pixels.
+    normalised: the boxes of this image are fractions of it.
+    whole_pixels: the fork reads only whole numbers from this kind of annotation.
     Returns the kind of the fault, and words for it; None where nothing is wrong.
     """
     if normalised:
@@ -71,8 +71,8 @@ def fixed_box(o: Object, kind: str, width: int, height: int, fix: Fix) -> tuple[
     objects that then have no pixel, and objects that occur twice. "drop" drops every object at
     fault.
 
-    kind: of the fault, as box_fault names it, or "duplicate"
-    width, height: of the image, in pixels
+    kind: of the fault, as box_fault names it, or "duplicate".
+    width, height: of the image, in pixels.
     Returns the new object, None where it is dropped, and what was done in words; the object itself
       and "" where it is kept.
     """

@@ -36,9 +36,9 @@ class DatasetChecks:
     def add(self, part: str, item: Item, key: bytes, classes: Mapping[str, int]) -> list[Fault]:
         """Take in an item, and find what is wrong with it beside the earlier ones.
 
-        part: the name of its part, as "train"
-        key: of the image's content, b"" where it cannot be read
-        classes: number of its objects by class
+        part: the name of its part, as "train".
+        key: of the image's content, b"" where it cannot be read.
+        classes: number of its objects by class.
         """
         self._objects.update(classes)
         for name in classes:
@@ -62,7 +62,7 @@ class DatasetChecks:
     def classes(self, *, given: bool) -> list[Fault]:
         """Find what is wrong with the classes, after all annotations could be read.
 
-        given: the user has chosen the label map
+        given: the user has chosen the label map.
         """
         if self._rules.classification:
             return []

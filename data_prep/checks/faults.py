@@ -17,10 +17,10 @@ Severity = Literal["error", "warning", "mended", "note"]
 class FaultKind(NamedTuple):
     """A kind of fault.
 
-    severity: what it means for the build
-    title: heading of a group of them in a report, before their number
-    remedy: what a user can do about it
-    each: report every one, not only the first "and more like it"
+    severity: what it means for the build.
+    title: heading of a group of them in a report, before their number.
+    remedy: what a user can do about it.
+    each: report every one, not only the first "and more like it".
     """
 
     severity: Severity
@@ -132,11 +132,11 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
 class Fault(NamedTuple):
     """One fault.
 
-    kind: a key of FAULT_KINDS
-    place: `file:line`, a file or a key
-    message: what is wrong, in words
-    mended: what `--fix` does about it, "" if nothing
-    subject: faults of one kind and subject count as one in a short report
+    kind: a key of FAULT_KINDS.
+    place: `file:line`, a file or a key.
+    message: what is wrong, in words.
+    mended: what `--fix` does about it, "" if nothing.
+    subject: faults of one kind and subject count as one in a short report.
     """
 
     kind: str

@@ -22,13 +22,13 @@ T = TypeVar("T")
 class Rules(NamedTuple):
     """The rules that a data set is checked against; every worker gets them.
 
-    labels: class to label
-    labels_from: the file of the label map, for messages
-    fix: how to fix boxes at fault; None keeps them
-    whole_pixels: the fork reads only whole numbers from this kind of annotation
-    encoding: how records keep images
-    classification: annotations are labels of whole images
-    confine: refuse images and annotations outside the data set's folder
+    labels: class to label.
+    labels_from: the file of the label map, for messages.
+    fix: how to fix boxes at fault; None keeps them.
+    whole_pixels: the fork reads only whole numbers from this kind of annotation.
+    encoding: how records keep images.
+    classification: annotations are labels of whole images.
+    confine: refuse images and annotations outside the data set's folder.
     """
 
     labels: Mapping[str, int]
@@ -43,9 +43,9 @@ class Rules(NamedTuple):
 class Inspected(NamedTuple):
     """One item, read and checked.
 
-    image, annotation: None where there is an error
-    faults: everything that is wrong
-    key: fingerprint of the image file's content, b"" where it cannot be read
+    image, annotation: None where there is an error.
+    faults: everything that is wrong.
+    key: fingerprint of the image file's content, b"" where it cannot be read.
     """
 
     image: EncodedImage | None
@@ -60,8 +60,8 @@ Load = Callable[[str, Encoding, tuple[int, int]], EncodedImage]
 def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -> Inspected:
     """Read an item's image and annotation, and find everything that is wrong with them.
 
-    rules: what they are checked against, and how boxes at fault are fixed
-    load: reads the image
+    rules: what they are checked against, and how boxes at fault are fixed.
+    load: reads the image.
     Raises OSError where the machine is at fault, not the data set.
     """
     file = os.path.join(source.root, item.image)
@@ -124,7 +124,7 @@ def _outside(source: Source, item: Item) -> Fault | None:
 def _is_below(root: os.PathLike[str], file: str, resolve: Callable[[Any], str]) -> bool:
     """Return whether a file lies below the root.
 
-    resolve: makes paths absolute
+    resolve: makes paths absolute.
     """
     folder = os.path.join(resolve(root), "")
     return resolve(file).startswith(folder)
@@ -147,8 +147,8 @@ def _attempt(
 ) -> T | None:
     """Return what read returns, or None where it fails, and add the reason to the faults.
 
-    what: "image" or "annotation"
-    file: the one that read opens, for messages
+    what: "image" or "annotation".
+    file: the one that read opens, for messages.
     """
     try:
         return read()
@@ -182,9 +182,9 @@ def examine(
 ) -> tuple[Annotation, list[Fault]]:
     """Check the objects of an annotation. Never raises.
 
-    file: the annotation's, for messages
-    width, height: of the image, in pixels
-    image_note: names the image in messages, where one file holds the annotations of many
+    file: the annotation's, for messages.
+    width, height: of the image, in pixels.
+    image_note: names the image in messages, where one file holds the annotations of many.
     Returns the annotation, fixed as the rules say, and everything that was wrong with it.
     """
     faults: list[Fault] = []
@@ -221,7 +221,7 @@ def examine(
 def _size_fault(stated: tuple[int, int], size: tuple[int, int], place: str) -> Fault:
     """Describe an annotation that states another size than its image has.
 
-    stated, size: (width, height) in pixels
+    stated, size: (width, height) in pixels.
     """
     message = f"says {stated[0]}x{stated[1]}, but the image is {size[0]}x{size[1]}"
     if stated == size[::-1]:
@@ -238,8 +238,8 @@ def _fixed(
 ) -> tuple[Object | None, str]:
     """Fix an object at fault, and drop it where its new box occurs already.
 
-    size: (width, height) of the image, in pixels
-    seen: class and corners of the objects so far; the new ones are added
+    size: (width, height) of the image, in pixels.
+    seen: class and corners of the objects so far; the new ones are added.
     Returns what fixed_box returns.
     """
     if not fix:

@@ -30,7 +30,7 @@ class Report:
     A report keeps no more faults of one kind and subject than it ever prints, so that memory does
     not grow with the data set.
 
-    full: keep all faults, for `write`
+    full: keep all faults, for `write`.
     """
 
     def __init__(self, full: bool = False) -> None:
@@ -83,7 +83,7 @@ class Report:
     def _examples(self, severity: str, kind: str, count: int) -> list[str]:
         """List the first few faults of a kind, a line each, and say how many others follow.
 
-        count: of all faults of this kind
+        count: of all faults of this kind.
         """
         examples: list[Fault] = []
         for group, faults in self._groups.items():

@@ -21,7 +21,7 @@ COMMANDS = {name: (f"{__name__}:{name}", summary) for name, summary in _SUMMARIE
 class BuildCommand:
     """The command that builds one kind of data set.
 
-    kind: its name in KINDS
+    kind: its name in KINDS.
     """
 
     def __init__(self, kind: str) -> None:
@@ -84,7 +84,7 @@ class BuildCommand:
 def _next_step(description: Path) -> str:
     """Say how to train on a data set.
 
-    description: its dataset.json
+    description: its dataset.json.
     """
     file = shlex.quote(str(description))
     return (

@@ -85,7 +85,7 @@ def _add_records(group: argparse._ArgumentGroup) -> None:
 def _add_side(group: argparse._ArgumentGroup, flag: str, text: str) -> None:
     """Add a flag that takes pixels, 0 for none.
 
-    text: its help
+    text: its help.
     """
     group.add_argument(flag, type=_pixels, default=0, metavar="N", help=text)
 
@@ -93,7 +93,7 @@ def _add_side(group: argparse._ArgumentGroup, flag: str, text: str) -> None:
 def _add_switch(group: argparse._ArgumentGroup, flag: str, default: bool | None, text: str) -> None:
     """Add a flag that stands alone or before true or false.
 
-    text: its help
+    text: its help.
     """
     group.add_argument(
         flag,

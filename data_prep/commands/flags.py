@@ -36,7 +36,7 @@ def lmdb(text: str) -> Path:
 def add_choice(parser: argparse.ArgumentParser, seeded: str = "--test-share") -> None:
     """Add flags that choose images of a data set.
 
-    seeded: the flags that --seed is for
+    seeded: the flags that --seed is for.
     """
     parser.add_argument("--list", metavar="LIST", help="images of the LMDB (default: all)")
     parser.add_argument("--train-list", metavar="LIST", help="images of train_lmdb")
@@ -79,7 +79,7 @@ def add_labelmap(parser: argparse.ArgumentParser) -> None:
 def add_out(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
     """Add `--out`, which must be given.
 
-    text: its help
+    text: its help.
     """
     parser.add_argument("--out", required=True, type=Path, metavar=metavar, help=text)
 
@@ -92,7 +92,7 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
 def add_workers(parser: argparse._ActionsContainer, workers: str) -> None:
     """Add `--workers` and `--scheduler`.
 
-    workers: what they are, for the help
+    workers: what they are, for the help.
     """
     parser.add_argument(
         "--workers",

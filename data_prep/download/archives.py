@@ -12,11 +12,11 @@ from ssd_common.suggest import suggest
 class Archive(NamedTuple):
     """A file to download and unpack.
 
-    size: bytes, 0 where it is not known
-    checksum: `algorithm:hex`; None for one that nobody published: the first download's counts
-    into: folder to unpack in, below the set's
-    flat: unpack its files without their folders
-    page: where one registers for it
+    size: bytes, 0 where it is not known.
+    checksum: `algorithm:hex`; None for one that nobody published: the first download's counts.
+    into: folder to unpack in, below the set's.
+    flat: unpack its files without their folders.
+    page: where one registers for it.
     """
 
     file: str

@@ -26,7 +26,7 @@ pooch.get_logger().setLevel("ERROR")
 class NotFetched(CaffeError):
     """Archives that cannot be downloaded; the message gives a reason for each.
 
-    archives: these archives
+    archives: these archives.
     """
 
     def __init__(self, archives: list[Archive], errors: list[CaffeError]) -> None:
@@ -46,11 +46,11 @@ def fetch(
     An interrupted download continues where it stopped.
 
     names: "voc0712", "voc0712pp", "voc2007", "voc2012", "coco2014", "coco2017", …, see
-      data_prep.download.archives
-    out: folder to unpack in; an archive that already lies there is used
-    mirror: a server that has the archives under MIRROR/NAME
-    keep: keep the archives
-    tell: takes a line about every archive that is unpacked
+      data_prep.download.archives.
+    out: folder to unpack in; an archive that already lies there is used.
+    mirror: a server that has the archives under MIRROR/NAME.
+    keep: keep the archives.
+    tell: takes a line about every archive that is unpacked.
     Raises NotFetched for archives that cannot be had, after all others are there, and CaffeError
       for names that do not exist.
     """
@@ -80,9 +80,9 @@ def fetch_archive(
 ) -> bool:
     """Download and unpack an archive below a folder.
 
-    folder: an archive that already lies there is used
-    mirror: a server that has the file instead
-    keep: keep the archive
+    folder: an archive that already lies there is used.
+    mirror: a server that has the file instead.
+    keep: keep the archive.
     Returns False if an earlier run has done it already.
     Raises CaffeError, which says what is wrong with the archive or why no server gives it.
     """

@@ -39,10 +39,10 @@ class Resuming:
 
     It keeps its bytes in `path.part`, and beside it the server's tag of the file.
 
-    path: the file to download
-    size: its bytes, 0 where they are not known
-    attempts: tries in a row without a byte before it gives up
-    pause: seconds after a try that brought bytes; each try without any doubles it
+    path: the file to download.
+    size: its bytes, 0 where they are not known.
+    attempts: tries in a row without a byte before it gives up.
+    pause: seconds after a try that brought bytes; each try without any doubles it.
     """
 
     def __init__(self, path: Path, size: int, *, attempts: int, pause: float) -> None:
@@ -70,7 +70,7 @@ class Resuming:
     def _check_space(self, have: int) -> None:
         """Raise CaffeError where the disk lacks space for the archive and its unpacked files.
 
-        have: bytes already downloaded
+        have: bytes already downloaded.
         """
         free = shutil.disk_usage(self.part.parent).free
         needed = 2 * self.size
@@ -134,7 +134,7 @@ class Resuming:
     def _headers(self, have: int) -> dict[str, str]:
         """Return headers that ask for the missing bytes of an unchanged file.
 
-        have: bytes already downloaded
+        have: bytes already downloaded.
         """
         headers = {"Accept-Encoding": "identity"}
         if have:
@@ -152,7 +152,7 @@ class Resuming:
     def _write(self, response: requests.Response, file: IO[bytes], size: int | None) -> None:
         """Append the body of a response to the file.
 
-        size: bytes of the whole file; None where the server does not say
+        size: bytes of the whole file; None where the server does not say.
         Raises requests.ConnectionError where the body ends early.
         """
         with tqdm(

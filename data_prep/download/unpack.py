@@ -33,7 +33,7 @@ Member = tuple[str, Callable[[IO[bytes]], None]]
 def unpack(path: Path, folder: Path, flat: bool = False) -> None:
     """Unpack a tar or zip archive below a folder.
 
-    flat: put all files into the folder itself, without the archive's own folders
+    flat: put all files into the folder itself, without the archive's own folders.
     Raises CaffeError for a damaged archive, for a file of another kind, and for an archive that
       would write outside the folder or has links in it.
     """
@@ -66,7 +66,7 @@ def unpack(path: Path, folder: Path, flat: bool = False) -> None:
 def _target(path: Path, folder: Path, name: str, flat: bool) -> Path:
     """Return where a file of the archive `path` goes.
 
-    name: of the file in the archive
+    name: of the file in the archive.
     Raises CaffeError where that would be outside the folder.
     """
     inner = PurePosixPath(name)

@@ -17,12 +17,12 @@ class Encoding(NamedTuple):
     Names and meanings are those of the fork's convert_annoset. The fork's defaults
     differ: they keep raw pixels.
 
-    encode_type: one of ENCODE_TYPES; "" takes the type from the file's name where encoded is set
-    encoded: with encode_type "", False keeps raw pixels, channel by channel
-    gray: one channel instead of three
+    encode_type: one of ENCODE_TYPES; "" takes the type from the file's name where encoded is set.
+    encoded: with encode_type "", False keeps raw pixels, channel by channel.
+    gray: one channel instead of three.
     min_dim, max_dim: bounds of the shorter and the longer side, which keep the aspect ratio
-      (pixels; 0 for none)
-    resize_height, resize_width: new size of every image (pixels; 0 for none)
+      (pixels; 0 for none).
+    resize_height, resize_width: new size of every image (pixels; 0 for none).
     """
 
     encode_type: str = "jpg"
@@ -48,7 +48,7 @@ class Encoding(NamedTuple):
     def type_of(self, suffix: str) -> str:
         """Return the type that a file is encoded as; "" for raw pixels.
 
-        suffix: of the file's name (".jpg")
+        suffix: of the file's name (".jpg").
         """
         if self.encode_type or not self.encoded:
             return self.encode_type
@@ -59,7 +59,7 @@ class Encoding(NamedTuple):
 
         As in the fork, a file is encoded anew where its name gives the type.
 
-        suffix: of the file's name (".jpg")
+        suffix: of the file's name (".jpg").
         """
         if not self.encode_type or self.resizes:
             return False

@@ -26,12 +26,12 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 class EncodedImage(NamedTuple):
     """An image as a record keeps it.
 
-    data: encoded, or raw pixels
-    height, width: of the file's image, upright, which boxes and name_size files go by (pixels)
-    shape: of data: channels, height, width (pixels)
-    encoded: whether data is encoded
+    data: encoded, or raw pixels.
+    height, width: of the file's image, upright, which boxes and name_size files go by (pixels).
+    shape: of data: channels, height, width (pixels).
+    encoded: whether data is encoded.
     remarks: facts about the file that its owner should know, each a kind of
-      data_prep.checks.faults.FAULT_KINDS and words
+      data_prep.checks.faults.FAULT_KINDS and words.
     """
 
     data: bytes
@@ -53,8 +53,8 @@ def read_image(
     some decoders heed EXIF and some do not. It turns that image upright or, where the stated size
     is the size as stored, keeps the image as it is without its EXIF.
 
-    encoding: how records keep images
-    stated: width and height in the file's annotation (pixels)
+    encoding: how records keep images.
+    stated: width and height in the file's annotation (pixels).
     Raises CaffeError naming the file if it is empty, cut short or no image; OSError if it cannot be
       opened.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadImageToDatum.
@@ -127,7 +127,7 @@ def _is_stored_upright(
 ) -> bool:
     """Return whether a file is upright for every decoder, whether or not it heeds EXIF.
 
-    pixels: of the file, upright
+    pixels: of the file, upright.
     """
     if header:
         return header.orientation == 1

@@ -18,13 +18,13 @@ PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}
 class Header(NamedTuple):
     """What a JPEG or PNG says of itself.
 
-    kind: "jpeg" or "png"
-    height, width: as stored, before any turning (pixels)
-    channels: 1 grey, 3 colour, 4 CMYK (JPEG)
-    deep: more than 8 bits a sample
-    alpha: has transparency
-    orientation: EXIF's, 1 (upright) to 8
-    exif: first byte, and the one after the last, of the segment or chunk that has the orientation
+    kind: "jpeg" or "png".
+    height, width: as stored, before any turning (pixels).
+    channels: 1 grey, 3 colour, 4 CMYK (JPEG).
+    deep: more than 8 bits a sample.
+    alpha: has transparency.
+    orientation: EXIF's, 1 (upright) to 8.
+    exif: first byte, and the one after the last, of the segment or chunk that has the orientation.
     """
 
     kind: str

@@ -46,11 +46,11 @@ TRIES = 12  # places tried for a shape that keeps clear of the older ones
 class Shape(NamedTuple):
     """One shape to draw.
 
-    kind: one of CLASSES
-    center: x, y in pixels
-    radius: in pixels
-    angle: in radians
-    stretch: width over height before turning
+    kind: one of CLASSES.
+    center: x, y in pixels.
+    radius: in pixels.
+    angle: in radians.
+    stretch: width over height before turning.
     """
 
     kind: str
@@ -167,7 +167,7 @@ def _anywhere(size: int, kind: str, stretch: float, rng: Generator) -> Shape:
 def _object(shape: Shape, seen: np.ndarray) -> Object | None:
     """Box what is in sight of a shape; None where next to nothing is.
 
-    seen: size x size, the pixels in sight
+    seen: size x size, the pixels in sight.
     """
     pixels = int(seen.sum())
     if pixels < DROPPED_PIXELS:
@@ -245,11 +245,11 @@ def shapes(
 ) -> list[Part]:
     """Draw a data set and build its LMDBs, all or nothing.
 
-    out: the folder to make
-    train, test: number of images
-    size: side of an image, at least 64 pixels
-    seed: another seed, other images; not negative
-    overwrite: replace an existing data set
+    out: the folder to make.
+    train, test: number of images.
+    size: side of an image, at least 64 pixels.
+    seed: another seed, other images; not negative.
+    overwrite: replace an existing data set.
     Returns what train_lmdb and test_lmdb hold.
     Raises UsageError for an impossible size or seed, CaffeError if out has anything else in it,
       or is there already and overwrite is not set.

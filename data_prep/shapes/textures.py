@@ -19,7 +19,7 @@ def colour(
 ) -> np.ndarray:
     """Return a random BGR colour, float32.
 
-    saturation, value: ranges to draw from, of 0 to 255
+    saturation, value: ranges to draw from, of 0 to 255.
     """
     hsv = [rng.integers(180), rng.integers(*saturation), rng.integers(*value)]
     pixel = np.array([[hsv]], np.uint8)
@@ -91,8 +91,8 @@ def paint(image: np.ndarray, mask: np.ndarray, radius: float, rng: Generator) ->
 
     The filling stands out from the background.
 
-    mask: size x size, uint8, the shape's coverage
-    radius: in pixels
+    mask: size x size, uint8, the shape's coverage.
+    radius: in pixels.
     """
     offset = max(1.0, radius * 0.08)  # of the shadow, in pixels
     reach = int(4 * offset) + 1  # pixels around the shape that may change
@@ -116,9 +116,9 @@ def _filling(
 ) -> np.ndarray:
     """Return the colours (H, W, 3) of a shape: a pattern of two colours, lit, with a dark rim.
 
-    image: (H, W, 3), the background
-    mask: (H, W), the shape's coverage
-    radius: in pixels
+    image: (H, W, 3), the background.
+    mask: (H, W), the shape's coverage.
+    radius: in pixels.
     """
     rows, columns = mask.shape
     side = max(rows, columns)
@@ -148,7 +148,7 @@ def _contrasting(image: np.ndarray, mask: np.ndarray, rng: Generator) -> np.ndar
 def _shadow(mask: np.ndarray, offset: float) -> np.ndarray:
     """Return the shadow (H, W, 1) of a shape, from 0 to 1: its mask, moved and blurred.
 
-    offset: in pixels
+    offset: in pixels.
     """
     rows, columns = mask.shape
     shift = np.array([[1, 0, offset], [0, 1, offset]], np.float32)

@@ -28,11 +28,11 @@ def open_source(
 ) -> Source:
     """Open a data set, whatever its form.
 
-    kind: a name in KINDS, such as "voc" or "coco"
-    path: its folder, or its only file
-    labelmap: a label map's file or built-in name; only annoset's text files need it
+    kind: a name in KINDS, such as "voc" or "coco".
+    path: its folder, or its only file.
+    labelmap: a label map's file or built-in name; only annoset's text files need it.
     options: those of one kind: yolo's names (a file), kitti's level and dont_care, annoset's
-      label_type
+      label_type.
     Raises CaffeError where the data set is missing, and with the nearest name for a kind or an
       option that does not exist.
     """

@@ -24,7 +24,7 @@ class Annoset(Folder):
 
     Coordinates are single-precision numbers, as in the fork.
 
-    names: classes by the labels of text files
+    names: classes by the labels of text files.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp.
     """
 
@@ -115,8 +115,8 @@ def _object_of(row: Mapping[str, Any]) -> Object:
 def _open(folder: Path, label_type: str = "xml", labelmap: str | None = None) -> Folder:
     """Return the data set below a folder.
 
-    label_type: one of TYPES
-    labelmap: names the labels of text files
+    label_type: one of TYPES.
+    labelmap: names the labels of text files.
     Raises UsageError for text files without it.
     """
     if label_type == "xml":

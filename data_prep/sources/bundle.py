@@ -21,8 +21,8 @@ class Bundle:
     Items carry their annotations, so that only this process reads the files. An item's annotation
     is FILE or FILE#IMAGE, relative to the root.
 
-    suffixes: of annotation files
-    splits: name to choices; the files of one choice together make up the split
+    suffixes: of annotation files.
+    splits: name to choices; the files of one choice together make up the split.
     Raises CaffeError where there is neither folder nor file.
     """
 

@@ -14,10 +14,10 @@ class Choice(NamedTuple):
 
     Without arguments it is all images, for one LMDB.
 
-    image_list: a list's file, or the name of one of the data set's own lists; for one LMDB
-    train_list, test_list: the same for two LMDBs
-    test_share: share of the images for testing, drawn at random (above 0 and below 1)
-    seed: decides which images are drawn
+    image_list: a list's file, or the name of one of the data set's own lists; for one LMDB.
+    train_list, test_list: the same for two LMDBs.
+    test_share: share of the images for testing, drawn at random (above 0 and below 1).
+    seed: decides which images are drawn.
     """
 
     image_list: str | None = None

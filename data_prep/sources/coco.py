@@ -146,8 +146,8 @@ class Coco(Bundle):
 def _likely_folders(parts: Iterable[str], beside: str) -> list[str]:
     """Return where images may be, the likeliest first.
 
-    parts: names of splits
-    beside: the folder of the JSON file
+    parts: names of splits.
+    beside: the folder of the JSON file.
     """
     folders = [""]
     for part in parts:

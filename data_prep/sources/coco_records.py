@@ -18,10 +18,10 @@ SECTIONS = ("images", "annotations", "categories")
 class Records:
     """The records of one JSON file.
 
-    images: id to name, width, height (pixels)
+    images: id to name, width, height (pixels).
     rows: id of an image to its annotations, each after a comma, as _row makes them; in less than
-      half the memory of lists of texts
-    names: id of a category to its class
+      half the memory of lists of texts.
+    names: id of a category to its class.
     """
 
     def __init__(self) -> None:

@@ -15,9 +15,9 @@ from ssd_common.errors import ParseError
 class Row(NamedTuple):
     """What a row of a table says.
 
-    image: path of its image
-    box: name, difficult, corners and line, as an item carries it; empty for none; or `line:fault`
-    size: width and height of the image (pixels), 0 where the row does not say
+    image: path of its image.
+    box: name, difficult, corners and line, as an item carries it; empty for none; or `line:fault`.
+    size: width and height of the image (pixels), 0 where the row does not say.
     """
 
     image: str

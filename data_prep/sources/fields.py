@@ -71,7 +71,7 @@ def float32(value: float) -> float:
 def corners_float32(box: Iterable[float]) -> list[float]:
     """Return the corners of a box in single precision, as the fork adds them.
 
-    box: x, y, width, height (pixels)
+    box: x, y, width, height (pixels).
     Returns xmin, ymin, xmax, ymax.
     """
     x, y, width, height = map(float32, box)
@@ -118,8 +118,8 @@ def image_name(name: str) -> str:
 def make_object(name: str, difficult: bool, box: Iterable[float], line: int) -> Object:
     """Make the object with this box.
 
-    box: xmin, ymin, xmax, ymax (pixels); the object has whole numbers as int
-    line: of the box in its file
+    box: xmin, ymin, xmax, ymax (pixels); the object has whole numbers as int.
+    line: of the box in its file.
     """
     xmin, ymin, xmax, ymax = map(_int_if_whole, box)
     return Object(name, difficult, xmin, ymin, xmax, ymax, line)
@@ -129,8 +129,8 @@ def to_pixels(box: Iterable[float], size: tuple[int, int]) -> list[float]:
     """Scale a box to pixels.
 
     box: xmin, ymin, xmax, ymax in fractions of the image; one that leaves the image by no more than
-      the last digit's rounding ends at the image's edge
-    size: width and height of the image (pixels)
+      the last digit's rounding ends at the image's edge.
+    size: width and height of the image (pixels).
     """
     within = map(_at_edge, box)
     return [x * side for x, side in zip(within, size * 2, strict=True)]

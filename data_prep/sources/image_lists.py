@@ -50,7 +50,7 @@ def encoding(path: Path) -> str:
 def read_lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
     """Yield the number, from 1, and the text of each line that is not blank.
 
-    what: the kind of file, for the error
+    what: the kind of file, for the error.
     Raises CaffeError for a file that is no text, OSError.
     """
     try:
@@ -95,7 +95,7 @@ def _words(line: str) -> list[str]:
 def read_items(path: Path, item: Callable[[str, str], Item]) -> list[Item]:
     """Return the items of a list.
 
-    item: makes the item of an image's name alone, and of its place in the list
+    item: makes the item of an image's name alone, and of its place in the list.
     Raises CaffeError with file and line.
     """
     found = []
@@ -119,7 +119,7 @@ def split(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[
 
     Seed and image name decide, so that photographs that are added later hardly move others.
 
-    share: above 0 and below 1
+    share: above 0 and below 1.
     Raises CaffeError for fewer than two items.
     """
     if len(items) < 2:
@@ -160,8 +160,8 @@ def images_in(folder: Path) -> list[Path]:
 def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[str, str]:
     """Find the folder and extension that lead from the root to the first image found.
 
-    names: as an annotation file has them
-    folders: where images might be, the likeliest first
+    names: as an annotation file has them.
+    folders: where images might be, the likeliest first.
     Returns the folder with a slash at its end, "" where none has an image; and the extension, ""
       where names have their own.
     """

@@ -24,10 +24,10 @@ _decode = json.JSONDecoder().raw_decode
 class Element(NamedTuple):
     """One element of an array.
 
-    section: the key of its array
-    number: its place in the array, from 0
-    line: of the file, where it begins, from 1
-    value: the element itself
+    section: the key of its array.
+    number: its place in the array, from 0.
+    line: of the file, where it begins, from 1.
+    value: the element itself.
     """
 
     section: str
@@ -139,7 +139,7 @@ class _Window:
     def take(self, character: str, expected: str) -> None:
         """Read over a character.
 
-        expected: names it in the error
+        expected: names it in the error.
         Raises ParseError where another character comes.
         """
         if self.skip(character):

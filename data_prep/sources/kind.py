@@ -15,12 +15,12 @@ from ssd_common.errors import CaffeError
 class Option(NamedTuple):
     """An option that only one kind of data set takes.
 
-    name: keyword of Kind.open
-    help: one line for users
-    type: turns a word into the value
-    metavar: name of the value in help
-    choices: all possible values; None where any will do
-    default: the value where a call gives none
+    name: keyword of Kind.open.
+    help: one line for users.
+    type: turns a word into the value.
+    metavar: name of the value in help.
+    choices: all possible values; None where any will do.
+    default: the value where a call gives none.
     """
 
     name: str
@@ -34,16 +34,16 @@ class Option(NamedTuple):
 class Kind(NamedTuple):
     """A kind of data set.
 
-    name: as commands and open_source take it
-    position: its place in help, by rising numbers
-    title: what it is, in a few words
-    notes: which files and folders it has, and what names a list of its images
-    examples: commands that build it
-    folder: what its first argument is, a folder or a file
+    name: as commands and open_source take it.
+    position: its place in help, by rising numbers.
+    title: what it is, in a few words.
+    notes: which files and folders it has, and what names a list of its images.
+    examples: commands that build it.
+    folder: what its first argument is, a folder or a file.
     open: makes the data set of that path; takes the options by name; raises CaffeError where the
-      data set is missing
-    options: those of this kind alone
-    needs_labelmap: whether open also takes `labelmap`, a label map's file or built-in name
+      data set is missing.
+    options: those of this kind alone.
+    needs_labelmap: whether open also takes `labelmap`, a label map's file or built-in name.
     """
 
     name: str

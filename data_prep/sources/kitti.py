@@ -21,9 +21,9 @@ WORDS = "type truncated occluded alpha left top right bottom, and 7 of the objec
 class Level(NamedTuple):
     """A level of difficulty: the hardest objects that it includes.
 
-    height: of a box, at least (pixels)
-    occlusion: at most (0 fully visible, 1 partly occluded, 2 largely occluded, 3 unknown)
-    truncation: at most (0 none to 1 all outside the image)
+    height: of a box, at least (pixels).
+    occlusion: at most (0 fully visible, 1 partly occluded, 2 largely occluded, 3 unknown).
+    truncation: at most (0 none to 1 all outside the image).
     """
 
     height: float
@@ -43,8 +43,8 @@ LEVELS = {
 class Kitti:
     """A folder of KITTI's object benchmark.
 
-    level: of LEVELS; objects beyond it are difficult
-    keep_dont_care: whether DontCare regions stay, as difficult objects
+    level: of LEVELS; objects beyond it are difficult.
+    keep_dont_care: whether DontCare regions stay, as difficult objects.
     Raises CaffeError where the folder, or its images or labels, are missing.
     """
 
@@ -155,8 +155,8 @@ def _object(path: Path, number: int, line: str, level: Level) -> Object:
 def _open(folder: Path, level: str = "hard", dont_care: str = "drop") -> Kitti:
     """Return the data set in a folder.
 
-    level: of LEVELS
-    dont_care: "drop" or "keep"
+    level: of LEVELS.
+    dont_care: "drop" or "keep".
     """
     return Kitti(folder, level, keep_dont_care=dont_care == "keep")
 

@@ -43,8 +43,8 @@ def find(name: str) -> Path:
 def beside(path: Path, name: str | None = None) -> Path | None:
     """Return a label map's file by name, as find, or the labelmap.prototxt beside an LMDB.
 
-    path: the LMDB
-    name: None for the file beside it
+    path: the LMDB.
+    name: None for the file beside it.
     Returns None where name is None and no such file lies beside the LMDB.
     """
     # Protobuf, which help does without.
@@ -86,7 +86,7 @@ def make(classes: Iterable[str]) -> pb.LabelMap:
 def labels_of(label_map: pb.LabelMap, path: str) -> dict[str, int]:
     """Return class name → label; a display name counts where no class has it as its name.
 
-    path: the label map's file, for errors
+    path: the label map's file, for errors.
     Raises CaffeError if a name or a label occurs twice (the fork's --check_label).
     """
     items = label_map.item

@@ -23,11 +23,11 @@ def select(
 ) -> Source:
     """Return a part of a data set: some of its classes, or its classes under other names.
 
-    classes: names in the order of their labels, or one text with commas between them; None for all
+    classes: names in the order of their labels, or one text with commas between them; None for all.
     class_map: a file of other names for classes (see read_map), or "coco_voc"; classes that it does
-      not name are left out
+      not name are left out.
     empty: "keep" or "drop" for all images without an object; None keeps those that had none from
-      the start
+      the start.
     Raises CaffeError for a name given twice or unknown, and for a file that is no map of classes.
     """
     names = class_names(classes)
@@ -108,10 +108,10 @@ def _check_counting(path: Path, labels: set[int]) -> None:
 class Selection:
     """A data set with some of its classes.
 
-    classes: their names, in order; None for all
-    renaming: old name or label to new name; None for their own names
+    classes: their names, in order; None for all.
+    renaming: old name or label to new name; None for their own names.
     empty: "keep" or "drop" for images without an object; None keeps those that had none from the
-      start
+      start.
     Raises CaffeError for a class that the renaming does not give.
     """
 

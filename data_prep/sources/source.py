@@ -20,12 +20,12 @@ UNLABELLED = "0"
 class Item(NamedTuple):
     """One image and its annotation.
 
-    image: path relative to the data set's folder, or absolute; its key in the LMDB
-    annotation: tells the source where to find the annotation
-    place: the list's `file:line`, or None
-    name: in name_size files; None for the image's name without extension
+    image: path relative to the data set's folder, or absolute; its key in the LMDB.
+    annotation: tells the source where to find the annotation.
+    place: the list's `file:line`, or None.
+    name: in name_size files; None for the image's name without extension.
     content: the annotation itself, in the source's own form, where one file holds the annotations
-      of many images
+      of many images.
     """
 
     image: str
@@ -38,8 +38,8 @@ class Item(NamedTuple):
 class Object(NamedTuple):
     """One object of an annotation.
 
-    xmin, ymin, xmax, ymax: its box as the file has it (pixels, whole ones as int)
-    line: of its box in the file, from 1
+    xmin, ymin, xmax, ymax: its box as the file has it (pixels, whole ones as int).
+    line: of its box in the file, from 1.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Annotation(NamedTuple):
 class Unreadable(CaffeError):
     """An annotation with several faults that keep it from being read.
 
-    errors: one for each fault
+    errors: one for each fault.
     """
 
     def __init__(self, errors: list[ParseError]) -> None:
@@ -95,8 +95,8 @@ class Source(Protocol):
     A build pickles it for other processes, which only call read: it must be small, or find things
     by itself there.
 
-    root: the folder that images are relative to
-    whole_pixels: whether the fork's tool reads only whole numbers from its annotations
+    root: the folder that images are relative to.
+    whole_pixels: whether the fork's tool reads only whole numbers from its annotations.
     """
 
     root: Path

@@ -26,10 +26,10 @@ ANNOTATION_FOLDERS = (ANNOTATIONS, "annotations/xmls", "annotations", "")
 class Layout(NamedTuple):
     """Where images and annotations lie.
 
-    images, annotations: folders relative to the data set's, with a slash; may have folders inside
+    images, annotations: folders relative to the data set's, with a slash; may have folders inside.
     names: of images by name without extension, with and without an inner folder, since LabelImg can
-      save annotations in a place of their own
-    stems: names of annotations without extension
+      save annotations in a place of their own.
+    stems: names of annotations without extension.
     """
 
     images: str
@@ -127,7 +127,7 @@ class Folder:
     def item(self, name: str, place: str | None = None) -> Item:
         """Return the item of an image's name, with or without folder and extension.
 
-        place: the list's `file:line`
+        place: the list's `file:line`.
         """
         bare = name
         stem = name
@@ -219,7 +219,7 @@ def _image_files(folder: Path, below: bool) -> list[Path]:
 def _xml_files(base: Path, folder: str) -> list[Path]:
     """Return the XML files of a data set's folder of annotations, by name.
 
-    folder: in base; "" for base itself, whose inner folders have layouts of their own
+    folder: in base; "" for base itself, whose inner folders have layouts of their own.
     """
     if folder:
         return sorted((base / folder).rglob(XML_FILES))

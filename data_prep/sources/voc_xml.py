@@ -82,7 +82,7 @@ def _read_plain(data: bytes) -> Annotation | None:
 def _plain_object(element: ElementTree.Element, line: int) -> Object | None:
     """Return the object of an element without faults or peculiarities; None for any other.
 
-    line: of its box
+    line: of its box.
     """
     name = element.findtext("name", "").strip()
     box = element.find("bndbox")

@@ -21,7 +21,7 @@ FAR = 1.5
 class Yolo:
     """A folder of images with YOLO's text files.
 
-    names_file: a file of class names; None for the folder's own
+    names_file: a file of class names; None for the folder's own.
     Raises CaffeError where the folder or its class names are missing.
     """
 
@@ -84,7 +84,7 @@ class Yolo:
     def _below(self, folder: Path, place: str) -> list[Item]:
         """Return the items of a folder of images or of a list, as data.yaml names them.
 
-        place: relative to the folder, or to the data set's
+        place: relative to the folder, or to the data set's.
         """
         bare = place.removeprefix("./")
         # Roboflow's ../train/images lies beside data.yaml.
@@ -213,7 +213,7 @@ def _corners(numbers: list[float]) -> list[float]:
 def _open(folder: Path, names: Path | str | None = None) -> Yolo:
     """Return the data set in a folder.
 
-    names: a file of class names; None for the folder's own
+    names: a file of class names; None for the folder's own.
     """
     if names:
         return Yolo(folder, Path(names))

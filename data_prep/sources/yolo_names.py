@@ -30,10 +30,10 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 class Names(NamedTuple):
     """Class names and splits of a data set.
 
-    classes: by number
-    sets: name of a split to folders or lists
-    file: where the classes are from
-    folder: where paths of sets start
+    classes: by number.
+    sets: name of a split to folders or lists.
+    file: where the classes are from.
+    folder: where paths of sets start.
     """
 
     classes: list[str]
@@ -45,7 +45,7 @@ class Names(NamedTuple):
 def read(root: Path, given: Path | None) -> Names:
     """Return class names and splits of the folder root.
 
-    given: the file that has the names; None to look for it
+    given: the file that has the names; None to look for it.
     Raises CaffeError where there is none.
     """
     if given and not given.is_file():

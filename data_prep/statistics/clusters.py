@@ -26,9 +26,9 @@ RATIO_GAIN = 0.01
 class Cluster(NamedTuple):
     """A cluster of boxes.
 
-    share: of all boxes
-    width, height: means, in percent of the image's side
-    ratio: mean of max(W/H, H/W)
+    share: of all boxes.
+    width, height: means, in percent of the image's side.
+    ratio: mean of max(W/H, H/W).
     """
 
     share: float
@@ -40,8 +40,8 @@ class Cluster(NamedTuple):
 class Ratios(NamedTuple):
     """Aspect ratios for prior boxes beside the square ones.
 
-    values: the ratios, each above 1
-    fit: mean overlap (IoU) of a box with the best prior box, of the same area and centre
+    values: the ratios, each above 1.
+    fit: mean overlap (IoU) of a box with the best prior box, of the same area and centre.
     """
 
     values: list[float]
@@ -51,7 +51,7 @@ class Ratios(NamedTuple):
 def kmeans(values: np.ndarray, count: int) -> tuple[np.ndarray, float]:
     """Cluster numbers by Lloyd's algorithm, which starts from evenly spread quantiles.
 
-    values: (n,) sorted
+    values: (n,) sorted.
     Returns (count,) centres, and the sum of squared distances of the values from them.
     """
     sums = _running_sums(values)
@@ -83,7 +83,7 @@ def _running_sums(values: np.ndarray) -> np.ndarray:
 def grow(values: np.ndarray) -> np.ndarray:
     """Add clusters while each lowers the error of k-means by more than 20 % (DSSD's rule).
 
-    values: (n,)
+    values: (n,).
     Returns the centres.
     """
     values = np.sort(values)
@@ -102,7 +102,7 @@ def table(sides: np.ndarray) -> list[Cluster]:
     """Cluster boxes by the square root of their area, as in DSSD's Table 1.
 
     sides: (n, 2) width and height as shares of the sides of the image warped to a square, as the
-      net sees it
+      net sees it.
     Returns the clusters, smallest boxes first; none without boxes.
     """
     sides = sides[(sides > 0).all(1)]
@@ -129,7 +129,7 @@ def ratios(sides: np.ndarray) -> Ratios:
     These are the ratios, in steps of a tenth, whose shapes overlap the boxes best on average.
     Another is added while it gains a hundredth. Each is above 1 and stands for its inverse, too.
 
-    sides: (n, 2) width and height of the boxes
+    sides: (n, 2) width and height of the boxes.
     """
     sides = sides[(sides > 0).all(1)]
     if not len(sides):
@@ -153,9 +153,9 @@ def ratios(sides: np.ndarray) -> Ratios:
 def _mean_best(square: np.ndarray, each: list[np.ndarray], ids: tuple[int, ...]) -> float:
     """Return the mean overlap of boxes with the best of the square and some candidates.
 
-    square: (n,) overlaps with the square
-    each: (n,) overlaps with every candidate
-    ids: indices of the candidates
+    square: (n,) overlaps with the square.
+    each: (n,) overlaps with every candidate.
+    ids: indices of the candidates.
     """
     overlaps_of_all = [square, *(each[i] for i in ids)]
     return float(np.max(overlaps_of_all, axis=0).mean())
@@ -164,8 +164,8 @@ def _mean_best(square: np.ndarray, each: list[np.ndarray], ids: tuple[int, ...])
 def fit(sides: np.ndarray, values: Sequence[float]) -> float:
     """Return the mean overlap (IoU) of boxes with the best prior box of the same area and centre.
 
-    sides: (n, 2) width and height
-    values: aspect ratios; their inverses and a square are prior boxes, too
+    sides: (n, 2) width and height.
+    values: aspect ratios; their inverses and a square are prior boxes, too.
     """
     return float(overlaps(sides, [1.0, *values]).max(1).mean())
 
@@ -173,8 +173,8 @@ def fit(sides: np.ndarray, values: Sequence[float]) -> float:
 def overlaps(sides: np.ndarray, values: Sequence[float]) -> np.ndarray:
     """Return the overlap (IoU) of boxes with prior boxes of the same area and centre.
 
-    sides: (n, 2) width and height
-    values: m aspect ratios; their inverses count, too
+    sides: (n, 2) width and height.
+    values: m aspect ratios; their inverses count, too.
     Returns (n, 2 m).
     """
     roots = np.sqrt(np.array([*values, *(1 / v for v in values)]))

@@ -38,12 +38,12 @@ def show(
 
     Boxes of difficult objects are thin.
 
-    lmdb: an annotated LMDB
-    out: the picture: .png, .jpg, .jpeg, .webp, .bmp, .tif or .tiff; with augmented only .png
-    count: how many images
-    labelmap: for the names: a file or a built-in name; None for labelmap.prototxt beside the LMDB
-    augmented: a train prototxt; the images are what its net is fed, made by netrun's own loader
-    seed: of the augmentation
+    lmdb: an annotated LMDB.
+    out: the picture: .png, .jpg, .jpeg, .webp, .bmp, .tif or .tiff; with augmented only .png.
+    count: how many images.
+    labelmap: for the names: a file or a built-in name; None for labelmap.prototxt beside the LMDB.
+    augmented: a train prototxt; the images are what its net is fed, made by netrun's own loader.
+    seed: of the augmentation.
     Raises CaffeError naming LMDB and record; with augmented also where netrun or PyTorch is
       missing.
     """
@@ -84,7 +84,7 @@ def _check_name(out: Path, suffixes: tuple[str, ...], when: str = "") -> None:
 def _run_netrun_show(options: dict[str, object]) -> None:
     """Let netrun draw the sheet in a process of its own: data_prep itself must not need PyTorch.
 
-    options: values of its flags, by name; None for a flag that is left out
+    options: values of its flags, by name; None for a flag that is left out.
     Raises CaffeError where netrun is missing, or fails.
     """
     for module in ("torch", "netrun"):
@@ -118,8 +118,8 @@ def read_records(path: Path, count: int) -> list[tuple[str, pb.AnnotatedDatum]]:
 def tile(record: pb.AnnotatedDatum, key: str, path: Path, names: dict[int, str]) -> np.ndarray:
     """Draw the image of a record with its boxes, TILE x TILE x 3.
 
-    key, path: of record and LMDB, for errors
-    names: of classes by label
+    key, path: of record and LMDB, for errors.
+    names: of classes by label.
     """
     image = _pixels(record.datum)
     if image is None:

@@ -50,7 +50,7 @@ def format_of(path: Path) -> str:
 def write(path: Path, objects: ObjectTable, covered: Sequence[tables.Covered] = ()) -> None:
     """Draw statistics of objects, and how nets cover them, as one picture.
 
-    path: ends in .png, .svg or .pdf
+    path: ends in .png, .svg or .pdf.
     Raises UsageError for other names.
     """
     kind = format_of(path)
@@ -244,7 +244,7 @@ def _compared(axes: Axes, covered: Sequence[tables.Covered]) -> None:
 def _size_bins(sides: np.ndarray) -> tuple[list[str], list[np.ndarray]]:
     """Sort objects into bins by their size.
 
-    sides: (n,) √area in pixels
+    sides: (n,) √area in pixels.
     Returns for every bin that is not empty its name, and (n,) which objects are in it.
     """
     names: list[str] = []
@@ -260,7 +260,7 @@ def _size_bins(sides: np.ndarray) -> tuple[list[str], list[np.ndarray]]:
 def _matched_percent(best: np.ndarray) -> float:
     """Return the percentage of objects that a prior box matches.
 
-    best: (n,) best overlap of each object
+    best: (n,) best overlap of each object.
     """
     return 100 * (best >= MATCHED).mean()
 

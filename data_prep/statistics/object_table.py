@@ -31,11 +31,11 @@ Row = tuple[str, records.Corners]  # class; xmin, ymin, xmax, ymax, normalised
 class ObjectTable:
     """All objects of a data set.
 
-    names: of the classes
-    images: (m, 2) width and height of every image, in pixels
-    image, label: (n,) index of each object's image and class
-    corners: (n, 4) each object's box, normalised
-    unread: number of images left out because they or their annotations cannot be read
+    names: of the classes.
+    images: (m, 2) width and height of every image, in pixels.
+    image, label: (n,) index of each object's image and class.
+    corners: (n, 4) each object's box, normalised.
+    unread: number of images left out because they or their annotations cannot be read.
     """
 
     names: list[str]
@@ -97,7 +97,7 @@ class _TableBuilder:
 def of_lmdbs(paths: list[Path], labels: str | None = None) -> ObjectTable:
     """Gather the objects of LMDBs, with the names of their label maps.
 
-    labels: a label map for all; None for the one beside each LMDB
+    labels: a label map for all; None for the one beside each LMDB.
     Raises CaffeError naming LMDB and record.
     """
     found = _TableBuilder()

@@ -26,10 +26,10 @@ MATCHED = 0.5  # overlap_threshold of MultiBoxLoss in all nets of the zoo
 class NetPriors(NamedTuple):
     """A net's prior boxes.
 
-    name: zoo id or prototxt
-    maps: prior boxes of each PriorBox layer by its name, (n, 4) normalised
-    width, height: of the input, in pixels
-    resize: how images are resized to the input
+    name: zoo id or prototxt.
+    maps: prior boxes of each PriorBox layer by its name, (n, 4) normalised.
+    width, height: of the input, in pixels.
+    resize: how images are resized to the input.
     """
 
     name: str
@@ -47,9 +47,9 @@ class NetPriors(NamedTuple):
 class Cover(NamedTuple):
     """How prior boxes cover every object.
 
-    best: (n,) best overlap (IoU) with a prior box
-    matched: (n,) number of prior boxes that overlap by at least MATCHED
-    map: (n,) index of the map with the best prior box
+    best: (n,) best overlap (IoU) with a prior box.
+    matched: (n,) number of prior boxes that overlap by at least MATCHED.
+    map: (n,) index of the map with the best prior box.
     """
 
     best: np.ndarray
@@ -60,7 +60,7 @@ class Cover(NamedTuple):
 def read_net(name: str) -> NetPriors:
     """Read the prior boxes of a net.
 
-    name: a zoo id, or a prototxt of any phase
+    name: a zoo id, or a prototxt of any phase.
     Raises CaffeError where the net cannot be read or has no prior boxes.
     """
     net = _net(name)
@@ -91,7 +91,7 @@ def read_net(name: str) -> NetPriors:
 def _net(name: str) -> pb.NetParameter:
     """Read a net in the phase that has its prior boxes.
 
-    name: a zoo id, or a prototxt of any phase
+    name: a zoo id, or a prototxt of any phase.
     Raises CaffeError for an unknown id, and for any id where netgen is another project's.
     """
     is_file = Path(name).suffix == ".prototxt" or Path(name).is_file()
@@ -123,8 +123,8 @@ def _resize_param(net: pb.NetParameter) -> pb.ResizeParameter:
 def at_input(corners: np.ndarray, images: np.ndarray, net: NetPriors) -> np.ndarray:
     """Turn boxes normalised to their images into boxes normalised to the net's input.
 
-    corners: (n, 4)
-    images: (n, 2) width and height in pixels
+    corners: (n, 4).
+    images: (n, 2) width and height in pixels.
     Returns (n, 4).
     """
     if net.resize.resize_mode != pb.ResizeParameter.FIT_LARGE_SIZE_AND_PAD:
@@ -138,7 +138,7 @@ def at_input(corners: np.ndarray, images: np.ndarray, net: NetPriors) -> np.ndar
 def cover(corners: np.ndarray, net: NetPriors) -> Cover:
     """Measure how a net's prior boxes cover boxes.
 
-    corners: (n, 4) normalised to the net's input
+    corners: (n, 4) normalised to the net's input.
     """
     priors = net.boxes.astype(np.float32).T
     areas = (priors[2] - priors[0]) * (priors[3] - priors[1])

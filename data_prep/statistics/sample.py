@@ -8,8 +8,8 @@ import numpy as np
 def sample(rows: np.ndarray, most: int) -> np.ndarray:
     """Draw rows at random, the same in every run, where there are too many; else return all.
 
-    rows: (n, …)
-    most: number of rows to return at most
+    rows: (n, …).
+    most: number of rows to return at most.
     """
     if len(rows) <= most:
         return rows

@@ -19,10 +19,10 @@ from ssd_common.files import PathLike
 class Statistics(NamedTuple):
     """Statistics of annotated data; str() gives all of them as text.
 
-    objects: every object, as arrays
-    tables: classes, objects per image, sizes, shapes, clusters
-    advice: aspect ratios to give prior boxes
-    covered: how each net covers the objects
+    objects: every object, as arrays.
+    tables: classes, objects per image, sizes, shapes, clusters.
+    advice: aspect ratios to give prior boxes.
+    covered: how each net covers the objects.
     """
 
     objects: ObjectTable
@@ -39,7 +39,7 @@ class Statistics(NamedTuple):
     def draw(self, path: PathLike) -> None:
         """Draw everything as one picture.
 
-        path: ends in .png, .svg or .pdf
+        path: ends in .png, .svg or .pdf.
         Raises UsageError for other names.
         """
         # matplotlib takes half a second to import.
@@ -57,11 +57,11 @@ def stats(
 ) -> Statistics:
     """Gather statistics of an LMDB, of several together, or of a data set that is not yet built.
 
-    data: an annotated LMDB, several LMDBs, or a data set, see data_prep.open_source
-    image_list: the images of a data set to read; None for all
-    labelmap: names the classes of LMDBs; None for the labelmap.prototxt beside each
+    data: an annotated LMDB, several LMDBs, or a data set, see data_prep.open_source.
+    image_list: the images of a data set to read; None for all.
+    labelmap: names the classes of LMDBs; None for the labelmap.prototxt beside each.
     nets: zoo ids or prototxts, whose prior boxes are compared with the objects; or what
-      prior_coverage.read_net has read of them
+      prior_coverage.read_net has read of them.
     Raises CaffeError for data without an object, for damaged data, and for a net without prior
       boxes.
     """

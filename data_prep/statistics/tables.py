@@ -45,11 +45,11 @@ Row = Sequence[str | int | float]
 class Covered(NamedTuple):
     """How a net covers objects.
 
-    net: its prior boxes
-    tables: coverage by size, and by map
-    cover: the overlaps
-    at_input: (n,) √area in pixels of the net's input
-    in_image: (n,) √area in pixels of the image
+    net: its prior boxes.
+    tables: coverage by size, and by map.
+    cover: the overlaps.
+    at_input: (n,) √area in pixels of the net's input.
+    in_image: (n,) √area in pixels of the image.
     """
 
     net: NetPriors
@@ -135,7 +135,7 @@ def objects_per_image(objects: ObjectTable) -> np.ndarray:
 def tables(objects: ObjectTable) -> list[Table]:
     """Make all tables that need no net: classes, objects per image, sizes, shapes, clusters.
 
-    objects: at least one
+    objects: at least one.
     """
     return [
         _classes(objects),
@@ -260,8 +260,8 @@ def _by_size(
 ) -> Table:
     """Tabulate how objects are covered by their size, in their images and at the net's input.
 
-    at_net, in_image: (n,) √area in pixels
-    total: number of all objects, where only a sample was compared
+    at_net, in_image: (n,) √area in pixels.
+    total: number of all objects, where only a sample was compared.
     """
     groups = [("all", np.ones(len(at_net), bool))]
     for name, (low, high) in COCO_SIZES.items():

@@ -20,9 +20,9 @@ Box = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax, normalised
 class Annotations:
     """Objects of one image, in the record's order.
 
-    boxes: (n, 4) float32, xmin, ymin, xmax, ymax normalised to the image
-    sizes: (n,) areas; the fork stores one with each box that it clips; NaN for other boxes
-    ids: (n, 3) float32, label, instance, difficult
+    boxes: (n, 4) float32, xmin, ymin, xmax, ymax normalised to the image.
+    sizes: (n,) areas; the fork stores one with each box that it clips; NaN for other boxes.
+    ids: (n, 3) float32, label, instance, difficult.
     """
 
     boxes: np.ndarray
@@ -64,7 +64,7 @@ def meets(
 
     An object passes by its centre, which must lie inside the window, or by the share of its
     box inside the window, which must exceed emit_overlap.
-    view: (4,) float32, the window
+    view: (4,) float32, the window.
     Returns a mask (n,).
     """
     if emit.emit_type == pb.EmitConstraint.CENTER:
@@ -82,7 +82,7 @@ def project(
 ) -> Annotations:
     """Move objects into a window of the image: clip them, and drop the empty ones.
 
-    emit: the constraint that objects must meet as well, or None
+    emit: the constraint that objects must meet as well, or None.
     Returns the objects left, in the window's coordinates.
     """
     if not len(found):

@@ -35,11 +35,11 @@ NO_OBJECTS = Annotations(
 class Sample:
     """An image with its objects or its label.
 
-    image: (H, W, C), BGR or grey, uint8; float32 where Data's records hold float_data
-    annotations: its objects
-    label: the whole image's, for data without boxes, or None
-    faults: for each object left out, a phrase that says what is wrong with it
-    encoded: whether an AnnotatedDatum has the image as JPEG, PNG or the like, not as pixels
+    image: (H, W, C), BGR or grey, uint8; float32 where Data's records hold float_data.
+    annotations: its objects.
+    label: the whole image's, for data without boxes, or None.
+    faults: for each object left out, a phrase that says what is wrong with it.
+    encoded: whether an AnnotatedDatum has the image as JPEG, PNG or the like, not as pixels.
     """
 
     image: np.ndarray
@@ -59,7 +59,7 @@ def decode(
 
     Leaves out an object that no image can have: one with a label outside the labelmap, or with a
     box that is not finite, empty, inverted or wholly outside the image.
-    labels: the labelmap's label ids; None: accept any label
+    labels: the labelmap's label ids; None: accept any label.
     Raises CorruptRecord for a message or an image that cannot be decoded.
     """
     record = parse(value)
@@ -99,7 +99,7 @@ def decode_datum(
     """Decode the image and the label of a plain Datum, the record of a Data layer.
 
     mean: the contents of mean_file, (C, H, W), or None. Subtracted here from raw records, because
-        Caffe subtracts it before cropping; their image is then float32, as with float_data
+        Caffe subtracts it before cropping; their image is then float32, as with float_data.
     Raises CorruptRecord for a message or an image that cannot be decoded.
     Raises CaffeError for a mean of another size.
     """

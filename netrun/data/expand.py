@@ -58,7 +58,7 @@ def draw(
 ) -> Rect | None:
     """Draw a random canvas around an image.
 
-    width, height: of the image
+    width, height: of the image.
     Returns the canvas in the image's pixels (left and top are at most 0), or None where this image
     is not expanded.
     """
@@ -74,7 +74,7 @@ def draw(
 def pixels(window: Box, width: int, height: int) -> Rect:
     """Return the pixels of an image that lie in a window inside [0, 1], at least one each way.
 
-    width, height: of the image
+    width, height: of the image.
     """
     corners = np.array(window, np.float32) * np.array([width, height] * 2, np.float32)
     left, top = (int(v) for v in corners[:2])
@@ -88,7 +88,7 @@ def turned(place: Rect, width: int, height: int) -> tuple[Rect, int | None]:
     """Flip a rectangle in a canvas so that its wider margins lie to the right and below.
 
     `Resize` saves the work on margins there.
-    width, height: of the canvas
+    width, height: of the canvas.
     Returns the rectangle and cv2.flip's code, None where nothing is flipped.
     """
     right = width - place.left - place.width
@@ -103,7 +103,7 @@ class Canvas(threading.local):
     """Memory that a thread keeps for its windows.
 
     While no window is in use, all of it has the mean colour.
-    mean: the colour, one value for all channels or one per channel; empty: black
+    mean: the colour, one value for all channels or one per channel; empty: black.
     """
 
     def __init__(self, mean: Sequence[float]) -> None:
@@ -124,9 +124,9 @@ class Canvas(threading.local):
     ) -> Iterator[np.ndarray]:
         """Lend a canvas with an image on it, valid until the block ends.
 
-        size: (width, height) of the canvas
-        place: where the image lies on it
-        flip: cv2.flip's code for the image, None: as it is
+        size: (width, height) of the canvas.
+        place: where the image lies on it.
+        flip: cv2.flip's code for the image, None: as it is.
         Yields (height, width, C) uint8.
         """
         width, height = size

@@ -42,15 +42,15 @@ _NO_OBJECT = np.full((1, 8), -1, np.float32)
 class Plan:
     """Which samples this process takes, and how it loads them.
 
-    batch_size: this process's batch size
-    seed: the random numbers' seed
-    rank, world: this process's number and the number of processes, which take batches in turn
-    labels: the labelmap's ids; None: accept any label
-    force_color, force_gray: decode every image in colour, or in grey
-    strict: stop at a corrupt record or object instead of leaving it out
-    pinned: keep batches in page-locked memory, for copies to a GPU
-    ahead: how many batches to make in advance
-    threads: 0 for one per core
+    batch_size: this process's batch size.
+    seed: the random numbers' seed.
+    rank, world: this process's number and the number of processes, which take batches in turn.
+    labels: the labelmap's ids; None: accept any label.
+    force_color, force_gray: decode every image in colour, or in grey.
+    strict: stop at a corrupt record or object instead of leaving it out.
+    pinned: keep batches in page-locked memory, for copies to a GPU.
+    ahead: how many batches to make in advance.
+    threads: 0 for one per core.
     """
 
     batch_size: int
@@ -91,12 +91,12 @@ class Loader:
     A record that cannot be read is logged with its key, and the next readable record takes
     its place. Objects that `decode` leaves out are logged likewise. close() logs the counts.
 
-    reader: the records
-    transformer: what happens to each image
-    plan: which samples this process takes
-    annotated: whether records have annotations; None: decided by the first record
-    read: returns the content of the record with a number; default: decodes an AnnotatedDatum
-    order: returns the record's number for a sample's number
+    reader: the records.
+    transformer: what happens to each image.
+    plan: which samples this process takes.
+    annotated: whether records have annotations; None: decided by the first record.
+    read: returns the content of the record with a number; default: decodes an AnnotatedDatum.
+    order: returns the record's number for a sample's number.
     Raises CaffeError when no record can be read, and where `Transformer` does, naming source
     and record.
     """

@@ -27,9 +27,9 @@ Source = PathLike | np.ndarray
 class Picture:
     """An image to detect on.
 
-    name: the image's path, its key in an LMDB, or an array's position among the sources, from 0
-    image: (H, W, 3) uint8, BGR
-    truth: the image's objects, if it comes from an LMDB
+    name: the image's path, its key in an LMDB, or an array's position among the sources, from 0.
+    image: (H, W, 3) uint8, BGR.
+    truth: the image's objects, if it comes from an LMDB.
     """
 
     name: str
@@ -67,8 +67,8 @@ def pictures_in(
 ) -> Iterator[Picture]:
     """Read the images of files, folders, LMDBs and arrays, one after the other.
 
-    names: class names by label, for the objects in LMDBs
-    limit: how many images to read at most; None: all
+    names: class names by label, for the objects in LMDBs.
+    limit: how many images to read at most; None: all.
     Raises CaffeError for an image that cannot be read, and for a folder without images.
     """
     count = 0

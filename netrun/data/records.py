@@ -38,10 +38,10 @@ class Records(Protocol):
 class ImageList:
     """The images and labels of ImageData's list file, each line `path label`.
 
-    source: the list file
-    root: text to put before each path
-    size: (height, width) to scale to; None: keep the image's own
-    color: whether images are BGR; grey otherwise
+    source: the list file.
+    root: text to put before each path.
+    size: (height, width) to scale to; None: keep the image's own.
+    color: whether images are BGR; grey otherwise.
     Raises CaffeError, naming file and line, for a list that is missing, is empty or lacks a
     label.
     """
@@ -118,9 +118,9 @@ class Order:
     """Gives the record's number for a sample's number.
 
     All processes of a run have the same order.
-    count: how many records there are
-    shuffle: whether each pass has a new random order; otherwise records keep their order
-    skip: the run first skips fewer records than this; the seed draws how many (rand_skip)
+    count: how many records there are.
+    shuffle: whether each pass has a new random order; otherwise records keep their order.
+    skip: the run first skips fewer records than this; the seed draws how many (rand_skip).
     """
 
     def __init__(

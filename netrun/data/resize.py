@@ -40,8 +40,8 @@ def scaled(
 
     With `end`, fewer than one in 1,000 values of CUBIC and LANCZOS4 differ, by one grey level,
     because of OpenCV's own vector tails.
-    size: (width, height)
-    end: (x, y) from which on the image has the colour of its last pixel; None: no such margin
+    size: (width, height).
+    end: (x, y) from which on the image has the colour of its last pixel; None: no such margin.
     """
     if end is None:
         return cv2.resize(image, size, interpolation=interpolation)
@@ -130,7 +130,7 @@ class Resize:
         """Resize and pad an (H, W, C) uint8 image, keeping its channels.
 
         end: (x, y) from which on the image has the colour of its last pixel; None: no margin flip:
-        cv2.flip's code to undo the image's flip; None: the image is not flipped
+        cv2.flip's code to undo the image's flip; None: the image is not flipped.
         Raises CaffeError for a pad_value with another number of channels.
         """
         inner = self._inner(image.shape[1], image.shape[0])
@@ -212,8 +212,8 @@ class Resize:
 
         Only FIT_SMALL_SIZE with both scales does so; other policies return the objects as
         they are.
-        width, height: the image's size before the policy
-        window: the part cut out of the image after the policy
+        width, height: the image's size before the policy.
+        window: the part cut out of the image after the policy.
         Raises CaffeError where the window is smaller than the scales.
         """
         scale = np.array([self.param.width_scale, self.param.height_scale], np.float32)

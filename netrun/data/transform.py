@@ -46,10 +46,10 @@ from ssd_common.errors import CaffeError
 class _View(NamedTuple):
     """The part of the image, or of the canvas around it, that the net sees.
 
-    canvas: around the image, in its pixels; None where it is not expanded
-    window: what a sampler cut out, in pixels of the canvas or the image; None for all of it
-    cut: the part seen, in the image's pixels
-    found: the objects in it
+    canvas: around the image, in its pixels; None where it is not expanded.
+    window: what a sampler cut out, in pixels of the canvas or the image; None for all of it.
+    cut: the part seen, in the image's pixels.
+    found: the objects in it.
     """
 
     canvas: Rect | None
@@ -62,10 +62,10 @@ class Transformer:
     """The transformation that transform_param and batch_samplers describe.
 
     It holds no random state, so any thread may call it.
-    phase: pb.TRAIN crops (crop_size) at random, pb.TEST in the middle
-    mean: the contents of mean_file, (C, H, W) float32, or None
+    phase: pb.TRAIN crops (crop_size) at random, pb.TEST in the middle.
+    mean: the contents of mean_file, (C, H, W) float32, or None.
     jpeg_recoding: whether to enencode images as JPEG again after each of distort, expand and
-        crop, as the fork does
+        crop, as the fork does.
     Raises CaffeError for parameters that the fork refuses.
     """
 
@@ -298,8 +298,8 @@ class Transformer:
         """Write (pixel - mean) * scale of an image into `out`.
 
         The mean is mean_file's or mean_value for a uint8 image, only mean_value for a float32 one.
-        image: (H, W, C)
-        out: (C, H, W) float32, contiguous
+        image: (H, W, C).
+        out: (C, H, W) float32, contiguous.
         Raises CaffeError for a mean of another shape.
         """
         if self._mean is not None and image.dtype == np.uint8:
@@ -325,7 +325,7 @@ class Transformer:
     def restored(self, data: np.ndarray) -> np.ndarray:
         """Compute the image from which `normalise` made these data.
 
-        data: (C, H, W) float32
+        data: (C, H, W) float32.
         Returns (H, W, C) uint8.
         """
         mean = self._mean_value

@@ -32,7 +32,7 @@ Window = tuple[int, int, list[int]]
 class WindowSample(Sample):
     """A sample that shows one box of its image.
 
-    window: x1, y1, x2, y2 of the box in pixels, both ends inside
+    window: x1, y1, x2, y2 of the box in pixels, both ends inside.
     """
 
     window: tuple[int, int, int, int] = (0, 0, 0, 0)
@@ -161,9 +161,9 @@ def _round(value: np.float32) -> int:
 class _Span(NamedTuple):
     """One axis of a window.
 
-    low, high: what to cut out of the image, both ends inside
-    length: the length of that part, once scaled
-    before, behind: the empty margins on the canvas
+    low, high: what to cut out of the image, both ends inside.
+    length: the length of that part, once scaled.
+    before, behind: the empty margins on the canvas.
     """
 
     low: int
@@ -176,9 +176,9 @@ class _Span(NamedTuple):
 class _Cut(NamedTuple):
     """What to cut out of the image, and where to put it on the canvas.
 
-    x1, y1, x2, y2: the part to cut out, in the image's pixels, both ends inside
-    width, height: the part's size, once scaled
-    left, top: the part's place on the canvas
+    x1, y1, x2, y2: the part to cut out, in the image's pixels, both ends inside.
+    width, height: the part's size, once scaled.
+    left, top: the part's place on the canvas.
     """
 
     x1: int

@@ -31,8 +31,8 @@ def area(boxes: torch.Tensor) -> torch.Tensor:
 def iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Compute the intersection over union of every box of `a` with every box of `b`.
 
-    a: boxes (..., A, 4)
-    b: boxes (..., B, 4)
+    a: boxes (..., A, 4).
+    b: boxes (..., B, 4).
     Returns (..., A, B), 0 where two boxes only touch or have no area.
     """
     a1 = a[..., :, None, :]
@@ -66,10 +66,10 @@ def encode(
 ) -> torch.Tensor:
     """Compute the codes that a head must predict over priors to describe these boxes.
 
-    boxes, priors: (..., 4)
-    variances: (..., 4), divide the code; None with encode_variance_in_target
+    boxes, priors: (..., 4).
+    variances: (..., 4), divide the code; None with encode_variance_in_target.
     code_type: CORNER, offsets of the corners; CORNER_SIZE, the same in prior widths and
-        heights; CENTER_SIZE, the coding of Faster R-CNN, which SSD uses (section 2.2)
+        heights; CENTER_SIZE, the coding of Faster R-CNN, which SSD uses (section 2.2).
     """
     code = _encode_undivided(boxes, priors, code_type)
     if variances is None:
@@ -103,8 +103,8 @@ def decode(
 ) -> torch.Tensor:
     """Compute the boxes that predicted codes over priors describe: the inverse of `encode`.
 
-    codes, priors: (..., 4)
-    variances, code_type: as in `encode`
+    codes, priors: (..., 4).
+    variances, code_type: as in `encode`.
     Returns boxes (..., 4), which may extend beyond the image.
     """
     offset = codes
@@ -127,9 +127,9 @@ def nms(
 ) -> torch.Tensor:
     """Suppress greedily every box that overlaps a better one.
 
-    boxes: (K, 4)
-    scores: (K,)
-    threshold: a box is suppressed where its IoU with a better one exceeds this
+    boxes: (K, 4).
+    scores: (K,).
+    threshold: a box is suppressed where its IoU with a better one exceeds this.
     Returns the indices (int64) of the kept boxes: best score first, equal scores in order.
     """
     _, order = stable_topk(scores, len(scores))
@@ -150,12 +150,12 @@ def greedy_keep(
 ) -> torch.Tensor:
     """Tell which boxes greedy suppression keeps in each of B ranked lists.
 
-    boxes: (B, K, 4), best first
-    valid: bool (B, K), true for boxes, false for the padding behind them
-    threshold: a box is suppressed where its IoU with a better one exceeds this
-    eta: if below 1, each kept box multiplies the threshold by eta while the threshold exceeds 0.5
-    scores: (B, K), or None; together with `limit`, they let suppression stop early
-    limit: how many of the best kept boxes over all lists the caller wants (0: all)
+    boxes: (B, K, 4), best first.
+    valid: bool (B, K), true for boxes, false for the padding behind them.
+    threshold: a box is suppressed where its IoU with a better one exceeds this.
+    eta: if below 1, each kept box multiplies the threshold by eta while the threshold exceeds 0.5.
+    scores: (B, K), or None; together with `limit`, they let suppression stop early.
+    limit: how many of the best kept boxes over all lists the caller wants (0: all).
     Returns bool (B, K).
     """
     if eta < 1:

@@ -21,9 +21,9 @@ _SMALL = 1e-5  # NMS ignores boxes of a smaller area
 class Thinning:
     """How NMS thins out the examples before mining takes the best.
 
-    boxes: (N or 1, P, 4)
-    threshold: NMS drops an example that overlaps one of greater loss by a larger IoU
-    top_k: how many examples of greatest loss to look at (-1: all)
+    boxes: (N or 1, P, 4).
+    threshold: NMS drops an example that overlaps one of greater loss by a larger IoU.
+    top_k: how many examples of greatest loss to look at (-1: all).
     """
 
     boxes: torch.Tensor
@@ -42,10 +42,10 @@ def max_negative(
 ) -> torch.Tensor:
     """Choose the negatives to learn from: the unmatched priors of greatest loss.
 
-    index, overlap: (N, P), from `match`
-    loss: (N, P), confidence losses
-    ratio: how many negatives each matched prior of an image allows
-    neg_overlap: a prior that has at least this IoU with an object is not a negative
+    index, overlap: (N, P), from `match`.
+    loss: (N, P), confidence losses.
+    ratio: how many negatives each matched prior of an image allows.
+    neg_overlap: a prior that has at least this IoU with an object is not a negative.
     Returns bool (N, P).
     """
     eligible = (index == UNMATCHED) & (overlap < neg_overlap)
@@ -63,9 +63,9 @@ def hard_examples(
 ) -> torch.Tensor:
     """Choose the examples to learn from, matched or not, in images that have objects.
 
-    loss: (N, P), confidence loss plus localisation loss
-    present: bool (N,), whether an image has objects
-    sample_size: how many examples of greatest loss an image gives
+    loss: (N, P), confidence loss plus localisation loss.
+    present: bool (N,), whether an image has objects.
+    sample_size: how many examples of greatest loss an image gives.
     Returns bool (N, P).
     """
     eligible = present[:, None].expand_as(loss)
@@ -101,8 +101,8 @@ def _thinned(
 ) -> torch.Tensor:
     """The part of one image's `places` that NMS keeps, greatest loss first.
 
-    loss: (P,)
-    boxes: (P, 4)
+    loss: (P,).
+    boxes: (P, 4).
     """
     k = len(places)
     if thinning.top_k >= 0:

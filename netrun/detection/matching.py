@@ -24,9 +24,9 @@ _NO_OVERLAP = 1e-6  # an IoU up to this counts as 0
 class GroundTruth:
     """The objects of a batch; padding gives all images' lists the same length.
 
-    boxes: (N, G, 4); zeros, which match nothing, are padding
-    labels: int64 (N, G)
-    present: bool (N,), whether an image has objects
+    boxes: (N, G, 4); zeros, which match nothing, are padding.
+    labels: int64 (N, G).
+    present: bool (N,), whether an image has objects.
     """
 
     boxes: torch.Tensor
@@ -47,12 +47,12 @@ def ground_truth(
 
     The host computes the layout, so for a blob in host memory nothing waits for a GPU.
     rows: (1, 1, R, 8), each [image, label, instance, xmin, ymin, xmax, ymax, difficult];
-        image -1 is padding
-    images: how many images are in the batch (N)
-    device: where to put the result
-    classes: labels must lie in [0, classes); None: not checked
-    background: the label that no object may have
-    difficult: whether difficult objects count
+        image -1 is padding.
+    images: how many images are in the batch (N).
+    device: where to put the result.
+    classes: labels must lie in [0, classes); None: not checked.
+    background: the label that no object may have.
+    difficult: whether difficult objects count.
     Raises CaffeError for a label that is the background's or outside the classes.
     """
     table = rows.detach().cpu().reshape(-1, 8).numpy()
@@ -106,11 +106,11 @@ def match(
     First, each object gets a candidate of its own: the pair of greatest IoU comes first, among
     equals the earlier candidate, then the earlier object. Then, if per_prediction, every other
     candidate takes the object that it overlaps most (the earlier of equals).
-    candidates: (N or 1, P, 4)
-    truth: (N, G, 4), zeros are padding
-    per_prediction: whether the second step happens
-    threshold: the least IoU of the second step
-    ignore_cross_boundary: whether candidates that extend beyond the image match nothing
+    candidates: (N or 1, P, 4).
+    truth: (N, G, 4), zeros are padding.
+    per_prediction: whether the second step happens.
+    threshold: the least IoU of the second step.
+    ignore_cross_boundary: whether candidates that extend beyond the image match nothing.
     Returns (index, overlap), both (N, P): index, int64, is the object of each candidate,
     UNMATCHED, or IGNORED for one that extends beyond the image; overlap is its best IoU with any
     object.
@@ -137,8 +137,8 @@ def _bipartite(overlaps: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
     An object can lose at most G - 1 candidates to the G - 1 others, so its G best suffice. Keys
     hold overlap and index, so one argmax also resolves ties.
-    overlaps: (N, G, P)
-    index: (N, P), the object of each candidate so far
+    overlaps: (N, G, P).
+    index: (N, P), the object of each candidate so far.
     Returns `index`, changed for these candidates.
     """
     objects, count = overlaps.shape[1:]

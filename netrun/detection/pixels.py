@@ -13,7 +13,7 @@ def area(boxes: np.ndarray, normalized: bool = True) -> np.ndarray:
     """Compute the areas (...) of boxes (..., 4), 0 for a box with a negative side.
 
     normalized: whether coordinates are fractions of the image; in pixels, both edges
-        belong to the box
+        belong to the box.
     """
     one = _f(not normalized)
     # The boxes of a net that diverges have no bounds.
@@ -32,8 +32,8 @@ def to_pixels(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Convert normalised boxes to pixels of a height x width photograph.
 
-    boxes: (n, 4), relative to the net's input
-    resize: how the net's input was made from the photograph; None: warped
+    boxes: (n, 4), relative to the net's input.
+    resize: how the net's input was made from the photograph; None: warped.
     Returns (boxes (n, 4), areas (n,)), both float32.
     Source: OutputBBox in util/bbox_util.cpp of weiliu89/caffe, branch ssd.
     """

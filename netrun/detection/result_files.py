@@ -41,8 +41,8 @@ class ResultFiles:
     output_directory. PREFIX may name a folder in there, which is made. A slash in a label's name
     becomes %2F (see as_file_name): the fork writes no file for such a class.
     Boxes are in pixels of the photographs, rounded as in the fork's DetectionOutput.
-    param: the layer's save_output_param
-    background: the background's label
+    param: the layer's save_output_param.
+    background: the background's label.
     Raises CaffeError for an unknown format, for an unusable label map or name_size file, for a
     prefix that leads out of output_directory, and for a folder that cannot be made.
     """
@@ -78,7 +78,7 @@ class ResultFiles:
     def add(self, rows: np.ndarray) -> None:
         """Add the next image's detections; write the files after the last of num_test_image images.
 
-        rows: (n, 7), from DetectionOutput
+        rows: (n, 7), from DetectionOutput.
         Raises CaffeError after the last of num_test_image images for a label that the label map
         lacks (nothing is written then), and for a file that cannot be written. In any case the
         next image starts again.

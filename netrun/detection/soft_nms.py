@@ -24,9 +24,9 @@ def soft_nms(
     A score that falls below LOWEST becomes 0.
     Each step takes the best remaining box of a list (the first among equals). It multiplies the
     score of every other remaining box by 1 − IoU where their IoU exceeds the threshold.
-    boxes: (..., K, 4)
-    scores: (..., K); -inf stands for no box
-    threshold: IoU; the default comes from the authors' code
+    boxes: (..., K, 4).
+    scores: (..., K); -inf stands for no box.
+    threshold: IoU; the default comes from the authors' code.
     Returns the lowered scores, (..., K).
     Source: equation 3 of the paper.
     """

@@ -13,7 +13,7 @@ def sortable_keys(values: torch.Tensor) -> torch.Tensor:
 
     The upper half of a key is the float32's bits, made monotone; the lower half is the index,
     counted from the end.
-    values: float (..., P)
+    values: float (..., P).
     Returns keys (..., P).
     """
     numbers = values.float() + 0.0  # makes -0 and 0 one value
@@ -32,7 +32,7 @@ def place_of(keys: torch.Tensor, length: int) -> torch.Tensor:
 def stable_topk(values: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Take the k greatest values of the last axis.
 
-    values: (..., P), P >= k
+    values: (..., P), P >= k.
     Returns (values, indices), each (..., k), greatest first; equal values keep their order.
     """
     length = values.shape[-1]

@@ -19,7 +19,7 @@ def go_back(net: NetNames, start: int, end: int) -> None:
     """Fill the diffs of blobs, and add to the gradients of parameters.
 
     Parameters of layers before `end` keep their gradients.
-    start, end: positions of the layers to go back from and to, both included
+    start, end: positions of the layers to go back from and to, both included.
     """
     runner = net.runner
     blobs = net.blobs
@@ -78,7 +78,7 @@ def _seed(
     """The gradient to start from at a blob; None: do not start there.
 
     users_code: whether the net has Python layers; Caffe calls their backward even for a diff of
-        zeros
+        zeros.
     """
     seed = blob.seed()
     if seed is None and users_code:

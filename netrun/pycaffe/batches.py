@@ -43,7 +43,7 @@ def rows_of(
 ) -> Arrays:
     """Join the results of batches, without the rows that filled up the last batch.
 
-    given: the arrays that the batches came from
+    given: the arrays that the batches came from.
     """
     found: dict[str, list[np.ndarray]] = {}
     for batch in batches:

@@ -21,7 +21,7 @@ class HostCopy:
     """NumPy's view of a tensor on another device: a copy in C order.
 
     It is valid until someone else writes the tensor.
-    array: memory for the copy; None: new memory
+    array: memory for the copy; None: new memory.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Blob(blob.Blob):
     def upload(self, keep: bool = False) -> None:
         """Copy a host copy, which the caller may have written, back to the device.
 
-        keep: whether the copy stays in use, because the device never writes this blob
+        keep: whether the copy stays in use, because the device never writes this blob.
         """
         if self._host is not None:
             self._host.put_back(self.tensor)
@@ -287,7 +287,7 @@ class ParamBlob(Blob):
     def upload(self, keep: bool = False) -> None:
         """Copy the host copies of weights and gradient back to the device.
 
-        keep: whether the weights' copy stays in use, because the device never writes the weights
+        keep: whether the weights' copy stays in use, because the device never writes the weights.
         """
         super().upload(keep)
         if self._host_diff is not None and self.tensor.grad is not None:

@@ -15,7 +15,7 @@ from netrun.pycaffe.net import Net
 def transformer(net: Net, **settings: Any) -> io.Transformer:
     """Make a Transformer for a net's first input and H x W x K images.
 
-    settings: the values of its set_* methods; None: not set
+    settings: the values of its set_* methods; None: not set.
     """
     name = net.inputs[0]
     made = io.Transformer({name: net.blobs[name].shape})
@@ -29,8 +29,8 @@ def transformer(net: Net, **settings: Any) -> io.Transformer:
 class Classifier(Net):
     """A net that classifies images.
 
-    image_dims: height and width to resize images to before cropping; None: the input's
-    mean, input_scale, raw_scale, channel_swap: as io.Transformer takes them
+    image_dims: height and width to resize images to before cropping; None: the input's.
+    mean, input_scale, raw_scale, channel_swap: as io.Transformer takes them.
     """
 
     def __init__(  # noqa: PLR0917 (the order is pycaffe's)
@@ -63,7 +63,7 @@ class Classifier(Net):
     ) -> np.ndarray:
         """Compute class probabilities of H x W x K images.
 
-        oversample: average over ten crops of each image; False: take the centre
+        oversample: average over ten crops of each image; False: take the centre.
         Returns (N, C).
         """
         images = np.array([io.resize_image(image, self.image_dims) for image in inputs])

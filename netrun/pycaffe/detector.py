@@ -20,8 +20,8 @@ from ssd_common.errors import CaffeError
 class Detector(Net):
     """A net that scores windows.
 
-    mean, input_scale, raw_scale, channel_swap: as io.Transformer takes them
-    context_pad: pixels of the net's input that show a window's surroundings (R-CNN: 16)
+    mean, input_scale, raw_scale, channel_swap: as io.Transformer takes them.
+    context_pad: pixels of the net's input that show a window's surroundings (R-CNN: 16).
     """
 
     def __init__(  # noqa: PLR0917 (the order is pycaffe's)
@@ -64,7 +64,7 @@ class Detector(Net):
     ) -> list[dict[str, Any]]:
         """Score windows of image files.
 
-        images_windows: for each file, its name and windows (ymin, xmin, ymax, xmax in pixels)
+        images_windows: for each file, its name and windows (ymin, xmin, ymax, xmax in pixels).
         Returns a list of dicts with filename, window and prediction.
         """
         named: list[tuple[str, np.ndarray]] = []

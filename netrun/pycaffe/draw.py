@@ -58,8 +58,8 @@ def get_layer_label(
 ) -> str:
     """Return a layer's name, type and window.
 
-    rankdir: where the net's layers go: TB or BT, which makes one line, LR or RL
-    display_lrm: whether to add lr_mult of layers that multiply by weights, where they learn
+    rankdir: where the net's layers go: TB or BT, which makes one line, LR or RL.
+    display_lrm: whether to add lr_mult of layers that multiply by weights, where they learn.
     """
     words = [layer.name, f"({layer.type})"]
     if layer.type in _CONVOLUTIONS:
@@ -119,8 +119,8 @@ def get_pydot_graph(
 ) -> Any:
     """Turn the net into a pydot.Dot.
 
-    phase: only the layers of caffe.TRAIN or caffe.TEST; None: all
-    display_lrm: whether to show lr_mult
+    phase: only the layers of caffe.TRAIN or caffe.TEST; None: all.
+    display_lrm: whether to show lr_mult.
     Raises CaffeError without pydot.
     """
     try:
@@ -183,8 +183,8 @@ def draw_net(
 ) -> bytes:
     """Draw the picture in one of Graphviz's formats.
 
-    ext: the format; "raw": the text that Graphviz draws
-    display_lrm: whether to show lr_mult
+    ext: the format; "raw": the text that Graphviz draws.
+    display_lrm: whether to show lr_mult.
     Raises CaffeError without pydot or Graphviz, and for an unknown format.
     """
     graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)

@@ -33,7 +33,7 @@ GREY = np.array([0.2125, 0.7154, 0.0721], np.float32)
 def load_image(filename: PathLike | IO[bytes], color: bool = True) -> np.ndarray:
     """Read an image file, without its alpha channel.
 
-    filename: its path, or an open file, such as io.BytesIO, which is read from where it stands
+    filename: its path, or an open file, such as io.BytesIO, which is read from where it stands.
 
     As in pycaffe, a photograph's orientation tag has no effect.
     Returns float32 in [0, 1], H x W x 3 in RGB order, or H x W x 1 in grey.
@@ -80,8 +80,8 @@ def resize_image(
 
     One or three channels are scaled between pixel centres (see the module), other numbers
     from corner to corner, as in pycaffe, which uses SciPy's zoom for them.
-    new_dims: height and width
-    interp_order: 1 linear, 0 nearest
+    new_dims: height and width.
+    interp_order: 1 linear, 0 nearest.
     Returns float32.
     Raises CaffeError for other orders: OpenCV lacks scikit-image's splines.
     """
@@ -125,7 +125,7 @@ def oversample(
     """Cut ten crops out of each H x W x K image.
 
     They are the four corners and the centre, then their mirror images.
-    crop_dims: height and width
+    crop_dims: height and width.
     Returns (10 N, h, w, K) float32.
     """
     size = np.array(images[0].shape[:2])
@@ -144,7 +144,7 @@ def oversample(
 class Transformer:
     """Turns images into the arrays that nets take, and back.
 
-    inputs: the shapes of input blobs by name, N x K x H x W
+    inputs: the shapes of input blobs by name, N x K x H x W.
     """
 
     def __init__(self, inputs: Mapping[str, Sequence[int]]) -> None:
@@ -194,7 +194,7 @@ class Transformer:
     def set_mean(self, in_: str, mean: np.ndarray) -> None:
         """Set the values to subtract.
 
-        mean: a value per channel, H x W, or K x H x W; one of another size is resized
+        mean: a value per channel, H x W, or K x H x W; one of another size is resized.
         Raises CaffeError for another number of channels or axes.
         """
         wanted = self._shape(in_)[1:]

@@ -129,8 +129,8 @@ def CreateMultiBoxHead(
 ) -> list[Top]:
     """Add predictions and prior boxes on each of from_layers.
 
-    normalizations: initial scales of Normalize layers, -1 for none
-    min_sizes, max_sizes: in pixels, one or more per layer
+    normalizations: initial scales of Normalize layers, -1 for none.
+    min_sizes, max_sizes: in pixels, one or more per layer.
     Returns the tops mbox_loc, mbox_conf, mbox_priorbox (and mbox_objectness).
     Raises CaffeError where lists differ in length.
     """
@@ -176,7 +176,7 @@ def CreateMultiBoxHead(
 class _Head:
     """Adds a head's layers; each top belongs to one part.
 
-    convolution: ConvBNLayer's arguments
+    convolution: ConvBNLayer's arguments.
     """
 
     def __init__(self, net: NetSpec, convolution: Mapping[str, Any]) -> None:
@@ -225,7 +225,7 @@ def _check_lengths(lists: Mapping[str, Sequence[Any]], layers: int) -> None:
 def _normalized(net: NetSpec, layer: str, scale: Sequence[float]) -> str:
     """Add a Normalize layer that starts from this scale; return its blob.
 
-    scale: empty or -1: add nothing
+    scale: empty or -1: add nothing.
     """
     if not len(scale) or scale[0] == -1:
         return layer
@@ -244,7 +244,7 @@ def _with_layer_between(
 ) -> str:
     """Add a 3x3 convolution of this depth; return its blob.
 
-    depth: empty or 0: add nothing
+    depth: empty or 0: add nothing.
     """
     if not len(depth) or depth[0] <= 0:
         return bottom

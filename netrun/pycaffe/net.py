@@ -81,8 +81,8 @@ class Net(NetNames):
     ) -> Arrays:
         """Write inputs, and compute from layer `start` to layer `end` (both included).
 
-        blobs: names of further blobs to return
-        inputs: an array for each of the net's inputs, or none at all
+        blobs: names of further blobs to return.
+        inputs: an array for each of the net's inputs, or none at all.
         Returns the outputs, or with `end` that layer's tops, and the blobs asked for.
         Raises CaffeError for inputs that the net lacks.
         """
@@ -110,8 +110,8 @@ class Net(NetNames):
 
         It adds to the parameters' diffs. Losses start from their weight, other outputs from their
         diff.
-        diffs: names of further blobs whose diffs to return
-        tops: an array for each of the net's outputs, or none at all
+        diffs: names of further blobs whose diffs to return.
+        tops: an array for each of the net's outputs, or none at all.
         Returns the diffs of the inputs, or with `end` of that layer's tops, and those asked
         for.
         Raises CaffeError for tops that are not the net's outputs.
@@ -160,7 +160,7 @@ class Net(NetNames):
     ) -> tuple[Arrays, Arrays]:
         """Forward and backward over any number of images, as forward_all.
 
-        given: arrays of inputs and, as diffs, of outputs
+        given: arrays of inputs and, as diffs, of outputs.
         Returns the blobs as `forward` does, and the diffs as `backward` does, a row for each
         image.
         """
@@ -253,8 +253,8 @@ class Net(NetNames):
     def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         """Make the first layer, a MemoryData, give batches of these arrays.
 
-        data: (M, C, H, W) float32
-        labels: (M,) float32
+        data: (M, C, H, W) float32.
+        labels: (M,) float32.
         Raises CaffeError for other arrays, and for another first layer.
         """
         first = self.layer_list[0]

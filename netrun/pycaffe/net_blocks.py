@@ -57,9 +57,9 @@ def ConvBNLayer(
 ) -> None:
     """Add a convolution and, in place, the layers that the flags ask for.
 
-    use_bn: BatchNorm with Scale, or with Bias where use_scale is False
-    use_relu: ReLU
-    bn_params: BatchNorm's fields
+    use_bn: BatchNorm with Scale, or with Bias where use_scale is False.
+    use_relu: ReLU.
+    bn_params: BatchNorm's fields.
     """
     conv = f"{conv_prefix}{out_layer}{conv_postfix}"
     window = _window(kernel_size, pad, stride, dilation)
@@ -152,7 +152,7 @@ def ResBody(
 ) -> None:
     """Add a bottleneck of ResNet: 1x1, 3x3, 1x1.
 
-    use_branch1: put a 1x1 convolution on the shortcut
+    use_branch1: put a 1x1 convolution on the shortcut.
     """
     names: dict[str, Any] = {
         "conv_prefix": f"res{block_name}_",

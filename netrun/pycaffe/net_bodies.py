@@ -52,8 +52,8 @@ def _resnet(
 ) -> NetSpec:
     """Add a ResNet.
 
-    blocks: the names of the bottlenecks of conv2 to conv5
-    holes: conv5 keeps its size and is dilated
+    blocks: the names of the bottlenecks of conv2 to conv5.
+    holes: conv5 keeps its size and is dilated.
     """
     names: dict[str, Any] = {
         "bn_prefix": "bn_",
@@ -132,7 +132,7 @@ def _classifier(
 ) -> None:
     """Add fc6 and fc7.
 
-    convolution: fc6's fields; None: both are InnerProduct
+    convolution: fc6's fields; None: both are InnerProduct.
     """
     outputs = 4096
     if convolution is not None and reduced:
@@ -188,7 +188,7 @@ def VGGNetBody(
 ) -> NetSpec:
     """Add VGG16; fully_conv with reduced and dilated gives SSD's fc6 and fc7.
 
-    nopool: replace pooling by strided convolutions
+    nopool: replace pooling by strided convolutions.
     """
     bottom = from_layer
     dilation = 1
@@ -262,7 +262,7 @@ def ZFNetBody(
 ) -> NetSpec:
     """Add ZFNet; its options are VGGNetBody's.
 
-    need_fc8: add the classifier of ImageNet's 1,000 classes
+    need_fc8: add the classifier of ImageNet's 1,000 classes.
     """
     bottom = _zf_convolutions(net, from_layer)
     if need_fc:

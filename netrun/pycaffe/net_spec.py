@@ -94,10 +94,10 @@ def _plain(field: Any, value: Any) -> Any:
 class Function:
     """One layer.
 
-    type_name: its type
-    inputs: the tops that it reads
+    type_name: its type.
+    inputs: the tops that it reads.
     params: its fields, and two more: `ntop` says how many tops it makes (default 1),
-        `in_place` that its tops are its bottoms
+        `in_place` that its tops are its bottoms.
     Raises LayerError for an input that is not a top.
     """
 

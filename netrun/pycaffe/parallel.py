@@ -39,8 +39,8 @@ class NCCL:
 
     Between GPUs it uses NCCL, between CPUs Gloo. set_solver_count and set_solver_rank say how many
     processes there are and which is this one.
-    solver: this process's solver
-    uid: new_uid() of the process that started the others
+    solver: this process's solver.
+    uid: new_uid() of the process that started the others.
     Raises CaffeError for another uid, and where the other processes cannot be reached.
     """
 

@@ -36,10 +36,10 @@ class Layer:
     As in Caffe, setup runs once, and reshape before every forward. A subclass may have seek(batch),
     which netrun calls when a run resumes.
 
-    param_str: python_param's; param_str_ is its older name
-    phase: netrun.TRAIN or TEST
+    param_str: python_param's; param_str_ is its older name.
+    phase: netrun.TRAIN or TEST.
     blobs: the parameters, which `setup` adds and may fill; backward adds to their diffs, and
-        the solver updates them
+        the solver updates them.
     """
 
     type = "Python"
@@ -140,8 +140,8 @@ class Host:
         """Compute the bottoms' gradients from the tops'.
 
         The user's code adds to the parameters' diffs.
-        gradients: of the tops; None: zeros
-        wanted: for each bottom, whether to return its gradient
+        gradients: of the tops; None: zeros.
+        wanted: for each bottom, whether to return its gradient.
         """
         for blob in self.bottoms:
             blob.set_diff(None)
@@ -173,7 +173,7 @@ class Host:
     def watch(self, method: str) -> Iterator[None]:
         """Turn errors of the user's code into PythonLayerError.
 
-        method: the running method, for the error's text
+        method: the running method, for the error's text.
         """
         try:
             yield

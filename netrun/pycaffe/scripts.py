@@ -34,9 +34,9 @@ def run_script(
 
     A Python 2 script is translated where that suffices. If NETRUN_TRACEBACK is set in the
     environment, errors show the whole traceback, netrun's part included.
-    arguments: the script's sys.argv[1:]
-    module: whether `script` is a module's name
-    code: whether `script` is Python code; a script `-` is read from standard input
+    arguments: the script's sys.argv[1:].
+    module: whether `script` is a module's name.
+    code: whether `script` is Python code; a script `-` is read from standard input.
     Returns 0, or 1 after an error of the script's own, which is shown as Python shows it.
     Raises CaffeError, with the script's line in front, for an error of netrun's, for a file that is
     not Python, and for names that only Python 2 has.
@@ -120,7 +120,7 @@ def _run_main(script: str, module: bool) -> None:
 def _explained(error: Exception, steps: TracebackType | None) -> str:
     """One line for an error that the user can correct; empty for an error of the script itself.
 
-    steps: its traceback from the script's first line on
+    steps: its traceback from the script's first line on.
     """
     hint = python2.hint(error)
     if isinstance(error, SyntaxError):

@@ -32,10 +32,10 @@ class _Functions:
 class Solver(solver.Solver):
     """A training run; `net` and `test_nets` are pycaffe's Nets.
 
-    param, device, path: as in netrun.training.solver.Solver
-    rank, world: this process among those that train together
+    param, device, path: as in netrun.training.solver.Solver.
+    rank, world: this process among those that train together.
     more: `options`, as in netrun.training's Solver, and fields of RunOptions by name, such as
-        precision
+        precision.
     Raises CaffeError where the solver, its nets or their data are wrong.
     """
 
@@ -63,8 +63,8 @@ class Solver(solver.Solver):
     ) -> None:
         """Call two functions in every iteration, or join other processes.
 
-        on_start: called before the first pass; or, alone, a `caffe.NCCL` to join
-        on_gradients_ready: called before the update
+        on_start: called before the first pass; or, alone, a `caffe.NCCL` to join.
+        on_gradients_ready: called before the update.
         Raises CaffeError where only one function is given.
         """
         if on_gradients_ready is None:
