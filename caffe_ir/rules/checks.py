@@ -73,6 +73,11 @@ def check_positive(layer: Layer, field: str, value: int) -> None:
     check(value > 0, layer, field, "must be specified and positive")
 
 
+def check_two_axes(layer: Layer, shape: Shape) -> None:
+    """Raise LayerError for a bottom of this shape that has no axis of channels."""
+    check(len(shape) >= 2, layer, "bottom", f"takes at least 2 axes, found {shape_text(shape)}")
+
+
 def check_bottom(ok: object, layer: Layer, bottoms: Shapes, index: int, wanted: str) -> None:
     """Raise LayerError unless ok is true, with the shape that this bottom should have."""
     found = shape_text(bottoms[index])

@@ -5,7 +5,7 @@ PReLU, Scale and Bias, which have one parameter per channel, are here too.
 
 from __future__ import annotations
 
-from caffe_ir.rules.checks import axis_of, check, count_blobs, learned, not_in_place
+from caffe_ir.rules.checks import axis_of, check, check_two_axes, count_blobs, learned, not_in_place
 from caffe_ir.rules.registry import (
     Facts,
     Layer,
@@ -67,12 +67,7 @@ def prelu(layer: Layer, bottoms: Shapes) -> Facts:
     """
     count_blobs(layer, bottoms)
     shape = bottoms[0]
-    check(
-        len(shape) >= 2,
-        layer,
-        "bottom",
-        f"takes at least 2 axes, found {shape_text(shape)}",
-    )
+    check_two_axes(layer, shape)
     slopes = [] if layer.prelu_param.channel_shared else [shape[1]]
     slope = learned(layer, slopes, layer.prelu_param, "filler", default=0.25)
     return Facts([shape], [slope])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from caffe_ir.rules.checks import (
     axis_of,
     check,
+    check_two_axes,
     count_blobs,
     four_axes,
     learned,
     legacy,
 )
-from caffe_ir.rules.registry import Facts, Layer, Param, Shapes, rule, shape_text
+from caffe_ir.rules.registry import Facts, Layer, Param, Shapes, rule
 
 
 @rule("BatchNorm")
@@ -22,12 +23,7 @@ def batch_norm(layer: Layer, bottoms: Shapes) -> Facts:
     """
     count_blobs(layer, bottoms)
     shape = bottoms[0]
-    check(
-        len(shape) >= 2,
-        layer,
-        "bottom",
-        f"takes at least 2 axes, found {shape_text(shape)}",
-    )
+    check_two_axes(layer, shape)
     for param in layer.param:
         message = "must be 0: the three blobs are statistics, not learned"
         check(param.lr_mult == 0, layer, "param.lr_mult", message)
@@ -44,12 +40,7 @@ def normalize(layer: Layer, bottoms: Shapes) -> Facts:
     """
     count_blobs(layer, bottoms)
     shape = bottoms[0]
-    check(
-        len(shape) >= 2,
-        layer,
-        "bottom",
-        f"takes at least 2 axes, found {shape_text(shape)}",
-    )
+    check_two_axes(layer, shape)
     channels = legacy(layer, shape)[1]
     param = layer.norm_param
     scales = [] if param.channel_shared else [channels]

@@ -84,13 +84,7 @@ def class_name(name: str) -> str:
 
     Raises ValueError, saying why, for a name that they cannot have.
     """
-    name = name.strip()
-    if not name:
-        raise ValueError("a class without a name")
-    if not name.isprintable():
-        given = excerpt(name)
-        raise ValueError(f"class name '{given}' has characters that cannot be printed")
-    return name
+    return _readable_name(name, "class", "a class")
 
 
 @functools.lru_cache(maxsize=64)
@@ -99,12 +93,7 @@ def image_name(name: str) -> str:
 
     Raises ValueError, saying why, for a path that they cannot have.
     """
-    name = name.strip()
-    if not name:
-        raise ValueError("an image without a name")
-    if not name.isprintable():
-        given = excerpt(name)
-        raise ValueError(f"image name '{given}' has characters that cannot be printed")
+    name = _readable_name(name, "image", "an image")
     parts = name.split("/")
     if len(name) > LONGEST or any(len(part.encode()) > 255 for part in parts):
         given = excerpt(name)
@@ -112,6 +101,17 @@ def image_name(name: str) -> str:
     name = name.replace("\\", "/").removeprefix("./")
     if name.endswith(("/", "..")) or name in ("", "."):
         raise ValueError(f"'{name}' is no image, but a folder")
+    return name
+
+
+def _readable_name(name: str, kind: str, bearer: str) -> str:
+    """Return a name without the blanks around it. Raises ValueError if nobody could read it."""
+    name = name.strip()
+    if not name:
+        raise ValueError(f"{bearer} without a name")
+    if not name.isprintable():
+        given = excerpt(name)
+        raise ValueError(f"{kind} name '{given}' has characters that cannot be printed")
     return name
 
 
