@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import subprocess
 import sys
 import types
@@ -17,6 +18,7 @@ from data_prep.cli import main as data_prep
 from netrun import pycaffe
 from ssd_common.errors import CaffeError, UsageError
 from ssd_common.version import __version__
+from tests.netrun.logged import log_lines
 from tests.netrun.narrow import deploy_net, train_test_net
 
 SOLVER = """net: "test.prototxt" test_iter: 3 test_interval: 4 test_initialization: false
@@ -231,7 +233,7 @@ def test_time(here: Path) -> None:
     assert 2 * (found.forward + found.backward) <= found.total
 
 
-def test_time_feeds_pictures_noise_and_labels_zeros(tmp_path: Path, monkeypatch) -> None:
+def test_time_feeds_pictures_noise_and_labels_zeros(tmp_path: Path) -> None:
     """The loss is the mean of squares of numbers drawn evenly from -128 to 128: 128² / 3."""
     (tmp_path / "net.prototxt").write_text(
         'layer { name: "in" type: "Input" top: "x" top: "label" input_param {'
@@ -240,9 +242,8 @@ def test_time_feeds_pictures_noise_and_labels_zeros(tmp_path: Path, monkeypatch)
         f" reduction_param {{ operation: SUMSQ coeff: {1 / (2 * 3 * 64 * 64)} }} }}"
         'layer { name: "sum" type: "Reduction" bottom: "label" top: "sum" loss_weight: 1e9 }'
     )
-    logged: list[str] = []
-    monkeypatch.setattr("netrun.runtime.log.info", lambda text, **_: logged.append(text))
-    netrun.time(tmp_path / "net.prototxt", iterations=1)
+    with log_lines(logging.LogRecord.getMessage) as logged:
+        netrun.time(tmp_path / "net.prototxt", iterations=1)
     [loss] = [line.partition(":")[2] for line in logged if line.startswith("Initial loss")]
     assert float(loss) == pytest.approx(128**2 / 3, rel=0.02)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
 from netrun.weights.files import blob_message
 from ssd_common.errors import CaffeError
+from tests.netrun.logged import log_lines
 
 Lines = list[tuple[str, str]]
 CONV = """layer {{
@@ -49,20 +49,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+def lines() -> Iterator[Lines]:
     """Level and text of what is logged."""
-    logger = logging.getLogger("netrun")
-    before = logger.level
-    found: list[tuple[str, str]] = []
-    handler = logging.Handler()
-    monkeypatch.setattr(
-        handler, "emit", lambda record: found.append((record.levelname, record.getMessage()))
-    )
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    yield found
-    logger.removeHandler(handler)
-    logger.setLevel(before)
+    with log_lines(lambda record: (record.levelname, record.getMessage())) as found:
+        yield found
 
 
 def test_weights_of_another_net_stop(folder: Path) -> None:

@@ -14,6 +14,7 @@ import netrun
 from caffe_ir import caffe_ir_pb2 as pb
 from netrun.evaluation.preparation import Preparation, nets_beside
 from ssd_common.errors import CaffeError
+from tests.netrun.logged import log_lines
 from tests.netrun.narrow import deploy_net
 
 MODEL = "MobileNetSSD_deploy.prototxt"
@@ -29,18 +30,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def lines() -> Iterator[list[str]]:
     """What is logged."""
-    logger = logging.getLogger("netrun")
-    before = logger.level
-    found: list[str] = []
-    handler = logging.Handler()
-    monkeypatch.setattr(handler, "emit", lambda record: found.append(record.getMessage()))
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    yield found
-    logger.removeHandler(handler)
-    logger.setLevel(before)
+    with log_lines(logging.LogRecord.getMessage) as found:
+        yield found
 
 
 def write(name: str, param: str, kind: str = "AnnotatedData") -> None:
