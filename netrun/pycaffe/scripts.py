@@ -43,7 +43,6 @@ def run_script(
     Raises BrokenPipeError, and SystemExit where the script does.
     """
     log.setup(level=max(log.logger.level, logging.INFO))
-    import_hook.install()
     _add_python2_names()
     source = None
     if code:
@@ -55,9 +54,10 @@ def run_script(
     folder = ""
     if source is None and not module:
         folder = os.path.dirname(os.path.abspath(script))
+        if not os.path.isfile(script):
+            raise CaffeError(f"{script}: no such script")
+    import_hook.install(folder)
     sys.path.insert(0, folder)
-    if source is None and not module and not os.path.isfile(script):
-        raise CaffeError(f"{script}: no such script")
     try:
         if source is None:
             _run_main(script, module)
@@ -72,9 +72,17 @@ def run_script(
         message = _explained(error, steps)
         if message:
             raise CaffeError(message) from error
-        traceback.print_exception(type(error), error, steps)
+        _show(error, steps)
         return 1
     return 0
+
+
+def _show(error: Exception, steps: TracebackType | None) -> None:
+    """Show an error of the script's own as Python does, and where a name that it misses may be."""
+    traceback.print_exception(type(error), error, steps)
+    advice = import_hook.advice(error)
+    if advice:
+        log.warning(advice)
 
 
 def _add_python2_names() -> None:

@@ -331,6 +331,7 @@ def test_the_alias_gives_the_very_modules() -> None:
     assert caffe.Net is netrun.Net
     assert caffe.io is netrun.io
     assert caffe_pb2 is netrun.proto.caffe_pb2 is pb
-    assert caffe.__spec__.name == "netrun.pycaffe"
+    assert caffe.__spec__.name == "caffe"
+    assert caffe.io.__spec__.name == "netrun.pycaffe.io"
     assert "Python" in caffe.layer_type_list()
     assert not set(itertools.chain(caffe.__all__)) - set(dir(caffe))

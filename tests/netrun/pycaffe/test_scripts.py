@@ -259,7 +259,7 @@ def test_a_forks_own_modules_are_found(
     )
     assert run(script) == 1
     assert (
-        "netrun has no caffe.mine; a fork's own is taken where CAFFE_ROOT is set"
+        "netrun has no caffe.mine; a repository's own is python/caffe/mine.py of CAFFE_ROOT, "
         in capsys.readouterr().err
     )
     folder = tmp_path / "fork/python/caffe"
