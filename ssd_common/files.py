@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import stat
-import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from ssd_common import machine
 from ssd_common.errors import CaffeError, ParseError
 
 PathLike = str | os.PathLike[str]
 
 # A slash, a control character, or a percent sign that would read as an escaped one.
 _NO_PART_OF_A_NAME = re.compile(r"[/\x00-\x1f\x7f]|%(?=[0-9A-Fa-f]{2})")
+
+# A file's name, then the process that writes it, its machine, and which of its files this is.
+_TEMPORARY = re.compile(r"\.(.*)\.(\d+)-([0-9a-f]{8})-\d+\.tmp", re.DOTALL)
+_NAME_BYTES = 200  # of a name that has 255 on most file systems, as many as a temporary one keeps
+_numbers = itertools.count()
+_unfinished: set[Path] = set()
 
 
 def as_file_name(words: str) -> str:
@@ -75,7 +83,8 @@ def write_atomic(path: PathLike, data: bytes | str) -> None:
     if isinstance(data, str):
         data = data.encode()
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = temporary_name(target)
+    _unfinished.add(temporary)
     try:
         with temporary.open("xb") as file:
             file.write(data)
@@ -87,3 +96,47 @@ def write_atomic(path: PathLike, data: bytes | str) -> None:
     finally:
         with suppress(OSError):  # a name that is too long cannot be removed, either
             temporary.unlink()
+        _unfinished.discard(temporary)
+
+
+def temporary_name(target: Path) -> Path:
+    """Return a new name beside a file, under which this process may write it.
+
+    It says which process that is, so that others can tell what a killed one left.
+    """
+    writer = f"{os.getpid()}-{machine.short_host()}-{next(_numbers)}"
+    return target.with_name(f".{_beginning(target.name)}.{writer}.tmp")
+
+
+def _beginning(name: str) -> str:
+    return os.fsencode(name)[:_NAME_BYTES].decode(errors="ignore")
+
+
+def clear_leftovers(folder: Path, is_ours: Callable[[str], bool], alone: bool = False) -> None:
+    """Remove the temporary files that killed processes left in a folder.
+
+    is_ours: tells, by the name of a file that was to be written, whether it counts.
+    alone: no other process writes these files, as a lock keeps them off; without, only those stay
+      whose process has certainly ended, on this machine.
+    Raises OSError where the folder cannot be read or written.
+    """
+    place = Path(os.path.realpath(folder))
+    for name in os.listdir(place):
+        if name[0] != "." or not name.endswith(".tmp"):
+            continue
+        target, gone = _leftover(name)
+        if (gone or alone) and is_ours(target) and place / name not in _unfinished:
+            (place / name).unlink(missing_ok=True)
+
+
+def _leftover(name: str) -> tuple[str, bool]:
+    """Read a temporary file's name: whose it is, and whether the process that wrote it has ended.
+
+    A process of this one's number in another container counts as ended.
+    """
+    match = _TEMPORARY.fullmatch(name)
+    if not match:
+        return name[1:].removesuffix(".tmp").rpartition(".")[0], False
+    pid = int(match[2])
+    here = match[3] == machine.short_host()
+    return match[1], here and (pid == os.getpid() or not machine.is_running(pid))

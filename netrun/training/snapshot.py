@@ -7,11 +7,11 @@ So even if the process is killed, an existing `.solverstate` is complete, and so
 
 from __future__ import annotations
 
-import glob
 import math
 import os
 import re
 import struct
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +29,10 @@ from netrun.training.losses import LossWindow
 from netrun.training.lr_policy import Schedule
 from netrun.weights import hdf5
 from netrun.weights.files import blob_array, blob_message, stored
+from ssd_common import locks
 from ssd_common.errors import CaffeError
+from ssd_common.files import clear_leftovers
+from ssd_common.locks import Lock
 
 
 @dataclass
@@ -82,26 +85,51 @@ def check(param: pb.SolverParameter) -> None:
 
 
 def prepare(param: pb.SolverParameter, net: Engine) -> None:
-    """Make the snapshots' folder, and remove a killed process's incomplete files from it.
+    """Make the snapshots' folder.
 
     Raises CaffeError, before training takes any time, where the folder cannot be written or HDF5
     cannot hold the net's names.
     """
     if _form(param) is _HDF5:
         hdf5.check_names([layer.name for layer in net.layer_list])
-    prefix = param.snapshot_prefix
-    if not prefix:
+    if not param.snapshot_prefix:
         return
-    folder = Path(prefix).parent
-    name = Path(prefix).name
+    folder, _ = _place(param.snapshot_prefix)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f".{name}_iter_probe.tmp").touch()
-        for left in folder.glob(f".{glob.escape(name)}_iter_*.tmp"):
-            left.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
-        cannot = f"cannot write to snapshot_prefix '{prefix}': {error.strerror}"
-        raise CaffeError(f"solver: {cannot}") from None
+        raise _unwritable(param, error) from None
+
+
+def claim(param: pb.SolverParameter) -> Lock | None:
+    """Keep other processes off the snapshots, and remove what killed ones left half written.
+
+    Returns the lock; None where the solver names no snapshots, or their folder is not there yet.
+    Raises CaffeError where another process trains to the same snapshot_prefix.
+    """
+    prefix = param.snapshot_prefix
+    folder, name = _place(prefix)
+    if not prefix or not folder.is_dir():
+        return None
+    lock = locks.hold(folder, name, f"solver: snapshot_prefix '{prefix}'", log.warning)
+    try:
+        clear_leftovers(folder, lambda file: file.startswith(f"{name}_iter_"), alone=lock.works)
+    except OSError as error:
+        raise _unwritable(param, error) from None
+    return lock
+
+
+def _place(prefix: str) -> tuple[Path, str]:
+    """Split a snapshot_prefix into the snapshots' folder and the beginning of their names."""
+    folder, name = os.path.split(prefix)
+    return Path(folder), name
+
+
+def _unwritable(param: pb.SolverParameter, error: OSError) -> CaffeError:
+    cannot = f"cannot write to snapshot_prefix '{param.snapshot_prefix}': {error.strerror}"
+    return CaffeError(f"solver: {cannot}")
 
 
 # netrun keeps LossWindow.state() as a repeated double in the `.solverstate`, field 1000, which
@@ -290,9 +318,8 @@ def latest(prefix: str) -> str | None:
 
 def _states(prefix: str) -> list[Path]:
     """The states of a snapshot_prefix, highest iteration first."""
-    folder = Path(prefix).parent
-    name = re.escape(Path(prefix).name)
-    pattern = re.compile(name + r"_iter_(\d+)\.solverstate(\.h5)?")
+    folder, name = _place(prefix)
+    pattern = re.compile(re.escape(name) + r"_iter_(\d+)\.solverstate(\.h5)?")
     found = []
     for path in folder.glob("*.solverstate*"):
         match = pattern.fullmatch(path.name)

@@ -24,6 +24,7 @@ from netrun.training.losses import LossWindow, NonFiniteLoss, first_non_finite, 
 from netrun.training.lr_policy import Schedule
 from netrun.training.updates import Updater
 from ssd_common.errors import CaffeError
+from ssd_common.locks import Lock
 
 
 class Solver:
@@ -73,6 +74,7 @@ class Solver:
         self._kept_iter: int | None = None  # the last snapshot's iteration
         self._resumed = False
         self._stopping = False
+        self._lock: Lock | None = None
         self._asked: list[Action] = []  # during a test; all processes must agree on these
 
     def _build_nets(
@@ -125,6 +127,15 @@ class Solver:
         self.call(processes)
         self._processes = processes
 
+    def claim(self) -> None:
+        """Keep other processes off snapshot_prefix, until solve() returns or close() is called.
+
+        solve(), step() and snapshot() do it themselves.
+        Raises CaffeError where another process trains to the same snapshot_prefix.
+        """
+        if self.root and self._lock is None:
+            self._lock = snapshot.claim(self.param)
+
     # ---- running
 
     def solve(self, resume_file: str | Path | None = None) -> bool:
@@ -133,6 +144,13 @@ class Solver:
         resume_file: a `.solverstate` to start from.
         Returns False where the run stopped early. Raises CaffeError, as step() and snapshot() do.
         """
+        self.claim()
+        try:
+            return self._solve(resume_file)
+        finally:
+            self._lock = None
+
+    def _solve(self, resume_file: str | Path | None) -> bool:
         log.info(f"Solving {self.net.name}", at="solver.cpp:294")
         log.info(f"Learning Rate Policy: {self.param.lr_policy}", at="solver.cpp:295")
         self._stopping = False
@@ -164,8 +182,9 @@ class Solver:
         """Train for this many iterations, or until stopped.
 
         progress: called after each iteration.
-        Raises CaffeError where the loss is no longer finite.
+        Raises CaffeError where the loss is no longer finite, and as claim() does.
         """
+        self.claim()
         stop = self.iter + iterations
         if not self._resumed:
             self._losses = LossWindow(self.param.average_loss)
@@ -284,11 +303,12 @@ class Solver:
         """Write the run to snapshot_prefix.
 
         Returns the path of the `.solverstate`, or None in a process that writes none.
-        Raises CaffeError where weights are not finite, the disk refuses or memory runs out;
-        existing snapshots stay.
+        Raises CaffeError where weights are not finite, the disk refuses or memory runs out, and as
+        claim() does; existing snapshots stay.
         """
         if not self.root:
             return None
+        self.claim()
         if self._losses.waiting:
             self._smoothed_loss()
         kept = ""
@@ -350,6 +370,7 @@ class Solver:
             net.warn_of_missing(paths, besides=self.net.params)
 
     def close(self) -> None:
-        """Close data files and stop threads."""
+        """Close data files, stop threads, and let other processes write to snapshot_prefix."""
+        self._lock = None
         for net in [self.net, *self.test_nets]:
             net.close()

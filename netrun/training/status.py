@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,10 +176,10 @@ def _newest(
     name = ".+"
     place = folder / SNAPSHOTS
     if solver is not None and solver.snapshot_prefix:
-        prefix = Path(solver.snapshot_prefix)
-        name = re.escape(prefix.name)
+        parent, prefix = os.path.split(solver.snapshot_prefix)
+        name = re.escape(prefix)
         if not place.is_dir():
-            place = _existing(prefix.parent, folder)
+            place = _existing(Path(parent), folder)
     if not place.is_dir():
         return None
     pattern = re.compile(rf"{name}_iter_(\d+)\.{kind}(?:\.h5)?")

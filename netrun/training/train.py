@@ -79,11 +79,16 @@ def train(
     )
 
     def run() -> TrainingResult:
+        early = None
+        if here.rank == 0:  # before the nets take time and memory from another run
+            early = snapshot.claim(param)
         built = Solver(param, place, str(solver), options=chosen)
         with signals or nullcontext(), _together(built, here) as together:
             try:
                 if signals is not None:
                     built.listen(signals.action)
+                built.claim()
+                del early
                 _start(built, weights, resume)
                 if together:
                     together.share(built)

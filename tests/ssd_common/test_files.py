@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from ssd_common import machine
 from ssd_common.errors import CaffeError, ParseError
-from ssd_common.files import read_bytes, write_atomic
+from ssd_common.files import clear_leftovers, read_bytes, temporary_name, write_atomic
+
+KILLED = """import os, signal, sys
+from ssd_common.files import write_atomic
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+write_atomic(sys.argv[1], "half")
+"""
 
 
 def test_write_atomic_replaces_or_leaves_alone(
@@ -46,3 +56,43 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
         read_bytes(tmp_path / "blank")
     with pytest.raises(ParseError, match="none: No such file"):
         read_bytes(tmp_path / "none")
+
+
+def test_what_a_killed_process_left_goes(tmp_path: Path) -> None:
+    """And nothing else: not what runs, not another file's, not another machine's."""
+    path = tmp_path / "train.txt"
+    killed = subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".train.txt.")
+    kept = [
+        tmp_path / f".train.txt.{os.getppid()}-{machine.short_host()}-0.tmp",
+        tmp_path / ".train.txt.1-00000000-0.tmp",
+        tmp_path / ".train.txt.0a1b2c3d.tmp",
+        tmp_path / left.name.replace("train", "test"),
+    ]
+    for other in kept:
+        other.touch()
+    clear_leftovers(tmp_path, {"train.txt"}.__contains__)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    clear_leftovers(tmp_path, {"train.txt"}.__contains__, alone=True)
+    assert list(tmp_path.iterdir()) == kept[3:]
+
+
+def test_what_this_process_writes_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread may be writing it; a file of this process's number alone may be a killed one's."""
+    elder = temporary_name(tmp_path / "a.txt")
+    elder.touch()
+
+    def clear(_: int) -> None:
+        clear_leftovers(tmp_path, {"a.txt"}.__contains__, alone=True)
+
+    monkeypatch.setattr(os, "fsync", clear)
+    write_atomic(tmp_path / "a.txt", "whole")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    path = tmp_path / ("\u732b" * 85)  # 255 bytes
+    write_atomic(path, "x")
+    assert path.read_text() == "x"

@@ -127,6 +127,25 @@ def test_kill_9_at_any_moment_changes_nothing() -> None:
         )
 
 
+def test_a_second_run_on_one_prefix_leaves_the_first_alone() -> None:
+    """It says which process is there, before any net is built; a killed run is in nobody's way."""
+    command = solver(max_iter=10000000, snapshot=1)
+    first = start([*command, "--log", "first.txt"])
+    wait_for(first, lambda: len(iterations()) > 3)
+    second = start(command, "second.txt")
+    assert second.wait(PATIENCE) == 1
+    said = Path("second.txt").read_text()
+    assert f"error: solver: snapshot_prefix 'snap/n': process {first.pid} is writing there" in said
+    assert "Creating training net" not in said
+    assert first.poll() is None, Path("error.txt").read_text()
+    first.kill()
+    first.wait()
+    reached = iterations()[-1]
+    assert start([*solver(max_iter=reached + 5), "--snapshot", "latest"]).wait(PATIENCE) == 0
+    assert iterations()[-1] == reached + 5
+    assert not list(Path("snap").glob(".*"))
+
+
 def test_sigterm_stops_all_processes_with_a_snapshot() -> None:
     run = start_two(solver(max_iter=10000000, display=100))
     wait_for(run, lambda: "Iteration 100, loss" in Path("error.txt").read_text())

@@ -18,6 +18,7 @@ from netrun import Solver
 from netrun.cli import main
 from netrun.engine.engine import Engine
 from netrun.training import snapshot
+from netrun.training.status import status
 from netrun.weights import hdf5
 from netrun.weights.files import blob_array
 from ssd_common.errors import CaffeError
@@ -257,12 +258,37 @@ def test_a_damaged_state_is_refused_whole(tiny: str, damage, message: str) -> No
         np.testing.assert_array_equal(before, p.tensor.detach().numpy())
 
 
-def test_left_overs_of_a_killed_run_are_cleared(tiny: str) -> None:
+def test_leftovers_of_a_killed_run_are_cleared(tiny: str) -> None:
     Path("snap").mkdir()
-    for name in (".n_iter_4.caffemodel.1234.tmp", ".other_iter_4.caffemodel.1234.tmp"):
+    elsewhere = ".n_iter_4.caffemodel.1234-01234567-0.tmp"  # another machine's
+    for name in (".n_iter_4.caffemodel.1234.tmp", elsewhere, ".other_iter_4.caffemodel.1234.tmp"):
         Path("snap", name).touch()
-    Solver(tiny)
+    solver = Solver(tiny)
+    solver.claim()
+    solver.close()
     assert [p.name for p in Path("snap").iterdir()] == [".other_iter_4.caffemodel.1234.tmp"]
+
+
+def test_two_solvers_of_one_process_share_a_prefix(tiny: str) -> None:
+    first, second = Solver(tiny), Solver(tiny)
+    first.step(2)
+    second.step(4)
+    assert snapshot.latest("snap/n") == "snap/n_iter_4.solverstate"
+    first.solve()
+    assert Path("snap/.n.lock").exists(), "the second is still there"
+    del second
+    assert not Path("snap/.n.lock").exists()
+
+
+def test_a_prefix_may_be_a_folder_alone(tiny: str, tmp_path: Path) -> None:
+    solver_file(tmp_path, TINY, FIELDS.replace("snap/n", "snap/"))
+    solver = Solver(tiny)
+    solver.step(2)
+    solver.close()
+    names = sorted(path.name for path in Path("snap").iterdir())
+    assert names == ["_iter_2.caffemodel", "_iter_2.solverstate"]
+    assert snapshot.latest("snap/") == "snap/_iter_2.solverstate"
+    assert status(".").state == "snap/_iter_2.solverstate"
 
 
 def test_no_memory_for_a_snapshot_is_no_matter_of_the_batch(
