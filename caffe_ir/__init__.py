@@ -12,6 +12,7 @@ from types import ModuleType
 __all__ = [
     "binary",
     "caffe_ir_pb2",
+    "cautions",
     "dataset_file",
     "label_map",
     "lmdb_reader",
@@ -21,6 +22,7 @@ __all__ = [
     "records",
     "rules",
     "schema",
+    "solver_nets",
     "splits",
     "text",
     "upgrade",

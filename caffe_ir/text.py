@@ -25,10 +25,14 @@ from ssd_common.suggest import suggest
 M = TypeVar("M", bound=Message)
 
 
-def read_net(path: PathLike) -> pb.NetParameter:
-    """Read the net of a prototxt, and upgrade old forms. Raises ParseError."""
+def read_net(path: PathLike, notes: list[str] | None = None) -> pb.NetParameter:
+    """Read the net of a prototxt, and upgrade old forms.
+
+    notes: takes what `upgrade_net` notes.
+    Raises ParseError.
+    """
     net = read(path, pb.NetParameter)
-    upgrade_net(net, str(path))
+    upgrade_net(net, str(path), notes)
     return net
 
 

@@ -7,6 +7,9 @@ Source: util/upgrade_proto.cpp of Caffe.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.upgrade_v0 import upgrade_v0
 from ssd_common.errors import ParseError
@@ -14,11 +17,12 @@ from ssd_common.errors import ParseError
 V1 = pb.V1LayerParameter
 
 
-def upgrade_net(net: pb.NetParameter, path: str = "<net>") -> None:
+def upgrade_net(net: pb.NetParameter, path: str = "<net>", notes: list[str] | None = None) -> None:
     """Upgrade a net to the current form, in place.
 
     net: the net of a text or a binary file.
     path: the file that errors name.
+    notes: takes a line where the upgrade ends sharing between layers.
     Raises ParseError for a net that cannot be upgraded.
     """
     if net.layers:
@@ -33,9 +37,38 @@ def upgrade_net(net: pb.NetParameter, path: str = "<net>") -> None:
         net.ClearField("layers")
     if net.input:
         _upgrade_inputs(net, path)
-    for layer in net.layer:
-        if layer.type == "BatchNorm" and len(layer.param) == 3:
-            layer.ClearField("param")
+    _upgrade_batch_norm(net, notes)
+
+
+def _upgrade_batch_norm(net: pb.NetParameter, notes: list[str] | None) -> None:
+    """Clear BatchNorm's three `param`s, and note whose statistics are not shared for that.
+
+    BVLC's Caffe has kept their names since 2017, and shares by them.
+    Source: UpgradeNetBatchNorm in util/upgrade_proto.cpp of weiliu89/caffe (ssd) and BVLC/caffe.
+    """
+    old = [layer for layer in net.layer if layer.type == "BatchNorm" and len(layer.param) == 3]
+    if notes is not None:
+        notes.extend(_unshared(old))
+    for layer in old:
+        layer.ClearField("param")
+
+
+def _unshared(old: Sequence[pb.LayerParameter]) -> list[str]:
+    """A line for BatchNorm layers that name the same statistics; [] without such.
+
+    Layers of one name do not count: they are one layer in two phases.
+    """
+    owners: dict[str, set[str]] = defaultdict(set)
+    for layer in old:
+        for spec in layer.param:
+            owners[spec.name].add(layer.name)
+    owners.pop("", None)
+    sharing = {name for layers in owners.values() if len(layers) > 1 for name in layers}
+    if not sharing:
+        return []
+    listed = ", ".join(f"'{name}'" for name in sorted(sharing))
+    here = "each has statistics of its own, as in the SSD fork, which drops the names of 3 params"
+    return [f"BatchNorm layers {listed}: {here}; BVLC's Caffe shares them by name"]
 
 
 def upgrade_solver(solver: pb.SolverParameter, path: str = "<solver>") -> None:

@@ -20,12 +20,16 @@ def add_flags(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one line per file, nets first. Returns 1 if a file is unsound, else 0."""
+    """Print one line per file, nets first, and what may give a wrong result.
+
+    Returns 1 if a file is unsound, else 0.
+    """
     from netgen.reports.checks import COLUMNS, CheckedNet, check
 
     nets: list[Sequence[str]] = []
     solvers: list[Sequence[str]] = []
     failed = 0
+    cautions: dict[str, None] = {}  # a net's may come from its solver, too
     for file in args.files:
         try:
             found = check(file)
@@ -33,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
             failed = 1
             sys.stderr.write(f"netgen: error: {error}\n")
             continue
+        cautions |= dict.fromkeys(found.cautions)
         if isinstance(found, CheckedNet):
             nets.append(found.row())
         else:
@@ -41,4 +46,6 @@ def run(args: argparse.Namespace) -> int:
         print(*aligned([COLUMNS, *nets], left=2), sep="\n")
     if solvers:
         print(*aligned(solvers, left=2), sep="\n")
+    for caution in cautions:
+        sys.stderr.write(f"netgen: warning: {caution}\n")
     return failed

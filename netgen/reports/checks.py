@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import cautions
+from caffe_ir.phase import filter_net
 from caffe_ir.rules import Shape, shape_text
+from caffe_ir.solver_nets import source_of_train, sources_of_tests
 from caffe_ir.text import read_net, read_solver
 from netgen.reports.walks import image_shape, or_dash, walk_net
 from ssd_common.errors import CaffeError, LayerError, ParseError
@@ -38,6 +42,7 @@ class CheckedNet:
     frozen: number of values with lr_mult 0.
     statistics: number of values that BatchNorm collects.
     macs: multiply-adds of a forward pass for one image.
+    cautions: what may give another result than the one meant, a line each.
     """
 
     file: str
@@ -48,6 +53,7 @@ class CheckedNet:
     frozen: int
     statistics: int
     macs: float
+    cautions: tuple[str, ...] = ()
 
     def row(self) -> tuple[str, ...]:
         """Return the net's row of a table headed by `COLUMNS`."""
@@ -70,6 +76,7 @@ class CheckedSolver:
     base_lr: the learning rate at the start.
     steps: the iterations at which the rate is multiplied by `gamma`.
     gamma: that factor.
+    cautions: what may give another result than the one meant, a line each; its nets' too.
     """
 
     file: str
@@ -77,6 +84,7 @@ class CheckedSolver:
     base_lr: float
     steps: tuple[int, ...]
     gamma: float
+    cautions: tuple[str, ...] = ()
 
     def row(self) -> tuple[str, str]:
         """Return the file, and the solver's schedule in words."""
@@ -117,7 +125,8 @@ def is_solver(file: str) -> bool:
 
 def check_net(file: str) -> CheckedNet:
     """Check a net. Raises what `check` raises."""
-    net = read_net(file)
+    notes: list[str] = []
+    net = read_net(file, notes)
     try:
         found = walk_net(net)
     except LayerError as error:
@@ -137,7 +146,20 @@ def check_net(file: str) -> CheckedNet:
         frozen=found.frozen,
         statistics=found.statistics,
         macs=found.macs / images,
+        cautions=_with_file(file, [*notes, *_of_both_phases(net)]),
     )
+
+
+def _of_both_phases(net: pb.NetParameter) -> list[str]:
+    """The cautions about a net in TRAIN and in TEST, each once."""
+    found: dict[str, None] = {}
+    for phase in (pb.TRAIN, pb.TEST):
+        found |= dict.fromkeys(cautions.of_net(filter_net(net, phase)))
+    return list(found)
+
+
+def _with_file(file: str, lines: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{file}: {line}" for line in lines)
 
 
 def check_solver(file: str) -> CheckedSolver:
@@ -147,22 +169,46 @@ def check_solver(file: str) -> CheckedSolver:
     inside = solver.HasField("net_param") or solver.HasField("train_net_param")
     if not train and not inside:
         raise ParseError(file, "names no net to train: train_net or net is missing")
+    found: list[str] = []
     for name in filter(None, (train, *solver.test_net)):
         if not os.path.exists(name):
             problem = f"'{name}' is not there (paths count from where Caffe is started)"
             raise ParseError(file, problem)
         if is_solver(name):
             raise ParseError(file, f"names the solver '{name}' where a net should stand")
-        check_net(name)
+        found += check_net(name).cautions
     _check_steps(file, solver)
     _check_tests(file, solver)
+    found += _with_file(file, _cautions(file, solver))
     return CheckedSolver(
         file=file,
         max_iter=solver.max_iter,
         base_lr=solver.base_lr,
         steps=tuple(solver.stepvalue),
         gamma=solver.gamma,
+        cautions=tuple(found),
     )
+
+
+def _cautions(file: str, solver: pb.SolverParameter) -> list[str]:
+    """The cautions about a solver, beside those about its nets.
+
+    Raises ParseError for a test that ends before it has seen every image of a detector.
+    """
+    try:
+        train = source_of_train(solver, None).filtered()
+        tests = [source.filtered() for source in sources_of_tests(solver, None)]
+    except CaffeError as error:
+        raise ParseError(file, str(error)) from None
+    for net, passes in zip(tests, solver.test_iter, strict=False):
+        covered = cautions.coverage(net, passes, "test_iter: {}")
+        if covered and covered.left_out and _evaluates(net):
+            raise ParseError(file, str(covered.caution))
+    return cautions.of_solver(solver, train, tests)
+
+
+def _evaluates(net: pb.NetParameter) -> bool:
+    return any(layer.type == "DetectionEvaluate" for layer in net.layer)
 
 
 def _check_steps(file: str, solver: pb.SolverParameter) -> None:
@@ -177,22 +223,3 @@ def _check_tests(file: str, solver: pb.SolverParameter) -> None:
     counts = len(solver.test_iter)
     if nets and counts != nets + len(solver.test_net_param):
         raise ParseError(file, f"{nets} test nets need as many test_iter, not {counts}")
-    for name, passes in zip(solver.test_net, solver.test_iter, strict=False):
-        _check_coverage(file, name, passes)
-
-
-def _check_coverage(file: str, test_net: str, passes: int) -> None:
-    """Refuse a test that ends before it has seen every image: its score would leave some out."""
-    batch, images = _test_images(read_net(test_net))
-    if batch and passes * batch < images:
-        problem = f"test_iter {passes} of batch {batch} leaves out some of the {images} test images"
-        raise ParseError(file, problem)
-
-
-def _test_images(net: pb.NetParameter) -> tuple[int, int]:
-    """Return a test net's batch size and number of test images; 0 where the net omits them."""
-    batches = (layer.data_param.batch_size for layer in net.layer)
-    batch = next(filter(None, batches), 0)
-    outputs = (layer for layer in net.layer if layer.type == "DetectionOutput")
-    output = next(outputs, pb.LayerParameter()).detection_output_param
-    return batch, output.save_output_param.num_test_image

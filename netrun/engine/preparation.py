@@ -11,6 +11,7 @@ from caffe_ir.rules.loss import is_loss
 from caffe_ir.splits import insert_splits
 from caffe_ir.upgrade import upgrade_net
 from netrun.engine.graph import AUTOMATIC
+from netrun.runtime import log
 from ssd_common.files import PathLike
 
 
@@ -46,11 +47,15 @@ def without_automatic_tops(net: pb.NetParameter) -> pb.NetParameter:
 
 
 def _whole_net(prototxt: PathLike | pb.NetParameter) -> pb.NetParameter:
-    if not isinstance(prototxt, pb.NetParameter):
-        return text.read_net(prototxt)
-    whole = pb.NetParameter()
-    whole.CopyFrom(prototxt)
-    upgrade_net(whole, prototxt.name)
+    notes: list[str] = []
+    if isinstance(prototxt, pb.NetParameter):
+        whole = pb.NetParameter()
+        whole.CopyFrom(prototxt)
+        upgrade_net(whole, prototxt.name, notes)
+    else:
+        whole = text.read_net(prototxt, notes)
+    for note in notes:
+        log.warning(note)
     return whole
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
-from caffe_ir import label_map, text
+from caffe_ir import cautions, label_map, text
 from caffe_ir.lmdb_reader import LmdbReader
+from caffe_ir.phase import filter_net
 from netrun.engine.engine import Engine
 from netrun.evaluation import scoring
 from netrun.layers.annotated_data import log_coding
@@ -111,7 +112,9 @@ def test(
         collector = None
         if coco:
             collector = _collector(net, names)
-        result = _run(net, iterations or _one_pass(net) or ITERATIONS, collector)
+        iterations = iterations or _one_pass(net) or ITERATIONS
+        _warn(filter_net(text.read_net(model), pb.TEST, level, stages), iterations)
+        result = _run(net, iterations, collector)
     finally:
         net.close()
     _log(result, ap_version)
@@ -221,7 +224,7 @@ def _collector(net: Engine, names: dict[int, str]) -> Collector:
 
 
 def _one_pass(net: Engine) -> int | None:
-    """How many batches show every image of the net's LMDB once; None without an LMDB."""
+    """How many batches show every image of the net's LMDB; None without an LMDB."""
     sources = [layer for layer in net.layer_list if layer.type == "AnnotatedData"]
     if not sources:
         return None
@@ -229,7 +232,16 @@ def _one_pass(net: Engine) -> int | None:
     reader = LmdbReader(data.source)
     records = len(reader)
     reader.close()
-    if records % data.batch_size:
-        repeats = "the last batch repeats some; they count twice"
-        log.warning(f"{records} images in batches of {data.batch_size}: {repeats}")
     return -(-records // data.batch_size)
+
+
+def _warn(net: pb.NetParameter, iterations: int) -> None:
+    """Warn of what runs, but may give another score than the one meant.
+
+    net: filtered for TEST.
+    """
+    for caution in cautions.of_net(net):
+        log.warning(caution)
+    covered = cautions.coverage(net, iterations, "--iterations {}")
+    if covered and covered.caution:
+        log.warning(covered.caution)

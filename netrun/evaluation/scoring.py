@@ -17,6 +17,9 @@ from netrun.evaluation.voc import AP_VERSIONS, DetectionMetric
 from netrun.runtime import log
 from ssd_common.errors import CaffeError
 
+# Of DetectionEvaluate's rows, where the solver does not say that they are.
+NO_MEAN = 'DetectionEvaluate\'s rows have no mean; set eval_type: "detection"'
+
 __all__ = ["AP_VERSIONS", "Score", "numbers", "report", "score", "weighted"]
 
 
@@ -27,11 +30,14 @@ class Score:
     loss: the mean over the batches.
     means: the output, loss weight and mean of every number in a classification net's outputs.
     metrics: a detection net's metrics, by output.
+    tables: outputs of DetectionEvaluate that were scored as a classification net's: they have no
+        mean, and the fork prints one for each of their numbers.
     """
 
     loss: float = 0.0
     means: list[tuple[str, float, float]] = field(default_factory=list)
     metrics: dict[str, DetectionMetric] = field(default_factory=dict)
+    tables: list[str] = field(default_factory=list)
 
 
 def numbers(net: Engine, outputs: Mapping[str, Tensor]) -> Iterator[tuple[str, float, float]]:
@@ -112,7 +118,9 @@ def _add_means(
 
     batch: the batch's number, from 0.
     """
-    found = list(numbers(net, outputs))
+    result.tables = [name for name in outputs if _maker(net, name) == "DetectionEvaluate"]
+    of_means = {name: outputs[name] for name in outputs if name not in result.tables}
+    found = list(numbers(net, of_means))
     if batch == 0:
         result.means = [(name, weight, 0.0) for name, weight, _ in found]
     if len(found) != len(result.means):
@@ -125,6 +133,11 @@ def _add_means(
     result.means = means
 
 
+def _maker(net: Engine, blob: str) -> str:
+    """The type of the layer that makes a blob."""
+    return net.layer_list[net.graph.last[blob].layer].type
+
+
 def report(result: Score, param: pb.SolverParameter) -> None:
     """Log a score in Caffe's words: every mean, or every output's mAP.
 
@@ -133,6 +146,8 @@ def report(result: Score, param: pb.SolverParameter) -> None:
     for i, (name, weight, mean) in enumerate(result.means):
         value = weighted(mean, weight)
         log.info(f"    Test net output #{i}: {name} = {value}", at="solver.cpp:425")
+    for name in result.tables:
+        log.warning(f"{name}: {NO_MEAN}")
     for i, (name, metric) in enumerate(result.metrics.items()):
         found = metric.compute(param.ap_version)
         for line in found.warnings:

@@ -12,9 +12,9 @@ from google.protobuf.message import Message
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
 from caffe_ir.phase import filter_net
+from caffe_ir.solver_nets import NetSource, source_of_train, sources_of_tests
 from netrun.runtime import log, memory
 from netrun.training import trials
-from netrun.training.sources import NetSource, source_of_train, sources_of_tests
 from ssd_common.errors import CaffeError
 from ssd_common.words import memory_size
 

@@ -1,10 +1,15 @@
-"""Checks to run before a solver builds its nets, and before it writes a snapshot."""
+"""Checks to run before and after a solver builds its nets, and before it writes a snapshot."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import cautions
+from caffe_ir.solver_nets import NetSource
 from netrun.engine.engine import Engine
 from netrun.evaluation.ap_versions import AP_VERSIONS
+from netrun.runtime import log
 from netrun.training import snapshot
 from netrun.training.losses import remedy
 from ssd_common.errors import CaffeError
@@ -27,6 +32,21 @@ def check(param: pb.SolverParameter) -> None:
     if kind == "detection" and version not in AP_VERSIONS:
         near = suggest(version, AP_VERSIONS)
         raise CaffeError(f"solver: unknown ap_version '{version}'{near}")
+
+
+def warn(param: pb.SolverParameter, train: NetSource, tests: Sequence[NetSource]) -> None:
+    """Warn of what runs, but may give another result than the one meant, each once.
+
+    train, tests: the solver's nets.
+    """
+    found: dict[str, None] = {}
+    filtered = [source.filtered() for source in (train, *tests)]
+    for source, net in zip((train, *tests), filtered, strict=True):
+        for caution in (*source.notes, *cautions.of_net(net)):
+            found[f"{source.origin}: {caution}"] = None
+    found |= dict.fromkeys(cautions.of_solver(param, filtered[0], filtered[1:]))
+    for caution in found:
+        log.warning(caution)
 
 
 def check_weights(net: Engine, iteration: int, base_lr: float, kept: str) -> None:

@@ -13,15 +13,17 @@ import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
+from caffe_ir.solver_nets import NetSource, folder_of, source_of_train, sources_of_tests
 from netrun.engine.engine import Engine
 from netrun.runtime import log
 from netrun.runtime.options import DEFAULTS, RunOptions
-from netrun.training import passes, snapshot, sources, testing
+from netrun.training import passes, snapshot, testing
 from netrun.training.actions import Action
 from netrun.training.callback import Callback, Processes
-from netrun.training.checks import check, check_weights
+from netrun.training.checks import check, check_weights, warn
 from netrun.training.losses import LossWindow, NonFiniteLoss, first_non_finite, remedy
 from netrun.training.lr_policy import Schedule
+from netrun.training.net_builder import NetBuilder
 from netrun.training.updates import Updater
 from ssd_common.errors import CaffeError
 from ssd_common.locks import Lock
@@ -63,7 +65,7 @@ class Solver:
         self.alone = options.world == 1
         check(param)
         self.schedule = Schedule(param)
-        self._build_nets(sources.folder_of(path), net_class, device, options)
+        self._build_nets(folder_of(path), net_class, device, options)
         log.info("Solver scaffolding done.", at="solver.cpp:75")
         self.iter = 0
         self._callbacks: list[Callback] = []
@@ -86,15 +88,15 @@ class Solver:
     ) -> None:
         """Build the train net, its updater and, in rank 0, the test nets."""
         param = self.param
-        train = sources.source_of_train(param, folder)
-        tests: list[sources.NetSource] = []
+        train = source_of_train(param, folder)
+        tests: list[NetSource] = []
         if self.root:
-            tests = sources.sources_of_tests(param, folder)
+            tests = sources_of_tests(param, folder)
             parameters = text.dumps(param)
             log.info(f"Initializing solver from parameters:\n{parameters}", at="solver.cpp:63")
         if param.random_seed >= 0:
             options = replace(options, seed=param.random_seed)
-        builder = sources.NetBuilder(net_class, device, options)
+        builder = NetBuilder(net_class, device, options)
         log.info(f"Creating training net from {train.origin}", at="solver.cpp:107")
         self.net = builder.build(train, debug_info=train.net.debug_info)
         self.updater = Updater(param, self.net.learnable)
@@ -102,10 +104,9 @@ class Solver:
         if self.root:
             # Only now, so that a net that cannot be built leaves no folder behind.
             snapshot.prepare(param, self.net)
+            warn(param, train, tests)
 
-    def _build_tests(
-        self, tests: Sequence[sources.NetSource], builder: sources.NetBuilder
-    ) -> list[Engine]:
+    def _build_tests(self, tests: Sequence[NetSource], builder: NetBuilder) -> list[Engine]:
         nets = []
         for i, source in enumerate(tests):
             log.info(f"Creating test net (#{i}) specified by {source.origin}", at="solver.cpp:197")

@@ -140,6 +140,39 @@ def test_check_refuses(
 
 
 @pytest.mark.parametrize(
+    ("file", "change", "words"),
+    [
+        (
+            "test.prototxt",
+            ("21\n    background_label_id: 0\n    ov", "20\n    background_label_id: 0\n    ov"),
+            "the mean leaves out class 20; set num_classes: 21",
+        ),
+        ("solver.prototxt", ("test_iter: 619", "test_iter: 700"), "set test_iter: 619"),
+        ("solver.prototxt", ('eval_type: "detection"', ""), 'set eval_type: "detection"'),
+    ],
+)
+def test_check_warns_once_of_what_gives_a_wrong_score(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+    change: tuple[str, str],
+    words: str,
+) -> None:
+    shutil.copytree(ROOT / "prototxt/ssd300_voc0712", "prototxt/ssd300_voc0712")
+    path = Path("prototxt/ssd300_voc0712", file)
+    content = path.read_text()
+    assert change[0] in content
+    path.write_text(content.replace(*change))
+    files = [str(path.with_name(name)) for name in ("test.prototxt", "solver.prototxt")]
+    status, out, err = run(monkeypatch, capsys, "check", *files)
+    assert status == 0
+    assert "120,000 iterations" in out
+    (line,) = err.splitlines()
+    assert line.startswith(f"netgen: warning: {path}: ")
+    assert words in line
+
+
+@pytest.mark.parametrize(
     ("argv", "words"),
     [
         (["build", "fsd300"], ["no detector 'fsd300'", "fssd300"]),

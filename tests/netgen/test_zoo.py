@@ -9,6 +9,8 @@ import pytest
 
 import netgen
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import cautions
+from caffe_ir.upgrade import upgrade_net
 from caffe_ir.walk import Walk
 from netgen.heads.losses import multibox_loss
 from netgen.heads.multibox import MultiBox
@@ -181,6 +183,20 @@ def test_every_solver_is_sound(zoo_id: str) -> None:
     assert detector.plan.effective == detector.schedule.batch
     on_gpu = solver.solver_mode == pb.SolverParameter.GPU
     assert on_gpu == bool(detector.devices)
+
+
+@pytest.mark.parametrize("zoo_id", IDS)
+def test_no_entry_has_a_caution(zoo_id: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where no data of the developer's lie
+    nets = {phase: netgen.build(zoo_id, phase) for phase in PHASES}
+    for net in nets.values():
+        notes: list[str] = []
+        copy = pb.NetParameter()
+        copy.CopyFrom(net)
+        upgrade_net(copy, notes=notes)
+        assert notes + cautions.of_net(copy) == []
+    tests = netgen.configure(zoo_id).test_solver() or netgen.solver(zoo_id)
+    assert cautions.of_solver(tests, nets["train"], [nets["test"]]) == []
 
 
 @pytest.mark.parametrize("zoo_id", IDS)

@@ -5,16 +5,12 @@ Each net comes with the state that filters its layers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import torch
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import text
-from netrun.engine.engine import Engine
-from netrun.layers.annotated_data import log_coding
-from netrun.runtime.options import RunOptions
+from caffe_ir.phase import filter_net
 from ssd_common.errors import CaffeError
 
 _TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
@@ -22,57 +18,22 @@ _TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
 
 @dataclass(frozen=True)
 class NetSource:
-    """A net to build.
+    """A net that a solver names.
 
     origin: the solver's field that names the net, in Caffe's words.
     state: the phase, level and stages of the net.
+    notes: what reading it changed (see `caffe_ir.upgrade.upgrade_net`).
     """
 
     net: pb.NetParameter
     origin: str
-    state: pb.NetState
+    state: pb.NetState = field(default_factory=pb.NetState)
+    notes: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True)
-class NetBuilder:
-    """Builds the nets of one solver.
-
-    net_class: Engine or a subclass.
-    device: where the nets compute.
-    options: the run's options.
-    """
-
-    net_class: type[Engine]
-    device: torch.device | str | None
-    options: RunOptions
-
-    def build(self, source: NetSource, *, debug_info: bool) -> Engine:
-        """Build a net, and log whether its images are encoded as JPEG again.
-
-        Only rank 0 tests: a net in phase TEST sees all test data, and its statistics come from this
-        process alone.
-
-        debug_info: whether its passes log what layers compute.
-        Raises CaffeError where the net or its data are wrong.
-        """
-        net = pb.NetParameter()
-        net.CopyFrom(source.net)
-        net.ClearField("state")  # source.state already has it
-        net.debug_info = debug_info
-        state = source.state
-        options = self.options
-        if state.phase != pb.TRAIN:
-            options = replace(options, rank=0, world=1, sync_batch_norm=False)
-        built = self.net_class(
-            net,
-            state.phase,
-            level=state.level,
-            stages=list(state.stage),
-            device=self.device,
-            options=options,
-        )
-        log_coding(built.layer_list)
-        return built
+    def filtered(self) -> pb.NetParameter:
+        """Copy the net with the layers that belong to its state. Raises LayerError."""
+        state = self.state
+        return filter_net(self.net, state.phase, state.level, state.stage)
 
 
 def folder_of(path: str | Path | None) -> Path | None:
@@ -105,9 +66,9 @@ def source_of_train(param: pb.SolverParameter, folder: Path | None) -> NetSource
         fields = f"exactly one of {', '.join(_TRAIN_FIELDS)}"
         found = ", ".join(given) or "none"
         raise CaffeError(f"solver: a train net must be given in {fields} (found {found})")
-    field = given[0]
-    net, origin = _read(getattr(param, field), field, folder)
-    return NetSource(net, origin, _state(pb.TRAIN, net, param.train_state))
+    name = given[0]
+    source = _read(getattr(param, name), name, folder)
+    return _in_state(source, pb.TRAIN, param.train_state)
 
 
 def sources_of_tests(param: pb.SolverParameter, folder: Path | None) -> list[NetSource]:
@@ -125,15 +86,13 @@ def sources_of_tests(param: pb.SolverParameter, folder: Path | None) -> list[Net
     if nets and param.test_interval < 1:
         raise CaffeError("solver: test nets need a test_interval of at least 1")
     states = param.test_state or [pb.NetState()] * len(nets)
-    sources = []
-    for (net, origin), state in zip(nets, states, strict=True):
-        sources.append(NetSource(net, origin, _state(pb.TEST, net, state)))
-    return sources
+    pairs = zip(nets, states, strict=True)
+    return [_in_state(source, pb.TEST, state) for source, state in pairs]
 
 
-def _test_nets(param: pb.SolverParameter, folder: Path | None) -> list[tuple[pb.NetParameter, str]]:
-    """The test nets, each with the solver's field that names it."""
-    nets = [(net, "test_net_param") for net in param.test_net_param]
+def _test_nets(param: pb.SolverParameter, folder: Path | None) -> list[NetSource]:
+    """The test nets, not yet in a state."""
+    nets = [NetSource(net, "test_net_param") for net in param.test_net_param]
     nets += [_read(path, "test_net", folder) for path in param.test_net]
     general = [name for name in ("net_param", "net") if param.HasField(name)]
     iters = len(param.test_iter)
@@ -142,26 +101,27 @@ def _test_nets(param: pb.SolverParameter, folder: Path | None) -> list[tuple[pb.
         counts = f"{len(nets)} test nets but {iters} test_iter"
         raise CaffeError(f"solver: {counts}; each test net needs one")
     for _ in range(left):
-        field = general[0]
-        nets.append(_read(getattr(param, field), field, folder))
+        name = general[0]
+        nets.append(_read(getattr(param, name), name, folder))
     return nets
 
 
-def _read(
-    net: str | pb.NetParameter, field: str, folder: Path | None
-) -> tuple[pb.NetParameter, str]:
+def _read(net: str | pb.NetParameter, named_by: str, folder: Path | None) -> NetSource:
+    """Read a net, not yet in a state. named_by: the solver's field that names or holds it."""
     if isinstance(net, pb.NetParameter):
-        return net, field
+        return NetSource(net, named_by)
     path = locate(net, folder)
-    return text.read_net(path), f"{field} file: {path}"
+    notes: list[str] = []
+    found = text.read_net(path, notes)
+    return NetSource(found, f"{named_by} file: {path}", notes=tuple(notes))
 
 
-def _state(phase: int, net: pb.NetParameter, asked: pb.NetState) -> pb.NetState:
-    """The state of a net, by Caffe's precedence.
+def _in_state(source: NetSource, phase: int, asked: pb.NetState) -> NetSource:
+    """The net in its state, by Caffe's precedence.
 
     First comes the phase's default, then the net's own state, then the solver's.
     """
     state = pb.NetState(phase=phase)  # type: ignore[arg-type]
-    state.MergeFrom(net.state)
+    state.MergeFrom(source.net.state)
     state.MergeFrom(asked)
-    return state
+    return replace(source, state=state)
