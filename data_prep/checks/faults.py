@@ -84,10 +84,36 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "boxes are divided by the annotation's size",
     ),
     "leak": FaultKind("warning", "test images that are also training images"),
+    "left-out": FaultKind(
+        "warning",
+        "annotations that are no box and no outline",
+        "left out: points, masks, labels of whole images, …",
+    ),
+    "merged": FaultKind(
+        "warning",
+        "images that an annotation file names more than once",
+        "their objects are put together",
+    ),
+    "superseded": FaultKind(
+        "warning",
+        "annotations of images that have a newer one",
+        "left out",
+    ),
     "file-name": FaultKind(
         "warning",
         "classes whose name is no file's name",
         "--map renames; netrun escapes them in result files, the fork writes none",
+    ),
+    "enclosed": FaultKind(
+        "note",
+        "outlines and turned boxes",
+        "the upright box around each is taken",
+    ),
+    "ignored": FaultKind("note", "regions that the data set tells to ignore", "left out"),
+    "relocated": FaultKind(
+        "note",
+        "images that lie elsewhere than their annotation says",
+        "the only image of that name is taken",
     ),
     "extension": FaultKind("note", "files whose name is another format's"),
     "grey": FaultKind("note", "grey images", "nets read them with force_color"),

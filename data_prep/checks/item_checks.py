@@ -193,6 +193,8 @@ def examine(
         stated = (width, height)
     elif stated != (width, height):
         faults.append(_size_fault(stated, (width, height), f"{file}{image_note}"))
+    for kind, line, message, subject, _ in annotation.remarks:
+        faults.append(Fault(kind, f"{file}:{line}{image_note}", message, subject=subject))
     normalised = is_normalised(annotation.objects)
     kept: list[Object] = []
     seen: set[tuple] = set()

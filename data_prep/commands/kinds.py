@@ -15,9 +15,9 @@ def add_source(parser: argparse.ArgumentParser, kind: str) -> None:
     found = KINDS[kind]
     parser.add_argument("folder", metavar="DIR", type=Path, help=found.folder)
     for option in found.options:
-        flag = f"--{option.name.replace('_', '-')}"
         parser.add_argument(
-            flag,
+            option.flag or f"--{option.name.replace('_', '-')}",
+            dest=option.name,
             help=option.help,
             type=option.type,
             metavar=option.metavar,

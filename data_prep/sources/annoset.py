@@ -152,6 +152,10 @@ data_prep annoset coco --list minival.txt --label-type json --labelmap coco --ou
 """,
     folder="what the paths in a list are relative to",
     open=_open,
+    layout="""
+LIST                   lines: JPEGImages/a.jpg Annotations/a.xml
+DIR/JPEGImages/a.jpg, DIR/Annotations/a.xml
+""",
     options=(
         Option(
             "label_type",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_prep.sources import fields, image_lists
+from data_prep.sources import fields, image_lists, json_lines
 from data_prep.sources.bundle import Bundle
 from data_prep.sources.coco_records import Records, read_records
 from data_prep.sources.kind import Kind, register
 from data_prep.sources.source import Annotation, Item, Object, read_each
-from ssd_common.errors import ParseError
+from ssd_common.errors import CaffeError, ParseError
 
 KINDS = ("instances_", "image_info_", "person_keypoints_")
 OTHER_KINDS = ("captions_", "stuff_", "panoptic_")  # no boxes of objects in them
@@ -174,6 +175,17 @@ def _prefix(name: str) -> str:
     return ""
 
 
+def _looks_like(path: Path) -> bool:
+    """Return whether a folder, or a file, has JSON of COCO's, by its start."""
+    try:
+        files = Coco(path).files().values()
+    except CaffeError:
+        return False
+    section = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
+    starts = (json_lines.start(file) for file in files if file.suffix == ".json")
+    return any(start.startswith("{") and section.search(start) for start in starts)
+
+
 KIND = Kind(
     name="coco",
     position=2,
@@ -192,5 +204,10 @@ data_prep coco mine/export.json --out data/mine/train_lmdb
 """,
     folder="folder with JSON files and images, or one JSON file",
     open=Coco,
+    layout="""
+DIR/annotations/instances_train2017.json   {"images": […], "annotations": […], "categories": […]}
+DIR/train2017/000000000009.jpg
+""",
+    looks_like=_looks_like,
 )
 register(KIND)

@@ -13,7 +13,7 @@ from data_prep.sources.bundle import Bundle
 from data_prep.sources.csv_rows import read_rows
 from data_prep.sources.kind import Kind, register
 from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, read_each
-from ssd_common.errors import ParseError
+from ssd_common.errors import CaffeError, ParseError
 
 
 class Csv(Bundle):
@@ -115,6 +115,15 @@ def _check_place(path: Path, name: str, line: int) -> None:
     raise ParseError(str(path), fault, line)
 
 
+def _looks_like(path: Path) -> bool:
+    """Return whether a folder has tables whose first row can be read, or a file is one."""
+    try:
+        files = Csv(path).files().values()
+        return any(next(read_rows(file), None) for file in files if file.suffix in Csv.suffixes)
+    except (CaffeError, OSError):
+        return False
+
+
 KIND = Kind(
     name="csv",
     position=3,
@@ -135,5 +144,10 @@ data_prep csv boxes.csv --out data/mine/train_lmdb
 """,
     folder="folder with tables and images, or one table",
     open=Csv,
+    layout="""
+DIR/boxes.csv          filename,width,height,class,xmin,ymin,xmax,ymax
+DIR/a.jpg
+""",
+    looks_like=_looks_like,
 )
 register(KIND)

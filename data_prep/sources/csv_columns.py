@@ -64,6 +64,8 @@ def find_columns(path: Path, reader: Iterator[list[str]]) -> tuple[dict[str, int
     if not sample:
         raise ParseError(str(path), "is empty")
     found = _named_columns(sample[0])
+    if any(word.strip() == "region_shape_attributes" for word in sample[0]):
+        raise ParseError(str(path), "VIA's CSV, which is another kind: data_prep via", 1)
     if "image" in found and len(found) > 1:
         return _header(path, sample[0], found), True
     whole = next(filter(_is_whole, sample), sample[0])

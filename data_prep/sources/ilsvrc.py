@@ -93,5 +93,10 @@ data_prep ilsvrc ILSVRC --train-list trainval1 --test-list val2 --labelmap ilsvr
 """,
     folder="folder with Data/DET, Annotations/DET and ImageSets/DET",
     open=Ilsvrc,
+    layout="""
+DIR/ImageSets/DET/val.txt, DIR/Annotations/DET/val/ILSVRC2012_val_00000001.xml
+DIR/Data/DET/val/ILSVRC2012_val_00000001.JPEG
+""",
+    looks_like=lambda path: (path / SETS).is_dir(),
 )
 register(KIND)

@@ -180,6 +180,18 @@ def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[st
     return "", extensions[0]
 
 
+def with_extension(root: Path, stem: str) -> str:
+    """Return the image of a path without extension, relative to the root.
+
+    It ends in .jpg where there is none.
+    """
+    for extension in IMAGE_NAMES:
+        for cased in (extension, extension.upper()):
+            if (root / f"{stem}{cased}").is_file():
+                return f"{stem}{cased}"
+    return f"{stem}.jpg"
+
+
 def size_of(image: Path) -> tuple[int, int]:
     """Return (width, height) of an image file, for boxes in fractions of it.
 

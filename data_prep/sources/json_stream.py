@@ -8,12 +8,14 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
+from data_prep.sources import json_lines
 from ssd_common.errors import ParseError
 
+T = TypeVar("T")
 CHUNK = 4 << 20  # bytes read at a time
 LONGEST = 256 << 20  # characters that one element may have
 _MARGIN = 32  # an error this near the window's end may vanish with more text
@@ -50,6 +52,22 @@ def elements(path: Path, sections: Container[str]) -> Iterator[Element]:
             raise window.error("nested too deeply") from None
 
 
+def records(path: Path) -> Iterator[Element]:
+    """Yield every element of the file's top-level list; objects in it are json_lines.Records.
+
+    Raises ParseError with file and line if the file is no JSON list or breaks off, OSError if it
+    cannot be opened.
+    """
+    with path.open("rb") as file:
+        window = _Window(file, path)
+        try:
+            for index, (line, text) in enumerate(_array(window, window.text_of_value)):
+                yield Element("", index, line, json_lines.parse(text, line))
+        except RecursionError:
+            raise window.error("nested too deeply") from None
+        _end(window, "list")
+
+
 def _top(window: _Window, sections: Container[str]) -> Iterator[Element]:
     """Yield the elements of the file's top-level object."""
     window.take("{", "a JSON object")
@@ -58,8 +76,13 @@ def _top(window: _Window, sections: Container[str]) -> Iterator[Element]:
         yield from _entry(window, sections)
         more = window.skip(",")
     window.take("}", "',' or '}'")
+    _end(window, "object")
+
+
+def _end(window: _Window, what: str) -> None:
+    """Raise ParseError where text follows the top-level value. what: that value, in a word."""
     if window.peek():
-        raise window.error("text after the end of the JSON object")
+        raise window.error(f"text after the end of the JSON {what}")
 
 
 def _entry(window: _Window, sections: Container[str]) -> Iterator[Element]:
@@ -69,7 +92,7 @@ def _entry(window: _Window, sections: Container[str]) -> Iterator[Element]:
         raise window.error(f"{json.dumps(key)[:40]} where a key should be")
     window.take(":", f"':' after \"{key}\"")
     if window.peek() == "[":
-        for index, (line, value) in enumerate(_array(window)):
+        for index, (line, value) in enumerate(_array(window, window.value)):
             if key in sections:
                 yield Element(key, index, line, value)
     elif key in sections:
@@ -78,14 +101,14 @@ def _entry(window: _Window, sections: Container[str]) -> Iterator[Element]:
         window.value()
 
 
-def _array(window: _Window) -> Iterator[tuple[int, Any]]:
-    """Yield line and value of each element of the next array."""
-    window.take("[", "'['")
+def _array(window: _Window, read: Callable[[], T]) -> Iterator[tuple[int, T]]:
+    """Yield the line of each element of the next array, and what `read` makes of it."""
+    window.take("[", "a JSON list")
     more = window.peek() != "]"
     while more:
         window.peek()
         line = window.line
-        yield line, window.value()
+        yield line, read()
         more = window.skip(",")
     window.take("]", "',' or ']'")
 
@@ -151,6 +174,15 @@ class _Window:
 
     def value(self) -> Any:
         """Return the next value, whatever it is. Raises ParseError where none is well-formed."""
+        return self._scan()[1]
+
+    def text_of_value(self) -> str:
+        """Return the text of the next value. Raises ParseError where it is not well-formed."""
+        start, _ = self._scan()
+        return self._text[start : self._at]
+
+    def _scan(self) -> tuple[int, Any]:
+        """Return where the next value begins in the window, and the value. Raises ParseError."""
         if not self.peek():
             raise self.error("the file ends where a value should be")
         while True:
@@ -164,8 +196,9 @@ class _Window:
             else:
                 # A number might go on.
                 if end < len(self._text) or self._ended:
+                    begin = self._at
                     self._at = end
-                    return value
+                    return begin, value
             if len(self._text) - self._at > LONGEST:
                 raise self.error("a value that does not end")
             self._more()

@@ -6,6 +6,7 @@ A kind is one file of this folder, which registers itself with `register`; no li
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_prep.sources.source import Source
@@ -21,6 +22,7 @@ class Option(NamedTuple):
     metavar: name of the value in help.
     choices: all possible values; None where any will do.
     default: the value where a call gives none.
+    flag: of a command; "" for the name with two dashes.
     """
 
     name: str
@@ -29,6 +31,12 @@ class Option(NamedTuple):
     metavar: str | None = None
     choices: tuple[str, ...] | None = None
     default: Any = None
+    flag: str = ""
+
+
+def never(_: Path) -> bool:
+    """Return False: no folder shows by itself that it is of a kind."""
+    return False
 
 
 class Kind(NamedTuple):
@@ -44,6 +52,9 @@ class Kind(NamedTuple):
       data set is missing.
     options: those of this kind alone.
     needs_labelmap: whether open also takes `labelmap`, a label map's file or built-in name.
+    layout: how it looks on the disk, a line for each file or folder that tells it from others.
+    looks_like: tells quickly, by names and the start of a file, whether a folder or file is of this
+      kind; never raises CaffeError.
     """
 
     name: str
@@ -55,6 +66,8 @@ class Kind(NamedTuple):
     open: Callable[..., Source]
     options: tuple[Option, ...] = ()
     needs_labelmap: bool = False
+    layout: str = ""
+    looks_like: Callable[[Path], bool] = never
 
 
 _REGISTERED: dict[str, Kind] = {}
@@ -74,3 +87,8 @@ def registered() -> Mapping[str, Kind]:
     """Return every kind by name, in the order of help."""
     in_order = sorted(_REGISTERED.values(), key=lambda kind: (kind.position, kind.name))
     return {kind.name: kind for kind in in_order}
+
+
+def likely(path: Path) -> list[str]:
+    """Return the names of the kinds that a folder or file may be of, by its looks."""
+    return [name for name, kind in registered().items() if kind.looks_like(path)]

@@ -11,6 +11,7 @@ from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, read_each
 from ssd_common.errors import CaffeError, ParseError
 
+FEW = 20  # text files that show what a folder is
 DONT_CARE = "DontCare"
 IMAGES = ("image_2", "images", "image_02")
 LABELS = ("label_2", "labels", "label_02")
@@ -161,6 +162,15 @@ def _open(folder: Path, level: str = "hard", dont_care: str = "drop") -> Kitti:
     return Kitti(folder, level, keep_dont_care=dont_care == "keep")
 
 
+def _looks_like(path: Path) -> bool:
+    """Return whether a folder has KITTI's folders, and objects in the first text files."""
+    try:
+        source = Kitti(path)
+        return any(source.read(item).objects for item in source.items()[:FEW])
+    except CaffeError:
+        return False
+
+
 KIND = Kind(
     name="kitti",
     position=5,
@@ -177,6 +187,11 @@ data_prep kitti KITTI --level moderate --out data/kitti/train_lmdb
 """,
     folder="folder with image_2 and label_2",
     open=_open,
+    layout="""
+DIR/training/label_2/000000.txt   Car 0.00 0 -1.58 587.0 173.3 614.1 200.1 1.65 1.67 3.64 …
+DIR/training/image_2/000000.png
+""",
+    looks_like=_looks_like,
     options=(
         Option(
             "level",

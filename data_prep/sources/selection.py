@@ -170,7 +170,10 @@ class Selection:
         """Return the annotation of an image with the chosen objects, under their new names."""
         annotation = self._source.read(item)
         objects = list(self._selected(annotation.objects))
-        return annotation._replace(objects=objects)
+        remarks = [
+            said for said in annotation.remarks if not said.name or self._new_name(said.name)
+        ]
+        return annotation._replace(objects=objects, remarks=tuple(remarks))
 
     def _selected(self, objects: Iterable[Object]) -> Iterator[Object]:
         """Yield the chosen objects, under their new names."""

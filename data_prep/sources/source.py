@@ -51,12 +51,33 @@ class Object(NamedTuple):
     line: int
 
 
+class Remark(NamedTuple):
+    """Something that a report shall say about an annotation that could be read.
+
+    kind: of data_prep.checks.faults.FAULT_KINDS: "enclosed", "left-out", "ignored", …
+    line: in the annotation's file, from 1.
+    message: what it is, in words.
+    subject: remarks of one kind and subject count as one in a short report.
+    name: class that it is about; "" where it is about none.
+    """
+
+    kind: str
+    line: int
+    message: str
+    subject: str = ""
+    name: str = ""
+
+
 class Annotation(NamedTuple):
-    """The annotation of one image; width and height in pixels, 0 where the file does not say."""
+    """The annotation of one image; width and height in pixels, 0 where the file does not say.
+
+    remarks: what a report shall say of it.
+    """
 
     width: int
     height: int
     objects: list[Object]
+    remarks: tuple[Remark, ...] = ()
 
 
 class Unreadable(CaffeError):

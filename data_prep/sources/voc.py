@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.sources import image_lists
+from data_prep.sources import image_lists, json_lines
 from data_prep.sources.kind import Kind, register
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item
 from data_prep.sources.voc_xml import read_annotation
@@ -226,6 +227,18 @@ def _xml_files(base: Path, folder: str) -> list[Path]:
     return sorted(base.glob(XML_FILES))
 
 
+def _looks_like(path: Path) -> bool:
+    """Return whether a folder has VOC's XML files, by the start of the first."""
+    if not path.is_dir():
+        return False
+    source = Folder(path)
+    for layout in source._layouts():
+        first = source.root / layout.item(layout.stems[0]).annotation
+        if re.search(r"<annotation[\s>]", json_lines.start(first)):
+            return True
+    return False
+
+
 KIND = Kind(
     name="voc",
     position=1,
@@ -245,5 +258,10 @@ data_prep voc VOC2007 --train-list trainval --test-list test --labelmap voc --ou
 """,
     folder="folder with images and their XML files",
     open=Folder,
+    layout="""
+DIR/Annotations/a.xml  <annotation> … <object><name>car</name> <bndbox>…
+DIR/JPEGImages/a.jpg   or both beside each other
+""",
+    looks_like=_looks_like,
 )
 register(KIND)

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from data_prep.sources import fields, image_lists, yolo_names
 from data_prep.sources.kind import Kind, Option, register
-from data_prep.sources.source import NO_ALIASES, Annotation, Item, read_each
+from data_prep.sources.source import NO_ALIASES, Annotation, Item, Remark, read_each
 from ssd_common.errors import CaffeError, ParseError
 
 # Rounding alone takes no fraction above this.
 FAR = 1.5
+# What a line is by the count of its numbers after the class; with any other, an outline.
+SHAPES = {4: "", 8: "turned box"}
 
 
 class Yolo:
@@ -163,13 +165,29 @@ class Yolo:
         if not width or not height:
             return Annotation(0, 0, [])
         objects = []
-        for number, name, box in found:
+        remarks = []
+        for number, name, box, kind in found:
             corners = fields.to_pixels(box, (width, height))
             objects.append(fields.make_object(name, False, corners, number))
-        return Annotation(width, height, objects)
+            if kind:
+                message = f"{kind}: the box around it is taken"
+                remarks.append(Remark("enclosed", number, message, kind, name))
+        return Annotation(width, height, objects, tuple(remarks))
 
-    def _box(self, path: Path, number: int, line: str) -> tuple[int, str, list[float]]:
-        """Return number, class and corners (fractions) of a line. Raises ParseError."""
+    def has_numbers(self, item: Item) -> bool:
+        """Return whether an item's text file begins with five numbers or more."""
+        path = self._label_file(item)
+        if not path.is_file():
+            return False
+        _, first = next(image_lists.read_lines(path, "a YOLO text file"), (0, ""))
+        words = first.split()
+        return len(words) >= 5 and all(map(fields.is_number, words))
+
+    def _box(self, path: Path, number: int, line: str) -> tuple[int, str, list[float], str]:
+        """Return number, class, corners (fractions) and shape of a line. Raises ParseError.
+
+        The shape is "" for an upright box.
+        """
         try:
             index, *numbers = map(fields.number, line.split())
         except ValueError:
@@ -180,7 +198,8 @@ class Yolo:
         fault = self._fault(index, numbers)
         if fault:
             raise ParseError(str(path), fault, number)
-        return number, self.classes[int(index)], _corners(numbers)
+        kind = SHAPES.get(len(numbers), "outline")
+        return number, self.classes[int(index)], _corners(numbers), kind
 
     def _fault(self, index: float, numbers: Sequence[float]) -> str:
         """Return what is wrong with the numbers of a line; "" for nothing."""
@@ -220,6 +239,15 @@ def _open(folder: Path, names: Path | str | None = None) -> Yolo:
     return Yolo(folder)
 
 
+def _looks_like(path: Path) -> bool:
+    """Return whether a folder has class names, and images with text files of numbers."""
+    try:
+        source = Yolo(path)
+        return any(map(source.has_numbers, source.items()))
+    except CaffeError:
+        return False
+
+
 KIND = Kind(
     name="yolo",
     position=4,
@@ -238,6 +266,12 @@ data_prep yolo PHOTOS --names coco.names --out data/mine/train_lmdb
 """,
     folder="folder with images and their text files",
     open=_open,
+    layout="""
+DIR/data.yaml          names: [person, car]   (or classes.txt, obj.names)
+DIR/labels/train/a.txt 1 0.5 0.5 0.2 0.3      (or four corners, or an outline)
+DIR/images/train/a.jpg
+""",
+    looks_like=_looks_like,
     options=(
         Option(
             "names",

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from data_prep.sources.source import Annotation, Item, Source
+from data_prep.sources.source import Source
 from data_prep.sources.voc import Folder
 from ssd_common.errors import CaffeError
+from tests.data_prep.exports import EXPORTS, OWN_CLASSES, Annotated
 
 CAT = ("cat", False, 4, 5, 20, 25)  # the object of support.voc_folder's images
-Annotated = list[tuple[Item, Annotation]]
 
 
 def annotated(folder: Path, names: str | None = None) -> Annotated:
@@ -114,12 +114,13 @@ WRITERS: dict[str, tuple[str, Callable[[Path, Annotated], None]]] = {
     "csv": ("", table),
     "yolo": ("images", yolo),
     "kitti": ("image_2", kitti),
+    **EXPORTS,
 }
 
 
 def convert(kind: str, folder: Path, root: Path, names: str | None = None) -> Path:
     """Write the images and annotations of a VOC-style folder to root in another form."""
-    where, write = WRITERS[kind]
+    where, write = {**WRITERS, **OWN_CLASSES}[kind]
     items = annotated(folder, names)
     (root / where).mkdir(parents=True, exist_ok=True)
     for item, _ in items:

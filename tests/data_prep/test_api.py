@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import subprocess
 import sys
@@ -97,7 +98,8 @@ def test_the_options_of_a_kind_are_its_flags(tmp_path: Path) -> None:
         for option in kind.options:
             assert option.help
             assert option.choices is None or option.default in option.choices
-            assert option.name in kind.open.__code__.co_varnames
+            parameter = inspect.signature(kind.open).parameters[option.name]
+            assert parameter.default == option.default
 
 
 def test_a_set_that_does_not_exist(tmp_path: Path) -> None:

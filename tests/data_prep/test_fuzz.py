@@ -9,38 +9,37 @@ import copy
 import json
 import os
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from data_prep.checks.item_checks import Rules, inspect
-from data_prep.sources.coco import Coco
-from data_prep.sources.csv import Csv
-from data_prep.sources.kitti import Kitti
-from data_prep.sources.source import Source
-from data_prep.sources.voc import Folder
-from data_prep.sources.yolo import Yolo
+from data_prep.sources import open_source
 from ssd_common.errors import CaffeError
 from tests.data_prep.conversions import convert
 from tests.data_prep.support import XML, voc_folder
 
 CASES = 450  # of each kind
 SEEDS = range(int(os.environ.get("FUZZ_SEEDS", "1")))
-OPEN: dict[str, Callable[[Path], Source]] = {
-    "voc": Folder,
-    "coco": Coco,
-    "csv": Csv,
-    "yolo": Yolo,
-    "kitti": Kitti,
-}
+KINDS = (
+    *("voc", "coco", "csv", "yolo", "kitti"),
+    *("cvat", "labelme", "via", "labelstudio", "createml", "dota", "widerface", "visdrone"),
+)
 SPOILT = {
     "voc": ["Annotations/0.xml", "Annotations/1.xml"],
     "coco": ["annotations/instances_all.json"],
     "csv": ["boxes.csv"],
     "yolo": ["labels/0.txt", "labels/1.txt", "data.yaml"],
     "kitti": ["label_2/0.txt", "label_2/1.txt"],
+    "cvat": ["annotations.xml"],
+    "labelme": ["0.json", "1.json"],
+    "via": ["via.json"],
+    "labelstudio": ["project.json"],
+    "createml": ["_annotations.createml.json"],
+    "dota": ["labelTxt/0.txt", "labelTxt/1.txt"],
+    "widerface": ["wider_face_split/wider_face_train_bbx_gt.txt"],
+    "visdrone": ["annotations/0.txt", "annotations/1.txt"],
 }
 JUNK = [
     *(b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"nan", b"-inf", b"1e999", b"-1"),
@@ -109,25 +108,25 @@ def words_changed(data: bytes, rng: random.Random) -> bytes:
 TWO_CATS = XML.format(name="cat").replace("</annotation>", "") + XML.format(name="cat").partition(
     "</size>"
 )[2].replace(">4<", ">6<")
-CHANGES = {
-    "coco": (bytes_changed, values_changed, values_changed),
-    None: (bytes_changed, bytes_changed, words_changed),
-}
+JSON = (bytes_changed, values_changed, values_changed)
+TEXT = (bytes_changed, bytes_changed, words_changed)
+CHANGES = {"coco": JSON, "labelme": JSON, "via": JSON, "labelstudio": JSON, "createml": JSON}
+LABELS = {"cat": 1, "face": 2, "car": 3}
 
 
 def complaints(kind: str, root: Path) -> list[str]:
     """What a build would say of the data set; any error but a CaffeError fails the test."""
     try:
-        source = OPEN[kind](root)
+        source = open_source(kind, root)
         items = source.items()
     except CaffeError as error:
         return [str(error)]
-    rules = Rules({"cat": 1}, "map", whole_pixels=source.whole_pixels)
+    rules = Rules(LABELS, "map", whole_pixels=source.whole_pixels)
     return [str(fault) for item in items for fault in inspect(source, item, rules).faults]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("kind", OPEN)
+@pytest.mark.parametrize("kind", KINDS)
 def test_any_file_gives_a_clean_report(kind: str, seed: int, tmp_path: Path, jpeg: bytes) -> None:
     voc = voc_folder(tmp_path / "voc", jpeg)
     (voc / "Annotations/0.xml").write_text(TWO_CATS)
@@ -138,7 +137,7 @@ def test_any_file_gives_a_clean_report(kind: str, seed: int, tmp_path: Path, jpe
     for case in range(CASES):
         name = rng.choice(SPOILT[kind])
         whole = (root / name).read_bytes()
-        change = rng.choice(CHANGES.get(kind) or CHANGES[None])
+        change = rng.choice(CHANGES.get(kind, TEXT))
         spoilt = change(whole, rng)
         (root / name).write_bytes(spoilt)
         try:

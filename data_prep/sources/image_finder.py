@@ -1,0 +1,156 @@
+"""Finds the images that annotation files name: paths of other machines, URLs, names alone."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from data_prep.images.encoding import IMAGE_NAMES
+from data_prep.sources import fields, image_lists
+from data_prep.sources.kind import Option
+from ssd_common.errors import CaffeError
+
+# For the kinds whose annotations name their images.
+IMAGES = Option(
+    "images",
+    "folder with the images, where it is not DIR or a usual folder in it",
+    type=Path,
+    metavar="FOLDER",
+)
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+class Found(NamedTuple):
+    """Where an image is.
+
+    image: path relative to the root, or absolute.
+    by_name: its folder is not the one that the annotation says.
+    """
+
+    image: str
+    by_name: bool = False
+
+
+class Finder:
+    """Finds images by the names that annotation files have for them.
+
+    root: the folder that items are relative to.
+    folders: where images may lie, relative to it, the likeliest first.
+    images: the folder with the images, where the user has named one; then the only place.
+    """
+
+    def __init__(self, root: Path, folders: Iterable[str], images: Path | None = None) -> None:
+        self.root = root
+        self._images = images
+        self._places = [root / folder for folder in dict.fromkeys(folders)]
+        if images:
+            self._places = [images]
+
+    def find(self, given: str) -> Found:
+        """Return where an image is; a path that is not there where no file fits.
+
+        given: as the annotation file has it.
+        Raises ValueError for a name that no image has, and where several images fit.
+        """
+        names = [fields.image_name(name) for name in _spellings(given)]
+        for name in names:
+            for place in self._places:
+                path = _file(place / name)
+                if path:
+                    return Found(image_lists.below(self.root, path))
+        for name in names:
+            path = self._only_one(name)
+            if path:
+                return Found(image_lists.below(self.root, path), by_name="/" in name)
+        return Found(self._missing(names[0]))
+
+    def _only_one(self, name: str) -> Path | None:
+        """Return the image whose path ends most like a name. Raises ValueError for several."""
+        parts = name.split("/")
+        found = self._by_name.get(parts[-1], [])
+        for number in range(2, len(parts) + 1):
+            folders = tuple(parts[-number:-1])
+            closer = [path for path in found if path.parts[-number:-1] == folders]
+            if not closer:
+                break
+            found = closer
+        if len(found) > 1:
+            first, second = (image_lists.below(self.root, path) for path in found[:2])
+            raise ValueError(f"'{fields.excerpt(name)}' may be {first} or {second}")
+        if not found:
+            return None
+        return found[0]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        """Every image below the root, by its name, and by its name without extension."""
+        found: defaultdict[str, list[Path]] = defaultdict(list)
+        for path in image_lists.images_below(self._images or self.root):
+            found[path.name].append(path)
+            found[path.stem].append(path)
+        return dict(found)
+
+    def _missing(self, name: str) -> str:
+        """Return where an image that is nowhere would be."""
+        if self._images:
+            return image_lists.below(self.root, self._images / name.rpartition("/")[2])
+        if name.startswith("/") or _DRIVE.match(name):
+            return name.rpartition("/")[2]
+        return name
+
+
+def _file(path: Path) -> Path | None:
+    """Return a file of this path, or with an image's extension where the path has none."""
+    if path.is_file():
+        return path
+    if image_lists.has_image_extension(path.name):
+        return None
+    for extension in IMAGE_NAMES:
+        for cased in (extension, extension.upper()):
+            other = path.with_name(path.name + cased)
+            if other.is_file():
+                return other
+    return None
+
+
+def _spellings(given: str) -> Iterator[str]:
+    """Yield an image's path in each form that it may have on the disk, the likeliest first."""
+    seen = set()
+    for plain in (given, without_url(given), unquote(without_url(given))):
+        for form in (None, "NFC", "NFD"):
+            name = plain
+            if form:
+                name = unicodedata.normalize(form, plain)
+            if name not in seen:
+                seen.add(name)
+                yield name
+
+
+def folder_of_images(root: Path, given: Path | str | None) -> Path | None:
+    """Return the folder that the user names with IMAGES, here or in the root; None for none.
+
+    Raises CaffeError where it is missing.
+    """
+    if given is None:
+        return None
+    for path in (Path(given), root / given):
+        if path.is_dir():
+            return path
+    raise CaffeError(f"{given}: no such folder of images")
+
+
+def without_url(given: str) -> str:
+    """Return the path in a URL, or in a query `?d=path` as Label Studio has; else what is given."""
+    _, query, path = given.partition("?d=")
+    if query:
+        return unquote(path.partition("&")[0])
+    if _URL.match(given):
+        return unquote(urlsplit(given).path).lstrip("/")
+    return given
