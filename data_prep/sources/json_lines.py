@@ -11,8 +11,9 @@ from typing import Any
 from ssd_common.errors import ParseError
 from ssd_common.files import read_regular
 
-# A string, or what moves the line or opens or closes an object.
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\n]')
+# What moves the line, or opens or closes an object, and all before it; it skips strings whole.
+_STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_NEXT = re.compile(rf'[^"{{}}\n]*(?:{_STRING}[^"{{}}\n]*)*([{{}}\n])')
 # Bytes at a file's start that tell its format.
 START = 1 << 16
 
@@ -45,8 +46,10 @@ def parse(text: str, line: int = 1) -> Any:
 def _opening_lines(text: str, line: int) -> Iterator[int]:
     """Yield the line where each object begins, in the order in which objects end."""
     opened: list[int] = []
-    for token in _TOKEN.finditer(text):
-        character = text[token.start()]
+    at = 0
+    while found := _NEXT.match(text, at):
+        at = found.end()
+        character = found[1]
         if character == "\n":
             line += 1
         elif character == "{":
