@@ -14,6 +14,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from netrun.pycaffe.own_modules import OwnModules
+from netrun.pycaffe.python2 import importing
 
 PACKAGE = "netrun.pycaffe"
 ELSEWHERE = {"caffe.proto.caffe_pb2": "caffe_ir.caffe_ir_pb2"}
@@ -107,11 +108,12 @@ _FINDER = _Finder()
 
 
 def install(script: str = "") -> None:
-    """Make `import caffe` in this process import netrun's.
+    """Make `import caffe` in this process import netrun's, and read Python 2 modules as such.
 
     A real pycaffe stays if the process has already imported it.
     script: the file whose repository may have modules of its own; "": of the working directory.
     """
+    importing.install()
     if script:
         _FINDER.own.script = script
     if "caffe" not in sys.modules and _FINDER not in sys.meta_path:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from netrun.pycaffe.python2 import importing
 from netrun.runtime import log
 
 
@@ -26,6 +27,7 @@ class OwnModules:
             spec = PathFinder.find_spec(name, [os.path.abspath(os.path.join(folder, "caffe"))])
             if spec is not None and spec.origin is not None:
                 log.info(f"{name} is the repository's own, {spec.origin}")
+                importing.as_python2(spec)
                 return spec
         return None
 

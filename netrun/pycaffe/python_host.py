@@ -17,6 +17,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules import Facts, Param, Shape
 from netrun.pycaffe import import_hook
 from netrun.pycaffe.blob_arrays import HOST, Blob, BlobVec, ParamBlob
+from netrun.pycaffe.python2 import importing
 from ssd_common.errors import LayerError
 from ssd_common.suggest import suggest
 
@@ -181,7 +182,7 @@ class Host:
             raise
         except Exception as error:
             p = self.param.python_param
-            what = f"{p.layer}.{method} failed{_at(error, p.module)}: {_line(error)}"
+            what = f"{p.layer}.{method} failed{_at(error)}: {_line(error)}"
             raise self._error(what, error) from error
 
     def _error(
@@ -199,7 +200,7 @@ class Host:
 
 def _import_failure(error: Exception, module: str) -> str:
     """Say why a module cannot be imported."""
-    where = _at(error, module)
+    where = _at(error)
     hint = ""
     if isinstance(error, ModuleNotFoundError) and error.name == module:
         where = ""
@@ -215,25 +216,25 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {message}"
 
 
-def _at(error: Exception, module: str) -> str:
+def _at(error: Exception) -> str:
     """The text " at file:line" for the user's code that raised an error, or "" if unknown."""
-    place, line = _raised_at(error, module)
+    place, line = _raised_at(error)
     if not place:
         return ""
     return f" at {place}:{line}"
 
 
-def _raised_at(error: Exception, module: str) -> tuple[str, int]:
+def _raised_at(error: Exception) -> tuple[str, int]:
     """File and line of the user's code that raised an error.
 
-    This is the last step in the module's own file, or else the last of all.
+    This is the last step in a file of the user's: the module's or one that it imports; or else the
+    last of all.
     """
     if isinstance(error, SyntaxError) and error.filename:
         return error.filename, error.lineno or 0
     trace = traceback.extract_tb(error.__traceback__)
     steps = [step for step in trace if "importlib" not in step.filename]
-    file = getattr(sys.modules.get(module), "__file__", None)
-    own = [step for step in steps if step.filename == file]
+    own = [step for step in steps if importing.is_users(step.filename)]
     if not own:
         own = [step for step in steps if Path(step.filename) != Path(__file__)]
     if not own:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import builtins
+import importlib.util
 import logging
 import os
 import runpy
 import sys
-import tokenize
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 
-import numpy as np
-
 import caffe_ir
 import ssd_common
-from netrun.pycaffe import import_hook, python2
+from netrun.pycaffe import import_hook, numpy_names
+from netrun.pycaffe.python2 import hints, importing, operations, reader
 from netrun.runtime import log
 from ssd_common.errors import CaffeError
 
@@ -32,18 +30,18 @@ def run_script(
 ) -> int:
     """Run a script as `__main__` in this process, with netrun as its `import caffe`.
 
-    A Python 2 script is translated where that suffices. If NETRUN_TRACEBACK is set in the
-    environment, errors show the whole traceback, netrun's part included.
+    A script of Python 2, and its modules that are, run with Python 2's meaning. If NETRUN_TRACEBACK
+    is set in the environment, errors show the whole traceback, netrun's part included.
     arguments: the script's sys.argv[1:].
     module: whether `script` is a module's name.
     code: whether `script` is Python code; a script `-` is read from standard input.
     Returns 0, or 1 after an error of the script's own, which is shown as Python shows it.
-    Raises CaffeError, with the script's line in front, for an error of netrun's, for a file that is
-    not Python, and for names that only Python 2 has.
+    Raises CaffeError, with the script's line in front, for an error of netrun's, and for a file
+    that is not Python.
     Raises BrokenPipeError, and SystemExit where the script does.
     """
     log.setup(level=max(log.logger.level, logging.INFO))
-    _add_python2_names()
+    numpy_names.add()
     source = None
     if code:
         source = script
@@ -74,6 +72,8 @@ def run_script(
             raise CaffeError(message) from error
         _show(error, steps)
         return 1
+    finally:
+        operations.end_line(sys.stdout)
     return 0
 
 
@@ -85,26 +85,15 @@ def _show(error: Exception, steps: TracebackType | None) -> None:
         log.warning(advice)
 
 
-def _add_python2_names() -> None:
-    for name, value in python2.RENAMED.items():
-        if not hasattr(builtins, name):
-            setattr(builtins, name, value)
-    for name, meaning in python2.NUMPY.items():
-        if name not in vars(np):
-            setattr(np, name, meaning)
-
-
 def _run_source(source: str, name: str) -> None:
     """Run a script that has no file. name: what tracebacks call it."""
-    try:
+    python2 = reader.code(source, name)
+    compiled = python2
+    if compiled is None:
         compiled = compile(source, name, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        translated = _translated_source(source, name, error)
-        if translated is None:
-            raise
-        compiled = translated
-        log.warning(f"{name} is for Python 2: it is read as Python 3, where 1 / 2 is 0.5")
     with _main_module(name) as names:
+        if python2:
+            importing.use(names)
         exec(compiled, names)
 
 
@@ -114,15 +103,40 @@ _SOURCE_NAMES = {"-c": "<string>", "-": "<stdin>"}
 
 def _run_main(script: str, module: bool) -> None:
     if module:
-        runpy.run_module(script, run_name="__main__", alter_sys=True)
+        _run_module(script)
         return
-    code = _translated(script)
-    if code:
-        log.warning(f"{script} is for Python 2: it is read as Python 3, where 1 / 2 is 0.5")
-        with _main_module(script) as names:
-            exec(code, names)
-    else:
+    code = _python2(script)
+    if code is None:
         runpy.run_path(script, run_name="__main__")
+        return
+    with _main_module(script) as names:
+        importing.use(names)
+        exec(code, names)
+
+
+def _run_module(name: str) -> None:
+    """Do `python -m name`."""
+    spec = importlib.util.find_spec(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        name = f"{name}.__main__"
+        spec = importlib.util.find_spec(name)
+    if spec is None or not isinstance(spec.loader, importing.Loader):
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+        return
+    path = str(spec.origin)
+    sys.argv[0] = path
+    with _main_module(path) as names:
+        names.update(__spec__=spec, __package__=spec.parent)
+        importing.use(names)
+        exec(spec.loader.code, names)
+
+
+def _python2(path: str) -> CodeType | None:
+    """The code of a script that is Python 2; None for every other."""
+    try:
+        return reader.code(reader.decode(Path(path).read_bytes()), path)
+    except ValueError:  # the file is not text
+        return None
 
 
 def _explained(error: Exception, steps: TracebackType | None) -> str:
@@ -130,7 +144,7 @@ def _explained(error: Exception, steps: TracebackType | None) -> str:
 
     steps: its traceback from the script's first line on.
     """
-    hint = python2.hint(error)
+    hint = hints.hint(error)
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {error.msg}{hint}"
     if steps is None:
@@ -142,31 +156,6 @@ def _explained(error: Exception, steps: TracebackType | None) -> str:
     if hint:
         return f"{frames[-1].filename}:{frames[-1].lineno}: {error}{hint}"
     return ""
-
-
-def _translated(path: str) -> CodeType | None:
-    """Translate a Python 2 script for Python 3.
-
-    None for every other script, and for one that cannot be translated.
-    """
-    try:
-        with tokenize.open(path) as file:
-            source = file.read()
-        compile(source, path, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return _translated_source(source, path, error)
-    except ValueError:  # the file is not text
-        pass
-    return None
-
-
-def _translated_source(source: str, path: str, error: SyntaxError) -> CodeType | None:
-    """A script that Python 3 refuses with this error, as _translated returns it."""
-    if not python2.hint(error):
-        return None
-    with suppress(SyntaxError, tokenize.TokenError):
-        return compile(python2.translate(source), path, "exec", dont_inherit=True)
-    return None
 
 
 @contextmanager
@@ -196,10 +185,19 @@ def _own_folders() -> tuple[str, ...]:
 
 
 _OWN_FOLDERS = _own_folders()
+_PYTHON2 = os.path.join(os.path.dirname(os.path.abspath(__file__)), "python2", "")
 
 
 def _from_script(step: TracebackType | None) -> TracebackType | None:
-    """The traceback from the script's first line on."""
+    """The traceback from the script's first line on, without what does Python 2's operators."""
     while step is not None and not _is_user_file(step.tb_frame.f_code.co_filename):
         step = step.tb_next
-    return step
+    steps = []
+    while step is not None:
+        if not step.tb_frame.f_code.co_filename.startswith(_PYTHON2):
+            steps.append(step)
+        step = step.tb_next
+    found = None
+    for step in reversed(steps):
+        found = TracebackType(found, step.tb_frame, step.tb_lasti, step.tb_lineno)
+    return found

@@ -104,11 +104,11 @@ def mine(
 ) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("layers")
     (folder / "mine.py").write_text(MINE)
-    (folder / "old.py").write_text("print 'Python 2'\n")
+    (folder / "neither.py").write_text("print f'neither Python 2 nor 3'\n")
     (folder / "needs.py").write_text("import caffe\nimport no_such_package\n")
     monkeypatch.syspath_prepend(folder)
     yield
-    for name in ("mine", "old", "needs"):
+    for name in ("mine", "neither", "needs"):
         sys.modules.pop(name, None)
 
 
@@ -261,8 +261,8 @@ WRONG = [
         r"layer 'y', python_param\.layer: mine\.NotALayer is not derived",
     ),
     (
-        python("Loss", "x", "y").replace('"mine"', '"old"'),
-        r"layer 'y', python_param\.module: cannot import 'old' at .*old\.py:1: SyntaxError",
+        python("Loss", "x", "y").replace('"mine"', '"neither"'),
+        r"layer 'y', python_param\.module: cannot import 'neither' at .*neither\.py:1: SyntaxError",
     ),
     (
         python("Loss", "x", "y").replace('"mine"', '"needs"'),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -103,7 +102,7 @@ Run = Callable[..., int]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run these lines as a script in this process; its exit status."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -115,29 +114,21 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         sys.argv = ["netrun", "python", *(arguments or ["script.py"])]
         return entry()
 
-    yield call
-    for name in ("xrange", "raw_input", "unicode"):
-        if hasattr(builtins, name):
-            delattr(builtins, name)
+    return call
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
         (
-            "x = 1\nprint x\ny = `x`\n",
+            "x = 1\nprint f'{x}'\n",
             r"script.py:2: Missing parentheses.*this is Python 2: write print\(...\)",
-        ),
-        (
-            "try:\n    pass\nexcept ValueError, e:\n    pass\ny = `1`\n",
-            "script.py:3: .*this is Python 2: write `except Error as e`",
         ),
         ("x = (1\n", "script.py:1: '\\(' was never closed"),
         (
-            "d = {}\nfor k, v in d.iteritems(): pass\n",
-            "script.py:2: .*this is Python 2: write items for iteritems",
+            "import sys\nsys.version_info\nd = {}\nfor k, v in d.iteritems(): pass\n",
+            "script.py:4: .*this is Python 2: write items for iteritems",
         ),
-        ("import cPickle\n", "script.py:1: .*this is Python 2: write pickle for cPickle"),
         (
             "from caffe.proto import caffe_pb2\ncaffe_pb2.SolverParameter(max_iter=9 / 2)\n",
             "script.py:2: .*write // for a division",
@@ -188,7 +179,7 @@ def test_a_script_for_python_2(run: Run, capsys: pytest.CaptureFixture[str]) -> 
     said = capsys.readouterr()
     assert said.out == "a 1\n\n3\nb 3\n1 2\nx 3 4\n3 [3, 3]\ne __main__ script.py\n"
     first, *err = said.err.splitlines()
-    assert first.endswith("script.py is for Python 2: it is read as Python 3, where 1 / 2 is 0.5")
+    assert "script.py is read as Python 2 (line 2: print statement)" in first
     assert err[:2] == ["err 3", ""]
     assert err[3] == '  File "script.py", line 18, in <module>'
     assert err[-1] == "KeyError: 'mine'"
