@@ -60,7 +60,12 @@ def _kind(param: pb.SolverParameter, net: pb.NetParameter) -> Iterator[str]:
         for name in others:
             what = f"eval_type \"detection\" takes DetectionEvaluate's rows, not those of '{name}'"
             yield f'{what} ({types[name]}); set eval_type: "classification" or end the net there'
-    elif tables:
+        return
+    for name, type_ in types.items():
+        if type_ == "DetectionOutput":
+            what = f"the detections of '{name}' have no mean; for average precision add a"
+            yield f'{what} DetectionEvaluate layer that reads them, and set eval_type: "detection"'
+    if tables:
         what = f"the rows of '{tables[0]}' (DetectionEvaluate) have no mean"
         yield f'{what}; set eval_type: "detection", which gives average precision'
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from caffe_ir.lmdb_reader import LmdbReader, key_text
 from caffe_ir.records import CorruptRecord
+from netrun.data import video
 from netrun.data.datum import decode
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike, read_regular
@@ -40,7 +41,8 @@ class Picture:
 def sources_of(images: Source | Iterable[Source]) -> list[Source]:
     """List one source or several.
 
-    Raises CaffeError for a path that does not exist, and for an array that is not a BGR image.
+    Raises CaffeError for a path that does not exist or is a video's, and for an array that is not a
+    BGR image.
     """
     if isinstance(images, (str, os.PathLike, np.ndarray)):
         images = [images]
@@ -48,9 +50,21 @@ def sources_of(images: Source | Iterable[Source]) -> list[Source]:
     for i, source in enumerate(sources):
         if isinstance(source, np.ndarray):
             _check_array(i, source)
-        elif not Path(source).exists():
-            raise CaffeError(f"{source}: no such image, folder or LMDB")
+        else:
+            _check_path(source)
     return sources
+
+
+def _check_path(source: PathLike) -> None:
+    """Refuse what is not there, and videos, with the way to detect on cameras and videos."""
+    path = Path(source)
+    if not path.exists():
+        what = f"{source}: no such image, folder or LMDB"
+        if str(source).isdecimal():
+            what += f"; for a camera {video.way_for_camera(int(str(source)))}"
+        raise CaffeError(what)
+    if path.suffix.lower() in video.SUFFIXES and path.is_file():
+        raise CaffeError(f"{source}: a video, not an image: {video.way_for_video(str(source))}")
 
 
 def _check_array(position: int, image: np.ndarray) -> None:
@@ -97,9 +111,17 @@ def _of_files(root: Path) -> Iterator[Picture]:
     if root.is_dir():
         files = sorted(path for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise CaffeError(f"{root}: no images in this folder")
+        raise CaffeError(f"{root}: no images in this folder{_a_video_in(root)}")
     for path in files:
         yield Picture(str(path), _read(path))
+
+
+def _a_video_in(folder: Path) -> str:
+    """How to detect on a folder's first video, as the end of a message; "" without one."""
+    videos = sorted(path for path in folder.iterdir() if path.suffix.lower() in video.SUFFIXES)
+    if not videos:
+        return ""
+    return f"; for {videos[0].name} {video.way_for_video(str(videos[0]))}"
 
 
 def _read(path: Path) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from pathlib import Path
 
@@ -10,6 +11,24 @@ import numpy as np
 
 from netrun.data.datum import NO_OBJECTS, Sample
 from ssd_common.errors import CaffeError
+
+SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv")
+
+
+def way_for_video(file: str) -> str:
+    """Say in a line how to detect on a video: its frames become pictures."""
+    return _way(f"-i {shlex.quote(file)}")
+
+
+def way_for_camera(number: int) -> str:
+    """Say in a line how to detect on ten seconds of a camera: they become pictures."""
+    return _way(f"-f v4l2 -i /dev/video{number} -t 10")
+
+
+def _way(source: str) -> str:
+    """source: ffmpeg's words for it."""
+    detect = "netrun detect --model deploy.prototxt --weights FILE.caffemodel frames"
+    return f"`mkdir frames; ffmpeg {source} frames/%05d.jpg`, then `{detect}`"
 
 
 class Video:

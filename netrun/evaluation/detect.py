@@ -152,6 +152,8 @@ class ImageDetector:
         types = {layer.type for layer in self.net.layer_list}
         if not self.net.inputs or "DetectionOutput" not in types:
             lacks = "it lacks an Input or a DetectionOutput layer"
+            if "VideoData" in types:
+                lacks = "its VideoData layer is what it looks at; give these weights' deploy net"
             raise CaffeError(f"{model}: not a deploy net: {lacks}")
         shape = self.net.blobs[self.net.inputs[0]].shape
         self._prepare = Preparation(beside, model, shape, mean, scale)

@@ -5,7 +5,7 @@ A detection net's outputs are DetectionEvaluate's rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -125,12 +125,19 @@ def _add_means(
         result.means = [(name, weight, 0.0) for name, weight, _ in found]
     if len(found) != len(result.means):
         counts = f"{len(found)} outputs in batch {batch}, {len(result.means)} before"
-        advice = '(for a detection net, set eval_type: "detection")'
-        raise CaffeError(f"net '{net.name}': {counts}: they have no mean {advice}")
+        raise CaffeError(f"net '{net.name}': {counts}: they have no mean{_advice(net, of_means)}")
     means = []
     for (name, weight, value), (_, _, before) in zip(found, result.means, strict=True):
         means.append((name, weight, before + value / iterations))
     result.means = means
+
+
+def _advice(net: Engine, outputs: Iterable[str]) -> str:
+    """What to do for a score where outputs are detections; "" where none is."""
+    found = [name for name in outputs if _maker(net, name) == "DetectionOutput"]
+    if not found:
+        return ""
+    return f"; for average precision, add a DetectionEvaluate layer that reads '{found[0]}'"
 
 
 def _maker(net: Engine, blob: str) -> str:

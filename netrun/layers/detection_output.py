@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from netrun.data.video import way_for_video
 from netrun.detection.boxes import decode, greedy_keep
 from netrun.detection.result_files import ResultFiles
 from netrun.detection.soft_nms import soft_nms
@@ -55,9 +56,8 @@ class DetectionOutput(Layer):
         if not 0 < p.nms_param.eta <= 1:
             raise self.refuse("must be above 0 and at most 1", "eta")
         if p.visualize:
-            what = "netrun opens no windows"
-            remedy = "drop the field, and draw detections with 'netrun detect'"
-            raise self.refuse(f"{what}; {remedy}", "visualize")
+            what = "netrun opens no windows, but draws boxes on pictures or a video's frames"
+            raise self.refuse(f"{what}: {way_for_video('CLIP')}", "visualize")
 
     def _result_files(self) -> ResultFiles | None:
         """The files to write detections to.

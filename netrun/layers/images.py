@@ -9,7 +9,7 @@ from caffe_ir.lmdb_reader import LmdbReader
 from netrun.data.datum import Sample, decode_datum
 from netrun.data.loader import Loader
 from netrun.data.records import ImageList, Order
-from netrun.data.video import Video
+from netrun.data.video import Video, way_for_camera
 from netrun.data.windows import WindowFile, WindowTransformer
 from netrun.layers.image_source import ImageSource
 from netrun.layers.registry import layer
@@ -142,7 +142,10 @@ class VideoData(ImageSource):
         p = self.param.video_data_param
         if p.video_type == p.WEBCAM:
             what = "netrun reads VIDEO, not the WEBCAM (Caffe's default)"
-            raise self.refuse(what, "video_data_param.video_type")
+            way = way_for_camera(p.device_id)
+            if p.video_file:
+                way = "for video_file write video_type: VIDEO"
+            raise self.refuse(f"{what}; {way}", "video_data_param.video_type")
         if not p.video_file:
             raise self.refuse("must name the video", "video_data_param.video_file")
         if not self.param.data_param.batch_size:

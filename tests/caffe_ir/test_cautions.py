@@ -220,6 +220,9 @@ def test_eval_type_suits_the_nets_outputs() -> None:
     assert "'accuracy' (Accuracy)" in found
     assert 'set eval_type: "classification"' in found
     assert of_solver('eval_type: "detection"', "", test=accuracy) == []
+    detections = TEST[: TEST.index('layer { name: "eval"')]
+    (found,) = of_solver('eval_type: "detection"', "", test=detections)
+    assert "add a DetectionEvaluate layer that reads them, and set eval_type" in found
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 import netrun
+from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
 from data_prep.cli import main as data_prep
 from netrun import pycaffe
 from ssd_common.errors import CaffeError, UsageError
@@ -170,8 +172,41 @@ def test_detect_refuses(here: Path) -> None:
         CaffeError, match=r"^image 1: not \(H, W, 3\) uint8, in BGR, but uint8 of shape \(4, 5\)$"
     ):
         netrun.detect("deploy.prototxt", WEIGHTS, [np.zeros((4, 5, 3), np.uint8), grey])
+    with pytest.raises(CaffeError, match=r"^7: no such image.*for a camera .*/dev/video7 "):
+        netrun.detect("deploy.prototxt", WEIGHTS, "7")
     with pytest.raises(CaffeError, match="not a deploy net"):
         netrun.detect("test.prototxt", WEIGHTS, "data/test_lmdb")
+
+
+def test_detect_says_how_videos_become_pictures(here: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip = Path("a clip.MP4")
+    clip.write_bytes(b"")
+    command = "ffmpeg -i 'a clip.MP4' frames/%05d.jpg`, then `netrun detect --model "
+    with pytest.raises(CaffeError, match=f"^a clip.MP4: a video, not an image: .*{command}"):
+        netrun.detect(here / "deploy.prototxt", here / WEIGHTS, clip)
+    clips = Path("clips")
+    clips.mkdir()
+    clip.rename(clips / "b.avi")
+    with pytest.raises(
+        CaffeError, match=r"^clips: no images in this folder; for b.avi .*clips/b.avi"
+    ):
+        netrun.detect(here / "deploy.prototxt", here / WEIGHTS, clips)
+
+
+def test_a_net_that_reads_a_video_is_no_deploy_net(here: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 64))
+    writer.write(np.zeros((64, 64, 3), np.uint8))
+    writer.release()
+    net = text.read_net("deploy.prototxt")
+    data = f"""type: "VideoData" data_param {{ batch_size: 1 }}
+        video_data_param {{ video_type: VIDEO video_file: "{clip}" }}"""
+    net.layer[0].ClearField("input_param")
+    net.layer[0].MergeFrom(text.parse(data, pb.LayerParameter))
+    text.write(net, tmp_path / "video.prototxt")
+    with pytest.raises(CaffeError, match=r"VideoData layer .* give these weights' deploy net"):
+        netrun.detect(tmp_path / "video.prototxt", WEIGHTS, np.zeros((4, 5, 3), np.uint8))
 
 
 # ---- test, train, time

@@ -243,6 +243,14 @@ def video(path: str, batch: int = 1, skip: int = 0) -> str:
             layer("VideoData", "", "x", "data_param { batch_size: 1 }"),
             "video_data_param.video_type: netrun reads VIDEO, not the WEBCAM",
         ),
+        (
+            layer("VideoData", "", "x", "data_param { batch_size: 1 }"),
+            "ffmpeg -f v4l2 -i /dev/video0 -t 10 frames/%05d.jpg`, then `netrun detect --model",
+        ),
+        (
+            video("no.avi").replace("video_type: VIDEO", ""),
+            "for video_file write video_type: VIDEO",
+        ),
         (video("no.avi"), "no.avi: no such video"),
     ],
 )

@@ -157,7 +157,10 @@ def test_files_come_after_num_test_image_images_and_begin_anew(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("visualize: true", "visualize: netrun opens no windows"),
+        (
+            "visualize: true",
+            "visualize: netrun opens no windows.*`netrun detect --model .* frames`",
+        ),
         ("nms_param { eta: 0 }", "eta: must be above 0"),
         ("nms_param { nms_threshold: -1 }", "must not be negative"),
     ],
