@@ -18,8 +18,8 @@ PathLike = str | os.PathLike[str]
 # A slash, a control character, or a percent sign that would read as an escaped one.
 _NO_PART_OF_A_NAME = re.compile(r"[/\x00-\x1f\x7f]|%(?=[0-9A-Fa-f]{2})")
 
-# A file's name, then the process that writes it, its machine, and which of its files this is.
-_TEMPORARY = re.compile(r"\.(.*)\.(\d+)-([0-9a-f]{8})-\d+\.tmp", re.DOTALL)
+# A file's name, then the signature of the process that writes it, and which of its files this is.
+_TEMPORARY = re.compile(r"\.(.*)\.(\d+-[0-9a-f]{8})-\d+\.tmp", re.DOTALL)
 _NAME_BYTES = 200  # of a name that has 255 on most file systems, as many as a temporary one keeps
 _numbers = itertools.count()
 _unfinished: set[Path] = set()
@@ -104,7 +104,7 @@ def temporary_name(target: Path) -> Path:
 
     It says which process that is, so that others can tell what a killed one left.
     """
-    writer = f"{os.getpid()}-{machine.short_host()}-{next(_numbers)}"
+    writer = f"{machine.signature()}-{next(_numbers)}"
     return target.with_name(f".{_beginning(target.name)}.{writer}.tmp")
 
 
@@ -113,30 +113,28 @@ def _beginning(name: str) -> str:
 
 
 def clear_leftovers(folder: Path, is_ours: Callable[[str], bool], alone: bool = False) -> None:
-    """Remove the temporary files that killed processes left in a folder.
+    """Remove the temporary files that killed processes left in a folder, those that can be removed.
 
     is_ours: tells, by the name of a file that was to be written, whether it counts.
-    alone: no other process writes these files, as a lock keeps them off; without, only those stay
-      whose process has certainly ended, on this machine.
-    Raises OSError where the folder cannot be read or written.
+    alone: no other process writes these files, as a lock keeps them off; without, only those go
+      whose process has certainly ended.
     """
     place = Path(os.path.realpath(folder))
-    for name in os.listdir(place):
-        if name[0] != "." or not name.endswith(".tmp"):
-            continue
-        target, gone = _leftover(name)
-        if (gone or alone) and is_ours(target) and place / name not in _unfinished:
-            (place / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        for name in os.listdir(place):
+            target, gone = _leftover(name)
+            if target and (gone or alone) and is_ours(target) and place / name not in _unfinished:
+                (place / name).unlink(missing_ok=True)
 
 
 def _leftover(name: str) -> tuple[str, bool]:
-    """Read a temporary file's name: whose it is, and whether the process that wrote it has ended.
+    """Read a temporary file's name: which file it was to be, and whether its writer has ended.
 
-    A process of this one's number in another container counts as ended.
+    Returns "" for a file of another kind.
     """
+    if name[0] != "." or not name.endswith(".tmp"):
+        return "", False
     match = _TEMPORARY.fullmatch(name)
-    if not match:
-        return name[1:].removesuffix(".tmp").rpartition(".")[0], False
-    pid = int(match[2])
-    here = match[3] == machine.short_host()
-    return match[1], here and (pid == os.getpid() or not machine.is_running(pid))
+    if match:
+        return match[1], machine.has_ended(match[2])
+    return name[1:].removesuffix(".tmp").rpartition(".")[0], False

@@ -19,11 +19,6 @@ def host() -> str:
     return platform.node()
 
 
-def short_host() -> str:
-    """Return eight hexadecimal digits for this machine's name, short enough for a file's name."""
-    return f"{zlib.crc32(host().encode()):08x}"
-
-
 def is_running(pid: int) -> bool:
     """Tell whether there is a process of that number on this machine."""
     try:
@@ -33,3 +28,24 @@ def is_running(pid: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
+
+
+def signature() -> str:
+    """Return this process's number and eight digits for its machine, as a part of a file's name."""
+    return f"{os.getpid()}-{_host_digits()}"
+
+
+def has_ended(signature: str) -> bool:
+    """Tell whether the process of this signature has certainly ended.
+
+    So has one of this process's number: an earlier one, or in another container. Let the caller
+    know what is this process's own.
+    """
+    pid, _, digits = signature.partition("-")
+    if digits != _host_digits() or not pid.isdecimal():
+        return False
+    return int(pid) == os.getpid() or not is_running(int(pid))
+
+
+def _host_digits() -> str:
+    return f"{zlib.crc32(host().encode()):08x}"

@@ -17,6 +17,7 @@ from caffe_ir import dataset_file
 from caffe_ir import label_map as label_maps
 from caffe_ir.dataset_file import DatasetFile
 from caffe_ir.rules import shape_text
+from data_prep.build.claimed import claimed
 from data_prep.build.class_map import ClassMap, class_map
 from data_prep.build.convert import Converted, Job, Outcome, convert, stamps
 from data_prep.build.output import ONE_LMDB, Output
@@ -30,7 +31,7 @@ from data_prep.checks.item_checks import Rules
 from data_prep.checks.report import Report
 from data_prep.sources.source import Item, Source, list_line
 from ssd_common.errors import CaffeError
-from ssd_common.files import write_atomic
+from ssd_common.files import clear_leftovers, write_atomic
 
 
 class Settings(NamedTuple):
@@ -125,10 +126,30 @@ def build_parts(
     describe: writes the marker.
     Raises CaffeError, and writes nothing, if anything is wrong.
     """
-    output = settings.output
-    report = settings.report
     for part in parts:
         check_target(part.lmdb, settings.overwrite or not is_finished(part.lmdb))
+    with ExitStack() as stack:
+        for part in parts:
+            own = (part.list_file, part.name_size_file)
+            stack.enter_context(claimed(part.lmdb, *own))
+        shared = {labelmap_file.name, getattr(marker, "name", "")}
+        clear_leftovers(labelmap_file.parent, shared.__contains__)
+        _build_claimed(source, parts, labelmap_file, settings, marker)
+        describe()
+        for part in parts:
+            finish(part.lmdb)
+
+
+def _build_claimed(
+    source: Source,
+    parts: list[Part],
+    labelmap_file: Path,
+    settings: Settings,
+    marker: Path | None,
+) -> None:
+    """Build LMDBs that no other process builds, and the files beside them but the marker."""
+    output = settings.output
+    report = settings.report
     resizes = output.encoding.resizes
     with Workers(output.workers, output.scheduler, resizes) as workers, ExitStack() as stack:
         classes = None
@@ -154,9 +175,6 @@ def build_parts(
         for part in parts:
             files |= _lists(part)
         _write_files(files, marker, settings.overwrite)
-    describe()
-    for part in parts:
-        finish(part.lmdb)
 
 
 def _lists(part: Part) -> dict[Path, str]:

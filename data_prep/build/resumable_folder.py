@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from data_prep.build.lmdb_writer import DiskRefused, LmdbWriter
+from ssd_common import machine
 from ssd_common.errors import CaffeError
 from ssd_common.files import is_utf8
 
@@ -35,7 +36,8 @@ class ResumableFolder:
     process's whole path is kept in the same way until `finish` is called for it, so that several
     paths that belong together all appear or none.
 
-    path: the LMDB, or the folder of its shards.
+    path: the LMDB, or the folder of its shards; its own folder exists, and no other process builds
+      path (see claimed).
     count: number of records that will be put.
     digest: of everything that the records depend on.
     overwrite: replace path.
@@ -71,8 +73,6 @@ class ResumableFolder:
             shutil.rmtree(self._folder, ignore_errors=True)
             os.rename(self.path, self._folder)
         check_target(self.path, self.overwrite)
-        self._made_parent = not self.path.parent.exists()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         for folder in leftovers(self.path):
             if self._read_journal(folder) is not None and not self._folder.exists():
                 os.rename(folder, self._folder)
@@ -179,8 +179,6 @@ class ResumableFolder:
             replace_folder(self._folder, self.path)
         elif self._count == len(self._pending) or not _may_continue(kind):
             shutil.rmtree(self._folder, ignore_errors=True)
-            if self._made_parent and not os.listdir(self.path.parent):
-                self.path.parent.rmdir()
         else:
             done = self._count - len(self._pending)
             message = f"{done} images are done; the same command goes on from there"
@@ -252,7 +250,7 @@ def leftovers(path: Path, kind: str = "tmp") -> list[Path]:
         if not number.isdigit():
             continue
         pid = int(number)
-        if pid == os.getpid() or not is_running(pid):
+        if pid == os.getpid() or not machine.is_running(pid):
             found.append(folder)
     return found
 
@@ -270,17 +268,6 @@ def clear_leftovers(path: Path, keep: Path | None = None) -> None:
     for folder in leftovers(path):
         if folder != keep:
             shutil.rmtree(folder)
-
-
-def is_running(pid: int) -> bool:
-    """Tell whether there is a process of that number."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 def replace_folder(folder: Path, path: Path) -> None:

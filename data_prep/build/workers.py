@@ -9,20 +9,24 @@ import functools
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing.context import BaseContext
+from multiprocessing.util import get_temp_dir
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 import cv2
 
+from ssd_common import machine
 from ssd_common.errors import CaffeError
-from ssd_common.machine import cores
 
 T = TypeVar("T")
 FEW = 400  # up to this many items, processes are not worth starting
@@ -35,6 +39,8 @@ BATCH_BYTES = 4 << 20  # about the bytes of its results; at 1 MB copying takes a
 CLUSTER_ITEMS = 1000
 CLUSTER_BYTES = 32 << 20
 FIRST_ITEMS = 10  # items of the first batches, before the bytes of a result are known
+
+_MARK = "data_prep-"  # begins the name of an empty file that says whose the folder around it is
 
 
 class Workers:
@@ -57,7 +63,7 @@ class Workers:
         scheduler: str | None = None,
         resizes: bool = False,
     ) -> None:
-        self._workers = workers or cores()
+        self._workers = workers or machine.cores()
         self._scheduler = scheduler
         self._resizes = resizes
         self._most_items = BATCH_ITEMS
@@ -179,12 +185,28 @@ def _call(
 
 def _processes(workers: int) -> ProcessPoolExecutor:
     """Start worker processes, but not by fork, as this process may have threads."""
+    _clear_temporary()
     context: BaseContext = multiprocessing.get_context("spawn")
     if "forkserver" in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context("forkserver")
         # The server imports the module once for all workers.
         context.set_forkserver_preload(["data_prep.build.convert"])
     return ProcessPoolExecutor(workers, context, _start_worker)
+
+
+def _clear_temporary() -> None:
+    """Remove the folders in which killed builds met their worker processes, and sign this one's.
+
+    multiprocessing makes such a folder for a process, and removes it when that ends well.
+    """
+    own = Path(get_temp_dir())
+    for mark in own.parent.glob(f"pymp-*/{_MARK}*"):
+        folder = mark.parent
+        with suppress(OSError):
+            ended = machine.has_ended(mark.name.removeprefix(_MARK))
+            if ended and folder != own and folder.lstat().st_uid == os.getuid():
+                shutil.rmtree(folder)
+    (own / f"{_MARK}{machine.signature()}").touch()
 
 
 def _start_worker() -> None:

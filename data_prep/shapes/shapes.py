@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from numpy.random import Generator
 from tqdm import tqdm
 
 from caffe_ir import dataset_file, label_map, name_size
+from data_prep.build.claimed import claimed
 from data_prep.build.dataset import Settings, build_dataset
 from data_prep.build.part import Part
 from data_prep.build.resumable_folder import clear_leftovers, replace_folder, temporary
@@ -259,10 +261,11 @@ def shapes(
     if seed < 0:
         raise UsageError("--seed must not be negative")
     out = Path(out).resolve()
-    _check_out(out, overwrite)
-    clear_leftovers(out)
     folder = temporary(out)
-    try:
+    with claimed(out), ExitStack() as stack:
+        _check_out(out, overwrite)
+        clear_leftovers(out)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         draw(folder, train=train, test=test, size=size, seed=seed)
         source = Folder(folder)
         train_items = source.read_list("train")
@@ -272,8 +275,6 @@ def shapes(
             source, train_items, test_items, folder, name="shapes", settings=settings
         )
         replace_folder(folder, out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return [_moved(part, folder, out) for part in parts]
 
 

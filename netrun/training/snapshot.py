@@ -100,7 +100,8 @@ def prepare(param: pb.SolverParameter, net: Engine) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _unwritable(param, error) from None
+        cannot = f"cannot write to snapshot_prefix '{param.snapshot_prefix}': {error.strerror}"
+        raise CaffeError(f"solver: {cannot}") from None
 
 
 def claim(param: pb.SolverParameter) -> Lock | None:
@@ -114,10 +115,7 @@ def claim(param: pb.SolverParameter) -> Lock | None:
     if not prefix or not folder.is_dir():
         return None
     lock = locks.hold(folder, name, f"solver: snapshot_prefix '{prefix}'", log.warning)
-    try:
-        clear_leftovers(folder, lambda file: file.startswith(f"{name}_iter_"), alone=lock.works)
-    except OSError as error:
-        raise _unwritable(param, error) from None
+    clear_leftovers(folder, lambda file: file.startswith(f"{name}_iter_"), alone=lock.works)
     return lock
 
 
@@ -125,11 +123,6 @@ def _place(prefix: str) -> tuple[Path, str]:
     """Split a snapshot_prefix into the snapshots' folder and the beginning of their names."""
     folder, name = os.path.split(prefix)
     return Path(folder), name
-
-
-def _unwritable(param: pb.SolverParameter, error: OSError) -> CaffeError:
-    cannot = f"cannot write to snapshot_prefix '{param.snapshot_prefix}': {error.strerror}"
-    return CaffeError(f"solver: {cannot}")
 
 
 # netrun keeps LossWindow.state() as a repeated double in the `.solverstate`, field 1000, which
