@@ -11,8 +11,9 @@ from caffe_ir import text
 from netgen.launcher import GUIDE, LAUNCHER, launcher, names_guide, solver_names
 from netgen.names import PHASES
 from netgen.run import Run
+from ssd_common.durable import make_folder
 from ssd_common.errors import CaffeError
-from ssd_common.files import write_atomic
+from ssd_common.files import clear_leftovers, write_atomic
 
 NAMED = 3  # stale files that a message names at most
 _PYTHON_LAYERS = Path(__file__).with_name("python_layers")
@@ -56,7 +57,8 @@ def write(run: Run) -> list[Path]:
     """
     folder = Path(run.net_folder)
     contents = texts(run)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    clear_leftovers(folder, contents.__contains__)
     changed = _stale(folder, contents)
     for path in changed:
         write_atomic(path, contents[path.name])

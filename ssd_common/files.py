@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ssd_common import machine
+from ssd_common.durable import sync_folder
 from ssd_common.errors import CaffeError, ParseError
 
 PathLike = str | os.PathLike[str]
@@ -76,7 +77,8 @@ def _open_at_once(path: str, flags: int) -> int:
 def write_atomic(path: PathLike, data: bytes | str) -> None:
     """Write a whole file or nothing.
 
-    The file gets a temporary name in the same folder, then its own.
+    The file gets a temporary name in the same folder, then its own. Both are on the disk then: what
+    is written later never reaches it earlier.
     data: text is written as UTF-8.
     Raises CaffeError where the file cannot be written.
     """
@@ -91,6 +93,7 @@ def write_atomic(path: PathLike, data: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
+        sync_folder(target.parent)
     except OSError as error:
         raise CaffeError(f"{path}: cannot write: {error.strerror or error}") from None
     finally:

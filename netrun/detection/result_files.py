@@ -11,8 +11,9 @@ import numpy as np
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import label_map, name_size
 from netrun.detection.pixels import to_pixels
+from ssd_common.durable import make_folder
 from ssd_common.errors import CaffeError
-from ssd_common.files import as_file_name, write_atomic
+from ssd_common.files import as_file_name, clear_leftovers, write_atomic
 from ssd_common.suggest import suggest
 
 FORMATS = ("VOC", "COCO", "ILSVRC")
@@ -66,6 +67,8 @@ class ResultFiles:
                 f"but {param.name_size_file} names {len(self.images)} images"
             )
         self._folder = _made_folder(param)
+        _, _, self._start = param.output_name_prefix.rpartition("/")
+        clear_leftovers(self._folder, lambda name: name.startswith(as_file_name(self._start)))
         self._count = 0
         self._fault: str | None = None  # why the present round cannot be written
         self._detections: list[Detected] = []
@@ -123,8 +126,7 @@ class ResultFiles:
 
     def _file(self, end: str) -> Path:
         """The result file whose name is the prefix's and `end`."""
-        _, _, start = self.param.output_name_prefix.rpartition("/")
-        return self._folder / as_file_name(start + end)
+        return self._folder / as_file_name(self._start + end)
 
     def _write_voc(self) -> None:
         lines: dict[int, list[str]] = {label: [] for label in self.names}
@@ -167,7 +169,7 @@ def _made_folder(param: pb.SaveOutputParameter) -> Path:
             what = f"output_name_prefix '{param.output_name_prefix}'"
             raise CaffeError(f"{what} leads out of output_directory {directory}")
         folder = directory / inner
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CaffeError(f"output_directory {param.output_directory}: {reason}") from None

@@ -30,8 +30,9 @@ from netrun.training.lr_policy import Schedule
 from netrun.weights import hdf5
 from netrun.weights.files import blob_array, blob_message, stored
 from ssd_common import locks
+from ssd_common.durable import make_folder, sync_folder
 from ssd_common.errors import CaffeError
-from ssd_common.files import clear_leftovers
+from ssd_common.files import clear_leftovers, temporary_name
 from ssd_common.locks import Lock
 
 
@@ -96,7 +97,7 @@ def prepare(param: pb.SolverParameter, net: Engine) -> None:
         return
     folder, _ = _place(param.snapshot_prefix)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -151,8 +152,8 @@ def write(
     model = f"{stem}.caffemodel{form.suffix}"
     path = f"{stem}.solverstate{form.suffix}"
     log.info(f"Snapshotting to {form.name} file {model}", at=form.weights_at)
-    net.save(model, diffs=param.snapshot_diff)
-    _sync(Path(model).parent)
+    with _without_state(Path(path), Path(model)):
+        net.save(model, diffs=param.snapshot_diff)
     log.info(f"Snapshotting solver state to {form.name} file {path}", at=form.state_at)
     fields: dict[str, Any] = {
         "iter": iteration,
@@ -171,8 +172,42 @@ def write(
         state = pb.SolverState(**fields, history=[blob_message(blob) for blob in blobs])
         state.MergeFromString(b"".join(_LOSS.pack(_LOSS_TAG, loss) for loss in window))
         binary.write(state, path)
-    _sync(Path(model).parent)
     return path
+
+
+@contextmanager
+def _without_state(path: Path, model: Path) -> Iterator[None]:
+    """Write weights inside the block; another run's state is never beside them.
+
+    The state gets its name back where the weights stay as they were.
+    Raises CaffeError where the disk refuses.
+    """
+    if not path.exists():
+        yield
+        return
+    aside = temporary_name(path)
+    before = _number(model)
+    try:
+        path.replace(aside)
+        try:
+            sync_folder(path.parent)
+            yield
+        except BaseException:
+            if _number(model) == before:
+                aside.replace(path)
+            raise
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise CaffeError(f"{path}: cannot replace: {error.strerror}") from None
+
+
+def _number(path: Path) -> int | None:
+    """Return the number that the file system has given a file; another file has another."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager
@@ -192,18 +227,6 @@ def errors_named(iteration: int, kept: str) -> Iterator[None]:
             raise
         what = "out of memory while writing a snapshot, which is not there"
         raise CaffeError(f"iteration {iteration}: {what}{kept}") from None
-
-
-def _sync(folder: Path) -> None:
-    """Flush the renames in a folder to the disk.
-
-    Otherwise a power cut could keep the later rename and lose the earlier.
-    """
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read(path: str | Path) -> State:

@@ -165,7 +165,9 @@ def _write_c_string(file: Any, name: str, value: str) -> None:
     kind = h5py.h5t.C_S1.copy()
     kind.set_size(len(encoded))
     space = h5py.h5s.create(h5py.h5s.SCALAR)
-    dataset = h5py.h5d.create(file.id, name.encode(), kind, space)
+    timeless = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    timeless.set_obj_track_times(False)  # the same run writes the same bytes
+    dataset = h5py.h5d.create(file.id, name.encode(), kind, space, timeless)
     every = h5py.h5s.ALL
     dataset.write(every, every, np.array(encoded, f"S{len(encoded)}"), kind)
 

@@ -1,0 +1,1 @@
+"""What fails in the midst of writing: a disk, or the power."""
