@@ -13,6 +13,7 @@ from torch import Tensor
 
 from caffe_ir.rules.checks import legacy
 from caffe_ir.rules.registry import Shape
+from netrun.data.hdf5_values import check_values
 from netrun.data.records import permutation
 from netrun.layers.registry import Layer, Tensors, layer
 from ssd_common.errors import CaffeError, LayerError
@@ -26,18 +27,21 @@ _FIRST_ROW = slice(1)
 def _load(
     path: str,
     tops: Sequence[str],
+    folder: str,
     rows: slice = _EVERY_ROW,
 ) -> list[np.ndarray]:
     """Read these rows of the datasets with the tops' names, as float32.
 
+    folder: the list's; datasets may take values from other HDF5 files in it.
     Raises CaffeError, naming file and dataset.
     """
     try:
         with h5py.File(path, "r") as file:
             found = []
             for top in tops:
-                values = _dataset(file, path, top)[rows]
-                found.append(np.asarray(values, np.float32))
+                dataset = _dataset(file, path, top)
+                check_values(dataset, path, [folder])
+                found.append(np.asarray(dataset[rows], np.float32))
             counts = {len(file[top]) for top in tops}
     except (OSError, RuntimeError, ValueError) as error:
         reason = "no such file"
@@ -74,6 +78,7 @@ class HDF5Data(Layer):
     The layer reads the list's files one after the other, and starts again after the last row.
     With `shuffle`, the files are in random order, and so are the rows in each file; the run's seed
     gives a new order for every pass over the data. Processes of one run take batches in turn.
+    Virtual datasets and external links may join HDF5 files in the list's folder or the file's own.
 
     Raises CaffeError for any other kind of list or file, LayerError for parameters that the fork
     refuses.
@@ -94,6 +99,7 @@ class HDF5Data(Layer):
         if not p.batch_size:
             raise self.refuse("must be positive", "hdf5_data_param.batch_size")
         self._tops = list(self.param.top)
+        self._folder = os.path.dirname(p.source) or "."
         names = read_bytes(p.source).split()
         self._files = [name.decode("utf-8", "surrogateescape") for name in names]
         self._items = self._item_shapes(self._files[0])
@@ -104,7 +110,7 @@ class HDF5Data(Layer):
 
     def _item_shapes(self, path: str) -> list[Shape]:
         """The shape of one row of each dataset."""
-        arrays = _load(path, self._tops, _FIRST_ROW)
+        arrays = _load(path, self._tops, self._folder, _FIRST_ROW)
         return [array.shape[1:] for array in arrays]
 
     def _count(self, path: str) -> int:
@@ -171,7 +177,7 @@ class HDF5Data(Layer):
     def _arrays(self, file: int) -> list[np.ndarray]:
         """A file's datasets; the latest file's stay in memory, as in Caffe."""
         if self._loaded[0] != file:
-            arrays = _load(self._files[file], self._tops)
+            arrays = _load(self._files[file], self._tops, self._folder)
             if len(arrays[0]) != self._rows[file]:
                 what = "has been changed since the net was built"
                 raise CaffeError(f"{self._files[file]}: {what}")

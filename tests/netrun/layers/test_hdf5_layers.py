@@ -141,3 +141,107 @@ def test_output_gathers_the_rows_of_every_pass(tmp_path: Path) -> None:
         match=r"layer 'o', hdf5_output_param.file_name: all processes would write one file",
     ):
         build(words, world=2)
+
+
+# ---- datasets whose values lie in other files
+
+
+def write(file: str, value: float = 1) -> None:
+    with h5py.File(file, "w") as opened:
+        opened["x"] = np.full((2, 3), value, np.float32)
+
+
+def join(file: str, *sources: str) -> None:
+    """Write a virtual dataset of these files' rows."""
+    layout = h5py.VirtualLayout((2 * len(sources), 3), np.float32)
+    for i, source in enumerate(sources):
+        layout[2 * i : 2 * i + 2] = h5py.VirtualSource(source, "x", (2, 3))
+    with h5py.File(file, "w") as opened:
+        opened.create_virtual_dataset("x", layout)
+
+
+def join_blocks(file: str, pattern: str) -> None:
+    """Write a virtual dataset of files that are numbered from 0, in place of %b."""
+    unlimited = h5py.h5s.UNLIMITED
+    whole = h5py.h5s.create_simple((2, 3), (unlimited, 3))
+    blocks = h5py.h5s.create_simple((2, 3), (unlimited, 3))
+    blocks.select_hyperslab((0, 0), (unlimited, 1), (2, 3), (2, 3))
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_virtual(blocks, pattern.encode(), b"x", h5py.h5s.create_simple((2, 3)))
+    with h5py.File(file, "w", libver="latest") as opened:
+        h5py.h5d.create(opened.id, b"x", h5py.h5t.NATIVE_FLOAT, whole, plist)
+
+
+def link(file: str, target: str) -> None:
+    with h5py.File(file, "w") as opened:
+        opened["x"] = h5py.ExternalLink(target, "x")
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two folders with a file each; `set` is the list's."""
+    monkeypatch.chdir(tmp_path)
+    for folder, value in (("set", 1), ("out", 9)):
+        Path(folder).mkdir()
+        write(f"{folder}/plain.h5", value)
+    return tmp_path
+
+
+def rows_of(file: str) -> list[float]:
+    Path("set/list.txt").write_text(f"{file}\n")
+    x = net_of("set/list.txt", 4, tops="x").forward()["x"]
+    return x[:, 0].tolist()
+
+
+def test_datasets_may_join_files_of_their_folder(folders: Path) -> None:
+    write("set/other.h5", 2)
+    join("set/both.h5", "plain.h5", f"{folders}/set/other.h5")
+    assert rows_of("set/both.h5") == [1, 1, 2, 2]
+    link("set/link.h5", "both.h5")
+    assert rows_of("set/link.h5") == [1, 1, 2, 2]
+    join("set/itself.h5", "both.h5")  # the first two rows of another joint
+    assert rows_of("set/itself.h5") == [1, 1, 1, 1]
+    Path("set/0.h5").symlink_to("plain.h5")
+    Path("set/1.h5").symlink_to("other.h5")
+    join_blocks("set/blocks.h5", "%b.h5")
+    assert rows_of("set/blocks.h5") == [1, 1, 2, 2]
+    join("out/listed.h5", "plain.h5")  # a file that the list names may have its own folder's
+    assert rows_of("out/listed.h5") == [9, 9, 9, 9]
+
+
+def test_of_files_of_one_name_the_one_that_hdf5_reads_counts(folders: Path) -> None:
+    write("plain.h5", 5)  # in the working directory
+    join("set/joint.h5", "plain.h5")
+    assert rows_of("set/joint.h5") == [1, 1, 1, 1]
+
+
+def test_values_in_other_places_are_refused(folders: Path) -> None:
+    secret = Path("secret")
+    secret.write_bytes(bytes(24))
+    with h5py.File("set/raw.h5", "w") as file:
+        file.create_dataset("x", (2, 3), np.float32, external=[(str(secret), 0, 24)])
+    join("set/nested.h5", "raw.h5")
+    for name in ("raw", "nested"):
+        with pytest.raises(CaffeError, match=rf"^set/{name}.h5: .* secret, HDF5's ext"):
+            rows_of(f"set/{name}.h5")
+    outside = str(folders / "out/plain.h5")
+    join("set/up.h5", "plain.h5", "../out/plain.h5")
+    join("set/absolute.h5", outside)
+    Path("out/0.h5").symlink_to("plain.h5")
+    join_blocks("set/blocks.h5", "../out/%b.h5")
+    link("set/link.h5", "../out/plain.h5")
+    Path("set/symbolic.h5").symlink_to("../out/plain.h5")
+    join("set/by_symbolic.h5", "symbolic.h5")
+    join("set/by_link.h5", "linked.h5")
+    link("set/linked.h5", outside)
+    for name in ("up", "absolute", "blocks", "link", "by_symbolic", "by_link"):
+        words = rf"^set/{name}.h5: dataset '/x' .* {outside}, outside {folders}/set; put that file"
+        with pytest.raises(CaffeError, match=words):
+            rows_of(f"set/{name}.h5")
+
+
+def test_a_missing_part_of_a_dataset_is_refused(folders: Path) -> None:
+    """HDF5 reads zeros in its place, without a word."""
+    join("set/lacks.h5", "plain.h5", "nowhere.h5")
+    with pytest.raises(CaffeError, match=r"^set/lacks.h5: .* nowhere.h5, which is not there"):
+        rows_of("set/lacks.h5")
