@@ -20,16 +20,22 @@ class OwnModules:
 
     def __init__(self, script: str = "") -> None:
         self.script = script
+        self._logged: set[str] = set()
 
     def find(self, name: str) -> ModuleSpec | None:
-        """Find the module `caffe.x`, and log which file it is; None where there is none."""
+        """Find the module `caffe.x`, and log once which file it is; None where there is none."""
         for folder in self._folders():
             spec = PathFinder.find_spec(name, [os.path.abspath(os.path.join(folder, "caffe"))])
             if spec is not None and spec.origin is not None:
-                log.info(f"{name} is the repository's own, {spec.origin}")
+                self._log(f"{name} is the repository's own, {spec.origin}")
                 importing.as_python2(spec)
                 return spec
         return None
+
+    def _log(self, text: str) -> None:
+        if text not in self._logged:
+            self._logged.add(text)
+            log.info(text)
 
     def advice(self, module: str) -> str:
         """Say where a module should lie to be found."""

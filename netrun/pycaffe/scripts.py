@@ -15,7 +15,7 @@ from types import CodeType, ModuleType, TracebackType
 
 import caffe_ir
 import ssd_common
-from netrun.pycaffe import import_hook, numpy_names
+from netrun.pycaffe import import_hook, numpy_names, protobuf_names
 from netrun.pycaffe.python2 import hints, importing, operations, reader
 from netrun.runtime import log
 from ssd_common.errors import CaffeError
@@ -42,6 +42,7 @@ def run_script(
     """
     log.setup(level=max(log.logger.level, logging.INFO))
     numpy_names.add()
+    protobuf_names.add()
     source = None
     if code:
         source = script

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 from collections.abc import Iterator
 
+from netrun.pycaffe.python2.lists import taken_for_list
 from netrun.pycaffe.python2.modules import RENAMED
 from netrun.pycaffe.python2.names import GONE
 
@@ -117,6 +118,9 @@ def _name_gone(tree: ast.Module) -> str:
     if any(word in _CARE for node in nodes for word in _words(node)):
         return ""
     bound = {word for node in nodes for word in _bound(node)}
+    listed = taken_for_list(tree, bound)
+    if listed is not None:
+        return _at(listed, "takes what zip or its like return for a list")
     tried = {id(part) for node in nodes if _tries(node) for part in ast.walk(node)}
     for node in nodes:
         if id(node) not in tried:
