@@ -27,16 +27,17 @@ class Dota(Paired):
             return None
         words = text.split()
         corners = words[:8]
-        if len(words) not in (9, 10) or not all(map(fields.is_number, corners)):
+        name = words[8:]
+        difficult = bool(name[1:]) and fields.is_whole(name[-1]) and name.pop() != "0"
+        if not name or not all(map(fields.is_number, corners)):
             raise ValueError(f"'{fields.excerpt(text)}' where `{WORDS}` should be")
         numbers = [fields.number(word) for word in corners]
         points = list(zip(numbers[::2], numbers[1::2], strict=True))
-        difficult = words[9:] not in ([], ["0"])
         kind = "turned box"
         box = outlines.around(points)
         if set(points) == set(_corners(box)):
             kind = ""
-        return Shape(words[8], box, difficult, kind)
+        return Shape(" ".join(name), box, difficult, kind)
 
 
 def _corners(box: outlines.Box) -> list[outlines.Point]:

@@ -1,7 +1,7 @@
 """LabelMe's JSON: a file for each image, with rectangles, polygons, circles and lines.
 
-Source: labelmeai/labelme, labelme/label_file.py and labelme/utils/shape.py; X-AnyLabeling writes
-the same with shapes of its own ("rotation") and a key `difficult`.
+Source: labelmeai/labelme, labelme/label_file.py, labelme/utils/shape.py (also for group_id);
+X-AnyLabeling writes the same with shapes of its own ("rotation") and a key `difficult`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ FOLDERS = ("", "images", "JPEGImages", "img")  # where images may be, beside whe
 CHUNK = 1 << 16  # bytes read first; then ever more
 FEW = 20  # files that show what a folder is
 _IMAGE_PATH = re.compile(rb'"imagePath"\s*:\s*("(?:[^"\\]|\\.)*")')
+POINT = ("point", "points")
 POINTS = {"rectangle": (2, 4), "circle": (2,), "mask": (2,)}  # how many a shape has
 
 
@@ -141,9 +142,20 @@ class LabelMe:
         width = picture.side(whole, "imageWidth")
         height = picture.side(whole, "imageHeight")
         found = Picture(item.image, 1, width, height)
-        for index, row in enumerate(whole["shapes"]):
-            found.take(self._shape, row, getattr(row, "line", 1), f"shapes[{index}]")
+        for index, rows in _objects(whole["shapes"]):
+            found.take(self._object, rows, getattr(rows[0], "line", 1), f"shapes[{index}]")
         return found.annotation(str(path))
+
+    def _object(self, rows: list[Any]) -> Shape | LeftOut:
+        """Return the shape of an object: of its only row, or around all. Raises ValueError."""
+        shapes = [self._shape(row) for row in rows]
+        boxes = [shape for shape in shapes if isinstance(shape, Shape)]
+        if len(boxes) < 2:
+            return shapes[0]
+        corners = [corner for shape in boxes for corner in (shape.box[:2], shape.box[2:])]
+        box = outlines.around([(x, y) for x, y in corners])
+        difficult = any(shape.difficult for shape in boxes)
+        return Shape(boxes[0].name, box, difficult, "group of shapes")
 
     def _shape(self, row: Any) -> Shape | LeftOut:
         """Return the shape of a row of `shapes`. Raises ValueError."""
@@ -151,7 +163,7 @@ class LabelMe:
             raise ValueError(f"{quoted(row)} where an object with label and points should be")
         label = picture.text(row, "label")
         form = row.get("shape_type") or "polygon"  # LabelMe 2 had no other
-        if form in ("point", "points"):
+        if form in POINT:
             return LeftOut("point", label)
         values = row.get("points")
         if not isinstance(values, list):
@@ -168,6 +180,21 @@ class LabelMe:
         if isinstance(row.get("flags"), dict):
             flags.update(row["flags"])
         return picture.is_difficult(flags, self._difficult_if)
+
+
+def _objects(rows: list[Any]) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the rows of each object, and the index of the first.
+
+    Shapes of one label and group_id are parts of one object; points are none.
+    """
+    found: dict[tuple[str, str] | int, tuple[int, list[Any]]] = {}
+    for index, row in enumerate(rows):
+        key: tuple[str, str] | int = index
+        grouped = isinstance(row, dict) and row.get("group_id") is not None
+        if grouped and row.get("shape_type") not in POINT:
+            key = (str(row.get("label")), str(row["group_id"]))
+        found.setdefault(key, (index, []))[1].append(row)
+    yield from found.values()
 
 
 def _box(form: str, points: list[outlines.Point]) -> Box:
@@ -221,8 +248,8 @@ KIND = Kind(
     notes="""
 DIR has NAME.json beside its image or elsewhere, also in folders below; imagePath says which image
 it is, relative to the file. Polygons, circles, lines and turned boxes become the boxes around them;
-points are left out. An object is difficult if a flag of --difficult-if is set. A LIST is an inner
-folder, or a file of image names.
+points are left out. Shapes of one label and group_id are parts of one object. It is difficult if a
+flag of --difficult-if is set. A LIST is an inner folder, or a file of image names.
 """,
     examples="""
 data_prep labelme PHOTOS --test-share 0.2 --out data/mine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,9 @@ from data_prep.sources import image_lists
 from data_prep.sources.picture import LeftOut, Picture, Shape
 from data_prep.sources.source import NO_ALIASES, Annotation, Item
 from ssd_common.errors import CaffeError, ParseError
+
+# How far below the root the folders may lie: archives are often unpacked into folders of their own.
+DEPTH = 2
 
 
 class Part(NamedTuple):
@@ -39,6 +43,7 @@ class Paired:
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
         self.root = root
+        self._below: dict[str, dict[str, str]] = {}
         self._parts = self._find_parts()
         if not self._parts:
             wanted = " or ".join(self.folders)
@@ -51,14 +56,17 @@ class Paired:
     def _find_parts(self) -> dict[str, Part]:
         """Find the folders of annotations, by the name of the folder that they are in."""
         found: dict[str, Part] = {}
-        for base in (self.root, *sorted(self.root.iterdir())):
-            if not base.is_dir() or base.name.startswith("."):
-                continue
-            folder = self._annotations(base)
-            if folder:
-                name = image_lists.below(self.root, base)
-                part = Part(image_lists.below(self.root, folder), self._images(base))
-                found[name] = part
+        bases = [self.root]
+        for depth in range(DEPTH + 1):
+            inner: list[Path] = []
+            for base in bases:
+                folder = self._annotations(base)
+                if folder:
+                    name = image_lists.below(self.root, base)
+                    found[name] = Part(image_lists.below(self.root, folder), self._images(base))
+                elif depth < DEPTH:
+                    inner += _folders_in(base)
+            bases = inner
         return found
 
     def _annotations(self, base: Path) -> Path | None:
@@ -88,7 +96,16 @@ class Paired:
     def _item(self, part: Part, stem: str, place: str | None = None) -> Item:
         """Return the item of an image's name without extension."""
         image = image_lists.with_extension(self.root, _joined(part.images, stem))
+        if not (self.root / image).is_file():
+            image = self._deeper(part.images).get(stem, image)
         return Item(image, _joined(part.annotations, f"{stem}.txt"), place)
+
+    def _deeper(self, images: str) -> dict[str, str]:
+        """Return the images of the folders in a part's folder of images, by their stems."""
+        if images not in self._below:
+            paths = image_lists.images_below(self.root / images)
+            self._below[images] = {path.stem: image_lists.below(self.root, path) for path in paths}
+        return self._below[images]
 
     def sets(self) -> list[str]:
         """Return the names of the inner folders with images and annotations."""
@@ -117,6 +134,10 @@ class Paired:
                 return item
         return items[0]
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return everything but the images found, which other processes do not need."""
+        return {**vars(self), "_below": {}}
+
     def file(self, item: Item) -> str:
         """Return the text file of an item."""
         return str(self.root / item.annotation)
@@ -128,6 +149,13 @@ class Paired:
         for number, text in image_lists.read_lines(path, self.what):
             found.take(self.line, text, number)
         return found.annotation(str(path))
+
+
+def _folders_in(base: Path) -> list[Path]:
+    """Return the folders in a folder, by name, without hidden ones and links."""
+    with os.scandir(base) as entries:
+        found = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return [Path(path) for path in sorted(found) if not os.path.basename(path).startswith(".")]
 
 
 def _joined(folder: str, name: str) -> str:

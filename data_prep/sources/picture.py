@@ -209,11 +209,15 @@ def is_set(value: Any) -> bool:
     return str(value).strip().lower() in ("1", "true", "yes")
 
 
-def is_difficult(flags: Mapping[str, Any], names: frozenset[str]) -> bool:
+def is_difficult(flags: Mapping[str, Any], names: Sequence[str]) -> bool:
     """Return whether any of the flags with these names (in small letters) is set."""
     return any(key.lower() in names and is_set(value) for key, value in flags.items())
 
 
-def flag_names(names: str) -> frozenset[str]:
-    """Return the names of DIFFICULT_IF's value, in small letters."""
-    return frozenset(name.strip().lower() for name in names.split(",") if name.strip())
+def flag_names(names: str) -> list[str]:
+    """Return the names of DIFFICULT_IF's value, in small letters.
+
+    A list, since a set has another order in each process, and a build goes on after a kill only if
+    its source is pickled to the same bytes.
+    """
+    return [name.strip().lower() for name in names.split(",") if name.strip()]

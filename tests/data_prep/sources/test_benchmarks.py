@@ -153,6 +153,19 @@ def test_bad_drone(drone: Path, line: str, fault: str) -> None:
     assert said(lambda: source.read(item)) == f"{file}:6: {fault}"
 
 
+def test_archives_unpacked_into_folders_of_their_own(drone: Path, tmp_path: Path) -> None:
+    name = "VisDrone2019-DET-train"
+    (drone / name).rename(drone / "inner")
+    (drone / name).mkdir()
+    (drone / "inner").rename(drone / name / name)
+    source = open_source("visdrone", drone)
+    assert source.sets() == [f"{name}/{name}", "VisDrone2019-DET-val"]
+    assert list(read(source, "train")) == [f"{name}/{name}/images/a.jpg"]
+    (drone / name / name / "images/part1").mkdir()
+    (drone / name / name / "images/a.jpg").rename(drone / name / name / "images/part1/a.jpg")
+    assert list(read(source, "train")) == [f"{name}/{name}/images/part1/a.jpg"]
+
+
 def test_no_drone(tmp_path: Path) -> None:
     wanted = "no folder annotations with text files beside the images"
     assert said(lambda: open_source("visdrone", tmp_path)) == f"{tmp_path}: {wanted}"
@@ -164,6 +177,7 @@ AERIAL = """imagesource:GoogleEarth
 gsd:0.146
 10 10 20.5 15 18 30 8 25 plane 1
 1.0 1.0 5.0 1.0 5.0 6.0 1.0 6.0 small-vehicle 0
+20 5 10 5 10 9 20 9 fishing ship 2
 20 5 10 5 10 9 20 9 ship
 """
 
@@ -181,6 +195,7 @@ def test_aerial(tmp_path: Path, jpeg: bytes, labels: str, images: str) -> None:
         f"train/{images}/P0.PNG": [
             ("plane", True, 8, 10, 20.5, 30),
             ("small-vehicle", False, 1, 1, 5, 6),
+            ("fishing ship", True, 10, 5, 20, 9),
             ("ship", False, 10, 5, 20, 9),
         ]
     }
@@ -189,7 +204,9 @@ def test_aerial(tmp_path: Path, jpeg: bytes, labels: str, images: str) -> None:
     assert [(said.kind, said.line, said.name) for said in remarks] == [("enclosed", 3, "plane")]
 
 
-@pytest.mark.parametrize("line", ["1 2 3 4 5 6 7 plane 0", "1 2 3 4 5 6 7 x plane 0", "plane"])
+@pytest.mark.parametrize(
+    "line", ["1 2 3 4 5 6 7 plane 0", "1 2 3 4 5 6 7 x plane 0", "plane", "1 2 3 4 5 6 7 8"]
+)
 def test_bad_aerial(tmp_path: Path, jpeg: bytes, line: str) -> None:
     (tmp_path / "labelTxt").mkdir()
     (tmp_path / "a.jpg").write_bytes(jpeg)
@@ -198,7 +215,7 @@ def test_bad_aerial(tmp_path: Path, jpeg: bytes, line: str) -> None:
     source = open_source("dota", tmp_path)
     [item] = source.items()
     wanted = "`x1 y1 x2 y2 x3 y3 x4 y4 category difficult` should be"
-    assert said(lambda: source.read(item)) == f"{file}:6: '{line}' where {wanted}"
+    assert said(lambda: source.read(item)) == f"{file}:7: '{line}' where {wanted}"
 
 
 def test_lists_of_images(drone: Path) -> None:

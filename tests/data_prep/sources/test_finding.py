@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from data_prep.sources.image_finder import Finder
 from data_prep.sources.kind import likely
 from tests.data_prep.conversions import OWN_CLASSES, WRITERS, convert
 from tests.data_prep.support import voc_folder
+from tests.support import ROOT
 
 
 @pytest.fixture
@@ -86,6 +90,29 @@ def test_a_folder_looks_like_its_own_kind_alone(kind: str, tmp_path: Path, jpeg:
     root = convert(kind, voc_folder(tmp_path / "voc", jpeg), tmp_path / kind)
     assert likely(root) == [kind]
     assert likely(tmp_path / "voc") == ["voc"]
+
+
+PICKLED = """
+import pickle, sys
+from data_prep.sources import open_source
+for kind in sys.argv[2:]:
+    source = open_source(kind, f"{sys.argv[1]}/{kind}")
+    source.items()
+    print(kind, pickle.dumps(source).hex())
+"""
+
+
+def test_a_source_is_pickled_alike_in_every_process(tmp_path: Path, jpeg: bytes) -> None:
+    """A build that was killed goes on only if its source is the same."""
+    kinds = [*WRITERS, *OWN_CLASSES]
+    for kind in kinds:
+        convert(kind, voc_folder(tmp_path / "voc", jpeg), tmp_path / kind)
+    found = set()
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
+        argv = [sys.executable, "-c", PICKLED, str(tmp_path), *kinds]
+        found.add(subprocess.check_output(argv, env=environment, text=True))
+    assert len(found) == 1
 
 
 def test_a_file_looks_like_its_kind(tmp_path: Path, jpeg: bytes) -> None:

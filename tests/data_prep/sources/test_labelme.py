@@ -70,6 +70,32 @@ def test_difficult(root: Path, more: dict, difficult: bool) -> None:
     assert found is difficult
 
 
+def test_shapes_of_one_group_are_one_object(root: Path) -> None:
+    def part(label: str, group: int | None, *points: list[int], kind: str = "polygon") -> dict:
+        return {"label": label, "points": points, "shape_type": kind, "group_id": group}
+
+    write(
+        root / "0.json",
+        part("cat", 1, [1, 2], [5, 3], [4, 9]),
+        part("cat", 2, [1, 2], [9, 9], kind="rectangle"),
+        part("cat", 1, [20, 12], [25, 13], [24, 19]),
+        part("dog", 1, [1, 2], [9, 9], kind="rectangle"),
+        part("dog", 1, [30, 30], kind="point"),
+        part("cat", None, [1, 2], [8, 9], kind="rectangle"),
+        part("cat", None, [1, 2], [7, 9], kind="rectangle"),
+    )
+    source = open_source("labelme", root)
+    found = source.read(source.items()[0])
+    assert [(o.name, *o[2:6]) for o in found.objects] == [
+        ("cat", 1, 2, 25, 19),
+        ("cat", 1, 2, 9, 9),
+        ("dog", 1, 2, 9, 9),
+        ("cat", 1, 2, 8, 9),
+        ("cat", 1, 2, 7, 9),
+    ]
+    assert [remark.subject for remark in found.remarks] == ["group of shapes", "point"]
+
+
 def test_report(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     point = {"label": "eye", "points": [[1, 2]], "shape_type": "point"}
     circle = {"label": "cat", "points": [[20, 20], [23, 24]], "shape_type": "circle"}
