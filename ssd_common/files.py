@@ -21,7 +21,7 @@ _NO_PART_OF_A_NAME = re.compile(r"[/\x00-\x1f\x7f]|%(?=[0-9A-Fa-f]{2})")
 
 # A file's name, then the signature of the process that writes it, and which of its files this is.
 _TEMPORARY = re.compile(r"\.(.*)\.(\d+-[0-9a-f]{8})-\d+\.tmp", re.DOTALL)
-_NAME_BYTES = 200  # of a name that has 255 on most file systems, as many as a temporary one keeps
+_NAME_BYTES = 200  # of a name that has 255 on most file systems, as many as a longer one keeps
 _numbers = itertools.count()
 _unfinished: set[Path] = set()
 
@@ -108,10 +108,11 @@ def temporary_name(target: Path) -> Path:
     It says which process that is, so that others can tell what a killed one left.
     """
     writer = f"{machine.signature()}-{next(_numbers)}"
-    return target.with_name(f".{_beginning(target.name)}.{writer}.tmp")
+    return target.with_name(f".{beginning(target.name)}.{writer}.tmp")
 
 
-def _beginning(name: str) -> str:
+def beginning(name: str) -> str:
+    """Return as much of a file's name as leaves room for the rest of a longer one."""
     return os.fsencode(name)[:_NAME_BYTES].decode(errors="ignore")
 
 

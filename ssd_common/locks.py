@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ssd_common import machine
 from ssd_common.errors import CaffeError
+from ssd_common.files import beginning
 
 try:
     import fcntl
@@ -63,7 +64,7 @@ def hold(folder: Path, name: str, what: str, warn: Warn) -> Lock:
     warn: gets a line where the file system has no locks.
     Raises Busy where another process holds the lock, CaffeError where its file cannot be written.
     """
-    path = Path(os.path.realpath(folder)) / f".{name}.lock"
+    path = Path(os.path.realpath(folder)) / f".{beginning(name)}.lock"
     with _taking:
         lock = _held.get(path)
         if lock is None:

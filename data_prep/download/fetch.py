@@ -5,16 +5,19 @@ An interrupted download continues where it stopped, and checksums decide whether
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pooch
 
+from data_prep.build.claimed import claimed
 from data_prep.download.archives import Archive, archives_of
 from data_prep.download.resuming import Interrupted, Resuming
 from data_prep.download.unpack import unpack
 from ssd_common.errors import CaffeError
-from ssd_common.files import PathLike, write_atomic
+from ssd_common.files import PathLike, clear_leftovers, write_atomic
+from ssd_common.locks import Busy
 
 # Below the set's folder: which archives are unpacked, and checksums that nobody published.
 STATE = ".data_prep_fetch"
@@ -51,8 +54,8 @@ def fetch(
     mirror: a server that has the archives under MIRROR/NAME.
     keep: keep the archives.
     tell: takes a line about every archive that is unpacked.
-    Raises NotFetched for archives that cannot be had, after all others are there, and CaffeError
-      for names that do not exist.
+    Raises NotFetched for archives that cannot be had, after all others are there, Busy where
+      another process fetches the same, and CaffeError for names that do not exist.
     """
     folder = Path(out)
     missing: list[Archive] = []
@@ -60,6 +63,8 @@ def fetch(
     for archive in archives_of(names):
         try:
             fetched = fetch_archive(archive, folder, mirror, keep)
+        except Busy:
+            raise  # the other process fetches the rest as well, or a later run does
         except CaffeError as error:
             missing.append(archive)
             errors.append(error)
@@ -84,13 +89,26 @@ def fetch_archive(
     mirror: a server that has the file instead.
     keep: keep the archive.
     Returns False if an earlier run has done it already.
-    Raises CaffeError, which says what is wrong with the archive or why no server gives it.
+    Raises Busy where another process fetches it, CaffeError, which says what is wrong with the
+      archive or why no server gives it.
     """
     state = folder / STATE
     done = state / f"{archive.file}.done"
     if done.is_file():
         return False
-    state.mkdir(parents=True, exist_ok=True)
+    with claimed(folder / archive.file):
+        if done.is_file():  # since a moment ago
+            return False
+        state.mkdir(exist_ok=True)
+        clear_leftovers(state, lambda name: name.startswith(f"{archive.file}."))
+        _fetch_claimed(archive, folder, mirror, keep)
+        write_atomic(done, "")
+        return True
+
+
+def _fetch_claimed(archive: Archive, folder: Path, mirror: str | None, keep: bool) -> None:
+    """Download and unpack an archive that no other process fetches."""
+    state = folder / STATE
     path = folder / archive.file
     recorded = state / f"{archive.file}.sha256"
     checksum = archive.checksum
@@ -103,10 +121,8 @@ def fetch_archive(
     if not archive.checksum and not recorded.is_file():
         write_atomic(recorded, f"sha256:{pooch.file_hash(str(path), 'sha256')}\n")
     unpack(path, folder / archive.into, flat=archive.flat)
-    write_atomic(done, "")
     if not keep:
         path.unlink()
-    return True
 
 
 def manual(archive: Archive, folder: Path) -> str:
@@ -142,7 +158,26 @@ def _checksum_fault(path: Path, checksum: str | None) -> str | None:
 
 
 def _download(archive: Archive, checksum: str | None, path: Path, urls: list[str]) -> None:
-    """Download an archive to path, from the first of the urls that has it."""
+    """Download an archive to path, from the first of the urls that has it.
+
+    pooch writes to a folder of its own, as it leaves an empty file there when it is killed.
+    """
+    own = path.with_name(f".{path.name}.tmp")
+    shutil.rmtree(own, ignore_errors=True)
+    try:
+        own.mkdir()
+        _download_to(own, archive, checksum, path, urls)
+        (own / path.name).replace(path)
+    except OSError as error:
+        raise CaffeError(f"{path}: cannot write: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _download_to(
+    folder: Path, archive: Archive, checksum: str | None, path: Path, urls: list[str]
+) -> None:
+    """Download an archive to a folder, and keep what is there of it beside path."""
     reason = f"{archive.file}: not to be had without registering"
     downloader = Resuming(path, archive.size, attempts=ATTEMPTS, pause=PAUSE)
     for url in urls:
@@ -151,7 +186,7 @@ def _download(archive: Archive, checksum: str | None, path: Path, urls: list[str
                 url,
                 checksum,
                 fname=path.name,
-                path=str(path.parent),
+                path=str(folder),
                 downloader=downloader,
             )
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -55,13 +54,9 @@ class Resuming:
     def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
         """Download url to output_file, as pooch asks.
 
-        Raises CaffeError where another process does the same, or the disk lacks space.
+        Raises CaffeError where the disk lacks space.
         """
         with self.part.open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise CaffeError(f"{self.part}: another fetch is writing it") from None
             self._check_space(file.tell())
             self._read_with_retries(url, file)
         os.replace(self.part, output_file)

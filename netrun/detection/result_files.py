@@ -11,9 +11,11 @@ import numpy as np
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import label_map, name_size
 from netrun.detection.pixels import to_pixels
+from netrun.runtime import log
 from ssd_common.durable import make_folder
 from ssd_common.errors import CaffeError
 from ssd_common.files import as_file_name, clear_leftovers, write_atomic
+from ssd_common.locks import holding
 from ssd_common.suggest import suggest
 
 FORMATS = ("VOC", "COCO", "ILSVRC")
@@ -111,6 +113,11 @@ class ResultFiles:
     def _write(self) -> None:
         if self._fault:
             raise CaffeError(self._fault)
+        what = f"output_directory {self.param.output_directory}"
+        with holding(self._folder, as_file_name(self._start), what, log.warning):
+            self._write_files()
+
+    def _write_files(self) -> None:
         output_format = self.param.output_format
         if output_format == "VOC":
             self._write_voc()

@@ -16,6 +16,8 @@ from caffe_ir.rules.registry import Shape
 from netrun.data.hdf5_values import check_values
 from netrun.data.records import permutation
 from netrun.layers.registry import Layer, Tensors, layer
+from netrun.runtime import log
+from ssd_common import locks
 from ssd_common.errors import CaffeError, LayerError
 from ssd_common.files import read_bytes
 from ssd_common.suggest import suggest
@@ -198,6 +200,7 @@ class HDF5Output(Layer):
 
     has_backward = False
     _file: h5py.File | None = None
+    _lock: locks.Lock | None = None
 
     def set_up(self) -> None:
         """Create the file."""
@@ -208,9 +211,20 @@ class HDF5Output(Layer):
         if self.context.options.world > 1:
             what = "all processes would write one file"
             raise self.refuse(f"{what}; run the net in a single one", field)
+        self._claim(field)
         try:
             self._file = h5py.File(f"{self._path}.part", "w")
         except OSError as error:
+            raise self._unwritable(error, field) from None
+
+    def _claim(self, field: str) -> None:
+        """Keep other processes off the file: HDF5's own locks are switched off on many clusters."""
+        folder, name = os.path.split(self._path)
+        try:
+            self._lock = locks.hold(Path(folder), name, self._path, log.warning)
+        except locks.Busy as error:
+            raise self.refuse(str(error), field) from None
+        except CaffeError as error:
             raise self._unwritable(error, field) from None
 
     def _unwritable(
@@ -266,6 +280,7 @@ class HDF5Output(Layer):
         try:
             file.close()
             os.replace(f"{self._path}.part", self._path)
+            self._lock = None
         except (OSError, RuntimeError) as error:
             raise self._unwritable(error) from None
 

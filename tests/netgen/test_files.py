@@ -11,6 +11,7 @@ import netgen
 from netgen.launcher import LAUNCHER
 from netgen.writer import texts, write
 from netgen.zoo.registry import committed_ids
+from ssd_common import machine
 from tests.support import ROOT
 
 NAMES = {"train.prototxt", "test.prototxt", "deploy.prototxt", "solver.prototxt", LAUNCHER}
@@ -44,6 +45,17 @@ def test_writes_below_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert write(detector) == [], "unchanged files are not touched"
     changed = write(netgen.configure("ssd300", out="runs/mine", gpus=[1]))
     assert [path.name for path in changed] == ["solver.prototxt", LAUNCHER]
+
+
+def test_what_a_killed_process_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    detector = netgen.configure("ssd300", out="runs/mine", gpus=[0])
+    folder = Path(detector.net_folder)
+    folder.mkdir(parents=True)
+    for name in ("train.prototxt", "notes"):
+        (folder / f".{name}.{machine.signature()}-9999.tmp").touch()
+    write(detector)
+    assert [path.name.split(".")[1] for path in folder.glob(".*")] == ["notes"]
 
 
 def test_the_guide_to_weights_comes_where_it_is_missing(

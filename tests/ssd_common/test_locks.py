@@ -14,15 +14,9 @@ import pytest
 from ssd_common import locks, machine
 from ssd_common.errors import CaffeError
 from ssd_common.locks import Busy, hold, holding
+from tests.held import held
 from tests.support import ROOT
 
-HOLDER = """import sys
-from pathlib import Path
-from ssd_common.locks import hold
-lock = hold(Path(sys.argv[1]), "n", "here", print)
-print("held", flush=True)
-sys.stdin.read()
-"""
 # Takes the lock 300 times. Meanwhile the file `inside` is its own, or else there are two holders.
 CONTENDER = """import sys
 from pathlib import Path
@@ -64,16 +58,12 @@ def start(script: str, folder: Path) -> subprocess.Popen[str]:
 
 
 def test_another_process_is_kept_off_until_it_ends(tmp_path: Path) -> None:
-    with start(HOLDER, tmp_path) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == "held\n"
+    with held(tmp_path, "n") as holder:
         said = f"here: process {holder.pid} is writing there; wait until it ends"
         with pytest.raises(Busy, match=f"^{said}"):
             hold(tmp_path, "n", "here", pytest.fail)
         with holding(tmp_path, "other", "there", pytest.fail):
             pass
-        holder.kill()
-        holder.wait()
     assert list(tmp_path.iterdir()) == [tmp_path / ".n.lock"]
     lock = hold(tmp_path, "n", "here", pytest.fail)
     assert lock.works

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -17,8 +16,10 @@ from data_prep.cli import main
 from data_prep.download import archives, fetch
 from data_prep.download.archives import Archive
 from ssd_common.errors import CaffeError
+from ssd_common.locks import Busy
 from tests.data_prep.download.made import tar
 from tests.data_prep.support import refused
+from tests.held import held
 
 VOC = "VOCdevkit/VOC2007/ImageSets/Main/trainval.txt"
 
@@ -272,10 +273,21 @@ def test_full_disk(server: Server, archive: Archive, tmp_path: Path) -> None:
 
 
 def test_two_at_once(archive: Archive, tmp_path: Path) -> None:
-    with (tmp_path / "set.tar.part").open("ab") as part:
-        fcntl.flock(part, fcntl.LOCK_EX)
-        with pytest.raises(CaffeError, match="another fetch is writing it"):
+    """The second neither downloads nor unpacks what the first does."""
+    with held(tmp_path, "set.tar") as first:
+        said = f"^{tmp_path}/set.tar: process {first.pid} is writing there"
+        with pytest.raises(Busy, match=said):
             fetch.fetch_archive(archive, tmp_path)
+        assert list(tmp_path.iterdir()) == [tmp_path / ".set.tar.lock"]
+    assert fetch.fetch_archive(archive, tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith((".lock", ".tmp"))]
+
+
+def test_what_a_killed_fetch_left_goes(archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / ".set.tar.tmp").mkdir()
+    (tmp_path / ".set.tar.tmp/tmp1234").touch()
+    assert fetch.fetch_archive(archive, tmp_path)
+    assert not list(tmp_path.glob(".set*"))
 
 
 def test_unknown_sets(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import netrun
 from ssd_common.errors import CaffeError
+from tests.held import held
 from tests.netrun.small_nets import build, data, layer
 
 
@@ -134,6 +135,10 @@ def test_output_gathers_the_rows_of_every_pass(tmp_path: Path) -> None:
     assert net_of(str(tmp_path / "list.txt"), 4, tops="data label").forward()["data"][
         :, 0, 0, 0
     ].tolist() == [1, 1, 2, 2]
+    with held(tmp_path, "o.h5") as other:
+        said = f"layer 'o'.*o.h5: process {other.pid} is writing there"
+        with pytest.raises(CaffeError, match=said):
+            build(words)
     with pytest.raises(CaffeError, match=r"layer 'o'.*nowhere/o.h5 cannot be written"):
         build(words.replace("o.h5", "nowhere/o.h5"))
     with pytest.raises(

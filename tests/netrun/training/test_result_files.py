@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from netrun.cli import main
+from ssd_common import machine
+from tests.held import held
 
 # In TEST an image with a detection of class 1, beside an output that has a score.
 NET = """name: "net"
@@ -58,3 +60,22 @@ def test_a_file_that_cannot_be_written(capfd: pytest.CaptureFixture[str]) -> Non
         assert "Test net output #0: loss = " in lines[i - 1]
         assert lines[i].endswith("cannot write: File name too long: detections are not saved")
     assert not list(Path("results").iterdir())
+
+
+def test_while_another_test_writes_there(capfd: pytest.CaptureFixture[str]) -> None:
+    """Two tests leave the files of one of them, not some of each."""
+    Path("results").mkdir()
+    with held(Path("results"), "") as other:
+        lines = train("cat", capfd)
+    errors = [line for line in lines if line.startswith("E")]
+    assert len(errors) == 3
+    said = f"output_directory results: process {other.pid} is writing there"
+    assert all(said in line for line in errors)
+    assert [path.name for path in Path("results").iterdir()] == ["..lock"]
+
+
+def test_what_a_killed_test_left_goes(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("results").mkdir()
+    Path(f"results/.cat.txt.{machine.signature()}-9999.tmp").touch()
+    train("cat", capfd)
+    assert [path.name for path in Path("results").iterdir()] == ["cat.txt"]
