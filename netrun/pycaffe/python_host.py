@@ -29,6 +29,16 @@ class PythonLayerError(LayerError, RuntimeError):
     """
 
 
+class Phase(int):
+    """caffe.TRAIN or caffe.TEST, with its name as text, which py-faster-rcnn's layers go by.
+
+    Source: rbgirshick/py-faster-rcnn, lib/rpn/proposal_layer.py, `str(self.phase)`.
+    """
+
+    def __str__(self) -> str:
+        return pb.Phase.Name(self)
+
+
 class Layer:
     """The base class of Python layers: pycaffe's `caffe.Layer`.
 
@@ -69,7 +79,7 @@ class Host:
             if not isinstance(getattr(self.user, "blobs", None), BlobVec):
                 self.user.blobs = BlobVec()
         self.user.param_str = self.user.param_str_ = param.python_param.param_str
-        self.user.phase = phase
+        self.user.phase = Phase(phase)
         self.bottoms = [Blob((), HOST) for _ in param.bottom]
         own = dict(zip(param.bottom, self.bottoms, strict=True))
         # A top in place is the same object as its bottom.

@@ -218,6 +218,14 @@ def test_tops_take_the_shape_that_forward_gives(phase: int) -> None:
         assert net.forward()["y"].tolist() == [[value, value]] * n
 
 
+@pytest.mark.parametrize(("phase", "name"), [(netrun.TRAIN, "TRAIN"), (netrun.TEST, "TEST")])
+def test_a_layers_phase_is_a_number_that_reads_as_its_name(phase: int, name: str) -> None:
+    """py-faster-rcnn's layers look settings up by str(self.phase); others compare it."""
+    net = build(python("Count", "", "x"), phase)
+    (layer,) = net.layers
+    assert (layer.phase, str(layer.phase), f"{layer.phase:d}") == (phase, name, str(phase))
+
+
 def test_reshape_goes_through() -> None:
     net = build(
         data("x", 2, 3) + python("Affine", "x", "y", param_str="1") + layer("Power", "y", "z"),
