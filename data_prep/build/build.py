@@ -8,6 +8,7 @@ from data_prep.build.dataset import Settings, build_dataset, build_lmdb, shuffle
 from data_prep.build.output import ONE_LMDB, Output
 from data_prep.build.part import Part
 from data_prep.checks.boxes import Fix
+from data_prep.checks.confinement import refuse_own_files
 from data_prep.checks.dataset_checks import unannotated
 from data_prep.checks.report import Report
 from data_prep.sources.choice import Choice
@@ -56,6 +57,8 @@ def build(
     Returns for each LMDB its path, images, and objects by class.
     Raises CaffeError, and writes nothing, if anything is wrong.
     """
+    if confine:
+        refuse_own_files(source)
     choice = Choice(image_list, train_list, test_list, test_share, seed)
     report = report or Report()
     folder = Path(out)

@@ -12,6 +12,7 @@ from data_prep.build.class_map import class_map
 from data_prep.build.part import class_counts
 from data_prep.build.workers import Workers
 from data_prep.checks.boxes import Fix
+from data_prep.checks.confinement import refuse_own_files
 from data_prep.checks.dataset_checks import DatasetChecks, unannotated
 from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Load, Rules, inspect
@@ -76,6 +77,8 @@ def check(
     Raises CaffeError for a missing data set or label map.
     """
     report = report or Report()
+    if confine:
+        refuse_own_files(source)
     choice = Choice(image_list, train_list, test_list, test_share, seed)
     found = choice.items(source)
     parts = {image_list or name: found[0]}

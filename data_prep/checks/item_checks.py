@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from data_prep.checks.boxes import Fix, box_fault, fixed_box, is_normalised
+from data_prep.checks.confinement import confined, elsewhere
 from data_prep.checks.faults import Fault
 from data_prep.images.encoding import COPIED, Encoding
 from data_prep.images.image import EncodedImage, read_image
@@ -71,7 +72,7 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
     image_faults: list[Fault] = []
     annotation_faults: list[Fault] = []
     if rules.confine:
-        outside = _outside(source, item)
+        outside = confined(source, item)
         if outside:
             return Inspected(None, None, [outside])
     read = source.read
@@ -95,8 +96,9 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
         image_faults += [Fault(kind, file, message) for kind, message in image.remarks]
         size = (image.width, image.height)
         key = fingerprint(image.data)
-    if not _is_below(source.root, file, os.path.abspath):
-        image_faults.append(Fault("elsewhere", file, f"is outside {source.root}"))
+    noted = elsewhere(source, file)
+    if noted:
+        image_faults.append(noted)
     faults = image_faults + annotation_faults
     # Where neither file states a size, nobody knows which boxes are outside.
     if annotation and not rules.classification and (image or min(size) > 0):
@@ -108,26 +110,6 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
         )
         faults += box_faults
     return Inspected(image, annotation, faults, key)
-
-
-def _outside(source: Source, item: Item) -> Fault | None:
-    """Return the fault of an item whose files lie outside the data set's folder, links followed."""
-    files = [os.path.join(source.root, item.image)]
-    if item.content is None and item.annotation:
-        files.append(source.file(item))
-    for file in files:
-        if not _is_below(source.root, file, os.path.realpath):
-            return Fault("confined", file, f"is outside {source.root}")
-    return None
-
-
-def _is_below(root: os.PathLike[str], file: str, resolve: Callable[[Any], str]) -> bool:
-    """Return whether a file lies below the root.
-
-    resolve: makes paths absolute.
-    """
-    folder = os.path.join(resolve(root), "")
-    return resolve(file).startswith(folder)
 
 
 def _read_label(item: Item) -> Annotation:

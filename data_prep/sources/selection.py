@@ -150,6 +150,11 @@ class Selection:
         """Always empty: this selection has already applied the labels of its data set."""
         return {}
 
+    @property
+    def own_files(self) -> Iterable[Path]:
+        """The data set's own, where its kind has any."""
+        return getattr(self._source, "own_files", ())
+
     def sets(self) -> list[str]:
         """Return names of the data set's own lists."""
         return self._source.sets()

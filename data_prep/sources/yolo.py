@@ -35,6 +35,14 @@ class Yolo:
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
         self._names = yolo_names.read(root, names_file)
+        self._names_given = names_file is not None
+
+    @property
+    def own_files(self) -> list[Path]:
+        """The file of class names that the folder itself has or names."""
+        if self._names_given:
+            return []
+        return [self._names.file]
 
     @property
     def classes(self) -> list[str]:
