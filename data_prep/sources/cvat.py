@@ -146,7 +146,9 @@ class Cvat(Album):
         box, kind = _box(shape.tag, shape.attributes)
         if not label.strip():
             raise ValueError(f"<{shape.tag}> without a label")
-        difficult = picture.is_difficult(shape.attributes, self._difficult_if)
+        own = {"occluded": shape.attributes.get("occluded", "")}
+        difficult = picture.is_difficult(own, self._difficult_if)
+        difficult |= picture.is_difficult(shape.flags, self._difficult_if)
         return Shape(label, box, difficult, kind)
 
 

@@ -28,14 +28,16 @@ class Element(NamedTuple):
     """An element with what is in it.
 
     tag: "image", "track", or one of SHAPES.
-    attributes: of the element; those of a shape also have what its <attribute> children say.
+    attributes: of the element.
     shapes: of an image or a track.
+    flags: what the <attribute> children of a shape say, by name.
     """
 
     tag: str
     attributes: dict[str, str]
     line: int
     shapes: list[Element]
+    flags: dict[str, str]
 
 
 class Head:
@@ -99,7 +101,7 @@ class Reader:
         is_outer = self._tags == ["annotations"] and tag in ("image", "track")
         if is_outer or (len(self._open) == 1 and tag in SHAPES):
             line = self._parser.CurrentLineNumber
-            self._open.append(Element(tag, attributes, line, []))
+            self._open.append(Element(tag, attributes, line, [], {}))
         self._attribute = attributes.get("name", "")
         self._tags.append(tag)
         self._text = ""
@@ -123,7 +125,7 @@ class Reader:
     def _end_inside(self, tag: str) -> None:
         """End an element in an image or a track, or that itself."""
         if tag == "attribute" and self._tags[-1] in SHAPES and len(self._open) == 2:
-            self._open[-1].attributes.setdefault(self._attribute, self._text.strip())
+            self._open[-1].flags[self._attribute] = self._text.strip()
         if len(self._tags) == len(self._open) and tag == self._open[-1].tag:
             found = self._open.pop()
             if self._open:

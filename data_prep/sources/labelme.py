@@ -27,6 +27,7 @@ FOLDERS = ("", "images", "JPEGImages", "img")  # where images may be, beside whe
 CHUNK = 1 << 16  # bytes read first; then ever more
 FEW = 20  # files that show what a folder is
 _IMAGE_PATH = re.compile(rb'"imagePath"\s*:\s*("(?:[^"\\]|\\.)*")')
+IGNORED = "__ignore__"  # as LabelMe's own converters have it
 POINT = ("point", "points")
 POINTS = {"rectangle": (2, 4), "circle": (2,), "mask": (2,)}  # how many a shape has
 
@@ -165,6 +166,8 @@ class LabelMe:
         form = row.get("shape_type") or "polygon"  # LabelMe 2 had no other
         if form in POINT:
             return LeftOut("point", label)
+        if label == IGNORED:
+            return LeftOut(label, label, "ignored")
         values = row.get("points")
         if not isinstance(values, list):
             raise ValueError(f"points are {quoted(values)}, not a list")
@@ -221,7 +224,9 @@ def _image_path(path: Path) -> str:
                 data += chunk
                 found = _IMAGE_PATH.search(data)
                 if found:
-                    return fields.image_name(json.loads(found[1]))
+                    name = fields.image_name(json.loads(found[1]))
+                    # Some versions name the JSON itself.
+                    return name if image_lists.has_image_extension(name) else ""
     except (OSError, ValueError):
         pass
     return ""

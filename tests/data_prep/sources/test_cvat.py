@@ -74,6 +74,8 @@ def test_a_turn_that_is_no_quarter(file: Path) -> None:
         ('occluded="0"', '<attribute name="Truncated">true</attribute>', {}, True),
         ('occluded="0"', '<attribute name="difficult">false</attribute>', {}, False),
         ('occluded="1"', "", {"difficult_if": "difficult"}, False),
+        ('occluded="1"', '<attribute name="occluded">no</attribute>', {}, True),
+        ('occluded="0"', '<attribute name="rotation">left</attribute>', {}, False),
         ("", '<attribute name="faint">1</attribute>', {"difficult_if": "faint"}, True),
     ],
 )

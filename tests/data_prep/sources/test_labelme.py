@@ -127,9 +127,18 @@ def test_where_images_lie(root: Path, file: str, image_path: str, image: str) ->
     assert list(read(open_source("labelme", root))) == [image]
 
 
-def test_without_image_path(root: Path) -> None:
-    write(root / "images/1.json", RECTANGLE, imagePath=None)
+@pytest.mark.parametrize("image_path", [None, "1.json"])
+def test_without_the_image_in_image_path(root: Path, image_path: str | None) -> None:
+    write(root / "images/1.json", RECTANGLE, imagePath=image_path)
     assert list(read(open_source("labelme", root))) == ["images/1.jpg"]
+
+
+def test_what_is_to_be_ignored(root: Path) -> None:
+    write(root / "0.json", RECTANGLE | {"label": "__ignore__"}, RECTANGLE)
+    source = open_source("labelme", root)
+    found = source.read(source.items()[0])
+    assert [o.name for o in found.objects] == ["cat"]
+    assert [remark.kind for remark in found.remarks] == ["ignored"]
 
 
 def test_image_path_behind_many_shapes(root: Path) -> None:
