@@ -67,6 +67,8 @@ def as_python2(spec: ModuleSpec) -> bool:
         return False
     code = reader.code(source, path)
     if code is None:
+        if _IMPORTING:
+            reader.warn_of_division(source, path)
         return False
     spec.loader = Loader(spec.name, path, code)
     spec.cached = None
@@ -93,6 +95,7 @@ def _not_the_users() -> tuple[str, ...]:
 
 _NOT_THE_USERS = _not_the_users()
 _FINDER = Finder()
+_IMPORTING: list[str] = []  # what files of Python 2 are importing now
 
 
 def install() -> None:
@@ -120,7 +123,11 @@ def _import(
     top = name.split(".", maxsplit=1)[0]
     if level == 0 and top in RENAMED and not _is_found(top):
         return renamed(top)
-    module = builtins.__import__(name, globals, locals, fromlist or (), level)
+    _IMPORTING.append(name)
+    try:
+        module = builtins.__import__(name, globals, locals, fromlist or (), level)
+    finally:
+        _IMPORTING.pop()
     return with_old_names(module)
 
 

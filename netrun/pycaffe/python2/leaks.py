@@ -62,8 +62,13 @@ def _targets(loop: ast.comprehension) -> list[ast.Name]:
 
 
 def _reads(node: ast.AST, without: ast.ListComp | None) -> set[str]:
-    """The names that are read in a part of the tree and bound by no comprehension there."""
+    """The names that are read in a part of the tree and bound by no comprehension there.
+
+    Names that it declares global count.
+    """
     found = set()
+    if isinstance(node, ast.Global):
+        found.update(node.names)
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         found.add(node.id)
     for child in ast.iter_child_nodes(node):

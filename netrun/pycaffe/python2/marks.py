@@ -88,6 +88,27 @@ def has_future(tree: ast.Module, name: str) -> bool:
     return name in _future(tree)
 
 
+def division(tree: ast.Module) -> int:
+    """The first line that may divide whole numbers by Python 3's `/`, or 0.
+
+    0 also for a file that is for Python 3, or for both.
+    """
+    if is_python3(tree) or has_future(tree, "division"):
+        return 0
+    nodes = list(ast.walk(tree))
+    if any(word in _CARE for node in nodes for word in _words(node)):
+        return 0
+    lines = [node.lineno for node in nodes if isinstance(node, ast.BinOp) and _may_floor(node)]
+    return min(lines, default=0)
+
+
+def _may_floor(node: ast.BinOp) -> bool:
+    if not isinstance(node.op, ast.Div):
+        return False
+    sides = (node.left, node.right)
+    return not any(isinstance(s, ast.Constant) and isinstance(s.value, float) for s in sides)
+
+
 def _print(node: ast.AST) -> str:
     """Tell a print statement that Python 3 takes for an expression, such as `print -1`."""
     first: ast.AST | None = None

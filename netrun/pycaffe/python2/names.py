@@ -20,7 +20,7 @@ import numpy as np
 from netrun.pycaffe.python2 import operations
 from netrun.pycaffe.python2.classes import python2_class
 from netrun.pycaffe.python2.files import open_file
-from netrun.pycaffe.python2.methods import get, in_order, real
+from netrun.pycaffe.python2.methods import METHODS, get, in_order, real
 from netrun.pycaffe.python2.operations import compare
 from netrun.pycaffe.python2.passes import helper
 from netrun.pycaffe.python2.syntax import PRINT, RAISE
@@ -123,6 +123,25 @@ def _isinstance(value: object, kinds: Any) -> bool:
     return False
 
 
+def _getattr(owner: Any, name: str, *default: Any) -> Any:
+    """Get an attribute, such as a dictionary's iteritems."""
+    if name not in METHODS:
+        return getattr(owner, name, *default)
+    try:
+        return get(owner, name)
+    except AttributeError:
+        if default:
+            return default[0]
+        raise
+
+
+def _hasattr(owner: Any, name: str) -> bool:
+    return _getattr(owner, name, _MISSING) is not _MISSING
+
+
+_MISSING = object()
+
+
 def _extreme(function: Any, better: int) -> Any:
     """Make min or max order values of any two types."""
 
@@ -177,6 +196,8 @@ vars(MODULE).update(
         "cmp": compare,
         "file": file,
         "filter": _filter,
+        "getattr": _getattr,
+        "hasattr": _hasattr,
         "input": _input,
         "intern": sys.intern,
         "isinstance": _isinstance,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import operator
 import sys
 from collections.abc import Callable, Mapping
@@ -105,7 +106,7 @@ def _rank(value: Any) -> tuple[int, str]:
 
 
 _TYPE_NAMES = {"bytes": "str", "range": "xrange"}
-_ORDERED = (type(None), *_NUMBERS, str, bytes, list, tuple, dict, set, range)
+_WITHOUT_ORDER = (complex, datetime.date, datetime.time, datetime.timedelta, set, frozenset)
 
 
 def compare(a: Any, b: Any) -> int:
@@ -121,7 +122,14 @@ def compare(a: Any, b: Any) -> int:
         a, b = _rank(a), _rank(b)
     elif a is None:
         return 0
-    return int(a > b) - int(a < b)
+    try:
+        return int(a > b) - int(a < b)
+    except TypeError:
+        return int(id(a) > id(b)) - int(id(a) < id(b))
+
+
+def _has_no_order(*values: Any) -> bool:
+    return any(isinstance(value, _WITHOUT_ORDER) for value in values)
 
 
 def _dict_order(value: Mapping[Any, Any]) -> tuple[int, list[Any]]:
@@ -134,8 +142,8 @@ def ordered(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def order(a: Any, b: Any) -> Any:
         try:
             return operation(a, b)
-        except TypeError:
-            if not (isinstance(a, _ORDERED) and isinstance(b, _ORDERED)):
+        except TypeError as error:
+            if "not supported between instances of" not in str(error) or _has_no_order(a, b):
                 raise
         return operation(compare(a, b), 0)
 

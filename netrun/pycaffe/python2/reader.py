@@ -45,11 +45,32 @@ def code(source: str, path: str) -> CodeType | None:
         if not why:
             return None
         compiled = _compiled(source, path, "exec")
-    whole = os.path.abspath(path)
-    if whole not in _SAID:
-        _SAID.add(whole)
+    if _is_new(path):
         log.warning(f"{path} is read as Python 2 ({why}): 7 / 2 is 3, zip gives a list")
     return compiled
+
+
+def warn_of_division(source: str, path: str) -> None:
+    """Log that a file without a mark of Python 2 divides, though one of Python 2 imports it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            line = marks.division(ast.parse(source, path))
+        except (SyntaxError, ValueError, RecursionError):
+            return
+    if line and _is_new(path):
+        log.warning(
+            f"{path} has no mark of Python 2, so in line {line} 7 / 2 is 3.5, though a file of"
+            " Python 2 imports it"
+        )
+
+
+def _is_new(path: str) -> bool:
+    """Tell whether nothing has been said of a file yet, and remember that."""
+    whole = os.path.abspath(path)
+    new = whole not in _SAID
+    _SAID.add(whole)
+    return new
 
 
 def _why(source: str, path: str) -> str:

@@ -5,8 +5,9 @@ Every line keeps its number, so tracebacks name the user's lines.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from netrun.pycaffe.python2.lexer import Token, statements, tokens
@@ -84,6 +85,7 @@ def rewrite(source: str) -> Rewritten:
     for token in found:
         _token(token, changes, "unicode_literals" in future)
     _backquotes(found, changes)
+    _loops(found, changes)
     _tabs(found, changes)
     for statement in lines:
         word = statement[0].text
@@ -143,6 +145,37 @@ def _backquotes(found: list[Token], changes: _Changes) -> None:
                 new = ")"
             changes.put(token.start, token.end, new)
             closing = not closing
+
+
+def _loops(found: list[Token], changes: _Changes) -> None:
+    """Put brackets around `a, b` in `[x for x in a, b]`."""
+    code = [token for token in found if token.is_code]
+    for i, token in enumerate(code):
+        if token.text == "in" and token.depth > 0 and _is_in_list(code, i):
+            over = list(itertools.takewhile(_goes_on(token.depth), code[i + 1 :]))
+            if any(part.depth == token.depth and part.is_operator(",") for part in over):
+                changes.put(over[0].start, over[0].start, "(")
+                changes.put(over[-1].end, over[-1].end, ")")
+
+
+def _is_in_list(code: list[Token], at: int) -> bool:
+    """Tell whether the `in` at this place is of a list comprehension."""
+    depth = code[at].depth
+    loop = False
+    for token in reversed(code[:at]):
+        if token.depth < depth:
+            return loop and token.is_operator("[")
+        loop |= token.depth == depth and token.text == "for"
+    return False
+
+
+def _goes_on(depth: int) -> Callable[[Token], bool]:
+    """Tell whether a token belongs to what a comprehension at this depth runs over."""
+
+    def goes_on(token: Token) -> bool:
+        return token.depth > depth or (token.depth == depth and token.text not in ("for", "if"))
+
+    return goes_on
 
 
 def _tabs(found: list[Token], changes: _Changes) -> None:

@@ -88,7 +88,7 @@ CASES = {
     ),
     "builtins": (
         "print reduce(lambda a, b: a + b, [1, 2]), cmp(1, 2), unichr(97), long(3), oct(8)\n"
-        "print isinstance(3L, (int, long)), isinstance(u'x', basestring), isinstance('x', "
+        "print isinstance(3L, (int, long)), isinstance(u'x', basestring), isinstance(u'x', "
         "unicode)\n"
         "print sorted([1, 3, 2], cmp=lambda a, b: b - a), apply(max, (1, 2)), list(xrange(2))\n"
         "print unicode('a'), unicode(b'\\xc3\\xa9', 'utf-8') == u'\\xe9', str(1), callable(len)",
@@ -104,6 +104,20 @@ CASES = {
             "[None, 2, 'b']",
             "['b', 2, None]",
         ],
+    ),
+    "even functions have an order": (
+        "assert len > 0\nprint (lambda: 0) > 3, [1, 'a'] < [1, None], {1: 2} < {1: 3}\n"
+        "print cmp([1], [1, 2])",
+        ["True False True", "-1"],
+    ),
+    "hasattr and getattr see what Python 2 has": (
+        "print hasattr({}, 'has_key'), hasattr({}, 'no'), getattr({'k': 1}, 'iteritems')().next()",
+        ["True False ('k', 1)"],
+    ),
+    "comprehensions over values without brackets": (
+        "print [x for x in 1, 2, 3], [a for a in 1, 2 if a > 1]\n"
+        "print [(b, c) for b in 1, 2 for c in 3, 4]",
+        ["[1, 2, 3] [2]", "[(1, 3), (1, 4), (2, 3), (2, 4)]"],
     ),
     "floats have 12 digits": (
         "print 1/3., repr(1/3.), 1e16, 123456789012.5, 1e11, 2.0, -0.0, str(0.1 + 0.2)\n"
@@ -156,8 +170,10 @@ CASES = {
     "variables of list comprehensions stay": (
         "i = 99\nsquares = [i * i for i in range(4)]\nprint i, squares\n"
         "def f():\n    k = [(a, b) for a in range(2) for b in range(2) if b]\n    return a, b, k\n"
+        "def g():\n    global h\n    [h for h in range(3)]\n"
+        "g(); print h\n"
         "print f(), [[n for n in range(m)] for m in range(3)], n",
-        ["3 [0, 1, 4, 9]", "(1, 1, [(0, 1), (1, 1)]) [[], [0], [0, 1]] 1"],
+        ["3 [0, 1, 4, 9]", "2", "(1, 1, [(0, 1), (1, 1)]) [[], [0], [0, 1]] 1"],
     ),
     "classes": (
         "class P(object):\n"

@@ -92,6 +92,7 @@ def test_each_file_is_read_by_itself(
     assert said.out.splitlines() == ["3 3.5 [(1, 2)]", "3.5 zip False"]
     assert said.err.count("is read as Python 2") == 1
     assert "old_one.py is read as Python 2 (line 2: print statement)" in said.err
+    assert "new_one.py has no mark of Python 2, so in line 1 7 / 2 is 3.5" in said.err
 
 
 def test_a_package_of_python_2_imports_its_own_modules_first(
