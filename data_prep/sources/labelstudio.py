@@ -123,7 +123,7 @@ def _form(value: Mapping[str, Any]) -> str:
         return "polygon"
     if "radiusX" in value:
         return "ellipse"
-    if "rle" in value:
+    if "rle" in value or "imageDataURL" in value:
         return "brush mask"
     if "sequence" in value:
         return "box in a video"
@@ -142,12 +142,9 @@ def _box(value: Mapping[str, Any], form: str, size: tuple[int, int]) -> tuple[Bo
     if value.get("rotation") is not None:
         degrees = picture.number(value, "rotation")
     if form == "polygon":
-        points = value.get("points")
-        if not isinstance(points, list):
-            raise ValueError(f"points are {picture.quoted(points)}, not a list")
-        return outlines.around([_scaled(picture.point(pair), size) for pair in points]), form
+        return outlines.around([_scaled(point, size) for point in _points(value)]), form
     corner = _scaled(tuple(numbers(value, "x", "y")), size)
-    if form == "ellipse":
+    if form == "ellipse":  # x and y are its centre
         radii = _scaled(tuple(numbers(value, "radiusX", "radiusY")), size)
         return outlines.ellipse(corner, radii, degrees), form
     across, down = _scaled(tuple(numbers(value, "width", "height")), size)
@@ -155,6 +152,24 @@ def _box(value: Mapping[str, Any], form: str, size: tuple[int, int]) -> tuple[Bo
     if degrees % 360 == 0:
         return box, ""
     return outlines.turned(box, degrees, corner), "turned box"
+
+
+def _points(value: Mapping[str, Any]) -> list[outlines.Point]:
+    """Return the points of a polygon, or of a vector's vertices (percent). Raises ValueError."""
+    key = "points"
+    if key not in value:
+        key = "vertices"
+    rows = value[key]
+    if not isinstance(rows, list):
+        raise ValueError(f"{key} are {picture.quoted(rows)}, not a list")
+    found = []
+    for row in rows:
+        if isinstance(row, dict):
+            x, y = numbers(row, "x", "y")
+            found.append((x, y))
+        else:
+            found.append(picture.point(row))
+    return found
 
 
 def _scaled(pair: tuple[float, ...], size: tuple[int, int]) -> tuple[float, float]:

@@ -102,6 +102,8 @@ class Picture:
 
     def merge(self, other: Picture) -> None:
         """Add what the file says of the image at another place."""
+        if not self.width or not self.height:
+            self.width, self.height = other.width, other.height
         self.objects += other.objects
         self.remarks += other.remarks
         self.errors += other.errors

@@ -45,9 +45,14 @@ def write(root: Path, *tasks: Any) -> Path:
             (20, 12, 32, 28),
         ),
         ({"points": [[0, 0], [50, 50], [25, 75]], "closed": True}, "polygon", (0, 0, 32, 36)),
+        (
+            {"vertices": [{"x": 0, "y": 25}, {"x": 50, "y": 50}, {"x": 25, "y": 75}]},
+            "vector",
+            (0, 12, 32, 36),
+        ),
         ({"x": 50, "y": 50, "radiusX": 25, "radiusY": 12.5}, "ellipse", (16, 18, 48, 30)),
     ],
-    ids=["box", "turned", "polygon", "ellipse"],
+    ids=["box", "turned", "polygon", "vector", "ellipse"],
 )
 def test_the_box_of_a_region(root: Path, value: dict, kind: str, box: tuple[float, ...]) -> None:
     write(root, task(result(value, kind)))
@@ -177,12 +182,14 @@ def test_bad_regions(root: Path, one: dict, fault: str) -> None:
 def test_what_has_no_box_is_left_out(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     point = result({"x": 1, "y": 2, "width": 1}, "keypoint")
     brush = result({"format": "rle", "rle": [0, 1]}, "brush", id="b")
-    write(root, task(point, brush, result(id="c")))
+    mask = result({"imageDataURL": "data:image/png;base64,"}, "bitmask", id="m")
+    write(root, task(point, brush, mask, result(id="c")))
     main(["check", "labelstudio", str(root)])
     report = capsys.readouterr().out
     assert "1 objects: car 1" in report
     assert "(0.jpg): point: left out" in report
     assert "(0.jpg): brush mask: left out" in report
+    assert "no box and no outline: 3 (" in report
 
 
 @pytest.mark.parametrize(
