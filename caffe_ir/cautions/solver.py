@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.cautions.coverage import coverage
+from caffe_ir.cautions.scores import of_scores
 
 # Of MultiBoxLoss in training, and of DetectionOutput in tests.
 _PREDICTIONS = (
@@ -93,6 +94,7 @@ def _decoding(train: pb.NetParameter, test: pb.NetParameter) -> Iterator[str]:
     outputs = [layer for layer in test.layer if layer.type == "DetectionOutput"]
     if len(losses) != 1 or len(outputs) != 1:
         return
+    yield from of_scores(losses[0], test)
     loss = losses[0].multibox_loss_param
     output = outputs[0].detection_output_param
     for taught, read in _PREDICTIONS:

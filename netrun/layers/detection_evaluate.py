@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
 from numpy import ndarray
@@ -11,6 +13,8 @@ from caffe_ir import name_size
 from netrun.detection.pixels import area, to_pixels
 from netrun.layers.predictions import require_classes
 from netrun.layers.registry import Layer, Tensors, layer
+
+log = logging.getLogger("netrun")
 
 _f = np.float32
 
@@ -74,6 +78,7 @@ class DetectionEvaluate(Layer):
         if p.name_size_file:
             self.sizes = [size[1:] for size in name_size.read(p.name_size_file)]
         self._image = 0  # position in `sizes`
+        self._told = False  # that it is the wrong one
 
     def forward(self, bottoms: Tensors) -> Tensors:
         """Count the objects of each class, then judge the detections of each image."""
@@ -82,6 +87,8 @@ class DetectionEvaluate(Layer):
         truth = _without_padding(_rows(bottoms[1], 8))
         self._refuse_background(found, "detections")
         self._refuse_background(truth, "ground truth")
+
+        self._warn_of_sizes(found, truth)
 
         tables = [self._object_counts(truth)]
         for image in np.unique(_whole(found, 0)):
@@ -93,6 +100,19 @@ class DetectionEvaluate(Layer):
             self._image = (self._image + 1) % max(1, len(self.sizes))
         table = np.concatenate(tables)
         return [torch.from_numpy(table[None, None]).to(bottoms[0].device)]
+
+    def _warn_of_sizes(self, found: ndarray, truth: ndarray) -> None:
+        """Warn, once, where an image without a row makes the sizes those of other images."""
+        if not self.sizes or self._told:
+            return
+        seen = set(_whole(found, 0))
+        known = seen | set(_whole(truth, 0))
+        missing = set(range(max(known, default=-1) + 1)) - seen
+        if missing:
+            self._told = True
+            what = f"image {min(missing)} of a batch has no detection"
+            effect = "from it on, as in the fork, boxes are compared at other images' sizes"
+            log.warning("layer '%s': %s: %s; batch_size: 1 avoids it", self.name, what, effect)
 
     def _refuse_background(self, rows: ndarray, what: str) -> None:
         background = self.options.background_label_id

@@ -253,6 +253,31 @@ def test_test_nets_decode_what_training_taught(old: str, new: str, words: str) -
     assert words in of_solver(test=changed(TEST, old, new))
 
 
+CHAIN = """
+layer { name: "a" type: "Convolution" bottom: "data" top: "scores" }
+layer { name: "b" type: "LAST" bottom: "scores" top: "probable" }
+layer { name: "c" type: "Flatten" bottom: "probable" top: "conf" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "loss", "words"),
+    [
+        ("Softmax", "", ""),
+        ("Sigmoid", "conf_loss_type: LOGISTIC", ""),
+        ("Python", "", ""),
+        ("Reshape", "", "scores come from Convolution, without Softmax"),
+        ("Softmax", "conf_loss_type: LOGISTIC", "scores come from Softmax, without Sigmoid"),
+        ("Sigmoid", "", "scores come from Sigmoid, without Softmax"),
+    ],
+)
+def test_scores_come_as_the_loss_implies(last: str, loss: str, words: str) -> None:
+    train = changed(TRAIN, f"{MULTIBOX}6", f"{MULTIBOX}6 {loss}")
+    found = of_solver(train=train, test=DATA + CHAIN.replace("LAST", last) + DETECT)
+    assert len(found) == bool(words)
+    assert all(line.startswith(f"layer 'out': {words}, but training") for line in found)
+
+
 def test_several_test_nets_are_numbered() -> None:
     param = text.parse(f"{SOLVER} test_iter: 2", pb.SolverParameter)
     (found,) = cautions.of_solver(param, net(TRAIN), [net(TEST), net(TEST)])

@@ -92,6 +92,25 @@ def test_sizes_compare_pixels_image_by_image(tmp_path):
     assert [evaluate(found, truth)[2][3] for _ in range(4)] == [1, 0, 1, 0]  # a, b, a, b
 
 
+def test_an_image_without_a_detection_gives_the_next_one_its_size(tmp_path, caplog):
+    """As in the fork, which counts only images with rows."""
+    (tmp_path / "sizes.txt").write_text("a 10 10\nb 1000 1000\n")
+    options = f'name_size_file: "{tmp_path}/sizes.txt" overlap_threshold: 0.55'
+    evaluate = evaluator(options)
+    found = [1, 1, 0.5, 0.2, 0.2, 0.6, 0.4]
+    truth = [OBJECT, [1, *OBJECT[1:]]]
+    rows = evaluate([found], truth)
+    # IoU in 10 x 10 pixels: 5 * 3 / (5 * 5) = 0.6; in 1000 x 1000 it is 0.5.
+    assert rows[2:] == [[1, 1, 0.5, 1, 0]]
+    assert caplog.text.count("layer 'e': image 0 of a batch has no detection: from it on") == 1
+    evaluate([found], truth)
+    assert caplog.text.count("has no detection") == 1
+    caplog.clear()
+    evaluator(options)([[0, *found[1:]], found], truth)
+    evaluator()([found], truth)  # boxes in [0, 1] need no sizes
+    assert not caplog.text
+
+
 def test_boxes_are_moved_out_of_the_padding(tmp_path):
     (tmp_path / "sizes.txt").write_text("wide 500 1000\n")
     evaluate = evaluator(
