@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from ssd_common.durable import make_folder
 from ssd_common.errors import CaffeError
 from ssd_common.files import clear_leftovers
 from ssd_common.locks import holding
@@ -29,7 +30,7 @@ def claimed(path: Path, *beside: Path) -> Iterator[None]:
         if not place.exists():
             stack.callback(_remove_if_empty, place)
         try:
-            place.mkdir(parents=True, exist_ok=True)
+            make_folder(place)
         except OSError as error:
             raise CaffeError(f"{path}: cannot write: {error.strerror}") from None
         lock = stack.enter_context(holding(place, path.name, str(path), _warn))

@@ -30,6 +30,7 @@ from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Rules
 from data_prep.checks.report import Report
 from data_prep.sources.source import Item, Source, list_line
+from ssd_common.durable import sync_folder
 from ssd_common.errors import CaffeError
 from ssd_common.files import clear_leftovers, write_atomic
 
@@ -225,8 +226,9 @@ def _write_files(files: dict[Path, str], marker: Path | None, overwrite: bool) -
     """
     if not overwrite:
         _check_same(files)
-    if marker:
-        marker.unlink(missing_ok=True)
+    if marker and marker.exists():
+        marker.unlink()
+        sync_folder(marker.parent)
     for path, content in files.items():
         write_atomic(path, content)
 

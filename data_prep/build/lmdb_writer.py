@@ -38,11 +38,11 @@ class LmdbWriter:
         self._folder = folder
         self._name = name
         self._map_size = MAP_SIZE
+        self._pending: list[tuple[bytes, bytes]] = []
+        self._pending_bytes = 0
         folder.mkdir(parents=True, exist_ok=True)
         with self._open() as env:
             self.committed = env.stat()["entries"]
-        self._pending: list[tuple[bytes, bytes]] = []
-        self._pending_bytes = 0
 
     def _open(self) -> lmdb.Environment:
         try:
@@ -50,7 +50,7 @@ class LmdbWriter:
                 str(self._folder),
                 map_size=self._map_size,
                 lock=False,  # nobody else sees the folder before it is renamed
-                sync=False,  # the last commit syncs
+                sync=False,  # who renames the folder syncs it
                 mode=0o644,
             )
         except lmdb.Error as error:
@@ -66,29 +66,24 @@ class LmdbWriter:
         self._pending.append((key, value))
         self._pending_bytes += len(value)
 
-    def commit(self, last: bool = False) -> None:
-        """Write the records that were put since the last commit.
-
-        last: wait until everything is on the disk.
-        """
+    def commit(self) -> None:
+        """Write the records that were put since the last commit; they need not be on the disk."""
         size = (self._folder / "data.mdb").stat().st_size
         while self._map_size < size:
             self._map_size *= 2
-        while not self._write_pending(last):
+        while not self._write_pending():
             self._map_size *= 2
         self.committed += len(self._pending)
         self._pending = []
         self._pending_bytes = 0
 
-    def _write_pending(self, last: bool) -> bool:
+    def _write_pending(self) -> bool:
         """Write the pending records in one transaction; False where they do not fit the map."""
         with self._open() as env:
             try:
                 with env.begin(write=True) as transaction:
                     for key, value in self._pending:
                         self._append(env, transaction, key, value)
-                if last:
-                    env.sync(True)
             except lmdb.MapFullError:
                 return False
             except lmdb.Error as error:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from data_prep.build.lmdb_writer import DiskRefused, LmdbWriter
-from ssd_common import machine
+from ssd_common import durable, machine
 from ssd_common.errors import CaffeError
 from ssd_common.files import is_utf8
 
@@ -109,7 +109,7 @@ class ResumableFolder:
         """
         try:
             with (folder / JOURNAL).open("rb+") as journal:
-                if json.loads(journal.readline()) != self._header:
+                if not self._is_ours(json.loads(journal.readline()), folder):
                     return None
                 written = self._records_in(folder)
                 notes: list[Any] = []
@@ -121,6 +121,15 @@ class ResumableFolder:
         if len(notes) != written:
             return None
         return notes
+
+    def _is_ours(self, header: Any, folder: Path) -> bool:
+        """Tell by its journal's first line whether a folder's records are this build's.
+
+        A folder at its final name is on the disk, which a crash of the machine does not change.
+        """
+        if folder == self.path and isinstance(header, dict):
+            return header.get("digest") == self._header["digest"]
+        return bool(header == self._header)
 
     def _records_in(self, folder: Path) -> int:
         """Count the records in a folder's LMDBs."""
@@ -145,17 +154,14 @@ class ResumableFolder:
         self._pending.append(note)
         self._count += 1
         if self._count == self._end:
-            self._commit(last=True)
+            self._commit()
             if self._count < max(self._ends):
                 self._open()
         elif self._writer.full:
             self._commit()
 
-    def _commit(self, last: bool = False) -> None:
-        """Write the pending notes, and then their records.
-
-        last: these are the last records of their LMDB.
-        """
+    def _commit(self) -> None:
+        """Write the pending notes, and then their records."""
         # json.dump to the file would be much slower.
         line = json.dumps(self._pending, separators=(",", ":"))
         try:
@@ -163,7 +169,7 @@ class ResumableFolder:
             self._journal.flush()
         except OSError as error:
             raise DiskRefused(f"{self.path}: cannot write: {error.strerror}") from None
-        self._writer.commit(last)
+        self._writer.commit()
         self._pending = []
 
     def __exit__(
@@ -175,7 +181,8 @@ class ResumableFolder:
         self._close_journal(failed=kind is not None)
         if kind is None:
             if self._pending:
-                self._writer.commit(last=True)
+                self._writer.commit()
+            self._sync()
             replace_folder(self._folder, self.path)
         elif self._count == len(self._pending) or not _may_continue(kind):
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -183,6 +190,13 @@ class ResumableFolder:
             done = self._count - len(self._pending)
             message = f"{done} images are done; the same command goes on from there"
             print(f"data_prep: {self.path}: {message}", file=sys.stderr)
+
+    def _sync(self) -> None:
+        """Wait until all is on the disk, the journal as well, by which it may be taken back."""
+        try:
+            durable.sync_tree(self._folder)
+        except OSError as error:
+            raise DiskRefused(f"{self.path}: cannot write: {error.strerror}") from None
 
     def _close_journal(self, failed: bool) -> None:
         """Close the journal; where the build failed, a disk that takes no more is known already."""
@@ -200,7 +214,10 @@ def _may_continue(kind: type[BaseException]) -> bool:
 
 def finish(path: Path) -> None:
     """Mark an LMDB, and all that belong with it, as finished: remove its journal."""
-    (path / JOURNAL).unlink(missing_ok=True)
+    journal = path / JOURNAL
+    if journal.exists():
+        journal.unlink()
+        durable.sync_folder(path)
 
 
 def is_finished(path: Path) -> bool:
@@ -271,9 +288,5 @@ def clear_leftovers(path: Path, keep: Path | None = None) -> None:
 
 
 def replace_folder(folder: Path, path: Path) -> None:
-    """Rename folder to path, in place of an older folder there."""
-    old = path.with_name(f"{path.name}.old-{os.getpid()}")
-    if path.exists():
-        os.rename(path, old)
-    os.rename(folder, path)
-    shutil.rmtree(old, ignore_errors=True)
+    """Rename folder, whose files are on the disk, to path, in place of an older folder there."""
+    durable.replace_folder(folder, path, path.with_name(f"{path.name}.old-{os.getpid()}"))

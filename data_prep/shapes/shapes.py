@@ -26,6 +26,7 @@ from data_prep.checks.report import Report
 from data_prep.shapes import textures
 from data_prep.sources.source import Object
 from data_prep.sources.voc import ANNOTATIONS, IMAGES, SETS, Folder
+from ssd_common.durable import sync_all
 from ssd_common.errors import CaffeError, UsageError
 from ssd_common.files import PathLike
 
@@ -274,6 +275,7 @@ def shapes(
         parts = build_dataset(
             source, train_items, test_items, folder, name="shapes", settings=settings
         )
+        sync_all()
         replace_folder(folder, out)
     return [_moved(part, folder, out) for part in parts]
 

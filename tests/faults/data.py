@@ -19,21 +19,20 @@ from tests.faults.disk import Tree
 from tests.faults.runs import Runner
 from tests.faults.scenario import Scenario
 
-_IMAGES = 3
 _JOURNAL = r"/journal$"  # in a finished LMDB until all that belong with it are there
-_DATASET = ("data_prep", "voc", "voc", "--out", "out", "--test-share", "0.4", "--workers", "1")
+_DATASET = ("data_prep", "voc", "voc", "--out", "out", "--test-share", "0.5", "--workers", "1")
 _ARCHIVE = tar(**{"VOC/a.txt": b"a" * 300, "VOC/in/b.txt": b"b" * 100})
 
 
 def one_lmdb(_: Runner) -> Scenario:
     """An LMDB of two commits, and the files beside it."""
     argv = ("data_prep", "voc", "voc", "--out", "out/lmdb", "--workers", "1")
-    return Scenario(argv, _photographs(), ("small_commits",), extra=_JOURNAL)
+    return Scenario(argv, _photographs(3), ("small_commits",), extra=_JOURNAL)
 
 
 def replaced_dataset(runner: Runner) -> Scenario:
     """Two LMDBs and dataset.json, in place of others."""
-    before = runner.after(_DATASET, _photographs())
+    before = runner.after(_DATASET, _photographs(2))
     argv = (*_DATASET, "--gray", "--overwrite")
 
     def faults(tree: Tree) -> list[str]:
@@ -55,11 +54,11 @@ def replaced_dataset(runner: Runner) -> Scenario:
     )
 
 
-def _photographs() -> Tree:
-    """Return a VOC-style folder of small photographs."""
+def _photographs(count: int) -> Tree:
+    """Return a VOC-style folder of a few small photographs."""
     with tempfile.TemporaryDirectory() as folder:
-        root = voc_folder(Path(folder) / "voc", b"", _IMAGES)
-        for i in range(_IMAGES):
+        root = voc_folder(Path(folder) / "voc", b"", count)
+        for i in range(count):
             pixels = np.full((48, 64, 3), 20 * i, np.uint8)
             data = cv2.imencode(".jpg", pixels)[1].tobytes()
             (root / f"JPEGImages/{i}.jpg").write_bytes(data)

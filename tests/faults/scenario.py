@@ -142,7 +142,7 @@ class Trial:
 
     def _again(self, tree: Tree, changes: tuple[str, ...]) -> list[str]:
         """Say what is wrong once the command has run again; each tree is tried once."""
-        key = (trees.identity(tree), changes)
+        key = (trees.identity(tree, self.scenario.is_temporary), changes)
         if key not in self._seen:
             self._seen[key] = self._run_again(tree, changes)
             return self._seen[key]
@@ -152,8 +152,10 @@ class Trial:
         trees.write(tree, self.folder)
         argv = self.scenario.again or self.scenario.argv
         done = self._runner.run(argv, self.folder, changes=changes)
-        if done.status:
+        if done.status and self.scenario.final(tree) != self.after:
             return [f"again: status {done.status}: {done.said.strip()[-300:]}"]
+        if done.status:  # all was done already, and the command says so
+            return []
         return _differences("again", trees.read(self.folder), self.after)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults import nets, training
+from tests.faults import data, nets, training
 from tests.faults.runs import Runner
 from tests.faults.scenario import Trial
 
@@ -18,6 +18,8 @@ SCENARIOS = (
     training.hdf5_snapshots,
     training.other_snapshots,
     training.result_file,
+    data.one_lmdb,
+    data.replaced_dataset,
     nets.written_files,
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.disk import Tree
@@ -35,7 +36,17 @@ def write(tree: Tree, folder: Path) -> None:
             (folder / path).write_bytes(data)
 
 
-def identity(tree: Tree) -> frozenset[tuple[str, bytes | None]]:
-    """Return what two trees have in common that differ by temporary names and locks alone."""
-    kept = {path: data for path, data in tree.items() if not path.endswith(".lock")}
-    return frozenset((_CHANCE.sub("#", path), data) for path, data in kept.items())
+def identity(
+    tree: Tree, is_temporary: Callable[[str], bool]
+) -> frozenset[tuple[str, bytes | int | None]]:
+    """Return what a tree has in common with others that need not be tried as well.
+
+    Temporary files may have other names, and other content of the same size; locks may be missing.
+    """
+    found: set[tuple[str, bytes | int | None]] = set()
+    for path, data in tree.items():
+        if data is None or not is_temporary(path):
+            found.add((_CHANCE.sub("#", path), data))
+        elif not path.endswith(".lock"):
+            found.add((_CHANCE.sub("#", path), len(data)))
+    return frozenset(found)

@@ -47,3 +47,24 @@ def test_file_systems_that_sync_no_folders(
             durable.sync_folder(tmp_path)
     else:
         durable.sync_folder(tmp_path)
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_folder_takes_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool
+) -> None:
+    for name in ("new", "old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    if not exchanges:  # as on systems other than Linux
+        monkeypatch.setattr(durable, "_exchange", lambda *_: False)
+    durable.replace_folder(tmp_path / "new", tmp_path / "old", tmp_path / "aside")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old/file").read_text() == "new"
+
+
+def test_everything_below_a_folder_is_synced(tmp_path: Path, synced: list[Path]) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/file").write_text("")
+    durable.sync_tree(tmp_path)
+    assert set(synced) == {tmp_path, tmp_path / "in", tmp_path / "in/file"}

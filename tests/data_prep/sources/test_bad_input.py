@@ -311,5 +311,5 @@ def test_map_grows_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     writer = lmdb_writer.LmdbWriter(tmp_path / "db", tmp_path / "db")
     for key, value in values.items():
         writer.put(key, value)
-    writer.commit(last=True)
+    writer.commit()
     assert records(tmp_path / "db") == values
