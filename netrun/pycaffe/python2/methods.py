@@ -142,6 +142,13 @@ def _is_of_bytes(encoding: str) -> bool:
     return encoding.lower() in _OF_BYTES
 
 
+def _of_text(owner: Any, name: str) -> Any:
+    """Get a method of text, which bytes have as well."""
+    if isinstance(owner, bytes):
+        owner = text(owner)
+    return getattr(owner, name)
+
+
 def _format(owner: Any, name: str) -> Any:
     if not isinstance(owner, str):
         return getattr(owner, name)
@@ -253,9 +260,30 @@ def _xreadlines(owner: Any, name: str) -> Any:
     return lambda: iter(owner)
 
 
+_TEXT = (
+    "count",
+    "endswith",
+    "find",
+    "index",
+    "isdigit",
+    "join",
+    "lower",
+    "lstrip",
+    "partition",
+    "rfind",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "upper",
+    "zfill",
+)
 METHODS: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(_RENAMED, _renamed),
     **dict.fromkeys(("keys", "values", "items"), _listed),
+    **dict.fromkeys(_TEXT, _of_text),
     **dict.fromkeys(("get", "put", "delete", "pop", "replace", "set_key", "set_range"), _of_bytes),
     **dict.fromkeys(("md5", "sha1", "sha224", "sha256", "sha512", "update"), _of_bytes),
     **dict.fromkeys(("unpack", "unpack_from", "compress", "decompress", "crc32"), _of_bytes),

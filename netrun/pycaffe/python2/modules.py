@@ -11,6 +11,7 @@ import json
 import math
 import os
 import pickle
+import random
 import string
 import subprocess
 import sys
@@ -231,6 +232,24 @@ def _nothing(*_: object) -> None:
     """What a call that Python 3 has no use for does."""
 
 
+class _Random(random.Random):
+    """Gives the numbers of Python 2's random for the same seed."""
+
+    def _randbelow(self, n: int) -> int:
+        return int(self.random() * n)
+
+    def seed(self, a: Any = None, version: int = 1) -> None:
+        """Seed with a number or text."""
+        super().seed(a, version)
+
+
+def _random_names() -> dict[str, Any]:
+    """The functions of the module random, of a generator that all files of Python 2 share."""
+    one = _Random()
+    named = [name for name in random.__all__ if hasattr(one, name)]
+    return {"Random": _Random, **{name: getattr(one, name) for name in named}}
+
+
 def _md5(name: str) -> dict[str, Any]:
     hashlib = importlib.import_module("hashlib")
     function = getattr(hashlib, {"sha": "sha1"}.get(name, name))
@@ -275,6 +294,7 @@ _OLD: dict[str, Callable[[], dict[str, Any]]] = {
     "md5": lambda: _md5("md5"),
     "os": lambda: {"fdopen": _fdopen, "getcwdu": os.getcwd},
     "pickle": _pickle_names,
+    "random": _random_names,
     "sets": lambda: {"ImmutableSet": frozenset, "Set": set},
     "sha": lambda: _md5("sha"),
     "string": _string_names,

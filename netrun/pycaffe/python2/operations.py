@@ -154,6 +154,36 @@ less, greater = ordered(operator.lt), ordered(operator.gt)
 at_most, at_least = ordered(operator.le), ordered(operator.ge)
 
 
+def equal(a: Any, b: Any) -> Any:
+    """Do `a == b`; bytes equal the text that they are."""
+    if isinstance(a, bytes) and isinstance(b, str):
+        a = text(a)
+    elif isinstance(a, str) and isinstance(b, bytes):
+        b = text(b)
+    return a == b
+
+
+def differ(a: Any, b: Any) -> Any:
+    """Do `a != b`."""
+    if isinstance(a, (str, bytes)) and isinstance(b, (str, bytes)):
+        return not equal(a, b)
+    return a != b
+
+
+def is_in(item: Any, values: Any) -> bool:
+    """Do `item in values`; bytes equal the text that they are."""
+    if isinstance(values, bytes) and isinstance(item, str):
+        return item in text(values)
+    if isinstance(item, bytes) and not isinstance(values, bytes):
+        return text(item) in values or (not isinstance(values, str) and item in values)
+    return item in values
+
+
+def is_not_in(item: Any, values: Any) -> bool:
+    """Do `item not in values`."""
+    return not is_in(item, values)
+
+
 def print_items(file: Any, *items: object, newline: bool = True) -> None:
     """Do `print >>file, a, b`; without a newline, the next print puts a space first."""
     if file is None:

@@ -12,10 +12,20 @@ from typing import TypeVar
 
 from netrun.pycaffe.python2.leaks import leaking
 from netrun.pycaffe.python2.methods import METHODS
+from netrun.pycaffe.python2.scopes import mend
 from netrun.pycaffe.python2.syntax import RAISE
 
 _Node = TypeVar("_Node", bound=ast.AST)
-_ORDER = {ast.Lt: "lt", ast.Gt: "gt", ast.LtE: "le", ast.GtE: "ge"}
+_COMPARED: dict[type[ast.cmpop], str] = {
+    ast.Lt: "lt",
+    ast.Gt: "gt",
+    ast.LtE: "le",
+    ast.GtE: "ge",
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+    ast.In: "in",
+    ast.NotIn: "not_in",
+}
 _WRAPPED = {"str": "str", "exec": "code", "eval": "expression"}
 _KEPT = "__python2_error_{}__"
 
@@ -32,6 +42,7 @@ def give_meaning(tree: ast.Module, targets: dict[str, str], *, division: bool) -
     division: whether the file imports division from __future__.
     """
     leaking(tree)
+    mend(tree)
     _Pass(targets, division).visit(tree)
     for node in ast.walk(tree):
         _without_columns(node)
@@ -87,8 +98,10 @@ class _Pass(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
-        name = _ORDER.get(type(node.ops[0]))
+        name = _COMPARED.get(type(node.ops[0]))
         if name is None or len(node.ops) > 1:
+            return node
+        if name in ("eq", "ne") and (_is_number(node.left) or _is_number(node.comparators[0])):
             return node
         return _call(name, node, node.left, node.comparators[0])
 
@@ -186,6 +199,11 @@ def _is_float(node: ast.expr) -> bool:
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Name) and node.func.id == "float"
     return isinstance(node, ast.Constant) and isinstance(node.value, (float, complex))
+
+
+def _is_number(node: ast.expr) -> bool:
+    """Whether an expression is a number, True, False or None."""
+    return isinstance(node, ast.Constant) and not isinstance(node.value, (str, bytes))
 
 
 def _is_text_or_float(node: ast.expr) -> bool:

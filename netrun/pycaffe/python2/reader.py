@@ -76,14 +76,16 @@ def _is_new(path: str) -> bool:
 def _why(source: str, path: str) -> str:
     """Say what makes a source one of Python 2, or ""."""
     try:
-        return marks.mark(ast.parse(source, path))
+        tree = ast.parse(source, path)
+        compile(source, path, "exec", dont_inherit=True)
+        return marks.mark(tree)
     except (ValueError, RecursionError):  # null bytes, or nested too deep
         return ""
     except SyntaxError as error:
         refused = error
     try:
-        rewritten = rewrite(source)
-        tree = ast.parse(rewritten.text, path)
+        tree = ast.parse(rewrite(source).text, path)
+        _compiled(source, path, "exec")
     except SyntaxError as error:
         _blame_later(error, refused, source)
         return ""
@@ -96,7 +98,7 @@ def _what(refused: SyntaxError) -> str:
     """Name the mark of Python 2 that Python 3 refuses, in its own words where they say it."""
     line = (refused.text or "").strip()
     for word in ("print", "exec", "raise", "except"):
-        if line.startswith(word):
+        if line.startswith(word) or f"'{word}'" in str(refused.msg):
             return f"{word} statement"
     return str(refused.msg)
 

@@ -218,6 +218,32 @@ CASES = {
             "True True True",
         ],
     ),
+    "random numbers for a seed": (
+        "import random\n"
+        "random.seed(5); x = range(10); random.shuffle(x); print x, random.choice(x)\n"
+        "print random.randint(1, 100), random.sample(range(100), 3), random.randrange(0, 50, 3)\n"
+        "random.seed('abc'); print random.random(), random.Random(3).randint(0, 9)",
+        ["[3, 2, 1, 0, 5, 4, 7, 8, 9, 6] 7", "91 [11, 46, 24] 27", "0.0963937497877 2"],
+    ),
+    "generators end by StopIteration": (
+        "def g(n):\n    'doc'\n    for i in range(5):\n"
+        "        if i == n: raise StopIteration\n        yield i\n"
+        "def h(it):\n    while 1: yield it.next() * 2\n"
+        "print list(g(3)), list(h(iter([1, 2]))), g.__doc__",
+        ["[0, 1, 2] [2, 4] doc"],
+    ),
+    "global and import * inside a function": (
+        "count = 0\ndef f():\n    count = 5\n    if 1:\n        global count\n    return count\n"
+        "def g():\n    from math import *\n    return floor(2.5), pi > 3\n"
+        "args = 1\nglobal args\nprint f(), count, g(), args",
+        ["5 5 (2.0, True) 1"],
+    ),
+    "bytes and text are one": (
+        "open('b', 'wb').write('RIFF1234'); d = open('b', 'rb').read()\n"
+        "print d[:4] == 'RIFF', d != 'R', d.startswith('RI'), d.split('1')[0], 'FF' in d, d\n"
+        "print b'a' == 'a', b'a' in ['a'], b'a' not in ['a'], '%s' % b'x', '{}'.format(b'y')",
+        ["True True True RIFF True RIFF1234", "True True False x y"],
+    ),
     "files": (
         "import csv, os, pickle, subprocess, hashlib\n"
         "open('t', 'w').write('a\\r\\nb\\rc\\n'); print repr(open('t').read())\n"
