@@ -20,7 +20,7 @@ from caffe_ir import text
 from caffe_ir.phase import filter_net
 from caffe_ir.splits import insert_splits
 from data_prep.cli import main as data_prep
-from tests.support import CAFFE, ROOT, needs_caffe
+from tests.support import CAFFE, ROOT, caffe_environment, needs_caffe
 from tests.test_run import environment
 
 pytestmark = [pytest.mark.caffe, needs_caffe]
@@ -32,6 +32,11 @@ NETS = [
     if path.stem in ("train", "test", "deploy") and 'type: "Python"' not in path.read_text()
 ]
 ENGINES = {"caffe": [str(CAFFE)], "netrun": [sys.executable, "-m", "netrun"]}
+PYTHON_LAYERS = ROOT / "netgen/python_layers"
+MODULES = {
+    "caffe": [PYTHON_LAYERS, CAFFE.parents[2] / "python"],
+    "netrun": [ROOT, PYTHON_LAYERS],
+}
 BATCH = 4
 
 
@@ -64,11 +69,11 @@ def log_of(engine: str, folder: Path, solver: pb.SolverParameter, *flags: str) -
     """Run `ENGINE train` in the folder; what it says."""
     text.write(solver, folder / "solver.prototxt")
     command = [*ENGINES[engine], "train", "--solver=solver.prototxt", *flags]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "GLOG_logtostderr": "1"}
+    modules = os.pathsep.join(map(str, MODULES[engine]))
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment,
+        env=caffe_environment(PYTHONPATH=modules, GLOG_logtostderr="1"),
         capture_output=True,
         text=True,
         timeout=600,
@@ -124,18 +129,11 @@ def test_caffe_loads(net: Path, folder: Path) -> None:
     assert said == list(ends)
 
 
-@pytest.fixture(scope="module")
-def plain(folder: Path) -> Path:
-    """fssd_tiny_shapes without random augmentation, in two forms, and weights for both.
-
-    The forms are train.prototxt and smooth.prototxt, which has no kinks. Where a ReLU's input,
-    or the difference of two candidates of a maximum, is next to nothing, rounding decides where
-    gradients go, and a step multiplies the engines' difference. ELU and averages in their place
-    leave what the test is about.
-    """
-    net = text.read_net(ROOT / "prototxt/fssd_tiny_shapes/train.prototxt")
+def without_chance(zoo_id: str, folder: Path) -> pb.NetParameter:
+    """Return the committed train net without random augmentation, at a small batch."""
+    net = text.read_net(ROOT / "prototxt" / zoo_id / "train.prototxt")
     data = net.layer[0]
-    for field in ("mirror", "distort_param"):
+    for field in ("mirror", "distort_param", "expand_param"):
         data.transform_param.ClearField(field)
     del data.transform_param.resize_param.interp_mode[1:]
     # What Caffe samples, it codes as JPEG once more.
@@ -145,15 +143,35 @@ def plain(folder: Path) -> Path:
     data.annotated_data_param.label_map_file = str(
         folder / data.annotated_data_param.label_map_file
     )
-    text.write(net, folder / "train.prototxt")
-    initial = netrun.Net(net, netrun.TRAIN, seed=1)
-    initial.save(folder / "initial.caffemodel")
-    initial.close()
+    return net
+
+
+def smooth(net: pb.NetParameter) -> pb.NetParameter:
+    """Replace ReLU by ELU and the maximum by the average: no kinks are left.
+
+    Where a ReLU's input, or the difference of two candidates of a maximum, is next to nothing,
+    rounding decides where gradients go, and a step multiplies the engines' difference.
+    """
     for layer in net.layer:
         layer.type = "ELU" if layer.type == "ReLU" else layer.type
         if layer.type == "Pooling":
             layer.pooling_param.pool = pb.PoolingParameter.AVE
-    text.write(net, folder / "smooth.prototxt")
+    return net
+
+
+def save_initial_weights(net: pb.NetParameter, file: Path) -> None:
+    initial = netrun.Net(net, netrun.TRAIN, seed=1)
+    initial.save(file)
+    initial.close()
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> Path:
+    """fssd_tiny_shapes without chance, as train.prototxt and smooth.prototxt, and their weights."""
+    net = without_chance("fssd_tiny_shapes", folder)
+    text.write(net, folder / "train.prototxt")
+    save_initial_weights(net, folder / "initial.caffemodel")
+    text.write(smooth(net), folder / "smooth.prototxt")
     return folder
 
 
@@ -161,6 +179,21 @@ def steps(net: str, prefix: str, count: int, **fields: object) -> pb.SolverParam
     """Steps whose every loss is shown."""
     own = {"base_lr": 1e-3, "display": 1, "average_loss": 1, "max_iter": count}
     return solver_of("fssd_tiny_shapes", train_net=net, snapshot_prefix=prefix, **own, **fields)
+
+
+def test_a_python_layer_trains_alike(folder: Path) -> None:
+    """PPN's focal loss and its gradient, in Caffe's Python and in netrun's."""
+    net = smooth(without_chance("ppn300_coco", folder))
+    assert "Python" in {layer.type for layer in net.layer}
+    text.write(net, folder / "ppn.prototxt")
+    save_initial_weights(net, folder / "ppn.caffemodel")
+    found = {
+        e: train(e, folder, steps("ppn.prototxt", f"ppn_{e}", 2), "--weights=ppn.caffemodel")
+        for e in ENGINES
+    }
+    assert list(found["netrun"]) == list(found["caffe"]) == [0, 1, 2]
+    assert found["netrun"] == pytest.approx(found["caffe"], rel=1e-4)
+    assert abs(found["caffe"][2] / found["caffe"][0] - 1) > 1e-2, "the steps do not show"
 
 
 def test_same_loss_of_the_net_as_it_is(plain: Path) -> None:
