@@ -12,15 +12,15 @@ from ssd_common.errors import CaffeError
 
 
 def refuse_own_files(source: Source) -> None:
-    """Refuse a data set that takes class names from a file outside its folder, links followed.
+    """Refuse a data set that takes its own files from outside its folder, links followed.
 
+    These are its file of class names, and files with the annotations of many images, which are read
+    before any item is.
     Raises CaffeError with the file.
     """
-    for file in getattr(source, "own_files", ()):
+    for file, reason in getattr(source, "own_files", {}).items():
         if not _is_below(source.root, file, os.path.realpath):
-            what = "the data set names it for its classes"
-            remedy = "--names takes it, --confine does not"
-            raise CaffeError(f"{file}: is outside {source.root}; {what}: {remedy}")
+            raise CaffeError(f"{file}: is outside {source.root}; {reason}")
 
 
 def elsewhere(source: Source, file: str) -> Fault | None:

@@ -72,6 +72,13 @@ class Bundle:
             return {self.split_of(self._only): self._only}
         return {self.split_of(path): path for path in self.candidates()}
 
+    @property
+    def own_files(self) -> dict[Path, str]:
+        """The annotation files that the folder has, by a link perhaps, and what that means."""
+        if self._only:
+            return {}
+        return dict.fromkeys(self.files().values(), "a link of the data set leads there")
+
     def sets(self) -> list[str]:
         """Return names of the annotation files, and of the splits that several make up.
 

@@ -20,7 +20,7 @@ from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.labelstudio_tasks import Region, Task, read_task
 from data_prep.sources.outlines import Box
 from data_prep.sources.picture import LeftOut, Picture, Shape, numbers
-from data_prep.sources.source import Remark
+from data_prep.sources.source import Annotation, Item, Remark
 from ssd_common.errors import ParseError
 
 # Label Studio puts this before the names of images that are uploaded.
@@ -84,21 +84,26 @@ class LabelStudio(Album):
         for number, line in task.others:
             message = f"{number} of the annotations by others or older: left out"
             found.remarks.append(Remark("superseded", line, message))
-        size = task.size
-        if not all(size) and task.regions:
-            size = self._size_of(image, finder)
-        for index, region in enumerate(task.regions):
-            for label in region.labels or [self._class_name or ""]:
-                read = functools.partial(self._shape, label=label, size=size)
-                found.take(read, region, region.line, f"region {index}")
+        if all(task.size):
+            self._take(found, task.regions, task.size)
+        else:
+            found.waiting = [list(region) for region in task.regions]
         return found
 
-    def _size_of(self, image: str, finder: Finder) -> tuple[int, int]:
-        """Return width and height of an image's file (pixels), (0, 0) where it cannot be read."""
-        try:
-            return image_lists.size_of(self.root / finder.find(image).image)
-        except ValueError:
-            return 0, 0
+    def _take(self, found: Picture, regions: list[Region], size: tuple[int, int]) -> None:
+        """Add the shapes of regions to a picture. size: of the image (pixels)."""
+        for index, region in enumerate(regions):
+            for label in dict.fromkeys(region.labels) or [self._class_name or ""]:
+                read = functools.partial(self._shape, label=label, size=size)
+                found.take(read, region, region.line, f"region {index}")
+
+    def read(self, item: Item) -> Annotation:
+        """Return the annotation of an image. Raises ParseError with the line of what is wrong."""
+        found = Picture.unpack(item.content or "")
+        if found.waiting:
+            size = image_lists.size_of(self.root / item.image)
+            self._take(found, [Region(*row) for row in found.waiting], size)
+        return found.annotation(self.file(item), item.image)
 
     def _shape(self, region: Region, label: str, size: tuple[int, int]) -> Shape | LeftOut:
         """Return the shape of a region. size: of the image (pixels). Raises ValueError."""

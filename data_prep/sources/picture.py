@@ -55,6 +55,8 @@ class Picture:
     name: the image as the file names it.
     line: where the file begins to speak of it, from 1.
     width, height: of the image (pixels), 0 where the file does not say.
+    waiting: rows whose shapes need the size of the image itself, as JSON has them; the format's
+      `read` takes them.
     """
 
     def __init__(self, name: str, line: int = 1, width: int = 0, height: int = 0) -> None:
@@ -65,6 +67,7 @@ class Picture:
         self.objects: list[Object] = []
         self.remarks: list[Remark] = []
         self.errors: list[tuple[int, str]] = []
+        self.waiting: list[Any] = []
 
     def take(
         self,
@@ -107,6 +110,7 @@ class Picture:
         self.objects += other.objects
         self.remarks += other.remarks
         self.errors += other.errors
+        self.waiting += other.waiting
         message = f"'{fields.excerpt(other.name)}' is also at line {self.line}"
         self.remarks.append(Remark("merged", other.line, message))
 
@@ -120,17 +124,19 @@ class Picture:
             self.objects,
             self.remarks,
             self.errors,
+            self.waiting,
         )
         return json.dumps(values, separators=(",", ":"))
 
     @classmethod
     def unpack(cls, text: str) -> Picture:
         """Return the picture that pack wrote."""
-        name, line, width, height, objects, remarks, errors = json.loads(text)
+        name, line, width, height, objects, remarks, errors, waiting = json.loads(text)
         found = cls(name, line, width, height)
         found.objects = [Object(*values) for values in objects]
         found.remarks = [Remark(*values) for values in remarks]
         found.errors = [(number, message) for number, message in errors]
+        found.waiting = waiting
         return found
 
     def annotation(self, file: str, image: str = "") -> Annotation:

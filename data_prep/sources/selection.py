@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -151,9 +151,9 @@ class Selection:
         return {}
 
     @property
-    def own_files(self) -> Iterable[Path]:
+    def own_files(self) -> Mapping[Path, str]:
         """The data set's own, where its kind has any."""
-        return getattr(self._source, "own_files", ())
+        return getattr(self._source, "own_files", {})
 
     def sets(self) -> list[str]:
         """Return names of the data set's own lists."""

@@ -38,11 +38,12 @@ class Yolo:
         self._names_given = names_file is not None
 
     @property
-    def own_files(self) -> list[Path]:
-        """The file of class names that the folder itself has or names."""
+    def own_files(self) -> dict[Path, str]:
+        """The file of class names that the folder itself has or names, and what it is for."""
         if self._names_given:
-            return []
-        return [self._names.file]
+            return {}
+        reason = "the data set names it for its classes: --names takes it, --confine does not"
+        return {self._names.file: reason}
 
     @property
     def classes(self) -> list[str]:

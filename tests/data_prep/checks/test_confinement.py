@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -49,7 +50,48 @@ def said(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return capsys.readouterr().out
 
 
+CVAT = "".join(
+    f'<image name="{name}" width="64" height="48"><box label="cat" xtl="4" ytl="5" xbr="20"'
+    ' ybr="25"/></image>'
+    for name in ("a.png", "../out/x.png")
+)
+COORDINATES = {"x": 12, "y": 15, "width": 16, "height": 20}
+CREATEML = [
+    {"image": name, "annotations": [{"label": "cat", "coordinates": COORDINATES}]}
+    for name in ("a.png", "../out/x.png")
+]
+LABELSTUDIO = [
+    {
+        "data": {"image": name},
+        "annotations": [{"result": [{"value": {**COORDINATES, "rectanglelabels": ["cat"]}}]}],
+    }
+    for name in ("a.png", "../out/x.png")
+]
+LABELME = {"shapes": [{"label": "cat", "points": [[4, 5], [20, 25]], "shape_type": "rectangle"}]}
+VIA = {
+    name: {
+        "filename": name,
+        "regions": [
+            {
+                "shape_attributes": {"name": "rect", "x": 4, "y": 5, "width": 16, "height": 20},
+                "region_attributes": {"class": "cat"},
+            }
+        ],
+    }
+    for name in ("a.png", "../out/x.png")
+}
 SETS = {
+    "cvat": ({"annotations.xml": f"<annotations>{CVAT}</annotations>"}, ""),
+    "createml": ({"a.json": json.dumps(CREATEML)}, ""),
+    "labelstudio": ({"a.json": json.dumps(LABELSTUDIO)}, "--class cat"),
+    "labelme": (
+        {
+            "a.json": json.dumps(LABELME | {"imagePath": "a.png"}),
+            "b.json": json.dumps(LABELME | {"imagePath": "../out/x.png"}),
+        },
+        "",
+    ),
+    "via": ({"a.json": json.dumps(VIA)}, ""),
     "voc": ({"a.xml": XML, "list": "a.png a.xml\n../out/x.png ../out/x.xml\n"}, "--list set/list"),
     "csv": ({"boxes.csv": f"{TABLE}../out/x.png,{ROW}\n"}, ""),
     "yolo": (
@@ -113,5 +155,22 @@ def test_a_table_may_be_elsewhere_where_the_user_names_it_but_not_by_a_link(
     assert "nothing is wrong" in said(capsys, "csv", "set", "--list", "elsewhere.csv", "--confine")
     Path("set/boxes.csv").symlink_to("../elsewhere.csv")
     assert "nothing is wrong" in said(capsys, "csv", "set")
-    report = said(capsys, "csv", "set", "--confine")
-    assert "set/boxes.csv: is outside set" in report
+    for flags in ("", "--classes cat"):
+        report = said(capsys, "csv", "set", *flags.split(), "--confine")
+        assert "set/boxes.csv: is outside set; a link of the data set leads there" in report
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("widerface", "wider_face_train_bbx_gt.txt"), ("csv", "a.csv"), ("coco", "a.json")],
+)
+def test_a_file_that_a_link_leads_to_is_not_read(
+    kind: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A message could quote its first line."""
+    write("secret", "hunter2,x,hunter2\n")
+    Path("set").mkdir()
+    Path("set", name).symlink_to("../secret")
+    assert f"set/{name}:1" in said(capsys, kind, "set")
+    report = said(capsys, kind, "set", "--confine").strip()
+    assert report == f"set/{name}: is outside set; a link of the data set leads there"

@@ -76,6 +76,9 @@ def test_the_size_is_the_images_where_the_export_does_not_say_it(root: Path) -> 
         del one[key]
     source = open_source("labelstudio", write(root, task(one)))
     assert read(source) == {"0.jpg": [("car", False, 16, 24, 32, 36)]}
+    turned = one | {"value": one["value"] | {"rotation": 360}}
+    source = open_source("labelstudio", write(root, task(turned, one)))
+    assert read(source) == {"0.jpg": [("car", False, 16, 24, 32, 36)]}
     source = open_source("labelstudio", write(root, task(one, image="gone.jpg")))
     fault = said(lambda: [source.read(item) for item in source.items()])
     assert fault.endswith("no original_width and original_height, and the image cannot be read")
