@@ -8,33 +8,40 @@ from typing import Any
 from netrun.pycaffe.python2.text import data, text
 
 
-class File(io.TextIOWrapper):
+class _Closing:
+    """A file that closes when nobody has it any more, which Python 2's scripts count on."""
+
+    softspace = 0
+
+    def __del__(self) -> None:
+        self.close()  # type: ignore[attr-defined]
+
+
+class File(_Closing, io.TextIOWrapper):
     """An open file of text: UTF-8, where other bytes come through unharmed.
 
     Lines end in a line feed alone, unless the mode has U.
     """
-
-    softspace = 0
 
     def write(self, value: Any) -> int:
         """Write text or bytes."""
         return super().write(text(value))
 
 
-class _Writer(io.BufferedWriter):
-    """An open file of bytes that takes text, too."""
+class _Reader(_Closing, io.BufferedReader):
+    """An open file of bytes, read."""
 
-    softspace = 0
+
+class _Writer(_Closing, io.BufferedWriter):
+    """An open file of bytes that takes text, too."""
 
     def write(self, value: Any) -> int:
         """Write text or bytes."""
         return super().write(data(value))
 
 
-class _Both(io.BufferedRandom):
+class _Both(_Closing, io.BufferedRandom):
     """An open file of bytes, read and written."""
-
-    softspace = 0
 
     def write(self, value: Any) -> int:
         """Write text or bytes."""
@@ -70,7 +77,7 @@ def _buffered(raw: io.FileIO, mode: str) -> Any:
     if "+" in mode:
         return _Both(raw)
     if mode[0] == "r":
-        return io.BufferedReader(raw)
+        return _Reader(raw)
     return _Writer(raw)
 
 

@@ -7,12 +7,14 @@ import codecs
 import functools
 import hashlib
 import io
+import socket
 import struct
 import zlib
 from collections.abc import Callable, ItemsView, KeysView, ValuesView
 from types import ModuleType
 from typing import Any
 
+import lmdb
 import numpy as np
 
 from netrun.pycaffe.python2.operations import compare, formatted
@@ -21,7 +23,8 @@ from netrun.pycaffe.python2.text import data, text
 # Modules and types whose functions take bytes.
 _TAKE_BYTES = (binascii, hashlib, struct, zlib)
 _OF_BYTES = ("hex", "base64", "zlib", "zip", "bz2", "uu", "hex_codec", "base64_codec")
-_TYPES_TAKE_BYTES = ("lmdb", "_hashlib", "_md5", "_sha", "google", "_struct", "_socket", "socket")
+_TYPES_TAKE_BYTES = (lmdb.Transaction, lmdb.Cursor, socket.socket, struct.Struct)
+_HASHES = ("_hashlib", "_md5", "_sha1", "_sha2")
 _RENAMED = {
     "func_closure": "__closure__",
     "func_code": "__code__",
@@ -192,7 +195,7 @@ def _of_bytes(owner: Any, name: str) -> Any:
     if isinstance(owner, ModuleType):
         takes = real(owner) in _TAKE_BYTES
     else:
-        takes = type(owner).__module__.split(".")[0] in _TYPES_TAKE_BYTES
+        takes = isinstance(owner, _TYPES_TAKE_BYTES) or type(owner).__module__ in _HASHES
     if takes:
         return _encoding(method, first=real(owner) is struct)
     return method

@@ -178,12 +178,6 @@ def _reload(module: ModuleType) -> ModuleType:
     return importlib.reload(real(module))
 
 
-def _input(prompt: str = "") -> Any:
-    """Read an expression, and evaluate it where the call stands."""
-    frame = sys._getframe(1)
-    return eval(builtins.input(prompt), frame.f_globals, frame.f_locals)
-
-
 MODULE = ModuleType("__builtin__")
 vars(MODULE).update(vars(builtins))
 vars(MODULE).update(
@@ -198,7 +192,6 @@ vars(MODULE).update(
         "filter": _filter,
         "getattr": _getattr,
         "hasattr": _hasattr,
-        "input": _input,
         "intern": sys.intern,
         "isinstance": _isinstance,
         "long": int,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import os
+import sys
 import tokenize
 import warnings
 from types import CodeType
@@ -138,6 +139,12 @@ def _dynamic(mode: str) -> Any:
     return compiled
 
 
+def _input(prompt: str = "") -> Any:
+    """Read an expression, and evaluate it where the call stands."""
+    frame = sys._getframe(1)
+    return eval(_dynamic("eval")(input(prompt)), frame.f_globals, frame.f_locals)
+
+
 def _file(path: str) -> CodeType:
     """Compile the file that Python 2 code gives to execfile."""
     with open(path, "rb") as file:
@@ -147,6 +154,7 @@ def _file(path: str) -> CodeType:
 
 vars(names.MODULE).update(
     {
+        "input": _input,
         helper("code"): _dynamic("exec"),
         helper("expression"): _dynamic("eval"),
         helper("file"): _file,

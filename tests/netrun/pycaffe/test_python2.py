@@ -273,7 +273,6 @@ CASES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize(("lines", "said"), CASES.values(), ids=CASES)
 def test_python_2_prints_this(run: Run, lines: str, said: list[str]) -> None:
     assert run(lines) == said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from pathlib import Path
@@ -68,15 +69,23 @@ def test_no_marks_of_python_2(lines: str) -> None:
     assert reader.code(lines, "script.py") is None
 
 
-def call(lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+def call(lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     """Run these lines by `netrun python` in this folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     Path("script.py").write_text(lines)
-    monkeypatch.setattr(sys, "argv", ["netrun", "python", "script.py"])
-    return entry()
+    monkeypatch.setattr(sys, "argv", ["netrun", "python", *(words or ["script.py"])])
+    try:
+        return entry()
+    finally:
+        forget_modules(tmp_path)
+
+
+def forget_modules(folder: Path) -> None:
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(folder)):
+            del sys.modules[name]
 
 
 def test_each_file_is_read_by_itself(
@@ -93,6 +102,55 @@ def test_each_file_is_read_by_itself(
     assert said.err.count("is read as Python 2") == 1
     assert "old_one.py is read as Python 2 (line 2: print statement)" in said.err
     assert "new_one.py has no mark of Python 2, so in line 1 7 / 2 is 3.5" in said.err
+
+
+def test_a_module_that_runs_as_the_main_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = tmp_path / "package_m"
+    package.mkdir()
+    (package / "__init__.py").write_text("print 'package'")
+    (package / "__main__.py").write_text(
+        "import sys, beside_m\nprint __name__, sys.argv[1:], 7 / 2"
+    )
+    (package / "beside_m.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert call("", tmp_path, monkeypatch, "-m", "package_m", "x") == 0
+    assert capsys.readouterr().out.splitlines() == ["package", "__main__ ['x'] 3"]
+
+
+LMDB = """
+import caffe, lmdb
+from caffe.proto import caffe_pb2
+
+env = lmdb.open('db', map_size=10 ** 7)
+with env.begin(write=True) as txn:
+    for i in range(3):
+        datum = caffe_pb2.Datum(label=i / 2)
+        key = '{:08}'.format(i)
+        txn.put(key.encode('ascii'), datum.SerializeToString())
+        txn.put('x' + key, 'text')
+with env.begin() as txn:
+    print txn.get('x00000001') == 'text', txn.get('none')
+    for key, value in txn.cursor():
+        if not key.startswith('x'):
+            datum.ParseFromString(value)
+            print key, datum.label
+open('datum', 'w').write(datum.SerializeToString())
+print caffe_pb2.Datum.FromString(open('datum').read()) == datum, input('> '), raw_input()
+"""
+
+
+def test_databases_and_messages_take_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("9 / 2\nline\n"))
+    assert call(LMDB, tmp_path, monkeypatch) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "True None",
+        *("00000000 0", "00000001 0", "00000002 1"),
+        "> True 4 line",
+    ]
 
 
 def test_a_package_of_python_2_imports_its_own_modules_first(
@@ -177,7 +235,6 @@ def test_a_python_layer_and_the_module_beside_it(
     (tmp_path / "old_layer.py").write_text(OLD_LAYER)
     (tmp_path / "old_helper.py").write_text("print 1\ndef half(n):\n    return n / (3 - n / 2)\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     net = netrun.Net(
         text.parse(
             'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 5 } } }\n'
@@ -191,3 +248,4 @@ def test_a_python_layer_and_the_module_beside_it(
     net.blobs["x"].reshape(6)
     with pytest.raises(CaffeError, match=r"Half\.forward failed at .*old_helper\.py:3: ZeroDiv"):
         net.forward()
+    forget_modules(tmp_path)
