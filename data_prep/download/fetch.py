@@ -5,7 +5,6 @@ An interrupted download continues where it stopped, and checksums decide whether
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from data_prep.build.claimed import claimed
 from data_prep.download.archives import Archive, archives_of
 from data_prep.download.resuming import Interrupted, Resuming
 from data_prep.download.unpack import unpack
+from ssd_common.durable import make_folder
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike, clear_leftovers, write_atomic
 from ssd_common.locks import Busy
@@ -23,7 +23,6 @@ from ssd_common.locks import Busy
 STATE = ".data_prep_fetch"
 ATTEMPTS = 5  # tries in a row without a byte; then it gives up
 PAUSE = 2.0  # seconds after a try that brought bytes; each try without any doubles it
-pooch.get_logger().setLevel("ERROR")
 
 
 class NotFetched(CaffeError):
@@ -96,13 +95,12 @@ def fetch_archive(
     done = state / f"{archive.file}.done"
     if done.is_file():
         return False
-    with claimed(folder / archive.file):
+    with claimed(folder / archive.file, folder / f"{archive.file}.part.tag"):
         if done.is_file():  # since a moment ago
             return False
-        state.mkdir(exist_ok=True)
+        make_folder(state)
         clear_leftovers(state, lambda name: name.startswith(f"{archive.file}."))
         _fetch_claimed(archive, folder, mirror, keep)
-        write_atomic(done, "")
         return True
 
 
@@ -114,13 +112,16 @@ def _fetch_claimed(archive: Archive, folder: Path, mirror: str | None, keep: boo
     checksum = archive.checksum
     if not checksum and recorded.is_file():
         checksum = recorded.read_text(encoding="utf-8").strip()
+    download = Resuming(path, archive.size, attempts=ATTEMPTS, pause=PAUSE)
     if not path.is_file():
-        _download(archive, checksum, path, _addresses(archive, mirror))
+        _download(download, checksum, _addresses(archive, mirror))
     elif fault := _checksum_fault(path, checksum):
         raise CaffeError(f"{path}: {fault}; remove it, and it is downloaded")
     if not archive.checksum and not recorded.is_file():
         write_atomic(recorded, f"sha256:{pooch.file_hash(str(path), 'sha256')}\n")
     unpack(path, folder / archive.into, flat=archive.flat)
+    write_atomic(state / f"{archive.file}.done", "")
+    download.drop()
     if not keep:
         path.unlink()
 
@@ -157,41 +158,36 @@ def _checksum_fault(path: Path, checksum: str | None) -> str | None:
     return f"its {algorithm} is {found}, but should be {expected}: cut short, or another file"
 
 
-def _download(archive: Archive, checksum: str | None, path: Path, urls: list[str]) -> None:
-    """Download an archive to path, from the first of the urls that has it.
-
-    pooch writes to a folder of its own, as it leaves an empty file there when it is killed.
-    """
-    own = path.with_name(f".{path.name}.tmp")
-    shutil.rmtree(own, ignore_errors=True)
-    try:
-        own.mkdir()
-        _download_to(own, archive, checksum, path, urls)
-        (own / path.name).replace(path)
-    except OSError as error:
-        raise CaffeError(f"{path}: cannot write: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(own, ignore_errors=True)
-
-
-def _download_to(
-    folder: Path, archive: Archive, checksum: str | None, path: Path, urls: list[str]
-) -> None:
-    """Download an archive to a folder, and keep what is there of it beside path."""
-    reason = f"{archive.file}: not to be had without registering"
-    downloader = Resuming(path, archive.size, attempts=ATTEMPTS, pause=PAUSE)
+def _download(download: Resuming, checksum: str | None, urls: list[str]) -> None:
+    """Download a file from the first of the urls that has it."""
+    reason = f"{download.path.name}: not to be had without registering"
+    if checksum is None:
+        download.drop()  # nothing would tell whether a part is damaged
     for url in urls:
         try:
-            pooch.retrieve(
-                url,
-                checksum,
-                fname=path.name,
-                path=str(folder),
-                downloader=downloader,
-            )
-            return
+            if _whole(download, url, checksum):
+                download.keep()
+                return
         except Interrupted as error:
             reason = str(error)
-        except ValueError:  # pooch: another checksum
+        else:
+            download.drop()
             reason = f"{url}: not the file that it should be ({checksum}); it was removed"
     raise CaffeError(reason)
+
+
+def _whole(download: Resuming, url: str, checksum: str | None) -> bool:
+    """Download a file, and tell whether it has this checksum.
+
+    A power cut may have damaged the part that an earlier run left, so a file with another checksum
+    is downloaded from its start.
+    """
+    continued = download.has_part
+    download.read(url)
+    if not _checksum_fault(download.part, checksum):
+        return True
+    if not continued:
+        return False
+    download.drop()
+    download.read(url)
+    return not _checksum_fault(download.part, checksum)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import requests
 from tqdm import tqdm
 
 from data_prep.download.network_errors import plain_words
+from ssd_common.durable import sync_file, sync_folder
 from ssd_common.errors import CaffeError
+from ssd_common.files import write_atomic
 
 CHUNK = 1 << 16  # bytes; a connection that breaks off loses at most one chunk
 TIMEOUT = 30.0  # seconds without a byte
@@ -34,33 +35,58 @@ class Interrupted(CaffeError):
 
 
 class Resuming:
-    """A downloader for pooch that continues where an earlier one stopped.
+    """A download that continues where an earlier one stopped.
 
     It keeps its bytes in `path.part`, and beside it the server's tag of the file.
 
-    path: the file to download.
+    path: the file to download; it appears with `keep`.
     size: its bytes, 0 where they are not known.
     attempts: tries in a row without a byte before it gives up.
     pause: seconds after a try that brought bytes; each try without any doubles it.
     """
 
     def __init__(self, path: Path, size: int, *, attempts: int, pause: float) -> None:
+        self.path = path
         self.part = path.with_name(f"{path.name}.part")
         self.tag = path.with_name(f"{path.name}.part.tag")
         self.size = size
         self.attempts = attempts
         self.pause = pause
 
-    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
-        """Download url to output_file, as pooch asks.
+    @property
+    def has_part(self) -> bool:
+        """Whether some of the file is there."""
+        return self.part.is_file() and self.part.stat().st_size > 0
 
-        Raises CaffeError where the disk lacks space.
+    def read(self, url: str) -> None:
+        """Download what is missing of the file from url.
+
+        Raises Interrupted where it cannot be had now, CaffeError where the disk lacks space.
         """
-        with self.part.open("ab") as file:
-            self._check_space(file.tell())
-            self._read_with_retries(url, file)
-        os.replace(self.part, output_file)
-        self.tag.unlink(missing_ok=True)
+        try:
+            with self.part.open("ab") as file:
+                self._check_space(file.tell())
+                self._read_with_retries(url, file)
+        except OSError as error:
+            raise CaffeError(f"{self.part}: cannot write: {error.strerror or error}") from None
+
+    def keep(self) -> None:
+        """Give the file its name, once its bytes are on the disk. Raises CaffeError."""
+        try:
+            sync_file(self.part)
+            self.part.replace(self.path)
+            self.tag.unlink(missing_ok=True)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise CaffeError(f"{self.path}: cannot write: {error.strerror}") from None
+
+    def drop(self) -> None:
+        """Remove what has come of the file. Raises CaffeError."""
+        try:
+            self.part.unlink(missing_ok=True)
+            self.tag.unlink(missing_ok=True)
+        except OSError as error:
+            raise CaffeError(f"{self.part}: cannot remove: {error.strerror}") from None
 
     def _check_space(self, have: int) -> None:
         """Raise CaffeError where the disk lacks space for the archive and its unpacked files.
@@ -140,7 +166,7 @@ class Resuming:
 
     def _keep_tag(self, tag: str | None) -> None:
         if tag and not tag.startswith("W/"):  # a weak tag does not promise the same bytes
-            self.tag.write_text(tag, encoding="utf-8")
+            write_atomic(self.tag, tag)
         else:
             self.tag.unlink(missing_ok=True)
 

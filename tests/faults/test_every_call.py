@@ -7,6 +7,8 @@ resumes, must come to the same end as if nothing had happened.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.faults import data, nets, training
@@ -24,15 +26,19 @@ SCENARIOS = (
 )
 
 
-@pytest.fixture(scope="module", params=SCENARIOS, ids=lambda f: f.__name__)
+@pytest.fixture(scope="module", params=[*SCENARIOS, data.fetched], ids=lambda f: f.__name__)
 def trial(
     request: pytest.FixtureRequest,
     runner: Runner,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Trial:
+) -> Iterator[Trial]:
     """A command that has run without a fault."""
     folder = tmp_path_factory.mktemp("trial") / "run"
-    return Trial(request.param(runner), runner, folder)
+    if request.param is data.fetched:
+        with data.fetched() as scenario:
+            yield Trial(scenario, runner, folder)
+    else:
+        yield Trial(request.param(runner), runner, folder)
 
 
 def test_what_is_done_is_on_the_disk(trial: Trial) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -33,7 +35,24 @@ def test_archives_cannot_write_elsewhere(make: object, name: str, tmp_path: Path
     path.write_bytes(make(**{"good.txt": b"", name: b"bad"}))  # type: ignore[operator]
     with pytest.raises(CaffeError, match="would be written outside"):
         fetch.unpack(path, tmp_path / "in/here")
-    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == [path.name, "good.txt"]
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == [path.name]
+
+
+def test_a_folder_on_another_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rename leads there: a copy beside the file's place gets its name."""
+    replace = Path.replace
+
+    def replace_here(file: Path, target: Path) -> Path:
+        if file.parent != target.parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return replace(file, target)
+
+    monkeypatch.setattr(Path, "replace", replace_here)
+    (tmp_path / "a.tar").write_bytes(tar(file=b"new"))
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/file").write_bytes(b"old")
+    fetch.unpack(tmp_path / "a.tar", tmp_path / "here")
+    assert [(p.name, p.read_bytes()) for p in (tmp_path / "here").iterdir()] == [("file", b"new")]
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])

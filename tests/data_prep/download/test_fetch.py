@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -144,6 +147,22 @@ def test_a_whole_part_is_not_asked_for_again(
     assert server.asked == [f"bytes={len(server.data)}-"]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_damaged_part_is_downloaded_anew(
+    server: Server, archive: Archive, tmp_path: Path, known: bool
+) -> None:
+    """As after a power cut: its size is on the disk, its bytes are not.
+
+    Without a checksum nothing would tell, and the part is not used.
+    """
+    (tmp_path / "set.tar.part").write_bytes(bytes(5000))
+    if not known:
+        archive = archive._replace(checksum=None)
+    assert fetch.fetch_archive(archive, tmp_path, keep=True)
+    assert (tmp_path / "set.tar").read_bytes() == server.data
+    assert server.asked == (["bytes=5000-", None] if known else [None])
+
+
 def test_a_part_longer_than_the_file(server: Server, archive: Archive, tmp_path: Path) -> None:
     (tmp_path / "set.tar.part").write_bytes(server.data + b"more")
     assert fetch.fetch_archive(archive, tmp_path)
@@ -253,19 +272,25 @@ def test_no_room(archive: Archive, tmp_path: Path) -> None:
         fetch.fetch_archive(archive._replace(size=10**15), tmp_path)
 
 
-def test_full_disk(server: Server, archive: Archive, tmp_path: Path) -> None:
+def test_full_disk(
+    server: Server, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     part = tmp_path / "set.tar.part"
     part.symlink_to("/dev/full")
     with pytest.raises(CaffeError) as error:
         fetch.fetch_archive(archive, tmp_path)
     assert str(error.value) == f"{part}: cannot write: No space left on device"
     part.unlink()
-    (tmp_path / VOC).parent.mkdir(parents=True)
-    (tmp_path / VOC).symlink_to("/dev/full")
-    with pytest.raises(CaffeError) as error:
-        fetch.fetch_archive(archive, tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfileobj", refuse)
+        with pytest.raises(CaffeError) as error:
+            fetch.fetch_archive(archive, tmp_path)
     assert str(error.value) == f"{tmp_path}: cannot unpack set.tar: No space left on device"
-    (tmp_path / VOC).unlink()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [fetch.STATE, "set.tar"]
     asked = len(server.asked)
     # Unpacked from its start, but not downloaded again.
     assert fetch.fetch_archive(archive, tmp_path)
@@ -284,8 +309,8 @@ def test_two_at_once(archive: Archive, tmp_path: Path) -> None:
 
 
 def test_what_a_killed_fetch_left_goes(archive: Archive, tmp_path: Path) -> None:
-    (tmp_path / ".set.tar.tmp").mkdir()
-    (tmp_path / ".set.tar.tmp/tmp1234").touch()
+    (tmp_path / ".set.tar.unpacked.tmp").mkdir()
+    (tmp_path / ".set.tar.unpacked.tmp/half").touch()
     assert fetch.fetch_archive(archive, tmp_path)
     assert not list(tmp_path.glob(".set*"))
 
