@@ -17,6 +17,7 @@ from typing import Any
 import lmdb
 import numpy as np
 
+from netrun.pycaffe.python2 import arrays
 from netrun.pycaffe.python2.operations import compare, formatted
 from netrun.pycaffe.python2.text import data, text
 
@@ -292,6 +293,7 @@ METHODS: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(("unpack", "unpack_from", "compress", "decompress", "crc32"), _of_bytes),
     **dict.fromkeys(("ParseFromString", "MergeFromString", "FromString"), _of_message),
     **dict.fromkeys(("send", "sendall"), _of_bytes),
+    **dict.fromkeys(arrays.NAMES, arrays.get),
     "sort": _sort,
     "decode": _decode,
     "encode": _encode,

@@ -261,6 +261,12 @@ def _abstract() -> dict[str, Any]:
     return {name: getattr(collections.abc, name) for name in collections.abc.__all__}
 
 
+def _yaml_load(stream: Any, Loader: Any = None) -> Any:
+    """Load YAML as versions before PyYAML 6 do, which need no Loader."""
+    yaml = sys.modules["yaml"]  # the script has imported it
+    return yaml.load(stream, Loader or yaml.FullLoader)
+
+
 def _floor(value: Any) -> float:
     return float(math.floor(value))
 
@@ -307,6 +313,7 @@ _OLD: dict[str, Callable[[], dict[str, Any]]] = {
     "time": lambda: {"clock": time.process_time},
     "types": _types_names,
     "urllib": dict,
+    "yaml": lambda: {"load": _yaml_load},
 }
 _MADE: dict[str, ModuleType] = {"__builtin__": names.MODULE}
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from netrun.pycaffe.python2 import operations
+from netrun.pycaffe.python2 import arrays, operations
 from netrun.pycaffe.python2.classes import python2_class
 from netrun.pycaffe.python2.files import open_file
 from netrun.pycaffe.python2.methods import METHODS, get, in_order, real
@@ -229,6 +229,7 @@ vars(MODULE).update(
         helper("mod"): operations.modulo,
         helper("ne"): operations.differ,
         helper("not_in"): operations.is_not_in,
+        helper("whole"): arrays.whole,
         helper("str"): lambda kind, value: shown(value) if kind is str else kind(value),
     }
 )

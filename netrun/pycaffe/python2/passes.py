@@ -105,6 +105,14 @@ class _Pass(ast.NodeTransformer):
             return node
         return _call(name, node, node.left, node.comparators[0])
 
+    def visit_Slice(self, node: ast.Slice) -> ast.AST:
+        self.generic_visit(node)
+        for part in ("lower", "upper", "step"):
+            bound = getattr(node, part)
+            if isinstance(bound, ast.expr) and not _is_plain(bound):
+                setattr(node, part, _call("whole", bound, bound))
+        return node
+
     # Names, attributes, calls.
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
@@ -204,6 +212,15 @@ def _is_float(node: ast.expr) -> bool:
 def _is_number(node: ast.expr) -> bool:
     """Whether an expression is a number, True, False or None."""
     return isinstance(node, ast.Constant) and not isinstance(node.value, (str, bytes))
+
+
+def _is_plain(node: ast.expr) -> bool:
+    """Tell whether a slice's bound is an int in the text, or the length of something."""
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "len"
+    return isinstance(node, ast.Constant) and not isinstance(node.value, float)
 
 
 def _is_text_or_float(node: ast.expr) -> bool:

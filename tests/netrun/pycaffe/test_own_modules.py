@@ -120,6 +120,28 @@ print(mode.parallel.WHO, caffe.heads.WHO, mode.Transformer is caffe.io.Transform
     assert (done.returncode, done.stdout) == (0, "mine mine True\n"), done.stderr
 
 
+def test_a_python_2_model_libs(run: Run, tmp_path: Path) -> None:
+    """As every fork's is: xrange, `len > 0` of a function, `/` for a padding, keys()[-1]."""
+    lines = """
+import os, caffe
+from caffe import layers as L
+
+def Unpack(var, num):
+    assert len > 0
+    return [var for i in xrange(0, num)]
+
+def MyBody(net, from_layer):
+    pad = int((3 + (2 - 1) * 2) - 1) / 2
+    height, width = Unpack(3, 2)
+    net.mine = L.Convolution(net[net.keys()[-1]], num_output=2, pad=pad, kernel_h=height)
+    print 'pad', pad
+"""
+    own = write(tmp_path / "fork/python/caffe/model_libs.py", lines)
+    done = run(write(tmp_path / "fork/examples/ssd/script.py", SCRIPT))
+    assert (done.returncode, done.stdout) == (0, "pad 2\n" + MINE), done.stderr
+    assert f"{own} is read as Python 2 (line 13: print statement)" in done.stderr
+
+
 def test_what_belongs_to_the_engine_stays_netruns(run: Run, tmp_path: Path) -> None:
     for name in ("__init__", "_caffe", "io", "net_spec", "proto", "pycaffe"):
         write(tmp_path / f"fork/python/caffe/{name}.py", "raise ImportError('needs boost')\n")
