@@ -13,10 +13,13 @@ GONE = {
     "itervalues": "values",
     "long": "int",
     "Queue": "queue",
+    "raw_input": "input",
     "reduce": "functools.reduce",
     "StringIO": "io.StringIO",
     "unichr": "chr",
+    "unicode": "str",
     "urllib2": "urllib.request",
+    "xrange": "range",
 }
 
 

@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Iterator
 
 from netrun.pycaffe.python2.lists import taken_for_list
+from netrun.pycaffe.python2.modern import is_python3
 from netrun.pycaffe.python2.modules import RENAMED
 from netrun.pycaffe.python2.names import GONE
 
@@ -14,20 +15,10 @@ from netrun.pycaffe.python2.names import GONE
 _METHODS = {"iteritems": 0, "iterkeys": 0, "itervalues": 0, "has_key": 1}
 # Files that have one of these words run in either Python, by their authors' care.
 _CARE = {"six", "version_info", "PY2", "PY3", "hexversion", "python_version", "future", "past"}
+# Names that no library gives another meaning.
+_PLAIN = {"basestring", "execfile", "raw_input", "unichr", "unicode", "xrange"}
 _MISSING = {"AttributeError", "ImportError", "ModuleNotFoundError", "NameError"}
 _FUTURE = {"print_function", "unicode_literals", "absolute_import", "with_statement"}
-_PYTHON_3 = (
-    ast.AnnAssign,
-    ast.AsyncFor,
-    ast.AsyncFunctionDef,
-    ast.AsyncWith,
-    ast.Await,
-    ast.JoinedStr,
-    ast.MatMult,
-    ast.NamedExpr,
-    ast.Nonlocal,
-    ast.YieldFrom,
-)
 
 
 def mark(tree: ast.Module) -> str:
@@ -49,29 +40,6 @@ def mark(tree: ast.Module) -> str:
 
 def _at(node: ast.AST, what: str) -> str:
     return f"line {getattr(node, 'lineno', 1)}: {what}"
-
-
-def is_python3(tree: ast.Module) -> bool:
-    """Tell whether a file has syntax that Python 2 has not."""
-    return any(_is_new(node) for node in ast.walk(tree))
-
-
-def _is_new(node: ast.AST) -> bool:
-    if isinstance(node, _PYTHON_3) or type(node).__name__ in ("Match", "TryStar", "TemplateStr"):
-        return True
-    if isinstance(node, ast.arguments):
-        return bool(node.kwonlyargs or node.posonlyargs)
-    if isinstance(node, ast.arg):
-        return node.annotation is not None
-    if isinstance(node, ast.FunctionDef):
-        return node.returns is not None
-    if isinstance(node, ast.Raise):
-        return node.cause is not None
-    if isinstance(node, ast.ClassDef):
-        return bool(node.keywords)
-    if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args
-    return False
 
 
 def _future(tree: ast.Module) -> set[str]:
@@ -146,9 +114,16 @@ def _name_gone(tree: ast.Module) -> str:
     for node in nodes:
         if id(node) not in tried:
             name = _gone(node)
-            if name and name not in bound:
+            if name and name not in bound and not _may_be_anothers(name, bound):
                 return _at(node, name)
     return ""
+
+
+def _may_be_anothers(name: str, bound: set[str]) -> bool:
+    """Whether a name may come from `import *`, or a method be one of pandas' tables."""
+    if name in _METHODS:
+        return "pandas" in bound or "pd" in bound
+    return "*" in bound and name in GONE and name not in _PLAIN
 
 
 def _tries(node: ast.AST) -> bool:

@@ -11,7 +11,7 @@ import warnings
 from types import CodeType
 from typing import Any
 
-from netrun.pycaffe.python2 import marks, names
+from netrun.pycaffe.python2 import marks, modern, names
 from netrun.pycaffe.python2.passes import give_meaning, helper
 from netrun.pycaffe.python2.syntax import Rewritten, rewrite
 from netrun.runtime import log
@@ -90,7 +90,7 @@ def _why(source: str, path: str) -> str:
     except SyntaxError as error:
         _blame_later(error, refused, source)
         return ""
-    if marks.is_python3(tree):
+    if modern.has_new_syntax(tree):
         return ""
     return f"line {refused.lineno}: {_what(refused)}"
 
