@@ -15,6 +15,7 @@ from caffe_ir.rules.checks import legacy
 from caffe_ir.rules.registry import Shape
 from netrun.data.hdf5_values import check_values
 from netrun.data.records import permutation
+from netrun.layers.hdf5_rows import HDF5Rows
 from netrun.layers.registry import Layer, Tensors, layer
 from netrun.runtime import log
 from ssd_common import locks
@@ -199,7 +200,7 @@ class HDF5Output(Layer):
     """
 
     has_backward = False
-    _file: h5py.File | None = None
+    _file: HDF5Rows | None = None
     _lock: locks.Lock | None = None
 
     def set_up(self) -> None:
@@ -213,7 +214,7 @@ class HDF5Output(Layer):
             raise self.refuse(f"{what}; run the net in a single one", field)
         self._claim(field)
         try:
-            self._file = h5py.File(f"{self._path}.part", "w")
+            self._file = HDF5Rows(self._path)
         except OSError as error:
             raise self._unwritable(error, field) from None
 
@@ -242,47 +243,31 @@ class HDF5Output(Layer):
         if len(bottoms[0]) != len(bottoms[1]):
             raise self.refuse("data and labels differ in N", "bottom")
         try:
-            group = self._file.require_group("/")
-            self._append(group, "data", bottoms[0])
-            self._append(group, "label", bottoms[1])
+            self._file.append("data", self._rows(bottoms[0]))
+            self._file.append("label", self._rows(bottoms[1]))
             self._file.flush()
+        except ValueError as error:
+            raise self.refuse(str(error), "bottom") from None
         except (OSError, RuntimeError) as error:
-            raise self._unwritable(error) from None
+            raise self._unwritable(self._file.error or error) from None
         return []
 
-    def _append(self, group: h5py.Group, name: str, blob: Tensor) -> None:
-        """Add a blob's rows to the dataset of this name; the first rows create it."""
+    def _rows(self, blob: Tensor) -> np.ndarray:
         shape = legacy(self.param, tuple(blob.shape))
-        rows = blob.detach().cpu().float().reshape(shape).numpy()
-        item = rows.shape[1:]
-        dataset = group.get(name)
-        if dataset is None:
-            dataset = group.create_dataset(
-                name,
-                (0, *item),
-                "<f4",
-                maxshape=(None, *item),
-                chunks=True,
-            )
-        if dataset.shape[1:] != item:
-            what = f"rows of {dataset.shape[1:]} before, of {item} now"
-            raise self.refuse(what, "bottom")
-        done = len(dataset)
-        dataset.resize(done + len(rows), 0)
-        dataset[done:] = rows
+        return blob.detach().cpu().float().reshape(shape).numpy()
 
     def close(self) -> None:
-        """Finish the file, and give it its name."""
+        """Finish the file, and give it its name; without a pass, an older one stays."""
         if self._file is None:
             return
         file = self._file
         self._file = None
         try:
-            file.close()
-            os.replace(f"{self._path}.part", self._path)
-            self._lock = None
+            file.keep()
         except (OSError, RuntimeError) as error:
-            raise self._unwritable(error) from None
+            raise self._unwritable(file.error or error) from None
+        finally:
+            self._lock = None
 
     def __del__(self) -> None:
         self.close()

@@ -20,6 +20,7 @@ SCENARIOS = (
     training.hdf5_snapshots,
     training.other_snapshots,
     training.result_file,
+    training.hdf5_output,
     data.one_lmdb,
     data.replaced_dataset,
     nets.written_files,

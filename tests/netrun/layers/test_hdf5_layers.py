@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 import netrun
+from netrun.layers import hdf5_rows
 from ssd_common.errors import CaffeError
 from tests.held import held
 from tests.netrun.small_nets import build, data, layer
@@ -146,6 +149,27 @@ def test_output_gathers_the_rows_of_every_pass(tmp_path: Path) -> None:
         match=r"layer 'o', hdf5_output_param.file_name: all processes would write one file",
     ):
         build(words, world=2)
+
+
+@pytest.mark.parametrize("passes", [0, 1])
+def test_an_older_output_stays_until_there_is_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passes: int
+) -> None:
+    """No pass, and a pass to a full disk."""
+    (tmp_path / "o.h5").write_bytes(b"old")
+    words = f'hdf5_output_param {{ file_name: "{tmp_path}/o.h5" }}'
+    net = build(data("x", 2, 3) + data("l", 2) + layer("HDF5Output", "x l", "", words, name="o"))
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(hdf5_rows.HDF5Rows, "append", refuse)
+    said = "layer 'o'.*o.h5 cannot be written: .*No space left on device"
+    for _ in range(passes):
+        with pytest.raises(CaffeError, match=said):
+            net.forward(x=np.zeros((2, 3)), l=np.zeros(2))
+    net.close()
+    assert [(f.name, f.read_bytes()) for f in tmp_path.iterdir()] == [("o.h5", b"old")]
 
 
 # ---- datasets whose values lie in other files
