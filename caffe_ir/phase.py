@@ -24,9 +24,11 @@ def filter_net(
     filtered = pb.NetParameter()
     filtered.CopyFrom(net)
     all_stages = {*net.state.stage, *stages}
-    for i in reversed(range(len(filtered.layer))):
-        if not _included(filtered.layer[i], phase, level, all_stages):
-            del filtered.layer[i]
+    layers = [layer for layer in net.layer if _included(layer, phase, level, all_stages)]
+    # Each `del` of one layer would move all that follow it.
+    if len(layers) < len(net.layer):
+        filtered.ClearField("layer")
+        filtered.layer.extend(layers)
     return filtered
 
 

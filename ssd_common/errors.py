@@ -16,6 +16,8 @@ class CaffeError(Exception):
 
 def printable(text: str) -> str:
     """Return a text with a dot for every character that a terminal would not print."""
+    if text.isprintable():
+        return text
     return "".join(map(_printable, text))
 
 

@@ -24,14 +24,39 @@ def aspect_ratios(param: pb.PriorBoxParameter) -> list[float]:
     param: the layer's fields, with positive ratios.
     Source: PriorBoxLayer::LayerSetUp, prior_box_layer.cpp of weiliu89/caffe (ssd).
     """
-    ratios = [1.0]
+    known = _Ratios()
+    known.add(1.0)
     for ratio in param.aspect_ratio:
-        if any(abs(_float32(ratio - known)) < 1e-6 for known in ratios):
+        if known.has(ratio):
             continue
-        ratios.append(ratio)
+        known.add(ratio)
         if param.flip:
-            ratios.append(_float32(1 / ratio))
-    return ratios
+            known.add(_float32(1 / ratio))
+    return known.all
+
+
+class _Ratios:
+    """Ratios in their order, and each in a cell of 1e-5 with the few that lie near it."""
+
+    def __init__(self) -> None:
+        self.all: list[float] = []
+        self._cells: dict[int, list[float]] = {}
+
+    def add(self, ratio: float) -> None:
+        """Add a ratio, whether or not it is new."""
+        self.all.append(ratio)
+        self._cells.setdefault(_cell(ratio), []).append(ratio)
+
+    def has(self, ratio: float) -> bool:
+        """Return whether a ratio less than 1e-6 from this one was added."""
+        cell = _cell(ratio)
+        near = [known for i in (cell - 1, cell, cell + 1) for known in self._cells.get(i, ())]
+        return any(abs(_float32(ratio - known)) < 1e-6 for known in near)
+
+
+def _cell(ratio: float) -> int:
+    """Return the number of a ratio's cell: of neighbours, where ratios are 1e-6 apart."""
+    return int(min(ratio, 1e300) * 1e5)
 
 
 def boxes_per_cell(param: pb.PriorBoxParameter) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 
@@ -16,6 +17,8 @@ from ssd_common.words import counted
 
 # A class may be the misspelt name of one with at least this many times as many objects.
 RARE = 20
+# Pairs of a rare and a frequent class whose names are compared; it takes some 10 µs each.
+MOST_COMPARED = 1_000_000
 # Bytes of a class's name in a result file's; systems allow 255 with what stands around it.
 LONGEST_NAME = 200
 
@@ -110,8 +113,16 @@ class DatasetChecks:
     def _misspelt(self) -> list[Fault]:
         """Find classes that hardly occur and have nearly the name of a frequent one."""
         found = []
+        by_count = sorted(self._objects, key=self._objects.__getitem__)
+        counts = [self._objects[name] for name in by_count]
+        compared = 0
         for name, count in sorted(self._objects.items()):
-            frequent = [other for other, n in self._objects.items() if n >= RARE * count]
+            frequent = by_count[bisect_left(counts, RARE * count) :]
+            compared += len(frequent)
+            if compared > MOST_COMPARED:
+                message = "are too many classes to compare all names of rare and frequent ones"
+                found.append(Fault("rare-class", "", f"{len(by_count)} {message}"))
+                break
             near = suggest(name, frequent)
             if not near:
                 continue

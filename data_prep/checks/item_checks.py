@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from data_prep.checks.boxes import Fix, box_fault, fixed_box, is_normalised
@@ -180,9 +181,11 @@ def examine(
     normalised = is_normalised(annotation.objects)
     kept: list[Object] = []
     seen: set[tuple] = set()
+    near = _near_classes(annotation.objects, rules.labels)
     for o in annotation.objects:
-        if not rules.labels.get(o.name):
-            faults.append(_class_fault(o, f"{file}:{o.line}{image_note}", rules))
+        if o.name in near:
+            place = f"{file}:{o.line}{image_note}"
+            faults.append(_class_fault(o, place, rules, near[o.name]))
         found = box_fault(o, *stated, normalised, rules.whole_pixels)
         before = len(seen)
         seen.add(o[:1] + o[2:6])
@@ -237,16 +240,33 @@ def _fixed(
     return box, done
 
 
-def _class_fault(o: Object, place: str, rules: Rules) -> Fault:
-    """Describe an object whose class the label map lacks, or has as the background."""
+def _class_fault(o: Object, place: str, rules: Rules, near: str) -> Fault:
+    """Describe an object whose class the label map lacks, or has as the background.
+
+    near: names the nearest other class.
+    """
     kind = "unknown-class"
     problem = "is not in"
     if o.name in rules.labels:
         kind = "background-class"
         problem = "is label 0, the background, in"
-    near = suggest(o.name, set(rules.labels) - {o.name})
     message = f"class '{o.name}' {problem} {rules.labels_from}{near}"
     return Fault(kind, place, message, subject=o.name)
+
+
+def _near_classes(objects: Sequence[Object], labels: Mapping[str, int]) -> dict[str, str]:
+    """Return words that name the nearest other class, for each class without a label above 0."""
+    unknown = {o.name for o in objects if not labels.get(o.name)}
+    if not unknown:
+        return {}
+    known = tuple(labels)
+    return {name: _near_class(name, known) for name in unknown}
+
+
+@lru_cache(maxsize=4096)
+def _near_class(name: str, known: Sequence[str]) -> str:
+    """Name the nearest other class; many images have objects of the same wrong one."""
+    return suggest(name, [other for other in known if other != name])
 
 
 def fingerprint(data: bytes) -> bytes:

@@ -55,7 +55,8 @@ def _read_plain(data: bytes) -> Annotation | None:
     elements = root.findall("object")
     if root.tag != "annotation" or data.count(b"<bndbox") != len(elements):
         return None
-    if b"\r" in data or b"<!" in data:
+    # Expat counts a carriage return alone as a line, too.
+    if b"<!" in data or data.count(b"\r") != data.count(b"\r\n"):
         return None
     at = 0
     line = 1
@@ -88,27 +89,33 @@ def _plain_object(element: ElementTree.Element, line: int) -> Object | None:
     box = element.find("bndbox")
     if box is None or not name or not name.isprintable():
         return None
-    corners = [box.findtext(corner, "") for corner in CORNERS]
-    if not "".join(corners).isdecimal():
-        return None
-    digits = [len(corner) for corner in corners]
-    if not 0 < min(digits) <= max(digits) < 9:
+    try:
+        xmin, ymin, xmax, ymax = (fields.number(box.findtext(corner, "")) for corner in CORNERS)
+    except ValueError:
         return None
     difficult = element.findtext("difficult", "").strip() == "1"
-    xmin, ymin, xmax, ymax = map(int, corners)
     return Object(name, difficult, xmin, ymin, xmax, ymax, line)
 
 
 class Element:
     """An XML element that knows its line, from 1."""
 
-    __slots__ = ("children", "line", "tag", "text")
+    __slots__ = ("_texts", "children", "line", "tag")
 
     def __init__(self, tag: str, line: int) -> None:
         self.tag = tag
         self.line = line
-        self.text = ""
         self.children: list[Element] = []
+        self._texts: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """All text in the element, without that of its children."""
+        return "".join(self._texts)
+
+    def add_text(self, text: str) -> None:
+        """Add a piece of text. A piece stands between any two children: there can be many."""
+        self._texts.append(text)
 
     def find(self, tag: str) -> Element | None:
         """Return the first child of a tag; None where there is none."""
@@ -133,7 +140,7 @@ def parse_xml(path: str | Path, data: bytes) -> Element:
         stack.pop()
 
     def text(value: str) -> None:
-        stack[-1].text += value
+        stack[-1].add_text(value)
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end

@@ -36,11 +36,13 @@ class Graph:
 
     versions: all versions, in the order in which layers make them.
     bottoms: for each layer, the versions that it reads.
+    tops: for each layer, the versions that it makes.
     last: the last version of each blob, by the blob's name.
     """
 
     versions: list[Version]
     bottoms: list[list[Version]]
+    tops: list[list[Version]]
     last: dict[str, Version]
 
     @property
@@ -68,10 +70,10 @@ class Graph:
         None where others read it too, and for a layer that does not work in place.
         """
         bottoms = self.bottoms[position]
-        top = next((v for v in self.versions if v.layer == position), None)
-        if not bottoms or top is None:
+        tops = self.tops[position]
+        if not bottoms or not tops:
             return None
-        in_place = top.name == bottoms[0].name
+        in_place = tops[0].name == bottoms[0].name
         if not in_place or bottoms[0].readers != [position]:
             return None
         return bottoms[0]
@@ -79,14 +81,17 @@ class Graph:
 
 def build_graph(layers: Sequence[pb.LayerParameter]) -> Graph:
     """Build the graph of layers; every bottom must be an earlier layer's top."""
-    graph = Graph([], [], {})
+    graph = Graph([], [], [], {})
     for position, layer in enumerate(layers):
         bottoms = [graph.last[name] for name in layer.bottom]
         for version in bottoms:
             version.readers.append(position)
         graph.bottoms.append(bottoms)
+        tops = []
         for top, name in enumerate(layer.top):
             version = Version(name, position, top, first=name not in graph.last)
-            graph.versions.append(version)
+            tops.append(version)
             graph.last[name] = version
+        graph.tops.append(tops)
+        graph.versions += tops
     return graph
