@@ -19,6 +19,7 @@ _OF_RUN = {
     "requests": "requests",
     "shtab": "shtab",
     "tqdm": "tqdm",
+    "yaml": "PyYAML",
 }
 # A line of netgen/__init__.py.
 _MARK = '__project__ = "ssd-zoo"'

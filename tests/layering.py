@@ -40,6 +40,7 @@ MAY_IMPORT = {
         "pooch",
         "requests",
         "distributed",
+        "yaml",
     },
     "netrun": {
         "ssd_common",

@@ -30,6 +30,7 @@ SLOW = (
     "requests",
     "shtab",
     "torch",
+    "yaml",
 )
 # Prints the slow packages that importing a program and building the parsers of its commands loads.
 LOADED = """

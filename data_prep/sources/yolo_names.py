@@ -6,12 +6,11 @@ These are in data.yaml, obj.data, obj.names or classes.txt.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from data_prep.sources import fields, image_lists
-from data_prep.sources.simple_yaml import Value, read_yaml
+from data_prep.sources.yaml_file import Text, YamlFile
 from ssd_common.errors import CaffeError, ParseError
 
 FILES = (
@@ -24,6 +23,7 @@ FILES = (
     "labels/classes.txt",
     "predefined_classes.txt",
 )
+NAMES = "names: [person, car]"
 SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
@@ -111,43 +111,62 @@ def _from_data(path: Path, root: Path) -> Names:
 
 def _from_yaml(path: Path) -> Names:
     """Read Ultralytics' and Roboflow's data.yaml."""
-    values = read_yaml(path)
-    classes = values.get("names")
-    if isinstance(classes, dict):
-        classes = _by_number(classes, path)
-    if not isinstance(classes, list):
-        raise ParseError(str(path), "no class names in it (names: [person, car])")
-    count = values.get("nc", str(len(classes)))
-    if count != str(len(classes)):
-        given = fields.excerpt(str(count))
-        fault = f"nc is {given}, but there are {len(classes)} names"
-        raise ParseError(str(path), fault)
+    file = YamlFile(path)
+    names = _yaml_names(file)
+    count = file.text("nc")
+    if count and count.text != str(len(names)):
+        given = fields.excerpt(count.text)
+        raise file.fault(f"nc is {given}, but there are {len(names)} names", count.line)
+    classes = [_class_name(file, name) for name in names]
     folder = path.parent
-    base = values.get("path")
-    if isinstance(base, str) and os.path.isdir(folder / base):
-        folder /= base
-    return Names(_checked(classes, path), _sets(values), path, folder)
+    base = file.text("path")
+    if base and os.path.isdir(folder / base.text):
+        folder /= base.text
+    return Names(classes, _sets(file), path, folder)
 
 
-def _by_number(names: Mapping[str, str], path: Path) -> list[str]:
+def _yaml_names(file: YamlFile) -> list[Text]:
+    """Return the class names of data.yaml by number. Raises ParseError where it has none."""
+    form = file.form("names")
+    if not form:
+        raise file.fault(f"no class names in it ({NAMES})")
+    if form == "scalar":
+        given = fields.excerpt(file.texts("names")[0].text)
+        raise file.fault(f"names: '{given}' where a list should be ({NAMES})", file.line("names"))
+    if form == "mapping":
+        names = _by_number(file)
+    else:
+        names = file.texts("names")
+    if not names:
+        raise file.fault(f"no class names in it ({NAMES})", file.line("names"))
+    return names
+
+
+def _by_number(file: YamlFile) -> list[Text]:
     """Return class names in the order of their numbers. Raises ParseError for numbers with gaps."""
-    numbered = {int(key): name for key, name in names.items() if fields.is_whole(key)}
+    pairs = file.mapping("names")
+    numbered = {int(key.text): name for key, name in pairs if fields.is_whole(key.text)}
     wanted = list(range(len(numbered)))
-    if len(numbered) != len(names) or sorted(numbered) != wanted:
-        given = fields.excerpt(", ".join(names))
+    if len(numbered) != len(pairs) or sorted(numbered) != wanted:
+        given = fields.excerpt(", ".join(key.text for key, _ in pairs))
         fault = f"names should be numbered from 0 without gaps, not {given}"
-        raise ParseError(str(path), fault)
+        raise file.fault(fault, file.line("names"))
     return [numbered[i] for i in wanted]
 
 
-def _sets(values: Mapping[str, Value]) -> dict[str, list[str]]:
+def _class_name(file: YamlFile, name: Text) -> str:
+    """Return a class's name as label maps can have it. Raises ParseError."""
+    try:
+        return fields.class_name(name.text)
+    except ValueError as error:
+        raise file.fault(str(error), name.line) from None
+
+
+def _sets(file: YamlFile) -> dict[str, list[str]]:
     """Return the folders or lists of each split that data.yaml names."""
     sets: dict[str, list[str]] = {}
     for key, name in SPLITS.items():
-        value = values.get(key)
-        if not value or isinstance(value, dict):
-            continue
-        if isinstance(value, str):
-            value = [value]
-        sets[name] = value
+        places = [place.text for place in file.texts(key)]
+        if places:
+            sets.setdefault(name, places)
     return sets

@@ -9,7 +9,6 @@ import pytest
 from data_prep.cli import main
 from data_prep.sources import kitti
 from data_prep.sources.kitti import Kitti
-from data_prep.sources.simple_yaml import read_yaml
 from data_prep.sources.yolo import Yolo
 from ssd_common.errors import CaffeError
 from tests.data_prep.conversions import CAT, read, said
@@ -117,42 +116,6 @@ def test_bad_yolo(content: str, root: Path) -> None:
         .replace("NAMES", f"{root}/classes.txt")
     )
     assert said(lambda: read(Yolo(root))) == expected
-
-
-BAD_NAMES = {
-    "train: images\n": "FILE: no class names in it (names: [person, car])",
-    "nc: 3\nnames: [a, b]\n": "FILE: nc is 3, but there are 2 names",
-    "names:\n  0: a\n  2: b\n": "FILE: names should be numbered from 0 without gaps, not 0, 2",
-    "names: [a, b\n": "FILE: names: '[' is never closed",
-    "names:\n  - a\n  b c\n": "FILE:3: 'b c' is neither '- item' nor '0: item'",
-    "hello\n": "FILE:1: 'hello' where 'key: value' should be",
-    "names:\n  '': cat\n": "FILE:2: ''': cat' is neither '- item' nor '0: item'",
-    'names:\n  "": cat\n': "FILE:2: '\"\": cat' is neither '- item' nor '0: item'",
-    f"names: {{{'9' * 5000}: cat}}\n": (
-        f"FILE: names should be numbered from 0 without gaps, not {'9' * 60}…"
-    ),
-}
-
-
-@pytest.mark.parametrize("content", BAD_NAMES)
-def test_bad_names(content: str, root: Path) -> None:
-    (root / "data.yaml").write_text(content)
-    assert said(lambda: Yolo(root)) == BAD_NAMES[content].replace("FILE", f"{root}/data.yaml")
-
-
-def test_yaml_comments_and_quotes(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(
-        "# top\na: 'x # y'  # z\nb: a#b\n\nc: {0: p, 1: \"q, r\"}\nd: [ 'it''s', \"k\" ]\ne:\n"
-        "f: https://x.org/y\n"
-    )
-    found = read_yaml(tmp_path / "a.yaml")
-    assert (found["a"], found["b"], found["c"], found["e"], found["f"]) == (
-        "x # y",
-        "a#b",
-        {"0": "p", "1": "q, r"},
-        "",
-        "https://x.org/y",
-    )
 
 
 def test_yolo_without_names(root: Path) -> None:
