@@ -79,7 +79,7 @@ def _renamed(owner: Any, name: str) -> Any:
     if found is None:
         return getattr(owner, name)  # the error names what the user wrote
     if name.startswith("iter"):
-        return lambda: iter(found())
+        return lambda *owners: iter(found(*owners))
     return found
 
 

@@ -66,7 +66,7 @@ def _has_new_argument(node: ast.AST, tree: ast.Module) -> bool:
     """Tell a call such as `open(path, encoding="utf-8")`."""
     if not isinstance(node, ast.Call):
         return False
-    given = {keyword.arg for keyword in node.keywords}
+    given = {keyword.arg for keyword in node.keywords if keyword.arg}
     if isinstance(node.func, ast.Attribute):
         return node.func.attr == "makedirs" and "exist_ok" in given
     if not isinstance(node.func, ast.Name) or _ARGUMENTS.get(node.func.id) not in given:

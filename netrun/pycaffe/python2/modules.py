@@ -38,6 +38,8 @@ RENAMED = {
     "StringIO": (),
     "Tkinter": ("tkinter",),
     "UserDict": ("collections",),
+    "UserList": ("collections",),
+    "UserString": ("collections",),
     "__builtin__": (),
     "anydbm": ("dbm",),
     "cPickle": ("pickle",),
@@ -228,6 +230,23 @@ def _fdopen(number: int, mode: str = "r", buffering: int = -1) -> Any:
     return open_file(number, mode, buffering)
 
 
+class _DictMixin(collections.abc.MutableMapping):
+    """Makes a dictionary of a class that has keys and the methods of [] alone."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+
+def _imap(function: Any, *given: Iterable[Any]) -> Iterator[Any]:
+    """Map lazily; without a function, to tuples."""
+    if function is None:
+        return zip(*given, strict=False)
+    return map(function, *given)
+
+
 def _nothing(*_: object) -> None:
     """What a call that Python 3 has no use for does."""
 
@@ -282,6 +301,10 @@ _OLD: dict[str, Callable[[], dict[str, Any]]] = {
     "StringIO": lambda: {"StringIO": StringIO},
     "cStringIO": lambda: {"StringIO": StringIO},
     "cPickle": _pickle_names,
+    "UserDict": lambda: {
+        "DictMixin": _DictMixin,
+        "IterableUserDict": collections.UserDict,
+    },
     "collections": _abstract,
     "csv": lambda: {
         "reader": lambda lines, *a, **k: csv.reader(_text_lines(lines), *a, **k),
@@ -291,7 +314,7 @@ _OLD: dict[str, Callable[[], dict[str, Any]]] = {
     "itertools": lambda: {
         "ifilter": filter,
         "ifilterfalse": itertools.filterfalse,
-        "imap": map,
+        "imap": _imap,
         "izip": zip,
         "izip_longest": itertools.zip_longest,
     },
@@ -308,6 +331,7 @@ _OLD: dict[str, Callable[[], dict[str, Any]]] = {
     "sys": lambda: {
         "exc_clear": _nothing,
         "maxint": sys.maxsize,
+        "py3kwarning": False,
         "setdefaultencoding": _nothing,
     },
     "time": lambda: {"clock": time.process_time},

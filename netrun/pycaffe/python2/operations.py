@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import operator
 import sys
 from collections.abc import Callable, Mapping
@@ -117,7 +118,7 @@ def compare(a: Any, b: Any) -> int:
                 return compare(one, other)
         a, b = len(a), len(b)
     elif isinstance(a, dict) and isinstance(b, dict):
-        a, b = _dict_order(a), _dict_order(b)
+        return compare(_dict_order(a), _dict_order(b))
     if _rank(a) != _rank(b):
         a, b = _rank(a), _rank(b)
     elif a is None:
@@ -133,7 +134,7 @@ def _has_no_order(*values: Any) -> bool:
 
 
 def _dict_order(value: Mapping[Any, Any]) -> tuple[int, list[Any]]:
-    return len(value), sorted(value.items())
+    return len(value), sorted(value.items(), key=functools.cmp_to_key(compare))
 
 
 def ordered(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -152,8 +152,18 @@ def _file(path: str) -> CodeType:
     return _compiled(source, path, "exec")
 
 
+def _execfile(path: str, globals: Any = None, locals: Any = None) -> None:
+    """Run a file where the call stands, or with these names."""
+    frame = sys._getframe(1)
+    if globals is None:
+        globals = frame.f_globals
+        locals = frame.f_locals
+    exec(_file(path), globals, locals)
+
+
 vars(names.MODULE).update(
     {
+        "execfile": _execfile,
         "input": _input,
         helper("code"): _dynamic("exec"),
         helper("expression"): _dynamic("eval"),

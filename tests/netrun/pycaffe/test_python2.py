@@ -105,6 +105,11 @@ CASES = {
             "['b', 2, None]",
         ],
     ),
+    "dictionaries of mixed keys have an order": (
+        "print {1: 2, 'a': 3} < {1: 2, 'a': 4}, cmp({'a': 1, 2: 1}, {'a': 1, 2: 1})\n"
+        "print list(dict.iteritems({1: 2})), [].__class__.__name__",
+        ["True 0", "[(1, 2)] list"],
+    ),
     "even functions have an order": (
         "assert len > 0\nprint (lambda: 0) > 3, [1, 'a'] < [1, None], {1: 2} < {1: 3}\n"
         "print cmp([1], [1, 2])",

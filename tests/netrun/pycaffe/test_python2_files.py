@@ -39,6 +39,7 @@ from ssd_common.errors import CaffeError
         "from __future__ import print_function\nfrom io import open\nopen('x', encoding='utf-8')",
         "from caffe.model_libs import *\nfor i in xrange(3): pass",
         "def f():\n    from math import *",
+        "from __future__ import print_function\ndef f(**named): print(dict(**named))",
         "x = 1\nglobal x",
         "f = lambda (a, b): a",
         "if 1:\n\tx = 1\n        y = 1",
