@@ -69,6 +69,9 @@ PROGRAM = Program(
         netrun test --model runs/mine/test.prototxt --weights mine.caffemodel
         netrun detect --model runs/mine/deploy.prototxt --weights mine.caffemodel PHOTOS""",
     loading=loading,
+    # PyTorch, OpenCV and the rest took 0.95 GiB with the threads of two cores. Below that, one of
+    # them crashes while it loads.
+    least_memory=1 << 30,
 )
 
 

@@ -14,6 +14,7 @@ from ssd_common import image_limits
 from ssd_common.arguments import Parser, unknown_argument, unknown_command, with_help
 from ssd_common.errors import CaffeError, UsageError
 from ssd_common.installation import missing_package
+from ssd_common.machine import require_address_space
 from ssd_common.tables import aligned
 from ssd_common.version import __version__
 
@@ -34,6 +35,7 @@ class Program:
     examples: lines below that list.
     loading: returns a context in which a command's module, and those of its HEAVY, are
         imported.
+    least_memory: how many bytes of address space the modules of HEAVY take.
 
     A command's module has:
       HELP          what the command does, for its own `--help`
@@ -53,6 +55,7 @@ class Program:
     commands: Mapping[str, tuple[str, str]]
     examples: str = ""
     loading: Callable[[], AbstractContextManager[None]] = nullcontext
+    least_memory: int = 0
 
     def __post_init__(self) -> None:
         completion = {"completion": (f"ssd_common.completion:{self.name}", _COMPLETION)}
@@ -146,8 +149,11 @@ class Program:
         args.argv = own
         args.rest = rest
         image_limits.apply(args)
+        modules = getattr(command, "HEAVY", ())
+        if modules:
+            require_address_space(self.least_memory)
         with self.loading():
-            for heavy in getattr(command, "HEAVY", ()):
+            for heavy in modules:
                 importlib.import_module(heavy)
         try:
             status = command.run(args)

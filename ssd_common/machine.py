@@ -1,4 +1,4 @@
-"""This machine: the cores that a process may use, and which processes run."""
+"""This machine: the cores and the memory that a process may use, and which processes run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,32 @@ import os
 import platform
 import zlib
 
+from ssd_common.errors import CaffeError
+from ssd_common.words import memory_size
+
 
 def cores() -> int:
     """Count the cores that this process may use, by its affinity where the system has one."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def require_address_space(least: int) -> None:
+    """Refuse to go on where `ulimit -v` allows less than libraries take that are yet to load.
+
+    Some of them crash where they find too little, and no error can be caught.
+    least: bytes.
+    Raises CaffeError.
+    """
+    try:
+        import resource  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < least:
+        allowed = f"ulimit -v allows {memory_size(limit)}"
+        raise CaffeError(f"out of memory: the libraries take {memory_size(least)}, {allowed}")
 
 
 def host() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import resource
 import sys
 from pathlib import Path
 
@@ -205,3 +207,19 @@ def test_how_a_command_ends(error: BaseException, status: int, said: str, capsys
 def test_a_commands_own_status() -> None:
     assert run_command("tool", len, ["x", "y"]) == 2
     assert run_command("tool", lambda argv: None, []) == 0
+
+
+def test_libraries_are_not_loaded_where_they_would_crash(
+    tool: Program, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    large = dataclasses.replace(tool, least_memory=1 << 30)
+    limits = {"soft": (1 << 30) - 1}
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limits["soft"], -1))
+    assert run_command("tool", large.main, ["paint", "north"]) == 1
+    words = "the libraries take 1.0 GiB, ulimit -v allows 1024 MiB"
+    assert capsys.readouterr().err == f"tool: error: out of memory: {words}\n"
+    assert "tool_heavy" not in sys.modules
+    assert run_command("tool", large.main, ["hand_on", "it"]) == 7
+    for enough in (1 << 30, resource.RLIM_INFINITY):
+        limits["soft"] = enough
+        assert run_command("tool", large.main, ["paint", "north"]) == 0
