@@ -37,6 +37,7 @@ MAY_IMPORT = {
         "cv2",
         "tqdm",
         "matplotlib",
+        "pycocotools",
         "pooch",
         "requests",
         "distributed",

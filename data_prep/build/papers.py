@@ -10,6 +10,7 @@ from data_prep.build.output import ONE_LMDB, Output
 from data_prep.build.paper_sets import PAPER_SETS, PaperSet, Paths
 from data_prep.build.part import Part
 from data_prep.checks.boxes import Fix
+from data_prep.checks.dataset_checks import said_by
 from data_prep.checks.report import Report
 from data_prep.sources.source import UNLABELLED, Item, Source
 from data_prep.sources.voc import Folder
@@ -85,7 +86,9 @@ def paper(
         Part(out / paths.train_lmdb, shuffled(train, seed), train_stem),
         Part(out / paths.test_lmdb, test, test_stem),
     ]
-    settings = Settings(report or Report(), found.labelmap, fix, overwrite, output)
+    report = report or Report()
+    report.add(said_by(source))
+    settings = Settings(report, found.labelmap, fix, overwrite, output)
     build_parts(source, parts, out / paths.labelmap, settings)
     return parts
 

@@ -142,6 +142,11 @@ def _annotation_place(item: Item) -> str:
     return f"{item.annotation} ({item.image})"
 
 
+def said_by(source: Source) -> list[Fault]:
+    """Return what a data set itself says of the files that it has read."""
+    return [Fault(*found) for found in getattr(source, "findings", ())]
+
+
 def unannotated(source: Source, *parts: list[Item]) -> list[Fault]:
     """Find images without an annotation in the folders of the annotated ones, as notes."""
     images = {os.path.join(source.root, item.image) for items in parts for item in items}

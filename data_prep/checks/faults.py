@@ -94,6 +94,7 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "images that an annotation file names more than once",
         "their objects are put together",
     ),
+    "stray": FaultKind("warning", "files with annotations of images that they do not list"),
     "superseded": FaultKind(
         "warning",
         "annotations of images that have a newer one",
@@ -109,6 +110,8 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "outlines and turned boxes",
         "the upright box around each is taken",
     ),
+    "group": FaultKind("note", "categories that are no classes", "left out"),
+    "same-name": FaultKind("note", "categories of one name", "they are one class"),
     "ignored": FaultKind("note", "regions that the data set tells to ignore", "left out"),
     "relocated": FaultKind(
         "note",

@@ -20,12 +20,10 @@ class Album(Bundle):
     others, too.
 
     images: the folder with the images; None for the usual ones.
-    patterns: where in the folder annotation files lie, beside the usual places.
     """
 
     classes: list[str] | None = None
     aliases = NO_ALIASES
-    patterns: tuple[str, ...] = ()
 
     def __init__(self, root: Path, images: Path | str | None = None) -> None:
         super().__init__(root)
@@ -46,17 +44,7 @@ class Album(Bundle):
     def candidates(self) -> list[Path]:
         """Return the annotation files of the folder: those of this format, if there are any."""
         found = super().candidates()
-        for pattern in self.patterns:
-            found += sorted(self.root.glob(pattern))
-        unique = list(dict.fromkeys(found))
-        return [path for path in unique if self.recognises(path)] or unique
-
-    def split_of(self, path: Path) -> str:
-        """Return the name that users have for an annotation file: its folder's for annotations.*"""
-        inner = path.parent != self.root
-        if inner and path.stem == "annotations" and path.parent.name.lower() != "annotations":
-            return path.parent.relative_to(self.root).as_posix()
-        return super().split_of(path)
+        return [path for path in found if self.recognises(path)] or found
 
     def folders(self, path: Path) -> list[str]:
         """Return where the images of an annotation file may be, relative to the root."""

@@ -22,12 +22,14 @@ class Bundle:
     is FILE or FILE#IMAGE, relative to the root.
 
     suffixes: of annotation files.
+    patterns: where in the folder annotation files lie, beside the usual places.
     splits: name to choices; the files of one choice together make up the split.
     Raises CaffeError where there is neither folder nor file.
     """
 
     whole_pixels = False
     suffixes: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
     splits: Mapping[str, list[list[str]]] = {}
 
     def __init__(self, root: Path) -> None:
@@ -46,9 +48,17 @@ class Bundle:
         raise NotImplementedError
 
     def split_of(self, path: Path) -> str:
-        """Return the name that users have for an annotation file."""
+        """Return the name that users have for an annotation file.
+
+        It is the folder's for _annotations.*, and for files that the patterns find.
+        """
         if path.name.startswith(ROBOFLOW):
             return path.parent.name
+        folder = path.parent
+        is_inner = folder != self.root and folder.is_relative_to(self.root)
+        is_usual = folder.name.lower() == "annotations"
+        if is_inner and not is_usual and any(map(path.match, self.patterns)):
+            return self.below(folder)
         return path.stem
 
     def candidates(self) -> list[Path]:
@@ -58,26 +68,42 @@ class Bundle:
             folder = self.root / name
             if folder.is_dir():
                 found += sorted(folder.iterdir())
-        found += sorted(self.root.glob(f"*/{ROBOFLOW}.*"))
-        shown = [path for path in found if path.name[0] != "."]
+        for pattern in (f"*/{ROBOFLOW}.*", *self.patterns):
+            found += sorted(self.root.glob(pattern))
+        shown = [path for path in dict.fromkeys(found) if path.name[0] != "."]
         return [path for path in shown if self._fits(path)]
 
     def _fits(self, path: Path) -> bool:
         """Return whether a file has an annotation file's suffix."""
         return path.suffix.lower() in self.suffixes
 
+    def preferred(self, paths: list[Path]) -> list[Path]:
+        """Return those of the files of one split that count."""
+        return paths
+
     def files(self) -> dict[str, Path]:
-        """Return the annotation files by name."""
+        """Return the annotation files by the names of their splits; by paths where they clash."""
         if self._only:
             return {self.split_of(self._only): self._only}
-        return {self.split_of(path): path for path in self.candidates()}
+        by_split: dict[str, list[Path]] = {}
+        for path in self.candidates():
+            by_split.setdefault(self.split_of(path), []).append(path)
+        found = {}
+        for split, paths in by_split.items():
+            first, *others = self.preferred(paths)
+            if not others:
+                found[split] = first
+                continue
+            for path in (first, *others):
+                found[self.below(path)] = path
+        return found
 
     @property
     def own_files(self) -> dict[Path, str]:
         """The annotation files that the folder has, by a link perhaps, and what that means."""
         if self._only:
             return {}
-        return dict.fromkeys(self.files().values(), "a link of the data set leads there")
+        return dict.fromkeys(self.candidates(), "a link of the data set leads there")
 
     def sets(self) -> list[str]:
         """Return names of the annotation files, and of the splits that several make up.
@@ -134,14 +160,24 @@ class Bundle:
             needed = ", or ".join(choices)
             known = ", ".join(sorted(files))
             raise CaffeError(f"{self.root}: {name} is {needed}, but there is {known}")
-        if not files and not Path(name).is_file():
-            raise self._nothing()
         own = self.root / "ImageSets" / f"{name}.txt"
-        places = (Path(name), self.root / name, own)
+        places = (Path(name), self.root / name, own, *self._named(name))
+        if not files and not any(path.is_file() for path in places):
+            raise self._nothing()
         path = image_lists.find(name, places, self.sets() or sorted(files))
         if self._fits(path):
             return self.load(path)
         return self._listed(path)
+
+    def _named(self, name: str) -> list[Path]:
+        """Return the only annotation file of this name, with or without its suffix, if any."""
+        every = self.candidates()
+        if self._only:
+            every = [self._only]
+        found = [path for path in every if name in (path.name, path.stem)]
+        if len(found) > 1:
+            return []
+        return found
 
     def _listed(self, path: Path) -> list[Item]:
         """Return the images that a text file names."""

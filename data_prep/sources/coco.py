@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_prep.sources import fields, image_lists, json_lines
+from data_prep.sources import carried, fields, image_finder, json_lines
 from data_prep.sources.bundle import Bundle
+from data_prep.sources.carried import Gathered
 from data_prep.sources.coco_records import Records, read_records
+from data_prep.sources.image_finder import IMAGES
+from data_prep.sources.image_places import ImagePlaces
 from data_prep.sources.kind import Kind, register
-from data_prep.sources.source import Annotation, Item, Object, read_each
+from data_prep.sources.source import Annotation, Finding, Item, Object, Remark
 from ssd_common.errors import CaffeError, ParseError
 
-KINDS = ("instances_", "image_info_", "person_keypoints_")
+KINDS = ("instances_", "person_keypoints_", "image_info_")  # of one split, the first counts
+_SECTION = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
 OTHER_KINDS = ("captions_", "stuff_", "panoptic_")  # no boxes of objects in them
 
 
@@ -24,10 +27,13 @@ class Coco(Bundle):
 
     A crowd (iscrowd) is a difficult object, as in the SSD fork's data/coco, and an image that no
     annotation belongs to has no objects.
+
+    images: the folder with the images; None for the usual ones.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadJSONToAnnotatedDatum.
     """
 
     suffixes = (".json",)
+    patterns = ("*/labels.json", "*/annotations.json")  # as FiftyOne and others write them
 
     # The images of 2017's train and val are those of trainval35k and minival.
     splits: Mapping[str, list[list[str]]] = {
@@ -36,10 +42,17 @@ class Coco(Bundle):
         "trainval": [["train2014", "val2014"], ["train2017", "val2017"]],
     }
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, images: Path | str | None = None) -> None:
         super().__init__(root)
+        self._images = image_finder.folder_of_images(self.root, images)
         # Annotation file to category id to class.
         self._names: dict[str, dict[str, str]] = {}
+        self._findings: dict[str, list[Finding]] = {}
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What a report shall say of the files read so far."""
+        return [one for found in self._findings.values() for one in found]
 
     @property
     def classes(self) -> list[str]:
@@ -62,7 +75,7 @@ class Coco(Bundle):
         return super().split_of(path)
 
     def candidates(self) -> list[Path]:
-        """Return the folder's annotation files; of one split, instances_ comes last and counts."""
+        """Return the annotation files of the folder, leaving out JSON that is something else."""
         # Protobuf, which help does without.
         from caffe_ir import dataset_file  # noqa: PLC0415
 
@@ -71,7 +84,14 @@ class Coco(Bundle):
             other = path.name.startswith(OTHER_KINDS)
             if not other and path.name != dataset_file.FILE_NAME:
                 found.append(path)
-        return found
+        if len(found) < 2:
+            return found
+        return [path for path in found if not _is_other_json(path)] or found
+
+    def preferred(self, paths: list[Path]) -> list[Path]:
+        """Return the files of one split that are of the first kind: instances_ before others."""
+        ranks = [_rank(path) for path in paths]
+        return [path for path, rank in zip(paths, ranks, strict=True) if rank == min(ranks)]
 
     def file(self, item: Item) -> str:
         """Return the JSON file that an item is from."""
@@ -79,23 +99,22 @@ class Coco(Bundle):
 
     def read(self, item: Item) -> Annotation:
         """Return the annotation of an image. Raises ParseError with the line of what is wrong."""
-        (width, height), *rows = json.loads(f"[{item.content}]")
-        file = item.annotation.removesuffix(f"#{item.name}")
-        names = self._names[file]
-        objects = read_each(lambda row: self._object(item, names, row), rows)
-        return Annotation(width, height, objects)
+        found = carried.unpack(item.content)
+        names = self._names[item.annotation.removesuffix(f"#{item.name}")]
+        objects = found.objects(
+            lambda row: self._object(item, names, row), self.file(item), f"{item.image}: "
+        )
+        remarks = [*found.remarks, *_enclosed(found.rows, objects)]
+        return Annotation(found.width, found.height, objects, tuple(remarks))
 
-    def _object(self, item: Item, names: Mapping[str, str], row: str | list[Any]) -> Object:
-        """Return the object of a row that _row made. Raises ParseError."""
-        if isinstance(row, str):
-            number, _, fault = row.partition(":")
-            raise self._error(item, fault, int(number))
-        category, crowd, *box, line = row
+    def _object(self, item: Item, names: Mapping[str, str], row: list[Any]) -> Object:
+        """Return the object of a row. Raises ParseError."""
+        category, crowd, x, y, width, height, line, *_ = row
         name = names.get(str(category))
         if name is None:
             fault = _unknown_category(str(category), list(names))
             raise self._error(item, fault, line)
-        corners = fields.corners_float32(box)
+        corners = fields.corners_float32((x, y, width, height))
         return fields.make_object(name, bool(crowd), corners, line)
 
     def _error(self, item: Item, fault: str, line: int) -> ParseError:
@@ -108,40 +127,43 @@ class Coco(Bundle):
           single annotation is an error only when its image is read.
         """
         found = read_records(path)
-        self._names[self.below(path)] = found.names_by_id()
+        place = self.below(path)
+        self._findings[place] = found.tidy(str(path))
+        self._names[place] = found.names_by_id()
         return self._items_of(path, found)
 
     def _items_of(self, path: Path, found: Records) -> list[Item]:
         """Return the items of a file's records; takes the annotations out of them."""
-        place = self.below(path)
-        names = [name for name, _, _ in found.images.values()]
-        folders = self._folders(path, names)
-        items = []
-        for image_id, (name, width, height) in found.images.items():
+        annotation = self.below(path)
+        places = self._places(path, found)
+        gathered = Gathered()
+        for image_id, image in found.images.items():
+            name = image.file_name
+            place = places[_prefix(name)].find(name, image.line)
             rows = found.rows.pop(image_id, b"").decode()
             item = Item(
-                image=folders[_prefix(name)] + name,
-                annotation=f"{place}#{image_id}",
+                image=place.image,
+                annotation=f"{annotation}#{image_id}",
                 name=image_id,
-                content=f"[{width},{height}]{rows}",
+                content=carried.pack((image.width, image.height), rows, False, place.remarks),
             )
-            items.append(item)
-        return items
+            gathered.add(item, name, place, image.line)
+        return gathered.items()
 
-    def _folders(self, path: Path, names: list[str]) -> dict[str, str]:
-        """Find where the images of each prefix lie, relative to the root."""
+    def _places(self, path: Path, found: Records) -> dict[str, ImagePlaces]:
+        """Find where the images of each prefix lie."""
         split = self.split_of(path)
         beside = self.below(path.parent)
         by_prefix: dict[str, list[str]] = {}
-        for name in names:
-            by_prefix.setdefault(_prefix(name), []).append(name)
-        found = {}
-        for prefix, images in by_prefix.items():
+        for image in found.images.values():
+            by_prefix.setdefault(_prefix(image.file_name), []).append(image.file_name)
+        places = {}
+        for prefix, names in by_prefix.items():
             # The images of test-dev are among those of test.
             parts = (prefix, split, split.replace("-dev", ""))
             folders = _likely_folders(parts, beside)
-            found[prefix], _ = image_lists.locate(self.root, images, folders)
-        return found
+            places[prefix] = ImagePlaces(self.root, names, folders, self._images)
+        return places
 
 
 def _likely_folders(parts: Iterable[str], beside: str) -> list[str]:
@@ -154,7 +176,36 @@ def _likely_folders(parts: Iterable[str], beside: str) -> list[str]:
     for part in parts:
         if part:
             folders += [part, f"images/{part}"]
-    return [*folders, "images", beside, f"{beside}/images", "JPEGImages"]
+    folders += ["images", beside, f"{beside}/images", "JPEGImages"]
+    # As FiftyOne, Supervisely and others have them.
+    if beside != ".":
+        folders.append(f"{beside}/data")
+    return [*folders, "data", "imgs", "img"]
+
+
+def _rank(path: Path) -> int:
+    """Return a number that is lower the more a file of a split says: image_info_ has no objects."""
+    for rank, kind in enumerate(KINDS):
+        if path.name.startswith(kind):
+            return rank
+    return 0
+
+
+def _is_other_json(path: Path) -> bool:
+    """Return whether a file is JSON of another sort, for certain: a list, or without sections."""
+    start = json_lines.start(path)
+    if start.startswith("["):
+        return True
+    is_whole = path.stat().st_size < json_lines.START
+    return is_whole and not _SECTION.search(start)
+
+
+def _enclosed(rows: list[carried.Row], objects: list[Object]) -> Iterable[Remark]:
+    """Yield a remark on each object whose row says that its box is around something else."""
+    for row, found in zip(rows, objects, strict=True):
+        if len(row) > 7:
+            message = f"{row[7]}: the box around it is taken"
+            yield Remark("enclosed", found.line, message, row[7], found.name)
 
 
 def _unknown_category(category: str, known: list[str]) -> str:
@@ -181,9 +232,8 @@ def _looks_like(path: Path) -> bool:
         files = Coco(path).files().values()
     except CaffeError:
         return False
-    section = re.compile(r'"(images|annotations|categories)"\s*:\s*\[')
     starts = (json_lines.start(file) for file in files if file.suffix == ".json")
-    return any(start.startswith("{") and section.search(start) for start in starts)
+    return any(start.startswith("{") and _SECTION.search(start) for start in starts)
 
 
 KIND = Kind(
@@ -192,10 +242,12 @@ KIND = Kind(
     title="a folder with COCO-style JSON",
     notes="""
 DIR holds annotations/instances_NAME.json and the images in NAME/ or images/NAME/, or
-NAME/_annotations.coco.json as Roboflow writes it; or name one JSON file. A LIST is such a NAME, a
-JSON file, or a text file of image names or ids. COCO's trainval35k (train2014 and
-valminusminival2014, or train2017: the same images), minival (minival2014 or val2017) and trainval
-go by these names, too. Crowds are difficult.
+NAME/_annotations.coco.json as Roboflow writes it, or NAME/labels.json and NAME/data/ as FiftyOne
+writes them; or name one JSON file. A LIST is such a NAME, a JSON file, or a text file of image
+names or ids. COCO's trainval35k (train2014 and valminusminival2014, or train2017: the same images),
+minival (minival2014 or val2017) and trainval go by these names, too. Crowds are difficult. An
+annotation without a bbox gets the box around its segmentation. Paths of other machines and URLs
+lead to the only image of their name.
 """,
     examples="""
 data_prep coco COCO --train-list train2017 --test-list val2017 --labelmap coco --out data/coco
@@ -204,6 +256,7 @@ data_prep coco mine/export.json --out data/mine/train_lmdb
 """,
     folder="folder with JSON files and images, or one JSON file",
     open=Coco,
+    options=(IMAGES,),
     layout="""
 DIR/annotations/instances_train2017.json   {"images": […], "annotations": […], "categories": […]}
 DIR/train2017/000000000009.jpg

@@ -4,57 +4,133 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from data_prep.sources import fields
+from data_prep.sources import fields, json_lines
+from data_prep.sources.coco_boxes import find_box, is_number
 from data_prep.sources.json_stream import Element, elements
+from data_prep.sources.kind import likely
+from data_prep.sources.source import Finding
 from ssd_common.errors import ParseError
 from ssd_common.suggest import suggest
+from ssd_common.words import counted
 
 SECTIONS = ("images", "annotations", "categories")
+RESULTS = """
+these are detections (COCO's results), not annotations; `netrun coco` holds them against annotations
+""".strip()
+
+
+class Image(NamedTuple):
+    """A record of an image.
+
+    file_name: its path, as the file has it.
+    width, height: in pixels, 0 where the file does not say.
+    line: of the record, from 1.
+    """
+
+    file_name: str
+    width: int
+    height: int
+    line: int
 
 
 class Records:
     """The records of one JSON file.
 
-    images: id to name, width, height (pixels).
+    images: by id.
     rows: id of an image to its annotations, each after a comma, as _row makes them; in less than
       half the memory of lists of texts.
     names: id of a category to its class.
     """
 
     def __init__(self) -> None:
-        self.images: dict[str, tuple[str, int, int]] = {}
+        self.images: dict[str, Image] = {}
         self.rows: dict[str, bytearray] = {}
         self.names: dict[str, str] = {}
+        self._groups: dict[str, str] = {}  # id of a category to its supercategory
+        self._used: set[str] = set()  # ids of the categories of annotations
 
     def add(self, section: str, value: dict[str, Any], line: int) -> None:
         """Keep one record. Raises KeyError for what it lacks, ValueError for what is wrong."""
         if section == "images":
-            self._add_image(value)
+            self._add_image(value, line)
         elif section == "categories":
-            name = fields.class_name(str(value["name"]))
-            self.names[str(value["id"])] = name
+            self._add_category(value)
         else:
-            image_id = str(value["image_id"])
-            rows = self.rows.setdefault(image_id, bytearray())
+            rows = self.rows.setdefault(_id(value["image_id"]), bytearray())
             rows += b"," + _row(value, line).encode()
+            self._used.add(_id(value.get("category_id")))
 
-    def _add_image(self, value: dict[str, Any]) -> None:
-        image_id = str(value["id"])
+    def _add_image(self, value: dict[str, Any], line: int) -> None:
+        image_id = _id(value["id"])
         if image_id in self.images:
             given = fields.excerpt(image_id)
             raise ValueError(f"there is another image with id {given}")
-        name = fields.image_name(str(value["file_name"]))
+        # LVIS has URLs alone.
+        key = "file_name"
+        if key not in value and "coco_url" in value:
+            key = "coco_url"
+        name = fields.image_name(str(value[key]))
         width = _side(value, "width")
         height = _side(value, "height")
-        self.images[image_id] = (name, width, height)
+        self.images[image_id] = Image(name, width, height, line)
+
+    def _add_category(self, value: dict[str, Any]) -> None:
+        category_id = _id(value["id"])
+        name = fields.class_name(str(value["name"]))
+        if self.names.setdefault(category_id, name) != name:
+            given = fields.excerpt(category_id)
+            other = self.names[category_id]
+            raise ValueError(f"'{name}' has the id {given}, as '{other}' has: one would be lost")
+        self._groups[category_id] = str(value.get("supercategory", ""))
 
     def names_by_id(self) -> dict[str, str]:
         """Return classes by the ids of their categories, in the order of the ids."""
         in_order = sorted(self.names, key=_id_order)
         return {category_id: self.names[category_id] for category_id in in_order}
+
+    def tidy(self, place: str) -> list[Finding]:
+        """Drop what belongs to no image and what is no class, and say so. place: the file."""
+        return [*self._drop_strays(place), *self._drop_group(place), *self._same_names(place)]
+
+    def _drop_strays(self, place: str) -> Iterator[Finding]:
+        """Drop annotations of images that the file does not list."""
+        strays = self.rows.keys() - self.images.keys()
+        if not strays:
+            return
+        count = 0
+        first: tuple[float, str] = (math.inf, "")
+        for image_id in strays:
+            rows = json.loads(f"[{self.rows.pop(image_id)[1:].decode()}]")
+            count += len(rows)
+            first = min(first, (_line_of(rows[0]), image_id))
+        line, image_id = first
+        those = f"{counted(count, 'annotation')} of {counted(len(strays), 'image')}"
+        given = fields.excerpt(image_id)
+        message = f"{those} not in 'images', the first of image {given}: left out"
+        yield Finding("stray", f"{place}:{line}", message)
+
+    def _drop_group(self, place: str) -> Iterator[Finding]:
+        """Drop the category 0 that Roboflow writes for all others together, without a box."""
+        others = {group for category_id, group in self._groups.items() if category_id != "0"}
+        name = self.names.get("0")
+        is_group = others == {name} and self._groups["0"] != name
+        if is_group and "0" not in self._used:
+            del self.names["0"]
+            message = f"category 0, '{name}', is the supercategory of all others and has no box"
+            yield Finding("group", place, message)
+
+    def _same_names(self, place: str) -> Iterator[Finding]:
+        """Say which categories are one class."""
+        first: dict[str, str] = {}
+        for category_id, name in self.names_by_id().items():
+            other = first.setdefault(name, category_id)
+            if other != category_id:
+                message = f"categories {other} and {category_id} are both '{name}'"
+                yield Finding("same-name", place, message)
 
 
 def read_records(path: Path) -> Records:
@@ -63,18 +139,33 @@ def read_records(path: Path) -> Records:
     Raises ParseError, with the record at fault, for a file that is not COCO's. A fault of a single
       annotation is kept in its row.
     """
+    _check_start(path)
     found = Records()
     for element in elements(path, SECTIONS):
         _add(found, element, path)
     if not found.images:
-        fault = "no 'images' in it: not a COCO-style annotation file"
+        fault = f"no 'images' in it: not a COCO-style annotation file{_other_kind(path)}"
         raise ParseError(str(path), fault)
-    strays = found.rows.keys() - found.images.keys()
-    if strays:
-        first = fields.excerpt(min(strays))
-        fault = f"annotations of {len(strays)} images that are not in 'images'"
-        raise ParseError(str(path), f"{fault}, the first of image {first}")
     return found
+
+
+def _check_start(path: Path) -> None:
+    """Raise ParseError for a JSON list, which is some other format's."""
+    start = json_lines.start(path)
+    if not start.startswith("["):
+        return
+    fault = "a JSON list where COCO has an object with 'images', 'annotations' and 'categories'"
+    if json_lines.has_keys(path, "[", "image_id", "category_id", "score"):
+        fault = RESULTS
+    raise ParseError(str(path), f"{fault}{_other_kind(path)}", 1)
+
+
+def _other_kind(path: Path) -> str:
+    """Name the kinds that a file looks like."""
+    kinds = " or ".join(f"data_prep {kind}" for kind in likely(path) if kind != "coco")
+    if not kinds:
+        return ""
+    return f" (it looks like another kind's: {kinds})"
 
 
 def _add(found: Records, element: Element, path: Path) -> None:
@@ -105,47 +196,52 @@ def _id_order(category_id: str) -> tuple[float, str]:
     return math.inf, category_id
 
 
+def _id(value: Any) -> str:
+    """Return an id as a text; 1.0, as tables of numbers write it, is 1."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
 def _side(value: dict[str, Any], side: str) -> int:
     """Return a side of an image (pixels), 0 where the record does not say. Raises ValueError."""
     size = value.get(side) or 0
-    if not _is_number(size) or not 0 <= size < 1e6:
+    if not is_number(size) or not 0 <= size < 1e6:
         given = json.dumps(size)[:40]
         raise ValueError(f"{side} is {given}, not a number of pixels")
     return int(size)
 
 
 def _row(value: dict[str, Any], line: int) -> str:
-    """Return one annotation as an item carries it: category, crowd, box, line; or `line:fault`."""
-    fault = _fault(value)
-    if fault:
+    """Return one annotation as an item carries it, or `line:fault`.
+
+    It has category, crowd, box and line, and what the box is around where it is not its own.
+    """
+    try:
+        category = _category(value)
+        box, source = find_box(value)
+    except ValueError as error:
         annotation_id = fields.excerpt(str(value.get("id", "")))
-        return json.dumps(f"{line}:annotation {annotation_id}: {fault}")
-    crowd = int(bool(value.get("iscrowd")))
-    row = (value["category_id"], crowd, *value["bbox"], line)
+        return json.dumps(f"{line}:annotation {annotation_id}: {error}")
+    row = [category, int(bool(value.get("iscrowd"))), *box, line]
+    if source:
+        row.append(source)
     return json.dumps(row, separators=(",", ":"))
 
 
-def _fault(value: dict[str, Any]) -> str:
-    """Return what is wrong with an annotation; "" for nothing."""
-    box = value.get("bbox")
-    if box is None:
-        return "no bbox (is this a file of captions?)"
-    if not _is_box(box):
-        given = json.dumps(box)[:60]
-        return f"bbox is {given}, not [x, y, width, height] in pixels"
+def _category(value: dict[str, Any]) -> int | str:
+    """Return the id of an annotation's category. Raises ValueError."""
     category = value.get("category_id")
+    if isinstance(category, float) and category.is_integer():
+        return int(category)
     if not isinstance(category, (int, str)) or isinstance(category, bool):
         given = json.dumps(category)[:40]
-        return f"category_id is {given}"
-    return ""
+        raise ValueError(f"category_id is {given}")
+    return category
 
 
-def _is_box(value: Any) -> bool:
-    """Return whether a value is a list of four numbers, none of them infinite or NaN."""
-    if not isinstance(value, list) or len(value) != 4:
-        return False
-    return all(_is_number(x) and abs(x) < fields.LARGEST for x in value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _line_of(row: str | list[Any]) -> int:
+    """Return the line of a row that _row made."""
+    if isinstance(row, str):
+        return int(row.partition(":")[0])
+    return int(row[6])

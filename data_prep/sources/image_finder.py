@@ -66,36 +66,49 @@ class Finder:
                 if path:
                     return Found(image_lists.below(self.root, path))
         for name in names:
-            path = self._only_one(name)
-            if path:
-                return Found(image_lists.below(self.root, path), by_name="/" in name)
+            image = self._only_one(name)
+            if image:
+                return Found(image, by_name=True)
         return Found(self._missing(names[0]))
 
-    def _only_one(self, name: str) -> Path | None:
-        """Return the image whose path ends most like a name. Raises ValueError for several."""
-        parts = name.split("/")
-        found = self._by_name.get(parts[-1], [])
-        for number in range(2, len(parts) + 1):
-            folders = tuple(parts[-number:-1])
-            closer = [path for path in found if path.parts[-number:-1] == folders]
+    def _only_one(self, name: str) -> str:
+        """Return the image whose path ends most like a name; "" where no image fits.
+
+        It is none where other images lie in a folder that is called as the name says.
+        Raises ValueError for several.
+        """
+        *folders, base = name.split("/")
+        found = self._by_name.get(base, [])
+        for number in range(1, len(folders) + 1):
+            tail = "/".join(["", *folders[-number:], ""])
+            closer = [image for image in found if _folder(image).endswith(tail)]
             if not closer:
                 break
             found = closer
+        else:
+            number = 0
+        if number == 1 and folders[-1] in self._folder_names:
+            return ""
         if len(found) > 1:
-            first, second = (image_lists.below(self.root, path) for path in found[:2])
+            first, second = found[:2]
             raise ValueError(f"'{fields.excerpt(name)}' may be {first} or {second}")
-        if not found:
-            return None
-        return found[0]
+        return "".join(found)
 
     @cached_property
-    def _by_name(self) -> dict[str, list[Path]]:
+    def _by_name(self) -> dict[str, list[str]]:
         """Every image below the root, by its name, and by its name without extension."""
-        found: defaultdict[str, list[Path]] = defaultdict(list)
+        found: defaultdict[str, list[str]] = defaultdict(list)
         for path in image_lists.images_below(self._images or self.root):
-            found[path.name].append(path)
-            found[path.stem].append(path)
+            image = image_lists.below(self.root, path)
+            found[path.name].append(image)
+            found[path.stem].append(image)
         return dict(found)
+
+    @cached_property
+    def _folder_names(self) -> set[str]:
+        """The names of the folders that images lie in."""
+        images = [image for found in self._by_name.values() for image in found]
+        return {_folder(image).split("/")[-2] for image in images}
 
     def _missing(self, name: str) -> str:
         """Return where an image that is nowhere would be."""
@@ -106,18 +119,27 @@ class Finder:
         return name
 
 
+def _folder(image: str) -> str:
+    """Return the folder of an image between slashes: "/images/train/", "/" for the root."""
+    return "/" + image[: image.rfind("/") + 1]
+
+
 def _file(path: Path) -> Path | None:
-    """Return a file of this path, or with an image's extension where the path has none."""
+    """Return a file of this path, or with an image's extension where the path has none.
+
+    Raises ValueError where images of several extensions fit.
+    """
     if path.is_file():
         return path
     if image_lists.has_image_extension(path.name):
         return None
-    for extension in IMAGE_NAMES:
-        for cased in (extension, extension.upper()):
-            other = path.with_name(path.name + cased)
-            if other.is_file():
-                return other
-    return None
+    cased = [form for extension in IMAGE_NAMES for form in (extension, extension.upper())]
+    others = [path.with_name(path.name + extension) for extension in cased]
+    found = [other for other in others if other.is_file()]
+    if len(found) > 1:
+        given = fields.excerpt(path.name)
+        raise ValueError(f"'{given}' may be {found[0].name} or {found[1].name}")
+    return next(iter(found), None)
 
 
 def _spellings(given: str) -> Iterator[str]:

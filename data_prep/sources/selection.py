@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from data_prep.sources import fields, image_lists, label_map
-from data_prep.sources.source import Annotation, Item, Object, Source
+from data_prep.sources.source import Annotation, Finding, Item, Object, Source
 from ssd_common.errors import CaffeError, ParseError, UsageError
 from ssd_common.suggest import suggest
 
@@ -149,6 +149,11 @@ class Selection:
     def aliases(self) -> dict[str, str]:
         """Always empty: this selection has already applied the labels of its data set."""
         return {}
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """The data set's own."""
+        return getattr(self._source, "findings", ())
 
     @property
     def own_files(self) -> Mapping[Path, str]:

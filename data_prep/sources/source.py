@@ -68,6 +68,18 @@ class Remark(NamedTuple):
     name: str = ""
 
 
+class Finding(NamedTuple):
+    """Something that a report shall say about a data set, beside what it says of each annotation.
+
+    kind: of data_prep.checks.faults.FAULT_KINDS.
+    place: `file:line`, or a file.
+    """
+
+    kind: str
+    place: str
+    message: str
+
+
 class Annotation(NamedTuple):
     """The annotation of one image; width and height in pixels, 0 where the file does not say.
 
@@ -115,6 +127,8 @@ class Source(Protocol):
 
     A build pickles it for other processes, which only call read: it must be small, or find things
     by itself there.
+
+    It may have `findings`, a sequence of Finding, complete after `items` or `read_list`.
 
     root: the folder that images are relative to.
     whole_pixels: whether the fork's tool reads only whole numbers from its annotations.

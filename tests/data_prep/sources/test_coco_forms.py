@@ -131,9 +131,9 @@ def test_coco_splits_that_are_not_there(root: Path) -> None:
 
 BAD_COCO: dict[str, tuple[dict[str, Any], str]] = {
     "no images": ({"images": None}, "FILE: no 'images' in it: not a COCO-style annotation file"),
-    "stray": (
-        {"annotations": box(image_id=8)},
-        "FILE: annotations of 1 images that are not in 'images', the first of image 8",
+    "category id twice": (
+        {"categories": [{"id": 3, "name": "cat"}, {"id": 3.0, "name": "dog"}]},
+        "FILE:1: categories[1]: 'dog' has the id 3, as 'cat' has: one would be lost",
     ),
     "category": (
         {"annotations": box(category_id=2)},
@@ -141,7 +141,7 @@ BAD_COCO: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no bbox": (
         {"annotations": box(bbox=None)},
-        "FILE:1: 0.jpg: annotation 11: no bbox (is this a file of captions?)",
+        "FILE:1: 0.jpg: annotation 11: no bbox and no segmentation (is this a file of captions?)",
     ),
     "short bbox": (
         {"annotations": box(bbox=[1, 2])},

@@ -36,8 +36,8 @@ def finder(tmp_path: Path) -> Finder:
         ("b.jpg", "images/b.jpg", False),
         ("images\\b.jpg", "images/b.jpg", False),
         ("b", "images/b.jpg", False),
-        ("d.PNG", "deep/er/d.PNG", False),
-        ("d", "deep/er/d.PNG", False),
+        ("d.PNG", "deep/er/d.PNG", True),
+        ("d", "deep/er/d.PNG", True),
         ("/home/other/d.PNG", "deep/er/d.PNG", True),
         ("C:\\photos\\a.jpg", "a.jpg", True),
         ("set/y/c.jpg", "y/c.jpg", True),
@@ -46,6 +46,9 @@ def finder(tmp_path: Path) -> Finder:
         (unicodedata.normalize("NFC", "é.jpg"), unicodedata.normalize("NFD", "é.jpg"), False),
         ("gone.jpg", "gone.jpg", False),
         ("/data/gone.jpg", "gone.jpg", False),
+        # The folder x is there, and another image of the name lies elsewhere.
+        ("other/x/a.jpg", "other/x/a.jpg", False),
+        ("/data/images/c.jpg", "c.jpg", False),
     ],
 )
 def test_images_by_name(finder: Finder, given: str, image: str, by_name: bool) -> None:
@@ -55,6 +58,9 @@ def test_images_by_name(finder: Finder, given: str, image: str, by_name: bool) -
 def test_an_image_that_may_be_either(finder: Finder) -> None:
     with pytest.raises(ValueError, match=r"^'z/c.jpg' may be x/c.jpg or y/c.jpg$"):
         finder.find("z/c.jpg")
+    (finder.root / "images/b.png").touch()
+    with pytest.raises(ValueError, match=r"^'b' may be b.jpg or b.png$"):
+        finder.find("images/b")
 
 
 TEXT = """
