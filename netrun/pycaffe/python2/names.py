@@ -23,6 +23,7 @@ from netrun.pycaffe.python2.files import open_file
 from netrun.pycaffe.python2.methods import METHODS, get, in_order, real
 from netrun.pycaffe.python2.operations import compare
 from netrun.pycaffe.python2.passes import helper
+from netrun.pycaffe.python2.scopes import EXECUTED
 from netrun.pycaffe.python2.syntax import PRINT, RAISE
 from netrun.pycaffe.python2.text import shown
 
@@ -168,6 +169,18 @@ def _oct(number: Any) -> str:
     return f"0{said}" if said != "0" else "0"
 
 
+def _executed(of_file: dict[str, Any], found: dict[str, Any], variables: set[str]) -> None:
+    """Give the file the names that `exec` in a function found.
+
+    Raises NameError where the file has another value under such a name, which Python 2 would keep.
+    """
+    for name in set(found) - variables:
+        if of_file.get(name, found[name]) is not found[name]:
+            said = f"exec in a function hides {name!r} of the file: write `exec code in names`"
+            raise NameError(said)
+        of_file[name] = found[name]
+
+
 def _apply(function: Any, args: Any = (), named: Any = None) -> Any:
     return function(*args, **(named or {}))
 
@@ -211,6 +224,7 @@ vars(MODULE).update(
         "unicode": unicode,
         "xrange": range,
         "zip": _zip,
+        EXECUTED: _executed,
         PRINT: operations.print_items,
         RAISE: operations.to_raise,
         helper("class"): python2_class,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from netrun.pycaffe.python2.text import shown, text
+from netrun.pycaffe.python2.text import data, shown, text
 
 _WHOLE = (int, np.integer, np.bool_)
 _NUMBERS = (int, float, np.number, np.bool_)
@@ -107,6 +107,7 @@ def _rank(value: Any) -> tuple[int, str]:
 
 
 _TYPE_NAMES = {"bytes": "str", "range": "xrange"}
+_COLLECTIONS = (list, tuple, dict, set, frozenset)
 _WITHOUT_ORDER = (complex, datetime.date, datetime.time, datetime.timedelta, set, frozenset)
 
 
@@ -175,9 +176,13 @@ def is_in(item: Any, values: Any) -> bool:
     """Do `item in values`; bytes equal the text that they are."""
     if isinstance(values, bytes) and isinstance(item, str):
         return item in text(values)
-    if isinstance(item, bytes) and not isinstance(values, bytes):
-        return text(item) in values or (not isinstance(values, str) and item in values)
-    return item in values
+    if isinstance(item, bytes) and isinstance(values, str):
+        return text(item) in values
+    if item in values:
+        return True
+    if isinstance(item, bytes) and isinstance(values, _COLLECTIONS):
+        return text(item) in values
+    return isinstance(item, str) and isinstance(values, _COLLECTIONS) and data(item) in values
 
 
 def is_not_in(item: Any, values: Any) -> bool:

@@ -153,6 +153,13 @@ CASES = {
         "open('other.py', 'w').write('OTHER = 9 / 2')\nexecfile('other.py'); print OTHER",
         ["3", "[(1, 2)] 4", "bad bad", "bad", "2 gone", "4"],
     ),
+    "exec in a function": (
+        "def f(a):\n    x = 0\n    exec 'x = 5'\n"
+        "    if a: exec 'import math as m; y = x + a'\n"
+        "    exec 'x /= 2'\n    return x, m.sqrt(4), y\n"
+        "print f(1)",
+        ["(2, 2.0, 6)"],
+    ),
     "print": (
         "import sys\n"
         "print\nprint (1), 2\nprint ('a', 1)\nprint ('x %d'\n  % 3), 'end'\nprint "
@@ -246,7 +253,7 @@ CASES = {
     "bytes and text are one": (
         "open('b', 'wb').write('RIFF1234'); d = open('b', 'rb').read()\n"
         "print d[:4] == 'RIFF', d != 'R', d.startswith('RI'), d.split('1')[0], 'FF' in d, d\n"
-        "print b'a' == 'a', b'a' in ['a'], b'a' not in ['a'], '%s' % b'x', '{}'.format(b'y')",
+        "print b'a' == 'a', b'a' in ['a'], 'a' not in [b'a'], '%s' % b'x', '{}'.format(b'y')",
         ["True True True RIFF True RIFF1234", "True True False x y"],
     ),
     "files": (
@@ -281,6 +288,11 @@ CASES = {
 @pytest.mark.parametrize(("lines", "said"), CASES.values(), ids=CASES)
 def test_python_2_prints_this(run: Run, lines: str, said: list[str]) -> None:
     assert run(lines) == said
+
+
+def test_a_name_that_exec_in_a_function_cannot_hide_is_refused(run: Run) -> None:
+    with pytest.raises(NameError, match="hides 'size' of the file"):
+        run("size = 1\ndef f():\n    exec 'size = 2'\n    return size\nprint f()")
 
 
 def test_a_string_that_is_raised_is_shown(run: Run) -> None:
