@@ -89,6 +89,11 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "annotations that are no box and no outline",
         "left out: points, masks, labels of whole images, …",
     ),
+    "several": FaultKind(
+        "warning",
+        "objects with more than one box or name",
+        "the last box and the first name are taken",
+    ),
     "merged": FaultKind(
         "warning",
         "images that an annotation file names more than once",
@@ -117,6 +122,11 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "note",
         "images that lie elsewhere than their annotation says",
         "the only image of that name is taken",
+    ),
+    "encoding": FaultKind(
+        "note",
+        "annotations in an encoding that they do not declare",
+        "look at the names of classes; files saved as UTF-8 need no guess",
     ),
     "extension": FaultKind("note", "files whose name is another format's"),
     "grey": FaultKind("note", "grey images", "nets read them with force_color"),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from data_prep.sources import image_lists, json_lines
 from data_prep.sources.kind import Kind, register
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item
+from data_prep.sources.voc_images import Images, stem_of
 from data_prep.sources.voc_xml import read_annotation
 from ssd_common.errors import CaffeError
 
@@ -28,27 +29,25 @@ class Layout(NamedTuple):
     """Where images and annotations lie.
 
     images, annotations: folders relative to the data set's, with a slash; may have folders inside.
-    names: of images by name without extension, with and without an inner folder, since LabelImg can
-      save annotations in a place of their own.
+    known: the images of the former.
     stems: names of annotations without extension.
     """
 
     images: str
     annotations: str
-    names: dict[str, str]
+    known: Images
     stems: list[str]
 
-    def item(self, stem: str, place: str | None = None) -> Item:
-        """Return the item of an image's name without extension."""
-        name = self.names.get(stem, f"{stem}.jpg")
+    def item(self, stem: str, place: str | None = None, listed: str = "") -> Item:
+        """Return the item of an annotation's name without extension.
+
+        listed: the image as a list names it.
+        Raises ValueError where its image may be another.
+        """
+        name = self.known.find(stem, listed) or f"{stem}.jpg"
         image = f"{self.images}{name}"
         annotation = f"{self.annotations}{stem}.xml"
         return Item(image, annotation, place)
-
-
-def _stem(name: Path) -> str:
-    """Return a name without its extension, but with its folder."""
-    return name.with_suffix("").as_posix()
 
 
 def _slashed(*folders: str) -> str:
@@ -79,17 +78,14 @@ class Folder:
                 break
         else:
             return None
-        stems = [_stem(path.relative_to(base / folder)) for path in files]
+        stems = [stem_of(path.relative_to(base / folder)) for path in files]
         images = next(name for name in IMAGE_FOLDERS if (base / name).is_dir())
         found = _image_files(base / images, below=bool(images or folder))
         inner = [path.relative_to(base / images) for path in found]
-        names = {_stem(name): name.as_posix() for name in inner}
-        for stem, name in list(names.items()):
-            names.setdefault(Path(stem).name, name)
         return Layout(
             images=_slashed(part, images),
             annotations=_slashed(part, folder),
-            names=names,
+            known=Images(inner, base / folder, stems),
             stems=stems,
         )
 
@@ -123,28 +119,55 @@ class Folder:
         found = self._layout()
         if found:
             return found
-        return Layout(f"{IMAGES}/", f"{ANNOTATIONS}/", {}, [])
+        return Layout(f"{IMAGES}/", f"{ANNOTATIONS}/", Images([], self.root, []), [])
 
     def item(self, name: str, place: str | None = None) -> Item:
         """Return the item of an image's name, with or without folder and extension.
 
         place: the list's `file:line`.
+        Raises CaffeError where it may be the item of several images.
         """
+        own = self._own
+        try:
+            return own.item(self._annotated(name), place, name)
+        except ValueError as error:
+            raise CaffeError(f"{place or self.root}: {name}: {error}") from None
+
+    def _annotated(self, name: str) -> str:
+        """Return the name without extension of the annotation of an image, as a list names it."""
+        known = self._own.known
         bare = name
         stem = name
         if image_lists.has_image_extension(name):
-            bare = _stem(Path(name))
+            bare = stem_of(Path(name))
             stem = Path(bare).name
-        for known in (name, bare):
-            if known in self._own.names:
-                return self._own.item(known, place)
-        return self._own.item(stem, place)
+        for word in (name, bare, stem):
+            found = known.annotation_of(word)
+            if found:
+                return found
+        for word in (name, bare):
+            if word in known:
+                return word
+        return stem
 
     def _all(self, part: str = "") -> list[Item]:
-        """Return an item for each annotation of the folder, or of `part`, and below, by name."""
+        """Return an item for each annotation of the folder, or of `part`, and below, by name.
+
+        Raises CaffeError where annotations may be of several images.
+        """
         items = []
+        errors = []
         for layout in self._layouts(part):
-            items += [layout.item(stem) for stem in layout.stems]
+            for stem in layout.stems:
+                try:
+                    items.append(layout.item(stem))
+                except ValueError as error:
+                    file = self.root / f"{layout.annotations}{stem}.xml"
+                    errors.append(f"{file}: {error}")
+        if len(errors) > 1:
+            errors[0] += f" (and {len(errors) - 1} more like it)"
+        if errors:
+            raise CaffeError(errors[0])
         return items
 
     def items(self) -> list[Item]:
@@ -233,7 +256,7 @@ def _looks_like(path: Path) -> bool:
         return False
     source = Folder(path)
     for layout in source._layouts():
-        first = source.root / layout.item(layout.stems[0]).annotation
+        first = source.root / f"{layout.annotations}{layout.stems[0]}.xml"
         if re.search(r"<annotation[\s>]", json_lines.start(first)):
             return True
     return False

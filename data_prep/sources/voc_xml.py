@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from data_prep.sources import fields
-from data_prep.sources.source import Annotation, Object, read_each
-from ssd_common.errors import ParseError
+from data_prep.sources.source import Annotation, Object, Remark, read_each
+from data_prep.sources.xml_text import as_utf8
+from ssd_common.errors import CaffeError, ParseError
 from ssd_common.files import read_regular
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -17,9 +19,10 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 def read_annotation(path: str | Path) -> Annotation:
     """Return the VOC annotation in a file.
 
-    Only an object's own name, difficult and bndbox count, not those of its parts. Two readings
-    differ from the SSD fork's: a coordinate with a fraction keeps it, where the fork reads 0; and a
-    difficult flag counts also after the box, where the fork forgets it.
+    Only an object's own name, difficult and bndbox count, not those of its parts; of several boxes
+    the last, as in the SSD fork. Two readings differ from the fork's: a coordinate with a fraction
+    keeps it, where the fork reads 0; and a difficult flag counts also after the box, where the fork
+    forgets it.
 
     Raises ParseError with file and line; OSError if it cannot be opened.
     Source: weiliu89/caffe (ssd), src/caffe/util/io.cpp, ReadXMLToAnnotatedDatum.
@@ -28,7 +31,10 @@ def read_annotation(path: str | Path) -> Annotation:
     plain = _read_plain(data)
     if plain:
         return plain
-    root = parse_xml(path, data)
+    root, note = parse_xml(path, data)
+    remarks = []
+    if note:
+        remarks.append(Remark("encoding", 1, note, note))
     if root.tag != "annotation":
         wanted = f"<{root.tag}> where <annotation> should be"
         fault = f"not a VOC annotation: {wanted}"
@@ -40,7 +46,9 @@ def read_annotation(path: str | Path) -> Annotation:
         height = int(_number(path, size, "height", 0))
     elements = [child for child in root.children if child.tag == "object"]
     objects = read_each(lambda element: _object(path, element), elements)
-    return Annotation(width, height, objects)
+    for element in elements:
+        remarks += _several(element)
+    return Annotation(width, height, objects, tuple(remarks))
 
 
 def _read_plain(data: bytes) -> Annotation | None:
@@ -87,6 +95,8 @@ def _plain_object(element: ElementTree.Element, line: int) -> Object | None:
     """
     name = element.findtext("name", "").strip()
     box = element.find("bndbox")
+    if len(element.findall("name")) != 1:
+        return None
     if box is None or not name or not name.isprintable():
         return None
     try:
@@ -95,6 +105,25 @@ def _plain_object(element: ElementTree.Element, line: int) -> Object | None:
         return None
     difficult = element.findtext("difficult", "").strip() == "1"
     return Object(name, difficult, xmin, ymin, xmax, ymax, line)
+
+
+def said_image(path: Path) -> PurePosixPath:
+    """Return what an annotation says of its image: `folder/filename`, "." where it says nothing.
+
+    Without the folders that software writes into <filename>, with backslashes or without.
+    """
+    try:
+        root, _ = parse_xml(path, read_regular(path))
+    except (CaffeError, OSError):
+        return PurePosixPath()
+    words = []
+    for tag in ("folder", "filename"):
+        element = root.find(tag) or Element(tag, 0)
+        words.append(element.text.strip().replace("\\", "/").rpartition("/")[2])
+    folder, name = words
+    if not name:
+        return PurePosixPath()
+    return PurePosixPath(folder, name)
 
 
 class Element:
@@ -125,9 +154,32 @@ class Element:
         return None
 
 
-def parse_xml(path: str | Path, data: bytes) -> Element:
-    """Return the root element of a file's content. Raises ParseError with file and line."""
-    parser = expat.ParserCreate()
+def parse_xml(path: str | Path, data: bytes) -> tuple[Element, str]:
+    """Return the root element of a file's content, and a note on its encoding.
+
+    A file that is not as the standard has it is read as the fork's own reader does: in an encoding
+    that it does not declare, after a blank line, or with an ampersand that stands for itself.
+
+    Returns as_utf8's note, "" where none is needed. Raises ParseError with file and line.
+    """
+    try:
+        return _parsed(data), ""
+    except (expat.ExpatError, ValueError, LookupError):  # an encoding that expat does not have
+        converted, note = as_utf8(data)
+    try:
+        return _parsed(converted, "utf-8"), note
+    except expat.ExpatError as error:
+        fault = f"not well-formed XML: {expat.ErrorString(error.code)}"
+        raise ParseError(str(path), fault, error.lineno) from None
+
+
+def _parsed(data: bytes, encoding: str | None = None) -> Element:
+    """Return the root element.
+
+    encoding: None for the one that data declares.
+    Raises ExpatError, and ValueError or LookupError for an encoding that the parser does not have.
+    """
+    parser = expat.ParserCreate(encoding)
     parser.buffer_text = True
     stack = [Element("", 0)]
 
@@ -145,14 +197,21 @@ def parse_xml(path: str | Path, data: bytes) -> Element:
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.CharacterDataHandler = text
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        fault = f"not well-formed XML: {expat.ErrorString(error.code)}"
-        raise ParseError(str(path), fault, error.lineno) from None
-    except (ValueError, LookupError) as error:  # an encoding that Python does not have
-        raise ParseError(str(path), f"not readable as XML: {error}", 1) from None
+    parser.Parse(data, True)
     return stack[0].children[0]
+
+
+def _several(element: Element) -> Iterator[Remark]:
+    """Yield remarks on an object that has several boxes, or names."""
+    names = [child.text.strip() for child in element.children if child.tag == "name"]
+    boxes = [child.line for child in element.children if child.tag == "bndbox"]
+    name = names[0]
+    if len(boxes) > 1:
+        message = f"object '{name}' has {len(boxes)} boxes: the last is taken"
+        yield Remark("several", boxes[-1], message, name=name)
+    if len(set(names)) > 1:
+        message = f"object '{name}' is also called '{fields.excerpt(names[-1])}', which is left out"
+        yield Remark("several", element.line, message, name=name)
 
 
 def _object(path: str | Path, element: Element) -> Object:
@@ -164,10 +223,11 @@ def _object(path: str | Path, element: Element) -> Object:
         class_name = fields.class_name(name.text)
     except ValueError as error:
         raise ParseError(str(path), str(error), name.line) from None
-    box = element.find("bndbox")
-    if box is None:
+    boxes = [child for child in element.children if child.tag == "bndbox"]
+    if not boxes:
         fault = f"object '{class_name}' without a bndbox"
         raise ParseError(str(path), fault, element.line)
+    box = boxes[-1]
     xmin, ymin, xmax, ymax = (_number(path, box, corner) for corner in CORNERS)
     flag = element.find("difficult")
     difficult = flag is not None and flag.text.strip() == "1"
