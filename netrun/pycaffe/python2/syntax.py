@@ -113,8 +113,8 @@ def _token(token: Token, changes: _Changes, unicode_literals: bool) -> None:
 
 
 def _number(text: str) -> str:
-    text = text.rstrip("lL")
-    if re.fullmatch("0[0-7]+", text):
+    text = text.replace("l", " ").replace("L", " ")  # `7L.real` becomes `7 .real`
+    if re.fullmatch("0[0-7]+ ?", text):
         return f"0o{text[1:]}"
     return text
 

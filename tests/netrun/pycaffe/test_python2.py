@@ -139,8 +139,9 @@ CASES = {
         ["3.0 -3.0 2.67 0.13 1200.0", "3.0 4.0 3.5"],
     ),
     "literals": (
-        "x = [1]\nprint 0777, 0xFFL, 10L, ur'a\\d', u'x', `x`, 1 <> 2, 'C:\\users', '\\N'",
-        ["511 255 10 a\\d x [1] True C:\\users \\N"],
+        "x = [1]\nprint 0777, 0xFFL, 10L, 7L.real, 017L,"
+        " ur'a\\d', u'x', `x`, 1 <> 2, 'C:\\users', '\\N'",
+        ["511 255 10 7 15 a\\d x [1] True C:\\users \\N"],
     ),
     "statements": (
         "exec 'y = 7 / 2'\nprint y\n"
