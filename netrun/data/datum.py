@@ -90,6 +90,15 @@ def decode(
     return Sample(image, found, image_label, tuple(faults), record.datum.encoded)
 
 
+def has_raw_pixels(value: bytes) -> bool:
+    """Return whether an AnnotatedDatum has its image as pixels, not as JPEG, PNG or the like."""
+    try:
+        datum = parse(value).datum
+    except CorruptRecord:
+        return False
+    return bool(datum.data) and not datum.encoded
+
+
 def decode_datum(
     value: bytes,
     force_color: bool = False,

@@ -127,6 +127,19 @@ class Transformer:
             return f"{differs} (--jpeg-recoding does, too)"
         return differs
 
+    @property
+    def raw_coding(self) -> str:
+        """Say of an LMDB of raw pixels what `coding` says, and what the fork cannot do with it."""
+        steps = []
+        if self._param.HasField("distort_param"):
+            steps.append("distort")
+        if self.resize:
+            steps.append("resize")
+        said = "images are raw pixels, never encoded as JPEG"
+        if not steps:
+            return f"{said}, as in the fork"
+        return f"{said}; the fork cannot {' or '.join(steps)} them, netrun does"
+
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Return the (width, height) that an image of this size gets without a window."""
         if self.resize:

@@ -12,6 +12,7 @@ from torch import Tensor
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import label_map
 from caffe_ir.lmdb_reader import LmdbReader
+from netrun.data.datum import has_raw_pixels
 from netrun.data.loader import Loader
 from netrun.layers.image_source import ImageSource
 from netrun.layers.registry import Layer, layer
@@ -48,7 +49,8 @@ class AnnotatedData(ImageSource):
             recoding = self.context.phase == pb.TEST
         self._transformer = self.transformer(transform, p.batch_sampler, recoding)
         self._labels = _labels(p.label_map_file)
-        self._reader = LmdbReader(self.param.data_param.source)
+        self._lmdb = LmdbReader(self.param.data_param.source)
+        self._reader = self._lmdb
 
     def open(self) -> Loader:
         """The loader of the LMDB's annotated records."""
@@ -63,11 +65,13 @@ class AnnotatedData(ImageSource):
         )
         p = self.param.annotated_data_param
         annotated = p.HasField("anno_type") or None
-        return Loader(self._reader, self._transformer, plan, annotated)
+        return Loader(self._lmdb, self._transformer, plan, annotated)
 
     @property
     def coding(self) -> str:
         """Say whether images are encoded as JPEG again, and whether that is as in the fork."""
+        if has_raw_pixels(self._lmdb.value(0)):
+            return self._transformer.raw_coding
         return self._transformer.coding
 
     def pixels(self, image: Tensor) -> np.ndarray:

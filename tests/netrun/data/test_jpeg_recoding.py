@@ -210,6 +210,26 @@ def test_layer_says_which_it_does(
     assert layer(source, 1, transform, samplers, **options).coding == said
 
 
+@pytest.mark.parametrize(
+    ("transform", "said"),
+    [
+        ("", ", as in the fork"),
+        (SMALL, "; the fork cannot resize them, netrun does"),
+        (DISTORTION, "; the fork cannot distort or resize them, netrun does"),
+    ],
+)
+@pytest.mark.parametrize("phase", [pb.TRAIN, pb.TEST])
+def test_layer_says_that_raw_pixels_are_never_encoded(
+    tmp_path: Path, transform: str, said: str, phase: int
+) -> None:
+    image = pixels(30, 40)
+    datum = pb.Datum(data=image.transpose(2, 0, 1).tobytes(), channels=3, height=30, width=40)
+    raw = pb.AnnotatedDatum(type=pb.AnnotatedDatum.BBOX, datum=datum)
+    write(tmp_path, [("0", raw.SerializeToString())])
+    found = layer(tmp_path, 1, transform, WHOLE, phase=phase)
+    assert found.coding == f"images are raw pixels, never encoded as JPEG{said}"
+
+
 @needs_shared
 def test_scores_are_the_forks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every class's AP in every version of AP, of weights and an LMDB that the fork scored."""
