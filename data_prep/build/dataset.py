@@ -63,6 +63,8 @@ def build_lmdb(source: Source, items: list[Item], out: Path, settings: Settings)
     labelmap_file = out.with_name(label_maps.FILE_NAME)
     if not settings.labelmap and labelmap_file.is_file():
         settings = settings._replace(labelmap=str(labelmap_file))
+        message = "was there already: labels are as it has them (--labelmap FILE for others)"
+        settings.report.add([Fault("label-map", str(labelmap_file), message)])
     part = Part(out, items)
     build_parts(source, [part], labelmap_file, settings)
     return part

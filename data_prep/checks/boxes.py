@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from data_prep.sources.fields import written
 from data_prep.sources.source import Object
 
 Fix = Literal["clip", "drop"]
@@ -91,4 +92,9 @@ def fixed_box(o: Object, kind: str, width: int, height: int, fix: Fix) -> tuple[
         return None, "left out"
     done = DONE.get(kind, "cut to")
     box = o._replace(xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
-    return box, f"{done} {xmin} {ymin} {xmax} {ymax}"
+    return box, f"{done} {corners(box)}"
+
+
+def corners(o: Object) -> str:
+    """Write the corners of an object's box for a message."""
+    return " ".join(map(written, o[2:6]))

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 
+from data_prep.checks.class_names import alike, backgrounds
 from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Rules
 from data_prep.sources.image_lists import is_image
@@ -74,8 +75,9 @@ class DatasetChecks:
             message = "no image has an object, so there is no class to learn"
             return [Fault("no-class", "", message)]
         found = self._unused_classes() + self._no_file_names()
+        found += backgrounds(self._own_names(), self._objects, self._rules.labels_from)
         if not given:
-            found += self._misspelt()
+            found += self._misspelt() + alike(self._objects, RARE)
         return found
 
     def _unused_classes(self) -> list[Fault]:

@@ -123,6 +123,16 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "images that lie elsewhere than their annotation says",
         "the only image of that name is taken",
     ),
+    "class-list": FaultKind(
+        "note",
+        "lists of one class",
+        "--classes NAME leaves images without it out",
+    ),
+    "label-map": FaultKind(
+        "note",
+        "label maps of an earlier build",
+        "--labelmap FILE takes another",
+    ),
     "encoding": FaultKind(
         "note",
         "annotations in an encoding that they do not declare",
@@ -147,6 +157,16 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
     "no-objects": FaultKind("note", "images without objects"),
     "unannotated": FaultKind("note", "images without an annotation"),
     "rare-class": FaultKind("note", "classes that may be others misspelt"),
+    "alike-class": FaultKind(
+        "note",
+        "classes whose names differ in capitals or separators alone",
+        "--map makes one of them",
+    ),
+    "background-name": FaultKind(
+        "note",
+        "classes called as the background, which nets learn to detect as any other",
+        "--classes NAMES leaves them out; label 0 is the background",
+    ),
     "unused-class": FaultKind("note", "classes of the label map that occur in no image"),
     # The rest are faults of records in an LMDB.
     "bad-record": FaultKind("error", "records that are no AnnotatedDatum"),

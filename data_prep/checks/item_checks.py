@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from data_prep.checks.boxes import Fix, box_fault, fixed_box, is_normalised
+from data_prep.checks.boxes import Fix, box_fault, corners, fixed_box, is_normalised
 from data_prep.checks.confinement import confined, elsewhere
 from data_prep.checks.faults import Fault
 from data_prep.images.encoding import COPIED, Encoding
@@ -196,7 +196,7 @@ def examine(
             continue
         kind, words = found
         box, done = _fixed(o, kind, stated, rules.fix, seen)
-        message = f"box {o.xmin} {o.ymin} {o.xmax} {o.ymax} of '{o.name}' {words}"
+        message = f"box {corners(o)} of '{o.name}' {words}"
         faults.append(Fault(kind, f"{file}:{o.line}{image_note}", message, done))
         if box:
             kept.append(box)

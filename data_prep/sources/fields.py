@@ -63,6 +63,15 @@ def _int_if_whole(value: float) -> float:
     return value
 
 
+def written(value: float) -> str:
+    """Write a number of pixels as a person does: 0.1 for single precision's 0.10000000149."""
+    short = f"{value:.7g}"
+    # Neither 1e+07 nor 1 for 0.99999999.
+    if "e" in short or float(short).is_integer():
+        return str(value)
+    return short
+
+
 def float32(value: float) -> float:
     """Round a number to single precision, in which the fork adds corner and side."""
     return struct.unpack("f", struct.pack("f", value))[0]

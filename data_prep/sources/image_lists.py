@@ -98,8 +98,13 @@ def read_items(path: Path, item: Callable[[str, str], Item]) -> list[Item]:
     item: makes the item of an image's name alone, and of its place in the list.
     Raises CaffeError with file and line.
     """
+    return items_of(read_list(path), item)
+
+
+def items_of(rows: Iterable[tuple[str, list[str]]], item: Callable[[str, str], Item]) -> list[Item]:
+    """Return the items of what read_list returns; takes `item` as read_items."""
     found = []
-    for place, words in read_list(path):
+    for place, words in rows:
         if len(words) == 1:
             found.append(item(words[0], place))
         else:

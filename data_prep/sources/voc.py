@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from data_prep.sources import image_lists, json_lines
 from data_prep.sources.kind import Kind, register
-from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item
+from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Finding, Item
 from data_prep.sources.voc_images import Images, stem_of
 from data_prep.sources.voc_xml import read_annotation
 from ssd_common.errors import CaffeError
@@ -66,6 +66,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.findings: list[Finding] = []
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
 
@@ -218,7 +219,8 @@ class Folder:
 
         It is a file (here or in the folder), the name of one in ImageSets/Main, or a folder of
         annotated images. A line is `image annotation` (relative to the folder; a tab between them
-        where a name has spaces), or an image's name alone, as in ImageSets/Main.
+        where a name has spaces), or an image's name alone, as in ImageSets/Main. The lists of one
+        class there have lines `image 1`, and 0 or -1; all of their images are taken.
 
         Raises CaffeError with file and line.
         """
@@ -230,7 +232,26 @@ class Folder:
             if items:
                 return items
         path = image_lists.find(name, candidates, self.sets())
-        return image_lists.read_items(path, self.item)
+        rows = image_lists.read_list(path)
+        if not self._is_of_one_class(path, rows):
+            return image_lists.items_of(rows, self.item)
+        items = [self.item(words[0], place) for place, words in rows]
+        having = sum(words[1] == "1" for _, words in rows)
+        message = f"{having} of its {len(rows)} images are said to have the class; all are taken"
+        self.findings.append(Finding("class-list", str(path), message))
+        return items
+
+    def _is_of_one_class(self, path: Path, rows: list[tuple[str, list[str]]]) -> bool:
+        """Return whether a list says of each image whether a class is in it: 1, 0 (hard) or -1.
+
+        Lists for classification, and those of images without a published annotation, have paths.
+        """
+        for _, (image, *numbers) in rows:
+            if "/" in image or numbers not in (["1"], ["0"], ["-1"]):
+                return False
+        if path.parent == self.root / SETS:
+            return True
+        return not any((self.root / words[0]).is_file() for _, words in rows)
 
 
 def _image_files(folder: Path, below: bool) -> list[Path]:
@@ -271,6 +292,7 @@ DIR has JPEGImages and Annotations, or images and annotations; or photographs wi
 beside them, as LabelImg saves them; all that also in folders below, such as train and valid. A
 LIST is ImageSets/Main/NAME.txt by its NAME, such a folder, or a file with lines `image
 annotation` relative to DIR, or an image's name alone. Without lists every annotation is taken.
+Lists of one class, as car_train, have all images of a set: --classes car keeps those with a car.
 LMDBs for training and testing come with a dataset.json, such as data/voc2007/dataset.json, which
 `netgen build ID --dataset` takes.
 """,

@@ -272,6 +272,7 @@ def test_an_lmdb_is_replaced_only_when_asked(
     (folder / "JPEGImages/2.jpg").unlink()
     assert len(first) == 3
     assert len(build(folder, out, "--overwrite")) == 2
+    assert "labelmap.prototxt: was there already" in capsys.readouterr().err
     not_one = f"{folder}: already there, and not an LMDB; choose another --out"
     assert refused(capsys, "voc", folder, "--overwrite", "--out", folder) == not_one
 
@@ -281,7 +282,8 @@ def test_a_failed_rebuild_leaves_the_old_one(
 ) -> None:
     before = build(folder, out)
     (folder / "JPEGImages/2.jpg").write_bytes(b"")
-    refused(capsys, "voc", folder, "--out", out, "--overwrite")
+    labelmap = out.with_name("labelmap.prototxt")
+    refused(capsys, "voc", folder, "--out", out, "--overwrite", "--labelmap", labelmap)
     assert records(out) == before
     assert sorted(p.name for p in out.parent.iterdir()) == [
         "labelmap.prototxt",
