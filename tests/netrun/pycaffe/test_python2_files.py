@@ -84,7 +84,6 @@ def call(lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *words: st
     """Run these lines by `netrun python` in this folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     Path("script.py").write_text(lines)
     monkeypatch.setattr(sys, "argv", ["netrun", "python", *(words or ["script.py"])])
     try:
