@@ -15,8 +15,12 @@ def add_source(parser: argparse.ArgumentParser, kind: str) -> None:
     found = KINDS[kind]
     parser.add_argument("folder", metavar="DIR", type=Path, help=found.folder)
     for option in found.options:
+        action = "store"
+        if option.repeated:
+            action = "append"
         parser.add_argument(
             option.flag or f"--{option.name.replace('_', '-')}",
+            action=action,
             dest=option.name,
             help=option.help,
             type=option.type,

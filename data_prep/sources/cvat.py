@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from data_prep.sources import fields, json_lines, outlines, picture
@@ -36,7 +36,8 @@ LEFT_OUT = {
 class Cvat(Album):
     """A folder with CVAT's XML files and images, or one such file.
 
-    difficult_if: names of attributes that make an object difficult; CVAT's own occluded is one.
+    difficult_if: attributes beside `difficult` that make an object difficult; CVAT's own occluded
+      may be one.
     """
 
     suffixes = (".xml",)
@@ -46,7 +47,7 @@ class Cvat(Album):
         self,
         root: Path,
         images: Path | None = None,
-        difficult_if: str = picture.DIFFICULT,
+        difficult_if: str | Iterable[str] | None = None,
     ) -> None:
         super().__init__(root, images)
         self._difficult_if = picture.flag_names(difficult_if)
@@ -194,8 +195,9 @@ KIND = Kind(
 DIR holds annotations.xml and images/, as CVAT exports them, or NAME/annotations.xml for several
 tasks; or name one XML file. Turned boxes, polygons, polylines, ellipses, cuboids and masks become
 the boxes around them; points, skeletons and labels of whole images are left out. An object is
-difficult if it is occluded, or has an attribute of --difficult-if that is set. Tracks need the
-video's frames as images/frame_000000.jpg (or .png, …); where an object is outside it is none.
+difficult if its attribute `difficult` is set, as in CVAT's own export to VOC; --difficult-if
+occluded takes occluded ones as well. Tracks need the video's frames as images/frame_000000.jpg (or
+.png, …); where an object is outside it is none.
 """,
     examples="""
 data_prep cvat TASK --test-share 0.2 --out data/mine

@@ -23,6 +23,7 @@ class Option(NamedTuple):
     choices: all possible values; None where any will do.
     default: the value where a call gives none.
     flag: of a command; "" for the name with two dashes.
+    repeated: whether it may be given several times; the value is then a list, None without any.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Option(NamedTuple):
     choices: tuple[str, ...] | None = None
     default: Any = None
     flag: str = ""
+    repeated: bool = False
 
 
 def never(_: Path) -> bool:

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ class LabelMe:
     """A folder with LabelMe's JSON files, beside the images or elsewhere.
 
     images: the folder with the images; None for where the files say.
-    difficult_if: names of flags that make an object difficult.
+    difficult_if: flags beside `difficult` that make an object difficult.
     Raises CaffeError where the folder is missing.
     """
 
@@ -48,7 +48,7 @@ class LabelMe:
         self,
         root: Path,
         images: Path | None = None,
-        difficult_if: str = picture.DIFFICULT,
+        difficult_if: str | Iterable[str] | None = None,
     ) -> None:
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
@@ -253,8 +253,9 @@ KIND = Kind(
     notes="""
 DIR has NAME.json beside its image or elsewhere, also in folders below; imagePath says which image
 it is, relative to the file. Polygons, circles, lines and turned boxes become the boxes around them;
-points are left out. Shapes of one label and group_id are parts of one object. It is difficult if a
-flag of --difficult-if is set. A LIST is an inner folder, or a file of image names.
+points are left out. Shapes of one label and group_id are parts of one object. It is difficult if
+its flag `difficult`, or one of --difficult-if, is set. A LIST is an inner folder, or a file of
+image names.
 """,
     examples="""
 data_prep labelme PHOTOS --test-share 0.2 --out data/mine

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class LabelStudio(Album):
     """A folder with Label Studio's JSON exports and images, or one export.
 
     class_name: the class of regions without a label; None where all have one.
-    difficult_if: choices for a region that make it difficult.
+    difficult_if: choices beside `difficult` for a region that make it difficult.
     """
 
     suffixes = (".json",)
@@ -42,7 +42,7 @@ class LabelStudio(Album):
         root: Path,
         images: Path | None = None,
         class_name: str | None = None,
-        difficult_if: str = picture.DIFFICULT,
+        difficult_if: str | Iterable[str] | None = None,
     ) -> None:
         super().__init__(root, images)
         self._class_name = class_name
@@ -212,7 +212,7 @@ name one export. Images of /data/local-files/?d=… and of URLs are found by the
 Turned boxes, polygons and ellipses become the boxes around them; points and brush masks are left
 out. Where an image has several annotations, the ground truth counts, else the newest; those that
 were cancelled, predictions and tasks without an annotation do not count. An object is difficult by
-a choice for its region that --difficult-if names.
+a choice `difficult` for its region, or one of --difficult-if.
 """,
     examples="""
 data_prep labelstudio EXPORT --test-share 0.2 --out data/mine

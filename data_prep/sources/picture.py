@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from data_prep.sources import fields
@@ -13,13 +13,14 @@ from ssd_common.errors import ParseError
 
 Row = TypeVar("Row")
 
-DIFFICULT = "difficult,occluded,truncated"
+DIFFICULT = "difficult"
 # For the kinds whose objects have attributes or flags.
 DIFFICULT_IF = Option(
     "difficult_if",
-    f"attributes or flags that make an object difficult (default: {DIFFICULT})",
-    metavar="NAMES",
-    default=DIFFICULT,
+    f"an attribute or flag, such as occluded, that makes an object difficult like the one called"
+    f" {DIFFICULT}; may be repeated",
+    metavar="NAME",
+    repeated=True,
 )
 
 
@@ -222,10 +223,15 @@ def is_difficult(flags: Mapping[str, Any], names: Sequence[str]) -> bool:
     return any(key.lower() in names and is_set(value) for key, value in flags.items())
 
 
-def flag_names(names: str) -> list[str]:
-    """Return the names of DIFFICULT_IF's value, in small letters.
+def flag_names(more: str | Iterable[str] | None) -> list[str]:
+    """Return the names of flags that make an object difficult, in small letters.
+
+    more: DIFFICULT_IF's value: names beside DIFFICULT, one text of them with commas, or None.
 
     A list, since a set has another order in each process, and a build goes on after a kill only if
     its source is pickled to the same bytes.
     """
-    return [name.strip().lower() for name in names.split(",") if name.strip()]
+    if isinstance(more, str):
+        more = [more]
+    words = [word.strip().lower() for text in more or () for word in text.split(",")]
+    return list(dict.fromkeys([DIFFICULT, *filter(None, words)]))

@@ -37,7 +37,7 @@ class Via(Album):
         images: Path | None = None,
         attribute: str | None = None,
         class_name: str | None = None,
-        difficult_if: str = picture.DIFFICULT,
+        difficult_if: str | Iterable[str] | None = None,
     ) -> None:
         super().__init__(root, images)
         self._attribute = attribute

@@ -30,7 +30,6 @@ NAMES = (
 )
 IGNORED = (0, 11)
 WORDS = "x,y,width,height,score,category,truncation,occlusion"
-HEAVY = 2  # more than half of the object is hidden
 
 
 class VisDrone(Paired):
@@ -54,14 +53,14 @@ class VisDrone(Paired):
         words = [word.strip() for word in text.strip().rstrip(",").split(",")]
         if len(words) != len(WORDS.split(",")) or not all(map(fields.is_number, words)):
             raise ValueError(f"'{fields.excerpt(text)}' where `{WORDS}` should be, all numbers")
-        x, y, width, height, score, category, _, occlusion = map(fields.number, words)
+        x, y, width, height, score, category, *_ = map(fields.number, words)
         if category not in range(len(NAMES)):
             raise ValueError(f"category {words[5]}, but categories go from 0 to {len(NAMES) - 1}")
         name = NAMES[int(category)]
         ignored = category in IGNORED
         if ignored and not self._keep_ignored:
             return LeftOut(name, name, "ignored")
-        difficult = ignored or score == 0 or occlusion >= HEAVY
+        difficult = ignored or score == 0
         return Shape(name, [x, y, x + width, y + height], difficult)
 
 
@@ -77,9 +76,8 @@ KIND = Kind(
     notes="""
 DIR has images/NAME.jpg and annotations/NAME.txt, or folders with both, such as
 VisDrone2019-DET-train. A LIST is such a folder, or the last word of its name (train), or a file of
-image names. Objects are difficult if they do not count (score 0) or are hidden by more than half
-(occlusion 2). Ignored regions and others (categories 0 and 11) are left out, or kept as difficult
-objects.
+image names. Objects that do not count (score 0) are difficult. Ignored regions and others
+(categories 0 and 11) are left out, or kept as difficult objects.
 """,
     examples="""
 data_prep visdrone VISDRONE --train-list train --test-list val --out data/visdrone

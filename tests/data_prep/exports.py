@@ -23,7 +23,9 @@ def cvat(root: Path, items: Annotated) -> None:
         )
         for o in a.objects:
             corners = f'xtl="{o.xmin}" ytl="{o.ymin}" xbr="{o.xmax}" ybr="{o.ymax}"'
-            lines.append(f'  <box label="{o.name}" {corners} occluded="{int(o.difficult)}">')
+            lines.append(f'  <box label="{o.name}" {corners} occluded="1">')
+            difficult = str(o.difficult).lower()
+            lines.append(f'    <attribute name="difficult">{difficult}</attribute>')
             lines.append("  </box>")
         lines.append("</image>")
     (root / "annotations.xml").write_text("\n".join([*lines, "</annotations>"]))

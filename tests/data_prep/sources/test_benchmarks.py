@@ -112,7 +112,7 @@ def test_drone(drone: Path) -> None:
     assert len(source.classes) == 10
     objects = [
         ("car", False, 10, 11, 15, 17),
-        ("pedestrian", True, 20, 21, 25, 27),  # more than half is hidden
+        ("pedestrian", False, 20, 21, 25, 27),  # more than half is hidden, but it counts
         ("motor", True, 30, 31, 35, 37),  # does not count
     ]
     assert read(source, "val") == {"VisDrone2019-DET-val/images/a.jpg": objects}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from caffe_ir import caffe_ir_pb2 as pb
 from data_prep.cli import main
 from data_prep.sources import open_source
 from tests.data_prep.conversions import read, said
@@ -70,11 +71,25 @@ def test_a_turn_that_is_no_quarter(file: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "inner", "options", "difficult"),
     [
-        ('occluded="1"', "", {}, True),
-        ('occluded="0"', '<attribute name="Truncated">true</attribute>', {}, True),
+        ('occluded="1"', "", {}, False),
+        ('occluded="0"', '<attribute name="truncated">true</attribute>', {}, False),
+        ('occluded="0"', '<attribute name="Difficult">true</attribute>', {}, True),
         ('occluded="0"', '<attribute name="difficult">false</attribute>', {}, False),
-        ('occluded="1"', "", {"difficult_if": "difficult"}, False),
-        ('occluded="1"', '<attribute name="occluded">no</attribute>', {}, True),
+        ('occluded="1"', "", {"difficult_if": "occluded"}, True),
+        ('occluded="1"', "", {"difficult_if": ["truncated", "occluded"]}, True),
+        (
+            'occluded="0"',
+            '<attribute name="Truncated">true</attribute>',
+            {"difficult_if": "occluded, truncated"},
+            True,
+        ),
+        ("", '<attribute name="difficult">1</attribute>', {"difficult_if": "occluded"}, True),
+        (
+            'occluded="1"',
+            '<attribute name="occluded">no</attribute>',
+            {"difficult_if": "occluded"},
+            True,
+        ),
         ('occluded="0"', '<attribute name="rotation">left</attribute>', {}, False),
         ("", '<attribute name="faint">1</attribute>', {"difficult_if": "faint"}, True),
     ],
@@ -83,6 +98,17 @@ def test_difficult(file: Path, flags: str, inner: str, options: dict, difficult:
     root = write(file, BOX.replace('occluded="0"/>', f"{flags}>{inner}</box>"))
     [[(_, found, *_)]] = read(open_source("cvat", root, **options)).values()
     assert found is difficult
+
+
+def test_difficult_if_may_be_repeated(file: Path, out: Path) -> None:
+    cut = '<attribute name="truncated">true</attribute>'
+    hidden = BOX.replace('"0"', '"1"')
+    root = write(file, hidden, BOX.replace("/>", f">{cut}</box>"), BOX)
+    flags = ["--difficult-if", "occluded", "--difficult-if", "truncated"]
+    main(["cvat", str(root), *flags, "--out", str(out)])
+    [value] = records(out).values()
+    [group] = pb.AnnotatedDatum.FromString(value).annotation_group
+    assert [a.bbox.difficult for a in group.annotation] == [True, True, False]
 
 
 def test_report_counts_outlines_and_what_is_left_out(
@@ -190,7 +216,7 @@ def test_tracks_of_a_video(file: Path, jpeg: bytes) -> None:
     assert read(open_source("cvat", file.parent)) == {
         "images/frame_000000.PNG": [("car", False, 1, 2, 20, 20)],
         "images/frame_000002.PNG": [
-            ("car", True, 3, 2, 20, 20),
+            ("car", False, 3, 2, 20, 20),
             ("van", False, 1, 2, 9, 20),
         ],
     }

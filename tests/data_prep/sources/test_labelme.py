@@ -58,15 +58,16 @@ def test_the_box_of_a_shape(
     ("more", "difficult"),
     [
         ({"flags": {"difficult": True}}, True),
-        ({"flags": {"Occluded": True, "other": True}}, True),
-        ({"flags": {"truncated": False, "other": True}}, False),
+        ({"flags": {"occluded": True, "truncated": True}}, False),
+        ({"flags": {"Faint": True, "other": True}}, True),
+        ({"flags": {"difficult": False, "other": True}}, False),
         ({"difficult": True, "flags": {}}, True),
         ({"flags": None}, False),
     ],
 )
 def test_difficult(root: Path, more: dict, difficult: bool) -> None:
     write(root / "0.json", RECTANGLE | more)
-    [[(_, found, *_)]] = read(open_source("labelme", root)).values()
+    [[(_, found, *_)]] = read(open_source("labelme", root, difficult_if="faint")).values()
     assert found is difficult
 
 

@@ -87,14 +87,17 @@ def test_the_size_is_the_images_where_the_export_does_not_say_it(root: Path) -> 
 def test_labels_and_choices_of_a_region_in_results_of_their_own(root: Path) -> None:
     box = {"id": "a", "type": "rectangle", "value": BOX, **SIZE}
     labels = {"id": "a", "type": "labels", "value": {**BOX, "labels": ["car", "van"]}}
-    choices = {"id": "a", "type": "choices", "value": {"choices": ["Truncated"]}}
+    choices = {"id": "a", "type": "choices", "value": {"choices": ["Difficult"]}}
     other = {"id": "b", "type": "choices", "value": {"choices": ["night"]}}
     write(root, task(box, labels, choices, other))
     assert read(open_source("labelstudio", root)) == {
         "0.jpg": [("car", True, 16, 24, 32, 36), ("van", True, 16, 24, 32, 36)]
     }
-    source = open_source("labelstudio", root, difficult_if="night")
-    assert [o[1] for o in read(source)["0.jpg"]] == [False, False]
+    choices["value"] = {"choices": ["occluded"]}
+    write(root, task(box, labels, choices, other))
+    for more, difficult in ((None, False), ("night", False), ("occluded", True)):
+        source = open_source("labelstudio", root, difficult_if=more)
+        assert [o[1] for o in read(source)["0.jpg"]] == [difficult, difficult]
 
 
 def test_regions_without_a_label(root: Path) -> None:

@@ -154,9 +154,13 @@ def test_the_flags(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = capsys.readouterr().out
     assert "1 objects: balloon 1" in report
     assert f"{root}/via.json:3 (0.jpg): point: left out" in report
-    write(root, region(kind="car", Difficult="yes"))
-    for names, difficult in (("difficult", True), ("other", False)):
-        source = open_source("via", root, attribute="kind", difficult_if=names)
+    for flag, more, difficult in (
+        ("Difficult", None, True),
+        ("occluded", None, False),
+        ("occluded", "occluded", True),
+    ):
+        write(root, region(kind="car", **{flag: "yes"}))
+        source = open_source("via", root, attribute="kind", difficult_if=more)
         [[(_, found, *_)]] = read(source).values()
         assert found is difficult
 
