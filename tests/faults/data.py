@@ -51,6 +51,7 @@ def replaced_dataset(runner: Runner) -> Scenario:
         extra=_JOURNAL,
         removes=r"dataset\.json$",
         faults=faults,
+        since="out/dataset.json",
     )
 
 

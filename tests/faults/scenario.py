@@ -15,6 +15,8 @@ from tests.faults.runs import ONCE, SHORT, STAYS, Done, Fault, Runner
 
 TEMPORARY = re.compile(r"(^|/)\.[^/]*\.(tmp|lock)($|/)|\.(tmp|old)-[^/]*($|/)")
 
+NOTHING = re.compile("(?!)")
+
 
 def nothing_more(_: Tree) -> list[str]:
     """Return no fault of a tree."""
@@ -31,6 +33,7 @@ class Scenario:
     extra: paths that a failure may leave beside temporary ones.
     removes: paths that a failure may leave missing.
     faults: more of what is wrong with a tree.
+    since: a path: only calls from the first one on it are tried, another scenario has the others.
     """
 
     argv: tuple[str, ...]
@@ -40,6 +43,7 @@ class Scenario:
     extra: str = "(?!)"
     removes: str = "(?!)"
     faults: Callable[[Tree], list[str]] = nothing_more
+    since: str = ""
 
     def is_temporary(self, path: str) -> bool:
         """Tell whether no reader looks at a path."""
@@ -69,6 +73,14 @@ class Trial:
         self.after = trees.read(folder)
         assert not [path for path in self.after if scenario.is_temporary(path)]
 
+    def _tried(self) -> list[Call]:
+        """List the calls that are tried."""
+        since = str(self.folder / self.scenario.since)
+        paths = [call.path for call in self.calls]
+        if not self.scenario.since:
+            return self.calls
+        return self.calls[paths.index(since) :]
+
     def model_faults(self) -> list[str]:
         """Say where the model of the disk is wrong, or the end of the run is not on the disk."""
         disk = Disk(str(self.folder), self.scenario.before)
@@ -86,7 +98,7 @@ class Trial:
         return [line for fault in self._errors() for line in self._after_error(fault)]
 
     def _errors(self) -> Iterator[Fault]:
-        for call in self.calls:
+        for call in self._tried():
             if not call.number:
                 continue
             yield Fault(call.number, ONCE, errno.EIO)
@@ -118,7 +130,10 @@ class Trial:
         disk = Disk(str(self.folder), self.scenario.before)
         found = []
         changes = (*self.scenario.changes, "another_boot")
-        for call in [*self.calls, None]:
+        tried = self._tried()
+        for call in self.calls[: -len(tried)]:
+            disk.follow(call)
+        for call in [*tried, None]:
             for state in disk.states(call):
                 lines = self._faults(state) + self._again(state, changes)
                 name = f"{call.number} {call.name} {call.path}" if call else "the end"
@@ -141,8 +156,12 @@ class Trial:
         return found + self.scenario.faults(tree)
 
     def _again(self, tree: Tree, changes: tuple[str, ...]) -> list[str]:
-        """Say what is wrong once the command has run again; each tree is tried once."""
-        key = (trees.identity(tree, self.scenario.is_temporary), changes)
+        """Say what is wrong once the command has run again; each tree is tried once.
+
+        No command reads what is left of a build before another boot.
+        """
+        unread = TEMPORARY if "another_boot" in changes else NOTHING
+        key = (trees.identity(tree, unread), changes)
         if key not in self._seen:
             self._seen[key] = self._run_again(tree, changes)
             return self._seen[key]

@@ -19,9 +19,23 @@ from tests.faults import changes
 
 # What each program loads before it forks: it need not be loaded a thousand times.
 LOADED = {
-    "netrun": ("netrun.commands.train", "netrun.commands.test", "netrun.training.train", "h5py"),
-    "data_prep": ("data_prep.sources.voc_xml", "data_prep.build.build", "data_prep.download.fetch"),
-    "netgen": ("netgen.commands.build", "netgen.writer"),
+    "netrun": (
+        "h5py",
+        "multiprocessing.synchronize",
+        "netrun.commands.test",
+        "netrun.commands.train",
+        "netrun.training.train",
+    ),
+    "data_prep": (
+        "data_prep.build.build",
+        "data_prep.commands.fetch",
+        "data_prep.download.fetch",
+        "data_prep.sources.voc_xml",
+        "lmdb._envid",
+        "multiprocessing.synchronize",
+        "netrc",
+    ),
+    "netgen": ("netgen.commands.build", "netgen.writer", "netgen.zoo.configuration"),
 }
 
 

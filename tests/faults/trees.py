@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.disk import Tree
@@ -26,7 +25,7 @@ def read(folder: Path) -> Tree:
 
 
 def write(tree: Tree, folder: Path) -> None:
-    """Make a folder hold these files alone."""
+    """Make a folder hold these files alone, all of the same age."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for path, data in sorted(tree.items()):
@@ -34,19 +33,20 @@ def write(tree: Tree, folder: Path) -> None:
             (folder / path).mkdir(exist_ok=True)
         else:
             (folder / path).write_bytes(data)
+            os.utime(folder / path, (0, 0))
 
 
-def identity(
-    tree: Tree, is_temporary: Callable[[str], bool]
-) -> frozenset[tuple[str, bytes | int | None]]:
+def identity(tree: Tree, unread: re.Pattern[str]) -> frozenset[tuple[str, bytes | None]]:
     """Return what a tree has in common with others that need not be tried as well.
 
-    Temporary files may have other names, and other content of the same size; locks may be missing.
+    Temporary files may have other names, and locks may be missing.
+    unread: files and folders whose content may differ, too, as the next run removes them unread.
     """
-    found: set[tuple[str, bytes | int | None]] = set()
+    found: set[tuple[str, bytes | None]] = set()
     for path, data in tree.items():
-        if data is None or not is_temporary(path):
-            found.add((_CHANCE.sub("#", path), data))
+        match = unread.search(path)
+        if match:
+            found.add((_CHANCE.sub("#", path[: match.end()]), None))
         elif not path.endswith(".lock"):
-            found.add((_CHANCE.sub("#", path), len(data)))
+            found.add((_CHANCE.sub("#", path), data))
     return frozenset(found)
