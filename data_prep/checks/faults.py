@@ -117,6 +117,7 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
     ),
     "group": FaultKind("note", "categories that are no classes", "left out"),
     "same-name": FaultKind("note", "categories of one name", "they are one class"),
+    "numbered": FaultKind("note", "tables with numbers for classes", "--map gives them names"),
     "ignored": FaultKind("note", "regions that the data set tells to ignore", "left out"),
     "relocated": FaultKind(
         "note",

@@ -28,10 +28,13 @@ class Carried(NamedTuple):
     remarks: list[Remark]
     rows: list[Row]
 
-    def objects(self, read: Callable[[list[Any]], Object], file: str, image: str) -> list[Object]:
+    def objects(
+        self, read: Callable[[list[Any]], Object], file: str, image: str = ""
+    ) -> list[Object]:
         """Return what `read` makes of each row.
 
-        file, image: for errors.
+        file: the annotation's, for errors.
+        image: begins what they say; "" for the fault alone.
         Raises ParseError, Unreadable for several.
         """
 

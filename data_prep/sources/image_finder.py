@@ -66,6 +66,9 @@ class Finder:
                 if path:
                     return Found(image_lists.below(self.root, path))
         for name in names:
+            path = self._images and _file(self._images / name.rpartition("/")[2])
+            if path:
+                return Found(image_lists.below(self.root, path), by_name=True)
             image = self._only_one(name)
             if image:
                 return Found(image, by_name=True)

@@ -66,12 +66,15 @@ class ImagePlaces:
         path = self._path(name)
         if self._has(path):
             return Place(path, fault=self._twin(name))
+        may_guess = not self._is_known or _is_foreign(name)
         try:
             found = self._finder.find(name)
         except ValueError as error:
-            return Place(path, fault=str(error))
+            if may_guess:
+                return Place(path, fault=f"{error} (--images FOLDER says where it is)")
+            return Place(path)
         exists = (self._root / found.image).is_file()
-        if not exists or (found.by_name and self._is_known and not _is_foreign(name)):
+        if not exists or (found.by_name and not may_guess):
             return Place(path, fault=self._missing(name))
         if not found.by_name:
             return Place(found.image)
@@ -94,9 +97,10 @@ class ImagePlaces:
 
     def _twin(self, name: str) -> str:
         """Say which two images a name without extension fits; "" where it has one, or fits one."""
-        if image_lists.has_image_extension(name):
+        bare = without_url(name)
+        if image_lists.has_image_extension(bare):
             return ""
-        paths = [f"{self._folder}{name}{extension}" for extension in IMAGE_NAMES]
+        paths = [f"{self._folder}{bare}{extension}" for extension in IMAGE_NAMES]
         found = [path for path in paths if self._has(path)]
         if len(found) < 2:
             return ""

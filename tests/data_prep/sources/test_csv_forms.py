@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.sources import csv_columns
+from data_prep.cli import main
+from data_prep.sources import csv_columns, open_source
 from data_prep.sources.csv import Csv
 from tests.data_prep.conversions import CAT, read, said
 from tests.data_prep.support import refused
@@ -34,6 +35,21 @@ TABLES = {
     "byte order mark, windows": (
         "\ufefffilename,class,xmin,ymin,xmax,ymax\r\n0.jpg,cat,4,5,20,25\r\n"
     ),
+    "centre and sides": "filename,class,x_center,y_center,width,height\n0.jpg,cat,12,15,16,20\n",
+    "centre and sides in fractions": (
+        "img,cx,cy,w,h,label\n0.jpg,0.1875,0.3125,0.25,0.41666667,cat\n"
+    ),
+    "bbox": 'image_id,width,height,bbox,class\n0,64,48,"[4.0, 5.0, 16.0, 20.0]",cat\n',
+    "bbox with blanks": "image,bbox,class\n0.jpg,(4 5 16 20),cat\n1.jpg,[],cat\n",
+    "frame and class_id": "frame,xmin,xmax,ymin,ymax,class_id,class\n0.jpg,4,20,5,25,3,cat\n",
+    "name before number": "image_id,filename,xmin,ymin,xmax,ymax,class\n17,0.jpg,4,5,20,25,cat\n",
+    "the image's sides before the box's": (
+        "image,image_width,image_height,x,y,width,height,class\n0.jpg,64,48,4,5,16,20,cat\n"
+    ),
+    "fractions that rounding takes beyond 1": (
+        "image,xmin,ymin,xmax,ymax,class\n"
+        "0.jpg,0.0625,0.10416667,0.3125,0.52083333,cat\n1.jpg,0,0,1.0000001,1,cat\n"
+    ),
     "floats that are whole": "filename,class,xmin,ymin,xmax,ymax\n0.jpg,cat,4.0,5.0,20.0,25.0\n",
 }
 
@@ -43,7 +59,7 @@ def test_table(form: str, root: Path) -> None:
     (root / "boxes.csv").write_text(TABLES[form], newline="")
     found = read(Csv(root))
     assert found.pop("0.jpg") == [pytest.approx(CAT)]
-    assert found in ({}, {"1.jpg": []})
+    assert found in ({}, {"1.jpg": []}, {"1.jpg": [("cat", False, 0, 0, 64, 48)]})
 
 
 def test_rows_of_an_image_need_not_follow_each_other(root: Path) -> None:
@@ -69,7 +85,17 @@ BAD_TABLES = {
         "columns are not known without"
     ),
     "filename,xmin,ymin,xmax,ymax\n": (
-        "FILE:1: no column 'class'; there are filename, xmin, ymin, xmax, ymax"
+        "FILE:1: no column 'class' (--class NAME gives all boxes one class)"
+    ),
+    "filename,score,xmin,ymin,xmax,ymax,id,name\n0.jpg,1,4,5,20,25,1,\n": (
+        "FILE:2: a class without a name"
+    ),
+    "filename,score,xmin,ymin,xmax,ymax,what\n": (
+        "FILE:1: no column 'class'; not known: score, what (--class NAME gives all boxes one class)"
+    ),
+    "filename,x_center,y_center,class,w\n": "FILE:1: no column 'box_height'",
+    'filename,bbox,class\n0.jpg,"[4, 5, 16]",cat\n': (
+        "FILE:2: bbox is '[4, 5, 16]', not [x, y, width, height]"
     ),
     "filename,xmni,ymin,xmax,ymax,class\n": "FILE:1: no column 'xmin' (there is 'xmni'?)",
     "filename,xmin,ymin,xmax,ymax,class\n": "FILE: a table without a row",
@@ -128,13 +154,17 @@ def test_paths_of_another_machine(name: str, root: Path) -> None:
     file = root / "boxes.csv"
     file.write_text(f"{root}/0.jpg,4,5,20,25,cat\n")
     assert read(Csv(root)) == {f"{root}/0.jpg": [CAT]}
-    file.write_text(f"0.jpg,4,5,20,25,cat\n{name},4,5,20,25,cat\n{name}2,4,5,20,25,cat\n")
+    file.write_text(f"0.jpg,4,5,20,25,cat\n{name},4,5,20,25,cat\n")
     shown = name.replace("\\", "/")
-    remedy = "write names without folders in this column, or with those in DIR"
-    assert (
-        said(lambda: read(Csv(root)))
-        == f"{file}:2: '{shown}' is a path of another machine, whose folder is not here: {remedy}"
-    )
+    which = "1.jpg or image_2/1.jpg (--images FOLDER says where it is)"
+    place = f"{file}:2: '{shown}'"
+    assert said(lambda: read(Csv(root))) == f"{place} may be {which}"
+    found = read(Csv(root, root / "images"))
+    assert found == {"images/0.jpg": [CAT], "images/1.jpg": [CAT]}
+    for other in root.rglob("1.jpg"):
+        other.unlink()
+    looked = f"no image of that name is in {root} (--images FOLDER says where it is)"
+    assert said(lambda: read(Csv(root))) == f"{place} is not on this machine, and {looked}"
 
 
 def test_several_tables_are_lists(root: Path) -> None:
@@ -147,6 +177,73 @@ def test_several_tables_are_lists(root: Path) -> None:
         == f"{root}: several annotation files; choose with --list: test, train"
     )
     assert said(lambda: read(Csv(root), "tset")) == "tset: no such list (did you mean 'test'?)"
+
+
+def test_one_class_without_a_column(root: Path) -> None:
+    file = root / "boxes.csv"
+    for content in ("image,xmin,ymin,xmax,ymax\n0.jpg,4,5,20,25\n1.jpg,,,,\n", "0.jpg,4,5,20,25\n"):
+        file.write_text(content)
+        found = read(open_source("csv", root, class_name="cat"))
+        assert found.pop("0.jpg") == [CAT]
+        assert found in ({}, {"1.jpg": []})
+    file.write_text('image_id,width,height,bbox,source\n0,64,48,"[4, 5, 16, 20]",x\n')
+    assert read(open_source("csv", root, class_name="cat")) == {"0.jpg": [CAT]}
+    file.write_text("image,xmin,ymin,xmax,ymax,class\n0.jpg,4,5,20,25,dog\n")
+    fault = "it has a column of classes; --class is for tables without (--map renames classes)"
+    assert said(lambda: read(open_source("csv", root, class_name="cat"))) == f"{file}:1: {fault}"
+
+
+def test_the_flag_of_one_class(root: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "boxes.csv").write_text("image,xmin,ymin,xmax,ymax\n0.jpg,4,5,20,25\n")
+    main(["csv", str(root), "--class", "cat", "--out", str(out)])
+    assert "1 boxes (0 difficult): cat 1" in capsys.readouterr().out
+    told = refused(capsys, "csv", root, "--class", " ", "--out", out, status=2)
+    assert told.startswith("--class: a class without a name")
+
+
+def test_numbers_for_classes_are_said(root: Path) -> None:
+    file = root / "boxes.csv"
+    file.write_text("frame,xmin,ymin,xmax,ymax,class_id\n0.jpg,4,5,20,25,3\n1.jpg,4,5,20,25,1\n")
+    source = Csv(root)
+    found = read(source)
+    assert found["0.jpg"] == [("3", *CAT[1:])]
+    assert source.findings == [("numbered", str(file), "classes are numbers: 1, 3")]
+
+
+def test_one_image_under_two_names(root: Path) -> None:
+    (root / "boxes.csv").write_text("0.jpg,4,5,20,25,cat\n./0.jpg,4,5,20,25,dog\n0,1,2,3,4,dog\n")
+    source = Csv(root)
+    assert read(source) == {"0.jpg": [CAT, ("dog", *CAT[1:]), ("dog", False, 1, 2, 3, 4)]}
+    (item,) = source.items()
+    (remark,) = source.read(item).remarks
+    assert (remark.kind, remark.line) == ("merged", 3)
+    assert remark.message == "'0' is there a second time"
+
+
+def test_tables_of_one_name_go_by_their_paths(root: Path) -> None:
+    (root / "annotations").mkdir()
+    (root / "annotations/train.csv").write_text("0.jpg,4,5,20,25,cat\n")
+    (root / "train.csv").write_text("1.jpg,4,5,20,25,cat\n")
+    source = Csv(root)
+    assert source.sets() == ["annotations/train.csv", "train.csv"]
+    assert read(source, "annotations/train.csv") == {"0.jpg": [CAT]}
+
+
+def test_lists_relative_to_the_folder(root: Path) -> None:
+    """Where no usual place has a table."""
+    (root / "splits/a").mkdir(parents=True)
+    (root / "splits/a/train.csv").write_text("0.jpg,4,5,20,25,cat\n")
+    assert read(Csv(root), "splits/a/train.csv") == {"0.jpg": [CAT]}
+
+
+def test_a_stem_that_two_images_have(root: Path) -> None:
+    (root / "0.png").touch()
+    file = root / "boxes.csv"
+    file.write_text("image_id,xmin,ymin,xmax,ymax,class\n0,4,5,20,25,cat\n1,4,5,20,25,cat\n")
+    source = Csv(root)
+    first, second = source.items()
+    assert said(lambda: source.read(first)) == f"{file}:2: '0' may be 0.jpg or 0.png"
+    assert len(source.read(second).objects) == 1
 
 
 def test_every_column_has_one_meaning() -> None:
