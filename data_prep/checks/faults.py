@@ -105,6 +105,16 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "annotations of images that have a newer one",
         "left out",
     ),
+    "mixed": FaultKind(
+        "warning",
+        "YOLO text files with both boxes and outlines",
+        "a line of four numbers is a box, any longer one an outline",
+    ),
+    "orphan": FaultKind(
+        "warning",
+        "YOLO text files without an image",
+        "left out",
+    ),
     "file-name": FaultKind(
         "warning",
         "classes whose name is no file's name",
@@ -138,6 +148,11 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "note",
         "annotations in an encoding that they do not declare",
         "look at the names of classes; files saved as UTF-8 need no guess",
+    ),
+    "moved": FaultKind(
+        "note",
+        "folders and lists that are elsewhere than their file says",
+        "--train-list and --test-list name others",
     ),
     "extension": FaultKind("note", "files whose name is another format's"),
     "grey": FaultKind("note", "grey images", "nets read them with force_color"),

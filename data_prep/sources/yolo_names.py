@@ -1,16 +1,15 @@
-"""Class names and splits of YOLO's data sets.
-
-These are in data.yaml, obj.data, obj.names or classes.txt.
-"""
+"""Class names of YOLO's data sets, in data.yaml, obj.data, obj.names or classes.txt."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.sources import fields, image_lists
+from data_prep.sources import fields, image_lists, yolo_splits
 from data_prep.sources.yaml_file import Text, YamlFile
+from data_prep.sources.yolo_places import tails
+from data_prep.sources.yolo_splits import Splits
 from ssd_common.errors import CaffeError, ParseError
 
 FILES = (
@@ -23,106 +22,154 @@ FILES = (
     "labels/classes.txt",
     "predefined_classes.txt",
 )
+YAML_FILES = ("*.yaml", "*.yml")
+# Where such files also lie, with any name; files that one pattern finds must say the same.
+PATTERNS = (
+    "*.data",
+    "*.names",
+    "data/*.data",
+    "data/*.names",
+    "_darknet.labels",
+    "*/_darknet.labels",
+    "*/classes.txt",
+    "*/*/classes.txt",
+)
 NAMES = "names: [person, car]"
-SPLITS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 
 
 class Names(NamedTuple):
-    """Class names and splits of a data set.
+    """Class names of a data set, by number.
 
-    classes: by number.
-    sets: name of a split to folders or lists.
-    file: where the classes are from.
-    folder: where paths of sets start.
+    file: where they are from.
+    splits: what the data set's files say beside them.
     """
 
     classes: list[str]
-    sets: dict[str, list[str]]
     file: Path
-    folder: Path
+    splits: Splits
 
 
 def read(root: Path, given: Path | None) -> Names:
-    """Return class names and splits of the folder root.
+    """Return the class names of the folder root.
 
-    given: the file that has the names; None to look for it.
+    given: the file that has them; None to look for it.
     Raises CaffeError where there is none.
     """
     if given and not given.is_file():
         raise CaffeError(f"{given}: no such file of class names")
-    path = given or _own_file(root)
+    found = _read_file(given or _own_file(root), root)
+    if found.splits:
+        return found
+    return found._replace(splits=_own_splits(root) or found.splits)
+
+
+def _read_file(path: Path, root: Path) -> Names:
+    """Return the class names that a file has. Raises CaffeError."""
     if path.suffix in (".yaml", ".yml"):
-        return _from_yaml(path)
+        file = YamlFile(path)
+        return Names(_from_yaml(file), path, yolo_splits.from_yaml(file))
     if path.suffix == ".data":
         return _from_data(path, root)
-    return Names(_lines(path), {}, path, path.parent)
+    return Names(_lines(path), path, yolo_splits.none(path))
+
+
+def _own_splits(root: Path) -> Splits | None:
+    """Return what the folder's own files say of splits, None for nothing that can be read."""
+    patterns = ("data.y*ml", "*.yaml", "*.yml", "*.data", "data/*.data")
+    for path in (path for pattern in patterns for path in sorted(root.glob(pattern))):
+        try:
+            found = yolo_splits.read(path)
+        except CaffeError:
+            continue
+        if found:
+            return found
+    return None
 
 
 def _own_file(root: Path) -> Path:
-    """Return the folder's file of class names. Raises CaffeError where it has none, or several."""
-    for name in FILES:
-        if (root / name).is_file():
-            return root / name
-    others = sorted(root.glob("*.yaml")) + sorted(root.glob("*.names"))
-    if len(others) != 1:
-        known = "data.yaml, obj.names or classes.txt; --names takes them from elsewhere"
-        raise CaffeError(f"{root}: no class names ({known})")
-    return others[0]
+    """Return the folder's file of class names. Raises CaffeError where it has none."""
+    for path in _own_files(root):
+        return path
+    known = "data.yaml, obj.names or classes.txt; --names takes them from elsewhere"
+    for path in sorted(root.glob("*/*.yaml")):
+        if _has_names(path):
+            known = f"is {path.parent} meant? It has {path.name}"
+            break
+    raise CaffeError(f"{root}: no class names ({known})")
+
+
+def _own_files(root: Path) -> Iterator[Path]:
+    """Yield the folder's files of class names, the likeliest first.
+
+    Raises CaffeError where files of one kind do not say the same.
+    """
+    for folder in (root, root / "data"):
+        for name in FILES:
+            if (folder / name).is_file():
+                yield folder / name
+        named = [path for pattern in YAML_FILES for path in sorted(folder.glob(pattern))]
+        yield from _only_one(root, [path for path in named if _has_names(path)])
+    for pattern in PATTERNS:
+        yield from _only_one(root, [path for path in sorted(root.glob(pattern)) if path.is_file()])
+
+
+def _only_one(root: Path, paths: list[Path]) -> list[Path]:
+    """Return the first of files of one kind. Raises CaffeError where others differ from it."""
+    contents = {path.read_bytes() for path in paths}
+    if len(contents) > 1:
+        found = ", ".join(image_lists.below(root, path) for path in paths[:4])
+        fault = f"several files of class names ({found}); choose with --names"
+        raise CaffeError(f"{root}: {fault}")
+    return paths[:1]
+
+
+def _has_names(path: Path) -> bool:
+    """Return whether a YAML file has class names, not the settings of a training."""
+    try:
+        return YamlFile(path).form("names") in ("sequence", "mapping")
+    except (CaffeError, OSError):
+        return False
 
 
 def _lines(path: Path) -> list[str]:
     """Return the class names of a file with one a line. Raises CaffeError."""
-    lines = image_lists.read_lines(path, "a list of class names")
-    return _checked([line for _, line in lines], path)
-
-
-def _checked(classes: list[str], path: Path) -> list[str]:
-    """Return class names as label maps can have them. Raises CaffeError."""
-    try:
-        found = [fields.class_name(name) for name in classes]
-    except ValueError as error:
-        raise CaffeError(f"{path}: {error}") from None
+    found = []
+    for number, line in image_lists.read_lines(path, "a list of class names"):
+        found.append(_class_name(path, Text(line, number)))
     if not found:
         raise CaffeError(f"{path}: no class names in it")
     return found
 
 
+def _class_name(path: Path, name: Text) -> str:
+    """Return a class's name as label maps can have it. Raises ParseError."""
+    try:
+        return fields.class_name(name.text)
+    except ValueError as error:
+        raise ParseError(str(path), str(error), name.line) from None
+
+
 def _from_data(path: Path, root: Path) -> Names:
-    """Read darknet's obj.data: lines `names = data/obj.names`, `train = data/train.txt`."""
-    values = {}
-    for number, line in image_lists.read_lines(path, "a file of darknet's"):
-        key, equals, value = line.partition("=")
-        if not equals:
-            fault = f"'{fields.excerpt(line)}' where 'key = value' should be"
-            raise ParseError(str(path), fault, number)
-        values[key.strip()] = value.strip()
-    listed = values.get("names", "obj.names")
-    places = (path.parent / listed, root / listed, path.parent / Path(listed).name)
-    file = next((place for place in places if os.path.isfile(place)), None)
-    if file is None:
-        given = fields.excerpt(listed)
-        raise CaffeError(f"{path}: no file of class names '{given}'")
-    sets = {}
-    for key, value in values.items():
-        if key in SPLITS and value:
-            sets[SPLITS[key]] = [value]
-    return Names(_lines(file), sets, file, path.parent)
+    """Read darknet's obj.data. Raises CaffeError."""
+    values = yolo_splits.read_data(path)
+    listed = values.get("names", Text("obj.names", 1))
+    for folder in (path.parent, root):
+        for tail in tails(listed.text):
+            if (folder / tail).is_file():
+                classes = _lines(folder / tail)
+                return Names(classes, folder / tail, yolo_splits.from_data(path, values))
+    given = fields.excerpt(listed.text)
+    raise ParseError(str(path), f"no file of class names '{given}'", listed.line)
 
 
-def _from_yaml(path: Path) -> Names:
-    """Read Ultralytics' and Roboflow's data.yaml."""
-    file = YamlFile(path)
+def _from_yaml(file: YamlFile) -> list[str]:
+    """Return the class names of Ultralytics' and Roboflow's data.yaml. Raises ParseError."""
     names = _yaml_names(file)
     count = file.text("nc")
     if count and count.text != str(len(names)):
         given = fields.excerpt(count.text)
         raise file.fault(f"nc is {given}, but there are {len(names)} names", count.line)
-    classes = [_class_name(file, name) for name in names]
-    folder = path.parent
-    base = file.text("path")
-    if base and os.path.isdir(folder / base.text):
-        folder /= base.text
-    return Names(classes, _sets(file), path, folder)
+    return [_class_name(file.path, name) for name in names]
 
 
 def _yaml_names(file: YamlFile) -> list[Text]:
@@ -152,21 +199,3 @@ def _by_number(file: YamlFile) -> list[Text]:
         fault = f"names should be numbered from 0 without gaps, not {given}"
         raise file.fault(fault, file.line("names"))
     return [numbered[i] for i in wanted]
-
-
-def _class_name(file: YamlFile, name: Text) -> str:
-    """Return a class's name as label maps can have it. Raises ParseError."""
-    try:
-        return fields.class_name(name.text)
-    except ValueError as error:
-        raise file.fault(str(error), name.line) from None
-
-
-def _sets(file: YamlFile) -> dict[str, list[str]]:
-    """Return the folders or lists of each split that data.yaml names."""
-    sets: dict[str, list[str]] = {}
-    for key, name in SPLITS.items():
-        places = [place.text for place in file.texts(key)]
-        if places:
-            sets.setdefault(name, places)
-    return sets
