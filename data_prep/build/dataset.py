@@ -22,7 +22,13 @@ from data_prep.build.class_map import ClassMap, class_map
 from data_prep.build.convert import Converted, Job, Outcome, convert, stamps
 from data_prep.build.output import ONE_LMDB, Output
 from data_prep.build.part import Part
-from data_prep.build.resumable_folder import ResumableFolder, check_target, finish, is_finished
+from data_prep.build.resumable_folder import (
+    ResumableFolder,
+    check_target,
+    finish,
+    is_finished,
+    leftovers,
+)
 from data_prep.build.workers import Workers
 from data_prep.checks.boxes import Fix
 from data_prep.checks.dataset_checks import DatasetChecks
@@ -63,8 +69,10 @@ def build_lmdb(source: Source, items: list[Item], out: Path, settings: Settings)
     labelmap_file = out.with_name(label_maps.FILE_NAME)
     if not settings.labelmap and labelmap_file.is_file():
         settings = settings._replace(labelmap=str(labelmap_file))
-        message = "was there already: labels are as it has them (--labelmap FILE for others)"
-        settings.report.add([Fault("label-map", str(labelmap_file), message)])
+        # A killed build of this LMDB may have written the label map itself.
+        if is_finished(out) and not leftovers(out):
+            message = "was there already: labels are as it has them (--labelmap FILE for others)"
+            settings.report.add([Fault("label-map", str(labelmap_file), message)])
     part = Part(out, items)
     build_parts(source, [part], labelmap_file, settings)
     return part
