@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.sources import fields, image_lists, yolo_lines, yolo_names
+from data_prep.sources import fields, image_lists, yolo_lines, yolo_names, yolo_splits
 from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.source import NO_ALIASES, Annotation, Finding, Item, read_each
 from data_prep.sources.yolo_labels import Labels, has_numbers
@@ -16,6 +16,9 @@ from data_prep.sources.yolo_lists import Lists
 from data_prep.sources.yolo_places import Places, has_image
 from data_prep.sources.yolo_splits import SPLITS
 from ssd_common.errors import CaffeError, ParseError
+
+# Files that users may name in place of their folder.
+FILES = (".yaml", ".yml", ".data", ".names")
 
 
 class Yolo:
@@ -85,11 +88,12 @@ class Yolo:
         for split, places in self._places.found.items():
             if all(place.path for place in places):
                 found.add(split)
-        for path in (self.root / "images").glob("*"):
-            if path.is_dir():
-                found.add(path.name)
-        for path in self.root.glob("*/images"):
-            found.add(path.parent.name)
+        folders = {path: path.name for path in (self.root / "images").glob("*/")}
+        folders |= {path: path.parent.name for path in self.root.glob("*/images")}
+        for path, name in folders.items():
+            # A folder `valid` is the split `val`.
+            if SPLITS.get(name) not in found and has_image(path):
+                found.add(name)
         return sorted(found)
 
     def read_list(self, name: str) -> list[Item]:
@@ -185,10 +189,13 @@ class Yolo:
 
 
 def _open(folder: Path, names: Path | str | None = None) -> Yolo:
-    """Return the data set in a folder.
+    """Return the data set in a folder, or of a data.yaml in it.
 
     names: a file of class names; None for the folder's own.
     """
+    if folder.is_file() and folder.suffix in FILES:
+        names = names or folder
+        folder = yolo_splits.read(folder).folder
     if names:
         return Yolo(folder, Path(names))
     return Yolo(folder)
@@ -197,7 +204,7 @@ def _open(folder: Path, names: Path | str | None = None) -> Yolo:
 def _looks_like(path: Path) -> bool:
     """Return whether a folder has class names, and images with text files of numbers."""
     try:
-        source = Yolo(path)
+        source = _open(path)
         return any(map(source.has_numbers, source.items()))
     except CaffeError:
         return False
@@ -218,9 +225,10 @@ has kpt_shape, it is a box and the points of a pose, which are left out.
     examples="""
 data_prep yolo PHOTOS --test-share 0.2 --out data/mine
 data_prep yolo PHOTOS --train-list train --test-list val --out data/mine
+data_prep yolo PHOTOS/data.yaml --list train --out data/mine/train_lmdb
 data_prep yolo PHOTOS --names coco.names --out data/mine/train_lmdb
 """,
-    folder="folder with images and their text files",
+    folder="folder with images and their text files, or its data.yaml",
     open=_open,
     layout="""
 DIR/data.yaml          names: [person, car]   (or classes.txt, obj.names)

@@ -14,7 +14,14 @@ from data_prep.sources.yolo_lines import FAR
 from ssd_common.errors import CaffeError
 
 # Folders of images, and those of their text files, as darknet and Ultralytics have them.
-FOLDERS = {"images": "labels", "JPEGImages": "labels", "Images": "Labels"}
+FOLDERS = {
+    "images": "labels",
+    "JPEGImages": "labels",
+    "Images": "Labels",
+    "imgs": "labels",
+    "img": "labels",
+    "image": "label",
+}
 
 
 class Labels:
@@ -109,21 +116,24 @@ class Labels:
 def _orphans_in(folder: Path, image_folders: Iterable[Path]) -> Iterator[Finding]:
     """Yield the text files of a folder that have no image in others."""
     images: dict[str, str] = {}
+    others: dict[str, str] = {}
     for image_folder in image_folders:
+        for spelling, names in _by_spelling(image_folder, _is_other).items():
+            others[spelling] = names[0]
         for spelling, names in _by_spelling(image_folder, image_lists.is_image).items():
             images[spelling] = names[0]
     by_small = {spelling.lower(): name for spelling, name in images.items()}
     for spelling, names in sorted(_by_spelling(folder, _is_text).items()):
+        near = by_small.get(spelling.lower())
+        message = "no image has this name"
+        if near:
+            message += f" (is it of {near}? Small letters and capitals differ)"
+        elif spelling in others:
+            message += f" ({others[spelling]} is no image that can be read)"
         for name in names:
-            if spelling in images and name.endswith(".txt"):
-                continue
-            if not _is_label(folder / name):
-                continue
-            message = "no image has this name"
-            near = by_small.get(spelling.lower())
-            if near:
-                message += f" (is it of {near}? Small letters and capitals differ)"
-            yield Finding("orphan", str(folder / name), message)
+            used = spelling in images and name.endswith(".txt")
+            if not used and _is_label(folder / name):
+                yield Finding("orphan", str(folder / name), message)
 
 
 def _by_spelling(folder: Path, wanted: Callable[[str], bool]) -> dict[str, list[str]]:
@@ -140,6 +150,11 @@ def _by_spelling(folder: Path, wanted: Callable[[str], bool]) -> dict[str, list[
 def _is_text(name: str) -> bool:
     """Return whether a file name is a text file's, in small letters or not."""
     return name[0] != "." and name.lower().endswith(".txt")
+
+
+def _is_other(name: str) -> bool:
+    """Return whether a file name is neither a text file's nor an image's."""
+    return name[0] != "." and not _is_text(name) and not image_lists.is_image(name)
 
 
 def _spelling(stem: str) -> str:

@@ -28,6 +28,7 @@ PATTERNS = (
     "*.data",
     "*.names",
     "data/*.data",
+    "cfg/*.data",
     "data/*.names",
     "_darknet.labels",
     "*/_darknet.labels",

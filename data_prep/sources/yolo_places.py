@@ -99,7 +99,7 @@ class Places:
         """Yield where in the data set's folder the end of a path leads, or the split's name."""
         parts = _parts(text)
         ends = [parts[number:] for number in range(len(parts))]
-        if ends and parts[-1].lower() in COMMON:
+        if parts and parts[-1].lower() in COMMON:
             ends.pop()
         for base in self._bases:
             if self._is_inside(base):
@@ -108,10 +108,25 @@ class Places:
         for name in _names(split, parts):
             for inner in (f"images/{name}", f"{name}/images", name):
                 yield self._root / inner
+        for end in ends:
+            yield from self._deeper(end)
         if parts:
             yield self._root / parts[-1]
             if parts[-1] == self._root.resolve().name:
                 yield self._root
+
+    def _deeper(self, end: list[str]) -> list[Path]:
+        """Return where a path leads from the folders in the data set's, if one alone has it."""
+        found = [path for path in self._inner_folders if _holds_images(path.joinpath(*end))]
+        if len(found) == 1:
+            return [found[0].joinpath(*end)]
+        return []
+
+    @cached_property
+    def _inner_folders(self) -> list[Path]:
+        """The folders in the data set's, and those in them."""
+        patterns = ("[!.]*/", "[!.]*/[!.]*/")
+        return [path for pattern in patterns for path in self._root.glob(pattern) if path.is_dir()]
 
     def _beside(self, text: str) -> Iterator[Path]:
         """Yield where a path leads from the folders around."""
@@ -123,7 +138,7 @@ class Places:
     def _first(self, paths: Iterator[Path]) -> Path | None:
         """Return the first path of a list, or of a folder with images, as items have it."""
         for path in paths:
-            if _is_list(path) or has_image(path):
+            if _holds_images(path):
                 if self._is_inside(path):
                     return self._root / os.path.relpath(path, self._root)
                 return path
@@ -141,8 +156,9 @@ def _plain(text: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """Return the names of a path, without what leads out of a folder."""
-    return [part for part in _plain(text).split("/") if part not in ("", ".", "..")]
+    """Return the names of a path, without what leads out of a folder, and without stray quotes."""
+    plain = _plain(text).strip("'\"")
+    return [part for part in plain.split("/") if part not in ("", ".", "..")]
 
 
 def tails(text: str) -> list[str]:
@@ -172,9 +188,11 @@ def _other_case(base: Path, parts: list[str]) -> Path | None:
     return path
 
 
-def _is_list(path: Path) -> bool:
-    """Return whether a path may be a list of images: a file, but no image."""
-    return os.path.isfile(path) and not image_lists.has_image_extension(path.name)
+def _holds_images(path: Path) -> bool:
+    """Return whether a path is a folder with images, or may be a list of them."""
+    if os.path.isfile(path):
+        return not image_lists.has_image_extension(path.name)
+    return has_image(path)
 
 
 def has_image(folder: Path) -> bool:

@@ -57,8 +57,12 @@ def from_yaml(file: YamlFile) -> Splits:
 
 def from_data(path: Path, values: Mapping[str, Text]) -> Splits:
     """Return what an obj.data says, whose values are given."""
-    places = {key: [value] for key, value in values.items() if value.text}
-    return Splits(path, path.parent, _places(places))
+    places = _places({key: [value] for key, value in values.items()})
+    # Datumaro writes subsets of any name.
+    for key, value in values.items():
+        if key not in SPLITS and value.text.endswith(".txt"):
+            places[key] = [value]
+    return Splits(path, path.parent, places)
 
 
 def read_data(path: Path) -> dict[str, Text]:

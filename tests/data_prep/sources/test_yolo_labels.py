@@ -160,7 +160,8 @@ def test_text_files_without_an_image_are_said(
             "images/0.txt": LINE,
         },
     )
-    (root / "images/b.jpg").write_bytes(b"")
+    (root / "labels/h.txt").write_text(LINE)
+    (root / "images/h.heic").touch()
     (root / "labels/B.txt").write_text(LINE)
     (root / "images/b.jpg").write_bytes((root / "0.jpg").read_bytes())
     source = Yolo(root)
@@ -169,11 +170,12 @@ def test_text_files_without_an_image_are_said(
     assert [(found.place, found.message) for found in source.findings] == [
         (f"{root}/labels/1.TXT", f"no image has this name (is it of 1.jpg? {differ})"),
         (f"{root}/labels/B.txt", f"no image has this name (is it of b.jpg? {differ})"),
+        (f"{root}/labels/h.txt", "no image has this name (h.heic is no image that can be read)"),
         (f"{root}/labels/zz.txt", "no image has this name"),
         (f"{root}/labels/val/5.txt", "no image has this name"),
     ]
     main(["check", "yolo", str(root)])
-    assert "YOLO text files without an image: 4 (left out)" in capsys.readouterr().out
+    assert "YOLO text files without an image: 5 (left out)" in capsys.readouterr().out
     main(["yolo", str(root), "--classes", "cat", "--out", str(tmp_path / "out/lmdb")])
     assert f"warning: {root}/labels/1.TXT: no image has" in capsys.readouterr().err
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from data_prep.cli import main
+from data_prep.sources import open_source
 from data_prep.sources.yolo import Yolo
+from ssd_common.errors import CaffeError
 from tests.data_prep.conversions import CAT, read, said
 
 LINE = "0 0.1875 0.3125 0.25 0.4166666666666667\n"  # cat: 4 5 20 25 of 64 x 48
@@ -74,6 +76,13 @@ SPLITS: dict[str, tuple[dict[str, str], tuple[str, ...], bool]] = {
         True,
     ),
     "windows in quotes that eat": (yaml('"C:\\new\\train"', '"C:\\new\\val"'), ULTRALYTICS, True),
+    "a stray quote": (yaml("./all/images/train'", "./all/images/val'"), ULTRALYTICS, True),
+    "the name of the version": (yaml("ds-1/train/images", "../valid/images"), ROBOFLOW, True),
+    "a folder deeper": (
+        yaml("train/images", "valid/images", "path: ./\n"),
+        ("ds/train/images/a.jpg", "ds/valid/images/b.jpg"),
+        True,
+    ),
     "backslashes": (yaml("images\\train", ".\\images\\val"), ULTRALYTICS, False),
     "other case": (yaml("Images/Train", "Images/Val"), ULTRALYTICS, True),
     "lists of folders": (yaml("[images/x1]", "\n- images/x2\n"), MANY, False),
@@ -112,6 +121,17 @@ SPLITS: dict[str, tuple[dict[str, str], tuple[str, ...], bool]] = {
             "val.txt": "data/obj_valid_data/b.jpg\n",
         },
         ("obj_train_data/a b.jpg", "obj_valid_data/b.jpg"),
+        True,
+    ),
+    "Datumaro": (
+        {
+            "obj.data": "classes = 1\ntrain = data/train.txt\nvalid = data/valid.txt\n"
+            "eval = data/eval.txt\nnames = data/obj.names\nbackup = backup/\n",
+            "obj.names": "cat\n",
+            "train.txt": "data/obj_train_data/a.jpg\n",
+            "valid.txt": "data/obj_valid_data/b.jpg\n",
+        },
+        ("obj_train_data/a.jpg", "obj_valid_data/b.jpg"),
         True,
     ),
     "lists alone": ({"train.txt": "a b.jpg\n", "val.txt": "b.jpg\n"}, ("a b.jpg", "b.jpg"), False),
@@ -182,7 +202,7 @@ MISSING = {
     "empty": (
         yaml("train/images", "valid/images") | {"valid/images/x": ""},
         ("train/images/a.jpg",),
-        "val: no folder with images and no list 'valid/images' in ROOT; it has train, valid",
+        "val: no folder with images and no list 'valid/images' in ROOT; it has train",
     ),
 }
 
@@ -195,6 +215,47 @@ def test_splits_that_are_nowhere(case: str, tmp_path: Path, jpeg: bytes) -> None
     expected = f"{tmp_path}/data.yaml:2: {message.replace('ROOT', str(tmp_path))}"
     assert said(lambda: source.read_list("val")) == expected
     assert "val" not in source.sets()
+
+
+def test_several_folders_that_fit_deeper(tmp_path: Path, jpeg: bytes) -> None:
+    images = ("x/train/images/a.jpg", "y/train/images/b.jpg")
+    source = made(tmp_path, yaml("train/images", "val/images"), images, jpeg)
+    assert said(lambda: source.read_list("train")) == (
+        f"{tmp_path}/data.yaml:1: train: no folder with images and no list 'train/images' "
+        f"in {tmp_path}"
+    )
+
+
+def test_subsets_of_any_name(tmp_path: Path, jpeg: bytes) -> None:
+    files = {
+        "obj.data": "names = obj.names\nholdout = data/holdout.txt\nbackup = backup/\n",
+        "obj.names": "cat\n",
+        "holdout.txt": "data/obj_holdout_data/a.jpg\n",
+    }
+    source = made(tmp_path, files, ("obj_holdout_data/a.jpg",), jpeg)
+    assert source.sets() == ["holdout"]
+    assert list(read(source, "holdout")) == ["obj_holdout_data/a.jpg"]
+
+
+def test_a_data_yaml_in_place_of_its_folder(tmp_path: Path, jpeg: bytes) -> None:
+    made(tmp_path / "set", {}, ULTRALYTICS, jpeg)
+    cfg = made(tmp_path / "cfg", yaml("images/train", "images/val", "path: ../set\n"), (), jpeg)
+    source = open_source("yolo", cfg.root / "data.yaml")
+    assert list(read(source, "val")) == ["images/val/b.jpg"]
+    assert source.root.resolve() == tmp_path / "set"
+    made(tmp_path / "own", yaml("images/train", "images/val"), ULTRALYTICS, jpeg)
+    assert len(open_source("yolo", tmp_path / "own/data.yaml").items()) == 2
+
+
+def test_lists_that_lead_out_are_refused_where_that_is_asked_for(
+    tmp_path: Path, jpeg: bytes
+) -> None:
+    """A list's lines are shown where they are no images: they may be any file of the reader's."""
+    (tmp_path / "secret").write_text("hunter2\n")
+    made(tmp_path / "set", yaml("../secret", "images"), ("images/a.jpg",), jpeg)
+    argv = ["check", "yolo", str(tmp_path / "set"), "--list", "train", "--confine"]
+    with pytest.raises(CaffeError, match=r"secret: is outside .*; the data set names it as a list"):
+        main(argv)
 
 
 def test_the_file_that_is_at_fault_is_named(tmp_path: Path, jpeg: bytes) -> None:
