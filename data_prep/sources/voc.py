@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.sources import image_lists, json_lines
+from data_prep.sources import image_finder, image_lists, json_lines
+from data_prep.sources.image_finder import IMAGES as IMAGES_OPTION
 from data_prep.sources.kind import Kind, register
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Finding, Item
 from data_prep.sources.voc_images import Images, stem_of
@@ -23,6 +24,8 @@ ANNOTATIONS = "Annotations"
 SETS = "ImageSets/Main"
 IMAGE_FOLDERS = (IMAGES, "images", "Images", "")
 ANNOTATION_FOLDERS = (ANNOTATIONS, "annotations/xmls", "annotations", "")
+# Where images may be, in small letters, for a folder of annotations beside it that has none.
+BESIDE = ("jpegimages", "images", "image", "imgs", "img", "data", "photos", "pictures", "frames")
 
 
 class Layout(NamedTuple):
@@ -57,6 +60,7 @@ def _slashed(*folders: str) -> str:
 class Folder:
     """A VOC-style folder, or a folder of several, for lists that name each file.
 
+    images: the folder with the images; None for the usual ones.
     Raises CaffeError where there is none.
     """
 
@@ -64,11 +68,12 @@ class Folder:
     classes: list[str] | None = None
     aliases = NO_ALIASES
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, images: Path | str | None = None) -> None:
         self.root = root
         self.findings: list[Finding] = []
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
+        self._images = image_finder.folder_of_images(root, images)
 
     def _layout(self, part: str = "") -> Layout | None:
         """Find the layout of the folder, or of its folder `part`; None if it has no annotation."""
@@ -80,15 +85,47 @@ class Folder:
         else:
             return None
         stems = [stem_of(path.relative_to(base / folder)) for path in files]
-        images = next(name for name in IMAGE_FOLDERS if (base / name).is_dir())
-        found = _image_files(base / images, below=bool(images or folder))
-        inner = [path.relative_to(base / images) for path in found]
+        images, found = self._images_for(part, folder)
+        inner = [path.relative_to(self.root / images) for path in found]
         return Layout(
-            images=_slashed(part, images),
+            images=_slashed(images),
             annotations=_slashed(part, folder),
             known=Images(inner, base / folder, stems),
             stems=stems,
         )
+
+    def _images_for(self, part: str, annotations: str) -> tuple[str, list[Path]]:
+        """Find the folder of the images of a folder's annotations, and the images.
+
+        part: the folder, relative to the root.
+        annotations: their folder in it, "" for itself.
+        """
+        if self._images:
+            folder = self._images / part
+            if not folder.is_dir():
+                folder = self._images
+            below = image_lists.below(self.root, folder).removeprefix(".")
+            return below, image_lists.images_below(folder)
+        base = self.root / part
+        images = next(name for name in IMAGE_FOLDERS if (base / name).is_dir())
+        found = _image_files(base / images, below=bool(images or annotations))
+        beside = ""
+        if not found and part:
+            beside = next(self._beside(part), "")
+        if beside:
+            return beside, image_lists.images_below(self.root / beside)
+        return _slashed(part, images).rstrip("/"), found
+
+    def _beside(self, part: str) -> Iterator[str]:
+        """Yield the folders of images beside one of annotations: imgs/train beside xmls/train."""
+        words = Path(part).parts
+        for depth in reversed(range(len(words))):
+            rest = words[depth + 1 :]
+            for folder in self._folders("/".join(words[:depth])):
+                beside = Path(folder, *rest).as_posix()
+                is_usual = Path(folder).name.lower() in BESIDE
+                if is_usual and beside != part and image_lists.images_below(self.root / beside):
+                    yield beside
 
     def _layouts(self, part: str = "") -> Iterator[Layout]:
         """Yield the layouts of the folder, or of its folder `part`, and of those below."""
@@ -116,10 +153,13 @@ class Folder:
 
     @functools.cached_property
     def _own(self) -> Layout:
-        """The folder's own layout; as in VOC where it has no annotation."""
-        found = self._layout()
-        if found:
-            return found
+        """The folder's own layout, or the only one below; as in VOC where it has no annotation."""
+        own = self._layout()
+        if own:
+            return own
+        found = list(self._layouts())
+        if len(found) == 1:
+            return found[0]
         return Layout(f"{IMAGES}/", f"{ANNOTATIONS}/", Images([], self.root, []), [])
 
     def item(self, name: str, place: str | None = None) -> Item:
@@ -289,9 +329,10 @@ KIND = Kind(
     title="a VOC-style folder",
     notes="""
 DIR has JPEGImages and Annotations, or images and annotations; or photographs with their XML files
-beside them, as LabelImg saves them; all that also in folders below, such as train and valid. A
-LIST is ImageSets/Main/NAME.txt by its NAME, such a folder, or a file with lines `image
-annotation` relative to DIR, or an image's name alone. Without lists every annotation is taken.
+beside them, as LabelImg saves them; all that also in folders below, such as train and valid;
+or a folder of XML files beside imgs, data and the like. A LIST is ImageSets/Main/NAME.txt by its
+NAME, such a folder, or a file with lines `image annotation` relative to DIR, or an image's name
+alone. Without lists every annotation is taken.
 Lists of one class, as car_train, have all images of a set: --classes car keeps those with a car.
 LMDBs for training and testing come with a dataset.json, such as data/voc2007/dataset.json, which
 `netgen build ID --dataset` takes.
@@ -303,6 +344,7 @@ data_prep voc VOC2007 --train-list trainval --test-list test --labelmap voc --ou
 """,
     folder="folder with images and their XML files",
     open=Folder,
+    options=(IMAGES_OPTION,),
     layout="""
 DIR/Annotations/a.xml  <annotation> … <object><name>car</name> <bndbox>…
 DIR/JPEGImages/a.jpg   or both beside each other
