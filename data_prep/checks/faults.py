@@ -114,6 +114,7 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "warning",
         "YOLO text files without an image",
         "left out",
+        each=True,
     ),
     "file-name": FaultKind(
         "warning",

@@ -34,7 +34,8 @@ class Labels:
         self._root = root
         self._places: dict[str, str] = {}
         self._image_folders: dict[Path, set[Path]] = {}
-        self._by_name: dict[Path, dict[str, list[str]]] = {}
+        # When each folder was changed last, and what it had then.
+        self._by_name: dict[Path, tuple[int, dict[str, list[str]]]] = {}
 
     def __getstate__(self) -> dict[str, object]:
         """Return everything but the files found, which other processes find by themselves."""
@@ -92,10 +93,13 @@ class Labels:
         return None
 
     def _listed(self, folder: Path) -> dict[str, list[str]]:
-        """Return the names of a folder's text files by one spelling for all."""
-        if folder not in self._by_name:
-            self._by_name[folder] = _by_spelling(folder, _is_text)
-        return self._by_name[folder]
+        """Return the names of a folder's text files by one spelling for all, as they are now."""
+        if not os.path.isdir(folder):
+            return {}
+        changed = os.stat(folder).st_mtime_ns
+        if self._by_name.get(folder, (0, {}))[0] != changed:
+            self._by_name[folder] = changed, _by_spelling(folder, _is_text)
+        return self._by_name[folder][1]
 
     def add_all(self) -> None:
         """Note that all images of the data set are wanted: `labels` belongs to them as a whole."""

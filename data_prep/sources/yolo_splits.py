@@ -47,12 +47,22 @@ def none(path: Path) -> Splits:
 
 def from_yaml(file: YamlFile) -> Splits:
     """Return what a data.yaml says. Raises ParseError."""
+    values = {key: file.texts(key) for key in SPLITS}
+    return Splits(file.path, _base(file), _places(values), _pose(file))
+
+
+def _base(file: YamlFile) -> Path:
+    """Return where the paths of a data.yaml start: in its `path`, where that is there.
+
+    YOLOv5's own files, in its folder `data`, have a `path` that starts in YOLOv5's folder.
+    """
     folder = file.path.parent
     base = file.text("path")
-    if base and os.path.isdir(folder / base.text):
-        folder /= base.text
-    values = {key: file.texts(key) for key in SPLITS}
-    return Splits(file.path, folder, _places(values), _pose(file))
+    if base:
+        for start in (folder, file.path.absolute().parent.parent):
+            if os.path.isdir(start / base.text):
+                return start / base.text
+    return folder
 
 
 def from_data(path: Path, values: Mapping[str, Text]) -> Splits:

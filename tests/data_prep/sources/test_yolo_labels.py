@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -135,6 +136,17 @@ def test_other_spellings_of_a_name(names: str, folder: str, tmp_path: Path, jpeg
     assert list(source.findings) == []
 
 
+def test_labels_that_come_later_are_found(tmp_path: Path, jpeg: bytes) -> None:
+    write(tmp_path, {"classes.txt": "cat\n"})
+    (tmp_path / "a b.jpg").write_bytes(jpeg)
+    source = Yolo(tmp_path)
+    [item] = source.items()
+    assert not source.read(item).objects
+    os.utime(tmp_path, ns=(0, 0))
+    write(tmp_path, {"a%20b.txt": LINE})
+    assert len(source.read(item).objects) == 1
+
+
 def test_a_label_with_an_image_of_its_own_is_no_others(tmp_path: Path, jpeg: bytes) -> None:
     write(tmp_path, {"classes.txt": "cat\n", "a b.txt": LINE})
     for name in ("a b.jpg", "a%20b.jpg"):
@@ -177,7 +189,9 @@ def test_text_files_without_an_image_are_said(
     main(["check", "yolo", str(root)])
     assert "YOLO text files without an image: 5 (left out)" in capsys.readouterr().out
     main(["yolo", str(root), "--classes", "cat", "--out", str(tmp_path / "out/lmdb")])
-    assert f"warning: {root}/labels/1.TXT: no image has" in capsys.readouterr().err
+    warned = capsys.readouterr().err
+    assert f"warning: {root}/labels/1.TXT: no image has" in warned
+    assert warned.count("no image has this name") == 5
 
 
 def test_a_split_speaks_of_its_own_folders_alone(root: Path) -> None:

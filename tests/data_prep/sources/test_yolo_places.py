@@ -226,6 +226,15 @@ def test_several_folders_that_fit_deeper(tmp_path: Path, jpeg: bytes) -> None:
     )
 
 
+def test_lists_start_where_the_path_says(
+    tmp_path: Path, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = yaml("train.txt", "x", "path: inner\n") | {"inner/train.txt": "pictures/a.jpg\n"}
+    made(tmp_path / "set", files, ("inner/pictures/a.jpg",), jpeg)
+    monkeypatch.chdir(tmp_path)
+    assert list(read(Yolo(Path("set")), "train")) == ["inner/pictures/a.jpg"]
+
+
 def test_subsets_of_any_name(tmp_path: Path, jpeg: bytes) -> None:
     files = {
         "obj.data": "names = obj.names\nholdout = data/holdout.txt\nbackup = backup/\n",
@@ -243,6 +252,9 @@ def test_a_data_yaml_in_place_of_its_folder(tmp_path: Path, jpeg: bytes) -> None
     source = open_source("yolo", cfg.root / "data.yaml")
     assert list(read(source, "val")) == ["images/val/b.jpg"]
     assert source.root.resolve() == tmp_path / "set"
+    assert list(read(open_source("yolo", cfg.root / "data.yaml"), "train"))
+    inner = made(tmp_path / "yolov5/data", yaml("images/train", "x", "path: ../set\n"), (), jpeg)
+    assert list(read(open_source("yolo", inner.root / "data.yaml"))) == [*ULTRALYTICS]
     made(tmp_path / "own", yaml("images/train", "images/val"), ULTRALYTICS, jpeg)
     assert len(open_source("yolo", tmp_path / "own/data.yaml").items()) == 2
 
