@@ -18,6 +18,7 @@ __all__ = [
     "lmdb_reader",
     "name_size",
     "phase",
+    "plain_text",
     "prior_boxes",
     "records",
     "rules",

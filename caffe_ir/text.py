@@ -15,6 +15,7 @@ from google.protobuf import text_format
 from google.protobuf.message import Message
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.plain_text import read_plain
 from caffe_ir.rules.elsewhere import who_has
 from caffe_ir.schema import is_repeated
 from caffe_ir.upgrade import upgrade_net, upgrade_solver
@@ -65,6 +66,9 @@ def parse(text: str, cls: type[M], path: str = "<string>") -> M:
     message = cls()
     if "\\" in text:
         _check_escapes(text, path)
+    if read_plain(text, message):
+        return message
+    message = cls()
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
