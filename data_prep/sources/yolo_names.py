@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,9 @@ PATTERNS = (
     "*/*/classes.txt",
 )
 NAMES = "names: [person, car]"
+# Of the YAML files that are looked into: more of them, or larger ones, are no files of class names.
+MOST_FILES = 50
+LARGEST = 1 << 20  # bytes
 
 
 class Names(NamedTuple):
@@ -92,10 +95,8 @@ def _own_file(root: Path) -> Path:
     for path in _own_files(root):
         return path
     known = "data.yaml, obj.names or classes.txt; --names takes them from elsewhere"
-    for path in sorted(root.glob("*/*.yaml")):
-        if _has_names(path):
-            known = f"is {path.parent} meant? It has {path.name}"
-            break
+    for path in _with_names(root, ("*/*.yaml",))[:1]:
+        known = f"is {path.parent} meant? It has {path.name}"
     raise CaffeError(f"{root}: no class names ({known})")
 
 
@@ -108,8 +109,7 @@ def _own_files(root: Path) -> Iterator[Path]:
         for name in FILES:
             if (folder / name).is_file():
                 yield folder / name
-        named = [path for pattern in YAML_FILES for path in sorted(folder.glob(pattern))]
-        yield from _only_one(root, [path for path in named if _has_names(path)])
+        yield from _only_one(root, _with_names(folder, YAML_FILES))
     for pattern in PATTERNS:
         yield from _only_one(root, [path for path in sorted(root.glob(pattern)) if path.is_file()])
 
@@ -124,9 +124,19 @@ def _only_one(root: Path, paths: list[Path]) -> list[Path]:
     return paths[:1]
 
 
+def _with_names(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    """Return the YAML files that have class names; none where there are as many as annotations."""
+    paths = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    if len(paths) > MOST_FILES:
+        return []
+    return [path for path in paths if _has_names(path)]
+
+
 def _has_names(path: Path) -> bool:
     """Return whether a YAML file has class names, not the settings of a training."""
     try:
+        if path.stat().st_size > LARGEST:
+            return False
         return YamlFile(path).form("names") in ("sequence", "mapping")
     except (CaffeError, OSError):
         return False

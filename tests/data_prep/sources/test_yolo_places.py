@@ -325,6 +325,15 @@ def test_several_files_of_class_names(tmp_path: Path) -> None:
     )
 
 
+def test_yaml_files_that_are_annotations_are_not_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "0.yaml").write_text("names: [cat]\n" + "# \n" * 400_000)
+    assert "no class names" in said(lambda: Yolo(tmp_path))
+    for number in range(60):
+        (tmp_path / f"{number}.yaml").write_text("names: [cat]\n")
+    (tmp_path / "x.names").write_text("dog\n")
+    assert Yolo(tmp_path).classes == ["dog"]
+
+
 def test_classes_of_one_name_are_said(tmp_path: Path, jpeg: bytes) -> None:
     source = made(tmp_path, {"classes.txt": "cat\ndog\ncat\n"}, ("a.jpg",), jpeg)
     [found] = source.findings
