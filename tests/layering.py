@@ -41,6 +41,7 @@ MAY_IMPORT = {
         "pooch",
         "requests",
         "distributed",
+        "pillow_heif",
         "yaml",
     },
     "netrun": {

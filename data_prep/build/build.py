@@ -9,7 +9,7 @@ from data_prep.build.output import ONE_LMDB, Output
 from data_prep.build.part import Part
 from data_prep.checks.boxes import Fix
 from data_prep.checks.confinement import refuse_own_files
-from data_prep.checks.dataset_checks import said_by, unannotated
+from data_prep.checks.dataset_checks import said_by, shared_annotations, unannotated
 from data_prep.checks.report import Report
 from data_prep.sources.choice import Choice
 from data_prep.sources.selection import Selection
@@ -66,6 +66,8 @@ def build(
         folder = folder.resolve()
     items, *test = choice.items(source)
     report.add(said_by(source))
+    if not output.classification:
+        report.add(shared_annotations(source, items, *test))
     if not (image_list or train_list or isinstance(source, Selection)):
         report.add(unannotated(source, items, *test))
     if shuffle:

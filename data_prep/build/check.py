@@ -13,7 +13,12 @@ from data_prep.build.part import class_counts
 from data_prep.build.workers import Workers
 from data_prep.checks.boxes import Fix
 from data_prep.checks.confinement import refuse_own_files
-from data_prep.checks.dataset_checks import DatasetChecks, said_by, unannotated
+from data_prep.checks.dataset_checks import (
+    DatasetChecks,
+    said_by,
+    shared_annotations,
+    unannotated,
+)
 from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Load, Rules, inspect
 from data_prep.checks.report import Report
@@ -85,6 +90,7 @@ def check(
     if len(found) == 2:
         parts = {"train": found[0], "test": found[1]}
     report.add(said_by(source))
+    report.add(shared_annotations(source, *found))
     if not (image_list or train_list or isinstance(source, Selection)):
         report.add(unannotated(source, *found))
     objects = _check_parts(

@@ -6,12 +6,13 @@ import os
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 from data_prep.checks.class_names import alike, backgrounds
 from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Rules
-from data_prep.sources.image_lists import is_image
-from data_prep.sources.source import Item, Source
+from data_prep.sources import image_lists
+from data_prep.sources.source import UNLABELLED, Item, Source
 from ssd_common.files import as_file_name
 from ssd_common.suggest import suggest
 from ssd_common.words import counted
@@ -149,6 +150,20 @@ def said_by(source: Source) -> list[Fault]:
     return [Fault(*found) for found in getattr(source, "findings", ())]
 
 
+def shared_annotations(source: Source, *parts: list[Item]) -> list[Fault]:
+    """Find files of annotations that two images have: a.jpg and a.png with one a.txt."""
+    first: dict[str, str] = {}
+    found = []
+    for item in (item for items in parts for item in items):
+        if item.content is not None or item.annotation == UNLABELLED:
+            continue
+        image = first.setdefault(item.annotation, item.image)
+        if image != item.image and os.path.isfile(source.file(item)):
+            message = f"is the annotation of {image} and of {item.image}"
+            found.append(Fault("shared", source.file(item), message))
+    return found
+
+
 def unannotated(source: Source, *parts: list[Item]) -> list[Fault]:
     """Find images without an annotation in the folders of the annotated ones, as notes."""
     images = {os.path.join(source.root, item.image) for items in parts for item in items}
@@ -157,8 +172,6 @@ def unannotated(source: Source, *parts: list[Item]) -> list[Fault]:
     for folder in sorted({os.path.dirname(image) for image in known}):
         if not os.path.isdir(folder):
             continue
-        for name in sorted(os.listdir(folder)):
-            image = os.path.join(folder, name)
-            if is_image(name) and image not in known:
-                found.append(image)
+        paths = map(str, image_lists.images_in(Path(folder)))
+        found += [path for path in paths if path not in known]
     return [Fault("unannotated", image, "no annotation: left out") for image in found]

@@ -89,6 +89,11 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "annotations that are no box and no outline",
         "left out: points, masks, labels of whole images, …",
     ),
+    "shared": FaultKind(
+        "warning",
+        "annotations that two images have",
+        "keep one of the images, or give each its own name",
+    ),
     "several": FaultKind(
         "warning",
         "objects with more than one box or name",

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-JPEG_NAMES = (".jpg", ".jpeg")
-IMAGE_NAMES = (*JPEG_NAMES, ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif")
-ENCODE_TYPES = tuple(sorted(name[1:] for name in IMAGE_NAMES if name != ".gif"))
+JPEG_NAMES = (".jpg", ".jpeg")  # of files that records keep as they are, as the fork does
+# JPEGs by names that the fork does not know, which it encodes anew.
+OTHER_JPEG_NAMES = (".jfif", ".jpe")
+# Of telephones, often with a JPEG of the same name beside them; not every OpenCV reads them.
+HEIF_NAMES = (".avif", ".heic", ".heif")
+WRITTEN_NAMES = (*JPEG_NAMES, ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+IMAGE_NAMES = (*WRITTEN_NAMES, ".gif", *OTHER_JPEG_NAMES, *HEIF_NAMES)
+ENCODE_TYPES = tuple(sorted(name[1:] for name in WRITTEN_NAMES))
 PICTURE_NAMES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")  # of contact sheets
-KIND_NAMES = {"jpeg": JPEG_NAMES, "png": (".png",)}
+KIND_NAMES = {"jpeg": (*JPEG_NAMES, *OTHER_JPEG_NAMES), "png": (".png",)}
 
 
 class Encoding(NamedTuple):
@@ -52,6 +57,8 @@ class Encoding(NamedTuple):
         """
         if self.encode_type or not self.encoded:
             return self.encode_type
+        if suffix in (*OTHER_JPEG_NAMES, *HEIF_NAMES):
+            return "jpg"
         return suffix[1:]
 
     def keeps(self, suffix: str) -> bool:

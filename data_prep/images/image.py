@@ -12,6 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from data_prep.images import heif
 from data_prep.images.encoding import COPIED, JPEG_NAMES, KIND_NAMES, Encoding
 from data_prep.images.image_header import Header, is_cut_short, read_header
 from ssd_common.errors import CaffeError
@@ -203,6 +204,8 @@ def _decode(
         pixels = decoded(data, flags)
     except CaffeError as error:
         raise CaffeError(f"{path}: {error}") from None
+    if pixels is None and heif.format_of(data):
+        pixels = _of_heif(path, data, gray)
     if pixels is None:
         hint = ""
         if data[:3] == b"GIF" and _OPENCV < (4, 11):
@@ -211,6 +214,17 @@ def _decode(
     if header:
         pixels = _turned(pixels, header.orientation)
     return np.ascontiguousarray(pixels)
+
+
+def _of_heif(path: str | Path, data: bytes, gray: bool) -> np.ndarray:
+    """Decode a HEIC or AVIF file as _decode does. Raises CaffeError with the file."""
+    try:
+        pixels = heif.decode(data)
+    except CaffeError as error:
+        raise CaffeError(f"{path}: {error}") from None
+    if gray:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    return pixels
 
 
 def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:

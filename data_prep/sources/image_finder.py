@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from data_prep.images.encoding import IMAGE_NAMES
 from data_prep.sources import fields, image_lists
 from data_prep.sources.kind import Option
 from ssd_common.errors import CaffeError
@@ -136,9 +135,7 @@ def _file(path: Path) -> Path | None:
         return path
     if image_lists.has_image_extension(path.name):
         return None
-    cased = [form for extension in IMAGE_NAMES for form in (extension, extension.upper())]
-    others = [path.with_name(path.name + extension) for extension in cased]
-    found = [other for other in others if other.is_file()]
+    found = image_lists.with_extensions(path)
     if len(found) > 1:
         given = fields.excerpt(path.name)
         raise ValueError(f"'{given}' may be {found[0].name} or {found[1].name}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from data_prep.images.encoding import IMAGE_NAMES
+from data_prep.images.encoding import HEIF_NAMES, IMAGE_NAMES
 from data_prep.images.image_header import read_header
 from data_prep.sources import fields
 from data_prep.sources.source import Item
@@ -154,12 +154,28 @@ def has_image_extension(name: str) -> bool:
 
 def images_below(folder: Path) -> list[Path]:
     """Return every image file of a folder and of the folders in it, by name."""
-    return [path for path in sorted(folder.rglob("*")) if is_image(path.name)]
+    return readable(path for path in sorted(folder.rglob("*")) if is_image(path.name))
 
 
 def images_in(folder: Path) -> list[Path]:
     """Return every image file of a folder itself, by name."""
-    return [path for path in sorted(folder.iterdir()) if is_image(path.name)]
+    return readable(path for path in sorted(folder.iterdir()) if is_image(path.name))
+
+
+def readable(images: Iterable[Path]) -> list[Path]:
+    """Return images without telephones' HEIC files that have a copy of another format beside them.
+
+    images: paths.
+    """
+    found = list(images)
+    if not any(path.suffix.lower() in HEIF_NAMES for path in found):
+        return found
+    others = {path.with_suffix("") for path in found if path.suffix.lower() not in HEIF_NAMES}
+    return [
+        path
+        for path in found
+        if path.suffix.lower() not in HEIF_NAMES or path.with_suffix("") not in others
+    ]
 
 
 def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[str, str]:
@@ -188,13 +204,26 @@ def locate(root: Path, names: Iterable[str], folders: Iterable[str]) -> tuple[st
 def with_extension(root: Path, stem: str) -> str:
     """Return the image of a path without extension, relative to the root.
 
-    It ends in .jpg where there is none.
+    It ends in .jpg where there is none. Raises CaffeError where there are several.
     """
-    for extension in IMAGE_NAMES:
-        for cased in (extension, extension.upper()):
-            if (root / f"{stem}{cased}").is_file():
-                return f"{stem}{cased}"
+    found = with_extensions(root / stem)
+    if len(found) > 1:
+        raise CaffeError(f"{root / stem}: its image may be {found[0].name} or {found[1].name}")
+    if found:
+        return stem + found[0].suffix
     return f"{stem}.jpg"
+
+
+def with_extensions(path: Path) -> list[Path]:
+    """Return the images of a path without extension, as readable does."""
+    cased = [form for extension in IMAGE_NAMES for form in (extension, extension.upper())]
+    paths = [path.with_name(path.name + extension) for extension in cased]
+    found: list[Path] = []
+    for image in paths:
+        # Some systems take small letters and capitals as one.
+        if image.is_file() and not any(image.samefile(other) for other in found):
+            found.append(image)
+    return readable(found)
 
 
 def size_of(image: Path) -> tuple[int, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.images.encoding import IMAGE_NAMES
 from data_prep.sources import fields, image_lists
 from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, read_each
@@ -92,11 +91,13 @@ class Kitti:
         return Item(image, f"{self._labels}/{stem}.txt", place)
 
     def _image(self, stem: str) -> str:
-        """Return the image of a name without extension; a .png where there is none."""
-        for extension in (".png", *IMAGE_NAMES):
-            image = f"{stem}{extension}"
-            if (self.root / image).is_file():
-                return image
+        """Return the image of a name without extension; a .png where there is none.
+
+        Raises CaffeError where there are several.
+        """
+        image = image_lists.with_extension(self.root, stem)
+        if (self.root / image).is_file():
+            return image
         return f"{stem}.png"
 
     def _set_folders(self) -> list[Path]:
