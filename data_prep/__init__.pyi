@@ -12,4 +12,5 @@ from data_prep.sources import open_source as open_source
 from data_prep.sources.selection import select as select
 from data_prep.statistics.contact_sheet import show as show
 from data_prep.statistics.stats import stats as stats
+from data_prep.writers.export import export as export
 from ssd_common.version import __version__ as __version__

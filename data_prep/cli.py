@@ -36,6 +36,10 @@ PROGRAM = Program(
             "count classes, sizes and shapes of objects,"
             " and how well a net's prior boxes cover them",
         ),
+        "export": (
+            "data_prep.commands.export",
+            "write LMDBs out as images and annotations, for other tools: VOC, COCO, YOLO",
+        ),
         "verify": (
             "data_prep.commands.verify",
             "read an LMDB to its end: decode every image, check every label and box",
@@ -49,7 +53,8 @@ PROGRAM = Program(
         data_prep coco COCO --list train2017 --classes person,car --out data/street
         data_prep check yolo PHOTOS --train-list train --test-list val
         data_prep stats lmdb data/mine/train_lmdb --net ssd300_voc0712 --out stats.png
-        data_prep show data/shapes/test_lmdb --out sheet.png""",
+        data_prep show data/shapes/test_lmdb --out sheet.png
+        data_prep export data/mine/train_lmdb --format coco --out mine_coco""",
 )
 
 

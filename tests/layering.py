@@ -83,7 +83,7 @@ FLOORS = {
         ("sources",),
         ("checks",),
         ("build",),
-        ("statistics", "shapes", "download"),
+        ("statistics", "shapes", "download", "writers"),
         ("commands",),
     ),
 }

@@ -87,6 +87,8 @@ data_prep stats lmdb . --out x.gif
 data_prep stats voc . --out x.gif
 data_prep stats voc . --classes a,,b
 data_prep verify a b
+data_prep export a --format vco --out x
+data_prep export . ../.. --format voc
 
 netrun tran
 netrun train --solver solver.prototxt --gpu x

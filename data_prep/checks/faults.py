@@ -197,6 +197,11 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
     "bad-label": FaultKind("error", "objects with a label that the label map lacks"),
     "bad-box": FaultKind("error", "boxes that are no numbers"),
     "count": FaultKind("error", "files beside the LMDB that do not fit it"),
+    "not-difficult": FaultKind(
+        "warning",
+        "difficult objects, which the format cannot mark",
+        "--format voc and coco can",
+    ),
     "turned": FaultKind(
         "warning",
         "images whose EXIF orientation Caffe does not heed",
