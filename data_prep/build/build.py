@@ -9,7 +9,7 @@ from data_prep.build.output import ONE_LMDB, Output
 from data_prep.build.part import Part
 from data_prep.checks.boxes import Fix
 from data_prep.checks.confinement import refuse_own_files
-from data_prep.checks.dataset_checks import said_by, shared_annotations, unannotated
+from data_prep.checks.dataset_checks import drawn, said_by, shared_annotations, unannotated
 from data_prep.checks.report import Report
 from data_prep.sources.choice import Choice
 from data_prep.sources.selection import Selection
@@ -26,6 +26,7 @@ def build(
     test_list: str | None = None,
     test_share: float | None = None,
     seed: int = 0,
+    group_by: str | None = None,
     shuffle: bool = False,
     labelmap: str | None = None,
     fix: Fix | None = None,
@@ -46,6 +47,8 @@ def build(
     train_list, test_list: images of the two LMDBs.
     test_share: in place of two lists, the share of images drawn for testing, above 0 and below 1.
     seed: decides what test_share and shuffle draw.
+    group_by: "folder" or "prefix" (the path without the number at its end): such images are drawn
+      together by test_share, as those with the same content always are.
     shuffle: put the images in a random order, except those for testing.
     labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the
       classes found.
@@ -59,13 +62,14 @@ def build(
     """
     if confine:
         refuse_own_files(source)
-    choice = Choice(image_list, train_list, test_list, test_share, seed)
+    choice = Choice(image_list, train_list, test_list, test_share, seed, group_by)
     report = report or Report()
     folder = Path(out)
     if folder.name in ("", ".."):
         folder = folder.resolve()
-    items, *test = choice.items(source)
+    items, *test = choice.items(source, confine=confine)
     report.add(said_by(source))
+    report.add(drawn(test_share, items, *test))
     if not output.classification:
         report.add(shared_annotations(source, items, *test))
     if not (image_list or train_list or isinstance(source, Selection)):

@@ -15,6 +15,7 @@ from data_prep.checks.boxes import Fix
 from data_prep.checks.confinement import refuse_own_files
 from data_prep.checks.dataset_checks import (
     DatasetChecks,
+    drawn,
     said_by,
     shared_annotations,
     unannotated,
@@ -59,6 +60,7 @@ def check(
     test_list: str | None = None,
     test_share: float | None = None,
     seed: int = 0,
+    group_by: str | None = None,
     labelmap: str | None = None,
     fix: Fix | None = None,
     decode: bool = False,
@@ -71,7 +73,8 @@ def check(
     Its files are never changed.
 
     source: the data set, see data_prep.open_source and data_prep.select.
-    image_list, train_list, test_list, test_share, seed: the images, as data_prep.build takes them.
+    image_list, train_list, test_list, test_share, seed, group_by: the images, as data_prep.build
+      takes them.
     labelmap: a label map's file, or "voc", "coco", "coco_ids", "ilsvrc"; None for one made of the
       classes found.
     fix: say what a build with the same fix would make of boxes at fault.
@@ -84,12 +87,13 @@ def check(
     report = report or Report()
     if confine:
         refuse_own_files(source)
-    choice = Choice(image_list, train_list, test_list, test_share, seed)
-    found = choice.items(source)
+    choice = Choice(image_list, train_list, test_list, test_share, seed, group_by)
+    found = choice.items(source, confine=confine)
     parts = {image_list or name: found[0]}
     if len(found) == 2:
         parts = {"train": found[0], "test": found[1]}
     report.add(said_by(source))
+    report.add(drawn(test_share, *found))
     report.add(shared_annotations(source, *found))
     if not (image_list or train_list or isinstance(source, Selection)):
         report.add(unannotated(source, *found))

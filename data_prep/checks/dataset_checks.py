@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data_prep.checks.class_names import alike, backgrounds
@@ -162,6 +162,16 @@ def shared_annotations(source: Source, *parts: list[Item]) -> list[Fault]:
             message = f"is the annotation of {image} and of {item.image}"
             found.append(Fault("shared", source.file(item), message))
     return found
+
+
+def drawn(share: float | None, train: list[Item], test: Sequence[Item] = ()) -> list[Fault]:
+    """Say so where far more or fewer images are for testing than a share of all."""
+    count = len(train) + len(test)
+    wanted = round((share or 0) * count)
+    if not share or abs(len(test) - wanted) <= max(wanted // 5, 1):
+        return []
+    message = f"{len(test)} of {count} images, where {wanted} would be the share of {share:g}"
+    return [Fault("share", "", message)]
 
 
 def unannotated(source: Source, *parts: list[Item]) -> list[Fault]:

@@ -170,6 +170,7 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "note",
         "images without their EXIF orientation, as their annotations are",
     ),
+    "share": FaultKind("note", "draws that are not the share", "groups of images stay together"),
     "repeated": FaultKind("note", "images that are there more than once"),
     "elsewhere": FaultKind(
         "note",

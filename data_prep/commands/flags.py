@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data_prep.checks.report import Report
 from data_prep.sources.choice import Choice
+from data_prep.sources.drawing import GROUPS
 from ssd_common import image_limits
 from ssd_common.arguments import positive
 from ssd_common.errors import CaffeError
@@ -49,6 +50,13 @@ def add_choice(parser: argparse.ArgumentParser, seeded: str = "--test-share") ->
         " test_lmdb, the others for train_lmdb",
     )
     parser.add_argument(
+        "--group-by",
+        choices=tuple(GROUPS),
+        help="draw these together, as images with the same content always are. folder: those of a"
+        " folder; prefix: those whose paths differ in the number at their end alone, as a video's"
+        " frames, or in Roboflow's ending",
+    )
+    parser.add_argument(
         "--seed",
         type=int,
         default=0,
@@ -62,7 +70,9 @@ def choice(args: argparse.Namespace) -> Choice:
 
     Raises UsageError where they contradict each other.
     """
-    found = Choice(args.list, args.train_list, args.test_list, args.test_share, args.seed)
+    found = Choice(
+        args.list, args.train_list, args.test_list, args.test_share, args.seed, args.group_by
+    )
     found.check()
     return found
 

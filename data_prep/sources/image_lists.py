@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -117,29 +116,6 @@ def below(root: Path, path: Path) -> str:
     if path.is_relative_to(root):
         return path.relative_to(root).as_posix()
     return path.absolute().as_posix()
-
-
-def split(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[Item]]:
-    """Split items into a share for testing and the rest for training, both in their order.
-
-    Seed and image name decide, so that photographs that are added later hardly move others.
-
-    share: above 0 and below 1.
-    Raises CaffeError for fewer than two items.
-    """
-    if len(items) < 2:
-        raise CaffeError("one image alone cannot be both for training and for testing")
-
-    def key(index: int) -> bytes:
-        words = f"{seed} {items[index].image}"
-        return hashlib.sha256(words.encode("utf-8", "surrogateescape")).digest()
-
-    drawn = sorted(range(len(items)), key=key)
-    wanted = max(round(share * len(items)), 1)
-    chosen = set(drawn[: min(wanted, len(items) - 1)])
-    train = [item for i, item in enumerate(items) if i not in chosen]
-    test = [items[i] for i in sorted(chosen)]
-    return train, test
 
 
 def is_image(name: str) -> bool:

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from data_prep.cli import main
-from data_prep.sources import image_lists
-from data_prep.sources.source import Item
 from data_prep.sources.voc import Folder
-from tests.data_prep.conversions import CAT, read, said
+from tests.data_prep.conversions import CAT, read
 from tests.data_prep.support import XML, build, records, refused
 
 LAYOUTS = {  # folders of the images and of the XML files
@@ -151,32 +149,6 @@ def test_images_without_any_object_are_no_data_set(
 
 
 # ---- A share for testing
-
-
-def items(count: int) -> list[Item]:
-    return [Item(f"{i}.jpg", f"{i}.xml") for i in range(count)]
-
-
-@pytest.mark.parametrize(
-    ("count", "share", "expected"), [(100, 0.2, 20), (10, 0.01, 1), (2, 0.99, 1), (7, 0.5, 4)]
-)
-def test_a_share_is_drawn(count: int, share: float, expected: int) -> None:
-    train, test = image_lists.split(items(count), share, 0)
-    assert len(test) == expected
-    assert sorted(train + test) == sorted(items(count))
-    assert train == [i for i in items(count) if i in train]  # in their order
-    assert image_lists.split(items(count), share, 0) == (train, test)
-
-
-def test_the_draw_hardly_changes_with_more_images() -> None:
-    before = {i.image for i in image_lists.split(items(500), 0.2, 1)[1]}
-    after = {i.image for i in image_lists.split(items(520), 0.2, 1)[1]}
-    assert len(before - after) <= 4  # 0.2 * 500 of 520 would be 100 at random
-    assert {i.image for i in image_lists.split(items(500), 0.2, 2)[1]} != before
-    assert (
-        said(lambda: image_lists.split(items(1), 0.2, 0))
-        == "one image alone cannot be both for training and for testing"
-    )
 
 
 def test_from_one_folder_to_two_lmdbs(
