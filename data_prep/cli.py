@@ -22,6 +22,10 @@ PROGRAM = Program(
             "data_prep.commands.check",
             "say everything that is wrong with a data set, before anything is built",
         ),
+        "formats": (
+            "data_prep.commands.formats",
+            "list all kinds of data sets that can be read: what each looks like, and a command",
+        ),
         "fetch": ("data_prep.commands.fetch", "download VOC or COCO, check it, unpack it"),
         "shapes": (
             "data_prep.commands.shapes",

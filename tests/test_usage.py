@@ -88,6 +88,7 @@ data_prep stats voc . --out x.gif
 data_prep stats voc . --classes a,,b
 data_prep verify a b
 data_prep export a --format vco --out x
+data_prep formats vco
 data_prep export . ../.. --format voc
 
 netrun tran

@@ -48,6 +48,10 @@ class BuildCommand:
 
     def run(self, args: argparse.Namespace) -> None:
         """Build the LMDBs, and print what they hold and what to do next."""
+        with kinds.other_kinds_named(args, self.kind):
+            self._build(args)
+
+    def _build(self, args: argparse.Namespace) -> None:
         from caffe_ir.dataset_file import FILE_NAME
         from data_prep.build.build import build
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from data_prep.sources import KINDS, open_source
+from data_prep.sources.guess import other_kinds
 from data_prep.sources.selection import class_names, select
 from data_prep.sources.source import Source
+from ssd_common.errors import CaffeError, UsageError
 
 
 def add_source(parser: argparse.ArgumentParser, kind: str) -> None:
@@ -60,6 +64,20 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         dest="empty",
         help="leave out all images without an object",
     )
+
+
+@contextmanager
+def other_kinds_named(args: argparse.Namespace, kind: str) -> Iterator[None]:
+    """Inside the block, errors say what the folder looks like, if it is not of the chosen kind."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except CaffeError as error:
+        found = other_kinds(kind, args.folder)
+        if found and found not in str(error):
+            error.args = (f"{error} (looks like: {found})",)
+        raise
 
 
 def opened(args: argparse.Namespace, kind: str) -> Source:

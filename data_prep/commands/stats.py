@@ -84,7 +84,8 @@ def run(args: argparse.Namespace) -> None:
     if args.kind == "lmdb":
         found = stats(args.lmdb, labelmap=args.labelmap, nets=nets)
     else:
-        found = stats(kinds.opened(args, args.kind), image_list=args.list, nets=nets)
+        with kinds.other_kinds_named(args, args.kind):
+            found = stats(kinds.opened(args, args.kind), image_list=args.list, nets=nets)
     print(found)
     if args.out:
         found.draw(args.out)
