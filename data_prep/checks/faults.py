@@ -104,6 +104,11 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "images that an annotation file names more than once",
         "their objects are put together",
     ),
+    "in-several": FaultKind(
+        "warning",
+        "lists with images that several annotation files have",
+        "name the annotation file with --list, or put the files together",
+    ),
     "stray": FaultKind("warning", "files with annotations of images that they do not list"),
     "superseded": FaultKind(
         "warning",

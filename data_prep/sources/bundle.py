@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from data_prep.sources import image_lists
-from data_prep.sources.source import Item
+from data_prep.sources.source import Finding, Item
 from ssd_common.errors import CaffeError
 from ssd_common.suggest import suggest
 
@@ -42,6 +42,13 @@ class Bundle:
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder or file")
         self.root = root
+        # What a report shall say, by the file that it is about.
+        self._findings: dict[str, list[Finding]] = {}
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What a report shall say of the files read so far."""
+        return [one for found in self._findings.values() for one in found]
 
     def load(self, path: Path) -> list[Item]:
         """Return the items of one annotation file."""
@@ -181,8 +188,8 @@ class Bundle:
 
     def _listed(self, path: Path) -> list[Item]:
         """Return the images that a text file names."""
-        lines = image_lists.read_list(path)
-        known = self._by_name(self._files_named(lines))
+        lines = self.lines(path)
+        known, several = self._by_name(self._files_named(lines))
         items = []
         for place, (image, *_) in lines:
             if image not in known:
@@ -190,7 +197,14 @@ class Bundle:
                 fault = f"no image '{image}' in the annotation files{near}"
                 raise CaffeError(f"{place}: {fault}")
             items.append(known[image]._replace(place=place))
+        found = [item for item in items if item.image in several]
+        if found:
+            self._findings[str(path)] = [_in_several(found, several)]
         return items
+
+    def lines(self, path: Path) -> list[tuple[str, list[str]]]:
+        """Return the place and the words of each line of a list. Raises CaffeError."""
+        return image_lists.read_list(path)
 
     def _files_named(self, lines: list[tuple[str, list[str]]]) -> list[Path]:
         """Return the annotation files that a list names; all of the folder if any is missing."""
@@ -201,15 +215,23 @@ class Bundle:
             return paths
         return list(self.files().values())
 
-    def _by_name(self, files: list[Path]) -> dict[str, Item]:
-        """Return the items of files by every name that a list may use; the first counts."""
+    def _by_name(self, files: list[Path]) -> tuple[dict[str, Item], dict[str, str]]:
+        """Return the items of files by every name that a list may use; the first counts.
+
+        Returns also the second file of each image that several files have.
+        """
         known: dict[str, Item] = {}
+        several: dict[str, str] = {}
         for file in files:
+            name = self.below(file)
             for item in self.load(file):
                 image = Path(item.image)
+                first = known.get(item.image)
+                if first and first.annotation.partition("#")[0] != name:
+                    several.setdefault(item.image, name)
                 for key in (item.name, image.stem, image.name, item.image):
                     known.setdefault(key or item.image, item)
-        return known
+        return known, several
 
     def file(self, item: Item) -> str:
         """Return the annotation file that an item is from."""
@@ -218,3 +240,16 @@ class Bundle:
     def below(self, path: Path) -> str:
         """Return a path as items have it: relative to the root where it lies below it."""
         return image_lists.below(self.root, path)
+
+
+def _in_several(items: list[Item], second: Mapping[str, str]) -> Finding:
+    """Say which images of a list have annotations in several files, of which the first counts.
+
+    second: the second file, by image.
+    """
+    first = items[0]
+    counts = first.annotation.partition("#")[0]
+    those = f"{first.image} is in {counts}, which counts, and in {second[first.image]}"
+    if len(items) > 1:
+        those += f"; {len(items) - 1} more images are in several files"
+    return Finding("in-several", first.place or counts, those)

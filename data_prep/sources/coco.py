@@ -14,7 +14,7 @@ from data_prep.sources.coco_records import Records, read_records
 from data_prep.sources.image_finder import IMAGES
 from data_prep.sources.image_places import ImagePlaces
 from data_prep.sources.kind import Kind, register
-from data_prep.sources.source import Annotation, Finding, Item, Object, Remark
+from data_prep.sources.source import Annotation, Item, Object, Remark
 from ssd_common.errors import CaffeError, ParseError
 
 KINDS = ("instances_", "person_keypoints_", "image_info_")  # of one split, the first counts
@@ -47,12 +47,6 @@ class Coco(Bundle):
         self._images = image_finder.folder_of_images(self.root, images)
         # Annotation file to category id to class.
         self._names: dict[str, dict[str, str]] = {}
-        self._findings: dict[str, list[Finding]] = {}
-
-    @property
-    def findings(self) -> list[Finding]:
-        """What a report shall say of the files read so far."""
-        return [one for found in self._findings.values() for one in found]
 
     @property
     def classes(self) -> list[str]:

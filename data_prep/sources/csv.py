@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_prep.sources import carried, fields, image_finder, image_lists, open_images
+from data_prep.sources import carried, csv_lists, fields, image_finder, image_lists, open_images
 from data_prep.sources.bundle import Bundle
 from data_prep.sources.carried import Gathered
 from data_prep.sources.csv_rows import Row, read_rows
@@ -40,12 +40,6 @@ class Csv(Bundle):
             self.root = self.root.parent
         self._images = image_finder.folder_of_images(self.root, images)
         self._class_name = class_name
-        self._findings: dict[str, list[Finding]] = {}
-
-    @property
-    def findings(self) -> list[Finding]:
-        """What a report shall say of the tables read so far."""
-        return [one for found in self._findings.values() for one in found]
 
     def split_of(self, path: Path) -> str:
         """Return the name of a table's split: its own, but that of Open Images' is in its name."""
@@ -54,9 +48,26 @@ class Csv(Bundle):
         return open_images.split_of(path) or super().split_of(path)
 
     def candidates(self) -> list[Path]:
-        """Return the tables of boxes of the folder."""
-        found = super().candidates()
-        return [path for path in found if not open_images.is_other_table(path)]
+        """Return the tables of boxes of the folder, leaving out lists of images."""
+        found = [path for path in super().candidates() if not open_images.is_other_table(path)]
+        return [path for path in found if not csv_lists.is_list(path)] or found
+
+    def read_list(self, name: str) -> list[Item]:
+        """Return the images of a table, or of a list of images, which may be a table of one column.
+
+        Raises CaffeError as Bundle.read_list does.
+        """
+        names = [name, *(f"{name}{suffix}" for suffix in self.suffixes)]
+        for path in (Path(name), *(self.root / each for each in names)):
+            if name not in self.files() and path.is_file() and csv_lists.is_list(path):
+                return self._listed(path)
+        return super().read_list(name)
+
+    def lines(self, path: Path) -> list[tuple[str, list[str]]]:
+        """Return the place and the words of each line of a list. Raises CaffeError."""
+        if csv_lists.is_list(path):
+            return csv_lists.read_list(path)
+        return super().lines(path)
 
     @property
     def own_files(self) -> dict[Path, str]:
@@ -200,8 +211,9 @@ filename,width,height,class,xmin,ymin,xmax,ymax as for TensorFlow, Open Images'
 ImageID,…,XMin,XMax,YMin,YMax in fractions, x,y or x_center,y_center and the box's width and height,
 bbox with [x, y, width, height] in it, and other usual names, in any order. Without a header:
 image,xmin,ymin,xmax,ymax,class as for keras-retinanet, image,class,xmin,ymin,xmax,ymax, or
-TensorFlow's order. A row with no more than an image is an image without objects. Open Images as it
-is downloaded: train-annotations-bbox.csv and train/, with the names of class-descriptions*.csv.
+TensorFlow's order. A row with no more than an image is an image without objects. A LIST is such a
+NAME, a table, or a file of image names, as text or as a table of one column. Open Images as it is
+downloaded: train-annotations-bbox.csv and train/, with the names of class-descriptions*.csv.
 """,
     examples="""
 data_prep csv PHOTOS --test-share 0.2 --out data/mine

@@ -120,11 +120,16 @@ def _named_columns(header: list[str]) -> dict[str, int]:
     """Return the column of each thing that a header names in one of the usual ways."""
     found: dict[str, int] = {}
     for column, word in enumerate(header):
-        plain = re.sub(r"[^a-z0-9]", "", word.lower())
+        plain = plain_name(word)
         for thing, names in COLUMNS.items():
             if plain in names:
                 found.setdefault(thing, column)
     return found
+
+
+def plain_name(word: str) -> str:
+    """Return the name of a column in small letters and digits alone."""
+    return re.sub(r"[^a-z0-9]", "", word.lower())
 
 
 def _usual_order(row: list[str], class_name: str | None) -> tuple[str, ...]:

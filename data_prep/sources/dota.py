@@ -7,6 +7,7 @@ y2 x3 y3 x4 y4 category difficult`; CAPTAIN-WHU/DOTA_devkit, dota_utils.py, pars
 from __future__ import annotations
 
 from data_prep.sources import fields, outlines
+from data_prep.sources.image_finder import IMAGES
 from data_prep.sources.kind import Kind, register
 from data_prep.sources.paired import Paired, recognised
 from data_prep.sources.picture import LeftOut, Shape
@@ -61,6 +62,7 @@ data_prep dota DOTA --train-list train --test-list val --out data/dota
 """,
     folder="folder with images and labelTxt, or with such folders",
     open=Dota,
+    options=(IMAGES,),
     layout="""
 DIR/train/labelTxt/P0000.txt   2753 2408 2861 2385 2888 2468 2805 2502 plane 0
 DIR/train/images/P0000.png

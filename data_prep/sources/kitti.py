@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.sources import fields, image_lists
+from data_prep.sources import fields, image_finder, image_lists
+from data_prep.sources.image_finder import IMAGES as IMAGES_OPTION
 from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.source import NO_ALIASES, Annotation, Item, Object, read_each
 from ssd_common.errors import CaffeError, ParseError
@@ -45,6 +46,7 @@ class Kitti:
 
     level: of LEVELS; objects beyond it are difficult.
     keep_dont_care: whether DontCare regions stay, as difficult objects.
+    images: the folder with the images; None for the usual ones.
     Raises CaffeError where the folder, or its images or labels, are missing.
     """
 
@@ -52,7 +54,13 @@ class Kitti:
     classes: list[str] | None = None
     aliases = NO_ALIASES
 
-    def __init__(self, root: Path, level: str = "hard", keep_dont_care: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        level: str = "hard",
+        keep_dont_care: bool = False,
+        images: Path | str | None = None,
+    ) -> None:
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
         self.root = root
@@ -60,11 +68,14 @@ class Kitti:
             self.root = root / "training"
         self._level = LEVELS[level]
         self._keep_dont_care = keep_dont_care
-        images = self._first(IMAGES)
+        given = image_finder.folder_of_images(self.root, images)
+        found = self._first(IMAGES)
+        if given:
+            found = image_lists.below(self.root, given)
         labels = self._first(LABELS)
-        if not images or not labels:
+        if not found or not labels:
             raise CaffeError(f"{self.root}: no folders {IMAGES[0]} and {LABELS[0]}")
-        self._images = images
+        self._images = found
         self._labels = labels
 
     def _first(self, folders: tuple[str, ...]) -> str | None:
@@ -154,13 +165,19 @@ def _object(path: Path, number: int, line: str, level: Level) -> Object:
     return fields.make_object(name, difficult, box, number)
 
 
-def _open(folder: Path, level: str = "hard", dont_care: str = "drop") -> Kitti:
+def _open(
+    folder: Path,
+    level: str = "hard",
+    dont_care: str = "drop",
+    images: Path | str | None = None,
+) -> Kitti:
     """Return the data set in a folder.
 
     level: of LEVELS.
     dont_care: "drop" or "keep".
+    images: as Kitti takes it.
     """
-    return Kitti(folder, level, keep_dont_care=dont_care == "keep")
+    return Kitti(folder, level, dont_care == "keep", images)
 
 
 def _looks_like(path: Path) -> bool:
@@ -194,6 +211,7 @@ DIR/training/image_2/000000.png
 """,
     looks_like=_looks_like,
     options=(
+        IMAGES_OPTION,
         Option(
             "level",
             "objects beyond it are difficult (default: hard)",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from data_prep.sources import image_lists
+from data_prep.sources import image_finder, image_lists
 from data_prep.sources.picture import LeftOut, Picture, Shape
 from data_prep.sources.source import NO_ALIASES, Annotation, Item
 from ssd_common.errors import CaffeError, ParseError
@@ -30,6 +30,7 @@ class Paired:
 
     folders: patterns of the names of folders with annotations; of several that are there the first
       counts.
+    images: the folder with the images, or with one for each part; None for the usual ones.
     Raises CaffeError where there is none.
     """
 
@@ -39,10 +40,11 @@ class Paired:
     folders: tuple[str, ...] = ()
     what = "an annotation"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, images: Path | str | None = None) -> None:
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
         self.root = root
+        self._folder = image_finder.folder_of_images(root, images)
         self._below: dict[str, dict[str, str]] = {}
         self._parts = self._find_parts()
         if not self._parts:
@@ -79,6 +81,11 @@ class Paired:
 
     def _images(self, base: Path) -> str:
         """Return the folder of images in a folder, relative to the root; itself for none."""
+        if self._folder:
+            own = self._folder / base.relative_to(self.root)
+            if not own.is_dir():
+                own = self._folder
+            return image_lists.below(self.root, own)
         for name in ("images/images", "images", "JPEGImages"):
             if (base / name).is_dir():
                 return image_lists.below(self.root, base / name)

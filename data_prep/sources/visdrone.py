@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data_prep.sources import fields
+from data_prep.sources.image_finder import IMAGES
 from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.paired import Paired, recognised
 from data_prep.sources.picture import LeftOut, Shape
@@ -41,8 +42,10 @@ class VisDrone(Paired):
     folders = ("annotations",)
     what = "VisDrone's annotation"
 
-    def __init__(self, root: Path, keep_ignored: bool = False) -> None:
-        super().__init__(root)
+    def __init__(
+        self, root: Path, keep_ignored: bool = False, images: Path | str | None = None
+    ) -> None:
+        super().__init__(root, images)
         self._keep_ignored = keep_ignored
         self.classes = list(NAMES[1:-1])
         if keep_ignored:
@@ -64,9 +67,13 @@ class VisDrone(Paired):
         return Shape(name, [x, y, x + width, y + height], difficult)
 
 
-def _open(folder: Path, ignored: str = "drop") -> VisDrone:
-    """Return the data set in a folder. ignored: "drop" or "keep"."""
-    return VisDrone(folder, keep_ignored=ignored == "keep")
+def _open(folder: Path, ignored: str = "drop", images: Path | str | None = None) -> VisDrone:
+    """Return the data set in a folder.
+
+    ignored: "drop" or "keep".
+    images: as VisDrone takes it.
+    """
+    return VisDrone(folder, ignored == "keep", images)
 
 
 KIND = Kind(
@@ -85,6 +92,7 @@ data_prep visdrone VISDRONE --train-list train --test-list val --out data/visdro
     folder="folder with images and annotations, or with such folders",
     open=_open,
     options=(
+        IMAGES,
         Option(
             "ignored",
             "what becomes of ignored regions and others (default: drop)",

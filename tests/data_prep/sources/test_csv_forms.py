@@ -236,6 +236,48 @@ def test_lists_relative_to_the_folder(root: Path) -> None:
     assert read(Csv(root), "splits/a/train.csv") == {"0.jpg": [CAT]}
 
 
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        ("image_id\n2\n0\n", (2, 3)),
+        ('"2.jpg"\n"0.jpg"\n', (1, 2)),
+        ("\ufeffFile Name\r\n2.jpg\r\n\r\n0.jpg\r\n", (2, 4)),
+    ],
+)
+def test_a_list_may_be_a_table_of_one_column(
+    content: str, lines: tuple[int, int], root: Path
+) -> None:
+    (root / "boxes.csv").write_text("".join(f"{n}.jpg,4,5,20,25,cat\n" for n in range(3)))
+    file = root / "train.csv"
+    file.write_text(content, newline="")
+    source = Csv(root)
+    assert source.sets() == []
+    assert len(source.items()) == 3
+    for name in ("train", "train.csv", str(file)):
+        items = source.read_list(name)
+        assert [item.image for item in items] == ["2.jpg", "0.jpg"]
+        assert [item.place for item in items] == [f"{file}:{line}" for line in lines]
+    file.write_text("9.jpg\n")
+    assert said(lambda: source.read_list("train")).startswith(f"{file}:1: no image '9.jpg' in the")
+    file.write_text("id\n")
+    assert said(lambda: source.read_list("train")) == f"{file}: the list is empty"
+
+
+def test_a_list_of_images_that_several_tables_have(root: Path) -> None:
+    """The boxes of the second table would be missing without a word."""
+    (root / "cats.csv").write_text("0.jpg,4,5,20,25,cat\n1.jpg,4,5,20,25,cat\n")
+    (root / "dogs.csv").write_text("0.jpg,4,5,20,25,dog\n2.jpg,4,5,20,25,dog\n")
+    file = root / "some.txt"
+    file.write_text("1.jpg\n0.jpg\n2\n")
+    source = Csv(root)
+    assert read(source, "some.txt")["0.jpg"] == [CAT]
+    message = "0.jpg is in cats.csv, which counts, and in dogs.csv"
+    assert source.findings == [("in-several", f"{file}:2", message)]
+    file.write_text("1.jpg\n2.jpg\n")
+    assert len(read(Csv(root), "some.txt")) == 2
+    assert Csv(root).findings == []
+
+
 def test_a_stem_that_two_images_have(root: Path) -> None:
     (root / "0.png").touch()
     file = root / "boxes.csv"
