@@ -25,7 +25,7 @@ class Dataset:
     test_images: number of test images.
     output_format: how detections are written: "VOC", "COCO" or "ILSVRC".
     output_prefix: beginning of the names of detection files; {detector} stands for the detector.
-    ap_version: how Caffe works out average precision, "11point" or "MaxIntegral".
+    ap_version: how Caffe works out average precision, one of names.AP_VERSIONS.
     force_color: grey images are read as three channels.
     train_on_difficult: objects that are marked difficult (COCO: crowds) are trained on, too.
     small_objects: objects are small, so prior boxes are smaller.
@@ -73,6 +73,27 @@ class Dataset:
         if count < 2:
             raise CaffeError(f"there are at least 2 classes, background and another, not {count}")
         return replace(self, num_classes=count)
+
+    def in_place_of(self, other: Dataset) -> Dataset:
+        """Return this data set, trained on and scored as a recipe has it that was made for `other`.
+
+        The recipe's are: which boxes and objects it trains on, and colour; on a user's own data
+        also result files and average precision. A benchmark keeps its own of these two.
+        """
+        kept = replace(
+            self,
+            train_on_difficult=other.train_on_difficult,
+            small_objects=other.small_objects,
+            force_color=self.force_color or other.force_color,
+        )
+        if not self.own:
+            return kept
+        return replace(
+            kept,
+            output_format=other.output_format,
+            output_prefix=other.output_prefix,
+            ap_version=other.ap_version,
+        )
 
     def under(self, data: str) -> Dataset:
         """Return the same data set below the folder `data` in place of "data".
@@ -213,7 +234,6 @@ def read(file: str) -> Dataset:
     return Dataset(
         key=key or "own",
         root=folder.as_posix(),
-        ap_version="MaxIntegral",
         deploy_saves=False,
         own=True,
         **asdict(about),

@@ -15,6 +15,8 @@ from ssd_common.suggest import suggest
 PHASES = ("train", "test", "deploy")
 # Caffe builds that a net is written for: "ssd" has stock layers, "fssd" has Interp, too.
 TARGETS = ("ssd", "fssd")
+AP_VERSIONS = ("11point", "MaxIntegral", "Integral")  # of average precision, as Caffe names them
+RESULT_FORMATS = ("VOC", "COCO", "ILSVRC")  # of the files that test nets write
 
 
 def full_id(

@@ -9,7 +9,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from netgen.data_layer import annotated_data
 from netgen.datasets import Dataset
 from netgen.graph import Blob, Net
-from netgen.names import PHASES, TARGETS
+from netgen.names import AP_VERSIONS, PHASES, RESULT_FORMATS, TARGETS
 from netgen.recipe import Recipe, Size
 from netgen.schedules import Plan, Schedule, plan
 from netgen.solvers import solver_chain, solver_message, tests_alone, without_tests
@@ -77,17 +77,41 @@ class Run:
         return replace(Run.of(start), dataset=self.dataset).final_weights
 
     def on(self, dataset: Dataset) -> Run:
-        """Return the same run on another data set.
+        """Return the same run on another data set, which changes no more than the data do.
 
-        A user's own data set is tested in batches that divide the number of its test images, so
-        that each image counts once.
+        See `Dataset.in_place_of` for what stays the recipe's. Its own data set by name leaves the
+        run as it is, since some releases differ from that. A user's own data set is tested in
+        batches that divide the number of its test images, so that each image counts once.
         """
+        if not dataset.own and dataset.key == self.dataset.key:
+            return self
         schedule = replace(self.schedule, test_iter=0)  # released counts fit the released data
         if dataset.own:
             sizes = range(schedule.test_batch, 0, -1)
             test_batch = next(size for size in sizes if dataset.test_images % size == 0)
             schedule = replace(schedule, test_batch=test_batch)
-        return replace(self, dataset=dataset, schedule=schedule, output_prefix="")
+        prefix = ""
+        if dataset.own:
+            prefix = self.output_prefix
+        dataset = dataset.in_place_of(self.dataset)
+        return replace(self, dataset=dataset, schedule=schedule, output_prefix=prefix)
+
+    def scored(self, ap_version: str | None, result_format: str | None) -> Run:
+        """Return the same run with another average precision or other result files.
+
+        ap_version: one of names.AP_VERSIONS; None for the run's own.
+        result_format: one of names.RESULT_FORMATS; None for the run's own.
+
+        Raises CaffeError for another name.
+        """
+        data = self.dataset
+        if ap_version is not None:
+            _check_choice("version of average precision", ap_version, AP_VERSIONS)
+            data = replace(data, ap_version=ap_version)
+        if result_format is not None:
+            _check_choice("format of result files", result_format, RESULT_FORMATS)
+            data = replace(data, output_format=result_format)
+        return replace(self, dataset=data)
 
     def resized(self, size: int | Size) -> Run:
         """Return the same run for another input size; see `Recipe.resized`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netgen.commands import flags
+from netgen.names import AP_VERSIONS, RESULT_FORMATS
 from netgen.reports.answers import KEYS
 from ssd_common.arguments import Parser, at_least, offer, positive, with_help
 from ssd_common.errors import UsageError
@@ -65,6 +66,27 @@ def _add_data_flags(parser: Parser) -> None:
     backbone = add("--backbone", metavar="NAME", help="another backbone below the same neck")
     offer(backbone, _backbones, in_help=True)
     add("--data", metavar="DIR", help="folder of the data sets (default: data)")
+    _add_recipe_flags(parser)
+
+
+def _add_recipe_flags(parser: Parser) -> None:
+    """Add what stays the detector's own on other data, unless it is named here."""
+    add = parser.add_argument
+    add(
+        "--difficult",
+        choices=["train", "ignore"],
+        help="train on objects marked difficult (COCO: crowds), or not (default: the detector's)",
+    )
+    add(
+        "--ap-version",
+        choices=AP_VERSIONS,
+        help="average precision of the tests (default: the detector's)",
+    )
+    add(
+        "--result-format",
+        choices=RESULT_FORMATS,
+        help="of the files with the tests' detections (default: the detector's)",
+    )
 
 
 def _backbones() -> list[str]:
@@ -167,8 +189,10 @@ def run(args: argparse.Namespace) -> None:
     Raises CaffeError for an unknown detector or an option that does not fit it, and with --check
     for a stale file.
     """
+    from netgen.run import Run
     from netgen.writer import refuse_stale, stale
     from netgen.zoo.configuration import placed
+    from netgen.zoo.registry import get
 
     flags.load_plugins(args)
     placed_run = placed(args.id, args.target, out=args.out, **_options(args))
@@ -180,11 +204,14 @@ def run(args: argparse.Namespace) -> None:
     elif args.check:
         refuse_stale(stale(placed_run), "run netgen build")
     else:
-        _write(placed_run, quiet=args.quiet)
+        _write(placed_run, Run.of(get(args.id)), quiet=args.quiet)
 
 
 def _options(args: argparse.Namespace) -> Options:
     """Return the keyword arguments of `placed` that change the detector."""
+    difficult = None
+    if args.difficult is not None:
+        difficult = args.difficult == "train"
     return {
         "dataset": args.dataset,
         "data": args.data,
@@ -195,6 +222,9 @@ def _options(args: argparse.Namespace) -> Options:
         "size": _given_size(args),
         "classes": args.classes,
         "backbone": args.backbone,
+        "difficult": difficult,
+        "ap_version": args.ap_version,
+        "result_format": args.result_format,
     }
 
 
@@ -205,7 +235,9 @@ def _name(path: Path, folder: str) -> str:
     return str(path)
 
 
-def _write(run: Run, *, quiet: bool) -> None:
+def _write(run: Run, own: Run, *, quiet: bool) -> None:
+    """Write a run's files, and say what is not as in the recipe's own."""
+    from netgen.reports.changes import report
     from netgen.writer import write
 
     written = write(run)
@@ -214,6 +246,8 @@ def _write(run: Run, *, quiet: bool) -> None:
         if written:
             what = "wrote " + ", ".join(_name(path, run.net_folder) for path in written)
         print(f"{run.net_folder}: {what} ({run.plan})")
+        for line in report(own, run):
+            print(line)
         height, width = run.image_size
         if height != width:
             print(f"input {width} wide, {height} high")

@@ -29,6 +29,9 @@ class Changes(TypedDict, total=False):
     size: int | tuple[int, int] | None
     classes: int | None
     backbone: str | None
+    difficult: bool | None
+    ap_version: str | None
+    result_format: str | None
 
 
 class Options(Changes, total=False):
@@ -50,13 +53,17 @@ def configure(
     size: int | tuple[int, int] | None = None,
     classes: int | None = None,
     backbone: str | None = None,
+    difficult: bool | None = None,
+    ap_version: str | None = None,
+    result_format: str | None = None,
     out: str = "",
     target: str = "ssd",
 ) -> Run:
     """Return the run of a detector of the zoo, with these options changed.
 
     zoo_id: "fssd300_voc0712", or "fssd300" for short.
-    dataset: another data set's name, or the path of a dataset.json.
+    dataset: another data set's name, or the path of a dataset.json; prior boxes, training on
+        difficult objects and, on a user's own data, scores stay the recipe's.
     data: folder of the data in place of `data/`.
     gpus: numbers of the GPUs to train on, [] for the CPU; the effective batch stays the same.
     batch_per_gpu: images per GPU and pass; `iter_size` makes up for the rest.
@@ -65,6 +72,9 @@ def configure(
     size: side of the input, or its (height, width), in pixels.
     classes: number of classes, background included, in place of the data set's.
     backbone: another backbone below the same neck, such as "resnet101".
+    difficult: train on objects that are marked difficult (COCO: crowds), too.
+    ap_version: another average precision, "11point", "MaxIntegral" or "Integral".
+    result_format: other result files, "VOC", "COCO" or "ILSVRC".
     out: folder for the files; "" for prototxt/<zoo id> and runs/<zoo id>.
     target: the Caffe build, "ssd" (stock layers) or "fssd" (has Interp).
 
@@ -80,6 +90,9 @@ def configure(
         run = on_backbone(run, backbone)
     if classes is not None:
         run = replace(run, dataset=run.dataset.with_classes(classes))
+    if difficult is not None:
+        run = replace(run, dataset=replace(run.dataset, train_on_difficult=difficult))
+    run = run.scored(ap_version, result_format)
     if data is not None:
         run = replace(run, dataset=run.dataset.under(data))
     if batch is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import netgen
+from caffe_ir import caffe_ir_pb2 as pb
 from netgen.datasets import COCO, VOC0712, find_dataset
 from ssd_common.errors import CaffeError
 
@@ -52,7 +53,7 @@ def test_another_data_set_changes_what_follows_from_it() -> None:
     assert evaluate.name_size_file == "data/coco/minival2014_name_size.txt"
     assert test.layer[0].transform_param.force_color
     sizes = [layer.prior_box_param.min_size[0] for layer in test.layer if layer.type == "PriorBox"]
-    assert sizes[0] == 21, "COCO's smaller boxes"
+    assert sizes[0] == 30, "the recipe's boxes: COCO's smaller ones are fssd300_coco's"
     assert netgen.solver("fssd300", dataset="coco").test_iter == [625]
     assert netgen.configure("fssd300", dataset="coco").id == "fssd300_coco"
 
@@ -75,6 +76,106 @@ def test_own(own: Path) -> None:
     own.write_text(json.dumps(json.loads(own.read_text()) | {"force_color": True}))
     data = netgen.build("ssd300", "test", dataset=str(own)).layer[0]
     assert data.transform_param.force_color, "some images are grey"
+
+
+def parts(zoo_id: str, phase: str, **options) -> dict[str, pb.LayerParameter]:
+    """Return the last layer of each type."""
+    net = netgen.build(zoo_id, phase, **options)
+    return {layer.type: layer for layer in net.layer}
+
+
+def boxes(zoo_id: str, **options) -> list[tuple[float, ...]]:
+    params = [
+        layer.prior_box_param
+        for layer in netgen.build(zoo_id, "train", **options).layer
+        if layer.type == "PriorBox"
+    ]
+    return [(*param.min_size, *param.max_size) for param in params]
+
+
+# One of each family, and those whose release differs from its data set in a flag.
+@pytest.mark.parametrize(
+    "zoo_id",
+    [
+        "dsod300_coco",
+        "ssd512_coco",
+        "ssd300_ilsvrc",
+        "ssd300_voc0712",
+        "fssd300_coco_release",
+        "fssd512_coco_release",
+        "ssd321_resnet101_coco",
+        "light_fssd300_coco",
+        "m2det320_vgg_coco",
+        "ppn300_coco_release",
+        "dsod300_voc0712pp_release",
+        "fssd_tiny_shapes",
+    ],
+)
+def test_own_data_change_the_data_alone(own: Path, zoo_id: str) -> None:
+    """Prior boxes, flags, result files and average precision stay the recipe's."""
+    options = {"dataset": str(own)}
+    assert boxes(zoo_id, **options) == boxes(zoo_id)
+    train, own_train = parts(zoo_id, "train"), parts(zoo_id, "train", **options)
+    colour = train["AnnotatedData"].transform_param.force_color
+    assert own_train["AnnotatedData"].transform_param.force_color == colour
+    if "MultiBoxLoss" in train:
+        own_train["MultiBoxLoss"].multibox_loss_param.num_classes = train[
+            "MultiBoxLoss"
+        ].multibox_loss_param.num_classes
+        assert own_train["MultiBoxLoss"].multibox_loss_param.SerializeToString() == (
+            train["MultiBoxLoss"].multibox_loss_param.SerializeToString()
+        )
+    save, own_save = (
+        found["DetectionOutput"].detection_output_param.save_output_param
+        for found in (parts(zoo_id, "test"), parts(zoo_id, "test", **options))
+    )
+    assert own_save.output_format == save.output_format
+    assert own_save.output_name_prefix == save.output_name_prefix
+    assert own_save.num_test_image == OWN["test_images"]
+    version = netgen.solver(zoo_id).ap_version
+    assert netgen.solver(zoo_id, **options).ap_version == version
+
+
+def test_difficult_objects_of_own_data(own: Path) -> None:
+    for zoo_id, wanted in [("dsod300_coco", False), ("ssd300", True)]:
+        loss = parts(zoo_id, "train", dataset=str(own))["MultiBoxLoss"].multibox_loss_param
+        assert loss.use_difficult_gt is wanted
+        loss = parts(zoo_id, "train", dataset=str(own), difficult=not wanted)["MultiBoxLoss"]
+        assert loss.multibox_loss_param.use_difficult_gt is not wanted
+
+
+def test_coco_boxes_on_voc() -> None:
+    """As the SSD paper fine-tunes on VOC what it trained on COCO."""
+    assert boxes("ssd300_coco", dataset="voc0712")[0] == (21, 45)
+    save = parts("ssd300_coco", "test", dataset="voc0712")["DetectionOutput"]
+    assert save.detection_output_param.save_output_param.output_format == "VOC"
+
+
+def test_the_recipes_own_data_set_by_name_changes_nothing() -> None:
+    """These releases differ from their data set in classes, flags and LMDBs."""
+    for zoo_id in (
+        "ppn300_coco_release",
+        "fssd512_coco_release",
+        "fssd512_voc0712_release",
+        "dsod300_voc0712pp_release",
+    ):
+        key = zoo_id.split("_")[1]
+        named, plain = netgen.configure(zoo_id, dataset=key), netgen.configure(zoo_id)
+        assert named.dataset == plain.dataset
+        assert named.schedule == plain.schedule
+        assert named.output_prefix == plain.output_prefix
+
+
+def test_scores_by_option(own: Path) -> None:
+    options = {"dataset": str(own), "ap_version": "MaxIntegral"}
+    assert netgen.solver("ssd300", **options).ap_version == "MaxIntegral"
+    test = parts("ssd300_coco", "test", dataset=str(own), result_format="VOC")
+    save = test["DetectionOutput"].detection_output_param.save_output_param
+    assert save.output_format == "VOC"
+    with pytest.raises(CaffeError, match=r"no version .*'maxintegral'.*did you mean 'MaxIntegral'"):
+        netgen.configure("ssd300", ap_version="maxintegral")
+    with pytest.raises(CaffeError, match="no format of result files 'coc'"):
+        netgen.configure("ssd300", result_format="coc")
 
 
 @pytest.mark.parametrize(
