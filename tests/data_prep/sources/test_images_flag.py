@@ -27,7 +27,10 @@ def moved(kind: str, tmp_path: Path, jpeg: bytes) -> tuple[Path, Path]:
 
 
 def test_which_kinds_have_it() -> None:
-    having = {name for name, kind in KINDS.items() if any(o.name == "images" for o in kind.options)}
+    having = set()
+    for name, kind in KINDS.items():
+        if any(option.name == "images" for option in kind.options):
+            having.add(name)
     assert having >= {"voc", *PLACES} - WITHOUT
 
 
