@@ -79,7 +79,7 @@ FLOORS = {
         ("commands",),
     ),
     "data_prep": (
-        ("images",),
+        ("images", "archives"),
         ("sources",),
         ("checks",),
         ("build",),

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from data_prep.archives.unpacked import is_archive, unpacked
+from data_prep.sources import image_lists
 from data_prep.sources.kind import Kind, registered
 from data_prep.sources.source import Source
 from ssd_common.errors import CaffeError
@@ -29,7 +31,7 @@ def open_source(
     """Open a data set, whatever its form.
 
     kind: a name in KINDS, such as "voc" or "coco".
-    path: its folder, or its only file.
+    path: its folder, its only file, or a .zip or .tar of either.
     labelmap: a label map's file or built-in name; only annoset's text files need it.
     options: those of one kind: yolo's names (a file), kitti's level and dont_care, annoset's
       label_type.
@@ -52,4 +54,10 @@ def open_source(
             raise CaffeError(f"{name}: '{value}' is not one of {wanted}{near}")
     if found.needs_labelmap:
         options["labelmap"] = labelmap
-    return found.open(Path(path), **options)
+    place = Path(path)
+    if is_archive(place):
+        folder = unpacked(place)
+        if "images" in known and not options.get("images") and not image_lists.has_images(folder):
+            options["images"] = place.resolve().parent
+        place = folder
+    return found.open(place, **options)

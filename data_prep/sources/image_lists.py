@@ -138,6 +138,11 @@ def images_in(folder: Path) -> list[Path]:
     return readable(path for path in sorted(folder.iterdir()) if is_image(path.name))
 
 
+def has_images(folder: Path) -> bool:
+    """Return whether there is an image in a folder or below."""
+    return any(is_image(path.name) for path in folder.rglob("*"))
+
+
 def readable(images: Iterable[Path]) -> list[Path]:
     """Return images without telephones' HEIC files that have a copy of another format beside them.
 

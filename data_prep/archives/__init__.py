@@ -1,0 +1,1 @@
+"""Archives: their members, and data sets that are read from them."""
