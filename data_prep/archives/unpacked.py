@@ -63,6 +63,16 @@ def is_archive(path: Path) -> bool:
     return True
 
 
+def opened(path: Path) -> Path:
+    """Return a path itself, or for an archive the folder of the data set in it.
+
+    Raises CaffeError as is_archive and unpacked do.
+    """
+    if is_archive(path):
+        return unpacked(path)
+    return path
+
+
 def unpacked(path: Path) -> Path:
     """Return the folder of the data set in an archive, which lasts as long as this process.
 

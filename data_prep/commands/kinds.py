@@ -17,7 +17,8 @@ from ssd_common.errors import CaffeError, UsageError
 def add_source(parser: argparse.ArgumentParser, kind: str) -> None:
     """Add the argument for a data set's folder, and the flags that only its kind has."""
     found = KINDS[kind]
-    parser.add_argument("folder", metavar="DIR", type=Path, help=f"{found.folder}, or a .zip or .tar of it")
+    text = f"{found.folder}, or a .zip or .tar of it"
+    parser.add_argument("folder", metavar="DIR", type=Path, help=text)
     for option in found.options:
         action = "store"
         if option.repeated:

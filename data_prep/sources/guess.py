@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from data_prep.archives.unpacked import opened
 from data_prep.sources.kind import likely, registered
 from ssd_common.errors import CaffeError, UsageError
 
@@ -19,7 +20,7 @@ def guess(path: Path) -> str:
     Raises UsageError that names the kinds where it looks like several; CaffeError, with the nearest
       folder that looks like a data set, where it looks like none.
     """
-    found = likely(path)
+    found = likely(opened(path))
     if len(found) == 1:
         return found[0]
     if found:
@@ -40,9 +41,13 @@ def other_kinds(kind: str, path: Path) -> str:
 
     Returns "" where it looks like that kind, or like none.
     """
-    if registered()[kind].looks_like(path):
+    try:
+        place = opened(path)
+    except CaffeError:
         return ""
-    return " or ".join(_commands("", likely(path), path))
+    if registered()[kind].looks_like(place):
+        return ""
+    return " or ".join(_commands("", likely(place), path))
 
 
 def _commands(command: str, kinds: list[str], path: Path) -> list[str]:

@@ -68,6 +68,23 @@ def test_lists_in_an_archive(folder: Path, out: Path, tmp_path: Path) -> None:
     assert len(build(path, out, "--list", "few", "--confine")) == 1
 
 
+def test_the_kind_of_an_archive_is_guessed(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = zipped(tmp_path / "a.zip", contents_of(folder))
+    main(["check", str(path)])
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{path} looks like voc, ")
+    assert said.err.count(" is read from ") == 1
+    with pytest.raises(CaffeError, match=f"looks like.*: data_prep voc {path}"):
+        main(["check", "yolo", str(path)])
+    (tmp_path / "a.rar").write_bytes(b"x")
+    with pytest.raises(CaffeError, match=r"a\.rar: unpack it"):
+        main(["check", str(tmp_path / "a.rar")])
+    with pytest.raises(CaffeError, match=r"a\.rar: unpack it"):
+        main(["check", "voc", str(tmp_path / "a.rar")])
+
+
 def test_what_was_unpacked_goes_with_its_process(
     folder: Path, temporary: Path, tmp_path: Path
 ) -> None:
