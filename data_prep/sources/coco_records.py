@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from data_prep.sources import fields, json_lines
 from data_prep.sources.coco_boxes import find_box, is_number
 from data_prep.sources.json_stream import Element, elements
-from data_prep.sources.kind import likely
+from data_prep.sources.picture import is_set
 from data_prep.sources.source import Finding
 from ssd_common.errors import ParseError
 from ssd_common.suggest import suggest
@@ -144,7 +144,7 @@ def read_records(path: Path) -> Records:
     for element in elements(path, SECTIONS):
         _add(found, element, path)
     if not found.images:
-        fault = f"no 'images' in it: not a COCO-style annotation file{_other_kind(path)}"
+        fault = "no 'images' in it: not a COCO-style annotation file"
         raise ParseError(str(path), fault)
     return found
 
@@ -157,15 +157,7 @@ def _check_start(path: Path) -> None:
     fault = "a JSON list where COCO has an object with 'images', 'annotations' and 'categories'"
     if json_lines.has_keys(path, "[", "image_id", "category_id", "score"):
         fault = RESULTS
-    raise ParseError(str(path), f"{fault}{_other_kind(path)}", 1)
-
-
-def _other_kind(path: Path) -> str:
-    """Name the kinds that a file looks like."""
-    kinds = " or ".join(f"data_prep {kind}" for kind in likely(path) if kind != "coco")
-    if not kinds:
-        return ""
-    return f" (it looks like another kind's: {kinds})"
+    raise ParseError(str(path), fault, 1)
 
 
 def _add(found: Records, element: Element, path: Path) -> None:
@@ -223,7 +215,10 @@ def _row(value: dict[str, Any], line: int) -> str:
     except ValueError as error:
         annotation_id = fields.excerpt(str(value.get("id", "")))
         return json.dumps(f"{line}:annotation {annotation_id}: {error}")
-    row = [category, int(bool(value.get("iscrowd"))), *box, line]
+    crowd = value.get("iscrowd")
+    if isinstance(crowd, str):  # "0" is no crowd
+        crowd = is_set(crowd)
+    row = [category, int(bool(crowd)), *box, line]
     if source:
         row.append(source)
     return json.dumps(row, separators=(",", ":"))

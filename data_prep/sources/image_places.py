@@ -54,6 +54,7 @@ class ImagePlaces:
             places = [image_lists.below(root, images)]
         self._finder = Finder(root, places, images)
         self._listed: dict[str, frozenset[str]] = {}
+        self._folded: dict[str, dict[str, list[str]]] = {}
         listed = list(map(without_url, names))
         self._folder, self._extension = image_lists.locate(root, listed, places)
         self._is_known = any(map(self._has, map(self._path, listed[: image_lists.PROBES])))
@@ -66,6 +67,9 @@ class ImagePlaces:
         path = self._path(name)
         if self._has(path):
             return Place(path, fault=self._twin(name))
+        like = self._like(path)
+        if like:
+            return self._guessed(like, name, line)
         may_guess = not self._is_known or _is_foreign(name)
         try:
             found = self._finder.find(name)
@@ -78,8 +82,13 @@ class ImagePlaces:
             return Place(path, fault=self._missing(name))
         if not found.by_name:
             return Place(found.image)
-        remark = Remark("relocated", line, f"'{fields.excerpt(name)}': {found.image} is taken")
-        return Place(found.image, (remark,))
+        return self._guessed(found.image, name, line)
+
+    @staticmethod
+    def _guessed(image: str, name: str, line: int) -> Place:
+        """Return the place of an image that is not exactly where its name says."""
+        remark = Remark("relocated", line, f"'{fields.excerpt(name)}': {image} is taken")
+        return Place(image, (remark,))
 
     def _path(self, name: str) -> str:
         """Return where an image is if it lies in the folder of the others."""
@@ -88,12 +97,29 @@ class ImagePlaces:
     def _has(self, path: str) -> bool:
         """Return whether there is a file, or a folder, of this path."""
         folder, name = os.path.split(os.path.join(self._root, path))
+        return name in self._names_in(folder)
+
+    def _names_in(self, folder: str) -> frozenset[str]:
+        """Return the names of the files of a folder."""
         if folder not in self._listed:
             try:
                 self._listed[folder] = frozenset(os.listdir(folder))
             except OSError:
                 self._listed[folder] = frozenset()
-        return name in self._listed[folder]
+        return self._listed[folder]
+
+    def _like(self, path: str) -> str:
+        """Return the only file whose path is another but for capitals; "" where there is none."""
+        folder, name = os.path.split(path)
+        whole = os.path.join(self._root, folder)
+        if whole not in self._folded:
+            self._folded[whole] = {}
+            for known in sorted(self._names_in(whole)):
+                self._folded[whole].setdefault(known.casefold(), []).append(known)
+        found = self._folded[whole].get(name.casefold(), [])
+        if len(found) != 1:
+            return ""
+        return os.path.join(folder, found[0])
 
     def _twin(self, name: str) -> str:
         """Say which two images a name without extension fits; "" where it has one, or fits one."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data_prep.sources import fields, image_lists, yolo_lines, yolo_names, yolo_splits
+from data_prep.sources import fields, image_finder, image_lists, yolo_lines, yolo_names, yolo_splits
+from data_prep.sources.image_finder import IMAGES
 from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.source import NO_ALIASES, Annotation, Finding, Item, read_each
 from data_prep.sources.yolo_labels import Labels, has_numbers
@@ -25,23 +26,30 @@ class Yolo:
     """A folder of images with YOLO's text files.
 
     names_file: a file of class names; None for the folder's own.
+    images: the folder with the images, or with one for each split; None for the usual ones.
     Raises CaffeError where the folder or its class names are missing.
     """
 
     whole_pixels = False
     aliases = NO_ALIASES
 
-    def __init__(self, root: Path, names_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        names_file: Path | None = None,
+        images: Path | str | None = None,
+    ) -> None:
         self.root = root
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder")
+        self._images = image_finder.folder_of_images(root, images)
         self._names = yolo_names.read(root, names_file)
         self._names_given = names_file is not None
         splits = self._names.splits
         self._lines = LineReader(self._names.classes, self._names.file, splits.pose)
         self._places = Places(root, splits)
-        self._lists = Lists(root, splits.folder)
-        self._labels = Labels(root)
+        self._lists = Lists(root, self._images or splits.folder)
+        self._labels = Labels(root, self._images)
         self._moved: list[Finding] = []
 
     def __getstate__(self) -> dict[str, object]:
@@ -68,7 +76,7 @@ class Yolo:
 
     def items(self) -> list[Item]:
         """Return an item for every image, by name. Raises CaffeError where there is none."""
-        folder = self.root / "images"
+        folder = self._images or self.root / "images"
         if not folder.is_dir():
             folder = self.root
         items = self._items_in(folder)
@@ -102,6 +110,9 @@ class Yolo:
         Raises CaffeError with file and line.
         """
         split = SPLITS.get(name, name)
+        for known in (name, split):
+            if self._images and has_image(self._images / known):
+                return self._items_in(self._images / known)
         if split in self._places.found:
             return self._items_of(split)
         same = [key for key, known in SPLITS.items() if known == split and key != name]
@@ -188,17 +199,18 @@ class Yolo:
         return has_numbers(self._labels.find(item))
 
 
-def _open(folder: Path, names: Path | str | None = None) -> Yolo:
+def _open(folder: Path, names: Path | str | None = None, images: Path | str | None = None) -> Yolo:
     """Return the data set in a folder, or of a data.yaml in it.
 
     names: a file of class names; None for the folder's own.
+    images: as Yolo takes it.
     """
     if folder.is_file() and folder.suffix in FILES:
         names = names or folder
         folder = yolo_splits.read(folder).folder
     if names:
-        return Yolo(folder, Path(names))
-    return Yolo(folder)
+        return Yolo(folder, Path(names), images)
+    return Yolo(folder, images=images)
 
 
 def _looks_like(path: Path) -> bool:
@@ -237,6 +249,7 @@ DIR/images/train/a.jpg
 """,
     looks_like=_looks_like,
     options=(
+        IMAGES,
         Option(
             "names",
             "class names (default: data.yaml, obj.names or classes.txt in DIR)",

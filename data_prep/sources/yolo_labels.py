@@ -28,10 +28,12 @@ class Labels:
     """The text files of a data set's images.
 
     root: the folder that items are relative to.
+    images: the folder with the images, where the user has named one.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, images: Path | None = None) -> None:
         self._root = root
+        self._images = images
         self._places: dict[str, str] = {}
         self._image_folders: dict[Path, set[Path]] = {}
         # When each folder was changed last, and what it had then.
@@ -53,6 +55,9 @@ class Labels:
 
     def _folder(self, head: str) -> str:
         """Return the folder of the text files of a folder's images: the last `images` counts."""
+        path = self._root / head
+        if self._images and path.is_relative_to(self._images):
+            return self._folder_for(path.relative_to(self._images))
         names = head.split("/")
         for number in range(len(names) - 1, -1, -1):
             name = names[number]
@@ -62,6 +67,13 @@ class Labels:
             if name == "images" or os.path.isdir(self._root / found):
                 return found
         return head
+
+    def _folder_for(self, inner: Path) -> str:
+        """Return the folder of the text files of an inner folder of the images that users name."""
+        for folder in (Path("labels", inner), inner, Path("labels")):
+            if (self._root / folder).is_dir():
+                return folder.as_posix()
+        return "."
 
     def find(self, item: Item) -> Path:
         """Return the text file of an item: beside its image only where there is no other.

@@ -255,6 +255,26 @@ def test_paths_of_another_machine(given: str, tmp_path: Path, jpeg: bytes) -> No
     assert line.endswith(": photos/a.jpg is taken")
 
 
+def test_capitals_of_another_system(tmp_path: Path, jpeg: bytes) -> None:
+    (tmp_path / "images").mkdir()
+    for name in ("0.jpg", "A.JPG", "b.Jpg", "B.jpg"):
+        (tmp_path / "images" / name).write_bytes(jpeg)
+    names = ["0.jpg", "a.jpg", "b.jpg"]
+    images = [{**IMAGE, "id": n, "file_name": name} for n, name in enumerate(names)]
+    write(tmp_path / "a.json", images=images, annotations=[])
+    source = Coco(tmp_path)
+    assert list(read(source)) == ["images/0.jpg", "images/A.JPG", "images/b.jpg"]
+    (line,) = faults(source, "is taken")
+    assert line.endswith("'a.jpg': images/A.JPG is taken")
+
+
+def test_a_crowd_may_be_a_text(root: Path) -> None:
+    texts = [{**BOX, "iscrowd": crowd} for crowd in ("0", "1", 0, 1, True, "")]
+    write(root / "a.json", annotations=texts)
+    (found,) = read(Coco(root)).values()
+    assert [difficult for _, difficult, *_ in found] == [False, True, False, True, True, False]
+
+
 def test_lvis_has_urls_alone(root: Path) -> None:
     image = {"id": 7, "coco_url": "http://images.cocodataset.org/train/0.jpg"}
     write(root / "a.json", images=[image])
@@ -310,7 +330,7 @@ def test_results_are_no_annotations(
     )
     file.write_text(json.dumps([{"image": "0.jpg", "annotations": []}]))
     told = refused(capsys, "coco", root, "--out", out)
-    assert told.endswith("(it looks like another kind's: data_prep createml)")
+    assert told.endswith(f"(looks like: data_prep createml {root})")
 
 
 def test_a_selection_passes_findings_on(root: Path) -> None:

@@ -11,8 +11,8 @@ from data_prep.sources import KINDS, open_source
 from tests.data_prep.conversions import OWN_CLASSES, WRITERS, convert, read, said
 from tests.data_prep.support import records, voc_folder
 
-# yolo looks for text files by its images' folders; the lists of the others name each image.
-WITHOUT = {"yolo", "ilsvrc", "annoset"}
+# Their lists name each image.
+WITHOUT = {"ilsvrc", "annoset"}
 PLACES = {**WRITERS, **OWN_CLASSES}
 
 
@@ -48,3 +48,31 @@ def test_the_flag(tmp_path: Path, jpeg: bytes, out: Path) -> None:
     root, elsewhere = moved("coco", tmp_path, jpeg)
     main(["coco", str(root), "--images", str(elsewhere), "--out", str(out)])
     assert len(records(out)) == 3
+
+
+def test_yolos_splits_elsewhere(tmp_path: Path, jpeg: bytes) -> None:
+    """A folder of images for each split, and a list of paths, beside text files in one place."""
+    root = tmp_path / "set"
+    images = tmp_path / "elsewhere"
+    for path in (root / "labels/train", root / "labels/val", images / "train", images / "valid"):
+        path.mkdir(parents=True)
+    (root / "classes.txt").write_text("cat\n")
+    line = "0 0.5 0.5 0.25 0.5\n"
+    box = [("cat", False, 24, 12, 40, 36)]
+    for split, folder in (("train", "train"), ("val", "valid")):
+        (images / folder / f"{split}0.jpg").write_bytes(jpeg)
+        (root / f"labels/{split}/{split}0.txt").write_text(line)
+    source = open_source("yolo", root, images=images)
+    assert read(source, "train") == {f"{images}/train/train0.jpg": box}
+    (root / "some.txt").write_text("train/train0.jpg\n")
+    assert read(source, "some.txt") == {f"{images}/train/train0.jpg": box}
+    # Text files in the folder itself.
+    for path in (root / "labels").rglob("*.txt"):
+        path.rename(root / path.name)
+    for folder in ("train", "val", ""):
+        (root / "labels" / folder).rmdir()
+    source = open_source("yolo", root, images=images)
+    assert read(source) == {
+        f"{images}/train/train0.jpg": box,
+        f"{images}/valid/val0.jpg": box,
+    }
