@@ -21,6 +21,8 @@ _OF_RUN = {
     "tqdm": "tqdm",
     "yaml": "PyYAML",
 }
+# The same for other extras: module → name, extra.
+_OF_OTHERS = {"datumaro": ("Datumaro", "formats")}
 # A line of netgen/__init__.py.
 _MARK = '__project__ = "ssd-zoo"'
 
@@ -32,6 +34,9 @@ def missing_package(program: str, error: ModuleNotFoundError) -> str:
     Raises the error itself where no extra installs its module.
     """
     module = (error.name or "").partition(".")[0]
+    if module in _OF_OTHERS:
+        name, extra = _OF_OTHERS[module]
+        return f"{program} needs {name}: pip install 'ssd-zoo[{extra}]'"
     if module not in _OF_RUN:
         raise error
     return f"{program} needs {_OF_RUN[module]}: pip install 'ssd-zoo[run]'"

@@ -40,6 +40,7 @@ MAY_IMPORT = {
         "pycocotools",
         "pooch",
         "requests",
+        "datumaro",
         "distributed",
         "pillow_heif",
         "yaml",
@@ -63,6 +64,7 @@ MAY_IMPORT = {
 ONE_FILE_ONLY = {
     ("ssd_common", "cv2"): "ssd_common/pictures.py",
     ("ssd_common", "shtab"): "ssd_common/completion.py",
+    ("data_prep", "datumaro"): "data_prep/sources/datumaro.py",
 }
 # Rooms from the ground up: each imports only from the lines before its own.
 FLOORS = {

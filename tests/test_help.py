@@ -20,6 +20,7 @@ PROGRAMS = [netgen.cli.PROGRAM, data_prep.cli.PROGRAM, netrun.cli.PROGRAM]
 COMMANDS = [(program, name) for program in PROGRAMS for name in program.commands]
 SLOW = (
     "cv2",
+    "datumaro",
     "google",
     "h5py",
     "lmdb",

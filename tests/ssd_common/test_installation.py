@@ -21,6 +21,10 @@ def test_a_missing_package_names_its_extra() -> None:
         missing_package("data_prep", lacking("cv2.dnn"))
         == "data_prep needs OpenCV: pip install 'ssd-zoo[run]'"
     )
+    assert (
+        missing_package("data_prep datumaro", lacking("datumaro"))
+        == "data_prep datumaro needs Datumaro: pip install 'ssd-zoo[formats]'"
+    )
 
 
 def test_any_other_missing_module_keeps_its_traceback() -> None:

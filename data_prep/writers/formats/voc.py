@@ -16,11 +16,12 @@ from data_prep.writers.formats.format import Box, Format, Photo, register
 IMAGES = "JPEGImages"
 ANNOTATIONS = "Annotations"
 SETS = "ImageSets/Main"
+CLASSES = "labelmap.txt"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 class Voc:
-    """Writes JPEGImages, Annotations and ImageSets/Main."""
+    """Writes JPEGImages, Annotations, ImageSets/Main and labelmap.txt."""
 
     def __init__(self, root: Path, classes: Classes) -> None:
         self._root = root
@@ -79,10 +80,13 @@ class Voc:
         return words
 
     def finish(self) -> None:
-        """Write the list of each split."""
+        """Write the list of each split, and the names of classes for CVAT and Datumaro."""
         for split, lines in self._lists.items():
             text = "".join(f"{line}\n" for line in lines)
             (self._root / SETS / f"{split}.txt").write_text(text, encoding="utf-8")
+        names = "".join(f"{name}:::\n" for name in self._classes.names.values())
+        label_file = self._root / CLASSES
+        label_file.write_text(f"# label:color_rgb:parts:actions\n{names}", encoding="utf-8")
 
 
 def _add(parent: Element, tag: str, value: object) -> None:
@@ -102,7 +106,7 @@ register(
         "VOC's XML",
         """
 DIR/JPEGImages/a.jpg, DIR/Annotations/a.xml
-DIR/ImageSets/Main/train.txt
+DIR/ImageSets/Main/train.txt, DIR/labelmap.txt
 """,
         Voc,
     )
