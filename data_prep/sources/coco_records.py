@@ -210,8 +210,8 @@ def _row(value: dict[str, Any], line: int) -> str:
     It has category, crowd, box and line, and what the box is around where it is not its own.
     """
     try:
-        category = _category(value)
         box, source = find_box(value)
+        category = _category(value)
     except ValueError as error:
         annotation_id = fields.excerpt(str(value.get("id", "")))
         return json.dumps(f"{line}:annotation {annotation_id}: {error}")

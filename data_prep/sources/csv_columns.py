@@ -171,13 +171,17 @@ def _header(
 
 
 def _name_sides(found: dict[str, int]) -> None:
-    """Take width and height for the box's where it has no other sides, and x, y for its corner."""
-    if "xmax" in found:
+    """Take width and height for the box's where it has no other sides, and x, y for its corner.
+
+    Where it has one of the far corner's, they are the image's.
+    """
+    if not found.keys().isdisjoint(("xmax", "ymax")):
         return
     has_start = not found.keys().isdisjoint(("x", "xmin", "x_center"))
-    if has_start and "box_width" not in found and {"width", "height"} <= found.keys():
-        found["box_width"] = found.pop("width")
-        found["box_height"] = found.pop("height")
+    if has_start and found.keys().isdisjoint(("box_width", "box_height")):
+        for side in ("width", "height"):
+            if side in found:
+                found[f"box_{side}"] = found.pop(side)
     if "box_width" in found:
         for corner, thing in (("xmin", "x"), ("ymin", "y")):
             if corner in found:
@@ -201,7 +205,7 @@ def _no_column(thing: str, header: list[str], named: dict[str, int]) -> str:
     """Return the message for a column that a header lacks, with the columns that are not known."""
     used = named.values()
     unknown = [fields.excerpt(word) for column, word in enumerate(header) if column not in used]
-    fault = f"no column '{thing}'"
+    fault = f"no column '{thing.removeprefix('box_')}'"
     near = suggest(thing, unknown)
     if near:
         return fault + near.replace("did you mean", "there is")

@@ -79,7 +79,10 @@ class ImagePlaces:
             return Place(path)
         exists = (self._root / found.image).is_file()
         if not exists or (found.by_name and not may_guess):
-            return Place(path, fault=self._missing(name))
+            fault = self._missing(name)
+            if fault:
+                path = found.image
+            return Place(path, fault=fault)
         if not found.by_name:
             return Place(found.image)
         return self._guessed(found.image, name, line)

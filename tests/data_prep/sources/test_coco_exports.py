@@ -297,7 +297,7 @@ def test_a_name_alone_does_not_lead_into_another_split(tmp_path: Path, jpeg: byt
 def test_images_that_are_nowhere_come_with_a_hint(tmp_path: Path) -> None:
     file = write(tmp_path / "a.json", images=[{**IMAGE, "file_name": "/home/me/a.jpg"}])
     assert said(lambda: read(Coco(tmp_path))) == (
-        f"{file}:3: /home/me/a.jpg: '/home/me/a.jpg' is not on this machine, and no image of that"
+        f"{file}:3: a.jpg: '/home/me/a.jpg' is not on this machine, and no image of that"
         f" name is in {tmp_path} (--images FOLDER says where it is)"
     )
 

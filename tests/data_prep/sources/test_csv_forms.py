@@ -93,7 +93,11 @@ BAD_TABLES = {
     "filename,score,xmin,ymin,xmax,ymax,what\n": (
         "FILE:1: no column 'class'; not known: score, what (--class NAME gives all boxes one class)"
     ),
-    "filename,x_center,y_center,class,w\n": "FILE:1: no column 'box_height'",
+    "filename,x_center,y_center,class,w\n": "FILE:1: no column 'height'",
+    "filename,x,y,class,width\n": "FILE:1: no column 'height'",
+    "filename,width,height,class,xmin,ymin,xmxa,ymax\n0.jpg,64,48,cat,4,5,20,25\n": (
+        "FILE:1: no column 'xmax' (there is 'xmxa'?)"
+    ),
     'filename,bbox,class\n0.jpg,"[4, 5, 16]",cat\n': (
         "FILE:2: bbox is '[4, 5, 16]', not [x, y, width, height]"
     ),
