@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 
 from data_prep.checks.faults import Fault
@@ -41,7 +42,7 @@ def backgrounds(names: Mapping[int, str], objects: Mapping[str, int], place: str
     place: where the names are from.
     """
     others = ",".join(name for name in names.values() if _bare(name) not in BACKGROUNDS)
-    way = f"--classes {others}"
+    way = f"--classes {shlex.quote(others)}"
     if not others or len(others) > LONGEST_LIST:
         way = "--classes with the other names"
     found = []

@@ -150,6 +150,7 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "lists of one class",
         "--classes NAME leaves images without it out",
     ),
+    "list-paths": FaultKind("note", "lists whose paths begin elsewhere"),
     "label-map": FaultKind(
         "note",
         "label maps of an earlier build",

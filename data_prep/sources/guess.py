@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from data_prep.archives.unpacked import opened
+from data_prep.archives.unpacked import SUFFIXES, opened
 from data_prep.sources.kind import likely, registered
 from ssd_common.errors import CaffeError, UsageError
 
@@ -29,11 +29,19 @@ def guess(path: Path) -> str:
     if (path / "data.mdb").is_file():
         verify = shlex.join(["data_prep", "verify", str(path)])
         raise CaffeError(f"{path}: an LMDB, not what one is built from: {verify}")
-    near = ""
+    raise CaffeError(
+        f"{path}: looks like no data set{_near(path)} (data_prep formats lists all kinds)"
+    )
+
+
+def _near(path: Path) -> str:
+    """Return words that name the nearest thing that can be read; "" where there is none."""
+    for archive in _archives(path):
+        check = shlex.join(["data_prep", "check", str(archive)])
+        return f"; {archive.name} in it can be read: {check}"
     for place, kinds in _around(path):
-        near = f"; {place} looks like {' and '.join(kinds)}"
-        break
-    raise CaffeError(f"{path}: looks like no data set{near} (data_prep formats lists all kinds)")
+        return f"; {place} looks like {' and '.join(kinds)}"
+    return ""
 
 
 def other_kinds(kind: str, path: Path) -> str:
@@ -55,6 +63,13 @@ def _commands(command: str, kinds: list[str], path: Path) -> list[str]:
     if command:
         words.append(command)
     return [shlex.join([*words, kind, str(path)]) for kind in kinds]
+
+
+def _archives(path: Path) -> list[Path]:
+    """Return the archives in a folder that can be read."""
+    if not path.is_dir():
+        return []
+    return [file for file in sorted(path.iterdir()) if file.name.lower().endswith(SUFFIXES)]
 
 
 def _around(path: Path) -> Iterator[tuple[Path, list[str]]]:

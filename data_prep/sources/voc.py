@@ -14,6 +14,7 @@ from data_prep.sources.image_finder import IMAGES as IMAGES_OPTION
 from data_prep.sources.kind import Kind, register
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Finding, Item
 from data_prep.sources.voc_images import Images, stem_of
+from data_prep.sources.voc_lists import is_of_one_class, moved, one_class_finding
 from data_prep.sources.voc_xml import read_annotation
 from ssd_common.errors import CaffeError
 
@@ -273,25 +274,13 @@ class Folder:
                 return items
         path = image_lists.find(name, candidates, self.sets())
         rows = image_lists.read_list(path)
-        if not self._is_of_one_class(path, rows):
-            return image_lists.items_of(rows, self.item)
-        items = [self.item(words[0], place) for place, words in rows]
-        having = sum(words[1] == "1" for _, words in rows)
-        message = f"{having} of its {len(rows)} images are said to have the class; all are taken"
-        self.findings.append(Finding("class-list", str(path), message))
-        return items
-
-    def _is_of_one_class(self, path: Path, rows: list[tuple[str, list[str]]]) -> bool:
-        """Return whether a list says of each image whether a class is in it: 1, 0 (hard) or -1.
-
-        Lists for classification, and those of images without a published annotation, have paths.
-        """
-        for _, (image, *numbers) in rows:
-            if "/" in image or numbers not in (["1"], ["0"], ["-1"]):
-                return False
-        if path.parent == self.root / SETS:
-            return True
-        return not any((self.root / words[0]).is_file() for _, words in rows)
+        if is_of_one_class(path, rows, self.root, self.root / SETS):
+            self.findings.append(one_class_finding(path, rows))
+            return [self.item(words[0], place) for place, words in rows]
+        rows, finding = moved(rows, self.root)
+        if finding:
+            self.findings.append(finding)
+        return image_lists.items_of(rows, self.item)
 
 
 def _image_files(folder: Path, below: bool) -> list[Path]:

@@ -78,6 +78,11 @@ def test_the_kind_of_an_archive_is_guessed(
     assert said.err.count(" is read from ") == 1
     with pytest.raises(CaffeError, match=f"looks like.*: data_prep voc {path}"):
         main(["check", "yolo", str(path)])
+    place = tmp_path / "downloads"
+    place.mkdir()
+    path.rename(place / "a.zip")
+    with pytest.raises(CaffeError, match=f"a.zip in it can be read: data_prep check {place}/a.zip"):
+        main(["check", str(place)])
     (tmp_path / "a.rar").write_bytes(b"x")
     with pytest.raises(CaffeError, match=r"a\.rar: unpack it"):
         main(["check", str(tmp_path / "a.rar")])

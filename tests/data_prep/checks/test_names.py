@@ -61,11 +61,12 @@ def test_names_of_a_chosen_label_map_are_not_noted(
 def test_a_class_called_background_is_noted(
     folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    name_objects(folder, name, "car", "dog")
-    label = sorted([name, "car", "dog"]).index(name) + 1
+    name_objects(folder, name, "car", "stop sign")
+    label = sorted([name, "car", "stop sign"]).index(name) + 1
     [said] = notes(folder, "background-name", capsys)
-    assert said == f"class '{name}' (1 object) is label {label}; --classes car,dog leaves it out"
-    assert notes(folder, "background-name", capsys, "--classes", "car,dog") == []
+    way = "--classes 'car,stop sign' leaves it out"
+    assert said == f"class '{name}' (1 object) is label {label}; {way}"
+    assert notes(folder, "background-name", capsys, "--classes", "car,stop sign") == []
 
 
 def test_a_label_map_that_was_there_is_told(
