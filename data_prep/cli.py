@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from data_prep.commands import build
 from ssd_common.command import Program, run_command
 from ssd_common.installation import require_own_netgen
+from ssd_common.machine import collect_rarely
 
 PROGRAM = Program(
     name="data_prep",
@@ -70,4 +71,5 @@ def main(argv: Sequence[str]) -> int:
 
 def entry() -> int:
     """Run the console script `data_prep`."""
+    collect_rarely()
     return run_command("data_prep", main)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ssd_common.command import Program, run_command
+from ssd_common.machine import collect_rarely
 
 PROGRAM = Program(
     name="netgen",
@@ -44,4 +45,5 @@ def main(argv: Sequence[str]) -> int:
 
 def entry() -> int:
     """Run the console script `netgen` and return its exit status."""
+    collect_rarely()
     return run_command("netgen", main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import zlib
@@ -15,6 +16,15 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def collect_rarely() -> None:
+    """Let Python look for cyclic garbage rarely.
+
+    It goes through every object again and again, which takes most of the time where a large file
+    becomes millions of them.
+    """
+    gc.set_threshold(50_000, 20, 20)
 
 
 def require_address_space(least: int) -> None:

@@ -6,6 +6,8 @@ The tests count steps: lines of Python that run, or calls, of a file and of one 
 from __future__ import annotations
 
 import difflib
+import gc
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +22,7 @@ from caffe_ir.phase import filter_net
 from caffe_ir.rules.detection import aspect_ratios
 from data_prep.checks.dataset_checks import MOST_COMPARED, DatasetChecks
 from data_prep.checks.item_checks import Rules, examine
-from data_prep.sources.source import Annotation, Item, Object
+from data_prep.sources.source import Annotation, Item, Object, Unreadable
 from data_prep.sources.voc_xml import parse_xml, read_annotation
 from netrun.engine.graph import build_graph
 from ssd_common import suggest
@@ -133,6 +135,31 @@ def test_the_layers_of_a_phase_keep_their_order() -> None:
     net = text.parse(" ".join(layers), pb.NetParameter)
     names = [layer.name for layer in filter_net(net, pb.TEST).layer]
     assert names == ["l0", "l2", "l3", "l5", "l6", "l8"]
+
+
+@pytest.mark.parametrize("program", ["netgen", "data_prep"])
+def test_millions_of_objects_are_not_searched_for_garbage_again_and_again(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = gc.get_threshold()
+    monkeypatch.setattr("sys.argv", [program, "completion", "bash"])
+    try:
+        importlib.import_module(f"{program}.cli").entry()
+        assert gc.get_threshold()[0] > 10 * 700
+    finally:
+        gc.set_threshold(*before)
+
+
+def test_many_errors_keep_no_frames(tmp_path: Path) -> None:
+    file = tmp_path / "a.xml"
+    objects = [OBJECT.format(x=x) for x in ("a", "b", "c")]
+    file.write_text(f"<annotation>{''.join(objects)}</annotation>")
+    with pytest.raises(Unreadable) as caught:
+        read_annotation(file)
+    assert len(caught.value.errors) == 3
+    for error in caught.value.errors:
+        assert error.__traceback__ is None
+        assert error.__context__ is None
 
 
 OBJECT = """<object><name>cat</name><bndbox><xmin>{x}</xmin><ymin>1</ymin>

@@ -215,6 +215,7 @@ def _start_worker() -> None:
     The worker ends with its parent, however suddenly that ends.
     """
     cv2.setNumThreads(0)
+    machine.collect_rarely()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

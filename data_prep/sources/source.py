@@ -114,7 +114,8 @@ def read_each(read: Callable[[Row], T], rows: Iterable[Row]) -> list[T]:
         try:
             found.append(read(row))
         except ParseError as error:
-            errors.append(error)
+            error.__context__ = None  # it and the traceback hold the frames, and what they read
+            errors.append(error.with_traceback(None))
     if len(errors) == 1:
         raise errors[0]
     if errors:
