@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -42,6 +43,8 @@ PARTS = frozenset(
         "valid",
     )
 )
+# Hidden files, and those that people put beside a data set.
+_NO_DATA = re.compile(r"\.|(readme|licen[cs]e|citation|changelog)\b", re.IGNORECASE)
 _PREFIX = "data_prep-archive-"
 _own: set[Path] = set()
 
@@ -170,7 +173,7 @@ class _Counted:
 def _root(folder: Path) -> Path:
     """Return the folder that the data set begins in: archives often have one around it."""
     while True:
-        shown = [path for path in folder.iterdir() if path.name[0] != "."]
+        shown = [path for path in folder.iterdir() if not _NO_DATA.match(path.name)]
         if len(shown) != 1 or not shown[0].is_dir() or shown[0].name.lower() in PARTS:
             return folder
         folder = shown[0]

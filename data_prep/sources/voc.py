@@ -14,7 +14,12 @@ from data_prep.sources.image_finder import IMAGES as IMAGES_OPTION
 from data_prep.sources.kind import Kind, register
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Finding, Item
 from data_prep.sources.voc_images import Images, stem_of
-from data_prep.sources.voc_lists import is_of_one_class, moved, one_class_finding
+from data_prep.sources.voc_lists import (
+    is_of_one_class,
+    lists_of_each_class,
+    moved,
+    one_class_finding,
+)
 from data_prep.sources.voc_xml import read_annotation
 from ssd_common.errors import CaffeError
 
@@ -261,7 +266,8 @@ class Folder:
         It is a file (here or in the folder), the name of one in ImageSets/Main, or a folder of
         annotated images. A line is `image annotation` (relative to the folder; a tab between them
         where a name has spaces), or an image's name alone, as in ImageSets/Main. The lists of one
-        class there have lines `image 1`, and 0 or -1; all of their images are taken.
+        class there have lines `image 1`, and 0 or -1; all of their images are taken. Where there
+        are but these, as car_train and dog_train, train is all of them.
 
         Raises CaffeError with file and line.
         """
@@ -272,7 +278,16 @@ class Folder:
             items = self._all(name.rstrip("/"))
             if items:
                 return items
-        path = image_lists.find(name, candidates, self.sets())
+        parts = lists_of_each_class(self.root / SETS, name)
+        if parts and not is_file:
+            once: dict[str, Item] = {}
+            for item in (item for part in parts for item in self._listed(part)):
+                once.setdefault(item.image, item)
+            return list(once.values())
+        return self._listed(image_lists.find(name, candidates, self.sets()))
+
+    def _listed(self, path: Path) -> list[Item]:
+        """Return the items of a list's file. Raises CaffeError with file and line."""
         rows = image_lists.read_list(path)
         if is_of_one_class(path, rows, self.root, self.root / SETS):
             self.findings.append(one_class_finding(path, rows))

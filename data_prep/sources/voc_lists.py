@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path, PurePosixPath
 
 from data_prep.sources.source import Finding
@@ -23,6 +24,14 @@ def is_of_one_class(path: Path, rows: list[Row], root: Path, sets: Path) -> bool
     if path.parent == sets:
         return True
     return not any((root / words[0]).is_file() for _, words in rows)
+
+
+def lists_of_each_class(folder: Path, name: str) -> list[Path]:
+    """Return the lists of every class of a set, as car_train and dog_train are of train.
+
+    VoTT writes no others; each has all images of the set.
+    """
+    return sorted(folder.glob(f"?*_{glob.escape(name)}.txt"))
 
 
 def one_class_finding(path: Path, rows: list[Row]) -> Finding:

@@ -90,6 +90,14 @@ def test_the_kind_of_an_archive_is_guessed(
         main(["check", "voc", str(tmp_path / "a.rar")])
 
 
+def test_what_lies_beside_the_folder_of_an_archive(folder: Path, tmp_path: Path) -> None:
+    texts = {name: b"" for name in ("README.roboflow.txt", "LICENSE", ".hidden")}
+    path = zipped(tmp_path / "a.zip", contents_of(folder, "VOC2007/") | texts)
+    assert open_source("voc", path).root.name == "VOC2007"
+    path = zipped(tmp_path / "b.zip", contents_of(folder, "train/") | texts)
+    assert open_source("voc", path).sets() == ["train"]
+
+
 def test_what_was_unpacked_goes_with_its_process(
     folder: Path, temporary: Path, tmp_path: Path
 ) -> None:

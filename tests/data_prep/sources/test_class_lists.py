@@ -8,6 +8,7 @@ import pytest
 
 from data_prep import open_source
 from data_prep.cli import main
+from ssd_common.errors import CaffeError
 from tests.data_prep.support import build, records
 
 
@@ -54,6 +55,20 @@ def test_such_lists_elsewhere_and_beside_the_images(tmp_path: Path, folder: Path
     listed(flat, "cat_train", "0.jpg 1\n")
     [item] = open_source("voc", flat).read_list("cat_train")
     assert item[:2] == ("0.jpg", "0.xml")
+
+
+def test_a_set_of_which_there_are_lists_of_classes_alone(folder: Path) -> None:
+    listed(folder, "dog_train", "2 -1\n0 1\n")
+    listed(folder, "cat_train", "1 1\n2 -1\n")
+    listed(folder, "cat_val", "0 1\n")
+    source = open_source("voc", folder)
+    images = [item.image for item in source.read_list("train")]
+    assert images == ["JPEGImages/1.jpg", "JPEGImages/2.jpg", "JPEGImages/0.jpg"]
+    assert len(source.read_list("val")) == 1
+    listed(folder, "train", "0\n")
+    assert len(source.read_list("train")) == 1, "the set's own list wins"
+    with pytest.raises(CaffeError, match="trai: no such list"):
+        source.read_list("trai")
 
 
 def test_labels_of_whole_images_stay_what_they_are(folder: Path, out: Path) -> None:
