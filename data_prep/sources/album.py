@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from data_prep.sources import image_finder
+from data_prep.sources import fields, image_finder
 from data_prep.sources.bundle import Bundle
-from data_prep.sources.image_finder import Finder
+from data_prep.sources.image_finder import Finder, contradict
 from data_prep.sources.picture import Picture
 from data_prep.sources.source import NO_ALIASES, Annotation, Item, Remark
 from ssd_common.errors import CaffeError, ParseError
@@ -67,7 +67,7 @@ class Album(Bundle):
             whole = picture
             if image in items:
                 whole = Picture.unpack(items[image].content or "")
-                whole.merge(picture)
+                _merge(whole, picture, image)
             items[image] = Item(image, place, content=whole.pack())
         if not items:
             raise ParseError(str(path), "no image in it")
@@ -91,6 +91,16 @@ def _locate(finder: Finder, picture: Picture, path: Path) -> str:
         message = f"{found.image} is taken"
         picture.remarks.append(Remark("relocated", picture.line, message))
     return found.image
+
+
+def _merge(whole: Picture, picture: Picture, image: str) -> None:
+    """Add a picture to the one of the same image, or an error where it may be another's."""
+    guessed = any(remark.kind == "relocated" for remark in whole.remarks + picture.remarks)
+    if guessed and contradict(whole.name, picture.name):
+        both = f"'{fields.excerpt(whole.name)}' and '{fields.excerpt(picture.name)}'"
+        whole.errors.append((picture.line, f"{both} would both be {image}"))
+    else:
+        whole.merge(picture)
 
 
 def recognised(kind: type[Album]) -> Callable[[Path], bool]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from data_prep.sources import fields
+from data_prep.sources.image_finder import contradict
 from data_prep.sources.image_places import Place
 from data_prep.sources.source import Item, Object, Remark, read_each
 from ssd_common.errors import ParseError
@@ -93,7 +94,7 @@ class Gathered:
         if first is None:
             self._by_image[image] = item._replace(content=content)
             self._names[image] = name
-        elif image in self._guessed and self._names[image] != name:
+        elif image in self._guessed and contradict(self._names[image], name):
             both = f"'{fields.excerpt(self._names[image])}' and '{fields.excerpt(name)}'"
             row = as_row(line, f"{both} would both be {image}")
             self._by_image[image] = first._replace(content=f"{first.content},{row}")

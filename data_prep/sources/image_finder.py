@@ -176,3 +176,12 @@ def without_url(given: str) -> str:
     if _URL.match(given):
         return unquote(urlsplit(given).path).lstrip("/")
     return given
+
+
+def contradict(first: str, second: str) -> bool:
+    """Return whether two names of one image, found by name alone, have it in different folders."""
+    folders = set()
+    for name in (first, second):
+        *_, folder, _ = ["", "", *without_url(name).replace("\\", "/").split("/")]
+        folders.add(folder)
+    return len(folders - {"", "."}) > 1

@@ -84,3 +84,18 @@ def test_files_that_are_not_createmls(root: Path, content: str, fault: str) -> N
     (root / "annotations.json").write_text(content)
     found = said(lambda: open_source("createml", root).items())
     assert found.startswith(f"{root}/annotations.json{fault}")
+
+
+def test_two_images_never_become_one_by_a_guess(tmp_path: Path, jpeg: bytes) -> None:
+    """Only one of two images of a name is there; the objects of the other would be on it."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/1.jpg").write_bytes(jpeg)
+    records = [{"image": f"/x/{folder}/1.jpg", "annotations": [CAR]} for folder in "ab"]
+    file = tmp_path / "a.json"
+    file.write_text(",\n".join(map(json.dumps, records)).join("[]"))
+    both = "'/x/a/1.jpg' and '/x/b/1.jpg' would both be photos/1.jpg"
+    told = said(lambda: read(open_source("createml", tmp_path)))
+    assert told == f"{file}:2: photos/1.jpg: {both}"
+    file.write_text(file.read_text().replace("/x/b/", "/y/a/"))
+    (found,) = read(open_source("createml", tmp_path)).values()
+    assert len(found) == 2

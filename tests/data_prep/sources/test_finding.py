@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.sources import KINDS, json_lines, json_stream
-from data_prep.sources.image_finder import Finder
+from data_prep.sources.image_finder import Finder, contradict
 from data_prep.sources.kind import likely
 from tests.data_prep.conversions import OWN_CLASSES, WRITERS, convert
 from tests.data_prep.support import voc_folder
@@ -61,6 +61,21 @@ def test_an_image_that_may_be_either(finder: Finder) -> None:
     (finder.root / "images/b.png").touch()
     with pytest.raises(ValueError, match=r"^'b' may be b.jpg or b.png$"):
         finder.find("images/b")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "different"),
+    [
+        ("/x/a/1.jpg", "/x/b/1.jpg", True),
+        ("a/1.jpg", "C:\\photos\\b\\1.jpg", True),
+        ("/home/me/a/1.jpg", "C:\\set\\a\\1.jpg", False),
+        ("1.jpg", "/x/b/1.jpg", False),
+        ("https://host.org/a/1.jpg?x=b/1.jpg", "a/1.jpg", False),
+    ],
+)
+def test_names_in_different_folders(first: str, second: str, different: bool) -> None:
+    assert contradict(first, second) == different
+    assert contradict(second, first) == different
 
 
 TEXT = """
