@@ -93,7 +93,7 @@ def find_columns(path: Path, reader: Iterator[list[str]], class_name: str | None
         raise ParseError(str(path), "is empty")
     named = _named_columns(sample[0])
     if any(word.strip() == "region_shape_attributes" for word in sample[0]):
-        raise ParseError(str(path), "VIA's CSV, which is another kind: data_prep via", 1)
+        raise ParseError(str(path), "VIA's CSV, which is another kind", 1)
     if len(named) > 1 and not named.keys().isdisjoint(("image", "image_id")):
         found = _header(path, sample[0], named, class_name)
     else:

@@ -200,7 +200,8 @@ def test_bad_rows(root: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert found.startswith(f"{root}/via.csv:2: 0.jpg: region_shape_attributes is '{{name\"")
     (root / "via.csv").write_text(text)
     fault = refused(capsys, "csv", root, "--out", out)
-    assert fault == f"{root}/via.csv:1: VIA's CSV, which is another kind: data_prep via"
+    looks = f"looks like: data_prep via {root}"
+    assert fault == f"{root}/via.csv:1: VIA's CSV, which is another kind ({looks})"
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_text_files_without_an_image_are_said(
         },
     )
     (root / "labels/h.txt").write_text(LINE)
-    (root / "images/h.heic").touch()
+    (root / "images/h.psd").touch()
     (root / "labels/B.txt").write_text(LINE)
     (root / "images/b.jpg").write_bytes((root / "0.jpg").read_bytes())
     source = Yolo(root)
@@ -182,7 +182,7 @@ def test_text_files_without_an_image_are_said(
     assert [(found.place, found.message) for found in source.findings] == [
         (f"{root}/labels/1.TXT", f"no image has this name (is it of 1.jpg? {differ})"),
         (f"{root}/labels/B.txt", f"no image has this name (is it of b.jpg? {differ})"),
-        (f"{root}/labels/h.txt", "no image has this name (h.heic is no image that can be read)"),
+        (f"{root}/labels/h.txt", "no image has this name (h.psd is no image that can be read)"),
         (f"{root}/labels/zz.txt", "no image has this name"),
         (f"{root}/labels/val/5.txt", "no image has this name"),
     ]
