@@ -192,7 +192,7 @@ def _write_label_map(folder: Path, classes: Classes, file: Path | None) -> None:
     """Write the label map of a data set, so that it gives the same labels when it is built."""
     target = folder / label_maps.FILE_NAME
     if file:
-        shutil.copyfile(file, target)
+        target.write_bytes(file.read_bytes())
         return
     made = label_map.make([])
     for label, name in sorted(classes.names.items()):

@@ -30,6 +30,13 @@ def one_lmdb(_: Runner) -> Scenario:
     return Scenario(argv, _photographs(3), ("small_commits",), extra=_JOURNAL)
 
 
+def exported(runner: Runner) -> Scenario:
+    """The images and annotations of an LMDB."""
+    argv = ("data_prep", "voc", "voc", "--out", "out/lmdb", "--workers", "1")
+    before = runner.after(argv, _photographs(2))
+    return Scenario(("data_prep", "export", "out/lmdb", "--out", "mine/voc"), before)
+
+
 def replaced_dataset(runner: Runner) -> Scenario:
     """Two LMDBs and dataset.json, in place of others."""
     before = runner.after(_DATASET, _photographs(2))

@@ -22,6 +22,7 @@ SCENARIOS = (
     training.result_file,
     training.hdf5_output,
     data.one_lmdb,
+    data.exported,
     data.replaced_dataset,
     nets.written_files,
 )
