@@ -14,6 +14,8 @@ from ssd_common.errors import CaffeError
 
 # Roboflow's copies of one photograph: a_jpg.rf.0123….jpg.
 _ROBOFLOW = re.compile(r"(_(jpe?g|png|bmp|webp|tiff?))?\.rf\.[0-9A-Za-z]{16,}$")
+# Its frames of a video: walk_mp4-12_jpg.rf.0123….jpg.
+_FRAME = re.compile(r"(?<=_(mp4|mov|avi|mkv|m4v))-\d+$|(?<=_webm)-\d+$", re.IGNORECASE)
 _NUMBER = re.compile(r"[\W_]*\d+\W*$")
 
 
@@ -28,6 +30,8 @@ def _prefix(image: str) -> str:
     stem = _ROBOFLOW.sub("", path.stem)
     if stem == path.stem:
         stem = _NUMBER.sub("", stem)
+    else:
+        stem = _FRAME.sub("", stem)
     return f"{path.parent}/{stem}"
 
 

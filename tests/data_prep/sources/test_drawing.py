@@ -95,6 +95,8 @@ def test_folders_and_prefixes_stay_together(tmp_path: Path) -> None:
         ("cat (1).jpg", "cat (2).jpg", True),
         (f"a1_jpg.rf.{'0f' * 16}.jpg", f"a1_jpg.rf.{'1e' * 16}.jpg", True),
         (f"a1_jpg.rf.{'0f' * 16}.jpg", f"a2_jpg.rf.{'0f' * 16}.jpg", False),
+        (f"a_mp4-1_jpg.rf.{'0f' * 16}.jpg", f"a_mp4-23_jpg.rf.{'1e' * 16}.jpg", True),
+        (f"a_mp4-1_jpg.rf.{'0f' * 16}.jpg", f"b_mp4-1_jpg.rf.{'1e' * 16}.jpg", False),
     ],
 )
 def test_prefixes(first: str, second: str, together: bool, tmp_path: Path) -> None:
