@@ -39,8 +39,8 @@ def _near(path: Path) -> str:
     for archive in _archives(path):
         check = shlex.join(["data_prep", "check", str(archive)])
         return f"; {archive.name} in it can be read: {check}"
-    for place, kinds in _around(path):
-        return f"; {place} looks like {' and '.join(kinds)}"
+    for place, kind in _around(path):
+        return f"; {place} looks like {kind}"
     return ""
 
 
@@ -72,13 +72,13 @@ def _archives(path: Path) -> list[Path]:
     return [file for file in sorted(path.iterdir()) if file.name.lower().endswith(SUFFIXES)]
 
 
-def _around(path: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield the folders in a folder, and then the one that it is in, that look like data sets."""
+def _around(path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the folders in a folder, and then the one that it is in, that look like one kind."""
     places: list[Path] = []
     if path.is_dir():
         folders = (inner for inner in sorted(path.iterdir()) if inner.is_dir())
         places += islice(folders, FEW)
     for place in (*places, path.absolute().parent):
         found = likely(place)
-        if found:
-            yield place, found
+        if len(found) == 1:
+            yield place, found[0]
