@@ -66,7 +66,11 @@ def read_regular(path: PathLike) -> bytes:
     with open(path, "rb", opener=_open_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise CaffeError(f"{path}: not a regular file")
-        return file.read()
+        try:
+            return file.read()
+        except OSError as error:  # a fault of the disk, which names no file
+            error.filename = str(path)
+            raise
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,9 @@ from ssd_common.files import is_utf8
 from ssd_common.suggest import suggest
 
 T = TypeVar("T")
+
+# Why one file cannot be opened, while others can: links in a circle, a name too long, permissions.
+_OF_THE_FILE = (errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
 
 
 class Rules(NamedTuple):
@@ -144,6 +148,10 @@ def _attempt(
         faults += [_unreadable(what, one, item) for one in error.errors]
     except CaffeError as error:
         faults.append(_unreadable(what, error, item))
+    except OSError as error:
+        if error.errno not in _OF_THE_FILE:
+            raise
+        faults.append(_unreadable(what, CaffeError(f"{file}: {error.strerror}"), item))
     return None
 
 

@@ -12,7 +12,13 @@ import pytest
 
 from ssd_common import machine
 from ssd_common.errors import CaffeError, ParseError
-from ssd_common.files import clear_leftovers, read_bytes, temporary_name, write_atomic
+from ssd_common.files import (
+    clear_leftovers,
+    read_bytes,
+    read_regular,
+    temporary_name,
+    write_atomic,
+)
 
 KILLED = """import os, signal, sys
 from ssd_common.files import write_atomic
@@ -97,3 +103,10 @@ def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None
     path = tmp_path / ("\u732b" * 85)  # 255 bytes
     write_atomic(path, "x")
     assert path.read_text() == "x"
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no /proc")
+def test_a_fault_while_a_file_is_read_names_it() -> None:
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        read_regular("/proc/self/mem")
+    assert caught.value.filename == "/proc/self/mem"

@@ -322,3 +322,16 @@ def test_a_folder_that_is_a_link_confines_its_own_files(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "set/x.png"), np.zeros((48, 64, 3), np.uint8))
     (tmp_path / "link").symlink_to("set")
     assert main(["check", "coco", str(tmp_path / "link"), "--confine", "--strict"]) == 0
+
+
+def test_an_image_that_cannot_be_opened_is_one_of_all_faults(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in (0, 2):
+        photo = folder / f"JPEGImages/{i}.jpg"
+        photo.unlink()
+        photo.symlink_to(photo)
+    assert check(folder) == 1
+    shown = capsys.readouterr().out
+    for i in (0, 2):
+        assert f"JPEGImages/{i}.jpg: Too many levels of symbolic links" in shown
