@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
-from ssd_common.errors import ParseError
-from ssd_common.files import PathLike
+from ssd_common.errors import ParseError, printable
+from ssd_common.files import PathLike, read_bytes
 
 _MOST_DIGITS = 20  # of height and width together; Python refuses to read thousands
 SUFFIX = "_name_size.txt"  # follows the name of a list, as in test_name_size.txt
@@ -23,24 +22,21 @@ class NameSize(NamedTuple):
 def read(path: PathLike) -> list[NameSize]:
     """Read every image of a name_size file.
 
+    A name has any bytes but white space, as in the fork: those that are not UTF-8 are there as
+    os.fsdecode gives them.
     Raises ParseError, naming the line, where a line has another form; also where the file is
-    missing, is not text or names no image.
+    missing or names no image.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ParseError(str(path), error.strerror or "is not text") from None
-    except UnicodeDecodeError:
-        raise ParseError(str(path), "is not text") from None
     images = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
+    for number, words in enumerate(read_bytes(path).splitlines(), 1):
+        line = words.decode("utf-8", "surrogateescape")
+        if not words.strip():
             continue
         image = parse_line(line)
         if image is None:
             raise ParseError(
                 str(path),
-                f"expected 'name height width', found '{line.strip()}'",
+                f"expected 'name height width', found '{printable(line.strip())}'",
                 number,
             )
         images.append(image)
@@ -54,10 +50,10 @@ def parse_line(line: str) -> NameSize | None:
 
     Returns None unless the line has three words and the last two are whole numbers.
     """
-    words = line.split()
+    words = line.encode("utf-8", "surrogateescape").split()  # at the spaces of ASCII alone
     if len(words) != 3:
         return None
-    name, height, width = words
+    name, height, width = (word.decode("utf-8", "surrogateescape") for word in words)
     if not (height.isdecimal() and width.isdecimal()):
         return None
     if len(height + width) > _MOST_DIGITS:

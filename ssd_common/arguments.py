@@ -7,6 +7,7 @@ as well, which Caffe's own commands use.
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -206,11 +207,14 @@ def at_least(least: int, about: str = "") -> Callable[[str], int]:
 
 
 def number(word: str) -> float:
-    """Parse a number: what type=float means in a Parser."""
+    """Parse a finite number: what type=float means in a Parser."""
     try:
-        return float(word)
+        value = float(word)
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{word}' is not a number") from None
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"'{word}' is not a finite number")
+    return value
 
 
 def switch(word: str) -> bool:

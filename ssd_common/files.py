@@ -50,12 +50,25 @@ def read_bytes(path: PathLike) -> bytes:
     Raises ParseError for a file that cannot be read or is empty.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_all(path)
     except OSError as error:
         raise ParseError(str(path), error.strerror or str(error)) from None
     if not data or data.isspace():
         raise ParseError(str(path), "is empty")
     return data
+
+
+def read_all(path: PathLike) -> bytes:
+    """Read the bytes of a file that a user names, or of a pipe, as a shell's `<(...)`.
+
+    Raises OSError where it cannot be read, ParseError for a device, which may have no end.
+    """
+    with open(path, "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        endless = stat.S_ISCHR(mode) and not file.isatty()
+        if endless or stat.S_ISBLK(mode):
+            raise ParseError(str(path), "is a device, not a file")
+        return file.read()
 
 
 def read_regular(path: PathLike) -> bytes:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 from ssd_common.errors import ParseError
-from ssd_common.files import PathLike
+from ssd_common.files import PathLike, read_all
 
 _MOST_ID = 1 << 63  # NumPy compares smaller whole numbers exactly
 
@@ -21,7 +20,7 @@ def read_json(path: PathLike, kind: str = "is not JSON") -> Any:
     """
     file = str(path)
     try:
-        return json.loads(Path(path).read_bytes())
+        return json.loads(read_all(path))
     except OSError as error:
         raise ParseError(file, error.strerror or "cannot be read") from None
     except json.JSONDecodeError as error:

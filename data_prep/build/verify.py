@@ -170,7 +170,7 @@ def _lines(file: Path, count: int, path: Path, report: Report) -> list[str]:
     count: of the records.
     """
     text = file.read_text(encoding="utf-8", errors="replace")
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.split("\n") if line.strip()]
     if len(lines) != count:
         message = f"has {len(lines)} lines, but {path.name} has {count} records"
         report.add([Fault("count", str(file), message)])

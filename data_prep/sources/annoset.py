@@ -15,6 +15,7 @@ from data_prep.sources.kind import Kind, Option, register
 from data_prep.sources.source import NO_ALIASES, UNLABELLED, Annotation, Item, Object, read_each
 from data_prep.sources.voc import Folder
 from ssd_common.errors import ParseError, UsageError
+from ssd_common.files import read_regular
 
 TYPES = ("xml", "json", "txt")
 
@@ -73,7 +74,7 @@ class Annoset(Folder):
 def _read_json(path: Path) -> Annotation:
     """Return the annotation in a JSON file. Raises ParseError."""
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_regular(path))
         size = values.get("image") or {}
         width = int(size.get("width") or 0)
         height = int(size.get("height") or 0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netrun.commands import flags
-from ssd_common.arguments import positive
+from ssd_common.arguments import number, positive
 
 if TYPE_CHECKING:
     from ssd_common.pictures import Box
@@ -85,8 +85,8 @@ def _mean(words: str) -> list[float] | None:
     if not words:
         return None
     try:
-        return [float(word) for word in words.split(",")]
-    except ValueError:
+        return [number(word) for word in words.split(",")]
+    except argparse.ArgumentTypeError:
         what = "should be numbers separated by commas"
         raise argparse.ArgumentTypeError(f"'{words}' {what}") from None
 

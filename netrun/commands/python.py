@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 from collections.abc import Sequence
 
 HELP = "run a Python script that was written for pycaffe: its `import caffe` is netrun's"
@@ -27,6 +29,21 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="SCRIPT is Python code, as with python -c",
     )
     parser.add_argument(
+        "-u",
+        dest="unbuffered",
+        action="store_true",
+        help="write what the script prints at once, as with python -u",
+    )
+    parser.add_argument(
+        "-B",
+        "-O",
+        "-s",
+        "-E",
+        dest="taken",
+        action="store_true",
+        help="taken and not used: flags of Python without which the script does the same",
+    )
+    parser.add_argument(
         "script",
         metavar="SCRIPT",
         help="what to run, - for standard input; it gets all words that follow",
@@ -45,4 +62,6 @@ def run(args: argparse.Namespace) -> int:
     """Run the script in this process. Raises CaffeError where it cannot run as it is."""
     from netrun.pycaffe.scripts import run_script
 
+    if args.unbuffered and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(write_through=True)
     return run_script(args.script, args.rest, module=args.module, code=args.code)

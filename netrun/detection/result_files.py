@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,7 @@ class ResultFiles:
                 f"{name} {label} {score:g} {_edges(box)}\n"
                 for name, label, score, box in self._detections
             ]
-            write_atomic(self._file(".txt"), "".join(lines))
+            write_atomic(self._file(".txt"), _bytes(lines))
         elif output_format == "COCO":
             records = [json.dumps(self._coco_record(*found)) for found in self._detections]
             write_atomic(self._file(".json"), "[\n" + ",\n".join(records) + "\n]\n")
@@ -142,7 +143,7 @@ class ResultFiles:
         fault: CaffeError | None = None
         for label, found in lines.items():
             try:
-                write_atomic(self._file(f"{self.names[label]}.txt"), "".join(found))
+                write_atomic(self._file(f"{self.names[label]}.txt"), _bytes(found))
             except CaffeError as error:  # costs this class its file, no other
                 fault = fault or error
         if fault:
@@ -190,6 +191,11 @@ def _class_names(file: str, background: int) -> dict[int, str]:
     if len(names) < len(items) or len(set(names.values())) < len(items):
         raise CaffeError(f"{file}: a label or a name occurs twice")
     return names
+
+
+def _bytes(lines: Iterable[str]) -> bytes:
+    """Lines as a file has them; an image's name keeps its bytes, UTF-8 or not."""
+    return "".join(lines).encode("utf-8", "surrogateescape")
 
 
 def _edges(box: np.ndarray) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,12 @@ MEAN = (104.0, 117.0, 123.0)  # BGR, of the VGG nets
 _READ_PICTURES = frozenset(
     ("AnnotatedData", "Data", "ImageData", "MemoryData", "VideoData", "WindowData")
 )
-_ENDINGS = ("_deploy", "_test", "_train")
+# What the names of nets that read pictures say that they are: BVLC's models are train_val nets.
+_BESIDE = ("test", "train_val", "trainval", "train_test", "train")
+_KINDS = ("deploy", *_BESIDE)
+_KIND = "|".join(_KINDS)
+_LAST = re.compile(rf"(.+[-_.])(?:{_KIND})")
+_FIRST = re.compile(rf"(?:{_KIND})([-_.].+)")
 
 
 @dataclass
@@ -72,15 +78,29 @@ def _transform(net: pb.NetParameter) -> pb.TransformationParameter | None:
 
 
 def _candidates(model: Path) -> Iterator[Path]:
-    """Files that may hold the test or train net of a model: X_test beside X_deploy, or test."""
-    name = model.stem
-    for ending in _ENDINGS:
-        name = name.removesuffix(ending)
-    names = [f"{name}_test", f"{name}_train", "test", "train"]
-    paths = [model.with_name(f"{each}.prototxt") for each in names]
-    if name in ("deploy", "test", "train"):
-        paths += _only(model.parent, "_test")
-        paths += _only(model.parent, "_train")
+    """Files that may hold the test or train net of a model.
+
+    X_test beside X_deploy, test-X beside deploy-X, else test alone, and beside a model that is
+    called deploy the only file whose name ends in _test; likewise with the other kinds.
+    """
+    around = [("", "")]
+    last = _LAST.fullmatch(model.stem)
+    first = _FIRST.fullmatch(model.stem)
+    if last:
+        around.insert(0, (last[1], ""))
+    elif first:
+        around.insert(0, ("", first[1]))
+    elif model.stem not in _KINDS:
+        around.insert(0, (f"{model.stem}_", ""))
+    endings = dict.fromkeys((".prototxt", model.suffix))
+    paths = [
+        model.with_name(f"{before}{kind}{after}{ending}")
+        for before, after in around
+        for kind in _BESIDE
+        for ending in endings
+    ]
+    if model.stem in _KINDS:
+        paths += [path for kind in _BESIDE for path in _only(model.parent, f"_{kind}")]
     for path in paths:
         if path.is_file() and path != model:
             yield path

@@ -6,7 +6,6 @@ Their tops are batches of images that a loader prepares in advance.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from netrun.data.records import Records
 from netrun.data.transform import Transformer
 from netrun.layers.registry import Layer, Tensors
 from ssd_common.errors import CaffeError
+from ssd_common.files import read_regular
 
 
 class ImageSource(Layer):
@@ -144,7 +144,7 @@ def read_mean(path: str) -> np.ndarray | None:
     if not path:
         return None
     try:
-        blob = pb.BlobProto.FromString(Path(path).read_bytes())
+        blob = pb.BlobProto.FromString(read_regular(path))
         legacy = (blob.num, blob.channels, blob.height, blob.width)
         shape = tuple(blob.shape.dim) or legacy
         return np.array(blob.data, np.float32).reshape(shape[-3:])

@@ -9,9 +9,9 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from netrun.pycaffe.own_modules import OwnModules
 from netrun.pycaffe.python2 import importing
@@ -85,6 +85,14 @@ class _Finder(MetaPathFinder, Loader):
             return _face(module)
         self.specs[spec.name] = module.__spec__
         return module
+
+    def get_code(self, name: str) -> CodeType | None:
+        """Give the code of a module that runs as the main one."""
+        real = ELSEWHERE.get(name, PACKAGE + name.removeprefix("caffe"))
+        found = importlib.util.find_spec(real)
+        if found is None or not isinstance(found.loader, InspectLoader):
+            return None
+        return found.loader.get_code(real)
 
     def exec_module(self, module: ModuleType) -> None:
         spec = module.__spec__  # the import system has put the alias's spec there

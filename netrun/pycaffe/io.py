@@ -12,6 +12,7 @@ repeats the outermost pixels.
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO
 
@@ -68,7 +69,8 @@ def _bytes_of(source: PathLike | IO[bytes]) -> bytes:
     except OSError as error:
         raise CaffeError(f"{source}: {error.strerror or error}") from None
     except (AttributeError, TypeError):
-        raise CaffeError(f"{source!r}: neither a path nor a file open for bytes") from None
+        what = reprlib.repr(source)
+        raise CaffeError(f"{what}: neither a path nor a file open for bytes") from None
 
 
 def resize_image(

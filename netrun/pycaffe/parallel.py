@@ -120,8 +120,11 @@ def has_nccl() -> bool:
     return dist.is_available()
 
 
-def init_log(level: int = 0) -> None:
-    """Show log lines from one of glog's levels on: 0 for all, 1 for warnings, 2 for errors."""
+def init_log(level: int = 0, stderr: bool = False) -> None:
+    """Show log lines from one of glog's levels on: 0 for all, 1 for warnings, 2 for errors.
+
+    stderr: taken as pycaffe takes it; the lines are on stderr in any case.
+    """
     log.setup(on_stderr=log.severity(str(level)))
 
 

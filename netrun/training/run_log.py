@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ssd_common.errors import CaffeError
-from ssd_common.files import PathLike
+from ssd_common.files import PathLike, read_all
 
 _NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
 _ITERATION = re.compile(r"\] Iteration (\d+)")
@@ -135,6 +134,6 @@ def read_lines(lines: list[str]) -> RunLog:
 
 def _text(path: PathLike) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
+        return read_all(path).decode("utf-8", "replace")
     except OSError as error:
         raise CaffeError(f"{path}: {error.strerror}") from None

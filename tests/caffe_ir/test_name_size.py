@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,8 @@ def test_a_line_is_three_words(line: str) -> None:
     ("data", "said"),
     [
         (b"a 1 2\n\n b 3 \n", ":3: expected 'name height width', found 'b 3'"),
-        (b"\n \n", "names no image"),
-        (b"\xff 1 2\n", "is not text"),
+        (b"\n \n", "is empty"),
+        (b"\xff 1\n", ":1: expected 'name height width', found '· 1'"),
     ],
 )
 def test_a_file_that_does_not_serve(data: bytes, said: str, tmp_path: Path) -> None:
@@ -42,6 +43,14 @@ def test_a_file_that_does_not_serve(data: bytes, said: str, tmp_path: Path) -> N
     with pytest.raises(ParseError) as error:
         name_size.read(tmp_path / "sizes")
     assert str(error.value).endswith(said)
+
+
+def test_a_name_has_any_bytes_but_white_space(tmp_path: Path) -> None:
+    names = ["caf\xe9".encode("latin-1"), "\u5199\u771f\u30001".encode(), "a\x85b\u2028".encode()]
+    (tmp_path / "sizes").write_bytes(b"".join(name + b" 3 4\r\n" for name in names))
+    images = name_size.read(tmp_path / "sizes")
+    assert [image.name for image in images] == [os.fsdecode(name) for name in names]
+    assert {image[1:] for image in images} == {(3, 4)}
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

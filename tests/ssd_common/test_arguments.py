@@ -61,6 +61,8 @@ def test_spellings(parser: Parser, words: str, found: dict[str, object]) -> None
         ),
         ("--count x", "argument --count: 'x' is not a whole number; see tool --help"),
         ("--scale x", "argument --scale: 'x' is not a number; see tool --help"),
+        ("--scale nan", "argument --scale: 'nan' is not a finite number; see tool --help"),
+        ("--scale inf", "argument --scale: 'inf' is not a finite number; see tool --help"),
         ("--batch 0", "argument --batch: '0' is not a positive whole number; see tool --help"),
         ("--batch x", "argument --batch: 'x' is not a positive whole number; see tool --help"),
         (

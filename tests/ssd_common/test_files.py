@@ -110,3 +110,12 @@ def test_a_fault_while_a_file_is_read_names_it() -> None:
     with pytest.raises(OSError, match="Input/output error") as caught:
         read_regular("/proc/self/mem")
     assert caught.value.filename == "/proc/self/mem"
+
+
+def test_a_device_without_end_is_refused_and_a_pipe_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ParseError, match="/dev/zero: is a device, not a file"):
+        read_bytes("/dev/zero")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", f"echo name: > '{pipe}'"]):
+        assert read_bytes(pipe) == b"name:\n"

@@ -42,6 +42,7 @@ from tests.netrun.narrow import deploy_net
             "detect --model deploy.prototxt --weights snap/n_iter_8.caffemodel nowhere.jpg",
             "nowhere.jpg: no such image",
         ),
+        ("detect --model a --weights b c --mean-value 1,nan,3", "should be numbers"),
         (
             "detect --model deploy.prototxt --weights snap/n_iter_8.caffemodel solver.prototxt",
             "not an image",

@@ -105,6 +105,15 @@ def test_mean_and_scale() -> None:
         transformer("mean_value: 1 mean_value: 2").normalise(image, out)
 
 
+def test_a_mean_file_is_a_regular_file(tmp_path: Path) -> None:
+    with pytest.raises(CaffeError, match="/dev/zero: not a regular file"):
+        layer(
+            write(tmp_path / "db", [("a", record(coded(pixels()), []))]),
+            1,
+            'mean_file: "/dev/zero"',
+        )
+
+
 def test_mean_file(tmp_path: Path) -> None:
     mean = RNG(0).normal(100, 20, (3, 60, 80)).astype(np.float32)
     blob = pb.BlobProto(num=1, channels=3, height=60, width=80, data=mean.ravel().tolist())

@@ -65,6 +65,12 @@ MEAN_AND_SCALE = "transform_param { mean_value: 127.5 scale: 0.007843 }"
         (MODEL, "train.prototxt"),
         ("deploy.prototxt", "SSD_300x300_test.prototxt"),
         ("net.prototxt", "net_test.prototxt"),
+        ("deploy.prototxt", "train_val.prototxt"),
+        ("deploy.prototxt", "trainval.prototxt"),
+        ("deploy.prototxt", "lenet_train_test.prototxt"),
+        ("SSD-deploy.prototxt", "SSD-test.prototxt"),
+        ("deploy_faces.prototxt", "train_val_faces.prototxt"),
+        ("deploy.pt", "test.pt"),
     ],
 )
 def test_the_net_beside_is_found_and_named(model: str, beside: str, lines: list[str]) -> None:

@@ -46,6 +46,7 @@ if __name__ == '__main__':
     assert caffe.has_nccl()
     uid = caffe.NCCL.new_uid()
     caffe.init_log()
+    caffe.init_log(0, False)
     caffe.log('Using devices [0, 1]')
     processes = [Process(target=solve, args=(sys.argv[1], 2, uid, rank)) for rank in range(2)]
     for process in processes:

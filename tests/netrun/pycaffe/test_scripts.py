@@ -231,6 +231,9 @@ def test_command_lines(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "['script.py', '--flag', '-x', '1'] here __main__\n"
     assert run(script, "-m", "script", "--flag") == 0
     assert capsys.readouterr().out.endswith("'--flag'] here __main__\n")
+    assert run(script, "-u", "-B", "script.py", "-u") == 0
+    assert capsys.readouterr().out == "['script.py', '-u'] here __main__\n"
+    assert run("", "-m", "caffe.draw") == 0
     assert run("", "none.py") == 1
     assert "none.py: no such script" in capsys.readouterr().err
     assert run("", "--flog", "script.py") == 2
@@ -321,12 +324,17 @@ def test_numpys_old_names_are_there_and_only_there(tmp_path: Path) -> None:
         "import numpy as np\n"
         "print(np.zeros(2, dtype=np.float).dtype, np.int is int, np.array([1], np.object).dtype)\n"
         "print(np.ones(1, np.bool).dtype, np.Inf, np.product([2, 3]))\n"
+        "print(np.in1d([[1], [2]], [2]), np.trapz([1, 3]), np.asscalar(np.array([4])), np.NAN)\n"
     )
     before = set(vars(np))
     command = [sys.executable, "-m", "netrun", "python", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["float64 True object", "bool inf 6"]
+    assert done.stdout.splitlines() == [
+        "float64 True object",
+        "bool inf 6",
+        "[False  True] 2.0 4 nan",
+    ]
     assert set(vars(np)) == before
 
 
