@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from data_prep.sources import fields, image_lists
 from data_prep.sources.kind import Option
@@ -22,7 +22,8 @@ IMAGES = Option(
     type=Path,
     metavar="FOLDER",
 )
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+# urlsplit raises ValueError for hosts such as [x.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/?#]*/*([^?#]*)")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -173,8 +174,9 @@ def without_url(given: str) -> str:
     _, query, path = given.partition("?d=")
     if query:
         return unquote(path.partition("&")[0])
-    if _URL.match(given):
-        return unquote(urlsplit(given).path).lstrip("/")
+    url = _URL.match(given)
+    if url:
+        return unquote(url[1])
     return given
 
 

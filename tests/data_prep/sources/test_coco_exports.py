@@ -294,6 +294,15 @@ def test_a_name_alone_does_not_lead_into_another_split(tmp_path: Path, jpeg: byt
     assert check(Coco(tmp_path)).report.counts()["error"]["image-missing"] == 1
 
 
+@pytest.mark.parametrize("given", ["http://[x", "http://[x/9.jpg?", "s3://b", "?d=", "//x", "a:/b"])
+def test_names_that_are_no_paths(given: str, root: Path) -> None:
+    """They are faults of their image alone."""
+    write(root / "a.json", images=[IMAGE, {**IMAGE, "id": 8, "file_name": given}])
+    found = check(Coco(root))
+    assert found.objects == {"cat": 1}
+    assert found.report.counts()["error"]["image-missing"] == 1
+
+
 def test_images_that_are_nowhere_come_with_a_hint(tmp_path: Path) -> None:
     file = write(tmp_path / "a.json", images=[{**IMAGE, "file_name": "/home/me/a.jpg"}])
     assert said(lambda: read(Coco(tmp_path))) == (

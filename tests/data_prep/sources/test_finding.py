@@ -44,6 +44,8 @@ def finder(tmp_path: Path) -> Finder:
         ("a%20b.jpg", "a b.jpg", False),
         ("https://host.org/images/b.jpg?token=a/b", "images/b.jpg", False),
         (unicodedata.normalize("NFC", "é.jpg"), unicodedata.normalize("NFD", "é.jpg"), False),
+        ("http://[x/images/b.jpg", "images/b.jpg", False),
+        ("file:///home/me/d.PNG#top", "deep/er/d.PNG", True),
         ("gone.jpg", "gone.jpg", False),
         ("/data/gone.jpg", "gone.jpg", False),
         # The folder x is there, and another image of the name lies elsewhere.
