@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from caffe_ir import records
 from caffe_ir.lmdb_reader import LmdbReader, key_text
 from data_prep.checks.faults import Fault
 from data_prep.images.image_header import is_cut_short, read_header
+from data_prep.sources.fields import LARGEST
 from data_prep.writers.formats.classes import Classes
 from data_prep.writers.formats.format import Box, Photo
 from data_prep.writers.names import Names, format_of
@@ -53,7 +53,7 @@ def _read(key: bytes, value: bytes, classes: Classes, names: Names) -> Read:
         image = _image(record.datum, text, faults)
     except CaffeError as error:
         return Read(None, [Fault("bad-image", text, f"{error}: left out")])
-    boxes = _boxes(record, text, classes, faults)
+    boxes = _boxes(record, text, max(image.width, image.height), classes, faults)
     name = names.name(key, format_of(image.data))
     photo = Photo(text, name, image.data, image.width, image.height, image.channels, boxes)
     return Read(photo, faults)
@@ -95,8 +95,17 @@ def _raw(datum: pb.Datum) -> _Image:
     return _Image(data, width, height, channels)
 
 
-def _boxes(record: pb.AnnotatedDatum, key: str, classes: Classes, faults: list[Fault]) -> list[Box]:
-    """Return the objects of a record that can be written, and add what is wrong with others."""
+def _boxes(
+    record: pb.AnnotatedDatum,
+    key: str,
+    side: int,
+    classes: Classes,
+    faults: list[Fault],
+) -> list[Box]:
+    """Return the objects of a record that can be written, and add what is wrong with others.
+
+    side: the longer one of the image (pixels).
+    """
     found = []
     for group in record.annotation_group:
         label = group.group_label
@@ -105,8 +114,9 @@ def _boxes(record: pb.AnnotatedDatum, key: str, classes: Classes, faults: list[F
             faults.append(Fault("bad-label", key, message))
         for annotation in group.annotation:
             corners = records.corners(annotation.bbox)
-            if not all(map(math.isfinite, corners)):
-                message = f"a box of label {label} is not finite: left out"
+            # NaN is not less, either.
+            if not all(abs(x) * side < LARGEST for x in corners):
+                message = f"a box of label {label} is not finite, or far beyond: left out"
                 faults.append(Fault("bad-box", key, message))
                 continue
             found.append(Box(label, annotation.bbox.difficult, corners))

@@ -198,7 +198,10 @@ def test_damaged_records_are_said_and_the_others_written(
     pixels = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
     raw = record(pixels.tobytes(), channels=3, height=4, width=5)
     rows = [
-        (b"00000000_good.jpg", record(jpeg, (0, 0, 0.5, 0.5), (0, 0, float("nan"), 1), label=7)),
+        (
+            b"00000000_good.jpg",
+            record(jpeg, (0, 0, 0.5, 0.5), (0, 0, float("nan"), 1), (0, 0, 3e38, 1), label=7),
+        ),
         (b"00000001_raw.jpg", raw),
         (b"00000002_cut.jpg", record(jpeg[: len(jpeg) // 2])),
         (b"00000003_noise.jpg", record(b"noise")),
@@ -210,10 +213,10 @@ def test_damaged_records_are_said_and_the_others_written(
     report = tmp_path / "report.txt"
     flags = ["--format", "coco", "--report", report]
     error = refused(capsys, "export", path, "--out", tmp_path / "out", *flags)
-    assert error == "6 errors, 0 warnings"
+    assert error == "7 errors, 0 warnings"
     said = {line.split(": ", 2)[2] for line in report.read_text().splitlines()}
     assert said == {
-        "00000000_good.jpg: a box of label 7 is not finite: left out",
+        "00000000_good.jpg: a box of label 7 is not finite, or far beyond: left out",
         "00000002_cut.jpg: a JPEG that is cut short: left out",
         "00000003_noise.jpg: an image that cannot be decoded: left out",
         "00000004_short.jpg: 3 bytes of raw pixels where (3, 4, 5) are declared: left out",
