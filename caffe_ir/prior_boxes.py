@@ -26,7 +26,7 @@ def prior_boxes(param: pb.PriorBoxParameter, feature: Size, image: Size) -> np.n
     their fraction, as in Caffe.
     Source: PriorBoxLayer::Forward_cpu, prior_box_layer.cpp of weiliu89/caffe (ssd).
     """
-    height, width = _image_size(param, image)
+    height, width = image_size(param, image)
     step_h, step_w = _steps(param, feature, (height, width))
     offset = float32(param.offset)
     y = (np.arange(feature[0], dtype=float32) + offset) * step_h
@@ -64,7 +64,7 @@ def _box_sizes(param: pb.PriorBoxParameter) -> list[tuple[float32, float32]]:
     return sides
 
 
-def _image_size(param: pb.PriorBoxParameter, image: Size) -> Size:
+def image_size(param: pb.PriorBoxParameter, image: Size) -> Size:
     """Return the height and width in pixels from the fields, or else from the image."""
     if param.HasField("img_h") or param.HasField("img_w"):
         return (param.img_h, param.img_w)

@@ -27,11 +27,13 @@ class Augmentation:
 
     expand: the largest canvas that an image is placed on, as a multiple of its sides (§3.6,
         "zoom out"); 1 for no canvas.
+    expand_prob: share of the images that are placed on one.
     crops: cut patches out of the images (§2.2); otherwise each image is taken whole.
     distort: change the colours.
     """
 
     expand: float = 4
+    expand_prob: float = 0.5
     crops: bool = True
     distort: bool = True
 
@@ -156,5 +158,8 @@ def _augmented(augmentation: Augmentation) -> dict[str, Any]:
     if augmentation.distort:
         fields["distort_param"] = DISTORTION
     if augmentation.expand > 1:
-        fields["expand_param"] = {"prob": 0.5, "max_expand_ratio": augmentation.expand}
+        fields["expand_param"] = {
+            "prob": augmentation.expand_prob,
+            "max_expand_ratio": augmentation.expand,
+        }
     return fields

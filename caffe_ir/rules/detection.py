@@ -104,9 +104,15 @@ def _check_boxes(layer: Layer) -> None:
     if param.max_size:
         each = len(param.max_size) == len(param.min_size)
         check(each, layer, "max_size", "must be given for each min_size or none")
-        pairs = zip(param.min_size, param.max_size, strict=True)
+        pairs = list(zip(param.min_size, param.max_size, strict=True))
         larger = all(1 << 31 > large > small for small, large in pairs)
         check(larger, layer, "max_size", "must be larger than its min_size")
+        check(
+            all(int(small) * int(large) < 1 << 31 for small, large in pairs),
+            layer,
+            "max_size",
+            "times its min_size must be below 2147483648, as Caffe multiplies them as ints",
+        )
     count = len(param.variance)
     check(
         count in (0, 1, 4),

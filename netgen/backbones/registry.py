@@ -76,11 +76,14 @@ class NeckOnBackbone:
     neck: net, maps by name, image → source maps.
     backbone: the backbone whose names the neck asks for.
     replacement: another backbone in its place.
+    own: backbones that the detector has in a form of its own, in place of the registered ones of
+        their names.
     """
 
     neck: Callable[[Net, Maps, Blob], list[Source]]
     backbone: Backbone
     replacement: Backbone | None = None
+    own: tuple[Backbone, ...] = ()
 
     def __call__(self, net: Net, image: Blob) -> list[Source]:
         """Add backbone and neck to `net` and return the source maps."""
@@ -101,6 +104,7 @@ class NeckOnBackbone:
         Raises UsageError with the nearest name for an unknown backbone.
         """
         choices = interchangeable(self.backbone)
+        choices = choices | {form.name: form for form in self.own if form.name in choices}
         if name not in choices:
             known = ", ".join(choices)
             near = suggest(name, choices)
@@ -110,7 +114,7 @@ class NeckOnBackbone:
         return replace(self, replacement=choices[name])
 
 
-def interchangeable(backbone: Backbone) -> Mapping[str, Backbone]:
+def interchangeable(backbone: Backbone) -> dict[str, Backbone]:
     """Return the backbones that can replace a backbone, itself included."""
     found = backbones()
     return {name: other for name, other in found.items() if other.replaces(backbone)}

@@ -28,7 +28,7 @@ class MultiBox:
     priors: prior boxes per map, in place of `scales` and `ratios`.
     predictor: makes the predictions on one map, with the arguments of `predictor`.
     lr_mult: learning rate of the predictions' weights, as a multiple of the solver's.
-    suffix, grouped, clip: see `multibox_head`.
+    suffix, grouped, clip, fractions: see `multibox_head`.
     loss: adds the loss, with the arguments of `multibox_loss`.
     output: adds the detections, with the arguments of `detection_output`.
     suppression: how test and deploy nets choose detections.
@@ -43,6 +43,7 @@ class MultiBox:
     suffix: str = ""
     grouped: bool = False
     clip: bool = False
+    fractions: bool = False
     loss: Callable[..., Blob] = multibox_loss
     output: Callable[..., Blob] = detection_output
     suppression: Suppression = SSD_SUPPRESSION
@@ -64,6 +65,7 @@ class MultiBox:
             suffix=self.suffix,
             grouped=self.grouped,
             clip=self.clip,
+            fractions=self.fractions,
         )
 
     def _derived(self, image: Blob, sources: Sequence[Source], dataset: Dataset) -> list[Priors]:

@@ -47,6 +47,7 @@ def multibox_head(
     suffix: str = "",
     grouped: bool = False,
     clip: bool = False,
+    fractions: bool = False,
 ) -> Predictions:
     """Add a convolution for offsets, one for classes, and the prior boxes of each source.
 
@@ -58,6 +59,7 @@ def multibox_head(
     suffix: end of the heads' names.
     grouped: write all predictions before the layers that only arrange them, as the DSSD fork does.
     clip: cut prior boxes at the image's border.
+    fractions: see `prior_box`.
 
     Raises CaffeError where sources and priors differ in number.
     """
@@ -76,7 +78,7 @@ def multibox_head(
             if not grouped:
                 y = _arrange(net, y)
             found.append(y)
-        boxes.append(prior_box(net, image, source, prior, clip=clip))
+        boxes.append(prior_box(net, image, source, prior, clip=clip, fractions=fractions))
     return Predictions(
         _concat(net, "mbox_loc", loc, grouped),
         _concat(net, "mbox_conf", conf, grouped),
@@ -118,13 +120,32 @@ def _concat(net: Net, name: str, blobs: Sequence[Blob], grouped: bool) -> Blob:
     return net.add("Concat", name, *blobs, axis=1)
 
 
-def prior_box(net: Net, image: Blob, source: Source, prior: Priors, *, clip: bool = False) -> Blob:
-    """Add the prior boxes of every cell of a source's map: 1×2×(4·boxes)."""
-    box = prior.fields | {"variance": VARIANCE}
+def prior_box(
+    net: Net,
+    image: Blob,
+    source: Source,
+    prior: Priors,
+    *,
+    clip: bool = False,
+    fractions: bool = False,
+) -> Blob:
+    """Add the prior boxes of every cell of a source's map: 1×2×(4·boxes).
+
+    fractions: keep fractions of a pixel, which PriorBox cuts off sizes. Sizes, step and the image's
+        size are then written in parts of a pixel, whole numbers of them.
+    """
+    parts = 1
+    if fractions:
+        parts = prior.parts
+    box: dict[str, Any] = {"variance": VARIANCE}
+    if parts > 1:
+        prior = prior.in_parts(parts)
+        box |= _image_fields(image, parts)
+    box |= prior.fields
     if source.across and source.across != source.step:
-        box["step_h"], box["step_w"] = source.step, source.across
+        box["step_h"], box["step_w"] = source.step * parts, source.across * parts
     elif source.step:
-        box["step"] = source.step
+        box["step"] = source.step * parts
     return net.add(
         "PriorBox",
         f"{source.head_name}_mbox_priorbox",
@@ -134,3 +155,11 @@ def prior_box(net: Net, image: Blob, source: Source, prior: Priors, *, clip: boo
         offset=source.offset,
         **box,
     )
+
+
+def _image_fields(image: Blob, parts: int) -> dict[str, int]:
+    """Return PriorBox's fields for the image's size, counted in parts of a pixel."""
+    height, width = (side * parts for side in image.size)
+    if height == width:
+        return {"img_size": height}
+    return {"img_h": height, "img_w": width}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.rules.detection import boxes_per_cell
 from ssd_common.errors import CaffeError
 
+INT_LIMIT = 1 << 31  # PriorBox multiplies min_size and max_size as C++ ints
 VARIANCE = (0.1, 0.1, 0.2, 0.2)  # offsets of centre x, y, width, height are divided by these
 
 
@@ -42,6 +44,27 @@ class Priors:
         if self.max_size:
             fields["max_size"] = [self.max_size]
         return fields
+
+    @property
+    def parts(self) -> int:
+        """Parts of a pixel in which both sizes are whole numbers, 100 at most.
+
+        Fewer where the product of the two would be too large for PriorBox.
+        """
+        hundredths = [round(100 * size) for size in (self.min_size, self.max_size)]
+        parts = 100 // math.gcd(100, *hundredths)
+        area = self.min_size * (self.max_size or self.min_size)
+        while (parts * math.sqrt(area) + 1) ** 2 >= INT_LIMIT:
+            parts -= 1
+        return parts
+
+    def in_parts(self, parts: int) -> Priors:
+        """Return the same boxes with sizes counted in parts of a pixel, in whole numbers."""
+        return replace(
+            self,
+            min_size=round(self.min_size * parts),
+            max_size=round(self.max_size * parts),
+        )
 
     def scaled(self, factor: float) -> Priors:
         """Return the same boxes for an image whose sides are `factor` times as long."""

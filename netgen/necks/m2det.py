@@ -25,6 +25,25 @@ REDUCTION = 16  # channels over those of the squeeze (§3.1, "SFAM")
 # of the running statistics.
 FILLER = {"type": "msra", "variance_norm": "FAN_OUT"}
 NORMALISE = replace(BATCH_NORM, statistics={"moving_average_fraction": 0.99})
+# Image's side in pixels → pixels between the centres of prior boxes on each map, as the authors
+# round them (configs/ of qijiezhao/M2Det).
+STEPS = {
+    320: (8, 16, 32, 64, 107, 320),
+    512: (8, 16, 32, 64, 128, 256),
+    704: (8, 16, 32, 64, 117, 176),
+    800: (8, 16, 32, 62, 115, 160),
+}
+
+
+def with_steps(sources: Sequence[Source], image: Blob) -> list[Source]:
+    """Return sources with the authors' steps; the cells decide for an image of another size."""
+    height, width = image.size
+    if height != width or height not in STEPS:
+        return [replace(source, step=0) for source in sources]
+    found = []
+    for source, step in zip(sources, STEPS[height], strict=True):
+        found.append(replace(source, step=step))
+    return found
 
 
 def conv_bn_relu(
@@ -143,8 +162,6 @@ class Mlfpn:
     shared: one base convolution for all levels and one pair of full connections for all scales, as
         in the authors' code (m2det.py of qijiezhao/M2Det).
     normalise_first: BatchNorm and Scale on the largest map, as in the authors' code.
-    steps: pixels between the centres of prior boxes, used for an image of `steps_side` pixels a
-        side; other images have image / cells.
     """
 
     maps: tuple[str, str] = ("conv4_3", "fc7")
@@ -155,8 +172,6 @@ class Mlfpn:
     sfam: bool = True
     shared: bool = False
     normalise_first: bool = False
-    steps: Sequence[float] = ()
-    steps_side: int = 0
 
     def __call__(self, net: Net, maps: dict[str, Blob], image: Blob) -> list[Source]:
         """Add the source maps mlfpn_1, … of levels·channels channels, the largest first.
@@ -172,10 +187,7 @@ class Mlfpn:
         for scale, levels in enumerate(zip(*pyramids, strict=True), 1):
             blob = self._aggregated(net, scale, levels)
             sources.append(Source(blob))
-        if self.steps and image.size == (self.steps_side, self.steps_side):
-            with_steps = zip(sources, self.steps, strict=True)
-            return [replace(source, step=step) for source, step in with_steps]
-        return sources
+        return with_steps(sources, image)
 
     def _pyramids(self, net: Net, base: Blob) -> list[list[Blob]]:
         """Add all TUMs and return the maps of each, the largest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from caffe_ir.prior_boxes import image_size
 from netgen.run import Run
 from netgen.zoo.registry import entries
 
@@ -69,9 +70,8 @@ def _boxes(run: Run) -> str:
         if layer.type == "PriorBox":
             param = layer.prior_box_param
             sides = [*param.min_size[:1], *param.max_size[:1]]
-            scale = 1.0
-            if param.img_size:  # the size that those of the boxes are meant for
-                scale = min(run.image_size) / param.img_size
+            # The layer's fields may give the image's size, and so all sizes, in parts of a pixel.
+            scale = min(run.image_size) / min(image_size(param, run.image_size))
             texts.append("-".join(f"{side * scale:.4g}" for side in sides))
     return " ".join(texts)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir.prior_boxes import image_size
 from caffe_ir.rules import shape_text
 from caffe_ir.rules.detection import boxes_per_cell
 from caffe_ir.walk import Walk, WalkedLayer
@@ -87,23 +88,28 @@ def _layer_row(walked: WalkedLayer) -> tuple[str, ...]:
 
 
 def source_rows(found: Walk) -> list[tuple[str, ...]]:
-    """Return one row per map with prior boxes, under the heading `SOURCE_COLUMNS`."""
+    """Return one row per map with prior boxes, under the heading `SOURCE_COLUMNS`.
+
+    Sizes are pixels as PriorBox has them, which cuts off fractions: "35 (35.84)" where 35.84 is
+    written.
+    """
     return [SOURCE_COLUMNS, *map(_source_row, prior_layers(found))]
 
 
 def _source_row(walked: WalkedLayer) -> tuple[str, ...]:
     shape = walked.bottoms[0]
     prior = walked.layer.prior_box_param
+    scale = _pixels_per_unit(walked)
     boxes = walked.facts.tops[0][2] // 4
     return (
         walked.layer.bottom[0],
         shape_text(shape[1:]),
         str(boxes_per_cell(prior)),
         f"{boxes:,}",
-        _numbers(prior.min_size),
-        _numbers(prior.max_size),
+        _sides(prior.min_size, scale),
+        _sides(prior.max_size, scale),
         _numbers(prior.aspect_ratio),
-        _step(prior),
+        _step(prior, scale),
     )
 
 
@@ -111,13 +117,32 @@ def _numbers(values: Iterable[float]) -> str:
     return " ".join(f"{value:g}" for value in values) or "-"
 
 
-def _step(prior: pb.PriorBoxParameter) -> str:
+def _pixels_per_unit(walked: WalkedLayer) -> float:
+    """Return how many pixels of the image one unit of a PriorBox layer's sizes and step is."""
+    if len(walked.bottoms) == 1:
+        return 1
+    height, width = walked.bottoms[1][2:]
+    return min(height, width) / min(image_size(walked.layer.prior_box_param, (height, width)))
+
+
+def _sides(values: Iterable[float], scale: float) -> str:
+    """Return sizes in pixels as they run, and in brackets as written where PriorBox cuts them."""
+    texts = []
+    for value in values:
+        text = f"{int(value) * scale:g}"
+        if value != int(value):
+            text += f" ({value * scale:g})"
+        texts.append(text)
+    return " ".join(texts) or "-"
+
+
+def _step(prior: pb.PriorBoxParameter, scale: float) -> str:
     """Return the pixels between a PriorBox layer's cells, and the first centre's offset."""
     step = "auto"
     if prior.HasField("step_h"):
-        step = f"{prior.step_h:g} x {prior.step_w:g}"
+        step = f"{prior.step_h * scale:g} x {prior.step_w * scale:g}"
     elif prior.HasField("step"):
-        step = f"{prior.step:g}"
+        step = f"{prior.step * scale:g}"
     if prior.offset != 0.5:
         step += f", from {prior.offset:g} steps on"
     return step

@@ -7,6 +7,7 @@ import os
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir.phase import filter_net
+from caffe_ir.prior_boxes import image_size
 from caffe_ir.rules import Shape
 from caffe_ir.rules.detection import boxes_per_cell
 from caffe_ir.text import read_net
@@ -101,9 +102,9 @@ def centres_inside(found: Walk) -> float:
 def _cells_inside(prior: WalkedLayer, axis: int) -> int:
     """Count a map's rows (axis 0) or columns (axis 1) with their centres in the image."""
     param = prior.layer.prior_box_param
-    source, image = prior.bottoms[:2]
-    count = source[2 + axis]
-    pixels = image[2 + axis]
+    image = prior.bottoms[-1]
+    count = prior.bottoms[0][2 + axis]
+    pixels = image_size(param, (image[2], image[3]))[axis]
     own_step = (param.step_h, param.step_w)[axis]
     step = own_step or param.step or pixels / count
     centres = ((i + param.offset) * step for i in range(count))

@@ -9,13 +9,25 @@ days).
 
 What the paper leaves open is as in the authors' code (qijiezhao/M2Det): batch normalisation behind
 every new convolution and none of them with a bias, prior sizes from 0.08 (320), 0.06 (512) and 0.04
-(800) of the image up to 1.05, a warm-up from 1e-6. The deep map is the code's, fc7, where the text
-says "e.g., conv4_3 and conv5_3". The code differs from the paper in this (`_release` ids): no SFAM;
-one FFMv2 base convolution for all levels and, where SFAM is switched on, one pair of connections
-for all scales; batch normalisation of the largest map before its heads; 4e-3, 2e-3, 4e-4, 4e-5,
-4e-6 up to 90, 110, 130, 150, 160 epochs, batch 16; a score of 0.1 at test time. Its prior boxes are
-clamped to the image's size about their centres, which PriorBox cannot: at 320 that concerns 22 of
-12810 boxes.
+(800) of the image up to 1.05, their centres' steps, a warm-up from 1e-6; ResNet-101 with stride 1
+in conv4 and stride 2 in conv5, which is not dilated (PyTorch's has these strides in the 3×3
+convolutions, Caffe's weights are for strides in the 1×1 ones before). Where figures and text say
+otherwise, the code's layers are taken: the deep map is fc7, not "e.g., conv4_3 and conv5_3"; FFMv1
+compresses the shallow map by a 3×3 convolution, not 1×1; the last of a TUM's five convolutions on
+the way down has stride 1 and no padding, not stride 2.
+
+PriorBox cuts sizes to whole pixels, so the layers count in parts of a pixel, `img_size` and step
+too: all boxes are the authors', but for those that they clamp to the image's size about their
+centres, which PriorBox cannot: 22 of 12,810 at 320, 48 of 32,760 at 512, 136 of 62,022 at 704, 198
+of 80,208 at 800.
+
+The code differs from the paper in this (`_release` ids): no SFAM; one FFMv2 base convolution for
+all levels and, where SFAM is switched on, one pair of connections for all scales; batch
+normalisation of the largest map before its heads; 4e-3, 2e-3, 4e-4, 4e-5, 4e-6 up to 90, 110, 130,
+150, 160 epochs, batch 16; 0.6 of the images zoomed out, 0.5 in SSD; a score of 0.1 at test time.
+Not as in the code, since stock layers lack it: the canvas of an image zoomed out has the image's
+own aspect ratio; the 200 best detections of an image are kept in all, not the 50 best of each class
+(`keep_per_class`).
 
 Test: scores above 0.05 and soft suppression with a linear kernel. Stock Caffe has the hard one
 only, which the test net does, at 0.45; `netrun test` and `netrun detect` do the other on the same
@@ -34,16 +46,19 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
-from netgen.backbones.registry import NeckOnBackbone
+from netgen.backbones.registry import Maps, NeckOnBackbone
 from netgen.backbones.resnet101 import RESNET101, resnet101
 from netgen.backbones.vgg16 import VGG16
+from netgen.data_layer import Augmentation
 from netgen.datasets import COCO
+from netgen.graph import Blob, Net
 from netgen.heads.detections import Suppression
 from netgen.heads.multibox import MultiBox
 from netgen.heads.priors import Priors, Scales
-from netgen.necks.m2det import Mlfpn
+from netgen.necks.m2det import Mlfpn, with_steps
 from netgen.necks.ssd import ssd_neck
 from netgen.recipe import Recipe
+from netgen.sources import Source
 from netgen.zoo.m2det_schedules import PAPER, released_schedule
 from netgen.zoo.m2det_sizes import TABLE_3, SizeRow
 from netgen.zoo.registry import detector
@@ -59,16 +74,26 @@ def head(first: int, confidence: float = 0.05) -> MultiBox:
         scales=Scales(first=(first, 15), low=15),
         ratios=((2, 3),),
         suppression=Suppression(confidence=confidence),
+        fractions=True,
     )
 
 
+# The authors' ResNet has stride 1 in conv4 and stride 2 in conv5, which is not dilated.
+RESNET = replace(RESNET101, build=partial(resnet101, halving="35"))
+
+
+def on_vgg(neck: Mlfpn) -> NeckOnBackbone:
+    """Return a neck on VGG16, which `--backbone resnet101` puts on the authors' ResNet."""
+    return NeckOnBackbone(neck, VGG16, own=(RESNET,))
+
+
 VGG_NECK = Mlfpn(maps=(VGG16.maps[8], VGG16.maps[16]))
-RESNET_NECK = Mlfpn(maps=(RESNET101.maps[8], RESNET101.maps[16]))
+RESNET_NECK = Mlfpn(maps=(RESNET.maps[8], RESNET.maps[16]))
 M2DET320 = Recipe(
     name="m2det320_vgg",
     size=320,
     dataset=COCO,
-    features=NeckOnBackbone(VGG_NECK, VGG16),
+    features=on_vgg(VGG_NECK),
     head=head(8),
     schedule=PAPER,
     weights=VGG16.weights,
@@ -95,8 +120,8 @@ def m2det320_resnet101_coco() -> Recipe:
     return replace(
         M2DET320,
         name="m2det320_resnet101",
-        features=NeckOnBackbone(RESNET_NECK, RESNET101),
-        weights=RESNET101.weights,
+        features=NeckOnBackbone(RESNET_NECK, RESNET, own=(RESNET,)),
+        weights=RESNET.weights,
         hours=5 * 24,
     )
 
@@ -120,10 +145,10 @@ def m2det512_resnet101_coco() -> Recipe:
         M2DET320,
         name="m2det512_resnet101",
         size=512,
-        features=NeckOnBackbone(RESNET_NECK, RESNET101),
+        features=NeckOnBackbone(RESNET_NECK, RESNET, own=(RESNET,)),
         head=head(6),
         schedule=replace(PAPER, per_gpu=16, gpus=(0, 1)),
-        weights=RESNET101.weights,
+        weights=RESNET.weights,
         hardware="2 V100",
         hours=11 * 24,
     )
@@ -153,12 +178,17 @@ def m2det800_resnet101_coco() -> Recipe:
         M2DET320,
         name="m2det800_resnet101",
         size=800,
-        features=NeckOnBackbone(RESNET_NECK, RESNET101),
+        features=NeckOnBackbone(RESNET_NECK, RESNET, own=(RESNET,)),
         head=head(4),
         schedule=replace(PAPER, per_gpu=4),
-        weights=RESNET101.weights,
+        weights=RESNET.weights,
         hardware="",
     )
+
+
+def baseline_neck(net: Net, maps: Maps, image: Blob) -> list[Source]:
+    """Add SSD's source maps, whose prior boxes have M2Det's steps."""
+    return with_steps(ssd_neck(net, maps, image), image)
 
 
 @detector()
@@ -169,7 +199,7 @@ def m2det320_vgg_coco_baseline() -> Recipe:
     return replace(
         M2DET320,
         suffix="_baseline",
-        features=NeckOnBackbone(ssd_neck, VGG16),
+        features=NeckOnBackbone(baseline_neck, VGG16, own=(RESNET,)),
     )
 
 
@@ -185,7 +215,7 @@ def m2det320_vgg_coco_stum1() -> Recipe:
     return replace(
         M2DET320,
         suffix="_stum1",
-        features=NeckOnBackbone(neck, VGG16),
+        features=on_vgg(neck),
     )
 
 
@@ -198,7 +228,7 @@ def m2det320_vgg_coco_stum8() -> Recipe:
     return replace(
         M2DET320,
         suffix="_stum8",
-        features=NeckOnBackbone(neck, VGG16),
+        features=on_vgg(neck),
     )
 
 
@@ -211,7 +241,7 @@ def m2det320_vgg_coco_tum8() -> Recipe:
     return replace(
         M2DET320,
         suffix="_tum8",
-        features=NeckOnBackbone(neck, VGG16),
+        features=on_vgg(neck),
     )
 
 
@@ -224,7 +254,7 @@ def m2det320_vgg_coco_nosfam() -> Recipe:
     return replace(
         M2DET320,
         suffix="_nosfam",
-        features=NeckOnBackbone(neck, VGG16),
+        features=on_vgg(neck),
     )
 
 
@@ -239,7 +269,7 @@ def other_size(row: SizeRow) -> Recipe:
     return replace(
         M2DET320,
         suffix=row.suffix,
-        features=NeckOnBackbone(neck, VGG16),
+        features=on_vgg(neck),
     )
 
 
@@ -250,15 +280,14 @@ RELEASED_NECK = replace(
     sfam=False,  # the switch is off in all of them
     shared=True,
     normalise_first=True,
-    steps=(8, 16, 32, 64, 107, 320),
-    steps_side=320,
 )
 RELEASED320 = replace(
     M2DET320,
     suffix="_release",
-    features=NeckOnBackbone(RELEASED_NECK, VGG16),
+    features=on_vgg(RELEASED_NECK),
     head=head(8, confidence=0.1),
     schedule=released_schedule(16),
+    augmentation=Augmentation(expand_prob=0.6),
     hardware="",
 )
 
@@ -276,16 +305,10 @@ def m2det512_vgg_coco_release() -> Recipe:
     """M2Det512 as configs/m2det512_vgg.py of qijiezhao/M2Det has it: no SFAM, batch 16, 160
     epochs.
     """
-    neck = replace(
-        RELEASED_NECK,
-        steps=(8, 16, 32, 64, 128, 256),
-        steps_side=512,
-    )
     return replace(
         RELEASED320,
         name="m2det512_vgg",
         size=512,
-        features=NeckOnBackbone(neck, VGG16),
         head=head(6, confidence=0.1),
         schedule=released_schedule(16),
     )
@@ -296,11 +319,6 @@ def m2det704_vgg_coco_release() -> Recipe:
     """M2Det704 as configs/m2det704_vgg.py of qijiezhao/M2Det has it: a size that the paper lacks;
     no SFAM, batch 11, 160 epochs.
     """
-    neck = replace(
-        RELEASED_NECK,
-        steps=(8, 16, 32, 64, 117, 176),
-        steps_side=704,
-    )
     # Pixels: the min size of each map, and the last map's max size.
     sides = [704 * side for side in (0.04, 0.11, 0.23, 0.39, 0.58, 0.80, 1.05)]
     priors = [Priors(low, high, (2, 3)) for low, high in pairwise(sides)]
@@ -308,8 +326,7 @@ def m2det704_vgg_coco_release() -> Recipe:
         RELEASED320,
         name="m2det704_vgg",
         size=704,
-        features=NeckOnBackbone(neck, VGG16),
-        head=MultiBox(priors=priors, suppression=Suppression(confidence=0.1)),
+        head=replace(head(4, confidence=0.1), scales=None, priors=priors),
         schedule=released_schedule(11),
     )
 
@@ -319,16 +336,10 @@ def m2det800_vgg_coco_release() -> Recipe:
     """M2Det800 as configs/m2det800_vgg.py of qijiezhao/M2Det has it: no SFAM, batch 9, 160
     epochs.
     """
-    neck = replace(
-        RELEASED_NECK,
-        steps=(8, 16, 32, 62, 115, 160),
-        steps_side=800,
-    )
     return replace(
         RELEASED320,
         name="m2det800_vgg",
         size=800,
-        features=NeckOnBackbone(neck, VGG16),
         head=head(4, confidence=0.1),
         schedule=released_schedule(9),
     )
@@ -338,16 +349,12 @@ def m2det800_vgg_coco_release() -> Recipe:
 def m2det320_resnet101_coco_release() -> Recipe:
     """M2Det320 as configs/m2det320_resnet101.py of qijiezhao/M2Det has it: no SFAM, batch 12, 160
     epochs.
-
-    Its ResNet has stride 1 in conv4 and stride 2 in conv5, which is not dilated. (PyTorch's has
-    these strides in the 3×3 convolutions, Caffe's weights are for strides in the 1×1 ones before.)
     """
-    backbone = replace(RESNET101, build=partial(resnet101, halving="35"))
     neck = replace(RELEASED_NECK, maps=RESNET_NECK.maps)
     return replace(
         RELEASED320,
         name="m2det320_resnet101",
-        features=NeckOnBackbone(neck, backbone),
+        features=NeckOnBackbone(neck, RESNET, own=(RESNET,)),
         schedule=released_schedule(12),
-        weights=RESNET101.weights,
+        weights=RESNET.weights,
     )

@@ -54,6 +54,11 @@ REFUSED = {
         [MAP, MAP],
         "max_size: must be larger than its min_size",
     ),
+    "max_size times min_size": (
+        'type: "PriorBox" prior_box_param { min_size: 41000.5 max_size: 53000 }',
+        [MAP, MAP],
+        "max_size: times its min_size must be below 2147483648, as Caffe multiplies them as ints",
+    ),
     "max_sizes": (
         'type: "PriorBox" prior_box_param { min_size: [1, 2] max_size: 3 }',
         [MAP, MAP],
