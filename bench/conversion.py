@@ -22,6 +22,8 @@ from ssd_common.command import run_command
 from ssd_common.files import write_atomic
 from ssd_common.machine import cores
 
+COPY_COST = 1.5  # most time of one process that copies, in units of the bare loop's
+NO_SLOWER = 0.95  # least rate of several workers, in units of one's; the rest is noise
 COPIES_PER_SECOND = 5000  # the target for 2 workers on 2 cores; the fork's own tool makes about 324
 DECODER_SHARE = 0.8  # of the rate of as many processes that only decode, resize and encode
 RESIZED_SETS = 3  # records of the resized list, in numbers of distinct images
@@ -107,11 +109,13 @@ def _measured_workers() -> list[int]:
 def _copied(figures: Figures, sets: Sets) -> None:
     loop = _bare_loop(sets, bytes)
     figures.tell("copied: a bare loop, one process", loop)
+    target = loop / COPY_COST
+    alone = 0.0
     for workers in _measured_workers():
-        target = None
-        if workers > 1:
-            target = COPIES_PER_SECOND * workers / 2
+        if alone:
+            target = max(COPIES_PER_SECOND * workers / 2, NO_SLOWER * alone)
         rate = _data_prep(sets, workers)
+        alone = alone or rate
         figures.tell(f"copied: data_prep voc --workers {workers}", rate, target=target, of=loop)
 
 

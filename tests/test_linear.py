@@ -23,6 +23,7 @@ from caffe_ir.rules.detection import aspect_ratios
 from data_prep.checks.dataset_checks import MOST_COMPARED, DatasetChecks
 from data_prep.checks.item_checks import Rules, examine
 from data_prep.sources.source import Annotation, Item, Object, Unreadable
+from data_prep.sources.voc import Folder
 from data_prep.sources.voc_xml import parse_xml, read_annotation
 from netrun.engine.graph import build_graph
 from ssd_common import suggest
@@ -69,7 +70,9 @@ def ratios(count: int) -> Callable[[], object]:
 def misspelt(count: int) -> Callable[[], object]:
     """Classes of one object each: none is frequent beside the others."""
     names = [f"c{i}" for i in range(count)]
-    checks = DatasetChecks(Rules({name: i + 1 for i, name in enumerate(names)}, "map"))
+    checks = DatasetChecks(
+        Folder(Path()), Rules({name: i + 1 for i, name in enumerate(names)}, "map")
+    )
     checks.add("all", Item("image", "file"), b"", dict.fromkeys(names, 1))
     return lambda: checks.classes(given=False)
 
@@ -122,7 +125,7 @@ def test_too_many_classes_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> N
     rare = {f"rare {i}": 1 for i in range(10)}
     often = {f"often {i}": 50 for i in range(10)}
     labels = {name: i + 1 for i, name in enumerate([*rare, *often])}
-    checks = DatasetChecks(Rules(labels, "map"))
+    checks = DatasetChecks(Folder(Path()), Rules(labels, "map"))
     checks.add("all", Item("image", "file"), b"", {**rare, **often})
     found = [str(fault) for fault in checks.classes(given=False)]
     words = "20 are too many classes to compare all names of rare and frequent ones"

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import cv2
 from tqdm import tqdm
 
+from data_prep.build import known
 from data_prep.build.class_map import class_map
+from data_prep.build.known import Entry
 from data_prep.build.part import class_counts
 from data_prep.build.workers import Workers
 from data_prep.checks.boxes import Fix
@@ -141,16 +143,17 @@ def _check_parts(
     """
     owners = [(part, item) for part, items in parts.items() for item in items]
     items = [item for _, item in owners]
-    classes = class_map(source, items, labelmap)
-    labels_from = str(classes.file or source.root)
-    labels = classes.labels(source)
-    rules = Rules(labels, labels_from, fix, source.whole_pixels, confine=confine)
-    dataset_checks = DatasetChecks(rules)
     objects: Counter[str] = Counter()
     coming = iter(owners)
     progress = tqdm(total=len(items), desc="checked", unit=" images", disable=None, leave=False)
     with progress, Workers() as workers:
-        for batch in workers.map(_check_items, _Job(source, rules, decode), items):
+        classes = class_map(source, items, labelmap, workers)
+        labels_from = str(classes.file or source.root)
+        labels = classes.labels(source)
+        rules = Rules(labels, labels_from, fix, source.whole_pixels, confine=confine)
+        dataset_checks = DatasetChecks(source, rules)
+        entries = known.entries(items, classes.known)
+        for batch in workers.map(_check_items, _Job(source, rules, decode), entries):
             for checked, (part, item) in zip(batch, coming, strict=False):
                 report.add(checked.faults)
                 report.add(dataset_checks.add(part, item, checked.key, checked.classes))
@@ -161,14 +164,17 @@ def _check_parts(
     return objects
 
 
-def _check_items(job: _Job, _: int, items: list[Item]) -> list[_CheckedItem]:
+def _check_items(job: _Job, _: int, entries: list[Entry]) -> list[_CheckedItem]:
     """Check items, in a worker process."""
     load: Load = read_image
     if job.decode:
         load = _read_and_decode
     found = []
-    for item in items:
-        inspected = inspect(job.source, item, job.rules, load)
+    for item, packed in entries:
+        annotation = None
+        if packed:
+            annotation = known.unpack(packed)[0]
+        inspected = inspect(job.source, item, job.rules, load, annotation)
         classes: Counter[str] = Counter()
         if inspected.annotation:
             classes.update(o.name for o in inspected.annotation.objects)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import label_map as label_maps
 from caffe_ir import text
+from data_prep.build import known
 from data_prep.build.workers import Workers
 from data_prep.sources import label_map
 from data_prep.sources.source import Item, Source
@@ -18,10 +20,12 @@ class ClassMap(NamedTuple):
     """A label map.
 
     file: the one that the user chose; None for a map made of the classes found.
+    known: the packed annotations of the items that were read for it, in their order.
     """
 
     file: Path | None
     content: pb.LabelMap
+    known: Sequence[bytes] = ()
 
     def text(self) -> str:
         """Return its text for a file beside LMDBs; a chosen file is copied word for word."""
@@ -60,22 +64,34 @@ def class_map(
     if source.classes:
         return ClassMap(None, label_map.make(source.classes))
     found: set[str] = set()
-    for batch in (workers or Workers(1)).map(_classes_of, source, items):
-        found.update(*batch)
-    return ClassMap(None, label_map.make(sorted(found)))
+    packed: list[bytes] = []
+    room = known.MOST_BYTES
+    for batch in (workers or Workers(1)).map(_read_all, source, items):
+        for names, annotation in batch:
+            found.update(names)
+            room -= len(annotation)
+            if room >= 0:
+                packed.append(annotation)
+    return ClassMap(None, label_map.make(sorted(found)), packed)
 
 
-def _classes_of(source: Source, _: int, items: list[Item]) -> list[set[str]]:
-    """List the classes in the annotation of every item, in a worker process.
+def _read_all(source: Source, _: int, items: list[Item]) -> list[tuple[set[str], bytes]]:
+    """Read the annotations of items, in a worker process."""
+    return [_read(source, item) for item in items]
 
-    An annotation that cannot be read has none; the checks of its item report it later.
+
+def _read(source: Source, item: Item) -> tuple[set[str], bytes]:
+    """Return the classes of an item, and its packed annotation.
+
+    An annotation that cannot be read has none; the checks of its item report it later. One that
+    the item itself carries needs no packing.
     """
-    found: list[set[str]] = []
-    for item in items:
-        try:
-            annotation = source.read(item)
-        except (CaffeError, OSError):
-            found.append(set())
-        else:
-            found.append({o.name for o in annotation.objects})
-    return found
+    before = known.annotation_stamp(source, item)
+    try:
+        annotation = source.read(item)
+    except (CaffeError, OSError):
+        return set(), b""
+    names = {o.name for o in annotation.objects}
+    if item.content is not None:
+        return names, b""
+    return names, known.pack(annotation, before)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import Any, NamedTuple
 
+from data_prep.build import known
+from data_prep.build.known import Entry
 from data_prep.build.record import annotated_datum, labelled_datum
 from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Inspected, Rules, inspect
-from data_prep.sources.source import Item, Object, Source
+from data_prep.sources.source import Annotation, Item, Object, Source
 
 
 class Job(NamedTuple):
@@ -61,17 +62,23 @@ class Outcome(NamedTuple):
 Converted = tuple[bytes, bytes, list[Any]]
 
 
-def convert(job: Job, first: int, items: list[Item]) -> list[Converted]:
+def convert(job: Job, first: int, entries: list[Entry]) -> list[Converted]:
     """Turn items into records.
 
     first: number of the first item in its LMDB.
     """
-    return [_convert(job, number, item) for number, item in enumerate(items, first)]
+    return [_convert(job, number, *entry) for number, entry in enumerate(entries, first)]
 
 
-def _convert(job: Job, number: int, item: Item) -> Converted:
-    before = stamps(job.source, item)
-    found = inspect(job.source, item, job.rules)
+def _convert(job: Job, number: int, item: Item, packed: bytes) -> Converted:
+    before = known.image_stamp(job.source, item)
+    annotation: Annotation | None = None
+    if packed:
+        annotation, stamp = known.unpack(packed)
+    else:
+        stamp = known.annotation_stamp(job.source, item)
+    before += stamp
+    found = inspect(job.source, item, job.rules, known=annotation)
     objects: list[Object] = []
     if found.annotation:
         objects = found.annotation.objects
@@ -106,11 +113,4 @@ def _record(job: Job, item: Item, found: Inspected) -> bytes:
 
 def stamps(source: Source, item: Item) -> list[int]:
     """Return sizes and change times of an item's image and annotation, where they are files."""
-    found = []
-    for path in (os.path.join(source.root, item.image), source.file(item)):
-        try:
-            status = os.stat(path)
-        except OSError:
-            continue
-        found += [status.st_size, status.st_mtime_ns]
-    return found
+    return known.image_stamp(source, item) + known.annotation_stamp(source, item)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -17,9 +17,11 @@ from caffe_ir import dataset_file
 from caffe_ir import label_map as label_maps
 from caffe_ir.dataset_file import DatasetFile
 from caffe_ir.rules import shape_text
+from data_prep.build import known
 from data_prep.build.claimed import claimed
 from data_prep.build.class_map import ClassMap, class_map
 from data_prep.build.convert import Converted, Job, Outcome, convert, stamps
+from data_prep.build.known import Entry
 from data_prep.build.output import ONE_LMDB, Output
 from data_prep.build.part import Part
 from data_prep.build.resumable_folder import (
@@ -170,14 +172,18 @@ def _build_claimed(
             classes = class_map(source, items, settings.labelmap, workers)
             files[labelmap_file] = classes.text()
         rules = _rules(source, classes, labelmap_file, settings)
-        dataset_checks = DatasetChecks(rules)
+        dataset_checks = DatasetChecks(source, rules)
         folders: list[ResumableFolder] = []
         for part in parts:
             folder = _folder(source, part, rules, settings)
             folders.append(stack.enter_context(folder))
+        packed: Iterator[bytes] = iter(())
+        if classes:
+            packed = iter(classes.known)
         for part, folder in zip(parts, folders, strict=True):
+            entries = known.entries(part.items, packed)
             filling = _Filling(part, folder, dataset_checks, report, output.check_size)
-            filling.run(workers, Job(source, rules))
+            filling.run(workers, Job(source, rules), entries)
         if not report.failed:
             given = bool(classes and classes.file)
             report.add(dataset_checks.classes(given=given))
@@ -281,14 +287,14 @@ class _Filling(NamedTuple):
     report: Report
     check_size: bool
 
-    def run(self, workers: Workers, job: Job) -> None:
+    def run(self, workers: Workers, job: Job, entries: list[Entry]) -> None:
         """Convert the items of the part, except those that an earlier process has converted."""
         items = self.part.items
         done = self._done(job)
         for item, outcome in zip(items, done, strict=False):
             self._add(item, outcome)
         coming = islice(items, len(done), None)
-        batches = workers.map(convert, job, items, len(done), weigh=_record_size)
+        batches = workers.map(convert, job, entries, len(done), weigh=_record_size)
         progress = tqdm(
             total=len(items),
             initial=len(done),

@@ -20,6 +20,7 @@ from contextlib import suppress
 from multiprocessing.context import BaseContext
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
+from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -29,7 +30,9 @@ from ssd_common import machine
 from ssd_common.errors import CaffeError
 
 T = TypeVar("T")
-FEW = 400  # up to this many items, processes are not worth starting
+# Work that this process does itself: processes take a third of that to start, and more to send
+# images to each other.
+SHORT = 3.0  # seconds
 # Most workers that are threads. A sixth of the work on a resized image is Python's own, which only
 # one thread does at a time.
 THREADS = 4
@@ -109,17 +112,13 @@ class Workers:
         weigh: returns the bytes of a result, which decide how large the next batches are.
         Yields the results of each batch.
         """
-        if self._pool is None and self._workers > 1 and len(items) - start > FEW:
-            self._pool = self._new_pool()
-        ahead = 1  # batches under way or waiting
-        if self._pool:
-            ahead = 2 * self._workers
         packed = pickle.dumps(job)
         waiting: deque[Any] = deque()
         size = FIRST_ITEMS
         while start < len(items) or waiting:
+            begun = perf_counter()
             try:
-                while start < len(items) and len(waiting) < ahead:
+                while start < len(items) and len(waiting) < self._ahead:
                     batch = items[start : start + size]
                     waiting.append(self._submit(function, packed, start, batch))
                     start += size
@@ -136,16 +135,32 @@ class Workers:
                     f"{self._scheduler}: the Dask cluster gave up (do its workers have data_prep?):"
                     f" {reason}"
                 ) from None
+            if self._pool is None:
+                each = (perf_counter() - begun) / len(results)
+                self._start_pool(each * (len(items) - start))
             yield results
             mean = sum(map(weigh, results)) / len(results)
             fitting = self._most_bytes / max(mean, 1)
             size = int(min(max(fitting, 1), self._most_items))
 
-    def _new_pool(self) -> Any:
-        """Start threads or processes."""
+    @property
+    def _ahead(self) -> int:
+        """How many batches may be under way or waiting."""
+        if self._pool:
+            return 2 * self._workers
+        return 1
+
+    def _start_pool(self, rest: float) -> None:
+        """Start threads or processes if they shorten the rest of the work.
+
+        rest: seconds that it would take this process.
+        """
+        if self._workers == 1 or not rest:
+            return
         if self._resizes and self._workers <= THREADS:
-            return ThreadPoolExecutor(self._workers)
-        return _processes(self._workers)
+            self._pool = ThreadPoolExecutor(self._workers)
+        elif rest > SHORT:
+            self._pool = _processes(self._workers)
 
     def _submit(
         self,

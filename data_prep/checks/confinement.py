@@ -23,8 +23,14 @@ def refuse_own_files(source: Source) -> None:
             raise CaffeError(f"{file}: is outside {source.root}; {reason}")
 
 
-def elsewhere(source: Source, file: str) -> Fault | None:
-    """Return the note on an image whose path leads outside its folder; a link may."""
+def elsewhere(source: Source, image: str) -> Fault | None:
+    """Return the note on an image whose path leads outside its folder; a link may.
+
+    image: its path as an item has it.
+    """
+    if ".." not in image and not os.path.isabs(image):
+        return None
+    file = os.path.join(source.root, image)
     if _is_below(source.root, file, os.path.abspath):
         return None
     return Fault("elsewhere", file, f"is outside {source.root}")

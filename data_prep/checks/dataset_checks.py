@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from bisect import bisect_left
 from collections import Counter
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from data_prep.checks.class_names import alike, backgrounds
 from data_prep.checks.faults import Fault
-from data_prep.checks.item_checks import Rules
+from data_prep.checks.item_checks import Rules, inspect
 from data_prep.sources import image_lists
 from data_prep.sources.source import UNLABELLED, Item, Source
 from ssd_common.files import as_file_name
@@ -31,12 +32,13 @@ class DatasetChecks:
     Call add for every item, in the order of the parts, and then classes.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, source: Source, rules: Rules) -> None:
+        self._source = source
         self._rules = rules
         self._objects: Counter[str] = Counter()  # their number by class
         self._first: dict[str, Item] = {}  # the first with an object of a class
-        # The part and path of each image by the key of its content.
-        self._seen: dict[bytes, tuple[str, str]] = {}
+        # The part and the item of each image by the key of its content.
+        self._seen: dict[bytes, tuple[str, Item]] = {}
 
     def add(self, part: str, item: Item, key: bytes, classes: Mapping[str, int]) -> list[Fault]:
         """Take in an item, and find what is wrong with it beside the earlier ones.
@@ -45,14 +47,15 @@ class DatasetChecks:
         key: of the image's content, b"" where it cannot be read.
         classes: number of its objects by class.
         """
-        self._objects.update(classes)
-        for name in classes:
+        for name, count in classes.items():
+            self._objects[name] += count
             self._first.setdefault(name, item)
         if not key:
             return []
-        before, image = self._seen.setdefault(key, (part, item.image))
-        if image is item.image and before == part:
+        before, first = self._first_of(part, item, key)
+        if first is item and before == part:
             return []
+        image = first.image
         kind = "repeated"
         message = "is there twice"
         if image != item.image:
@@ -63,6 +66,27 @@ class DatasetChecks:
             if image != item.image:
                 message = f"is the same image as {image} in {before}"
         return [Fault(kind, item.place or "", f"{item.image} {message}")]
+
+    def _first_of(self, part: str, item: Item, key: bytes) -> tuple[str, Item]:
+        """Return the part and the item that an image occurred in first; its own where it is new.
+
+        Different images may have the same checksum, so those of one are compared.
+        """
+        found = self._seen.setdefault(key, (part, item))
+        first = found[1]
+        if first is item or first.image == item.image:
+            return found
+        content = self._content(item)
+        if content == self._content(first):
+            return found
+        return self._seen.setdefault(hashlib.sha256(content).digest(), (part, item))
+
+    def _content(self, item: Item) -> bytes:
+        """Return the content of an item's image, as a record has it; b"" where it is gone."""
+        image = inspect(self._source, item, self._rules).image
+        if not image:
+            return b""
+        return image.data
 
     def classes(self, *, given: bool) -> list[Fault]:
         """Find what is wrong with the classes, after all annotations could be read.

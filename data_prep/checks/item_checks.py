@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
@@ -51,7 +51,7 @@ class Inspected(NamedTuple):
 
     image, annotation: None where there is an error.
     faults: everything that is wrong.
-    key: fingerprint of the image file's content, b"" where it cannot be read.
+    key: checksum of the image's content, b"" where it cannot be read.
     """
 
     image: EncodedImage | None
@@ -63,11 +63,18 @@ class Inspected(NamedTuple):
 Load = Callable[[str, Encoding, tuple[int, int]], EncodedImage]
 
 
-def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -> Inspected:
+def inspect(
+    source: Source,
+    item: Item,
+    rules: Rules,
+    load: Load = read_image,
+    known: Annotation | None = None,
+) -> Inspected:
     """Read an item's image and annotation, and find everything that is wrong with them.
 
     rules: what they are checked against, and how boxes at fault are fixed.
     load: reads the image.
+    known: the annotation, where it was read before.
     Raises OSError where the machine is at fault, not the data set.
     """
     file = os.path.join(source.root, item.image)
@@ -84,7 +91,7 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
     if rules.classification:
         read = _read_label
     annotation_file = source.file(item)
-    annotation = _attempt(
+    annotation = known or _attempt(
         lambda: read(item),
         "annotation",
         annotation_file,
@@ -100,8 +107,8 @@ def inspect(source: Source, item: Item, rules: Rules, load: Load = read_image) -
     if image:
         image_faults += [Fault(kind, file, message) for kind, message in image.remarks]
         size = (image.width, image.height)
-        key = fingerprint(image.data)
-    noted = elsewhere(source, file)
+        key = checksum(image.data)
+    noted = elsewhere(source, item.image)
     if noted:
         image_faults.append(noted)
     faults = image_faults + annotation_faults
@@ -277,6 +284,6 @@ def _near_class(name: str, known: Sequence[str]) -> str:
     return suggest(name, [other for other in known if other != name])
 
 
-def fingerprint(data: bytes) -> bytes:
-    """Return 16 bytes that tell the content of an image file from every other's."""
-    return hashlib.sha256(data).digest()[:16]
+def checksum(data: bytes) -> bytes:
+    """Return a few bytes that hardly any two images have in common, but some different ones may."""
+    return zlib.crc32(data).to_bytes(4, "big") + len(data).to_bytes(8, "big")

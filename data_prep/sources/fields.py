@@ -35,6 +35,8 @@ def number(text: str) -> float:
 
     Raises ValueError for text that is no number, and for a number that no image has.
     """
+    if text.isdecimal() and len(text) < 10:  # nearly every number of VOC's; twice as fast
+        return int(text)
     value = float(text)
     # NaN is not less, either.
     if not abs(value) < LARGEST or "_" in text:

@@ -99,8 +99,9 @@ def _plain_object(element: ElementTree.Element, line: int) -> Object | None:
         return None
     if box is None or not name or not name.isprintable():
         return None
+    sides = [box.findtext(corner, "") for corner in CORNERS]
     try:
-        xmin, ymin, xmax, ymax = (fields.number(box.findtext(corner, "")) for corner in CORNERS)
+        xmin, ymin, xmax, ymax = map(fields.number, sides)
     except ValueError:
         return None
     difficult = element.findtext("difficult", "").strip() == "1"

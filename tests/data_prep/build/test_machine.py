@@ -123,7 +123,7 @@ def test_a_source_file_that_vanishes(
 def test_a_worker_that_is_killed(
     many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "FEW", 0)
+    monkeypatch.setattr(workers, "SHORT", 0)
     monkeypatch.setattr(dataset, "convert", _end)
     assert (
         run_command(

@@ -26,7 +26,7 @@ def test_any_number_of_workers_writes_the_same_bytes(
     many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[object, ...]
 ) -> None:
     alone = run(many, tmp_path / "one", "--workers", 1, *flags)
-    monkeypatch.setattr(workers, "FEW", 0)
+    monkeypatch.setattr(workers, "SHORT", 0)
     # A forkserver's workers do not see this process's COMMIT_RECORDS, nor need they:
     # only the parent commits.
     assert run(many, tmp_path / "three", "--workers", 3, *flags) == alone
@@ -37,7 +37,7 @@ def test_any_number_of_workers_writes_the_same_bytes(
 def test_a_few_that_resize_are_threads(
     many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "FEW", 0)
+    monkeypatch.setattr(workers, "SHORT", 0)
     started: list[int] = []
     monkeypatch.setattr(
         workers,
