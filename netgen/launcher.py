@@ -85,9 +85,12 @@ def _conditions(run: Run, python_layers: bool) -> set[str]:
         found.add("python_layers")
     if not run.weights:
         return found
+    source, missing = "file", "optional_weights"
+    if run.start_snapshots:
+        source = "run"
     if run.recipe.needs_weights:
-        return found | {"weights", "needed_weights"}
-    return found | {"weights", "optional_weights"}
+        missing = "needed_weights"
+    return found | {"weights", source, missing}
 
 
 def _values(run: Run) -> dict[str, str]:
@@ -100,6 +103,7 @@ def _values(run: Run) -> dict[str, str]:
         "folder": quote(folder),
         "prefix": quote(run.snapshot_prefix),
         "weights": quote(run.weights),
+        "start": quote(run.start_snapshots),
         "source": _source(run),
         "solver": quote(f"{folder}/solver.prototxt"),
         "gpus": _gpus(run.devices),

@@ -65,6 +65,7 @@ class Recipe:
     suffix: end of the zoo id, "_release" for the authors' released files.
     weights: the file that training starts from; "" to train from scratch.
     starts_from: the detector whose trained weights training starts from, in place of `weights`.
+    weights_from: zoo id of a detector whose own run gives weights like `weights`; "" for none.
     needs_weights: some layers never learn, so training without weights makes no sense.
     pixels: how an image's values are normalised.
     augmentation: how training images are augmented.
@@ -82,6 +83,7 @@ class Recipe:
     suffix: str = ""
     weights: str = ""
     starts_from: Recipe | None = None
+    weights_from: str = ""
     needs_weights: bool = False
     pixels: Pixels = VGG_PIXELS
     augmentation: Augmentation = Augmentation()  # noqa: RUF009 (frozen)

@@ -25,6 +25,8 @@ class Run:
     output_prefix: beginning of the names of detection files; "" for the data set's own.
     gpus: numbers of the GPUs to train on; [] for the CPU, None for the schedule's.
     batch_per_gpu: images per GPU and pass; None to let `schedules.plan` choose.
+    start_folder: folder of the run whose newest weights training starts from; "" for the recipe's
+        own start.
     folder: where the files lie; "" for prototxt/<zoo id> and runs/<zoo id>.
     target: the Caffe build that nets are written for, "ssd" (stock layers) or "fssd" (has Interp).
     """
@@ -35,6 +37,7 @@ class Run:
     output_prefix: str = ""
     gpus: Sequence[int] | None = None
     batch_per_gpu: int | None = None
+    start_folder: str = ""
     folder: str = ""
     target: str = "ssd"
 
@@ -69,12 +72,35 @@ class Run:
     def weights(self) -> str:
         """The file that training starts from; "" to train from scratch.
 
-        Where a recipe starts from another detector, this is that detector trained on this data set.
+        Where a recipe starts from another detector, this is what that one, trained on this data
+        set at this size, ends with; the newest of its snapshots will do.
         """
-        start = self.recipe.starts_from
-        if start is None:
-            return self.recipe.weights
-        return replace(Run.of(start), dataset=self.dataset).final_weights
+        start = self.start
+        if start is not None:
+            return start.final_weights
+        if self.start_folder:
+            return f"{self.start_snapshots}/*_iter_*.caffemodel"
+        return self.recipe.weights
+
+    @property
+    def start(self) -> Run | None:
+        """The run of the detector that this one starts from; None where it starts from a file."""
+        recipe = self.recipe.starts_from
+        if recipe is None:
+            return None
+        if recipe.image_size != self.image_size:
+            recipe = recipe.resized(self.recipe.size)
+        return replace(Run.of(recipe), dataset=self.dataset, folder=self.start_folder)
+
+    @property
+    def start_snapshots(self) -> str:
+        """Folder of the snapshots of which training starts from the newest; "" for a file."""
+        folder = self.start_folder
+        if self.start is not None:
+            folder = self.start.run_folder
+        if not folder:
+            return ""
+        return f"{folder}/snapshots"
 
     def on(self, dataset: Dataset) -> Run:
         """Return the same run on another data set, which changes no more than the data do.

@@ -23,17 +23,43 @@ draw_shapes() {
 # status RUN KEY: print one value of a run, or an empty line (netrun status --help lists the keys).
 status() { netrun status "$1" --print "$2"; }
 
-# start_from_trial_of WEIGHTS: if another detector's run makes these weights, try that detector
-# first, and set WEIGHTS to the weights that it learned.
-start_from_trial_of() {
-  local parent=${1#runs/}
-  [[ $1 == runs/* && ! -f $1 ]] || return 0
-  parent=${parent%%/*}
-  echo "$parent comes first: this detector starts from its weights"
-  scripts/run.sh "$parent"
-  WEIGHTS=$(status "${RUNS:-runs}/${parent}_shapes" weights)
-  export WEIGHTS
-  heading "back to the detector that starts from $WEIGHTS"
+# run_of ID: print the folder of a detector's run on the data that are trained on.
+# RUNS, DATASET as in `make help`; $drawn: "_shapes" where images are drawn in place of missing data.
+run_of() {
+  local folder
+  if [[ -n ${DATASET:-} ]]; then
+    folder=$(realpath "$DATASET")
+    [[ -d $folder ]] || folder=$(dirname "$folder")
+    echo "${RUNS:-runs}/${1%_voc0712}_$(basename "$folder")"
+  else
+    echo "${RUNS:-runs}/$1${drawn:-}"
+  fi
+}
+
+# has_weights RUN: whether a run has left weights.
+has_weights() { [[ -d $1 && -n $(status "$1" weights 2>/dev/null) ]]; }
+
+# start_after PARENT WEIGHTS: set $start to the run of the detector PARENT, if this detector starts
+# from that one's newest weights; "" if it starts from the file WEIGHTS.
+# On drawn images the parent is tried first; on data it has to be trained before.
+start_after() {
+  local parent=$1 weights=$2
+  start=""
+  [[ -n $parent && -z ${WEIGHTS:-} ]] || return 0
+  [[ $weights == runs/* || ! -f $weights ]] || return 0
+  start=$(run_of "$parent")
+  if has_weights "$start"; then
+    echo "starts from $(status "$start" weights)"
+  elif [[ $weights != runs/* ]]; then # published weights, which the launcher asks for
+    start=""
+  elif [[ -n ${drawn:-} ]]; then
+    echo "$parent comes first: this detector starts from its weights"
+    scripts/run.sh "$parent"
+    heading "back to the detector that starts from $(status "$start" weights)"
+  else
+    echo "no weights in $start: this detector starts from those of $parent" >&2
+    echo "make $parent first, with the same DATA, DATASET and RUNS; or name WEIGHTS=FILE" >&2
+  fi
 }
 
 # prepare_run ID RUN OPTION...: write and check the nets of a run.

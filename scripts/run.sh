@@ -16,7 +16,7 @@ data=${DATA:-data}
 gpus=${GPUS:-}
 iters=${ITERS:-}
 batch=${BATCH:-}
-run=${RUNS:-runs}/$id
+drawn=""
 options=(--target "${TARGET:-ssd}" --gpus "${gpus:-cpu}" --data "$data")
 note=""
 
@@ -31,7 +31,6 @@ next=${id%_voc0712} # the id in the commands that the report suggests
 if [[ -n ${DATASET:-} ]]; then
   netgen build "$id" --dataset "$DATASET" --print sources
   what=$DATASET
-  run=${RUNS:-runs}/${next}_$(basename "$(dirname "$(realpath "$DATASET")")")
   options+=(--dataset "$DATASET")
 elif [[ $id == *_shapes ]]; then
   what="$data/shapes, drawn images"
@@ -45,8 +44,7 @@ else
   echo "not found: ${sources[*]}"
   echo "so the embedded default: drawn images of coloured shapes"
   draw_shapes "$data/shapes_trial" 100 16
-  run=${run}_shapes
-  start_from_trial_of "$(netgen build "$id" --print weights)"
+  drawn=_shapes
   what="$data/shapes_trial, a few drawn images, because the data set of $id is not there"
   mapfile -t trial < <(netgen build "$id" --print trial)
   : "${batch:=${trial[0]}}" "${iters:=${trial[1]}}"
@@ -55,6 +53,9 @@ else
   note+=" \`make demo\` shows one that has learned."
   options+=(--dataset "$data/shapes_trial/dataset.json")
 fi
+run=$(run_of "$id")
+start_after "$(netgen build "$id" --print starts_from)" "$(netgen build "$id" --print weights)"
+[[ -z $start ]] || options+=(--start "$start")
 [[ -z $iters ]] || options+=(--iters "$iters")
 [[ -z $batch ]] || options+=(--batch "$batch")
 if [[ -z $gpus ]] && nvidia-smi -L >/dev/null 2>&1; then

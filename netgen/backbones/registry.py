@@ -142,6 +142,7 @@ def on_backbone(run: Run, name: str) -> Run:
         name=f"{recipe.name}_{name}",
         weights=weights,
         starts_from=None,
+        weights_from="",
         needs_weights=False,
         pixels=backbone.pixels,
     )

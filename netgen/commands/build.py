@@ -35,6 +35,7 @@ def add_flags(parser: Parser) -> None:
     flags.add_target(parser, "Caffe build: ssd, or fssd, which has Interp")
     _add_data_flags(parser)
     _add_batch_flags(parser)
+    _add_start_flag(parser)
     add("--out", metavar="DIR", help=_OUT)
     add("--check", action="store_true", help=_CHECK)
     add("--quiet", action="store_true", help="do not list what was written")
@@ -120,6 +121,15 @@ def _add_batch_flags(parser: Parser) -> None:
         type=positive,
         metavar="N",
         help="a run of N iterations, the schedule in proportion",
+    )
+
+
+def _add_start_flag(parser: Parser) -> None:
+    parser.add_argument(
+        "--start",
+        metavar="RUN",
+        help="folder of the run whose newest weights training starts from"
+        " (default: the papers' own start, in runs/ or models/)",
     )
 
 
@@ -225,6 +235,7 @@ def _options(args: argparse.Namespace) -> Options:
         "difficult": difficult,
         "ap_version": args.ap_version,
         "result_format": args.result_format,
+        "start": args.start,
     }
 
 

@@ -50,6 +50,7 @@ def net_changed(run: Run) -> bool:
     Snapshots of another net do not fit the detector as it is now.
     """
     from caffe_ir.text import read_net  # noqa: PLC0415
+    from caffe_ir.upgrade import upgrade_net  # noqa: PLC0415
     from ssd_common.errors import CaffeError  # noqa: PLC0415
 
     file = Path(run.net_folder) / "train.prototxt"
@@ -60,6 +61,7 @@ def net_changed(run: Run) -> bool:
     except CaffeError:
         return True
     after = run.build("train")
+    upgrade_net(after)  # as the one that was read
     for net in (before, after):
         for layer in net.layer:
             layer.data_param.ClearField("batch_size")
@@ -69,6 +71,18 @@ def net_changed(run: Run) -> bool:
 def _sources(run: Run) -> list[str]:
     data = run.dataset
     return [data.path(data.train_lmdb), data.path(data.test_lmdb)]
+
+
+def _weights(run: Run) -> list[str]:
+    from netgen.starts import found_weights  # noqa: PLC0415
+
+    return [found_weights(run)]
+
+
+def _starts_from(run: Run) -> list[str]:
+    from netgen.starts import start_id  # noqa: PLC0415
+
+    return [start_id(run)]
 
 
 def _trial(run: Run) -> list[int]:
@@ -85,7 +99,8 @@ KEYS = {
     "id": Answer("full zoo id", lambda run: [run.id]),
     "sources": Answer("LMDBs that the nets read, to train and to test", _sources),
     "test_lmdb": Answer("the second of them", lambda run: _sources(run)[1:]),
-    "weights": Answer("file that training starts from", lambda run: [run.weights]),
+    "weights": Answer("file that training starts from", _weights),
+    "starts_from": Answer("zoo id whose run makes them, or an empty line", _starts_from),
     "max_iter": Answer("iterations", lambda run: [run.schedule.max_iter]),
     "batch": Answer("images per iteration", lambda run: [run.plan.effective]),
     "trial": Answer("batch and iterations of a trial on a CPU, two lines", _trial),

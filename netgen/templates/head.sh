@@ -5,7 +5,12 @@
 set -euo pipefail
 cd @@root
 prefix=@@prefix
-weights=${WEIGHTS:-@@weights}  #: weights
+weights=${WEIGHTS:-@@weights}  #: file
+# The newest weights of the run before this one, however many iterations it had.  #: run
+newest=$(find @@start -maxdepth 1 -name '[!.]*.caffemodel*' 2>/dev/null |  #: run
+  sed -n 's/.*_iter_\([0-9]\{1,\}\)\.caffemodel\(\.h5\)\{0,1\}$/\1 &/p' |  #: run
+  sort -n | tail -n 1 | cut -d ' ' -f 2-) || true  #: run
+weights=${WEIGHTS:-${newest:-@@weights}}  #: run
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then

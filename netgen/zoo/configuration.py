@@ -39,6 +39,7 @@ class Options(Changes, total=False):
 
     gpus: Sequence[int] | None
     batch_per_gpu: int | None
+    start: str | None
 
 
 def configure(
@@ -56,6 +57,7 @@ def configure(
     difficult: bool | None = None,
     ap_version: str | None = None,
     result_format: str | None = None,
+    start: str | None = None,
     out: str = "",
     target: str = "ssd",
 ) -> Run:
@@ -75,6 +77,7 @@ def configure(
     difficult: train on objects that are marked difficult (COCO: crowds), too.
     ap_version: another average precision, "11point", "MaxIntegral" or "Integral".
     result_format: other result files, "VOC", "COCO" or "ILSVRC".
+    start: folder of the run whose newest weights training starts from, in place of the detector's.
     out: folder for the files; "" for prototxt/<zoo id> and runs/<zoo id>.
     target: the Caffe build, "ssd" (stock layers) or "fssd" (has Interp).
 
@@ -99,7 +102,14 @@ def configure(
         run = replace(run, schedule=run.schedule.with_batch(batch))
     if iterations is not None:
         run = replace(run, schedule=run.schedule.shortened(iterations))
-    return replace(run, folder=out, gpus=gpus, batch_per_gpu=batch_per_gpu, target=target)
+    return replace(
+        run,
+        start_folder=start or "",
+        folder=out,
+        gpus=gpus,
+        batch_per_gpu=batch_per_gpu,
+        target=target,
+    )
 
 
 def build(

@@ -152,6 +152,7 @@ def fssd300_voc0712_release() -> Recipe:
         ),
         schedule=replace(SHORT, base_lr=5e-4, gpus=(4, 5)),
         weights=SSD300_VOC,
+        weights_from="ssd300_voc0712",
     )
 
 
@@ -228,6 +229,7 @@ def fssd300_coco_plus() -> Recipe:
         head=MultiBox(lr_mult=2),
         schedule=FSSD_COCO.shortened(120_000),
         weights=SSD300_COCO,
+        weights_from="ssd300_coco",
     )
 
 
@@ -308,6 +310,7 @@ def plus(row: PlusRow) -> Recipe:
         head=MultiBox(lr_mult=2),
         schedule=VOC_300.shortened(60_000),
         weights=SSD300_VOC,
+        weights_from="ssd300_voc0712",
     )
 
 

@@ -5,7 +5,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"/../..
 prefix=runs/dssd321_voc0712/snapshots/dssd321_voc0712
-weights=${WEIGHTS:-runs/ssd321_resnet101_voc0712/snapshots/ssd321_resnet101_voc0712_iter_70000.caffemodel}
+# The newest weights of the run before this one, however many iterations it had.
+newest=$(find runs/ssd321_resnet101_voc0712/snapshots -maxdepth 1 -name '[!.]*.caffemodel*' 2>/dev/null |
+  sed -n 's/.*_iter_\([0-9]\{1,\}\)\.caffemodel\(\.h5\)\{0,1\}$/\1 &/p' |
+  sort -n | tail -n 1 | cut -d ' ' -f 2-) || true
+weights=${WEIGHTS:-${newest:-runs/ssd321_resnet101_voc0712/snapshots/ssd321_resnet101_voc0712_iter_70000.caffemodel}}
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then

@@ -5,7 +5,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"/../..
 prefix=runs/dssd321_voc0712_release/snapshots/dssd321_voc0712_release
-weights=${WEIGHTS:-runs/ssd321_resnet101_voc0712_release/snapshots/ssd321_resnet101_voc0712_release_iter_80000.caffemodel}
+# The newest weights of the run before this one, however many iterations it had.
+newest=$(find runs/ssd321_resnet101_voc0712_release/snapshots -maxdepth 1 -name '[!.]*.caffemodel*' 2>/dev/null |
+  sed -n 's/.*_iter_\([0-9]\{1,\}\)\.caffemodel\(\.h5\)\{0,1\}$/\1 &/p' |
+  sort -n | tail -n 1 | cut -d ' ' -f 2-) || true
+weights=${WEIGHTS:-${newest:-runs/ssd321_resnet101_voc0712_release/snapshots/ssd321_resnet101_voc0712_release_iter_80000.caffemodel}}
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then

@@ -5,7 +5,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"/../..
 prefix=runs/dssd513_coco/snapshots/dssd513_coco
-weights=${WEIGHTS:-runs/ssd513_resnet101_coco/snapshots/ssd513_resnet101_coco_iter_240000.caffemodel}
+# The newest weights of the run before this one, however many iterations it had.
+newest=$(find runs/ssd513_resnet101_coco/snapshots -maxdepth 1 -name '[!.]*.caffemodel*' 2>/dev/null |
+  sed -n 's/.*_iter_\([0-9]\{1,\}\)\.caffemodel\(\.h5\)\{0,1\}$/\1 &/p' |
+  sort -n | tail -n 1 | cut -d ' ' -f 2-) || true
+weights=${WEIGHTS:-${newest:-runs/ssd513_resnet101_coco/snapshots/ssd513_resnet101_coco_iter_240000.caffemodel}}
 
 engine=netrun
 if [[ -n ${CAFFE_ROOT:-} ]]; then

@@ -215,6 +215,11 @@ def test_stages_on_another_data_set() -> None:
     assert weights == "models/VGG_ILSVRC_16_layers_fc_reduced.caffemodel"
 
 
+def test_another_size_starts_from_the_same_size() -> None:
+    weights = netgen.configure("dssd321", size=400).weights
+    assert weights.startswith("runs/ssd400_resnet101_voc0712/snapshots/ssd400_resnet101_voc0712_")
+
+
 @pytest.mark.parametrize(
     ("zoo_id", "stops"),
     [("dssd321", True), ("dssd321_voc0712_ft", False), ("ssd321_resnet101", False)],
