@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from netgen.blocks.convolution import ZERO, Axes, conv_norm_relu, relu_behind, window
+from netgen.blocks.convolution import XAVIER, ZERO, Axes, conv_norm_relu, relu_behind, window
 from netgen.blocks.normalisation import FIXED_STATISTICS, ONE, BatchNormScale
 from netgen.graph import Blob, Net
 
@@ -29,10 +29,19 @@ class Learning:
         their weight decay.
     global_statistics: BatchNorm normalises with its loaded statistics in training, too, and Scale
         is frozen.
+    xavier: convolutions start as Glorot's do, as SSD's own, and not from `GAUSSIAN`.
     """
 
     lr_mult: float = 1
     global_statistics: bool = False
+    xavier: bool = False
+
+    @property
+    def weight_filler(self) -> dict[str, Any]:
+        """What fills the convolutions' weights."""
+        if self.xavier:
+            return XAVIER
+        return GAUSSIAN
 
     def normalisation(self, names: tuple[str, str] = BEHIND) -> BatchNormScale:
         """Return BatchNorm and Scale that learn this way.
@@ -90,7 +99,7 @@ def conv_norm(
         normalise=normalise or learning.normalisation(),
         activate=relu_behind if relu else None,
         param={"lr_mult": learning.lr_mult, "decay_mult": decay_mult},
-        weight_filler=GAUSSIAN,
+        weight_filler=learning.weight_filler,
         **window(kernel_size, pad, stride),
         **fields,
     )

@@ -220,3 +220,29 @@ def test_any_size(size: int | tuple[int, int], want: list[tuple[int, int]]) -> N
     for zoo_id in ("dsod300_voc0712", "dsod300_voc0712_plain", "ssd300_voc0712_dense"):
         found = walk_net(netgen.build(zoo_id, "deploy", size=size), "deploy")
         assert [prior.bottoms[0][2:] for prior in prior_layers(found)] == want
+
+
+def boxes(net: pb.NetParameter) -> list[pb.PriorBoxParameter]:
+    return [layer.prior_box_param for layer in net.layer if layer.type == "PriorBox"]
+
+
+def test_ssd300_on_resnet101_from_scratch() -> None:
+    """Table 4's SSD300S is SSD300*: not the boxes and augmentation of SSD's first version."""
+    zoo_id = "ssd300_resnet101_voc0712_scratch"
+    found = walk_net(netgen.build(zoo_id, "deploy"), "deploy")
+    assert found.priors == 8732
+    net, ssd = (netgen.build(name, "train") for name in (zoo_id, "ssd300_voc0712"))
+    assert net.layer[0] == ssd.layer[0], "data and augmentation"
+    assert net.layer[0].transform_param.expand_param.max_expand_ratio == 4
+    assert net.layer[0].transform_param.HasField("distort_param")
+    priors, ssd_priors = boxes(net), boxes(ssd)
+    assert priors == ssd_priors
+    assert not any(param.clip for param in priors)
+    fillers = Counter(
+        layer.convolution_param.weight_filler.type
+        for layer in net.layer
+        if layer.type == "Convolution"
+    )
+    assert set(fillers) == {"xavier"}
+    assert netgen.configure(zoo_id).weights == ""
+    assert netgen.configure(zoo_id).schedule == netgen.configure("ssd300_voc0712").schedule
