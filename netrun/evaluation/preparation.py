@@ -149,7 +149,7 @@ class Preparation:
             self._source += ", --scale"
             param.scale = scale
         self._param = param
-        self._transformer = Transformer(param, [], pb.TEST, read_mean(param.mean_file))
+        self._transformer = Transformer(param, [], pb.TEST, self._read_mean(param.mean_file))
         self._check_mean(shape)
         if beside.transform is None and mean is None:
             log.warning(f"{model}: no test or train net beside it says how pictures are prepared")
@@ -175,6 +175,13 @@ class Preparation:
         param.resize_param.CopyFrom(resize)
         return param
 
+    def _read_mean(self, file: str) -> np.ndarray | None:
+        try:
+            return read_mean(file)
+        except CaffeError as error:
+            remedy = f"(from {self._source}); --mean-value B,G,R takes its place"
+            raise CaffeError(f"{self._model}: {error} {remedy}") from None
+
     def _check_mean(self, shape: Sequence[int]) -> None:
         try:
             self(np.zeros((1, 1, 3), np.uint8), np.empty(shape[1:], np.float32))
@@ -191,6 +198,9 @@ class Preparation:
         if resize.height and (height, width) != (resize.height, resize.width):
             other = f"shows the net whole images, and {self._source} crops them"
             raise CaffeError(f"{self._model}: detect {other}")
+        if height and not resize.height:
+            cut = f"cuts {width} x {height} pixels out of its pictures"
+            log.warning(f"{self._source} {cut}; detect resizes the whole picture")
 
     @property
     def words(self) -> str:

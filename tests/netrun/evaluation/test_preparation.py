@@ -143,6 +143,21 @@ def test_other_framings_are_refused() -> None:
         fed()
 
 
+def test_a_cut_without_a_size_is_said(lines: list[str]) -> None:
+    write("test.prototxt", "transform_param { crop_size: 4 scale: 0.5 }")
+    assert_all(fed(), 100)
+    assert lines[0] == (
+        "test.prototxt cuts 4 x 4 pixels out of its pictures; detect resizes the whole picture"
+    )
+
+
+def test_a_mean_file_that_is_missing_can_be_replaced() -> None:
+    write("test.prototxt", 'transform_param { mean_file: "nowhere" }')
+    with pytest.raises(CaffeError, match=r"nowhere: No such .* --mean-value B,G,R takes its place"):
+        fed()
+    assert_all(fed(mean=[100]), 100)
+
+
 def test_a_one_channel_input_gets_grey() -> None:
     """0.114 x 10 + 0.587 x 20 + 0.299 x 30 = 21.85, so 22."""
     image = np.empty((5, 7, 3), np.uint8)

@@ -129,6 +129,16 @@ def test_ilsvrc_file(tmp_path):
     ).read_text() == "a 1 0.85 10 20 50 120\na 1 0.1 50 100 90 180\na 2 0.6 50 100 90 180\n"
 
 
+@pytest.mark.parametrize(
+    ("output_format", "file"), [("VOC", "det_cat.txt"), ("ILSVRC", "det_.txt")]
+)
+def test_an_images_name_keeps_its_bytes(tmp_path, output_format, file):
+    param = saving(tmp_path, output_format)
+    (tmp_path / "sizes.txt").write_bytes(b"caf\xe9 200 100\nb 50 50\n")
+    run(param, TWO_IMAGES)
+    assert (tmp_path / "out" / file).read_bytes().startswith(b"caf\xe9 ")
+
+
 def test_coco_file_has_numbers_where_names_are_numbers(tmp_path):
     run(saving(tmp_path, "COCO", names="7 200 100\nx8 50 50\n"), [TWO_IMAGES[0], TWO_IMAGES[0]])
     records = json.loads((tmp_path / "out/det_.json").read_text())
