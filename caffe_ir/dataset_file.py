@@ -31,6 +31,7 @@ class DatasetFile:
     train_images: how many images train_lmdb holds.
     test_images: how many images test_lmdb holds.
     force_color: whether some images lack the three channels that the others have.
+    annotations: COCO's annotation file of the test images; "" where there is none.
     num_classes: how many classes, background included; not in the file but counted in the label map
         (caffe_ir.label_map.count_classes); 0 until counted.
     """
@@ -43,6 +44,7 @@ class DatasetFile:
     train_images: int
     test_images: int
     force_color: bool = False
+    annotations: str = ""
     num_classes: int = 0
 
 
@@ -65,7 +67,11 @@ def read(path: PathLike) -> DatasetFile:
     for name in _REQUIRED:
         _check_field(file, values, name)
     required = {name: values[name] for name in _REQUIRED}
-    about = DatasetFile(**required, force_color=values.get("force_color") is True)
+    about = DatasetFile(
+        **required,
+        force_color=values.get("force_color") is True,
+        annotations=_optional_path(file, values, "annotations"),
+    )
     if about.test_images < 1 or about.train_images < 1:
         message = "train_images and test_images count at least one image each"
         raise ParseError(str(file), message)
@@ -74,10 +80,12 @@ def read(path: PathLike) -> DatasetFile:
 
 
 def dumps(about: DatasetFile) -> str:
-    """Return the text of a dataset.json, which names force_color only where it is set."""
+    """Return the text of a dataset.json, with force_color and annotations only where set."""
     values: dict[str, Any] = {name: getattr(about, name) for name in _REQUIRED}
     if about.force_color:
         values["force_color"] = True
+    if about.annotations:
+        values["annotations"] = about.annotations
     return json.dumps(values, indent=2) + "\n"
 
 
@@ -87,6 +95,14 @@ def _object(file: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ParseError(str(file), "a data set is a JSON object")
     return values
+
+
+def _optional_path(file: Path, values: dict[str, Any], name: str) -> str:
+    """Return the path in a field, "" where it is missing. Raises ParseError for what is no path."""
+    value = values.get(name, "")
+    if not isinstance(value, str) or not _is_text(value):
+        raise ParseError(str(file), f"field '{name}' should be a path, not {value!r}")
+    return value
 
 
 def _check_field(file: Path, values: dict[str, Any], name: str) -> None:

@@ -76,6 +76,11 @@ def opened(path: Path) -> Path:
     return path
 
 
+def is_unpacked(path: Path) -> bool:
+    """Return whether a path lies in an archive that this process has unpacked."""
+    return any(path.is_relative_to(folder) for folder in _own)
+
+
 def unpacked(path: Path) -> Path:
     """Return the folder of the data set in an archive, which lasts as long as this process.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from caffe_ir import dataset_file
 from caffe_ir import label_map as label_maps
 from caffe_ir.dataset_file import DatasetFile
 from caffe_ir.rules import shape_text
+from data_prep.archives.unpacked import is_unpacked
 from data_prep.build import known
 from data_prep.build.claimed import claimed
 from data_prep.build.class_map import ClassMap, class_map
@@ -37,6 +39,7 @@ from data_prep.checks.dataset_checks import DatasetChecks
 from data_prep.checks.faults import Fault
 from data_prep.checks.item_checks import Rules
 from data_prep.checks.report import Report
+from data_prep.sources.coco import Coco
 from data_prep.sources.source import Item, Source, list_line
 from ssd_common.durable import sync_folder
 from ssd_common.errors import CaffeError
@@ -114,12 +117,27 @@ def build_dataset(
             train_images=len(train),
             test_images=len(test),
             force_color=any(part.mixed for part in parts),
+            annotations=_truth(source, parts[1].items, description.parent),
         )
         write_atomic(description, dataset_file.dumps(dataset))
 
     labelmap_file = out / label_maps.FILE_NAME
     build_parts(source, parts, labelmap_file, settings, marker=description, describe=describe)
     return parts
+
+
+def _truth(source: Source, items: Sequence[Item], folder: Path) -> str:
+    """Return the path from a folder to COCO's annotation file of all items, or "".
+
+    It serves COCO's metrics, so the classes have to be the file's own. A file that was unpacked
+    from an archive is gone when the command ends.
+    """
+    if not isinstance(source, Coco):
+        return ""
+    files = {source.file(item) for item in items}
+    if len(files) != 1 or is_unpacked(source.root):
+        return ""
+    return os.path.relpath(os.path.realpath(files.pop()), os.path.realpath(folder))
 
 
 def build_parts(

@@ -53,6 +53,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="COCO's twelve metrics too (a net that writes result files: netrun coco)",
     )
     add(
+        "--annotations",
+        metavar="FILE",
+        help="COCO's truth, such as instances_minival2014.json: --coco with small, medium and large"
+        " as COCO has them, by outlines (default: the one in the data's dataset.json, else boxes)",
+    )
+    add(
         "--labelmap",
         metavar="FILE",
         help="names of the classes (default: the one that the net names)",
@@ -93,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
             iterations=args.iterations,
             ap_version=args.ap_version,
             coco=args.coco,
+            annotations=args.annotations,
             labelmap=args.labelmap,
             **state,
             device=device,
@@ -108,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
         _print_table(found, args.ap_version, result.names)
     if result.coco:
         print(result.coco.summary)
+        print(f"small, medium and large by the areas {result.coco.areas}")
     return int(not result.saved)
 
 

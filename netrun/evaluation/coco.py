@@ -16,14 +16,19 @@ from caffe_ir.lmdb_reader import LmdbReader
 from caffe_ir.records import parse
 from netrun.data.datum import decode_image
 from netrun.engine.engine import Engine
+from netrun.evaluation import coco_truth
 from netrun.evaluation.coco_files import read_results, read_truth
+from netrun.evaluation.coco_truth import Truth
 from netrun.layers.annotated_data import AnnotatedData
 from netrun.layers.registry import Layer
+from netrun.runtime import log
 from ssd_common.errors import CaffeError
 from ssd_common.files import PathLike
 
 # In the order of COCOeval.summarize().
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+# What an LMDB's objects have; figures by size differ from COCO's own.
+BOX_AREAS = "of boxes; COCO takes the outlines' (--annotations FILE)"
 
 
 class CocoMetrics:
@@ -34,6 +39,8 @@ class CocoMetrics:
     truth: images, annotations and categories, as in COCO's annotation files.
     detections: image_id, category_id, bbox [x, y, width, height] in pixels, and score, as in COCO's
         result files.
+
+    areas: whose areas make objects small, medium or large, in words.
 
     figures: values by the names in NAMES; -1 where no such object exists.
     summary: COCO's own twelve lines.
@@ -46,7 +53,9 @@ class CocoMetrics:
         self,
         truth: dict[str, Any],
         detections: Iterable[dict[str, Any]],
+        areas: str = "of the truth's outlines",
     ) -> None:
+        self.areas = areas
         found = [_as_annotation(entry, i) for i, entry in enumerate(detections, 1)]
         self.images = len(truth["images"])
         self.empty_images = self.images - len({entry["image_id"] for entry in found})
@@ -116,16 +125,20 @@ class Collector:
 
     Boxes are in pixels of the photographs; the LMDB has their sizes. Difficult objects count as
     COCO's crowds, which a detector may find or miss. An object's area is its box's; COCO takes its
-    outline's, so COCO's own metrics by size differ a little.
+    outline's, which COCO's annotation file has: with it, the truth is that of the file.
 
     net: an engine in phase TEST.
     names: the classes' names by label.
+    annotations: COCO's annotation file; None for the one that the dataset.json beside the LMDB
+        names, if any.
 
     Raises CaffeError for a net that lacks AnnotatedData or DetectionEvaluate, or that pads or
-    crops its images.
+    crops its images, and ParseError for annotations of another kind.
     """
 
-    def __init__(self, net: Engine, names: dict[int, str]) -> None:
+    def __init__(
+        self, net: Engine, names: dict[int, str], annotations: PathLike | None = None
+    ) -> None:
         layers = {layer.type: layer for layer in net.layer_list}
         self.source = _warped_source(net.name, layers)
         self.net = net
@@ -142,6 +155,28 @@ class Collector:
         self.sizes: dict[int, tuple[int, int] | None] = {}
         self.truth: list[dict[str, Any]] = []
         self.detections: list[dict[str, Any]] = []
+        self.file = self._truth_file(annotations)
+        self.taken: set[int] = set()
+
+    def _truth_file(self, annotations: PathLike | None) -> Truth | None:
+        """Return the truth of an annotation file, if it has all images and classes.
+
+        Raises CaffeError where given annotations do not have them.
+        """
+        path = annotations or coco_truth.named_beside(self.source.param.data_param.source)
+        if path is None:
+            return None
+        try:
+            file = Truth(path)
+            file.categories(self.names, self.classes)
+            for key in self.reader.keys:
+                file.image(key)
+        except CaffeError as error:
+            if annotations is not None:
+                raise
+            log.warning(f"objects have the areas of their boxes: {error}")
+            return None
+        return file
 
     def take(self, number: int) -> None:
         """Add a batch that the net has just run.
@@ -151,6 +186,7 @@ class Collector:
         labels = self._values(self.labels_blob)
         found = self._values(self.detections_blob)
         first = number * self.batch
+        self.taken.update(range(first, first + self.batch))
         for item, label, _, *corners, difficult in labels.reshape(-1, 8).tolist():
             if item >= 0:
                 self._add_object(int(first + item), int(label), corners, int(difficult))
@@ -219,14 +255,36 @@ class Collector:
 
     def metrics(self) -> CocoMetrics:
         """The metrics of all added batches."""
+        if self.file:
+            metrics = self._by_file(self.file)
+        else:
+            metrics = self._by_boxes()
         self.reader.close()
+        return metrics
+
+    def _by_file(self, file: Truth) -> CocoMetrics:
+        """The metrics with the truth of the annotation file, for the images that were added."""
+        counted = (image for image in sorted(self.taken) if self._size(image) is not None)
+        images = {image: file.image(self.reader.keys[image]) for image in counted}
+        categories = file.categories(self.names, self.classes)
+        found = []
+        for entry in self.detections:
+            category = categories.get(entry["category_id"])
+            if category is not None:
+                image = images[entry["image_id"]]
+                found.append({**entry, "image_id": image, "category_id": category})
+        truth = file.of(set(images.values()), set(categories.values()))
+        return CocoMetrics(truth, found, f"of outlines, from {file.path}")
+
+    def _by_boxes(self) -> CocoMetrics:
+        """The metrics with the truth of the LMDB."""
         seen = {entry["image_id"] for entry in (*self.truth, *self.detections)}
         truth = {
             "images": [{"id": image} for image in sorted(seen)],
             "annotations": self.truth,
             "categories": [self._category(label) for label in self.classes],
         }
-        return CocoMetrics(truth, self.detections)
+        return CocoMetrics(truth, self.detections, BOX_AREAS)
 
     def _category(self, label: int) -> dict[str, Any]:
         return {"id": label, "name": self.names.get(label, str(label))}

@@ -76,6 +76,7 @@ def test(
     iterations: int | None = None,
     ap_version: str = "11point",
     coco: bool = False,
+    annotations: PathLike | None = None,
     labelmap: PathLike | None = None,
     level: int = 0,
     stages: Iterable[str] = (),
@@ -89,6 +90,8 @@ def test(
     iterations: how many batches (default: all images of its LMDB once, else 50 as in Caffe).
     ap_version: 11point, MaxIntegral or Integral.
     coco: whether to compute COCO's twelve metrics too.
+    annotations: COCO's annotation file of the test images, whose areas make objects small, medium
+        or large (default: the one that the dataset.json beside the LMDB names, else boxes' areas).
     labelmap: names of the classes (default: the one that the net names).
     level, stages: select layers by include and exclude rules.
     device: as PyTorch names it (default: the CPU).
@@ -110,8 +113,8 @@ def test(
     try:
         _prepare(net, model, weights, soft_nms=options.soft_nms)
         collector = None
-        if coco:
-            collector = _collector(net, names)
+        if coco or annotations is not None:
+            collector = _collector(net, names, annotations)
         iterations = iterations or _one_pass(net) or ITERATIONS
         _warn(filter_net(text.read_net(model), pb.TEST, level, stages), iterations)
         result = _run(net, iterations, collector)
@@ -217,10 +220,10 @@ def _average_precision(
     return AveragePrecision(output, found.mean_ap, found.per_class, means)
 
 
-def _collector(net: Engine, names: dict[int, str]) -> Collector:
+def _collector(net: Engine, names: dict[int, str], annotations: PathLike | None) -> Collector:
     from netrun.evaluation.coco import Collector  # noqa: PLC0415 - pycocotools takes half a second
 
-    return Collector(net, names)
+    return Collector(net, names, annotations)
 
 
 def _one_pass(net: Engine) -> int | None:
