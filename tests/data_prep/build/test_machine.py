@@ -115,7 +115,8 @@ def test_a_source_file_that_vanishes(
         put(self, key, value)
 
     monkeypatch.setattr(lmdb_writer.LmdbWriter, "put", vanish)
-    argv = ("voc", many, "--out", tmp_path / "out/lmdb", "--overwrite", "--workers", 1)
+    flags = ("--labelmap", tmp_path / "out/labelmap.prototxt", "--overwrite", "--workers", 1)
+    argv = ("voc", many, "--out", tmp_path / "out/lmdb", *flags)
     assert refused(capsys, *argv) == f"{many}/JPEGImages/9.jpg: no such image"
     assert contents(tmp_path / "out") == before
 
