@@ -30,9 +30,9 @@ from ssd_common import machine
 from ssd_common.errors import CaffeError
 
 T = TypeVar("T")
-# Work that this process does itself: processes take a third of that to start, and more to send
-# images to each other.
-SHORT = 3.0  # seconds
+# Seconds that processes take: all to start, and each result to be sent and received.
+STARTING = 1.0
+SENDING = 1e-4
 # Most workers that are threads. A sixth of the work on a resized image is Python's own, which only
 # one thread does at a time.
 THREADS = 4
@@ -137,7 +137,7 @@ class Workers:
                 ) from None
             if self._pool is None:
                 each = (perf_counter() - begun) / len(results)
-                self._start_pool(each * (len(items) - start))
+                self._start_pool(each, len(items) - start)
             yield results
             mean = sum(map(weigh, results)) / len(results)
             fitting = self._most_bytes / max(mean, 1)
@@ -150,16 +150,18 @@ class Workers:
             return 2 * self._workers
         return 1
 
-    def _start_pool(self, rest: float) -> None:
+    def _start_pool(self, each: float, left: int) -> None:
         """Start threads or processes if they shorten the rest of the work.
 
-        rest: seconds that it would take this process.
+        each: seconds that an item takes this process.
+        left: number of items.
         """
-        if self._workers == 1 or not rest:
+        if self._workers == 1 or not left:
             return
+        saved = left * (each - each / self._workers - SENDING)
         if self._resizes and self._workers <= THREADS:
             self._pool = ThreadPoolExecutor(self._workers)
-        elif rest > SHORT:
+        elif saved > STARTING:
             self._pool = _processes(self._workers)
 
     def _submit(

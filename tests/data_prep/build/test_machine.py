@@ -124,7 +124,7 @@ def test_a_source_file_that_vanishes(
 def test_a_worker_that_is_killed(
     many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "SHORT", 0)
+    monkeypatch.setattr(workers, "STARTING", -1e9)
     monkeypatch.setattr(dataset, "convert", _end)
     assert (
         run_command(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data_prep import check
-from data_prep.build import known, workers
+from data_prep.build import known
 from data_prep.build.class_map import class_map
 from data_prep.build.convert import Job, convert, stamps
 from data_prep.checks.item_checks import Rules
@@ -36,7 +36,6 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_each_annotation_is_read_once(
     many: Path, tmp_path: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "SHORT", 1e9)
     built = run(many, tmp_path / "once", "--workers", 1)
     assert len(set(read)) == len(read) == COUNT
     read.clear()

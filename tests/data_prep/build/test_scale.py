@@ -26,7 +26,7 @@ def test_any_number_of_workers_writes_the_same_bytes(
     many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[object, ...]
 ) -> None:
     alone = run(many, tmp_path / "one", "--workers", 1, *flags)
-    monkeypatch.setattr(workers, "SHORT", 0)
+    monkeypatch.setattr(workers, "STARTING", -1e9)
     # A forkserver's workers do not see this process's COMMIT_RECORDS, nor need they:
     # only the parent commits.
     assert run(many, tmp_path / "three", "--workers", 3, *flags) == alone
@@ -37,7 +37,7 @@ def test_any_number_of_workers_writes_the_same_bytes(
 def test_a_few_that_resize_are_threads(
     many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "SHORT", 0)
+    monkeypatch.setattr(workers, "STARTING", -1e9)
     started: list[int] = []
     monkeypatch.setattr(
         workers,
@@ -51,6 +51,24 @@ def test_a_few_that_resize_are_threads(
     run(many, tmp_path / "copied", "--workers", 2)
     assert started == [workers.THREADS + 1, 2]
     assert cv2.getNumThreads() == before
+
+
+def test_processes_start_where_they_save_more_than_they_cost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "_processes", ThreadPoolExecutor)
+
+    def started(count: int, each: float, left: int, resizes: bool = False) -> bool:
+        with workers.Workers(count, resizes=resizes) as these:
+            these._start_pool(each, left)
+            return these._pool is not None
+
+    assert not started(2, each=1e-4, left=1_000_000), "sending takes longer than copying"
+    assert started(8, each=2e-4, left=1_000_000)
+    assert started(2, each=2e-3, left=2000)
+    assert not started(2, each=2e-3, left=1000), "the start takes longer"
+    assert not started(1, each=1, left=1000)
+    assert started(2, each=2e-3, left=10, resizes=True)
 
 
 def test_a_dask_cluster_writes_the_same_bytes(many: Path, tmp_path: Path) -> None:

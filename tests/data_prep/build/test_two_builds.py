@@ -33,7 +33,7 @@ def replace(self, target):
 Path.replace = replace
 sys.exit(entry())
 """
-WITH_PROCESSES = "from data_prep.build import workers; workers.SHORT = 0\n"
+WITH_PROCESSES = "from data_prep.build import workers; workers.STARTING = -1e9\n"
 
 
 def command(script: str, *argv: object) -> list[str]:
