@@ -12,6 +12,7 @@ from ssd_common.errors import CaffeError
 DEFAULT = 178_956_970
 # OpenCV reads this variable when it is loaded, worker processes inherit it.
 VARIABLE = "OPENCV_IO_MAX_IMAGE_PIXELS"
+LOG_VARIABLE = "OPENCV_LOG_LEVEL"
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # JPEG's markers of frames, SOF0 to SOF15: C4, C8 and CC mean something else.
@@ -31,9 +32,14 @@ def add_flag(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
 
 
 def apply(args: argparse.Namespace) -> None:
-    """Set the limit of a command that has `--max-pixels`, before it loads OpenCV."""
+    """Set the limit of a command that has `--max-pixels`, before it loads OpenCV.
+
+    OpenCV's own lines about images that it cannot decode are left out: the command reports them,
+    in one line each.
+    """
     if not hasattr(args, "max_pixels"):
         return
+    os.environ.setdefault(LOG_VARIABLE, "SILENT")
     if args.max_pixels:
         os.environ[VARIABLE] = str(args.max_pixels)
     else:

@@ -21,7 +21,7 @@ from netrun.data.pictures import pictures_in
 from netrun.data.records import ImageList
 from netrun.pycaffe.io import load_image
 from ssd_common.errors import CaffeError
-from ssd_common.image_limits import DEFAULT, VARIABLE, chunks_fit, declared_size
+from ssd_common.image_limits import DEFAULT, LOG_VARIABLE, VARIABLE, chunks_fit, declared_size
 from tests.support import ROOT
 
 IMAGE = np.arange(40 * 30 * 3, dtype=np.uint32).astype(np.uint8).reshape(40, 30, 3)
@@ -164,3 +164,23 @@ def test_max_pixels_of_a_command(tmp_path: Path, suffix: str, most: int, status:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stdout + done.stderr
     assert ("pixels are more than 1199 (--max-pixels allows more)" in done.stdout) == bool(status)
+
+
+@pytest.mark.parametrize(("limited", "quiet"), [("max_pixels=None", True), ("", False)])
+def test_opencvs_own_lines_are_left_out_by_commands_that_decode(limited: str, quiet: bool) -> None:
+    lines = (
+        "import argparse, numpy\n"
+        "from ssd_common import image_limits\n"
+        f"image_limits.apply(argparse.Namespace({limited}))\n"
+        "import cv2\n"
+        "cv2.imdecode(numpy.frombuffer(b'P5 99999999999 1 255 ', numpy.uint8), 1)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != LOG_VARIABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", lines],
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (not done.stderr) is quiet, done.stderr
