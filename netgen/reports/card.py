@@ -14,6 +14,7 @@ from netgen.recipe import Recipe
 from netgen.reports.summary import source_rows
 from netgen.reports.walks import centres_inside, image_shape, walk_net
 from netgen.run import Run
+from netgen.schedules import Schedule
 from netgen.zoo.configuration import build, configure
 from netgen.zoo.registry import committed_ids, entries, resolve
 from ssd_common.words import counted, memory_size
@@ -64,7 +65,6 @@ def facts(run: Run) -> list[tuple[str, str]]:
     """Return the facts of a detector and its nets, (name, value) rows under an empty heading."""
     schedule = run.schedule
     found = walk(run.id, "deploy")
-    optimiser = f"SGD, momentum {schedule.momentum:g}, weight decay {schedule.weight_decay:g}"
     return [
         ("", ""),
         ("data", _data(run.dataset)),
@@ -73,12 +73,20 @@ def facts(run: Run) -> list[tuple[str, str]]:
         *_schedule_rows(run.solvers()),
         ("batch", _batch(run)),
         *_hardware_rows(run.recipe),
-        ("optimiser", optimiser),
+        ("optimiser", _optimiser(schedule)),
         ("boxes", boxes(found)),
         *_count_rows(found),
         ("multiply-adds", f"{found.macs:,} for an image"),
         ("memory", _training_memory(run)),
     ]
+
+
+def _optimiser(schedule: Schedule) -> str:
+    """Return the solver's type and its constants; a type without momentum has 0."""
+    text = schedule.type
+    if schedule.momentum:
+        text += f", momentum {schedule.momentum:g}"
+    return f"{text}, weight decay {schedule.weight_decay:g}"
 
 
 def _data(data: Dataset) -> str:

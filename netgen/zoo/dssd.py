@@ -7,7 +7,8 @@ starts from the trained SSD, which is frozen, statistics included; stage 2 (`_ft
 and trains everything. Four P40; batches as in SSD, since the paper prints none of its own. Layers
 have the released names and shapes. DSSD513 has a 3×3 convolution of 512 channels of its own before
 each head, which the paper does not print, and 256 inner channels in every prediction module. In
-stage 1 the prediction modules and heads learn, too: only those of the smallest map are SSD's own.
+stage 1 the prediction modules and heads learn, too. All start anew, but for the prediction module
+of the smallest map, which is SSD's own; that map's heads are new as well.
 The released scripts (examples/ssd of chengyangfu/caffe, branch dssd) are for 321 on VOC 07+12, both
 stages, and 513 on COCO; their prior boxes' first centres are in pixels where PriorBox counts in
 steps, the paper's ids have them right. On a backbone of another kind (`--backbone vgg16`) nothing

@@ -4,8 +4,12 @@ VGG16.
 The plain ids train from VGG16 as §4.2 and §4.3 print it; the released scripts (examples/fssd of
 lzx1413/CAFFE_SSD) differ from that and from each other, and are the `_release` ids. The rows of
 Tables 1 and 2 start from a trained SSD where the paper does (§3.2, "FSSD+" in Figure 4): the fusion
-module and what follows it learns at twice the rate, for 60k iterations; the paper does not print
-their steps, which are those of 120k in proportion. Hardware: two GTX 1080Ti for FSSD300 on VOC; 512
+module and what follows it learns at twice the rate, for 60k iterations; the paper prints neither
+their steps, which are those of 120k in proportion, nor their base rate, here 1e-3 as from VGG16
+(the released script that starts from SSD has 5e-4). §3.2 says that FSSD starts from a trained SSD
+"by default", §4.2 from VGG16: the plain ids do what §4.2 says, `_plus` what §3.2 says. §3.1 and
+§4.2 put a 1×1 convolution of 256 channels before every fused map; conv7_2, which has 256 already,
+goes without one, as released. Hardware: two GTX 1080Ti for FSSD300 on VOC; 512
 and COCO are not said (the scripts have eight GPUs). 82.7 and 84.5 mAP on VOC2007 need a start from
 COCO: the 20 VOC classes' rows of the heads cut out of the 80-class model (§4.2).
 
@@ -95,8 +99,8 @@ def fssd512_voc0712() -> Recipe:
 
 @detector(committed=True)
 def fssd300_voc0712pp() -> Recipe:
-    """FSSD300 on VOC 07++12, §4.2 and Table 4: 82.0 mAP on VOC2012 test when started from COCO's 20
-    classes.
+    """FSSD300 on VOC 07++12 from VGG16. No mAP of that is printed: Table 4's 82.0 on VOC2012 test
+    is of a start from COCO's 20 classes (§4.2).
     """
     return replace(
         FSSD300,
@@ -106,8 +110,8 @@ def fssd300_voc0712pp() -> Recipe:
 
 @detector(committed=True)
 def fssd512_voc0712pp() -> Recipe:
-    """FSSD512 on VOC 07++12, §4.2 and Table 4: 84.2 mAP on VOC2012 test when started from COCO's 20
-    classes.
+    """FSSD512 on VOC 07++12 from VGG16. No mAP of that is printed: Table 4's 84.2 on VOC2012 test
+    is of a start from COCO's 20 classes (§4.2).
     """
     return replace(
         FSSD512,

@@ -223,7 +223,10 @@ def mobilenet_ssd300_coco_release() -> Recipe:
     0.9, then a cosine, here as thirteen solvers one after the other. Differences: prior boxes of
     the first map (see `mobilenet_ssd300_coco`); new weights are drawn from an uncut Gaussian;
     biases learn at twice the rate, as Caffe's do; crops are SSD's, in which an object counts by its
-    centre.
+    centre; each training image is resized by one of five interpolations, there by the bilinear one;
+    convolutions of stride 2 pad by 1 on all sides, where TensorFlow's "SAME" pads even sizes at the
+    end alone, so that grids are a pixel apart (weights trained there do not give the same values
+    here). Its minival is another split than the one here (see `ppn300_coco`).
     """
     body = dict.fromkeys(ALIKE, TENSORFLOW)
     heads = dict.fromkeys(ALIKE, TENSORFLOW_HEAD)

@@ -95,9 +95,21 @@ def ppn300_coco() -> Recipe:
     2,173,818 parameters (published 2.18M; 91 classes, COCO's label ids with gaps and the
     background), 1.173 GMACs, at two FLOPs each 2.35G as published: convolutions' multiplications
     and additions, biases, normalisation, activations and pooling left out. Focal loss with α 0.25
-    and γ 2, as the paper prints it, on SSD's augmentation. It prints no schedule: the solvers are
-    those of `ppn300_coco_release`, and so is what class scores start from (0.01, as in the paper's
-    [4]).
+    and γ 2, as the paper prints it. It prints no schedule: the solvers are those of
+    `ppn300_coco_release`, and so are the sizes of prior boxes and what class scores start from
+    (0.01, as in the paper's [4]).
+
+    The paper trains on "the API's standard implementation". This id does not: it has ReLU for
+    ReLU6, BatchNorm's defaults (averages decay by 0.999, ε 1e-5) and SSD's whole augmentation.
+    `ppn300_coco_release` has the API's. Table 1's pair is trained alike; `mobilenet_ssd300_coco`
+    has RMSProp, batch 24 and 120k iterations, so the two `_release` ids are the comparison.
+
+    The split is another one, too: trained on trainval35k, tested on the other 5,000 images of
+    val2014. The paper tests on the API's minival, about 8,060 images of val2014 (their ids are in
+    mscoco_minival_ids.txt of tensorflow/models), and trains on all others. At least 3,000 of its
+    images are in trainval35k, so its mAP is not to be measured with this training. For the paper's
+    split, list COCO_val2014_ and the id in twelve digits, a line an image, for `data_prep coco
+    --test-list`, and all other images of train2014 and val2014 for `--train-list`.
     """
     return PPN300
 
@@ -108,12 +120,16 @@ def ppn300_coco_release() -> Recipe:
     header).
 
     ReLU6, written as x − max(x − 6, 0) of stock layers; BatchNorm's average decays by 0.97; α 0.75
-    where the paper has 0.25; boxes count 1.5 times, over the four numbers of one. Flips and SSD's
-    crops alone; NMS 0.6, the 100 best of an image. Batch 512, 50k iterations: 2000 of warm-up from
-    0.1333 to 0.7, then a cosine to 0, here as thirteen solvers one after the other, nowhere off by
-    more than 0.43 % of 0.7. Differences: biases learn at twice the rate, as Caffe's do; batches are
-    normalised 64 images at a time, like the authors' eight replicas; crops are SSD's, in which an
-    object counts by its centre.
+    where the paper has 0.25; boxes count 1.5 times, over the four numbers of one. Of SSD's
+    augmentation flips and crops alone; NMS 0.6, the 100 best of an image. Batch 512, 50k
+    iterations: 2000 of warm-up from 0.1333 to 0.7, then a cosine to 0, here as thirteen solvers one
+    after the other, nowhere off by more than 0.43 % of 0.7. Differences: biases learn at twice the
+    rate, as Caffe's do; batches are normalised 64 images at a time, like the authors' eight
+    replicas; crops are SSD's, in which an object counts by its centre; each training image is
+    resized by one of five interpolations, there by the bilinear one; convolutions of stride 2 pad
+    by 1 on all sides, where TensorFlow's "SAME" pads even sizes at the end alone, so that grids are
+    a pixel apart (weights trained there do not give the same values here). The split is that of
+    `ppn300_coco`.
     """
     return replace(
         PPN300,

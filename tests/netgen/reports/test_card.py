@@ -73,3 +73,15 @@ def test_rates_in_words() -> None:
 def test_hardware_and_hours_are_on_the_card(zoo_id: str, row: str) -> None:
     found = re.findall(r"\| paper's hardware \| (.*) \|", card(zoo_id))
     assert found == [row] * bool(row)
+
+
+@pytest.mark.parametrize(
+    ("zoo_id", "row"),
+    [
+        ("ssd300_voc0712", "SGD, momentum 0.9, weight decay 0.0005"),
+        ("mobilenet_ssd300_coco", "RMSProp, weight decay 5e-05"),
+        ("mobilenet_ssd300_voc0712_release", "RMSProp, weight decay 5e-05"),
+    ],
+)
+def test_the_optimiser_is_the_solvers(zoo_id: str, row: str) -> None:
+    assert re.findall(r"\| optimiser \| (.*) \|", card(zoo_id)) == [row]
