@@ -94,7 +94,7 @@ def find_columns(path: Path, reader: Iterator[list[str]], class_name: str | None
     named = _named_columns(sample[0])
     if any(word.strip() == "region_shape_attributes" for word in sample[0]):
         raise ParseError(str(path), "VIA's CSV, which is another kind", 1)
-    if len(named) > 1 and not named.keys().isdisjoint(("image", "image_id")):
+    if _is_header(sample[0], named):
         found = _header(path, sample[0], named, class_name)
     else:
         found = _without_header(path, sample, class_name)
@@ -102,6 +102,13 @@ def find_columns(path: Path, reader: Iterator[list[str]], class_name: str | None
         fault = "it has a column of classes; --class is for tables without (--map renames classes)"
         raise ParseError(str(path), fault, 1)
     return found
+
+
+def _is_header(row: list[str], named: Mapping[str, int]) -> bool:
+    """Return whether the first row of a table is a header, perhaps one that lacks a column."""
+    if len(named) > 1 and not named.keys().isdisjoint(("image", "image_id")):
+        return True
+    return bool(named) and _is_whole(row) and not any(map(fields.is_number, row))
 
 
 def _without_header(path: Path, sample: list[list[str]], class_name: str | None) -> Columns:
@@ -164,7 +171,7 @@ def _header(
             found[thing] = found.pop(f"{thing}_id")
     _name_sides(found)
     form = _form(found)
-    for thing in (*form, "class"):
+    for thing in ("image", *form, "class"):
         if thing not in found and not (thing == "class" and class_name):
             raise ParseError(str(path), _no_column(thing, header, named), 1)
     return Columns(_with_image_size(found), form, header=True)

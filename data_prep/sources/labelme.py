@@ -64,12 +64,26 @@ class LabelMe:
         return self._below(self.root)
 
     def _below(self, folder: Path) -> list[Item]:
-        """Return the items of a folder and of those below. Raises CaffeError without any."""
+        """Return the items of a folder and of those below.
+
+        Raises CaffeError without any, and where two are of one image.
+        """
         found = [path for path in sorted(folder.rglob("[!.]*.json")) if recognises(path)]
         if not found:
             raise CaffeError(f"{folder}: no annotation (*.json) of LabelMe's there or below")
         finder = Finder(self.root, FOLDERS, self._images)
-        return [self._item(path, finder) for path in found]
+        items = [self._item(path, finder) for path in found]
+        self._check_images(items)
+        return items
+
+    def _check_images(self, items: Iterable[Item]) -> None:
+        """Raise CaffeError where two files name one image: each would lack the other's objects."""
+        known: dict[str, Item] = {}
+        for item in items:
+            first = known.setdefault(item.image, item)
+            if first is not item and (self.root / item.image).is_file():
+                fault = f"its imagePath leads to {item.image}, as that of {first.annotation} does"
+                raise CaffeError(f"{self.file(item)}: {fault}")
 
     def _item(self, path: Path, finder: Finder, place: str | None = None) -> Item:
         """Return the item of a JSON file."""

@@ -84,6 +84,12 @@ BAD_TABLES = {
         "FILE:1: a header such as filename,xmin,ymin,xmax,ymax,class is missing, and these 2 "
         "columns are not known without"
     ),
+    "patientId,x,y,width,height,Target\na,1,2,3,4,1\n": (
+        "FILE:1: no column 'image'; not known: patientId, Target"
+    ),
+    "Filename;Tag;Upper left X\n0.jpg;stop;1\n": (
+        "FILE:1: no column 'xmin'; not known: Tag, Upper left X"
+    ),
     "filename,xmin,ymin,xmax,ymax\n": (
         "FILE:1: no column 'class' (--class NAME gives all boxes one class)"
     ),

@@ -148,6 +148,23 @@ def test_image_path_behind_many_shapes(root: Path) -> None:
     assert read(open_source("labelme", root)) == {"2.jpg": [("cat", False, 1, 2, 9, 8)]}
 
 
+@pytest.mark.parametrize(
+    ("files", "paths"),
+    [
+        (("a.json", "b.json"), ("cam1/0.jpg", "cam2/0.jpg")),  # neither folder is there
+        (("1.json", "2.json"), ("1.jpg", "1.jpg")),  # copied, and not changed
+        (("old/1.json", "new/1.json"), ("1.jpg", "1.jpg")),
+    ],
+)
+def test_two_files_of_one_image(root: Path, files: tuple[str, str], paths: tuple[str, str]) -> None:
+    for file, path in zip(files, paths, strict=True):
+        write(root / file, RECTANGLE, imagePath=path)
+    message = said(open_source("labelme", root).items)
+    first, last = sorted(files)
+    assert message.startswith(f"{root / last}: its imagePath leads to ")
+    assert message.endswith(f", as that of {first} does")
+
+
 def test_lists(root: Path) -> None:
     write(root / "train/0.json", RECTANGLE)
     write(root / "images/1.json", RECTANGLE, imagePath="1.jpg")
