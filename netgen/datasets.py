@@ -229,12 +229,13 @@ def read(file: str) -> Dataset:
     folder = path.parent
     if path.is_dir():
         folder = path
-    about = dataset_file.read(path)
-    key = re.sub(r"\W", "_", about.name).strip("_").lower()
+    about = asdict(dataset_file.read(path))
+    about.pop("annotations")  # for evaluation; no net names it
+    key = re.sub(r"\W", "_", about["name"]).strip("_").lower()
     return Dataset(
         key=key or "own",
         root=folder.as_posix(),
         deploy_saves=False,
         own=True,
-        **asdict(about),
+        **about,
     )

@@ -196,6 +196,12 @@ def test_a_released_count_of_tests_is_of_the_released_data(own: Path) -> None:
     assert solver.test_iter[0] * test.layer[0].data_param.batch_size == images
 
 
+def test_own_with_annotations_for_evaluation(own: Path) -> None:
+    before = netgen.build("ssd300", "test", dataset=str(own))
+    own.write_text(json.dumps(OWN | {"annotations": "instances.json"}))
+    assert netgen.build("ssd300", "test", dataset=str(own)) == before
+
+
 def test_own_may_lie_in_several_places(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own.write_text(json.dumps(OWN | {"train_lmdb": "/big disk/train_lmdb"}))
     monkeypatch.chdir(own.parent)
