@@ -17,7 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from ssd_common.errors import CaffeError
-from ssd_common.files import PathLike
+from ssd_common.files import PathLike, read_text
 
 _MAGIC = 0xBEEFC0DE
 _VERSION = 1
@@ -118,11 +118,7 @@ def shards(source: PathLike) -> list[str]:
 
 def _listed(file: str) -> list[str]:
     """Read the non-empty lines of a list."""
-    try:
-        text = Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CaffeError(f"{file}: not a list of LMDBs, a path a line: {error}") from None
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in read_text(file).splitlines()]
     if not any(lines):
         raise CaffeError(f"{file}: an empty list of LMDBs")
     return [line for line in lines if line]

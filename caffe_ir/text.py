@@ -231,6 +231,7 @@ def _field_before(source: str, column: int) -> str:
 
 _LEXEMES = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[{}]""")
 _ESCAPE = re.compile(r"\\(.)")
+_ZERO_BYTE = re.compile(r"\\(?:0(?![0-7])|00(?![0-7])|000|[xX]0(?![0-9a-fA-F])|[xX]00|u0000|U0{8})")
 _KNOWN_ESCAPES = "abfnrtv\\?'\"01234567xXuU"
 
 
@@ -240,17 +241,19 @@ def _place(text: str, at: int) -> tuple[int, int]:
 
 
 def _check_escapes(text: str, path: str) -> None:
-    """Refuse a string with an escape that does not exist, as in "C:\\data".
+    """Refuse a string with an escape that does not exist, as in "C:\\data", or of a zero byte.
 
-    Caffe's parser refuses it too; Python's lets it pass.
+    Caffe's parser refuses the first too; Python's lets it pass. No path can have a zero byte.
     """
     for lexeme in _LEXEMES.finditer(text):
         if lexeme[0][0] not in "\"'":
             continue
         for escape in _ESCAPE.finditer(lexeme[0]):
-            if escape[1] in _KNOWN_ESCAPES:
-                continue
             message = f"strings have no escape '{escape[0]}'; write a backslash as '\\\\'"
+            if _ZERO_BYTE.match(lexeme[0], escape.start()):
+                message = "a string may not have a zero byte, as no path can"
+            elif escape[1] in _KNOWN_ESCAPES:
+                continue
             place = _place(text, lexeme.start() + escape.start())
             raise ParseError(path, message, *place)
 

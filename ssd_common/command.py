@@ -45,6 +45,7 @@ class Program:
     and it may have:
       NOTES         a text between its flags and its examples
       HEAVY         names of modules that take long to import: imported just before run
+      LEAST_MEMORY  how many bytes of address space they take, where not the program's least_memory
       split         (argv) returns the command's own words, and those for args.rest
     run also finds in args: command, its name; argv, its words as typed; program, this object;
     prog, how users call it. A UsageError of run gets the words "; see PROG --help".
@@ -151,7 +152,7 @@ class Program:
         image_limits.apply(args)
         modules = getattr(command, "HEAVY", ())
         if modules:
-            require_address_space(self.least_memory)
+            require_address_space(getattr(command, "LEAST_MEMORY", self.least_memory))
         with self.loading():
             for heavy in modules:
                 importlib.import_module(heavy)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ssd_common import machine
@@ -44,18 +45,46 @@ def is_utf8(name: PathLike) -> bool:
     return True
 
 
+@contextmanager
+def reading(path: PathLike, kind: str = "does not decode") -> Iterator[None]:
+    """Turn what the system throws at a file's name, or a parser at its content, into a ParseError.
+
+    kind: what the error says of a file that the parser refuses, before the parser's reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ParseError(str(path), error.strerror or str(error)) from None
+    except UnicodeError as error:
+        reason = getattr(error, "reason", str(error))
+        raise ParseError(str(path), f"not a text file ({reason})") from None
+    except RecursionError:
+        raise ParseError(str(path), f"{kind}: nested too deeply") from None
+    except (ValueError, OverflowError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ParseError(str(path), f"{kind}: {reason}") from None
+
+
 def read_bytes(path: PathLike) -> bytes:
     """Read a file's bytes.
 
     Raises ParseError for a file that cannot be read or is empty.
     """
-    try:
+    with reading(path):
         data = read_all(path)
-    except OSError as error:
-        raise ParseError(str(path), error.strerror or str(error)) from None
     if not data or data.isspace():
         raise ParseError(str(path), "is empty")
     return data
+
+
+def read_text(path: PathLike, errors: str = "strict") -> str:
+    """Read a file of text, in UTF-8.
+
+    errors: what becomes of other bytes, as in bytes.decode.
+    Raises ParseError for a file that cannot be read or is no text.
+    """
+    with reading(path):
+        return read_all(path).decode("utf-8", errors)
 
 
 def read_all(path: PathLike) -> bytes:
@@ -63,7 +92,7 @@ def read_all(path: PathLike) -> bytes:
 
     Raises OSError where it cannot be read, ParseError for a device, which may have no end.
     """
-    with open(path, "rb") as file:
+    with open(_nameable(path), "rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         endless = stat.S_ISCHR(mode) and not file.isatty()
         if endless or stat.S_ISBLK(mode):
@@ -76,7 +105,7 @@ def read_regular(path: PathLike) -> bytes:
 
     Raises OSError where it cannot be read, CaffeError for what is no regular file.
     """
-    with open(path, "rb", opener=_open_at_once) as file:
+    with open(_nameable(path), "rb", opener=_open_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise CaffeError(f"{path}: not a regular file")
         try:
@@ -89,6 +118,13 @@ def read_regular(path: PathLike) -> bytes:
 def _open_at_once(path: str, flags: int) -> int:
     """Open a file, without waiting for the other end of a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _nameable(path: PathLike) -> PathLike:
+    """Return a path, or raise FileNotFoundError for one with a zero byte, which no file has."""
+    if "\0" in os.fspath(path):
+        raise FileNotFoundError(errno.ENOENT, "no file has this name", str(path))
+    return path
 
 
 def write_atomic(path: PathLike, data: bytes | str) -> None:

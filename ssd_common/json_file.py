@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from ssd_common.errors import ParseError
-from ssd_common.files import PathLike, read_all
+from ssd_common.files import PathLike, read_all, reading
 
 _MOST_ID = 1 << 63  # NumPy compares smaller whole numbers exactly
 
@@ -19,20 +19,17 @@ def read_json(path: PathLike, kind: str = "is not JSON") -> Any:
     Raises ParseError where the file cannot be read, is not JSON, or is nested too deeply.
     """
     file = str(path)
-    try:
-        return json.loads(read_all(path))
-    except OSError as error:
-        raise ParseError(file, error.strerror or "cannot be read") from None
-    except json.JSONDecodeError as error:
-        reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
-        raise ParseError(file, f"{kind}: {reason}", error.lineno, error.colno) from None
-    except UnicodeDecodeError as error:
-        raise ParseError(file, f"not a text file ({error.reason})") from None
-    except RecursionError:
-        raise ParseError(file, f"{kind}: nested too deeply") from None
-    except ValueError:
-        # Python reads whole numbers of at most 4,300 digits.
-        raise ParseError(file, f"{kind}: a number has too many digits") from None
+    with reading(path, kind):
+        try:
+            return json.loads(read_all(path))
+        except json.JSONDecodeError as error:
+            reason = f"{error.msg[:1].lower()}{error.msg[1:]}"
+            raise ParseError(file, f"{kind}: {reason}", error.lineno, error.colno) from None
+        except UnicodeError:
+            raise
+        except ValueError:
+            # Python reads whole numbers of at most 4,300 digits.
+            raise ParseError(file, f"{kind}: a number has too many digits") from None
 
 
 def is_number(value: Any) -> bool:

@@ -14,6 +14,7 @@ from data_prep.build.workers import Workers
 from data_prep.sources import label_map
 from data_prep.sources.source import Item, Source
 from ssd_common.errors import CaffeError
+from ssd_common.files import read_bytes
 
 
 class ClassMap(NamedTuple):
@@ -27,11 +28,11 @@ class ClassMap(NamedTuple):
     content: pb.LabelMap
     known: Sequence[bytes] = ()
 
-    def text(self) -> str:
-        """Return its text for a file beside LMDBs; a chosen file is copied word for word."""
+    def text(self) -> bytes:
+        """Return its text for a file beside LMDBs; a chosen file is copied byte for byte."""
         if self.file:
-            return self.file.read_text(encoding="utf-8")
-        return text.dumps(self.content)
+            return read_bytes(self.file)
+        return text.dumps(self.content).encode()
 
     def labels(self, source: Source) -> dict[str, int]:
         """Return the label of every class.

@@ -184,7 +184,7 @@ def _build_claimed(
     resizes = output.encoding.resizes
     with Workers(output.workers, output.scheduler, resizes) as workers, ExitStack() as stack:
         classes = None
-        files: dict[Path, str] = {}
+        files: dict[Path, bytes] = {}
         if not output.classification:
             items = [item for part in parts for item in part.items]
             classes = class_map(source, items, settings.labelmap, workers)
@@ -212,10 +212,11 @@ def _build_claimed(
         _write_files(files, marker, settings.overwrite)
 
 
-def _lists(part: Part) -> dict[Path, str]:
+def _lists(part: Part) -> dict[Path, bytes]:
     """Return the content of the list and the name_size file of a part, by path."""
     lines = [f"{list_line(item)}\n" for item in part.items]
-    return {part.list_file: "".join(lines), part.name_size_file: "".join(part.sizes)}
+    texts = {part.list_file: lines, part.name_size_file: part.sizes}
+    return {path: "".join(text).encode() for path, text in texts.items()}
 
 
 def _rules(
@@ -250,7 +251,7 @@ def _folder(source: Source, part: Part, rules: Rules, settings: Settings) -> Res
     return ResumableFolder(part.lmdb, len(part.items), digest, settings.overwrite, shards)
 
 
-def _write_files(files: dict[Path, str], marker: Path | None, overwrite: bool) -> None:
+def _write_files(files: dict[Path, bytes], marker: Path | None, overwrite: bool) -> None:
     """Write files, after the marker is removed.
 
     files: their content by path.
@@ -267,10 +268,10 @@ def _write_files(files: dict[Path, str], marker: Path | None, overwrite: bool) -
         write_atomic(path, content)
 
 
-def _check_same(files: dict[Path, str]) -> None:
+def _check_same(files: dict[Path, bytes]) -> None:
     """Raise CaffeError where a file exists with other content."""
     for path, content in files.items():
-        if path.exists() and path.read_text(encoding="utf-8") != content:
+        if path.exists() and path.read_bytes() != content:
             raise CaffeError(f"{path}: already there with other content (--overwrite replaces it)")
 
 

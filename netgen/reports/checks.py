@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from caffe_ir import caffe_ir_pb2 as pb
 from caffe_ir import cautions
@@ -16,6 +15,7 @@ from caffe_ir.solver_nets import source_of_train, sources_of_tests
 from caffe_ir.text import read_net, read_solver
 from netgen.reports.walks import image_shape, or_dash, walk_net
 from ssd_common.errors import CaffeError, LayerError, ParseError
+from ssd_common.files import read_text
 
 COLUMNS = (
     "file",
@@ -116,10 +116,7 @@ def is_solver(file: str) -> bool:
 
     Raises ParseError where the file cannot be read.
     """
-    try:
-        content = Path(file).read_text(errors="replace")
-    except OSError as error:
-        raise ParseError(file, error.strerror or str(error)) from None
+    content = read_text(file, "replace").replace("\r", "\n")
     return re.search(_SOLVER_FIELD, content, re.MULTILINE) is not None
 
 

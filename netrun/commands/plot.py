@@ -7,6 +7,7 @@ import argparse
 HELP = "draw loss, learning rate and test scores of a training log, netrun's or Caffe's"
 EXAMPLES = "netrun plot runs/mine/train.log --out loss.png"
 HEAVY = ("netrun.plots.loss_plot",)
+LEAST_MEMORY = 1 << 28  # without PyTorch
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

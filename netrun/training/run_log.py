@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from ssd_common.errors import CaffeError
-from ssd_common.files import PathLike, read_all
+from ssd_common.files import PathLike, read_text
 
 _NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
 _ITERATION = re.compile(r"\] Iteration (\d+)")
@@ -108,7 +108,7 @@ def read(path: PathLike) -> RunLog:
 
     Raises CaffeError where the file cannot be read, or has no iteration.
     """
-    log = read_lines(_text(path).splitlines())
+    log = read_lines(read_text(path, "replace").splitlines())
     if not log.loss and not log.tests:
         lacks = "no iteration of a training log in it (netrun writes one with --log)"
         raise CaffeError(f"{path}: {lacks}")
@@ -120,7 +120,7 @@ def read_growing(path: PathLike) -> RunLog:
 
     Raises CaffeError where the file cannot be read.
     """
-    whole, _, _ = _text(path).rpartition("\n")
+    whole, _, _ = read_text(path, "replace").rpartition("\n")
     return read_lines(whole.splitlines())
 
 
@@ -130,10 +130,3 @@ def read_lines(lines: list[str]) -> RunLog:
     for line in lines:
         log.read_line(line)
     return log
-
-
-def _text(path: PathLike) -> str:
-    try:
-        return read_all(path).decode("utf-8", "replace")
-    except OSError as error:
-        raise CaffeError(f"{path}: {error.strerror}") from None

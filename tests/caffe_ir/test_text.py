@@ -190,6 +190,10 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, source: str, said:
         (b" \r\n\t", "is empty"),
         (b"\x0a\x03net\x00\x01", "is a binary file, not a NetParameter in text"),
         (b'name: "\xff"', "1:7: name: string is not UTF-8"),
+        *(
+            (b'# \\0\nname: "a%sb"' % zero, "2:9: a string may not have a zero byte, as no path")
+            for zero in (rb"\0", rb"\000", rb"\x00", rb"\u0000")
+        ),
     ],
 )
 def test_files_that_are_no_text(tmp_path: Path, data: bytes, said: str) -> None:

@@ -126,6 +126,28 @@ def complaints(kind: str, root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", ["voc", "coco", "csv", "yolo"])
+def test_any_list_is_read_or_refused(kind: str, seed: int, tmp_path: Path, jpeg: bytes) -> None:
+    voc = voc_folder(tmp_path / "voc", jpeg)
+    root = voc if kind == "voc" else convert(kind, voc, tmp_path / kind)
+    file = tmp_path / "list.txt"
+    names = [item.image for item in open_source(kind, root).items()]
+    whole = "".join(f"{name}\n" for name in names).encode()
+    file.write_bytes(whole)
+    assert len(open_source(kind, root).read_list(str(file))) == len(names)
+    rng = random.Random(f"list {kind} {seed}")
+    refused = []
+    for _ in range(CASES):
+        file.write_bytes(bytes_changed(whole, rng))
+        try:
+            open_source(kind, root).read_list(str(file))
+        except CaffeError as error:
+            refused.append(str(error))
+    assert 0 < len(refused) < CASES
+    assert [said for said in refused if not said.isprintable() or str(tmp_path) not in said] == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_file_gives_a_clean_report(kind: str, seed: int, tmp_path: Path, jpeg: bytes) -> None:
     voc = voc_folder(tmp_path / "voc", jpeg)

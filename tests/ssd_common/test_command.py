@@ -220,6 +220,9 @@ def test_libraries_are_not_loaded_where_they_would_crash(
     assert capsys.readouterr().err == f"tool: error: out of memory: {words}\n"
     assert "tool_heavy" not in sys.modules
     assert run_command("tool", large.main, ["hand_on", "it"]) == 7
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["tool_paint"], "LEAST_MEMORY", 1 << 28, raising=False)
+        assert run_command("tool", large.main, ["paint", "north"]) == 0
     for enough in (1 << 30, resource.RLIM_INFINITY):
         limits["soft"] = enough
         assert run_command("tool", large.main, ["paint", "north"]) == 0

@@ -16,6 +16,8 @@ from ssd_common.files import (
     clear_leftovers,
     read_bytes,
     read_regular,
+    read_text,
+    reading,
     temporary_name,
     write_atomic,
 )
@@ -25,6 +27,46 @@ from ssd_common.files import write_atomic
 os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 write_atomic(sys.argv[1], "half")
 """
+
+
+@pytest.mark.parametrize(
+    ("thrown", "said"),
+    [
+        (FileNotFoundError(2, "No such file or directory"), "No such file or directory"),
+        (UnicodeDecodeError("utf-8", b"a", 0, 1, "invalid byte"), "not a text file (invalid byte)"),
+        (RecursionError("maximum depth"), "not a map: nested too deeply"),
+        (ValueError("bad value\nand more"), "not a map: bad value"),
+        (OverflowError("too large"), "not a map: too large"),
+        (ValueError(), "not a map: ValueError"),
+    ],
+)
+def test_what_parsers_throw_becomes_one_line(thrown: Exception, said: str) -> None:
+    with pytest.raises(ParseError) as caught, reading("a.map", "not a map"):
+        raise thrown
+    assert str(caught.value) == f"a.map: {said}"
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(CaffeError, match="its own"), reading("a.map"):
+        raise CaffeError("its own")
+    with pytest.raises(AttributeError), reading("a.map"):
+        raise AttributeError
+
+
+def test_no_file_has_a_zero_byte_in_its_name() -> None:
+    for read in (read_bytes, read_text):
+        with pytest.raises(ParseError, match="a·b: no file has this name"):
+            read("a\0b")
+    with pytest.raises(FileNotFoundError):
+        read_regular("a\0b")
+
+
+def test_text_that_is_not_utf8(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"caf\xe9 ")
+    assert read_text(file, "replace") == "caf\ufffd "
+    with pytest.raises(ParseError, match="not a text file"):
+        read_text(file)
 
 
 def test_write_atomic_replaces_or_leaves_alone(

@@ -81,6 +81,16 @@ def test_a_label_map_that_was_there_is_told(
     assert "was there already" not in capsys.readouterr().err
 
 
+def test_a_chosen_label_map_is_copied_byte_for_byte(
+    folder: Path, out: Path, tmp_path: Path
+) -> None:
+    chosen = tmp_path / "mine.prototxt"
+    content = b'# \xc0 la carte\r\nitem { name: "cat" label: 1 display_name: "cat" }\r\n'
+    chosen.write_bytes(content)
+    main(["voc", str(folder), "--classes", "cat", "--labelmap", str(chosen), "--out", str(out)])
+    assert out.with_name("labelmap.prototxt").read_bytes() == content
+
+
 def test_numbers_are_written_as_people_write_them(
     tmp_path: Path, jpeg: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,7 +26,7 @@ from netrun.engine.engine import Engine
 from netrun.runtime import memory
 from ssd_common.errors import CaffeError
 from tests.netrun.data import records
-from tests.netrun.fuzz import others
+from tests.netrun.fuzz import files, others
 from tests.netrun.fuzz.mutations import spoil_bytes, spoil_message, spoil_text
 from tests.netrun.fuzz.nets import NETS, SOLVER
 from tests.netrun.narrow import deploy_net, train_test_net
@@ -299,6 +299,12 @@ KINDS: dict[
     "weights_command": (3, others.weights_command),
     "coco": (4, others.coco),
     "dataset": (4, others.dataset),
+    "mean": (2, files.mean),
+    "sizes": (2, files.sizes),
+    "images": (2, files.images),
+    "windows": (2, files.windows),
+    "shards": (2, files.shards),
+    "log": (1, files.log),
     "picture": (2, lambda draw: others.picture(draw, image())),
 }
 
