@@ -101,29 +101,41 @@ def build_dataset(
     Raises CaffeError, and writes nothing, if anything is wrong.
     """
     parts = [Part(out / "train_lmdb", train), Part(out / "test_lmdb", test)]
-    description = out / dataset_file.FILE_NAME
+    build_described(source, parts, out / label_maps.FILE_NAME, name=name, settings=settings)
+    return parts
+
+
+def build_described(
+    source: Source, parts: list[Part], labelmap_file: Path, *, name: str, settings: Settings
+) -> None:
+    """Build LMDBs for training and for tests, and last a dataset.json beside the label map.
+
+    parts: the two LMDBs, in the label map's folder.
+    name: the data set's.
+    Raises CaffeError, and writes nothing, if anything is wrong.
+    """
+    description = labelmap_file.with_name(dataset_file.FILE_NAME)
     if description.exists() and not settings.overwrite:
         raise CaffeError(f"{description}: already there (--overwrite replaces it)")
+    train, test = parts
 
     def describe() -> None:
         if settings.output.classification:
             return  # no detector trains on such records
         dataset = DatasetFile(
             name=name,
-            labelmap=label_maps.FILE_NAME,
-            train_lmdb=parts[0].lmdb.name,
-            test_lmdb=parts[1].lmdb.name,
-            name_size=parts[1].name_size_file.name,
-            train_images=len(train),
-            test_images=len(test),
+            labelmap=labelmap_file.name,
+            train_lmdb=train.lmdb.name,
+            test_lmdb=test.lmdb.name,
+            name_size=test.name_size_file.name,
+            train_images=len(train.items),
+            test_images=len(test.items),
             force_color=any(part.mixed for part in parts),
             annotations=_truth(source, parts[1].items, description.parent),
         )
         write_atomic(description, dataset_file.dumps(dataset))
 
-    labelmap_file = out / label_maps.FILE_NAME
     build_parts(source, parts, labelmap_file, settings, marker=description, describe=describe)
-    return parts
 
 
 def _truth(source: Source, items: Sequence[Item], folder: Path) -> str:

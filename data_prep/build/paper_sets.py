@@ -27,6 +27,7 @@ class PaperSet(NamedTuple):
     train, test: names of splits.
     labelmap: name of a built-in label map.
     paths: where its files are written; None for where netgen's nets look for them.
+    name: its name in a dataset.json beside its LMDBs; "" for none, where nets name its files.
     """
 
     about: str
@@ -35,6 +36,7 @@ class PaperSet(NamedTuple):
     test: tuple[str, ...]
     labelmap: str
     paths: Paths | None = None
+    name: str = ""
 
 
 TRAINVAL = ("VOC2007/trainval", "VOC2012/trainval")
@@ -51,6 +53,7 @@ PAPER_SETS: Mapping[str, PaperSet] = {
             "VOC2007/labelmap_voc.prototxt",
             "VOC2007/test_name_size.txt",
         ),
+        name="VOC2007",
     ),
     "voc2012": PaperSet(
         "5,717 images; its val: 5,823 (the labels of its test set are not published)",
@@ -64,6 +67,7 @@ PAPER_SETS: Mapping[str, PaperSet] = {
             "VOC2012/labelmap_voc.prototxt",
             "VOC2012/val_name_size.txt",
         ),
+        name="VOC2012",
     ),
     "voc0712": PaperSet(
         "VOC2007 and VOC2012 trainval, 16,551 images; VOC2007 test: 4,952",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from caffe_ir import name_size
-from data_prep.build.dataset import Settings, build_parts, shuffled
+from data_prep.build.dataset import Settings, build_described, build_parts, shuffled
 from data_prep.build.output import ONE_LMDB, Output
 from data_prep.build.paper_sets import PAPER_SETS, PaperSet, Paths
 from data_prep.build.part import Part
@@ -61,6 +61,8 @@ def paper(
 ) -> list[Part]:
     """Build the LMDBs of a paper's data set, with label map, lists and name_size files.
 
+    A set that no zoo id is made for, such as VOC2007 alone, gets a dataset.json, too.
+
     Training images come in a random order (the fork's differs each time), test images in the
     order of their list.
 
@@ -89,7 +91,11 @@ def paper(
     report = report or Report()
     report.add(said_by(source))
     settings = Settings(report, found.labelmap, fix, overwrite, output)
-    build_parts(source, parts, out / paths.labelmap, settings)
+    labelmap = out / paths.labelmap
+    if found.name:
+        build_described(source, parts, labelmap, name=found.name, settings=settings)
+    else:
+        build_parts(source, parts, labelmap, settings)
     return parts
 
 

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from netrun.evaluation.timing import Timing
 
 HELP = "time a model's forward and backward passes, and its layers one by one"
-EXAMPLES = "netrun time --model runs/mine/deploy.prototxt --iterations 20 --precision bf16"
+EXAMPLES = """
+netrun time --model runs/mine/train.prototxt --iterations 20 --precision bf16
+netrun time --model runs/mine/deploy.prototxt --phase TEST          # with suppression
+"""
 HEAVY = ("netrun.evaluation.timing", "netrun.training.batch_size")
 
 
@@ -25,7 +28,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--phase",
         choices=("TRAIN", "TEST"),
         default="TRAIN",
-        help="default: TRAIN, as Caffe",
+        help="default: TRAIN, as Caffe, which leaves out detection_out of a deploy net",
     )
     add(
         "--iterations",

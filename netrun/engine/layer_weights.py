@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from caffe_ir.rules import blob_shape_text
+from netrun.engine.stored_boxes import warn_of_other_boxes
 from netrun.layers import Layer
 from netrun.runtime import log
 from netrun.runtime.memory import give_back_freed
@@ -22,7 +23,7 @@ _NAMES = 3  # of a file's layers and of a net's, in the words for weights of ano
 def load(layers: Sequence[Layer], path: PathLike, shared: Blobs) -> Copied:
     """Copy the blobs of a file's layers into the layers of the same names.
 
-    Logs the file's other layers, as Caffe does.
+    Logs the file's other layers, as Caffe does, and warns of other prior boxes in it.
     shared: the blobs that an earlier layer owns.
     Raises ParseError for a file without weights, CaffeError where counts or shapes differ.
     """
@@ -33,6 +34,7 @@ def load(layers: Sequence[Layer], path: PathLike, shared: Blobs) -> Copied:
         log.info(f"Ignoring source layer {name}", at="net.cpp:761")
     for name, layer in named.items():
         _write_back(layer, arrays[name])
+    warn_of_other_boxes(named, copied.priors, str(path))
     give_back_freed()
     return copied
 

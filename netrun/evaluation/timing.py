@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from caffe_ir import caffe_ir_pb2 as pb
+from caffe_ir import text
+from caffe_ir.phase import filter_net
 from netrun.engine.engine import Engine
 from netrun.layers.registry import Layer
 from netrun.runtime import log
@@ -72,6 +74,7 @@ def time(
     Raises CaffeError for a net, data or weights that cannot be used.
     """
     device = torch.device(device or "cpu")
+    _warn_of_left_out(model, phase, level, stages)
     net = Engine(
         model,
         phase,
@@ -99,6 +102,19 @@ def time(
     )
     _log(result)
     return result
+
+
+def _warn_of_left_out(model: PathLike, phase: int, level: int, stages: Iterable[str]) -> None:
+    """Warn where TRAIN leaves out layers of a net that is for TEST, such as suppression."""
+    net = text.read_net(model)
+    stages = list(stages)
+    if phase != pb.TRAIN or len(filter_net(net, pb.TEST, level, stages).layer) < len(net.layer):
+        return
+    kept = {layer.name for layer in filter_net(net, phase, level, stages).layer}
+    left = [layer.name for layer in net.layer if layer.name not in kept]
+    if left:
+        names = ", ".join(left)
+        log.warning(f"{model}: phase TRAIN leaves out {names}; --phase TEST times all layers")
 
 
 # Keys of _Stopwatch.passes.

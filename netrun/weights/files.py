@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -63,12 +63,14 @@ class StoredLayer:
     type: the layer's type; empty for HDF5 files, which do not store it.
     blobs: the layer's blobs by number.
     sparse: whether blobs may be missing, because HDF5 files leave out those of another layer.
+    priors: the prior boxes of a PriorBox layer; None for other layers, and for HDF5 files.
     """
 
     name: str
     type: str
     blobs: dict[int, StoredBlob]
     sparse: bool = False
+    priors: pb.PriorBoxParameter | None = None
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,12 @@ class Copied:
 
     taken: names of those whose blobs were copied.
     ignored: names of those that the net lacks.
+    priors: the file's prior boxes by layer.
     """
 
     taken: list[str]
     ignored: list[str]
+    priors: dict[str, pb.PriorBoxParameter] = field(default_factory=dict)
 
 
 def blob_array(blob: pb.BlobProto) -> np.ndarray:
@@ -105,7 +109,7 @@ def blob_message(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobPr
     return blob
 
 
-def _packed(field: int, array: np.ndarray) -> bytes:
+def _packed(number: int, array: np.ndarray) -> bytes:
     """Tag, length and values of a field as protobuf writes them.
 
     This is fifty times faster than passing protobuf number by number.
@@ -116,7 +120,7 @@ def _packed(field: int, array: np.ndarray) -> bytes:
     while size > 127:
         length.append(size & 127 | 128)
         size >>= 7
-    return bytes([field << 3 | 2, *length, size]) + data
+    return bytes([number << 3 | 2, *length, size]) + data
 
 
 def stored(path: PathLike) -> list[StoredLayer]:
@@ -131,8 +135,17 @@ def stored(path: PathLike) -> list[StoredLayer]:
     for layer in binary.read_weights(path).layer:
         messages = map(_of_message, layer.blobs)
         blobs = dict(enumerate(messages))
-        found.append(StoredLayer(layer.name, layer.type, blobs))
+        found.append(StoredLayer(layer.name, layer.type, blobs, priors=_priors(layer)))
     return found
+
+
+def _priors(layer: pb.LayerParameter) -> pb.PriorBoxParameter | None:
+    """A copy of a layer's prior boxes, which does not keep the file in memory."""
+    if not layer.HasField("prior_box_param"):
+        return None
+    priors = pb.PriorBoxParameter()
+    priors.CopyFrom(layer.prior_box_param)
+    return priors
 
 
 def _of_arrays(name: str, arrays: Mapping[int, np.ndarray]) -> StoredLayer:
@@ -180,6 +193,8 @@ def copy_into(
             copies += _copies(source, layers[source.name], owned_before, path)
             if source.blobs:
                 found.taken.append(source.name)
+            if source.priors is not None:
+                found.priors[source.name] = source.priors
         else:
             found.ignored.append(source.name)
     for target, values in copies:

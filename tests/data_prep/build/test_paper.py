@@ -227,3 +227,31 @@ def test_coco_with_its_own_ids_lies_where_netgens_nets_look_for_it() -> None:
     about = datasets.COCO_IDS
     paths = Paths(about.train_lmdb, about.test_lmdb, about.labelmap, about.name_size)
     assert PAPER_SETS["coco_ids"].paths == paths
+
+
+@pytest.mark.parametrize(("name", "year_"), [("voc2007", "VOC2007"), ("voc2012", "VOC2012")])
+def test_a_year_alone_is_a_data_set_for_netgen(
+    devkit: Path, tmp_path: Path, jpeg: bytes, name: str, year_: str
+) -> None:
+    """No zoo id names its files, so a dataset.json does."""
+    year(devkit / "VOC2012", jpeg, {"train": "2008_000002", "val": "2008_000003"})
+    out = tmp_path / "data"
+    main(["paper", name, str(devkit), "--out", str(out)])
+    described = out / year_ / "dataset.json"
+    found = datasets.find_dataset(str(described))
+    assert found.own
+    assert (found.name, found.key, found.num_classes) == (year_, name, 21)
+    train, test, labelmap, sizes = (
+        Path(found.path(file))
+        for file in (found.train_lmdb, found.test_lmdb, found.labelmap, found.name_size)
+    )
+    assert len(records(train)) == found.train_images
+    assert len(records(test)) == found.test_images == len(sizes.read_text().splitlines())
+    assert labelmap == out / year_ / "labelmap_voc.prototxt"
+    main(["paper", name, str(devkit), "--out", str(out), "--overwrite"])
+    assert described.exists()
+
+
+def test_sets_that_nets_name_have_no_dataset_json(devkit: Path, tmp_path: Path) -> None:
+    main(["paper", "voc0712", str(devkit), "--out", str(tmp_path / "data")])
+    assert not list(tmp_path.rglob("dataset.json"))

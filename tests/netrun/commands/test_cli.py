@@ -227,6 +227,29 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "y" top: "loss" 
 """
 
 
+def test_time_of_a_deploy_net_says_what_train_leaves_out(here: Path, capsys) -> None:
+    """`detection_out` is for TEST alone, and TRAIN is the default, as in Caffe."""
+    deploy = (
+        'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 4 } } }'
+        'layer { name: "fc" type: "InnerProduct" bottom: "x" top: "fc"'
+        " inner_product_param { num_output: 2 } }"
+        'layer { name: "last" type: "Softmax" bottom: "fc" top: "last" include { phase: TEST } }'
+    )
+    Path("deploy.prototxt").write_text(deploy)
+    command = ("time", "--model", "deploy.prototxt", "--iterations", "1")
+    assert netrun(*command) == 0
+    said = "deploy.prototxt: phase TRAIN leaves out last; --phase TEST times all layers"
+    assert said in capsys.readouterr().err
+    assert netrun(*command, "--phase", "TEST") == 0
+    assert "leaves out" not in capsys.readouterr().err
+    both = deploy + (
+        'layer { name: "other" type: "Softmax" bottom: "fc" top: "other" include { phase: TRAIN } }'
+    )
+    Path("deploy.prototxt").write_text(both)
+    assert netrun(*command) == 0
+    assert "leaves out" not in capsys.readouterr().err, "a net for both phases"
+
+
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
 @pytest.mark.parametrize("loss", [True, False])
 def test_time_of_a_backward_in_both_phases(

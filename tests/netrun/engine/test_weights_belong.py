@@ -11,6 +11,7 @@ import pytest
 import netrun
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
+from netrun.engine.engine import Engine
 from netrun.weights.files import blob_message
 from ssd_common.errors import CaffeError
 from tests.netrun.logged import log_lines
@@ -122,3 +123,67 @@ def test_solver_stops_and_warns(folder: Path, lines: Lines) -> None:
     ]
     with pytest.raises(CaffeError, match="another net"):
         solver.copy_from(write(folder / "no.caffemodel", z=1))
+
+
+PRIORS = """layer {{
+  name: "{name}" type: "PriorBox" bottom: "a" bottom: "x" top: "{name}"
+  prior_box_param {{ {priors} }}
+}}
+"""
+VOC = "min_size: 30 max_size: 60 aspect_ratio: 2 step: 8"
+COCO = "min_size: 21 max_size: 45 aspect_ratio: 2 step: 8"
+
+
+def with_boxes(priors: str, *more: str) -> str:
+    layers = [PRIORS.format(name=f"p{i}", priors=text) for i, text in enumerate((priors, *more))]
+    return net_text("a") + "".join(layers)
+
+
+def loaded(folder: Path, stored: str, own: str, name: str = "w.caffemodel") -> None:
+    """Save the weights of one net, and load them into another."""
+    (folder / "stored.prototxt").write_text(stored)
+    Engine("stored.prototxt", pb.TEST).save(name)
+    (folder / "own.prototxt").write_text(own)
+    Engine("own.prototxt", pb.TEST, name)
+
+
+def warnings(lines: Lines) -> list[str]:
+    return [text for level, text in lines if level == "WARNING"]
+
+
+def test_weights_of_other_prior_boxes_are_warned_of(folder: Path, lines: Lines) -> None:
+    """SSD300 07+12+COCO fits ssd300_voc0712 by shape, but has COCO's boxes."""
+    loaded(folder, with_boxes(COCO, VOC), with_boxes(VOC, COCO))
+    (said,) = warnings(lines)
+    assert said == (
+        "w.caffemodel: these weights were trained with other prior boxes, so that boxes come out"
+        " wrong: p0 has min_size 21, max_size 45 in the file, min_size 30, max_size 60 in the net,"
+        " and so on (2 layers)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        (VOC.replace("aspect_ratio: 2", "aspect_ratio: 2 aspect_ratio: 3"), "aspect_ratio 2 3 in"),
+        (VOC.replace("step: 8", "step: 16"), "step 16.0 in the file, step 8.0 in the net"),
+        (f"{VOC} flip: false", "flip False in the file"),
+        (f"{VOC} clip: true", "clip True in the file"),
+        (VOC.replace("max_size: 60", ""), "max_size none in the file, max_size 60 in the net"),
+    ],
+)
+def test_every_field_of_prior_boxes_counts(
+    folder: Path, lines: Lines, stored: str, words: str
+) -> None:
+    loaded(folder, with_boxes(stored), with_boxes(VOC))
+    assert words in warnings(lines)[0]
+
+
+def test_the_same_prior_boxes_in_another_form(folder: Path, lines: Lines) -> None:
+    """Files of older forks lack fields that are PriorBox's own, and HDF5 has no boxes at all."""
+    spelled = f"{VOC} flip: true clip: false offset: 0.5"
+    variances = " variance: 0.1 variance: 0.1 variance: 0.2 variance: 0.2"
+    for stored in (VOC, spelled, VOC.replace("step: 8", ""), VOC + variances):
+        loaded(folder, with_boxes(stored), with_boxes(VOC))
+    loaded(folder, with_boxes(COCO), with_boxes(VOC), "w.caffemodel.h5")
+    assert not warnings(lines)
