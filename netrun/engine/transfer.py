@@ -15,6 +15,8 @@ from caffe_ir.rules import Facts, blob_shape_text
 from caffe_ir.walk import walk
 from netrun.engine.blob import Blob
 from netrun.engine.engine import Engine
+from netrun.engine.layer_weights import first_of_each_name
+from netrun.engine.stored_boxes import warn_of_other_boxes
 from netrun.layers.python import PythonFacts
 from netrun.weights.files import StoredLayer, stored
 from ssd_common.errors import CaffeError, UnknownShape
@@ -86,6 +88,7 @@ def fit(net: Engine, files: Sequence[PathLike], renames: Mapping[str, str]) -> F
     does not exist.
     """
     held = [(str(path), layer) for path in files for layer in stored(path)]
+    _warn_of_boxes(net, held)
     _check_renames(net, {layer.name for _, layer in held}, renames)
     result = Fit({}, {name: "is in none of the files" for name in net.params})
     for path, layer in held:
@@ -102,6 +105,15 @@ def fit(net: Engine, files: Sequence[PathLike], renames: Mapping[str, str]) -> F
         elif name not in result.copied:
             result.anew[name] = f"{why} in {path}"
     return result
+
+
+def _warn_of_boxes(net: Engine, held: Sequence[tuple[str, StoredLayer]]) -> None:
+    """Warn of files that were trained with other prior boxes than the net's, once for each."""
+    layers = first_of_each_name(net.layer_list)
+    for file in dict.fromkeys(path for path, _ in held):
+        own = [layer for path, layer in held if path == file and layer.name in layers]
+        priors = {layer.name: layer.priors for layer in own if layer.priors is not None}
+        warn_of_other_boxes(layers, priors, file)
 
 
 def _check_renames(

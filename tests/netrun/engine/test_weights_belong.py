@@ -12,6 +12,7 @@ import netrun
 from caffe_ir import binary
 from caffe_ir import caffe_ir_pb2 as pb
 from netrun.engine.engine import Engine
+from netrun.engine.transfer import fit_weights
 from netrun.weights.files import blob_message
 from ssd_common.errors import CaffeError
 from tests.netrun.logged import log_lines
@@ -177,6 +178,16 @@ def test_every_field_of_prior_boxes_counts(
 ) -> None:
     loaded(folder, with_boxes(stored), with_boxes(VOC))
     assert words in warnings(lines)[0]
+
+
+def test_weights_that_are_fitted_are_warned_of(folder: Path, lines: Lines) -> None:
+    """What `netrun weights fit` writes has the net's boxes, so that nothing says it later."""
+    (folder / "stored.prototxt").write_text(with_boxes(COCO))
+    Engine("stored.prototxt", pb.TEST).save("w.caffemodel")
+    (folder / "own.prototxt").write_text(with_boxes(VOC))
+    fit_weights("own.prototxt", ["w.caffemodel"], "fitted.caffemodel")
+    (said,) = warnings(lines)
+    assert said.startswith("w.caffemodel: these weights were trained with other prior boxes")
 
 
 def test_the_same_prior_boxes_in_another_form(folder: Path, lines: Lines) -> None:
