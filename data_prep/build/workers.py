@@ -32,7 +32,7 @@ from ssd_common.errors import CaffeError
 T = TypeVar("T")
 # Seconds that processes take: all to start, and each result to be sent and received.
 STARTING = 1.0
-SENDING = 1e-4
+SENDING = 2e-4
 # Most workers that are threads. A sixth of the work on a resized image is Python's own, which only
 # one thread does at a time.
 THREADS = 4

@@ -64,7 +64,7 @@ def test_processes_start_where_they_save_more_than_they_cost(
             return these._pool is not None
 
     assert not started(2, each=1e-4, left=1_000_000), "sending takes longer than copying"
-    assert started(8, each=2e-4, left=1_000_000)
+    assert started(8, each=5e-4, left=1_000_000)
     assert started(2, each=2e-3, left=2000)
     assert not started(2, each=2e-3, left=1000), "the start takes longer"
     assert not started(1, each=1, left=1000)
