@@ -13,6 +13,8 @@ from ssd_common.suggest import suggest
 
 # As in train/_annotations.csv and valid/_annotations.coco.json, beside the images.
 ROBOFLOW = "_annotations"
+# Folders of annotation files beside a folder of images, in small letters.
+USUAL = ("annotations", "annotation", "anns", "ann")
 
 
 class Bundle:
@@ -37,7 +39,7 @@ class Bundle:
         if root.is_file():
             self._only = root
             root = root.parent
-            if root.name.lower() == "annotations":
+            if root.name.lower() in USUAL:
                 root = root.parent
         if not root.is_dir():
             raise CaffeError(f"{root}: no such folder or file")
@@ -63,7 +65,7 @@ class Bundle:
             return path.parent.name
         folder = path.parent
         is_inner = folder != self.root and folder.is_relative_to(self.root)
-        is_usual = folder.name.lower() == "annotations"
+        is_usual = folder.name.lower() in USUAL
         if is_inner and not is_usual and any(map(path.match, self.patterns)):
             return self.below(folder)
         return path.stem
@@ -71,7 +73,7 @@ class Bundle:
     def candidates(self) -> list[Path]:
         """Return the annotation files of the folder."""
         found: list[Path] = []
-        for name in ("", "annotations", "Annotations"):
+        for name in ("", *USUAL, "Annotations"):
             folder = self.root / name
             if folder.is_dir():
                 found += sorted(folder.iterdir())

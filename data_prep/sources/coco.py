@@ -167,14 +167,15 @@ def _likely_folders(parts: Iterable[str], beside: str) -> list[str]:
     beside: the folder of the JSON file.
     """
     folders = [""]
-    for part in parts:
-        if part:
-            folders += [part, f"images/{part}"]
+    inner = [part for part in parts if part]
+    for part in inner:
+        folders += [part, f"images/{part}"]
     folders += ["images", beside, f"{beside}/images", "JPEGImages"]
     # As FiftyOne, Supervisely and others have them.
     if beside != ".":
         folders.append(f"{beside}/data")
-    return [*folders, "data", "imgs", "img"]
+    others = ["data", "imgs", "img"]
+    return [*folders, *others, *(f"{other}/{part}" for other in others for part in inner)]
 
 
 def _rank(path: Path) -> int:

@@ -133,8 +133,9 @@ class Csv(Bundle):
         beside = self.below(path.parent)
         split = self.split_of(path)
         usual = ["", beside, "images", f"{beside}/images", split, f"images/{split}", "JPEGImages"]
-        usual += [f"{split}/images", f"{split}/data", "data", "imgs", "img"]
-        return usual
+        others = ["data", "imgs", "img"]
+        usual += [f"{split}/images", f"{split}/data", *others]
+        return usual + [f"{other}/{split}" for other in others]
 
     def read(self, item: Item) -> Annotation:
         """Return the annotation of an image. Raises ParseError with the row that is wrong."""

@@ -12,6 +12,17 @@ from data_prep.sources.kind import likely, registered
 from ssd_common.errors import CaffeError, UsageError
 
 FEW = 20  # inner folders that are looked at
+# Files and folders of a kind, which looks like none where they have faults.
+SIGNS = (
+    ("csv", "*.csv"),
+    ("yolo", "*.yaml"),
+    ("yolo", "obj.names"),
+    ("yolo", "labels"),
+    ("coco", "*.json"),
+    ("coco", "annotations/*.json"),
+    ("voc", "*.xml"),
+    ("voc", "Annotations"),
+)
 
 
 def guess(path: Path) -> str:
@@ -41,6 +52,10 @@ def _near(path: Path) -> str:
         return f"; {archive.name} in it can be read: {check}"
     for place, kind in _around(path):
         return f"; {place} looks like {kind}"
+    for kind, pattern in SIGNS:
+        for sign in sorted(path.glob(pattern)):
+            check = shlex.join(["data_prep", "check", kind, str(path)])
+            return f"; it has {sign.relative_to(path)}: {check} says why that cannot be read"
     return ""
 
 

@@ -346,3 +346,17 @@ def test_a_selection_passes_findings_on(root: Path) -> None:
     write(root / "a.json", annotations=[BOX, {**BOX, "image_id": 99}])
     source = select(open_source("coco", root), classes=["cat"])
     assert check(source).report.counts()["warning"] == {"stray": 1}
+
+
+@pytest.mark.parametrize("images", ["img", "imgs", "data"])
+@pytest.mark.parametrize("folder", ["ann", "anns", "annotation", "annotations"])
+def test_splits_in_the_folders_of_other_tools(
+    folder: str, images: str, tmp_path: Path, jpeg: bytes
+) -> None:
+    for x, split in enumerate(("train", "val")):
+        write(tmp_path / folder / f"{split}.json", annotations=[{**BOX, "bbox": [x, 2, 3, 4]}])
+        (tmp_path / images / split).mkdir(parents=True)
+        (tmp_path / images / split / "0.jpg").write_bytes(jpeg)
+    source = Coco(tmp_path)
+    assert read(source, "train") == {f"{images}/train/0.jpg": [("cat", False, 0, 2, 3, 6)]}
+    assert read(source, "val") == {f"{images}/val/0.jpg": [("cat", False, 1, 2, 4, 6)]}

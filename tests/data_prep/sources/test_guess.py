@@ -38,6 +38,27 @@ def test_check_of_what_may_be_two_kinds_names_both(
     assert error == f"{cvat} looks like voc and cvat: {commands}"
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "kind"),
+    [
+        ("boxes.csv", "id,xmin,ymin,xmax,ymax,class\n7,1,2,3,4,car\n", "csv"),
+        ("data.yaml", "names: {0: cat, 5: cow}\n", "yolo"),
+        ("labels/a.txt", "0 0.5 0.5 0.2 0.2\n", "yolo"),  # no names
+        ("results.json", '[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}]', "coco"),
+    ],
+)
+def test_check_of_what_cannot_be_read_names_the_command_that_says_why(
+    file: str, content: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos/set"
+    (folder / file).parent.mkdir(parents=True)
+    (folder / file).write_text(content)
+    sign = file.removesuffix("/a.txt")
+    error = refused(capsys, "check", folder)
+    assert f"; it has {sign}: data_prep check {kind} {folder} says why" in error
+    refused(capsys, "check", kind, folder)
+
+
 def test_check_of_no_data_set_looks_around(
     cvat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
