@@ -246,11 +246,23 @@ def _name(path: Path, folder: str) -> str:
     return str(path)
 
 
+def _warn_of_snapshots(run: Run) -> None:
+    """Warn where the launcher would go on from a snapshot of another net in the same folder."""
+    from netgen.reports.answers import net_changed
+
+    pattern = f"{Path(run.snapshot_prefix).name}_iter_*.solverstate*"
+    snapshots = Path(run.snapshot_prefix).parent
+    if any(snapshots.glob(pattern)) and net_changed(run):
+        what = "are of another net, which train.sh would go on from; take another --out"
+        sys.stderr.write(f"netgen: {run.id}: the snapshots in {snapshots} {what}\n")
+
+
 def _write(run: Run, own: Run, *, quiet: bool) -> None:
     """Write a run's files, and say what is not as in the recipe's own."""
     from netgen.reports.changes import report
     from netgen.writer import write
 
+    _warn_of_snapshots(run)
     written = write(run)
     if not quiet:
         what = "nothing changed"

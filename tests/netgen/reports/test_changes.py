@@ -84,3 +84,17 @@ def test_size_backbone_and_schedule() -> None:
 def test_nothing_changed() -> None:
     assert not lines("ssd300")
     assert not lines("ssd300", gpus=[0])
+
+
+def test_snapshots_of_another_net_in_the_folder(
+    own: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two recipes on one data set have the same name there, and may differ in their boxes."""
+    main(["build", "ssd300", "--dataset", own])
+    Path("runs/ssd300_mine/snapshots").mkdir()
+    Path("runs/ssd300_mine/snapshots/ssd300_mine_iter_5.solverstate").touch()
+    main(["build", "ssd300", "--dataset", own, "--gpus", "0"])
+    assert "snapshots" not in capsys.readouterr().err
+    main(["build", "ssd300_coco", "--dataset", own])
+    said = capsys.readouterr().err
+    assert "the snapshots in runs/ssd300_mine/snapshots are of another net" in said
