@@ -45,7 +45,10 @@ class Truth:
 
         Raises CaffeError where the file has no image of that name, or several.
         """
-        path = _slashed(key_text(key).partition("_")[2])
+        path = _slashed(key_text(key))
+        number, _, rest = path.partition("_")
+        if number.isdecimal() and path not in self._by_path:
+            path = rest
         parts = path.split("/")
         for i in range(len(parts)):
             end = "/".join(parts[i:])

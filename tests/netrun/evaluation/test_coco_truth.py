@@ -148,13 +148,15 @@ def test_a_file_of_other_images(folder: Path, part: str, field: str, value: str,
 
 
 def test_images_of_one_name_in_several_folders(tmp_path: Path) -> None:
-    names = ["a/1.jpg", "b/1.jpg", "c\\2.jpg", "3.jpg"]
+    names = ["a/1.jpg", "b/1.jpg", "c\\2.jpg", "3.jpg", "image_4.jpg", "0_5.jpg"]
     images = [{"id": 10 + i, "file_name": name} for i, name in enumerate(names)]
     path = tmp_path / "truth.json"
     path.write_text(json.dumps(TRUTH | {"images": images}))
     truth = Truth(path)
     keys = [b"00000000_b/1.jpg", b"00000001_d/a/1.jpg", b"00000002_2.jpg", b"00000003_d/3.jpg"]
     assert [truth.image(key) for key in keys] == [11, 10, 12, 13]
+    other_tools = [b"image_4.jpg", b"0_5.jpg", b"00000005_0_5.jpg"]
+    assert [truth.image(key) for key in other_tools] == [14, 15, 15]
     with pytest.raises(CaffeError, match="several images have the name of record 00000004_e"):
         truth.image(b"00000004_e/1.jpg")
 
