@@ -104,6 +104,11 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "images that an annotation file names more than once",
         "their objects are put together",
     ),
+    "reordered": FaultKind(
+        "warning",
+        "files of class names that contradict each other",
+        "--names FILE takes another",
+    ),
     "in-several": FaultKind(
         "warning",
         "lists with images that several annotation files have",

@@ -167,7 +167,15 @@ class Yolo:
             if first < number:
                 message = f"classes {first} and {number} are both '{name}'"
                 found.append(Finding("same-name", str(self._names.file), message))
-        return found + list(self._labels.orphans())
+        return found + self._reordered() + list(self._labels.orphans())
+
+    def _reordered(self) -> list[Finding]:
+        """Say which files number the classes in another way, where the user has chosen none."""
+        if self._names_given:
+            return []
+        message = f"{self._names.file.name} has these classes in another order, and is taken"
+        paths = yolo_names.reordered(self.root, self._names)
+        return [Finding("reordered", str(path), message) for path in paths]
 
     def file(self, item: Item) -> str:
         """Return the text file of an item."""

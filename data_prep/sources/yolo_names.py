@@ -67,6 +67,19 @@ def read(root: Path, given: Path | None) -> Names:
     return found._replace(splits=_own_splits(root) or found.splits)
 
 
+def reordered(root: Path, names: Names) -> Iterator[Path]:
+    """Yield the folder's other files that number the same class names in another way."""
+    for path in (root / name for name in FILES):
+        if not path.is_file() or path == names.file:
+            continue
+        try:
+            other = _read_file(path, root).classes
+        except CaffeError:
+            continue
+        if other != names.classes and sorted(other) == sorted(names.classes):
+            yield path
+
+
 def _read_file(path: Path, root: Path) -> Names:
     """Return the class names that a file has. Raises CaffeError."""
     if path.suffix in (".yaml", ".yml"):

@@ -123,3 +123,15 @@ def test_no_text(tmp_path: Path) -> None:
     assert said(lambda: Yolo(tmp_path)).startswith(
         f"{tmp_path}/data.yaml: not a YAML file: it is neither UTF-8 nor UTF-16 text"
     )
+
+
+def test_another_file_with_the_names_in_another_order(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("names: [cat, dog]\n")
+    (tmp_path / "obj.names").write_text("cat\ndog\n")
+    (tmp_path / "predefined_classes.txt").write_text("person\nbus\n")
+    assert Yolo(tmp_path).findings == []
+    other = tmp_path / "classes.txt"
+    other.write_text("dog\ncat\n")
+    message = "data.yaml has these classes in another order, and is taken"
+    assert Yolo(tmp_path).findings == [("reordered", str(other), message)]
+    assert Yolo(tmp_path, other).findings == []
