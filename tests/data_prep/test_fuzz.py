@@ -172,4 +172,4 @@ def test_any_file_gives_a_clean_report(kind: str, seed: int, tmp_path: Path, jpe
         assert all(str(root) in line for line in said), (case, said)
         found += bool(said)
         (root / name).write_bytes(whole)
-    assert found > CASES / 3
+    assert found > CASES / 4
