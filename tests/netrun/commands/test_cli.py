@@ -227,8 +227,11 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "y" top: "loss" 
 """
 
 
-def test_time_of_a_deploy_net_says_what_train_leaves_out(here: Path, capsys) -> None:
+def test_time_of_a_deploy_net_says_what_train_leaves_out(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
     """`detection_out` is for TEST alone, and TRAIN is the default, as in Caffe."""
+    monkeypatch.chdir(tmp_path)
     deploy = (
         'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 4 } } }'
         'layer { name: "fc" type: "InnerProduct" bottom: "x" top: "fc"'
