@@ -17,7 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from ssd_common.errors import CaffeError
-from ssd_common.files import PathLike, read_text
+from ssd_common.files import PathLike, read_text, reading
 
 _MAGIC = 0xBEEFC0DE
 _VERSION = 1
@@ -41,6 +41,7 @@ _SUBDATABASE = 0x02
 _DUPLICATES = 0x04
 _NO_ROOT = (1 << 64) - 1
 _SHARD = re.compile(r".+-\d{5}-of-(\d{5})")
+_MOST_LISTS = 100  # one in the other
 _REMEDY = "build it again (data_prep) or copy it again"
 
 
@@ -101,19 +102,35 @@ def shards(source: PathLike) -> list[str]:
         a folder of shards, `…-00000-of-00004` and so on: one set, complete
         a .txt file of sources, one a line, relative to the file's folder
         several of these, with commas between them.
-    Raises CaffeError where a set lacks shards, and where a list cannot be read or is empty.
+    Raises CaffeError where a set lacks shards, and where a list cannot be read, is empty or comes
+    back to itself.
     """
-    named = str(source)
+    return _shards(str(source), ())
+
+
+def _shards(named: str, lists: tuple[str, ...]) -> list[str]:
+    """List the LMDBs that a source names; lists: those that lead to it."""
     if "," in named and not os.path.exists(named):
         parts = [part.strip() for part in named.split(",")]
-        return [shard for part in parts if part for shard in shards(part)]
+        return [shard for part in parts if part for shard in _shards(part, lists)]
     if named.endswith(".txt") and os.path.isfile(named):
         folder = os.path.dirname(named)
+        inside = _deeper(named, lists)
         lines = _listed(named)
-        return [shard for line in lines for shard in shards(os.path.join(folder, line))]
+        return [shard for line in lines for shard in _shards(os.path.join(folder, line), inside)]
     if not os.path.isdir(named) or os.path.exists(os.path.join(named, "data.mdb")):
         return [named]
     return _shards_in(named) or [named]
+
+
+def _deeper(file: str, lists: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the lists that lead to what this one names. Raises CaffeError for a circle."""
+    real = os.path.realpath(file)
+    if real in lists:
+        raise CaffeError(f"{file}: a list of LMDBs that comes back to itself")
+    if len(lists) == _MOST_LISTS:
+        raise CaffeError(f"{file}: lists of LMDBs nested too deeply, over {_MOST_LISTS}")
+    return (*lists, real)
 
 
 def _listed(file: str) -> list[str]:
@@ -127,7 +144,9 @@ def _listed(file: str) -> list[str]:
 def _shards_in(folder: str) -> list[str]:
     """List the shards in a folder; they must be one complete set, or none."""
     found: dict[str, int] = {}  # by a shard's name, the size of its set
-    for name in os.listdir(folder):
+    with reading(folder):
+        names = os.listdir(folder)
+    for name in names:
         match = _SHARD.fullmatch(name)
         if match:
             found[name] = int(match[1])
@@ -156,7 +175,8 @@ class LmdbFile:
         Raises CaffeError, with source and remedy, where it is missing, truncated or empty.
         """
         self.source = str(source)
-        path = _data_file(source)
+        with reading(source):
+            path = _data_file(source)
         try:
             self._file = os.open(path, os.O_RDONLY)
         except OSError as error:
@@ -189,7 +209,7 @@ class LmdbFile:
         Raises CaffeError where the file has become shorter since it was opened.
         """
         offset, size = self._extents[index]
-        value = os.pread(self._file, size, offset)
+        value = self._bytes(offset, size)
         if len(value) != size:
             place = f"at record '{key_text(self.keys[index])}'"
             raise CaffeError(f"{self.source}: LMDB was cut short while in use, {place}; {_REMEDY}")
@@ -209,7 +229,12 @@ class LmdbFile:
         """Read bytes of the file. Raises Damaged where they reach past its end."""
         if offset + size > self._size:
             raise Damaged(f"byte {offset + size} is needed, the file has {self._size}")
-        return os.pread(self._file, size, offset)
+        return self._bytes(offset, size)
+
+    def _bytes(self, offset: int, size: int) -> bytes:
+        """Read bytes of the file, fewer at its end. Raises CaffeError where the disk refuses."""
+        with reading(self.source):
+            return os.pread(self._file, size, offset)
 
     def _meta(self) -> tuple[int, int, int]:
         """Return entries, root page and depth of the main database.

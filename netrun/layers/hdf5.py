@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -18,6 +19,7 @@ from netrun.data.records import permutation
 from netrun.layers.hdf5_rows import HDF5Rows
 from netrun.layers.registry import Layer, Tensors, layer
 from netrun.runtime import log
+from netrun.weights.hdf5 import DAMAGE, reason
 from ssd_common import locks
 from ssd_common.errors import CaffeError, LayerError
 from ssd_common.files import read_bytes
@@ -38,19 +40,13 @@ def _load(
     folder: the list's; datasets may take values from other HDF5 files in it.
     Raises CaffeError, naming file and dataset.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            found = []
-            for top in tops:
-                dataset = _dataset(file, path, top)
-                check_values(dataset, path, [folder])
-                found.append(np.asarray(dataset[rows], np.float32))
-            counts = {len(file[top]) for top in tops}
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = "no such file"
-        if Path(path).exists():
-            reason = _first_line(error)
-        raise CaffeError(f"{path}: cannot be read as HDF5: {reason}") from None
+    with _opened(path) as file:
+        found = []
+        for top in tops:
+            dataset = _dataset(file, path, top)
+            check_values(dataset, path, [folder])
+            found.append(np.asarray(dataset[rows], np.float32))
+        counts = {len(file[top]) for top in tops}
     if len(counts) != 1 or 0 in counts:
         names = ", ".join(tops)
         wanted = "should have the same number of rows, and some"
@@ -58,20 +54,30 @@ def _load(
     return found
 
 
+@contextmanager
+def _opened(path: str) -> Iterator[h5py.File]:
+    """Open a file to read. Raises CaffeError in place of h5py's errors for a damaged one."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except DAMAGE as error:
+        why = "no such file"
+        if os.path.exists(path):
+            why = reason(error)
+        raise CaffeError(f"{path}: cannot be read as HDF5: {why}") from None
+
+
 def _dataset(file: h5py.File, path: str, name: str) -> h5py.Dataset:
     """The dataset of this name. Raises CaffeError unless it exists and holds numbers."""
     dataset = file.get(name)
     if not isinstance(dataset, h5py.Dataset):
-        raise CaffeError(f"{path}: no dataset '{name}'{suggest(name, file)}")
+        names = [key for key in file if isinstance(key, str)]  # bytes where it is not UTF-8
+        raise CaffeError(f"{path}: no dataset '{name}'{suggest(name, names)}")
     if dataset.dtype.kind not in "fiu" or not dataset.ndim:
         wanted = "should hold numbers, one row an item"
         found = f"{dataset.dtype} {dataset.shape}"
         raise CaffeError(f"{path}: dataset '{name}' {wanted}, not {found}")
     return dataset
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
 
 
 @layer("HDF5Data")
@@ -126,7 +132,7 @@ class HDF5Data(Layer):
             if item != first:
                 there = f"in {self._files[0]} it is {first}"
                 raise CaffeError(f"{path}: an item of '{top}' is {item}, {there}")
-        with h5py.File(path, "r") as file:
+        with _opened(path) as file:
             return len(file[self._tops[0]])
 
     def shapes(self) -> list[Shape]:
@@ -233,7 +239,7 @@ class HDF5Output(Layer):
         error: Exception,
         field: str | None = None,
     ) -> LayerError:
-        what = f"{self._path} cannot be written: {_first_line(error)}"
+        what = f"{self._path} cannot be written: {reason(error)}"
         return self.refuse(what, field)
 
     def forward(self, bottoms: Tensors) -> Tensors:

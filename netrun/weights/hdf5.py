@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from ssd_common.errors import CaffeError, ParseError
-from ssd_common.files import PathLike, read_bytes, write_atomic
+from ssd_common.files import PathLike, read_bytes, reading, write_atomic
 
 Blobs = Mapping[str, Mapping[int, np.ndarray]]  # by layer name and number
 # The errors that h5py raises for damaged files: their offsets and sizes may have any value, and go
 # through all of h5py's conversions.
-_DAMAGE = (
+DAMAGE = (
     OSError,
     RuntimeError,
     ValueError,
@@ -49,9 +49,9 @@ def is_hdf5(path: PathLike) -> bool:
     Its first bytes decide, or its name, as in Caffe, if it cannot be opened.
     """
     try:
-        with open(path, "rb") as file:
+        with reading(path), open(path, "rb") as file:
             return file.read(len(SIGNATURE)) == SIGNATURE
-    except OSError:
+    except ParseError:
         return str(path).endswith(".h5")
 
 
@@ -91,7 +91,15 @@ def read_weights(path: PathLike) -> dict[str, dict[int, np.ndarray]]:
     Raises ParseError for any other file.
     """
     with _opened(path, "weights (.caffemodel.h5)") as file:
-        return {name: _blobs(layer) for name, layer in file["data"].items()}
+        layers = file["data"].items()
+        return {_text(name): _blobs(layer) for name, layer in layers}
+
+
+def _text(name: str | bytes) -> str:
+    """Return a group's name, which h5py gives as bytes where it is not UTF-8."""
+    if isinstance(name, bytes):
+        raise ValueError("a layer's name is not UTF-8")
+    return name
 
 
 def _blobs(group: Any) -> dict[int, np.ndarray]:
@@ -204,16 +212,16 @@ def _opened(path: PathLike, what: str) -> Iterator[Any]:
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             yield file
-    except _DAMAGE as error:
+    except DAMAGE as error:
         missing = re.search(r"object '([^']+)' doesn't exist", str(error))
         if missing:
             fault = f"is HDF5, but not {what}: it has no '{missing[1]}'"
             raise ParseError(str(path), fault) from None
-        fault = f"is truncated, damaged or not {what}: {_reason(error)}"
+        fault = f"is truncated, damaged or not {what}: {reason(error)}"
         raise ParseError(str(path), fault) from None
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """What h5py says of a damaged file, in one line."""
     # h5py returns None for an object that exists but does not decode.
     if isinstance(error, (AttributeError, KeyError)):

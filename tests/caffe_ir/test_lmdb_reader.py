@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import random
 from pathlib import Path
 
@@ -133,3 +135,43 @@ def test_shards_that_do_not_belong_together(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("nowhere\n")
     with pytest.raises(CaffeError, match="nowhere: no LMDB here"):
         LmdbReader(tmp_path / "list.txt")
+
+
+def test_lists_that_come_back_to_themselves(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("list.txt\n")
+    assert refusal(tmp_path / "list.txt").endswith(
+        "list.txt: a list of LMDBs that comes back to itself"
+    )
+    (tmp_path / "a.txt").write_text("b.txt\n")
+    (tmp_path / "b.txt").write_text("a.txt\n")
+    with pytest.raises(CaffeError, match=r"a\.txt: a list of LMDBs that comes back to itself"):
+        LmdbReader(tmp_path / "a.txt")
+    for i in range(3000):
+        (tmp_path / f"{i}.txt").write_text(f"{i + 1}.txt\n")
+    with pytest.raises(CaffeError, match=r"100\.txt: lists of LMDBs nested too deeply, over 100"):
+        LmdbReader(tmp_path / "0.txt")
+
+
+def test_a_list_may_name_another_one_twice(tmp_path: Path) -> None:
+    write(tmp_path / "db", values(3, 1, 3))
+    (tmp_path / "inner.txt").write_text("db\n")
+    (tmp_path / "list.txt").write_text("inner.txt\ninner.txt\n")
+    assert len(LmdbReader(tmp_path / "list.txt")) == 6
+
+
+def test_a_name_that_no_file_system_takes(tmp_path: Path) -> None:
+    assert refusal(tmp_path / ("x" * 300)).endswith(": File name too long")
+
+
+def test_a_fault_of_the_disk_names_the_lmdb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    source = write(tmp_path / "db", values(3, 1, 3))
+    reader = LmdbReader(source)
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(CaffeError, match="db: Input/output error"):
+        reader.value(0)
+    assert refusal(source).endswith("db: Input/output error")

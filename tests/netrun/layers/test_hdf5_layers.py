@@ -113,6 +113,35 @@ def test_what_hdf5_data_refuses(tmp_path: Path) -> None:
         net_of(source, 2)
 
 
+def test_damaged_files_are_refused_in_one_line(tmp_path: Path) -> None:
+    """One byte of the file's metadata after the other has another value."""
+    source = files(tmp_path, 2)
+    path = tmp_path / "0.h5"
+    whole = path.read_bytes()
+    refusals = []
+    for at in range(0, 2048, 4):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            net_of(source, 2)
+        except CaffeError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 20
+    assert all("0.h5: " in refusal for refusal in refusals)
+    assert not any("\n" in refusal for refusal in refusals)
+
+
+def test_a_dataset_beside_one_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    source = files(tmp_path, 2)
+    with h5py.File(tmp_path / "0.h5", "a") as file:
+        file[b"\xff\xfe"] = np.zeros(2)
+        del file["x"]
+        file["xx"] = np.zeros((2, 2, 3))
+    with pytest.raises(CaffeError, match=r"0\.h5: no dataset 'x'.*'?xx"):
+        net_of(source, 2)
+
+
 def test_output_gathers_the_rows_of_every_pass(tmp_path: Path) -> None:
     words = (
         data("x", 2, 3)

@@ -281,3 +281,17 @@ def test_values_in_other_files_are_refused(name: str, virtual: bool) -> None:
     read = hdf5.read_weights if source == MODEL else hdf5.read_state
     with pytest.raises(CaffeError, match=f"a.h5: .* dataset '/{name}' keeps its values in other"):
         read("a.h5")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\0b.h5"])
+def test_a_name_with_a_zero_byte_is_refused_in_one_line(name: str) -> None:
+    with pytest.raises(CaffeError, match=r"no file has this name"):
+        files.stored(name)
+
+
+def test_a_layer_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.caffemodel.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("data").create_group(b"\xff\xfe")["0"] = np.ones(3, np.float32)
+    with pytest.raises(CaffeError, match=r"w\.caffemodel\.h5: .*a layer's name is not UTF-8"):
+        files.stored(path)
