@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from ssd_common import machine
 from ssd_common.durable import sync_folder
@@ -101,17 +102,24 @@ def read_all(path: PathLike) -> bytes:
 
 
 def read_regular(path: PathLike) -> bytes:
-    """Read a regular file's bytes: a device may have no end, and a pipe may never have a byte.
+    """Read a regular file's bytes, as open_regular has them."""
+    with open_regular(path) as file:
+        return file.read()
 
-    Raises OSError where it cannot be read, CaffeError for what is no regular file.
+
+@contextmanager
+def open_regular(path: PathLike) -> Iterator[BinaryIO]:
+    """Open a regular file: a device may have no end, and a pipe may never have a byte.
+
+    Raises OSError, which names it, where it cannot be read; CaffeError for what is no regular file.
     """
     with open(_nameable(path), "rb", opener=_open_at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise CaffeError(f"{path}: not a regular file")
         try:
-            return file.read()
-        except OSError as error:  # a fault of the disk, which names no file
-            error.filename = str(path)
+            yield file
+        except OSError as error:  # a fault of the disk names no file
+            error.filename = error.filename or str(path)
             raise
 
 

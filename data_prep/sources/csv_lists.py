@@ -6,7 +6,7 @@ import csv
 import re
 from pathlib import Path
 
-from data_prep.sources import fields, image_lists
+from data_prep.sources import fields, text_file
 from data_prep.sources.csv_columns import COLUMNS, plain_name
 from ssd_common.errors import CaffeError
 
@@ -21,9 +21,9 @@ def is_list(path: Path) -> bool:
     if path.suffix.lower() not in SUFFIXES:
         return False
     try:
-        with path.open(encoding=image_lists.encoding(path)) as file:
+        with text_file.opened(path, "a list") as file:
             first = file.readline().strip().strip(",;")
-    except (OSError, UnicodeDecodeError):
+    except (CaffeError, OSError):
         return False
     return bool(first) and not _DELIMITER.search(first)
 
@@ -34,17 +34,14 @@ def read_list(path: Path) -> list[tuple[str, list[str]]]:
     Raises CaffeError.
     """
     found: list[tuple[str, list[str]]] = []
-    try:
-        with path.open(encoding=image_lists.encoding(path), newline="") as file:
-            rows = csv.reader(file)
-            for row in rows:
-                word = next(iter(row), "").strip()
-                is_header = rows.line_num == 1 and plain_name(word) in _HEADERS
-                if word and not is_header:
-                    place = f"{path}:{rows.line_num}"
-                    found.append((place, [_image_name(word, place)]))
-    except UnicodeDecodeError:
-        raise CaffeError(f"{path}: not a list: {image_lists.NO_TEXT}") from None
+    with text_file.opened(path, "a list", newline="") as file:
+        rows = csv.reader(file)
+        for row in rows:
+            word = next(iter(row), "").strip()
+            is_header = rows.line_num == 1 and plain_name(word) in _HEADERS
+            if word and not is_header:
+                place = f"{path}:{rows.line_num}"
+                found.append((place, [_image_name(word, place)]))
     if not found:
         raise CaffeError(f"{path}: the list is empty")
     return found

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_prep.sources import fields, image_lists
+from data_prep.sources import fields, image_lists, text_file
 from data_prep.sources.csv_columns import (
     CENTRE_AND_SIDES,
     CORNERS,
@@ -38,28 +38,21 @@ def read_rows(path: Path, class_name: str | None = None) -> Iterator[tuple[int, 
     class_name: of all boxes, for a table without classes.
     Raises ParseError.
     """
-    with path.open(encoding=image_lists.encoding(path), newline="") as file:
-        try:
-            delimiter = _delimiter(file.readline())
-            file.seek(0)
-            columns = find_columns(path, csv.reader(file, delimiter=delimiter), class_name)
-            file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter)
-            for number, words in enumerate(reader):
-                if (number == 0 and columns.header) or not any(words):
-                    continue
-                line = reader.line_num
-                try:
-                    row = _row(words, columns, class_name, line)
-                except ValueError as error:
-                    raise ParseError(str(path), str(error), line) from None
-                yield line, row
-        except UnicodeDecodeError:
-            fault = f"not a table: {image_lists.NO_TEXT}"
-            raise ParseError(str(path), fault) from None
-        except csv.Error as error:
-            fault = f"not a table: {error}"
-            raise ParseError(str(path), fault) from None
+    with text_file.opened(path, "a table", newline="") as file:
+        delimiter = _delimiter(file.readline())
+        file.seek(0)
+        columns = find_columns(path, csv.reader(file, delimiter=delimiter), class_name)
+        file.seek(0)
+        reader = csv.reader(file, delimiter=delimiter)
+        for number, words in enumerate(reader):
+            if (number == 0 and columns.header) or not any(words):
+                continue
+            line = reader.line_num
+            try:
+                row = _row(words, columns, class_name, line)
+            except ValueError as error:
+                raise ParseError(str(path), str(error), line) from None
+            yield line, row
 
 
 def _delimiter(line: str) -> str:

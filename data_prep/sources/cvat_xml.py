@@ -9,6 +9,7 @@ from xml.parsers import expat
 
 from data_prep.sources import fields
 from ssd_common.errors import ParseError
+from ssd_common.files import open_regular
 
 SHAPES = (
     "box",
@@ -76,7 +77,7 @@ class Reader:
 
     def elements(self) -> Iterator[Element]:
         """Yield every image and track. Raises ParseError with file and line, OSError."""
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             while data := file.read(CHUNK):
                 self._parse(data)
                 yield from self._done

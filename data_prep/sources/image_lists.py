@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 from data_prep.images.encoding import HEIF_NAMES, IMAGE_NAMES
 from data_prep.images.image_header import read_header
-from data_prep.sources import fields
+from data_prep.sources import fields, text_file
 from data_prep.sources.source import Item
 from ssd_common.errors import CaffeError
 from ssd_common.files import read_regular
 from ssd_common.suggest import suggest
 
-NO_TEXT = "it is neither UTF-8 nor UTF-16 text (save it as UTF-8, or: iconv -f CP1252 -t UTF-8)"
 # Images that are looked for before a folder counts as not theirs.
 PROBES = 20
 
@@ -34,32 +32,17 @@ def find(name: str, candidates: Iterable[Path], sets: list[str]) -> Path:
     raise CaffeError(f"{name}: no such list{known}")
 
 
-def encoding(path: Path) -> str:
-    """Return a text file's encoding: UTF-16 by its first bytes (Excel's "Unicode text"), or UTF-8.
-
-    Raises OSError.
-    """
-    with path.open("rb") as file:
-        start = file.read(2)
-    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return "utf-16"
-    return "utf-8-sig"
-
-
 def read_lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
     """Yield the number, from 1, and the text of each line that is not blank.
 
     what: the kind of file, for the error.
     Raises CaffeError for a file that is no text, OSError.
     """
-    try:
-        with path.open(encoding=encoding(path)) as file:
-            for number, line in enumerate(file, 1):
-                stripped = line.strip()
-                if stripped:
-                    yield number, stripped
-    except UnicodeDecodeError:
-        raise CaffeError(f"{path}: not {what}: {NO_TEXT}") from None
+    with text_file.opened(path, what) as file:
+        for number, line in enumerate(file, 1):
+            stripped = line.strip()
+            if stripped:
+                yield number, stripped
 
 
 def read_list(path: Path) -> list[tuple[str, list[str]]]:

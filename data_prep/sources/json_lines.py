@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ssd_common.errors import ParseError
-from ssd_common.files import read_regular
+from ssd_common.errors import CaffeError, ParseError
+from ssd_common.files import open_regular, read_regular
 
 # What moves the line, or opens or closes an object, and all before it; it skips strings whole.
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
@@ -81,9 +81,9 @@ def read(path: Path) -> Any:
 def start(path: Path) -> str:
     """Return the start of a text file, without the blanks before it; "" if it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(START)
-    except OSError:
+    except (CaffeError, OSError):
         return ""
     return data.decode("utf-8-sig", "replace").lstrip()
 

@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple, TypeVar
 
 from data_prep.sources import json_lines
 from ssd_common.errors import ParseError
+from ssd_common.files import open_regular
 
 T = TypeVar("T")
 CHUNK = 4 << 20  # bytes read at a time
@@ -44,7 +45,7 @@ def elements(path: Path, sections: Container[str]) -> Iterator[Element]:
     Raises ParseError with file and line if the file is no JSON object or breaks off, OSError if it
     cannot be opened.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         window = _Window(file, path)
         try:
             yield from _top(window, sections)
@@ -58,7 +59,7 @@ def records(path: Path) -> Iterator[Element]:
     Raises ParseError with file and line if the file is no JSON list or breaks off, OSError if it
     cannot be opened.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         window = _Window(file, path)
         try:
             for index, (line, text) in enumerate(_array(window, window.text_of_value)):

@@ -22,6 +22,7 @@ from data_prep.sources.outlines import Box
 from data_prep.sources.picture import LeftOut, Picture, Shape, quoted
 from data_prep.sources.source import NO_ALIASES, Annotation, Item
 from ssd_common.errors import CaffeError, ParseError
+from ssd_common.files import open_regular
 
 FOLDERS = ("", "images", "JPEGImages", "img")  # where images may be, beside where files say
 CHUNK = 1 << 16  # bytes read first; then ever more
@@ -233,7 +234,7 @@ def _image_path(path: Path) -> str:
     """
     data = b""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while chunk := file.read(max(CHUNK, len(data))):
                 data += chunk
                 found = _IMAGE_PATH.search(data)
@@ -241,7 +242,7 @@ def _image_path(path: Path) -> str:
                     name = fields.image_name(json.loads(found[1]))
                     # Some versions name the JSON itself.
                     return name if image_lists.has_image_extension(name) else ""
-    except (OSError, ValueError):
+    except (CaffeError, OSError, ValueError):
         pass
     return ""
 

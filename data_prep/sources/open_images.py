@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_prep.sources import image_lists
-from ssd_common.errors import ParseError
+from data_prep.sources import text_file
 
 # A class's machine identifier.
 _MID = re.compile(r"/[a-z]/\w+$")
@@ -76,11 +75,8 @@ def read_names(files: list[Path]) -> dict[str, str]:
 
 def _rows(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the identifier and the name of each class of a file. Raises ParseError."""
-    try:
-        with path.open(encoding=image_lists.encoding(path), newline="") as file:
-            for row in csv.reader(file):
-                words = [word.strip() for word in row]
-                if len(words) >= 2 and is_identifier(words[0]) and words[1]:
-                    yield words[0], words[1]
-    except (UnicodeDecodeError, csv.Error):
-        raise ParseError(str(path), "not a table of classes' names") from None
+    with text_file.opened(path, "a table of classes' names", newline="") as file:
+        for row in csv.reader(file):
+            words = [word.strip() for word in row]
+            if len(words) >= 2 and is_identifier(words[0]) and words[1]:
+                yield words[0], words[1]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_prep.sources import fields, image_lists, json_lines
+from data_prep.sources import fields, json_lines, text_file
 from data_prep.sources.picture import quoted, text
 from ssd_common.errors import ParseError
 
@@ -127,14 +127,14 @@ def _table(path: Path) -> Iterator[Photo]:
     if missing:
         raise ParseError(str(path), f"no column {missing[0]}: not VIA's CSV", 1)
     found: dict[str, Photo] = {}
-    with path.open(encoding=image_lists.encoding(path), newline="") as file:
+    with text_file.opened(path, "a table", newline="") as file:
         reader = csv.DictReader(file, columns)
         try:
             next(reader)
             for row in reader:
                 _add_row(found, row, reader.line_num)
         except UnicodeDecodeError:
-            raise ParseError(str(path), f"not a table: {image_lists.NO_TEXT}") from None
+            raise
         except csv.Error as error:
             raise ParseError(str(path), f"not a table: {error}", reader.line_num) from None
         except ValueError as error:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_prep.sources import fields
-from data_prep.sources.image_lists import NO_TEXT
-from ssd_common.errors import CaffeError, ParseError
-from ssd_common.files import read_regular
+from data_prep.sources import fields, text_file
+from ssd_common.errors import ParseError
 
 # What PyYAML calls the nodes of its tree.
 _FORMS = {"scalar": "a text", "sequence": "a list", "mapping": "a mapping"}
@@ -185,11 +182,5 @@ def _said(error: Any) -> str:
 
 def _read(path: Path) -> str:
     """Return the text of a file in UTF-8 or UTF-16. Raises CaffeError for any other."""
-    data = read_regular(path)
-    encoding = "utf-8-sig"
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        raise CaffeError(f"{path}: not a YAML file: {NO_TEXT}") from None
+    with text_file.opened(path, "a YAML file", newline="") as file:
+        return file.read()

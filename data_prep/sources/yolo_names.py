@@ -11,6 +11,7 @@ from data_prep.sources.yaml_file import Text, YamlFile
 from data_prep.sources.yolo_places import tails
 from data_prep.sources.yolo_splits import Splits
 from ssd_common.errors import CaffeError, ParseError
+from ssd_common.files import read_regular
 
 FILES = (
     "data.yaml",
@@ -129,7 +130,7 @@ def _own_files(root: Path) -> Iterator[Path]:
 
 def _only_one(root: Path, paths: list[Path]) -> list[Path]:
     """Return the first of files of one kind. Raises CaffeError where others differ from it."""
-    contents = {path.read_bytes() for path in paths}
+    contents = {read_regular(path) for path in paths}
     if len(contents) > 1:
         found = ", ".join(image_lists.below(root, path) for path in paths[:4])
         fault = f"several files of class names ({found}); choose with --names"
