@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,10 +113,13 @@ def test_a_launcher_with_a_start_is_clean() -> None:
 def started(work: Path, parent: str, weights: str, **environment: str) -> list[str]:
     """Return the run that scripts/lib.sh lets a detector start from, and what it says."""
     call = f'source scripts/lib.sh; start_after {parent} {weights}; echo "start=$start"'
+    commands = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as run.sh has them
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", call],
         cwd=ROOT,
-        env=os.environ | {"RUNS": str(work), "DATASET": "", "WEIGHTS": ""} | environment,
+        env=os.environ
+        | {"PATH": commands, "RUNS": str(work), "DATASET": "", "WEIGHTS": ""}
+        | environment,
         capture_output=True,
         text=True,
         check=True,
